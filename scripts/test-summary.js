@@ -1,0 +1,32 @@
+// A reporter for node:test: failures in full, skips with their reasons, and the closing counts.
+import { appendFileSync } from 'node:fs';
+import { inspect } from 'node:util';
+
+export default async function* summary(source) {
+  const failures = [];
+  const skips = new Map();
+  for await (const { type, data } of source) {
+    if (type === 'test:fail' && data.details?.error?.failureType !== 'subtestsFailed') failures.push(data);
+    if ((type === 'test:pass' || type === 'test:fail') && data.skip !== undefined) {
+      const reason = typeof data.skip === 'string' && data.skip ? data.skip : 'no reason given';
+      skips.set(reason, (skips.get(reason) ?? 0) + 1);
+      if (process.env.CRIA_SKIPS_FILE) {
+        appendFileSync(process.env.CRIA_SKIPS_FILE, `${JSON.stringify({ name: data.name, reason })}\n`);
+      }
+    }
+    if (type === 'test:stderr' || type === 'test:stdout') {
+      if (type === 'test:stderr' && !/ExperimentalWarning|--trace-warnings/.test(data.message)) yield data.message;
+    }
+    if (type === 'test:summary' && data.file === undefined) {
+      yield '\n';
+      for (const { name, file, line, details } of failures) {
+        const error = details?.error?.cause ?? details?.error;
+        yield `\n✖ ${name}\n  ${file}:${line}\n  ${(error?.stack ?? inspect(error)).split('\n').slice(0, 14).join('\n  ')}\n`;
+      }
+      for (const [reason, count] of skips) yield `skipped ${count}: ${reason}\n`;
+      const c = data.counts;
+      yield `ℹ tests ${c.tests}\nℹ suites ${c.suites}\nℹ pass ${c.passed}\nℹ fail ${c.failed}\nℹ cancelled ${c.cancelled}\nℹ skipped ${c.skipped}\nℹ todo ${c.todo}\n`;
+      yield `ℹ duration_ms ${data.duration_ms}\n`;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// `npm test [-- PATTERN…]`: every *.test.ts under src/ and test/, by node:test.
+// Prints each skip with its reason; with CI set, a skip that test/allowed-skips.json does not list fails the run.
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildKernels } from './build-kernels.js';
+
+await buildKernels();
+
+const patterns = process.argv.slice(2);
+const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { exclude: (name) => name === 'node_modules' })
+  .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
+  .sort();
+if (files.length === 0) {
+  console.error(`npm test: no test file matches ${patterns.join(', ')}. Patterns are parts of a path, as in: npm test -- formats`);
+  process.exit(2);
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'cria-test-'));
+const skipsFile = join(folder, 'skips.jsonl');
+const { status } = spawnSync(
+  process.execPath,
+  [
+    '--test',
+    `--test-timeout=${process.env.CRIA_TEST_TIMEOUT_MS ?? 600000}`,
+    '--test-reporter=dot',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=./scripts/test-summary.js',
+    '--test-reporter-destination=stdout',
+    ...files,
+  ],
+  { stdio: 'inherit', env: { ...process.env, CRIA_SKIPS_FILE: skipsFile } },
+);
+
+const allowed = JSON.parse(readFileSync('test/allowed-skips.json', 'utf8'));
+let skips = [];
+try {
+  skips = readFileSync(skipsFile, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+} catch {}
+rmSync(folder, { recursive: true, force: true });
+const surprising = skips.filter(({ reason }) => !allowed.some((entry) => reason.startsWith(entry.reason)));
+for (const { name, reason } of surprising) console.error(`skip that test/allowed-skips.json does not list: ${name}: ${reason}`);
+process.exit(status !== 0 ? (status ?? 1) : process.env.CI && surprising.length > 0 ? 1 : 0);

@@ -1,0 +1,91 @@
+/**
+ * The one table of a LLaMA's parameters: our name → shape, and its name in Hugging Face, GGUF and Meta files.
+ * Loaders, writers, the counter, the optimizer and the inspector all read it. An absent foreign name means that the format has none.
+ */
+import { type Dimension, dimensions, type LlamaConfig } from './config.ts';
+
+export interface ParameterSpec {
+  readonly shape: readonly Dimension[];
+  readonly hf?: string;
+  readonly gguf?: string;
+  readonly meta?: string;
+  /** Meta's model-parallel shards are joined along this axis of the full shape; absent: every shard holds the same copy. */
+  readonly shardAxis?: 0 | 1;
+  /** Rows are rotary pairs of this many heads: Hugging Face stores each head's halves apart, the papers neighbouring pairs. */
+  readonly rotary?: 'H' | 'K';
+  /** Present only when this holds; absent: always. */
+  readonly when?: (config: LlamaConfig) => boolean;
+}
+
+const gated = (c: LlamaConfig) => c.activation === 'swiglu' || c.activation === 'geglu';
+const centred = (c: LlamaConfig) => c.norm !== 'rms';
+
+export const modelTensors = {
+  embed_VD: { shape: ['V', 'D'], hf: 'model.embed_tokens.weight', gguf: 'token_embd.weight', meta: 'tok_embeddings.weight', shardAxis: 1 },
+  positions_CD: { shape: ['C', 'D'], hf: 'model.embed_positions.weight', when: (c) => c.positions === 'learned' },
+  norm_D: { shape: ['D'], hf: 'model.norm.weight', gguf: 'output_norm.weight', meta: 'norm.weight' },
+  normShift_D: { shape: ['D'], hf: 'model.norm.bias', when: centred },
+  head_VD: { shape: ['V', 'D'], hf: 'lm_head.weight', gguf: 'output.weight', meta: 'output.weight', shardAxis: 0, when: (c) => !c.tiedEmbeddings },
+} as const satisfies Record<string, ParameterSpec>;
+
+export const blockTensors = {
+  attnNorm_D: { shape: ['D'], hf: 'input_layernorm.weight', gguf: 'attn_norm.weight', meta: 'attention_norm.weight' },
+  attnNormShift_D: { shape: ['D'], hf: 'input_layernorm.bias', when: centred },
+  wq_QD: { shape: ['Q', 'D'], hf: 'self_attn.q_proj.weight', gguf: 'attn_q.weight', meta: 'attention.wq.weight', shardAxis: 0, rotary: 'H' },
+  wk_PD: { shape: ['P', 'D'], hf: 'self_attn.k_proj.weight', gguf: 'attn_k.weight', meta: 'attention.wk.weight', shardAxis: 0, rotary: 'K' },
+  wv_PD: { shape: ['P', 'D'], hf: 'self_attn.v_proj.weight', gguf: 'attn_v.weight', meta: 'attention.wv.weight', shardAxis: 0 },
+  bq_Q: { shape: ['Q'], hf: 'self_attn.q_proj.bias', gguf: 'attn_q.bias', rotary: 'H', when: (c) => c.attentionBias },
+  bk_P: { shape: ['P'], hf: 'self_attn.k_proj.bias', gguf: 'attn_k.bias', rotary: 'K', when: (c) => c.attentionBias },
+  bv_P: { shape: ['P'], hf: 'self_attn.v_proj.bias', gguf: 'attn_v.bias', when: (c) => c.attentionBias },
+  wo_DQ: { shape: ['D', 'Q'], hf: 'self_attn.o_proj.weight', gguf: 'attn_output.weight', meta: 'attention.wo.weight', shardAxis: 1 },
+  ffnNorm_D: { shape: ['D'], hf: 'post_attention_layernorm.weight', gguf: 'ffn_norm.weight', meta: 'ffn_norm.weight' },
+  ffnNormShift_D: { shape: ['D'], hf: 'post_attention_layernorm.bias', when: centred },
+  wGate_FD: { shape: ['F', 'D'], hf: 'mlp.gate_proj.weight', gguf: 'ffn_gate.weight', meta: 'feed_forward.w1.weight', shardAxis: 0, when: gated },
+  wUp_FD: { shape: ['F', 'D'], hf: 'mlp.up_proj.weight', gguf: 'ffn_up.weight', meta: 'feed_forward.w3.weight', shardAxis: 0 },
+  wDown_DF: { shape: ['D', 'F'], hf: 'mlp.down_proj.weight', gguf: 'ffn_down.weight', meta: 'feed_forward.w2.weight', shardAxis: 1 },
+} as const satisfies Record<string, ParameterSpec>;
+
+export type ModelTensor = keyof typeof modelTensors;
+export type BlockTensor = keyof typeof blockTensors;
+
+/** One parameter of a model: `embed_VD`, `blocks.3.wq_QD`. */
+export interface Parameter {
+  readonly name: string;
+  /** Key in modelTensors or blockTensors. */
+  readonly key: ModelTensor | BlockTensor;
+  /** null for the parameters outside the blocks. */
+  readonly block: number | null;
+  readonly spec: ParameterSpec;
+  readonly shape: readonly number[];
+}
+
+/** Every parameter of a model, in file order: embedding, blocks, final norm, head. */
+export function listParameters(config: LlamaConfig): Parameter[] {
+  const size = dimensions(config);
+  const parameters: Parameter[] = [];
+  const add = (key: ModelTensor | BlockTensor, spec: ParameterSpec, block: number | null) => {
+    if (spec.when && !spec.when(config)) return;
+    const name = block === null ? key : `blocks.${block}.${key}`;
+    parameters.push({ name, key, block, spec, shape: spec.shape.map((dimension) => size[dimension]) });
+  };
+  const model = Object.entries(modelTensors) as [ModelTensor, ParameterSpec][];
+  for (const [key, spec] of model) if (key === 'embed_VD' || key === 'positions_CD') add(key, spec, null);
+  for (let block = 0; block < config.blockCount; block++) {
+    for (const [key, spec] of Object.entries(blockTensors) as [BlockTensor, ParameterSpec][]) add(key, spec, block);
+  }
+  for (const [key, spec] of model) if (key !== 'embed_VD' && key !== 'positions_CD') add(key, spec, null);
+  return parameters;
+}
+
+export function parameterCount(config: LlamaConfig): number {
+  return listParameters(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** The parameter's name in a file of the given kind, or null where the format has none. */
+export function foreignName(parameter: Parameter, format: 'hf' | 'gguf' | 'meta'): string | null {
+  const name = parameter.spec[format];
+  if (name === undefined) return null;
+  if (parameter.block === null) return name;
+  const prefix = { hf: 'model.layers', gguf: 'blk', meta: 'layers' }[format];
+  return `${prefix}.${parameter.block}.${name}`;
+}
