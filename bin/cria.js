@@ -15,7 +15,9 @@ if (major > 22 || (major === 22 && minor >= 18)) {
 } else {
   const pinned = at('node_modules/node/bin/node');
   if (!existsSync(pinned)) {
-    console.error(`cria: Node ${process.versions.node} is too old, 22.18 or newer is needed. Run "npm ci" here, which brings its own, or update Node.`);
+    console.error(
+      `cria: Node ${process.versions.node} is too old, 22.18 or newer is needed. Run "npm ci" here, which brings its own, or update Node.`,
+    );
     process.exit(1);
   }
   const child = spawnSync(pinned, [at('bin/cria.js'), ...process.argv.slice(2)], { stdio: 'inherit' });

@@ -31,8 +31,26 @@ export async function buildKernels({ log = console.log } = {}) {
     Object.entries(builds).map(async ([name, flags]) => {
       let binary;
       const { error, stderr } = await main(
-        [entry, '-O3', '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub', '--initialMemory', '1',
-          '--maximumMemory', '65536', '--memoryBase', '65536', '--use', 'abort=', ...flags, '--outFile', 'kernels.wasm'],
+        [
+          entry,
+          '-O3',
+          '--noAssert',
+          '--uncheckedBehavior',
+          'always',
+          '--runtime',
+          'stub',
+          '--initialMemory',
+          '1',
+          '--maximumMemory',
+          '65536',
+          '--memoryBase',
+          '65536',
+          '--use',
+          'abort=',
+          ...flags,
+          '--outFile',
+          'kernels.wasm',
+        ],
         {
           readFile: (file, base) => {
             const path = join(base ?? root, file);

@@ -13,7 +13,9 @@ const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { exclude: (na
   .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .sort();
 if (files.length === 0) {
-  console.error(`npm test: no test file matches ${patterns.join(', ')}. Patterns are parts of a path, as in: npm test -- formats`);
+  console.error(
+    `npm test: no test file matches ${patterns.join(', ')}. Patterns are parts of a path, as in: npm test -- formats`,
+  );
   process.exit(2);
 }
 
@@ -36,9 +38,14 @@ const { status } = spawnSync(
 const allowed = JSON.parse(readFileSync('test/allowed-skips.json', 'utf8'));
 let skips = [];
 try {
-  skips = readFileSync(skipsFile, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  skips = readFileSync(skipsFile, 'utf8')
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 } catch {}
 rmSync(folder, { recursive: true, force: true });
 const surprising = skips.filter(({ reason }) => !allowed.some((entry) => reason.startsWith(entry.reason)));
-for (const { name, reason } of surprising) console.error(`skip that test/allowed-skips.json does not list: ${name}: ${reason}`);
+for (const { name, reason } of surprising)
+  console.error(`skip that test/allowed-skips.json does not list: ${name}: ${reason}`);
 process.exit(status !== 0 ? (status ?? 1) : process.env.CI && surprising.length > 0 ? 1 : 0);

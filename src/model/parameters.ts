@@ -21,28 +21,86 @@ const gated = (c: LlamaConfig) => c.activation === 'swiglu' || c.activation === 
 const centred = (c: LlamaConfig) => c.norm !== 'rms';
 
 export const modelTensors = {
-  embed_VD: { shape: ['V', 'D'], hf: 'model.embed_tokens.weight', gguf: 'token_embd.weight', meta: 'tok_embeddings.weight', shardAxis: 1 },
+  embed_VD: {
+    shape: ['V', 'D'],
+    hf: 'model.embed_tokens.weight',
+    gguf: 'token_embd.weight',
+    meta: 'tok_embeddings.weight',
+    shardAxis: 1,
+  },
   positions_CD: { shape: ['C', 'D'], hf: 'model.embed_positions.weight', when: (c) => c.positions === 'learned' },
   norm_D: { shape: ['D'], hf: 'model.norm.weight', gguf: 'output_norm.weight', meta: 'norm.weight' },
   normShift_D: { shape: ['D'], hf: 'model.norm.bias', when: centred },
-  head_VD: { shape: ['V', 'D'], hf: 'lm_head.weight', gguf: 'output.weight', meta: 'output.weight', shardAxis: 0, when: (c) => !c.tiedEmbeddings },
+  head_VD: {
+    shape: ['V', 'D'],
+    hf: 'lm_head.weight',
+    gguf: 'output.weight',
+    meta: 'output.weight',
+    shardAxis: 0,
+    when: (c) => !c.tiedEmbeddings,
+  },
 } as const satisfies Record<string, ParameterSpec>;
 
 export const blockTensors = {
   attnNorm_D: { shape: ['D'], hf: 'input_layernorm.weight', gguf: 'attn_norm.weight', meta: 'attention_norm.weight' },
   attnNormShift_D: { shape: ['D'], hf: 'input_layernorm.bias', when: centred },
-  wq_QD: { shape: ['Q', 'D'], hf: 'self_attn.q_proj.weight', gguf: 'attn_q.weight', meta: 'attention.wq.weight', shardAxis: 0, rotary: 'H' },
-  wk_PD: { shape: ['P', 'D'], hf: 'self_attn.k_proj.weight', gguf: 'attn_k.weight', meta: 'attention.wk.weight', shardAxis: 0, rotary: 'K' },
-  wv_PD: { shape: ['P', 'D'], hf: 'self_attn.v_proj.weight', gguf: 'attn_v.weight', meta: 'attention.wv.weight', shardAxis: 0 },
+  wq_QD: {
+    shape: ['Q', 'D'],
+    hf: 'self_attn.q_proj.weight',
+    gguf: 'attn_q.weight',
+    meta: 'attention.wq.weight',
+    shardAxis: 0,
+    rotary: 'H',
+  },
+  wk_PD: {
+    shape: ['P', 'D'],
+    hf: 'self_attn.k_proj.weight',
+    gguf: 'attn_k.weight',
+    meta: 'attention.wk.weight',
+    shardAxis: 0,
+    rotary: 'K',
+  },
+  wv_PD: {
+    shape: ['P', 'D'],
+    hf: 'self_attn.v_proj.weight',
+    gguf: 'attn_v.weight',
+    meta: 'attention.wv.weight',
+    shardAxis: 0,
+  },
   bq_Q: { shape: ['Q'], hf: 'self_attn.q_proj.bias', gguf: 'attn_q.bias', rotary: 'H', when: (c) => c.attentionBias },
   bk_P: { shape: ['P'], hf: 'self_attn.k_proj.bias', gguf: 'attn_k.bias', rotary: 'K', when: (c) => c.attentionBias },
   bv_P: { shape: ['P'], hf: 'self_attn.v_proj.bias', gguf: 'attn_v.bias', when: (c) => c.attentionBias },
-  wo_DQ: { shape: ['D', 'Q'], hf: 'self_attn.o_proj.weight', gguf: 'attn_output.weight', meta: 'attention.wo.weight', shardAxis: 1 },
+  wo_DQ: {
+    shape: ['D', 'Q'],
+    hf: 'self_attn.o_proj.weight',
+    gguf: 'attn_output.weight',
+    meta: 'attention.wo.weight',
+    shardAxis: 1,
+  },
   ffnNorm_D: { shape: ['D'], hf: 'post_attention_layernorm.weight', gguf: 'ffn_norm.weight', meta: 'ffn_norm.weight' },
   ffnNormShift_D: { shape: ['D'], hf: 'post_attention_layernorm.bias', when: centred },
-  wGate_FD: { shape: ['F', 'D'], hf: 'mlp.gate_proj.weight', gguf: 'ffn_gate.weight', meta: 'feed_forward.w1.weight', shardAxis: 0, when: gated },
-  wUp_FD: { shape: ['F', 'D'], hf: 'mlp.up_proj.weight', gguf: 'ffn_up.weight', meta: 'feed_forward.w3.weight', shardAxis: 0 },
-  wDown_DF: { shape: ['D', 'F'], hf: 'mlp.down_proj.weight', gguf: 'ffn_down.weight', meta: 'feed_forward.w2.weight', shardAxis: 1 },
+  wGate_FD: {
+    shape: ['F', 'D'],
+    hf: 'mlp.gate_proj.weight',
+    gguf: 'ffn_gate.weight',
+    meta: 'feed_forward.w1.weight',
+    shardAxis: 0,
+    when: gated,
+  },
+  wUp_FD: {
+    shape: ['F', 'D'],
+    hf: 'mlp.up_proj.weight',
+    gguf: 'ffn_up.weight',
+    meta: 'feed_forward.w3.weight',
+    shardAxis: 0,
+  },
+  wDown_DF: {
+    shape: ['D', 'F'],
+    hf: 'mlp.down_proj.weight',
+    gguf: 'ffn_down.weight',
+    meta: 'feed_forward.w2.weight',
+    shardAxis: 1,
+  },
 } as const satisfies Record<string, ParameterSpec>;
 
 export type ModelTensor = keyof typeof modelTensors;

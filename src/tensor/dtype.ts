@@ -40,7 +40,19 @@ export type DType = keyof typeof dtypes;
 
 /** The types a weight can have; `linear` has a kernel for each. */
 export const weightTypes = [
-  'f32', 'f16', 'bf16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K',
+  'f32',
+  'f16',
+  'bf16',
+  'Q8_0',
+  'Q4_0',
+  'Q4_1',
+  'Q5_0',
+  'Q5_1',
+  'Q2_K',
+  'Q3_K',
+  'Q4_K',
+  'Q5_K',
+  'Q6_K',
 ] as const satisfies readonly DType[];
 export type WeightType = (typeof weightTypes)[number];
 

@@ -1,0 +1,87 @@
+/**
+ * All that LLaMA computes: one interface, which the devices implement and the tape decorates. The model code knows nothing else.
+ *
+ * Letters  N rows (new tokens of all sequences) · D width · H query heads · K key/value heads · E head size · Q = H·E · P = K·E ·
+ *          F feed-forward width · V vocabulary · I, O a linear layer's inputs and outputs · R chosen rows
+ * Effects  An operation returns a new tensor that lives until the device's arena is released (Device.mark, Device.release);
+ *          inputs are never written.
+ * Numbers  Activations are f32 (reference device: f64). A row's result does not depend on the other rows of the call.
+ */
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Batch } from './batch.ts';
+
+export interface Ops {
+  /** Rows of a table: y_ND[n] = table_VD[ids[n]]. */
+  embed(table_VD: Tensor, ids_N: Uint32Array): Tensor;
+  /** y_NO = x_NI · w_OIᵀ + bias_O, where w may be of any weight type. */
+  linear(x_NI: Tensor, w_OI: Tensor, bias_O?: Tensor): Tensor;
+  rmsNorm(x_ND: Tensor, gain_D: Tensor, eps: number): Tensor;
+  layerNorm(x_ND: Tensor, gain_D: Tensor, shift_D: Tensor, eps: number): Tensor;
+  batchNorm(x_ND: Tensor, gain_D: Tensor, shift_D: Tensor, eps: number, statistics: BatchStatistics): Tensor;
+  /** The rotations of N positions, once for all layers: cos and sin of position · frequency, in pairs: [N, E]. */
+  rotation(positions_N: Uint32Array, frequencies: RopeFrequencies): Tensor;
+  /** Rotates neighbouring pairs of every head; x is [N, Q] or [N, P]. */
+  rope(x_NQ: Tensor, rotation_NE: Tensor): Tensor;
+  /** Adds fixed sinusoidal positions (Vaswani et al. 2017, §3.5). */
+  addSinusoids(x_ND: Tensor, positions_N: Uint32Array): Tensor;
+  /** Puts the new keys and values behind their sequences' earlier ones. */
+  appendToCache(cache: CacheLayer, k_NP: Tensor, v_NP: Tensor, batch: Batch): void;
+  /** Causal attention of each query over its own sequence: [N, Q]. K is P / headSize; query heads share keys in groups. */
+  attention(q_NQ: Tensor, keyValues: KeyValues, batch: Batch, options: AttentionOptions): Tensor;
+  /** silu(gate) · up */
+  swiglu(gate_NF: Tensor, up_NF: Tensor): Tensor;
+  /** gelu(gate) · up, with the exact (erf) gelu. */
+  geglu(gate_NF: Tensor, up_NF: Tensor): Tensor;
+  relu(x_NF: Tensor): Tensor;
+  /** x · Φ(x), exact (erf). */
+  gelu(x_NF: Tensor): Tensor;
+  add(x_ND: Tensor, y_ND: Tensor): Tensor;
+  /** y_RD[r] = x_ND[rows[r]]. */
+  selectRows(x_ND: Tensor, rows_R: Uint32Array): Tensor;
+}
+
+export interface AttentionOptions {
+  readonly headSize: number;
+  /** Key j is visible to query i iff i − window < j ≤ i; null: all j ≤ i. */
+  readonly window: number | null;
+}
+
+/** Keys and values of this call's rows alone (no cache), or all that a cache holds after appendToCache. */
+export type KeyValues = { readonly k_NP: Tensor; readonly v_NP: Tensor } | CacheLayer;
+
+/** One block's part of a device's KV store. */
+export interface CacheLayer {
+  readonly store: KvStore;
+  readonly layer: number;
+}
+
+export function isCacheLayer(keyValues: KeyValues): keyValues is CacheLayer {
+  return 'store' in keyValues;
+}
+
+export type KvType = 'f32' | 'f16' | 'q8_0';
+export const kvTypes = ['f32', 'f16', 'q8_0'] as const satisfies readonly KvType[];
+
+/** Physical memory of a paged KV cache, owned by a device. Which sequence owns which block is model/kv-cache's business. */
+export interface KvStore {
+  readonly layerCount: number;
+  readonly blockCount: number;
+  readonly blockTokens: number;
+  readonly kvHeadCount: number;
+  readonly headSize: number;
+  readonly type: KvType;
+}
+
+/** inverse[e] is the angle per position of pair e; cos and sin are scaled by `magnitude` (1, except for YaRN). */
+export interface RopeFrequencies {
+  readonly inverse: Float64Array;
+  readonly magnitude: number;
+}
+
+/** Running mean and variance of a batch norm; `training` takes them from the batch and updates the running ones. */
+export interface BatchStatistics {
+  readonly mean_D: Float64Array;
+  readonly variance_D: Float64Array;
+  readonly momentum: number;
+  readonly training: boolean;
+}
