@@ -50,6 +50,8 @@ export type RopeScaling =
       readonly highFreqFactor: number;
       readonly originalContextLength: number;
     }
+  /** A divisor per pair, as GGUF's rope_freqs.weight stores them. */
+  | { readonly kind: 'factors'; readonly factors: readonly number[] }
   /** YaRN (Peng et al. 2023, arXiv:2309.00071): ramp by rotations, and the attention temperature. */
   | {
       readonly kind: 'yarn';
@@ -112,7 +114,16 @@ export function configProblems(config: LlamaConfig): string[] {
     problems.push(`headSize ${config.headSize} is odd; rotary positions rotate pairs`);
   }
   const { ropeScaling } = config;
-  if (ropeScaling.kind !== 'none' && !(ropeScaling.factor > 0 && Number.isFinite(ropeScaling.factor))) {
+  if (ropeScaling.kind === 'factors') {
+    if (ropeScaling.factors.length !== config.headSize / 2) {
+      problems.push(
+        `ropeScaling has ${ropeScaling.factors.length} factors, expected headSize / 2 = ${config.headSize / 2}`,
+      );
+    }
+    if (!ropeScaling.factors.every((factor) => factor > 0 && Number.isFinite(factor))) {
+      problems.push('ropeScaling has a factor that is no positive number');
+    }
+  } else if (ropeScaling.kind !== 'none' && !(ropeScaling.factor > 0 && Number.isFinite(ropeScaling.factor))) {
     problems.push(`ropeScaling.factor is ${ropeScaling.factor}, expected a positive number`);
   }
   return problems;
