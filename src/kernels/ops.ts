@@ -22,23 +22,27 @@ export interface Ops {
   rotation(positions_N: Uint32Array, frequencies: RopeFrequencies): Tensor;
   /** Rotates neighbouring pairs of every head; x is [N, Q] or [N, P]. */
   rope(x_NQ: Tensor, rotation_NE: Tensor): Tensor;
-  /** Adds fixed sinusoidal positions (Vaswani et al. 2017, §3.5). */
-  addSinusoids(x_ND: Tensor, positions_N: Uint32Array): Tensor;
+  /** Adds fixed sinusoidal positions (Vaswani et al. 2017, §3.5); sines and cosines side by side unless asked for in halves. */
+  addSinusoids(x_ND: Tensor, positions_N: Uint32Array, layout?: SinusoidLayout): Tensor;
   /** Puts the new keys and values behind their sequences' earlier ones. */
   appendToCache(cache: CacheLayer, k_NP: Tensor, v_NP: Tensor, batch: Batch): void;
   /** Causal attention of each query over its own sequence: [N, Q]. K is P / headSize; query heads share keys in groups. */
   attention(q_NQ: Tensor, keyValues: KeyValues, batch: Batch, options: AttentionOptions): Tensor;
   /** silu(gate) · up */
   swiglu(gate_NF: Tensor, up_NF: Tensor): Tensor;
-  /** gelu(gate) · up, with the exact (erf) gelu. */
-  geglu(gate_NF: Tensor, up_NF: Tensor): Tensor;
+  /** gelu(gate) · up */
+  geglu(gate_NF: Tensor, up_NF: Tensor, form?: GeluForm): Tensor;
   relu(x_NF: Tensor): Tensor;
-  /** x · Φ(x), exact (erf). */
-  gelu(x_NF: Tensor): Tensor;
+  /** x · Φ(x) */
+  gelu(x_NF: Tensor, form?: GeluForm): Tensor;
   add(x_ND: Tensor, y_ND: Tensor): Tensor;
   /** y_RD[r] = x_ND[rows[r]]. */
   selectRows(x_ND: Tensor, rows_R: Uint32Array): Tensor;
 }
+
+/** Φ by the error function (the default), or by the tanh approximation of GPT-2 and T5. */
+export type GeluForm = 'exact' | 'tanh';
+export type SinusoidLayout = 'interleaved' | 'halves';
 
 export interface AttentionOptions {
   readonly headSize: number;

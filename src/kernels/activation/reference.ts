@@ -1,4 +1,5 @@
 import type { Floats } from '../../tensor/tensor.ts';
+import type { GeluForm } from '../ops.ts';
 
 /** x · sigmoid(x), the gate of SwiGLU. Source: Elfwing et al. 2017, arXiv:1702.03118 (SiLU); Ramachandran et al. 2017 (Swish-1). */
 export function silu(x: number): number {
@@ -9,6 +10,13 @@ export function silu(x: number): number {
 export function geluExact(x: number): number {
   return 0.5 * x * erfc(-x / Math.SQRT2);
 }
+
+/** The tanh approximation: x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))). Source: Hendrycks & Gimpel 2016 §2. */
+export function geluTanh(x: number): number {
+  return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+}
+
+export const geluForms: { readonly [form in GeluForm]: (x: number) => number } = { exact: geluExact, tanh: geluTanh };
 
 /**
  * The complementary error function in f64, to about 1e-11 relative: a series near zero, a continued fraction beyond.
@@ -39,6 +47,7 @@ export function relu(y: Floats, x: Floats): void {
 }
 
 /** y = x · Φ(x). */
-export function gelu(y: Floats, x: Floats): void {
-  for (let i = 0; i < x.length; i++) y[i] = geluExact(x[i]!);
+export function gelu(y: Floats, x: Floats, form: GeluForm): void {
+  const f = geluForms[form];
+  for (let i = 0; i < x.length; i++) y[i] = f(x[i]!);
 }

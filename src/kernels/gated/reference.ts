@@ -1,5 +1,6 @@
 import type { Floats } from '../../tensor/tensor.ts';
-import { geluExact, silu } from '../activation/reference.ts';
+import { geluForms, silu } from '../activation/reference.ts';
+import type { GeluForm } from '../ops.ts';
 
 /**
  * The gated units of the feed-forward layer, element by element.
@@ -13,6 +14,7 @@ export function swiglu(y_NF: Floats, gate_NF: Floats, up_NF: Floats): void {
   for (let i = 0; i < y_NF.length; i++) y_NF[i] = silu(gate_NF[i]!) * up_NF[i]!;
 }
 
-export function geglu(y_NF: Floats, gate_NF: Floats, up_NF: Floats): void {
-  for (let i = 0; i < y_NF.length; i++) y_NF[i] = geluExact(gate_NF[i]!) * up_NF[i]!;
+export function geglu(y_NF: Floats, gate_NF: Floats, up_NF: Floats, form: GeluForm): void {
+  const gelu = geluForms[form];
+  for (let i = 0; i < y_NF.length; i++) y_NF[i] = gelu(gate_NF[i]!) * up_NF[i]!;
 }
