@@ -50,6 +50,7 @@ const decoders: Record<string, (buffer: ArrayBuffer) => Float32Array> = {
   F32: (buffer) => new Float32Array(buffer),
   F64: (buffer) => Float32Array.from(new Float64Array(buffer)),
   U8: (buffer) => Float32Array.from(new Uint8Array(buffer)),
+  I16: (buffer) => Float32Array.from(new Int16Array(buffer)),
   I32: (buffer) => Float32Array.from(new Int32Array(buffer)),
   I64: (buffer) => Float32Array.from(new BigInt64Array(buffer), Number),
 };

@@ -1,0 +1,119 @@
+/**
+ * Weights ⇄ bytes of any weight type, through one total table: a type without a codec does not compile.
+ * A row here is any run of whole blocks, so several rows at once are a row too.
+ */
+import { assert } from '../base/assert.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { dtypes, type WeightType } from '../tensor/dtype.ts';
+import type { Codec } from './codec.ts';
+import { bf16, f16, f32 } from './floats.ts';
+import { q2_K } from './q2-k.ts';
+import { q3_K } from './q3-k.ts';
+import { q4_0, q4_1 } from './q4.ts';
+import { q5_0, q5_1 } from './q5.ts';
+import { q6_K } from './q6-k.ts';
+import { q8_0 } from './q8.ts';
+import { q4_K, q5_K } from './q45-k.ts';
+
+export const codecs: { readonly [type in WeightType]: Codec } = {
+  f32,
+  f16,
+  bf16,
+  Q8_0: q8_0,
+  Q4_0: q4_0,
+  Q4_1: q4_1,
+  Q5_0: q5_0,
+  Q5_1: q5_1,
+  Q2_K: q2_K,
+  Q3_K: q3_K,
+  Q4_K: q4_K,
+  Q5_K: q5_K,
+  Q6_K: q6_K,
+};
+
+/** Fills `out` with the weights that `bytes` store. Faithful: a NaN or infinite scale gives NaN or infinite weights. */
+export function decodeRow(dtype: WeightType, bytes: Uint8Array, out: Float32Array): void {
+  checkSizes('decodeRow', dtype, bytes.length, out.length);
+  codecs[dtype].decode(bytes, out);
+}
+
+/**
+ * Stores `weights` in `bytes`, as near as the type allows. `importance` (one factor per weight, e.g. the mean square of the
+ * activation that the weight multiplies) makes the encoder minimise Σ importance·error²; without it all weights count alike.
+ *
+ * Throws  ArgumentError `quant.not-finite` for a NaN or infinite weight, `quant.importance` for a factor that is
+ *         negative or not finite, `quant.overflow` where the type's scale cannot reach the weights.
+ */
+export function encodeRow(
+  dtype: WeightType,
+  weights: Float32Array,
+  bytes: Uint8Array,
+  importance: Float32Array | null = null,
+): void {
+  checkSizes('encodeRow', dtype, bytes.length, weights.length);
+  for (let i = 0; i < weights.length; i++) {
+    if (Math.abs(weights[i]!) <= LARGEST_F32) continue;
+    throw new ArgumentError(
+      'quant.not-finite',
+      `encodeRow: weight ${i} of ${weights.length}: expected a finite number, found ${weights[i]}. ` +
+        'The weights are damaged, perhaps by a diverged training; use an earlier checkpoint',
+    );
+  }
+  if (importance) checkImportance(importance, weights.length);
+  codecs[dtype].encode(weights, bytes, importance);
+}
+
+/**
+ * The first block whose scale is NaN or infinite (for f32, f16 and bf16: the first such weight), or −1. Reads only the scales,
+ * so that a loader can afford it for every tensor.
+ */
+export function firstBadBlock(dtype: WeightType, bytes: Uint8Array): number {
+  const { blockBytes } = dtypes[dtype];
+  const { type, offsets } = codecs[dtype].scales;
+  const { last, low, high } = EXPONENT[type];
+  for (const offset of offsets)
+    assert(offset + last < blockBytes, `firstBadBlock: ${dtype} has no byte ${offset + last}`);
+  for (let block = 0, at = 0; at + blockBytes <= bytes.length; block++, at += blockBytes) {
+    for (let k = 0; k < offsets.length; k++) {
+      const end = at + offsets[k]! + last;
+      if ((bytes[end]! & high) === high && (low === 0 || (bytes[end - 1]! & low) === low)) return block;
+    }
+  }
+  return -1;
+}
+
+const LARGEST_F32 = 3.4028234663852886e38;
+
+/** Where the exponent bits lie, all ones for NaN and infinity: `high` in the number's last byte, `low` in the one before. */
+const EXPONENT = {
+  f16: { last: 1, high: 0x7c, low: 0 },
+  bf16: { last: 1, high: 0x7f, low: 0x80 },
+  f32: { last: 3, high: 0x7f, low: 0x80 },
+} as const;
+
+function checkSizes(where: string, dtype: WeightType, byteCount: number, weightCount: number): void {
+  const { blockWeights, blockBytes } = dtypes[dtype];
+  assert(
+    weightCount % blockWeights === 0,
+    `${where}: ${weightCount} weights, expected whole ${dtype} blocks of ${blockWeights}`,
+  );
+  const expected = (weightCount / blockWeights) * blockBytes;
+  assert(
+    byteCount === expected,
+    `${where}: ${weightCount} weights beside ${byteCount} bytes, expected ${expected} for ${dtype}`,
+  );
+}
+
+function checkImportance(importance: Float32Array, weightCount: number): void {
+  assert(
+    importance.length === weightCount,
+    `encodeRow: importance holds ${importance.length} factors, expected one per weight = ${weightCount}`,
+  );
+  for (let i = 0; i < weightCount; i++) {
+    if (importance[i]! >= 0 && importance[i]! <= LARGEST_F32) continue;
+    throw new ArgumentError(
+      'quant.importance',
+      `encodeRow: importance ${i}: expected a finite factor of at least 0, found ${importance[i]}. Measure it again`,
+    );
+  }
+}
