@@ -19,6 +19,8 @@ export interface ForwardOptions {
   /** The rows whose logits are wanted; absent: all. */
   readonly rows_R?: Uint32Array | undefined;
   readonly tap?: Tap | undefined;
+  /** Runs each block; absent: as it is. Training passes one that forgets the block's activations and computes them again. */
+  readonly segment?: ((input_ND: Tensor, run: (input_ND: Tensor) => Tensor) => Tensor) | undefined;
 }
 
 /** Tokens in, logits out: logits_RV. Prefill, decode and packed training documents are this one call. */
@@ -36,8 +38,9 @@ export function hidden(model: Model, ops: Ops, batch: Batch, options: ForwardOpt
   options.tap?.('embedding', x_ND);
 
   const rotation_NE = model.frequencies && ops.rotation(batch.positions, model.frequencies);
+  const segment = options.segment ?? ((input_ND, run) => run(input_ND));
   for (let i = 0; i < model.blocks.length; i++)
-    x_ND = transformerBlock(model, ops, i, x_ND, rotation_NE, batch, options);
+    x_ND = segment(x_ND, (input_ND) => transformerBlock(model, ops, i, input_ND, rotation_NE, batch, options));
 
   const y_ND = normalize(model, ops, x_ND, model.norm_D, model.normShift_D, 'norm');
   options.tap?.('norm', y_ND);

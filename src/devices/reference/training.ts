@@ -1,0 +1,148 @@
+/** The reference device for training: the obvious loops, in f64 over f32 parameters. The oracle of the others. */
+import { geluBackward, reluBackward } from '../../kernels/activation/backward.reference.ts';
+import { adamW } from '../../kernels/adamw/reference.ts';
+import { accumulate } from '../../kernels/add/backward.reference.ts';
+import { type AttentionSizes, attentionBackward, logSumExp } from '../../kernels/attention/backward.reference.ts';
+import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
+import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
+import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
+import { embedBackward } from '../../kernels/embed/backward.reference.ts';
+import { gegluBackward, swigluBackward } from '../../kernels/gated/backward.reference.ts';
+import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
+import { linearBackward } from '../../kernels/linear/backward.reference.ts';
+import type { AttentionOptions } from '../../kernels/ops.ts';
+import { rmsNormBackward } from '../../kernels/rms-norm/backward.reference.ts';
+import { ropeBackward } from '../../kernels/rope/backward.reference.ts';
+import { columnCount, elementCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import type { TrainingDevice } from '../training-device.ts';
+import { dataOf, referenceOps, referenceTensor } from './device.ts';
+
+/** The numbers of a gradient to add to; its first use clears it. */
+function into(gradient: Gradient): Floats {
+  const data = dataOf(gradient.tensor);
+  if (gradient.isEmpty) data.fill(0);
+  gradient.isEmpty = false;
+  return data;
+}
+const intoOptional = (gradient: Gradient | null): Floats | null => gradient && into(gradient);
+
+function attentionSizes(q_NQ: Tensor, k_NP: Tensor, { headSize: E, window }: AttentionOptions): AttentionSizes {
+  return { H: columnCount(q_NQ.shape) / E, K: columnCount(k_NP.shape) / E, E, window };
+}
+
+export const referenceTrainingOps: TrainingOps = {
+  ...referenceOps,
+  attentionWithLogSumExp(q_NQ, keyValues, batch, options) {
+    const sizes = attentionSizes(q_NQ, keyValues.k_NP, options);
+    const sums = new Float64Array(rowCount(q_NQ.shape) * sizes.H);
+    logSumExp(sums, dataOf(q_NQ), dataOf(keyValues.k_NP), batch.spans, sizes);
+    return {
+      mix_NQ: referenceOps.attention(q_NQ, keyValues, batch, options),
+      logSumExp_NH: referenceTensor(sums, [rowCount(q_NQ.shape), sizes.H]),
+    };
+  },
+  scale: (x, factor) =>
+    referenceTensor(
+      Float64Array.from(dataOf(x), (value) => value * factor),
+      x.shape,
+    ),
+};
+
+export const referenceBackward: BackwardOps = {
+  accumulate: (dx, dy, factor) => accumulate(into(dx), dataOf(dy), factor),
+  embed: (dTable_VD, dy_ND, ids_N) => embedBackward(into(dTable_VD), dataOf(dy_ND), ids_N, columnCount(dy_ND.shape)),
+  linear: (dx_NI, dw_OI, dBias_O, dy_NO, x_NI, w_OI) =>
+    linearBackward(
+      intoOptional(dx_NI),
+      intoOptional(dw_OI),
+      intoOptional(dBias_O),
+      dataOf(dy_NO),
+      dataOf(x_NI),
+      dataOf(w_OI),
+      columnCount(w_OI.shape),
+    ),
+  rmsNorm: (dx_ND, dGain_D, dy_ND, x_ND, gain_D, eps) =>
+    rmsNormBackward(intoOptional(dx_ND), intoOptional(dGain_D), dataOf(dy_ND), dataOf(x_ND), dataOf(gain_D), eps),
+  layerNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps) =>
+    layerNormBackward(
+      intoOptional(dx_ND),
+      intoOptional(dGain_D),
+      intoOptional(dShift_D),
+      dataOf(dy_ND),
+      dataOf(x_ND),
+      dataOf(gain_D),
+      eps,
+    ),
+  batchNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps, statistics) =>
+    batchNormBackward(
+      intoOptional(dx_ND),
+      intoOptional(dGain_D),
+      intoOptional(dShift_D),
+      dataOf(dy_ND),
+      dataOf(x_ND),
+      dataOf(gain_D),
+      eps,
+      statistics,
+    ),
+  rope: (dx_NQ, dy_NQ, rotation_NE) =>
+    ropeBackward(
+      into(dx_NQ),
+      dataOf(dy_NQ),
+      dataOf(rotation_NE),
+      rowCount(dy_NQ.shape),
+      columnCount(rotation_NE.shape),
+    ),
+  attention: ({ q_NQ, k_NP, v_NP }, dMix_NQ, saved, batch, options) =>
+    attentionBackward(
+      { q_NQ: intoOptional(q_NQ), k_NP: intoOptional(k_NP), v_NP: intoOptional(v_NP) },
+      dataOf(dMix_NQ),
+      {
+        mix_NQ: dataOf(saved.mix_NQ),
+        logSumExp_NH: dataOf(saved.logSumExp_NH),
+        q_NQ: dataOf(saved.q_NQ),
+        k_NP: dataOf(saved.k_NP),
+        v_NP: dataOf(saved.v_NP),
+      },
+      batch.spans,
+      attentionSizes(saved.q_NQ, saved.k_NP, options),
+    ),
+  swiglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF) =>
+    swigluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF)),
+  geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
+    gegluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF), form),
+  relu: (dx_NF, dy_NF, x_NF) => reluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF)),
+  gelu: (dx_NF, dy_NF, x_NF, form) => geluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF), form),
+  selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
+  crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) =>
+    crossEntropy(intoOptional(dx_ND), intoOptional(dHead_VD), dataOf(x_ND), dataOf(head_VD), labels_N, weights_N),
+};
+
+/** Parameters, gradients and moments are f32, as on every device; activations f64. */
+export function createReferenceTrainingDevice(): TrainingDevice {
+  let persistent = 0;
+  return {
+    kind: 'reference',
+    description: 'reference (f64 loops, one thread; the specification, not for speed)',
+    ops: referenceTrainingOps,
+    backward: referenceBackward,
+    allocate(shape) {
+      persistent += elementCount(shape) * 4;
+      return referenceTensor(new Float32Array(elementCount(shape)), shape);
+    },
+    scratch: (shape) => referenceTensor(new Float64Array(elementCount(shape)), shape),
+    view: dataOf,
+    // Arrays are garbage-collected; there is no arena to release.
+    mark: () => 0,
+    release: () => {},
+    keep: (_mark, tensors) => [...tensors],
+    sumSquares(tensor) {
+      let sum = 0;
+      for (const x of dataOf(tensor)) sum += x * x;
+      return sum;
+    },
+    adamW: (parameter, gradient, { m, v }, from, step) =>
+      adamW(dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v), from, step),
+    memory: () => ({ persistent, arenaPeak: 0 }),
+    close: () => {},
+  };
+}

@@ -1,0 +1,96 @@
+import type { Floats } from '../../tensor/tensor.ts';
+import type { Batch } from '../batch.ts';
+
+export interface AttentionSizes {
+  readonly H: number;
+  readonly K: number;
+  readonly E: number;
+  readonly window: number | null;
+}
+
+/**
+ * The log-sum-exp of each query's scores over the keys that it sees: what is saved instead of the probabilities.
+ *
+ *   L_nh = log Σ_s exp(q_nh · k_s,g / √E)
+ */
+export function logSumExp(
+  logSumExp_NH: Floats,
+  q_NQ: Floats,
+  k_NP: Floats,
+  spans: Batch['spans'],
+  { H, K, E, window }: AttentionSizes,
+): void {
+  for (const { firstRow, rowCount } of spans) {
+    for (let n = firstRow; n < firstRow + rowCount; n++) {
+      const firstKey = window === null ? firstRow : Math.max(firstRow, n - window + 1);
+      for (let h = 0; h < H; h++) {
+        const g = Math.floor((h * K) / H);
+        let max = Number.NEGATIVE_INFINITY;
+        let sum = 0;
+        for (let s = firstKey; s <= n; s++) {
+          const score = dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E) / Math.sqrt(E);
+          if (score > max) {
+            sum *= Math.exp(max - score);
+            max = score;
+          }
+          sum += Math.exp(score - max);
+        }
+        logSumExp_NH[n * H + h] = max + Math.log(sum);
+      }
+    }
+  }
+}
+
+/**
+ * Adds the gradients of causal attention. The probabilities are recomputed one query at a time from the saved log-sum-exp;
+ * the T × T matrix never exists.
+ *
+ *   p_s = exp(q · k_s / √E − L)      m = Σ_e dMix_e · mix_e  (= Σ_s p_s · dMix · v_s)
+ *   dv_s += p_s · dMix               c_s = p_s · (dMix · v_s − m) / √E
+ *   dq += Σ_s c_s · k_s              dk_s += c_s · q
+ *
+ * Shapes   dq_NQ, dk_NP, dv_NP (null: not wanted); dMix_NQ, mix_NQ, q_NQ, k_NP, v_NP, logSumExp_NH
+ * Source   Dao et al. 2022, arXiv:2205.14135 appendix B.2 (m is the identity that makes the softmax row-local).
+ */
+export function attentionBackward(
+  d: { readonly q_NQ: Floats | null; readonly k_NP: Floats | null; readonly v_NP: Floats | null },
+  dMix_NQ: Floats,
+  saved: {
+    readonly mix_NQ: Floats;
+    readonly logSumExp_NH: Floats;
+    readonly q_NQ: Floats;
+    readonly k_NP: Floats;
+    readonly v_NP: Floats;
+  },
+  spans: Batch['spans'],
+  { H, K, E, window }: AttentionSizes,
+): void {
+  const { q_NQ, k_NP, v_NP } = saved;
+  const scale = 1 / Math.sqrt(E);
+  for (const { firstRow, rowCount } of spans) {
+    for (let n = firstRow; n < firstRow + rowCount; n++) {
+      const firstKey = window === null ? firstRow : Math.max(firstRow, n - window + 1);
+      for (let h = 0; h < H; h++) {
+        const g = Math.floor((h * K) / H);
+        const query = (n * H + h) * E;
+        const m = dot(dMix_NQ, query, saved.mix_NQ, query, E);
+        for (let s = firstKey; s <= n; s++) {
+          const key = (s * K + g) * E;
+          const p = Math.exp(dot(q_NQ, query, k_NP, key, E) * scale - saved.logSumExp_NH[n * H + h]!);
+          const c = p * (dot(dMix_NQ, query, v_NP, key, E) - m) * scale;
+          for (let e = 0; e < E; e++) {
+            if (d.q_NQ) d.q_NQ[query + e]! += c * k_NP[key + e]!;
+            if (d.k_NP) d.k_NP[key + e]! += c * q_NQ[query + e]!;
+            if (d.v_NP) d.v_NP[key + e]! += p * dMix_NQ[query + e]!;
+          }
+        }
+      }
+    }
+  }
+}
+
+function dot(a: Floats, aStart: number, b: Floats, bStart: number, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += a[aStart + i]! * b[bStart + i]!;
+  return sum;
+}

@@ -1,0 +1,121 @@
+/**
+ * What training needs beyond Ops: the gradient of every operation, and the memory to keep gradients in.
+ *
+ * Letters  as in ops.ts; dX is the gradient of the loss with respect to X, in X's shape.
+ * Effects  Every function adds to the gradients it is given; null means that nobody wants that one.
+ * Source   Each room's backward.reference.ts derives its formula.
+ */
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Batch } from './batch.ts';
+import type { AttentionOptions, BatchStatistics, GeluForm, Ops } from './ops.ts';
+
+/** A gradient that is being summed up. While `isEmpty`, its memory holds nothing: the first contribution is written, later ones are added. */
+export interface Gradient {
+  readonly tensor: Tensor;
+  isEmpty: boolean;
+}
+
+/** Ops and what only training calls. */
+export interface TrainingOps extends Ops {
+  /** attention, and each query's log-sum-exp of its scores, from which the backward pass recomputes the probabilities. */
+  attentionWithLogSumExp(
+    q_NQ: Tensor,
+    keyValues: OwnKeyValues,
+    batch: Batch,
+    options: AttentionOptions,
+  ): AttentionResult;
+  /** y = factor · x */
+  scale(x: Tensor, factor: number): Tensor;
+}
+
+export interface OwnKeyValues {
+  readonly k_NP: Tensor;
+  readonly v_NP: Tensor;
+}
+
+export interface AttentionResult {
+  readonly mix_NQ: Tensor;
+  readonly logSumExp_NH: Tensor;
+}
+
+/** What the forward pass of attention leaves for the backward pass. */
+export interface AttentionSaved extends AttentionResult, OwnKeyValues {
+  readonly q_NQ: Tensor;
+}
+
+export interface BackwardOps {
+  /** dx += dy · factor: the rule of add (factor 1) and of scale. */
+  accumulate(dx: Gradient, dy: Tensor, factor: number): void;
+  embed(dTable_VD: Gradient, dy_ND: Tensor, ids_N: Uint32Array): void;
+  linear(
+    dx_NI: Gradient | null,
+    dw_OI: Gradient | null,
+    dBias_O: Gradient | null,
+    dy_NO: Tensor,
+    x_NI: Tensor,
+    w_OI: Tensor,
+  ): void;
+  rmsNorm(
+    dx_ND: Gradient | null,
+    dGain_D: Gradient | null,
+    dy_ND: Tensor,
+    x_ND: Tensor,
+    gain_D: Tensor,
+    eps: number,
+  ): void;
+  layerNorm(
+    dx_ND: Gradient | null,
+    dAffine: AffineGradients,
+    dy_ND: Tensor,
+    x_ND: Tensor,
+    gain_D: Tensor,
+    eps: number,
+  ): void;
+  batchNorm(
+    dx_ND: Gradient | null,
+    dAffine: AffineGradients,
+    dy_ND: Tensor,
+    x_ND: Tensor,
+    gain_D: Tensor,
+    eps: number,
+    statistics: BatchStatistics,
+  ): void;
+  rope(dx_NQ: Gradient, dy_NQ: Tensor, rotation_NE: Tensor): void;
+  attention(
+    d: { readonly q_NQ: Gradient | null; readonly k_NP: Gradient | null; readonly v_NP: Gradient | null },
+    dMix_NQ: Tensor,
+    saved: AttentionSaved,
+    batch: Batch,
+    options: AttentionOptions,
+  ): void;
+  swiglu(dGate_NF: Gradient | null, dUp_NF: Gradient | null, dy_NF: Tensor, gate_NF: Tensor, up_NF: Tensor): void;
+  geglu(
+    dGate_NF: Gradient | null,
+    dUp_NF: Gradient | null,
+    dy_NF: Tensor,
+    gate_NF: Tensor,
+    up_NF: Tensor,
+    form: GeluForm,
+  ): void;
+  relu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor): void;
+  gelu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor, form: GeluForm): void;
+  /** dx[rows[r]] += dy[r] */
+  selectRows(dx_ND: Gradient, dy_RD: Tensor, rows_R: Uint32Array): void;
+  /**
+   * The output layer and its loss in one, by chunks of rows, so that the N × V logits never exist at once.
+   * Returns each row's −log softmax(x · headᵀ)[label], 0 where the label is negative; adds the gradient of Σ weights_n · loss_n.
+   */
+  crossEntropy(
+    dx_ND: Gradient | null,
+    dHead_VD: Gradient | null,
+    x_ND: Tensor,
+    head_VD: Tensor,
+    labels_N: Int32Array,
+    weights_N: Float64Array,
+  ): Float64Array;
+}
+
+export interface AffineGradients {
+  readonly gain_D: Gradient | null;
+  readonly shift_D: Gradient | null;
+}

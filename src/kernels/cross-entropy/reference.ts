@@ -1,0 +1,60 @@
+import { assert } from '../../base/assert.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+
+/** Rows whose logits exist at once. */
+export const CROSS_ENTROPY_ROWS = 64;
+
+/**
+ * The output layer and its loss, and their gradients, in one pass over chunks of rows: the N × V logits never exist at once.
+ *
+ *   z_nv = x_n · head_v      loss_n = log Σ_v exp(z_nv) − z_n,label      (0 where label < 0)
+ *   dz_nv = weight_n · (softmax(z_n)_v − [v = label_n])      dx_n += Σ_v dz_nv · head_v      dHead_v += Σ_n dz_nv · x_n
+ *
+ * Shapes   dx_ND, dHead_VD (null: not wanted); x_ND, head_VD, labels_N, weights_N
+ * Numbers  the maximum is taken off before exp; f64.
+ * Returns  loss_N
+ * Source   the idea of fusing: Wijmans et al. 2024, arXiv:2411.09009.
+ */
+export function crossEntropy(
+  dx_ND: Floats | null,
+  dHead_VD: Floats | null,
+  x_ND: Floats,
+  head_VD: Floats,
+  labels_N: Int32Array,
+  weights_N: Float64Array,
+): Float64Array {
+  const N = labels_N.length;
+  const D = x_ND.length / Math.max(1, N);
+  const V = head_VD.length / D;
+  assert(weights_N.length === N, `crossEntropy: ${weights_N.length} weights for N = ${N} rows`);
+  const losses_N = new Float64Array(N);
+  const z_CV = new Float64Array(Math.min(N, CROSS_ENTROPY_ROWS) * V);
+  for (let first = 0; first < N; first += CROSS_ENTROPY_ROWS) {
+    const end = Math.min(N, first + CROSS_ENTROPY_ROWS);
+    for (let n = first; n < end; n++) {
+      const label = labels_N[n]!;
+      if (label < 0) continue;
+      assert(label < V, `crossEntropy: label ${label} at row ${n} is outside the vocabulary of ${V}`);
+      const z = z_CV.subarray((n - first) * V, (n - first + 1) * V);
+      let max = Number.NEGATIVE_INFINITY;
+      for (let v = 0; v < V; v++) {
+        let sum = 0;
+        for (let d = 0; d < D; d++) sum += x_ND[n * D + d]! * head_VD[v * D + d]!;
+        z[v] = sum;
+        max = Math.max(max, sum);
+      }
+      let sum = 0;
+      for (let v = 0; v < V; v++) sum += Math.exp(z[v]! - max);
+      const logSum = max + Math.log(sum);
+      losses_N[n] = logSum - z[label]!;
+      for (let v = 0; v < V; v++) {
+        const dz = weights_N[n]! * (Math.exp(z[v]! - logSum) - (v === label ? 1 : 0));
+        for (let d = 0; d < D; d++) {
+          if (dx_ND) dx_ND[n * D + d]! += dz * head_VD[v * D + d]!;
+          if (dHead_VD) dHead_VD[v * D + d]! += dz * x_ND[n * D + d]!;
+        }
+      }
+    }
+  }
+  return losses_N;
+}
