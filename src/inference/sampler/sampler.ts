@@ -1,0 +1,160 @@
+import { Random } from '../../base/random.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import { AdaptiveP } from './adaptive-p.ts';
+import { argmax, type Candidates, noneLeft } from './candidates.ts';
+import { Dry, type SequenceBreakers } from './dry.ts';
+import { mirostat1, mirostat2, mirostatUpdate } from './mirostat.ts';
+import type { SamplerName, SamplingSettings } from './options.ts';
+import { penalize } from './penalties.ts';
+import { temper } from './temperature.ts';
+import { minP, topK, topNSigma, topP, typical, xtc } from './truncation.ts';
+
+/** What a sampler must be told beside its settings. */
+export interface SamplerContext {
+  /** Shared with the other sequences of the engine: it holds nothing between two picks. */
+  readonly candidates: Candidates;
+  /** The seed itself; the caller has drawn one where none was given. */
+  readonly seed: number;
+  /** Additions to logits, by token: the logit bias, with texts turned into tokens, and forbidden tokens as −∞. */
+  readonly biases: ReadonlyMap<number, number>;
+  readonly breakers: SequenceBreakers;
+}
+
+/**
+ * Picks the next token of one sequence from its logits:
+ *
+ *   logit bias → penalties → DRY → top-n-σ → top-k → typical → top-p → min-p → XTC → temperature → pick
+ *
+ * The order is llama.cpp's and can be changed by `samplers`. With mirostat, temperature and mirostat replace the chain.
+ * After sample(), the candidates hold what was left and their probabilities. The state (random numbers, mirostat's μ) is the
+ * sequence's own: same seed and same logits, same tokens, whoever shares the batch.
+ */
+export class Sampler {
+  readonly seed: number;
+  private readonly settings: SamplingSettings;
+  private readonly candidates: Candidates;
+  private readonly biasIds: Uint32Array;
+  private readonly biases: Float64Array;
+  private readonly breakers: SequenceBreakers;
+  private readonly random: Random;
+  private readonly dry = new Dry();
+  private readonly adaptive: AdaptiveP | null;
+  /** The chain can be skipped. */
+  private readonly isArgmax: boolean;
+  private mu: number;
+
+  constructor(settings: SamplingSettings, { candidates, seed, biases, breakers }: SamplerContext) {
+    this.settings = settings;
+    this.candidates = candidates;
+    this.seed = seed;
+    this.biasIds = Uint32Array.from(biases.keys());
+    this.biases = Float64Array.from(biases.values());
+    this.breakers = breakers;
+    this.random = new Random(seed);
+    this.mu = 2 * settings.mirostatTau;
+    const { samplers, adaptiveTarget, adaptiveDecay } = settings;
+    const adapts = samplers.includes('adaptive_p') && adaptiveTarget >= 0 && settings.temperature > 0;
+    this.adaptive = adapts ? new AdaptiveP(adaptiveTarget, adaptiveDecay) : null;
+    this.isArgmax = onlyTheLargestMatters(settings) && biases.size === 0;
+  }
+
+  /** The next token after the first `length` ids of the history, from row `row` of logits_RV. */
+  sample(logits_RV: Floats, row: number, history: Uint32Array, length: number): number {
+    const { candidates, settings } = this;
+    if (this.isArgmax) return argmax(logits_RV, row * candidates.vocabSize, candidates.vocabSize);
+    candidates.load(logits_RV, row);
+    for (let i = 0; i < this.biases.length; i++) {
+      const id = this.biasIds[i]!;
+      candidates.logits[id] = biased(candidates.logits[id]!, this.biases[i]!);
+    }
+    if (settings.mirostat > 0) return this.pickMirostat();
+    for (const name of settings.samplers) this.apply(name, history, length);
+    if (settings.temperature <= 0) temper(candidates, 0, 0, 1);
+    const index = this.pick();
+    this.adaptive?.chosen(candidates.keys[index]!);
+    return candidates.ids[index]!;
+  }
+
+  private apply(name: SamplerName, history: Uint32Array, length: number): void {
+    const { candidates, settings } = this;
+    switch (name) {
+      case 'penalties':
+        penalize(candidates, settings, history, length);
+        break;
+      case 'dry':
+        this.dry.apply(candidates, settings, this.breakers, history, length);
+        break;
+      case 'top_n_sigma':
+        topNSigma(candidates, settings.topNSigma);
+        break;
+      case 'top_k':
+        topK(candidates, settings.topK);
+        break;
+      case 'typ_p':
+        typical(candidates, settings.typicalP, settings.minKeep);
+        break;
+      case 'top_p':
+        topP(candidates, settings.topP, settings.minKeep);
+        break;
+      case 'min_p':
+        minP(candidates, settings.minP, settings.minKeep);
+        break;
+      case 'xtc':
+        if (settings.xtcProbability > 0 && this.random.uniform() < settings.xtcProbability) {
+          xtc(candidates, settings.xtcThreshold, settings.minKeep);
+        }
+        break;
+      case 'temperature':
+        temper(candidates, settings.temperature, settings.dynatempRange, settings.dynatempExponent);
+        break;
+      case 'adaptive_p':
+        this.adaptive?.apply(candidates);
+        break;
+      default:
+        name satisfies never;
+    }
+  }
+
+  private pickMirostat(): number {
+    const { candidates, settings } = this;
+    temper(candidates, settings.temperature, settings.dynatempRange, settings.dynatempExponent);
+    (settings.mirostat === 1 ? mirostat1 : mirostat2)(candidates, this.mu);
+    const index = this.pick();
+    this.mu = mirostatUpdate(this.mu, candidates.probabilities[index]!, settings.mirostatTau, settings.mirostatEta);
+    return candidates.ids[index]!;
+  }
+
+  /** Draws one candidate by its probability. */
+  private pick(): number {
+    const { candidates } = this;
+    candidates.softmax();
+    const { probabilities, count } = candidates;
+    if (count === 1) return 0;
+    const target = this.random.uniform();
+    let sum = 0;
+    let last = -1;
+    for (let i = 0; i < count; i++) {
+      if (probabilities[i] === 0) continue;
+      last = i;
+      sum += probabilities[i]!;
+      if (sum > target) return i;
+    }
+    if (last < 0) throw noneLeft();
+    return last; // the sum stopped short of 1 by rounding
+  }
+}
+
+/** −∞ forbids, whatever the logit; otherwise a sum. */
+function biased(logit: number, bias: number): number {
+  return bias === Number.NEGATIVE_INFINITY ? bias : logit + bias;
+}
+
+/** Greedy, and no sampler before the temperature can change which logit is the largest. */
+function onlyTheLargestMatters(settings: SamplingSettings): boolean {
+  const { temperature, samplers, repeatPenalty, presencePenalty, frequencyPenalty } = settings;
+  const on = (name: SamplerName) => samplers.includes(name);
+  if (temperature > 0) return false;
+  if (on('penalties') && (repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0)) return false;
+  if (on('dry') && settings.dryMultiplier !== 0) return false;
+  return !(on('typ_p') && settings.typicalP < 1) && !(on('xtc') && settings.xtcProbability > 0);
+}
