@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { formatBytes } from '../../base/units.ts';
+import { describeMachine, type Machine } from '../../platform/node/machine.ts';
+import { findNativeLibrary } from '../../platform/node/native-library.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+import { bundledModels } from '../model-name.ts';
+
+/** One thing that is here or not, and what to do when it is not. */
+interface Finding {
+  readonly name: string;
+  readonly here: boolean;
+  readonly found: string;
+  readonly advice?: string;
+}
+
+export const command = defineCommand({
+  options: { json: { kind: 'flag', help: 'one JSON object' } },
+  positionals: [],
+  examples: [['doctor', 'one line per capability, with advice where one is missing']],
+  async run(options, io) {
+    const machine = describeMachine();
+    const findings = await examine(machine, io);
+    if (options.json) writeJson(io.stdout, { machine, kernels: kernelsFor(machine), findings });
+    else print(machine, findings, io);
+  },
+});
+
+async function examine(machine: Machine, io: Io): Promise<Finding[]> {
+  const blas = findNativeLibrary('blas', io.env);
+  const mpi = findNativeLibrary('mpi', io.env);
+  const mpirun = onPath('mpirun', io.env.PATH);
+  const models = bundledModels();
+  return [
+    {
+      name: 'SIMD',
+      here: machine.simd,
+      found: machine.simd ? '128-bit vectors' : 'not in this WebAssembly engine',
+      advice: 'Only the slow reference device runs without it; update Node.',
+    },
+    {
+      name: 'relaxed SIMD',
+      here: machine.relaxedSimd,
+      found: machine.relaxedSimd ? 'int8 dot products, fused multiply-add' : 'not in this WebAssembly engine',
+      advice: 'The plain SIMD kernels run; Node 22 and newer have it.',
+    },
+    {
+      name: 'revectorizer',
+      here: machine.revectorizer,
+      found: machine.revectorizer ? '256-bit vectors from pairs of 128-bit ones' : 'not with this processor and Node',
+      advice: 'The same kernels run at 128 bits. It needs an x64 processor with AVX2 and Node 22 or newer.',
+    },
+    {
+      name: 'threads',
+      here: machine.sharedMemory && machine.logicalCores > 1,
+      found: `${machine.physicalCores} cores, ${machine.logicalCores} hardware threads`,
+      advice: 'Everything runs on one thread.',
+    },
+    {
+      name: 'BLAS',
+      here: blas !== null,
+      found: blas ?? 'no library found',
+      advice:
+        'Optional: training and `--blas` prefill are faster with one, as from `apt install libopenblas0-pthread`.',
+    },
+    {
+      name: 'MPI',
+      here: mpi !== null && mpirun !== null,
+      found: mpi === null ? 'no library found' : `${mpi}${mpirun ? `, ${mpirun}` : ', but no mpirun on the PATH'}`,
+      advice: 'Optional: only runs on several processes or machines need it, as from `apt install openmpi-bin`.',
+    },
+    {
+      name: 'bundled model',
+      here: models.length > 0,
+      found: models.map(({ name }) => name).join(', ') || 'none in this copy',
+      advice: 'Name a model file with -m, or make one with `cria init`.',
+    },
+  ];
+}
+
+/** What the wasm device will choose here, in words. */
+function kernelsFor(machine: Machine): string {
+  if (!machine.simd) return 'reference';
+  const parts = [
+    'wasm',
+    machine.relaxedSimd ? 'relaxed SIMD' : 'plain SIMD',
+    machine.revectorizer ? '256-bit' : '128-bit',
+  ];
+  return [...parts, machine.sharedMemory ? `${machine.physicalCores} threads` : '1 thread'].join(', ');
+}
+
+function onPath(program: string, path = ''): string | null {
+  return (
+    path
+      .split(delimiter)
+      .map((folder) => join(folder, program))
+      .find((file) => existsSync(file)) ?? null
+  );
+}
+
+function print(machine: Machine, findings: readonly Finding[], io: Io): void {
+  const line = (name: string, text: string) => writeLine(io.stdout, `${name.padEnd(16)}${text}`);
+  line('  Node', `${machine.node}, ${machine.platform}`);
+  line('  processor', machine.cpu);
+  line('  memory', `${formatBytes(machine.freeMemoryBytes)} free of ${formatBytes(machine.memoryBytes)}`);
+  for (const { name, here, found, advice } of findings) {
+    line(`${here ? '✓' : '–'} ${name}`, found);
+    if (!here && advice) line('', advice);
+  }
+  writeLine(io.stdout);
+  line('  kernels', kernelsFor(machine));
+}

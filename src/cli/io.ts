@@ -1,0 +1,41 @@
+/**
+ * What a command sees of the world: its streams, the environment and the Ctrl-C key. main.ts makes the real one, tests make their own.
+ */
+export interface Io {
+  /** Results, and nothing else. */
+  readonly stdout: Output;
+  /** Progress, remarks and errors. */
+  readonly stderr: Output;
+  readonly stdin: NodeJS.ReadStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted by the first Ctrl-C, unless the command handles Ctrl-C itself; a second one ends the process. */
+  readonly signal: AbortSignal;
+  /** From now on Ctrl-C calls `handler` (chat: stop the answer, not the program). Returns the way back. */
+  onInterrupt(handler: () => void): () => void;
+}
+
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export function writeLine(output: Output, text = ''): void {
+  output.write(`${text}\n`);
+}
+
+/** One JSON value per line. 64-bit integers beyond 2⁵³ become strings, typed arrays become arrays. */
+export function writeJson(output: Output, value: unknown, indent?: number): void {
+  const plain = (_key: string, part: unknown) => {
+    if (typeof part === 'bigint') return part.toString();
+    return ArrayBuffer.isView(part) ? Array.from(part as unknown as ArrayLike<unknown>) : part;
+  };
+  output.write(`${JSON.stringify(value, plain, indent)}\n`);
+}
+
+/** All of standard input as text. */
+export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(chunks));
+}

@@ -1,0 +1,44 @@
+/** From what the user calls a model to the path of its file or folder. */
+import { existsSync, globSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CriaError } from '../base/errors.ts';
+import { didYouMean } from './did-you-mean.ts';
+
+const modelsFolder = fileURLToPath(new URL('../../models/', import.meta.url));
+
+/** The models that come with this copy of Cria: models/*.gguf. */
+export function bundledModels(): readonly { readonly name: string; readonly path: string }[] {
+  const files = globSync('*.gguf', { cwd: modelsFolder }).sort();
+  return files.map((file) => ({ name: basename(file, '.gguf'), path: join(modelsFolder, file) }));
+}
+
+/** A path, or the name of a bundled model; nothing means the first bundled model. */
+export function resolveModel(name: string | undefined): string {
+  const bundled = bundledModels();
+  if (name === undefined) {
+    if (bundled[0]) return bundled[0].path;
+    throw new CriaError(
+      'model.none',
+      'no model was named, and this copy of Cria has none of its own. ' +
+        'Name a file or folder with -m PATH (GGUF, safetensors, a Meta or Hugging Face folder, llama2.c), ' +
+        'or make an untrained one: `cria init stories260K -o tiny.gguf`.',
+    );
+  }
+  if (existsSync(name)) return name;
+  const known = bundled.find((model) => model.name === name);
+  if (known) return known.path;
+  const names = bundled.map((model) => model.name);
+  const choices = names.length === 0 ? 'There are no bundled models' : `Bundled models: ${names.join(', ')}`;
+  throw new CriaError(
+    'model.not-found',
+    `${name}: expected a file, a folder or the name of a bundled model${didYouMean(name, names)}. ${choices}.`,
+  );
+}
+
+/** Whether a word is meant as a model rather than as a text: it exists, is bundled, or is spelled like a model's path. */
+export function looksLikeModel(word: string): boolean {
+  if (bundledModels().some(({ name }) => name === word)) return true;
+  if (/\.(gguf|safetensors|bin|pth|pt)$/i.test(word)) return true;
+  return !/\s/.test(word) && existsSync(word);
+}

@@ -1,0 +1,17 @@
+import type { Command } from './command.ts';
+
+interface Verb {
+  readonly group: 'Use a model' | 'Make a model' | 'Look and measure';
+  readonly summary: string;
+  /** Loaded when it is called, so that `cria --help` is instant and a verb costs only what it needs. */
+  load(): Promise<{ readonly command: Command }>;
+}
+
+/** Every verb. A name of two words is called with both: `cria tokenizer train`. */
+export const verbs: Readonly<Record<string, Verb>> = {
+  doctor: {
+    group: 'Look and measure',
+    summary: 'what this machine offers, which kernels will run, and what to do about what is missing',
+    load: () => import('./commands/doctor.ts'),
+  },
+};
