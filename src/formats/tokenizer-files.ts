@@ -6,6 +6,8 @@ export type TokenizerFiles =
   | { readonly kind: 'sentencepiece'; readonly file: string; readonly bytes: Uint8Array }
   /** `tokenizer.model` of Llama 3: lines of base64 bytes, a space and a rank. */
   | { readonly kind: 'tiktoken'; readonly file: string; readonly bytes: Uint8Array }
+  /** llama2.c's `tokenizer.bin`: scores and texts, without a count. */
+  | { readonly kind: 'llama2c'; readonly file: string; readonly bytes: Uint8Array }
   /** `tokenizer.json`, with `tokenizer_config.json` and `special_tokens_map.json` where present; JSON texts. */
   | {
       readonly kind: 'hf';

@@ -27,6 +27,8 @@ export const dtypes = {
   u32: { blockWeights: 1, blockBytes: 4, safetensors: 'U32' },
   u64: { blockWeights: 1, blockBytes: 8, safetensors: 'U64' },
   bool: { blockWeights: 1, blockBytes: 1, safetensors: 'BOOL' },
+  f8_e4m3: { blockWeights: 1, blockBytes: 1, safetensors: 'F8_E4M3' },
+  f8_e5m2: { blockWeights: 1, blockBytes: 1, safetensors: 'F8_E5M2' },
 } as const satisfies Record<string, DTypeRow>;
 
 interface DTypeRow {
