@@ -1,0 +1,187 @@
+/**
+ * The `tokenizer.*` entries of a GGUF file: "llama" (SentencePiece with scores) and "gpt2" (byte-level BPE with merges and the
+ * name of a splitting pattern).
+ * Source   ggml docs/gguf.md, "Tokenizer"; llama.cpp llama-vocab.cpp for defaults.
+ */
+import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
+import type { GgufValue } from '../../formats/tokenizer-files.ts';
+import { ByteLevelModel } from '../encode/byte-level-model.ts';
+import { mergesFromList, mergesFromScores } from '../encode/merges.ts';
+import { MetaspaceModel } from '../encode/metaspace-model.ts';
+import { metaspaceNormalizer } from '../encode/normalize.ts';
+import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
+import type { TextModel } from '../encode/text-model.ts';
+import { byteFallbackIds, checkedId, endOfGenerationIds } from '../special-ids.ts';
+import type { Spelling } from '../stream-decoder.ts';
+import { controlTokens, Tokenizer } from '../tokenizer.ts';
+import { badTokenizer, byteOfPiece, createVocabulary, PieceKind, show, type Vocabulary } from '../vocabulary.ts';
+
+type Metadata = ReadonlyMap<string, GgufValue>;
+
+/** Names of splitting patterns in files → the pattern. Names that share a pattern share its behaviour too. */
+const patternNames: Readonly<Record<string, keyof typeof splitPatterns>> = {
+  'gpt-2': 'gpt-2',
+  llama3: 'llama3',
+  'llama-v3': 'llama3',
+  'llama-bpe': 'llama3',
+  qwen2: 'qwen2',
+};
+
+export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
+  const model = metadata.get('tokenizer.ggml.model');
+  if (model !== 'llama' && model !== 'gpt2') {
+    throw new UnsupportedError(
+      'tokenizer.unsupported',
+      `${file} @ tokenizer.ggml.model: expected llama or gpt2, found ${show(String(model))}. Cria reads SentencePiece BPE and byte-level BPE.`,
+    );
+  }
+  const vocabulary = readVocabulary(file, metadata, model);
+  const id = (name: string, missing?: number) =>
+    checkedId(vocabulary, `tokenizer.ggml.${name}`, metadata.get(`tokenizer.ggml.${name}`) ?? missing);
+  const flag = (name: string, missing: boolean): boolean => {
+    const value = metadata.get(`tokenizer.ggml.${name}`) ?? missing;
+    if (typeof value === 'boolean') return value;
+    throw badTokenizer(file, `tokenizer.ggml.${name}`, `expected true or false, found ${show(String(value))}`);
+  };
+  const orMissing = (wanted: number) => (wanted < vocabulary.pieces.length ? wanted : undefined);
+  const isLlama = model === 'llama';
+  const bosId = isLlama ? id('bos_token_id', orMissing(1)) : id('bos_token_id');
+  const eosId = isLlama ? id('eos_token_id', orMissing(2)) : id('eos_token_id');
+  const unknownId = isLlama ? id('unknown_token_id', orMissing(0)) : id('unknown_token_id');
+  const prefix = flag('add_space_prefix', true);
+  const collapse = flag('remove_extra_whitespaces', false);
+  const pattern = isLlama ? null : patternOf(file, metadata);
+  const spelling: Spelling = {
+    vocabulary,
+    kind: isLlama ? 'metaspace' : 'byte-level',
+    leadingSpace: collapse ? 'all' : prefix ? 'one' : 'keep',
+    unknownText: ' ⁇ ',
+  };
+  const template = metadata.get('tokenizer.chat_template');
+  return new Tokenizer({
+    vocabulary,
+    model:
+      pattern === null
+        ? scoredModel(
+            vocabulary,
+            metadata,
+            unknownId,
+            metaspaceNormalizer({ prefix: prefix ? 'always' : 'never', collapse }),
+          )
+        : new ByteLevelModel({
+            vocabulary,
+            table: mergesFromList(vocabulary, mergePairs(file, metadata)).table,
+            normalize: (text) => text,
+            split: splitBy(compileSplitPattern(file, splitPatterns[pattern]), 'keep'),
+            ignoreMerges: pattern === 'llama3',
+            unknownId: null,
+          }),
+    spelling,
+    addedTokens: controlTokens(vocabulary, [PieceKind.control, PieceKind.unknown, PieceKind.userDefined]),
+    normalizedTokens: [],
+    bosId,
+    eosId,
+    unknownId,
+    padId: id('padding_token_id'),
+    eogIds: endOfGenerationIds(vocabulary, [eosId, id('eot_token_id'), id('eom_token_id')]),
+    addBos: flag('add_bos_token', isLlama || pattern === 'llama3') && bosId !== null,
+    addEos: flag('add_eos_token', false) && eosId !== null,
+    chatTemplate: typeof template === 'string' ? template : null,
+  });
+}
+
+function readVocabulary(file: string, metadata: Metadata, model: 'llama' | 'gpt2'): Vocabulary {
+  const tokens = strings(file, metadata, 'tokenizer.ggml.tokens');
+  const types = metadata.get('tokenizer.ggml.token_type');
+  if (types !== undefined && !(isNumbers(types) && types.length === tokens.length)) {
+    throw badTokenizer(file, 'tokenizer.ggml.token_type', `expected ${tokens.length} numbers, one for each token`);
+  }
+  const kinds = new Uint8Array(tokens.length);
+  for (const [id, token] of tokens.entries()) {
+    const type = types === undefined ? 0 : types[id]!;
+    if (type !== 0 && !(type >= 1 && type <= 6)) {
+      throw badTokenizer(file, `tokenizer.ggml.token_type[${id}]`, `expected a type from 0 to 6, found ${type}`);
+    }
+    const untyped = model === 'llama' && byteOfPiece(token) >= 0 ? PieceKind.byte : PieceKind.normal;
+    kinds[id] = type === 0 ? untyped : type;
+    if (kinds[id] === PieceKind.byte && byteOfPiece(token) < 0) {
+      throw badTokenizer(
+        file,
+        `tokenizer.ggml.tokens[${id}]`,
+        `expected a byte piece like <0x41>, found ${show(token)}`,
+      );
+    }
+  }
+  return createVocabulary(file, tokens, kinds, 'first');
+}
+
+/** SentencePiece BPE; without scores (some test files) ids still become text, but text cannot become ids. */
+function scoredModel(
+  vocabulary: Vocabulary,
+  metadata: Metadata,
+  unknownId: number | null,
+  normalize: (text: string, atStart: boolean) => string,
+): TextModel {
+  const { file, pieces } = vocabulary;
+  const scores = metadata.get('tokenizer.ggml.scores');
+  if (scores === undefined) {
+    const encode = () => {
+      throw new ArgumentError(
+        'tokenizer.no-scores',
+        `${file} @ tokenizer.ggml.scores: expected a score for each token, found none, so text cannot be encoded. Pass token ids, or use another file.`,
+      );
+    };
+    return { normalize: (text) => text, encode };
+  }
+  if (!(isNumbers(scores) && scores.length === pieces.length)) {
+    throw badTokenizer(file, 'tokenizer.ggml.scores', `expected ${pieces.length} numbers, one for each token`);
+  }
+  return new MetaspaceModel({
+    vocabulary,
+    merges: mergesFromScores(vocabulary, scores),
+    normalize,
+    words: 'free',
+    byteIds: byteFallbackIds(vocabulary),
+    unknownId,
+    fuseUnknown: true,
+    ignoreMerges: false,
+  });
+}
+
+function patternOf(file: string, metadata: Metadata): keyof typeof splitPatterns {
+  const name = metadata.get('tokenizer.ggml.pre');
+  const pattern = typeof name === 'string' && Object.hasOwn(patternNames, name) ? patternNames[name] : undefined;
+  if (pattern !== undefined) return pattern;
+  throw new UnsupportedError(
+    'tokenizer.unsupported',
+    `${file} @ tokenizer.ggml.pre: expected one of ${Object.keys(patternNames).join(', ')}, found ${show(String(name))}. ` +
+      'Text would be split in another way than the model was trained with.',
+  );
+}
+
+function* mergePairs(file: string, metadata: Metadata): Generator<[string, string]> {
+  for (const [rank, merge] of strings(file, metadata, 'tokenizer.ggml.merges').entries()) {
+    const space = merge.indexOf(' ', 1);
+    if (space < 0)
+      throw badTokenizer(
+        file,
+        `tokenizer.ggml.merges[${rank}]`,
+        `expected two pieces and a space, found ${show(merge)}`,
+      );
+    yield [merge.slice(0, space), merge.slice(space + 1)];
+  }
+}
+
+function strings(file: string, metadata: Metadata, key: string): readonly string[] {
+  const value = metadata.get(key);
+  if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value as readonly string[];
+  throw badTokenizer(
+    file,
+    key,
+    `expected a list of strings, found ${value === undefined ? 'nothing' : 'something else'}`,
+  );
+}
+
+function isNumbers(value: GgufValue): value is Float32Array | Int32Array {
+  return ArrayBuffer.isView(value) && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array);
+}

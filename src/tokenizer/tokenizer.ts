@@ -1,0 +1,226 @@
+/**
+ * Text ⇄ token ids. One class for every kind of tokenizer: added tokens are cut out first, what is left goes to a TextModel
+ * (SentencePiece BPE or byte-level BPE), and back through a StreamDecoder.
+ *
+ * Special tokens are never made from ordinary text unless the caller asks (`special: 'parse'`), so that what a user types
+ * cannot end a turn or start a system message.
+ */
+import { ArgumentError } from '../base/errors.ts';
+import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens.ts';
+import { IdBuffer } from './encode/id-buffer.ts';
+import type { TextModel } from './encode/text-model.ts';
+import { createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
+import { PieceKind, type Vocabulary } from './vocabulary.ts';
+
+export interface EncodeOptions {
+  /** Put the beginning-of-sequence token first. `tokenizer.addBos` says whether the model was trained so. */
+  readonly bos?: boolean;
+  readonly eos?: boolean;
+  /** 'text' (default): `<s>` in the text is three characters. 'parse': it is the token. */
+  readonly special?: 'text' | 'parse';
+}
+
+export interface DecodeOptions {
+  /** 'skip' (default): control tokens have no text. 'text': they appear as their piece. */
+  readonly special?: 'skip' | 'text';
+}
+
+/** Part of a text. A special token is only found wholly inside one trusted segment; otherwise borders do not matter. */
+export interface Segment {
+  readonly text: string;
+  readonly trusted: boolean;
+}
+
+/** What a reader of tokenizer files makes; everything that Tokenizer needs. */
+export interface TokenizerParts {
+  readonly vocabulary: Vocabulary;
+  readonly model: TextModel;
+  readonly spelling: Spelling;
+  /** Found in the raw text. */
+  readonly addedTokens: readonly AddedToken[];
+  /** Found in the normalised text (SentencePiece's user-defined pieces, `normalized` tokens of tokenizer.json). */
+  readonly normalizedTokens: readonly AddedToken[];
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly unknownId: number | null;
+  readonly padId: number | null;
+  /** Tokens that end a turn or a text, eos among them. */
+  readonly eogIds: readonly number[];
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  readonly chatTemplate: string | null;
+}
+
+export class Tokenizer {
+  readonly vocabSize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly unknownId: number | null;
+  readonly padId: number | null;
+  readonly eogIds: ReadonlySet<number>;
+  /** Whether prompts of this model begin with bos (end with eos), as its files say. */
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  /** The model's own chat template (Jinja), if its files hold one. */
+  readonly chatTemplate: string | null;
+  private readonly parts: TokenizerParts;
+  private readonly raw: AddedTokens;
+  private readonly normalized: AddedTokens;
+
+  constructor(parts: TokenizerParts) {
+    this.parts = parts;
+    this.vocabSize = parts.vocabulary.pieces.length;
+    this.bosId = parts.bosId;
+    this.eosId = parts.eosId;
+    this.unknownId = parts.unknownId;
+    this.padId = parts.padId;
+    this.eogIds = new Set(parts.eogIds);
+    this.addBos = parts.addBos;
+    this.addEos = parts.addEos;
+    this.chatTemplate = parts.chatTemplate;
+    this.raw = new AddedTokens(parts.addedTokens);
+    this.normalized = new AddedTokens(parts.normalizedTokens);
+  }
+
+  encode(text: string, options: EncodeOptions = {}): Uint32Array {
+    const permit: Permit = options.special === 'parse' ? () => true : isVocabulary;
+    return this.encodeParts(text.toWellFormed(), permit, permit, options);
+  }
+
+  /**
+   * Encodes segments as one text, except that special tokens, and added tokens that look like markup (`<tool_call>`), are
+   * only found inside one trusted segment. A special token of a single character is never found here.
+   */
+  encodeSegments(segments: readonly Segment[], options: Omit<EncodeOptions, 'special'> = {}): Uint32Array {
+    const ends: number[] = [];
+    let text = '';
+    for (const segment of segments) {
+      text += segment.text;
+      ends.push(text.length);
+    }
+    text = text.toWellFormed(); // one unit for one unit: positions stay
+    const insideTrusted = (begin: number, end: number): boolean => {
+      const segment = firstAbove(ends, begin);
+      return segment < ends.length && segments[segment]!.trusted && end <= ends[segment]!;
+    };
+    const permit: Permit = (token, begin, end) =>
+      token.control ? end - begin > 1 && insideTrusted(begin, end) : !isMarkup(token) || insideTrusted(begin, end);
+    // Positions are lost by normalising, so control tokens are not looked for in normalised text.
+    return this.encodeParts(text, permit, isVocabulary, options, this.rawAndControl);
+  }
+
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    const decoder = this.decoder(options);
+    let text = '';
+    for (let i = 0; i < ids.length; i++) text += decoder.push(ids[i]!);
+    return text + decoder.flush();
+  }
+
+  /** A decoder for ids that come one at a time; its texts joined are decode(ids). */
+  decoder(options: DecodeOptions = {}): StreamDecoder {
+    const inner = createStreamDecoder(this.parts.spelling, options.special ?? 'skip');
+    return { push: (id) => inner.push(this.checked(id)), flush: () => inner.flush() };
+  }
+
+  /** The pieces of `ids` as the vocabulary spells them. */
+  pieces(ids: ArrayLike<number>): string[] {
+    return Array.from(ids, (id) => this.pieceOf(id));
+  }
+
+  pieceOf(id: number): string {
+    return this.parts.vocabulary.pieces[this.checked(id)]!;
+  }
+
+  idOf(piece: string): number | null {
+    return this.parts.vocabulary.idOfPiece.get(piece) ?? null;
+  }
+
+  kindOf(id: number): PieceKind {
+    return this.parts.vocabulary.kinds[this.checked(id)] as PieceKind;
+  }
+
+  /** Control tokens and their texts: what a chat template may write and a user may not. */
+  get controlTokens(): readonly AddedToken[] {
+    return this.rawAndControl.tokens.filter((token) => token.control || isMarkup(token));
+  }
+
+  private get rawAndControl(): AddedTokens {
+    const { addedTokens, normalizedTokens } = this.parts;
+    return (this.cachedRawAndControl ??= new AddedTokens([
+      ...addedTokens,
+      ...normalizedTokens.filter(({ control }) => control),
+    ]));
+  }
+  private cachedRawAndControl: AddedTokens | undefined;
+
+  private encodeParts(
+    text: string,
+    permitRaw: Permit,
+    permitNormalized: Permit,
+    options: EncodeOptions,
+    raw: AddedTokens = this.raw,
+  ): Uint32Array {
+    const out = new IdBuffer();
+    if (options.bos === true) out.push(this.required('bos', this.bosId));
+    for (const part of raw.split(text, permitRaw)) {
+      if ('id' in part) {
+        out.push(part.id);
+        continue;
+      }
+      const normalized = this.parts.model.normalize(part.text, part.at === 0);
+      for (const inner of this.normalized.split(normalized, permitNormalized)) {
+        if ('id' in inner) out.push(inner.id);
+        else this.parts.model.encode(inner.text, out);
+      }
+    }
+    if (options.eos === true) out.push(this.required('eos', this.eosId));
+    return out.take();
+  }
+
+  private required(name: 'bos' | 'eos', id: number | null): number {
+    if (id !== null) return id;
+    throw new ArgumentError(
+      `tokenizer.no-${name}`,
+      `encode: expected a tokenizer with a ${name} token for { ${name}: true }, ` +
+        `found none in ${this.parts.vocabulary.file}. Leave the option out.`,
+    );
+  }
+
+  private checked(id: number): number {
+    if (Number.isInteger(id) && id >= 0 && id < this.vocabSize) return id;
+    throw new ArgumentError(
+      'tokenizer.id-range',
+      `tokenizer: expected an id from 0 to ${this.vocabSize - 1}, found ${id}. Are these ids of another tokenizer?`,
+    );
+  }
+}
+
+const isVocabulary: Permit = (token) => !token.control;
+
+/** Added tokens that are no control tokens in their file but are markup by their looks: `<think>`, `[TOOL_CALLS]`. */
+function isMarkup(token: AddedToken): boolean {
+  return /^(?:<.+>|\[.+\])$/s.test(token.content);
+}
+
+/** Index of the first value greater than `wanted` in a sorted list. */
+function firstAbove(sorted: readonly number[], wanted: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! > wanted) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Ids of control pieces by kind, for readers: everything that a file marks as control becomes an added token. */
+export function controlTokens(vocabulary: Vocabulary, kinds: readonly PieceKind[] = [PieceKind.control]): AddedToken[] {
+  const tokens: AddedToken[] = [];
+  for (const [id, content] of vocabulary.pieces.entries()) {
+    if (!kinds.includes(vocabulary.kinds[id] as PieceKind)) continue;
+    const control = vocabulary.kinds[id] !== PieceKind.userDefined;
+    tokens.push({ id, content, control, lstrip: false, rstrip: false, singleWord: false });
+  }
+  return tokens;
+}
