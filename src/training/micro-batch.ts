@@ -1,0 +1,74 @@
+import { ArgumentError } from '../base/errors.ts';
+import type { Batch, Span } from '../kernels/batch.ts';
+
+/** Some rows of tokens that go through the model together. A step's gradient is summed over one or several of them. */
+export interface MicroBatch {
+  /** rows × length tokens. */
+  readonly ids: ArrayLike<number>;
+  /** What each token is as a target, predicted from the tokens before it; NO_LABEL: no loss. Absent: every token itself. */
+  readonly labels?: ArrayLike<number>;
+  readonly rows: number;
+  readonly length: number;
+  /**
+   * Lengths of the sequences that the tokens hold, in order, where a row is not one sequence but several documents or parts of
+   * them: attention and targets never cross from one to the next. Absent: each row is one sequence.
+   */
+  readonly documents?: readonly number[];
+}
+
+/** The label of a token that is no target. */
+export const NO_LABEL = -100;
+
+export interface PreparedBatch {
+  readonly batch: Batch;
+  /** For each row, the id that it should predict; negative: none. */
+  readonly targets_N: Int32Array;
+  readonly targetCount: number;
+}
+
+/** Lays a micro-batch out as a flat batch: spans, positions, and targets shifted by one. Throws ArgumentError when it is inconsistent. */
+export function prepareBatch(micro: MicroBatch, vocabSize: number): PreparedBatch {
+  const { ids, labels = ids, rows, length } = micro;
+  const count = rows * length;
+  const documents = micro.documents ?? new Array<number>(rows).fill(length);
+  const problem = problemOf(micro, documents);
+  if (problem) throw new ArgumentError('training.batch', `training batch: ${problem}`);
+
+  const positions = new Uint32Array(count);
+  const targets_N = new Int32Array(count).fill(NO_LABEL);
+  const spans: Span[] = [];
+  let targetCount = 0;
+  let firstRow = 0;
+  for (const rowCount of documents) {
+    for (let i = 0; i < rowCount; i++) {
+      const row = firstRow + i;
+      positions[row] = i;
+      if (!(ids[row]! >= 0 && ids[row]! < vocabSize)) throw outside('id', ids[row]!, row, vocabSize);
+      if (i + 1 >= rowCount || labels[row + 1] === NO_LABEL) continue;
+      const target = labels[row + 1]!;
+      if (!(target >= 0 && target < vocabSize)) throw outside('label', target, row + 1, vocabSize);
+      targets_N[row] = target;
+      targetCount++;
+    }
+    spans.push({ firstRow, rowCount, firstPosition: 0, blocks: new Uint32Array(0) });
+    firstRow += rowCount;
+  }
+  return { batch: { ids: Uint32Array.from(ids), positions, spans }, targets_N, targetCount };
+}
+
+function problemOf({ ids, labels, rows, length }: MicroBatch, documents: readonly number[]): string | null {
+  const count = rows * length;
+  if (!(count > 0)) return `expected at least one token, got ${rows} rows of ${length}`;
+  if (ids.length !== count) return `expected rows × length = ${rows} × ${length} = ${count} ids, got ${ids.length}`;
+  if (labels && labels.length !== count) return `expected one label per id = ${count}, got ${labels.length}`;
+  if (documents.some((n) => !(Number.isInteger(n) && n > 0))) return 'a document length is not a positive whole number';
+  const sum = documents.reduce((a, b) => a + b, 0);
+  return sum === count ? null : `the document lengths add up to ${sum}, expected ${count}`;
+}
+
+function outside(what: string, value: number, at: number, vocabSize: number): ArgumentError {
+  return new ArgumentError(
+    'training.batch',
+    `training batch: ${what} ${value} at token ${at} is outside the vocabulary of ${vocabSize}. Was it tokenized for another model?`,
+  );
+}

@@ -1,0 +1,95 @@
+/** AdamW over a list of parameters, its state sharded over the ranks (ZeRO-1). */
+import type { Moments, TrainingDevice } from '../devices/training-device.ts';
+import type { Gradient } from '../kernels/backward-ops.ts';
+import { elementCount, type Tensor } from '../tensor/tensor.ts';
+import { type Collective, solo } from './collective.ts';
+
+/** A parameter that is trained, with the place where its gradient is summed up. */
+export interface TrainableParameter {
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly gradient: Gradient;
+}
+
+export interface OptimizerOptions {
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Which parameters decay: those with two or more dimensions, embedding and head included; or norm gains and biases too. */
+  readonly decay: 'matrices' | 'all';
+}
+
+/** Touvron et al. 2023, arXiv:2302.13971 §2.3. */
+export const paperOptimizer: OptimizerOptions = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, decay: 'matrices' };
+
+/** The part of a parameter whose moments a rank holds: elements [from, from + count). */
+export interface OptimizerShard {
+  readonly parameter: TrainableParameter;
+  readonly from: number;
+  readonly count: number;
+  /** null when count is 0. */
+  readonly moments: Moments | null;
+}
+
+export class AdamW {
+  readonly shards: readonly OptimizerShard[];
+  /** Steps taken. */
+  step = 0;
+  private readonly device: TrainingDevice;
+  private readonly options: OptimizerOptions;
+  private readonly collective: Collective;
+
+  constructor(
+    device: TrainingDevice,
+    parameters: readonly TrainableParameter[],
+    options: OptimizerOptions,
+    collective = solo,
+  ) {
+    this.device = device;
+    this.options = options;
+    this.collective = collective;
+    this.shards = parameters.map((parameter) => {
+      const { from, count } = shardOf(elementCount(parameter.tensor.shape), collective.rank, collective.size);
+      const moments = count > 0 ? { m: device.allocate([count]), v: device.allocate([count]) } : null;
+      return { parameter, from, count, moments };
+    });
+  }
+
+  /** Moves every parameter by its gradient times `gradientScale`; then all ranks hold all of it. */
+  update(learningRate: number, gradientScale: number): void {
+    const { weightDecay, decay, eps, betas } = this.options;
+    this.step++;
+    for (const { parameter, from, moments } of this.shards) {
+      const decays = decay === 'all' || parameter.tensor.shape.length >= 2;
+      if (moments) {
+        this.device.adamW(parameter.tensor, parameter.gradient.tensor, moments, from, {
+          learningRate,
+          gradientScale,
+          beta1: betas[0],
+          beta2: betas[1],
+          eps,
+          weightDecay: decays ? weightDecay : 0,
+          step: this.step,
+        });
+      }
+      this.gather(parameter.tensor);
+    }
+  }
+
+  /** Every rank sends the part that it has moved to the others. */
+  private gather(tensor: Tensor): void {
+    const { collective, device } = this;
+    if (collective.size === 1) return;
+    const values = device.view(tensor) as Float32Array;
+    for (let rank = 0; rank < collective.size; rank++) {
+      const { from, count } = shardOf(values.length, rank, collective.size);
+      if (count > 0) collective.broadcast(values.subarray(from, from + count), rank);
+    }
+  }
+}
+
+/** A rank's part of `length` elements: as even as can be, in order. */
+export function shardOf(length: number, rank: number, size: number): { readonly from: number; readonly count: number } {
+  const from = Math.floor((length * rank) / size);
+  return { from, count: Math.floor((length * (rank + 1)) / size) - from };
+}

@@ -1,0 +1,26 @@
+/** The learning rate of a step; the first step is 0. */
+export type Schedule = (step: number) => number;
+
+export interface CosineSchedule {
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly totalSteps: number;
+  /** The rate at the end, as a part of the highest. */
+  readonly finalFraction: number;
+}
+
+/**
+ * Linear warm-up, then a cosine down to a fraction of the peak.
+ *
+ *   t < warmup:  lr · (t + 1) / warmup        else  lr · (f + (1 − f) · (1 + cos(π · (t − warmup) / (total − warmup))) / 2)
+ *
+ * Numbers  after totalSteps the rate stays at lr · f.
+ * Source   Touvron et al. 2023, arXiv:2302.13971 §2.3: 2,000 steps of warm-up, down to 10 %.
+ */
+export function cosineSchedule({ learningRate, warmupSteps, totalSteps, finalFraction }: CosineSchedule): Schedule {
+  return (step) => {
+    if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+    const done = Math.min(1, (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps));
+    return learningRate * (finalFraction + (1 - finalFraction) * 0.5 * (1 + Math.cos(Math.PI * done)));
+  };
+}
