@@ -14,11 +14,11 @@ import { linear } from '../../kernels/linear/reference.ts';
 import { isCacheLayer, type KvStore, type Ops } from '../../kernels/ops.ts';
 import { rmsNorm } from '../../kernels/rms-norm/reference.ts';
 import { rope, rotation } from '../../kernels/rope/reference.ts';
-import { rowBytes } from '../../tensor/dtype.ts';
+import { decodeRow } from '../../quant/rows.ts';
+import { isWeightType, rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { roundToCache } from './kv-row.ts';
-import { decodeWeight } from './weights.ts';
 
 /** A tensor of the reference device: plain numbers. */
 export interface ReferenceTensor extends Tensor {
@@ -137,11 +137,13 @@ export function createReferenceDevice(): Device {
     description: 'reference (f64 loops, one thread; the specification, not for speed)',
 
     placeWeight(source) {
+      assert(isWeightType(source.dtype), `placeWeight: ${source.name} is ${source.dtype}, which is no weight type`);
       const rows = rowCount(source.shape);
       const columns = columnCount(source.shape);
       const bytes = new Uint8Array(rows * rowBytes(source.dtype, columns));
       source.readRows(bytes, 0, rows);
-      const data = decodeWeight(source, bytes);
+      const data = new Float32Array(rows * columns);
+      decodeRow(source.dtype, bytes, data);
       weightBytes += data.byteLength;
       return referenceTensor(data, source.shape);
     },
