@@ -16,18 +16,27 @@
 
 import { dtypes } from '../tensor/dtype.ts';
 
+/**
+ * Where sums start. A local that starts as the integer 0 and becomes a double inside a loop is kept boxed by V8 (Node 26): these loops
+ * then take three times as long. −0 is a double from the start, and −0 + x = x.
+ */
+export const ZERO = -0;
+
 /** What a search found; written in place, so that nothing is allocated per block. */
 export interface Fit {
   scale: number;
   offset: number;
   error: number;
+  /** Σw, Σwx, Σwx² of the block; the symmetric search leaves the first two alone. */
+  sumW: number;
+  sumX: number;
+  sumXX: number;
 }
 
-export const createFit = (): Fit => ({ scale: 0, offset: 0, error: 0 });
+export const createFit = (): Fit => ({ scale: ZERO, offset: ZERO, error: ZERO, sumW: ZERO, sumX: ZERO, sumXX: ZERO });
 
-/** How far the ladder reaches around the plain step, in units of one code, and how many rungs it has. */
-const AFFINE_LADDER = [-0.9, -0.6, -0.3, 0, 0.3, 0.6] as const;
-const SYMMETRIC_LADDER = [-0.9, -0.6, -0.3, 0, 0.3, 0.6] as const;
+/** The steps to try, as codes more or fewer than `top` over the range of the block. */
+const LADDER = [-0.9, -0.6, -0.3, 0, 0.3, 0.6] as const;
 const POLISHES = 2;
 const TRACE = 1e-6;
 
@@ -43,9 +52,9 @@ export function searchAffine(
 ): void {
   let low = ceiling;
   let high = Number.NEGATIVE_INFINITY;
-  let sumW = 0;
-  let sumX = 0;
-  let sumXX = 0;
+  let sumW = ZERO;
+  let sumX = ZERO;
+  let sumXX = ZERO;
   for (let i = start; i < start + count; i++) {
     const xi = x[i]!;
     if (xi < low) low = xi;
@@ -54,19 +63,22 @@ export function searchAffine(
     sumX += w[i]! * xi;
     sumXX += w[i]! * xi * xi;
   }
+  fit.sumW = sumW;
+  fit.sumX = sumX;
+  fit.sumXX = sumXX;
   fit.scale = 0;
   fit.offset = Math.min(ceiling, sumX / sumW);
   fit.error = sumXX - 2 * fit.offset * sumX + fit.offset * fit.offset * sumW;
   if (!(high > low)) return;
-  for (let step = 0; step < AFFINE_LADDER.length + POLISHES; step++) {
-    const rung = AFFINE_LADDER[step];
+  for (let step = 0; step < LADDER.length + POLISHES; step++) {
+    const rung = LADDER[step];
     if (rung === undefined && fit.scale === 0) return;
     const inverse = rung === undefined ? 1 / fit.scale : (top + rung) / (high - low);
     const from = rung === undefined ? fit.offset : low;
     const bias = 0.5 - from * inverse;
-    let sumQ = 0;
-    let sumQQ = 0;
-    let sumXQ = 0;
+    let sumQ = ZERO;
+    let sumQQ = ZERO;
+    let sumXQ = ZERO;
     for (let i = start; i < start + count; i++) {
       const xi = x[i]!;
       const t = xi * inverse + bias;
@@ -108,7 +120,7 @@ export function searchSymmetric(
   top: number,
 ): void {
   let extreme = 0;
-  let sumXX = 0;
+  let sumXX = ZERO;
   for (let i = start; i < start + count; i++) {
     const xi = x[i]!;
     if (Math.abs(xi) > Math.abs(extreme)) extreme = xi;
@@ -117,14 +129,15 @@ export function searchSymmetric(
   fit.scale = 0;
   fit.offset = 0;
   fit.error = sumXX;
+  fit.sumXX = sumXX;
   if (extreme === 0) return;
   const last = 2 * top - 1;
-  for (let step = 0; step < SYMMETRIC_LADDER.length + POLISHES; step++) {
-    const rung = SYMMETRIC_LADDER[step];
+  for (let step = 0; step < LADDER.length + POLISHES; step++) {
+    const rung = LADDER[step];
     if (rung === undefined && fit.scale === 0) return;
     const inverse = rung === undefined ? 1 / fit.scale : -(top + rung) / extreme;
-    let sumQQ = 0;
-    let sumXQ = 0;
+    let sumQQ = ZERO;
+    let sumXQ = ZERO;
     for (let i = start; i < start + count; i++) {
       const xi = x[i]!;
       const t = xi * inverse + top + 0.5;

@@ -16,7 +16,7 @@
 import { f16ToF32 } from '../base/f16.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { toF16 } from './codec.ts';
-import { createFit, loadBlock, searchAffine, searchSymmetric } from './search.ts';
+import { createFit, loadBlock, searchAffine, searchSymmetric, ZERO } from './search.ts';
 
 export const SUPER_BLOCK = dtypes.Q4_K.blockWeights;
 const REFITS = 2;
@@ -45,11 +45,14 @@ export interface Grid {
   readonly scaleTop: number;
 }
 
-// The block at work: weights, importance, the real scales and minima wanted, the integers tried.
+// The block at work: weights, importance; per sub-block the real scale and minimum wanted, Σw, Σwx, Σwx², the integers tried.
 const x = new Float64Array(SUPER_BLOCK);
 const w = new Float64Array(SUPER_BLOCK);
 const wantedScale = new Float64Array(16);
 const wantedMin = new Float64Array(16);
+const partW = new Float64Array(16);
+const partX = new Float64Array(16);
+const partXX = new Float64Array(16);
 const scales = new Int32Array(16);
 const mins = new Int32Array(16);
 const fit = createFit();
@@ -72,6 +75,9 @@ export function fitAffine(
     searchAffine(fit, x, w, j * partWeights, partWeights, top, 0);
     wantedScale[j] = fit.scale;
     wantedMin[j] = -fit.offset;
+    partW[j] = fit.sumW;
+    partX[j] = fit.sumX;
+    partXX[j] = fit.sumXX;
     largestScale = Math.max(largestScale, wantedScale[j]!);
     largestMin = Math.max(largestMin, wantedMin[j]!);
   }
@@ -109,43 +115,38 @@ function tryAffine(grid: Grid, d: number, dmin: number): void {
   const parts = SUPER_BLOCK / partWeights;
   trial.error = 0;
   // The normal equations of (d, dmin): Σ over sub-blocks of l²·Σwq², l·m·Σwq, m²·Σw; l·Σwxq, m·Σwx.
-  let ll = 0;
-  let lm = 0;
-  let mm = 0;
-  let xl = 0;
-  let xm = 0;
+  let ll = ZERO;
+  let lm = ZERO;
+  let mm = ZERO;
+  let xl = ZERO;
+  let xm = ZERO;
   for (let j = 0; j < parts; j++) {
     const start = j * partWeights;
     const middle = d > 0 ? Math.min(scaleTop, Math.round(wantedScale[j]! / d)) : 0;
     const minimum = dmin > 0 ? dmin * Math.min(scaleTop, Math.round(wantedMin[j]! / dmin)) : 0;
+    const sumW = partW[j]!;
+    const sumX = partX[j]!;
+    const sumXX = partXX[j]!;
     let bestError = Number.POSITIVE_INFINITY;
-    let best_ll = 0;
-    let best_lm = 0;
-    let best_mm = 0;
-    let best_xl = 0;
-    let best_xm = 0;
+    let best_ll = ZERO;
+    let best_lm = ZERO;
+    let best_mm = ZERO;
+    let best_xl = ZERO;
+    let best_xm = ZERO;
     for (let l = Math.max(0, middle - 1); l <= Math.min(scaleTop, middle + 1); l++) {
       const scale = d * l;
       const inverse = scale > 0 ? 1 / scale : 0;
       const bias = minimum * inverse + 0.5;
-      let sumW = 0;
-      let sumQ = 0;
-      let sumQQ = 0;
-      let sumX = 0;
-      let sumXX = 0;
-      let sumXQ = 0;
+      let sumQ = ZERO;
+      let sumQQ = ZERO;
+      let sumXQ = ZERO;
       for (let i = start; i < start + partWeights; i++) {
         const xi = x[i]!;
-        const wi = w[i]!;
         const t = xi * inverse + bias;
         const q = t < 0 ? 0 : t > top ? top : t | 0;
-        const wq = wi * q;
-        const wx = wi * xi;
-        sumW += wi;
+        const wq = w[i]! * q;
         sumQ += wq;
         sumQQ += wq * q;
-        sumX += wx;
-        sumXX += wx * xi;
         sumXQ += wq * xi;
       }
       const ideal = dmin > 0 ? (scale * sumQ - sumX) / (sumW * dmin) : 0;
@@ -198,6 +199,7 @@ export function fitSymmetric(
   for (let j = 0; j < parts; j++) {
     searchSymmetric(fit, x, w, j * partWeights, partWeights, top);
     wantedScale[j] = fit.scale;
+    partXX[j] = fit.sumXX;
     if (Math.abs(fit.scale) > Math.abs(largest)) largest = fit.scale;
   }
   // The largest scale becomes −scaleTop, the end that reaches one further.
@@ -228,28 +230,26 @@ function trySymmetric(grid: Grid, d: number): void {
   const parts = SUPER_BLOCK / partWeights;
   const last = 2 * top - 1;
   trial.error = 0;
-  let ll = 0;
-  let xl = 0;
+  let ll = ZERO;
+  let xl = ZERO;
   for (let j = 0; j < parts; j++) {
     const start = j * partWeights;
     const middle = d === 0 ? 0 : Math.max(-scaleTop, Math.min(scaleTop - 1, Math.round(wantedScale[j]! / d)));
+    const sumXX = partXX[j]!;
     let bestError = Number.POSITIVE_INFINITY;
-    let best_ll = 0;
-    let best_xl = 0;
+    let best_ll = ZERO;
+    let best_xl = ZERO;
     for (let l = Math.max(-scaleTop, middle - 1); l <= Math.min(scaleTop - 1, middle + 1); l++) {
       const scale = d * l;
       const inverse = scale === 0 ? 0 : 1 / scale;
-      let sumQQ = 0;
-      let sumXX = 0;
-      let sumXQ = 0;
+      let sumQQ = ZERO;
+      let sumXQ = ZERO;
       for (let i = start; i < start + partWeights; i++) {
         const xi = x[i]!;
-        const wi = w[i]!;
         const t = xi * inverse + top + 0.5;
         const q = (t < 0 ? 0 : t > last ? last : t | 0) - top;
-        const wq = wi * q;
+        const wq = w[i]! * q;
         sumQQ += wq * q;
-        sumXX += wi * xi * xi;
         sumXQ += wq * xi;
       }
       const error = sumXX - 2 * scale * sumXQ + scale * scale * sumQQ;

@@ -1,0 +1,180 @@
+/**
+ * File-level recipes, as llama.cpp composes them: which type every parameter of a model gets. A mix is named after the type of most
+ * weights; the output matrix, attention values and the down projection are the most sensitive and often get more bits.
+ *
+ * Source  llama.cpp, llama_tensor_get_type and tensor_type_fallback of src/llama-quant.cpp; the numbers are enum llama_ftype.
+ */
+import { ArgumentError } from '../base/errors.ts';
+import { dtypes, type WeightType } from '../tensor/dtype.ts';
+
+/** What the recipes need of a model; a LlamaConfig is one. */
+export interface MixModel {
+  readonly blockCount: number;
+  readonly headCount: number;
+  readonly kvHeadCount: number;
+  /** The embedding is the output matrix too. */
+  readonly tiedEmbeddings: boolean;
+}
+
+/** What they need of a parameter; a Parameter of src/model/parameters.ts is one. */
+export interface MixParameter {
+  readonly name: string;
+  /** 'wv_PD', 'embed_VD' …: the table key, without the block. */
+  readonly key: string;
+  readonly block: number | null;
+  readonly shape: readonly number[];
+}
+
+export interface PlannedType {
+  readonly name: string;
+  readonly dtype: WeightType;
+  /** Why this parameter could not have the type that its mix wants; show it to the user. */
+  readonly reason?: string;
+}
+
+type Rule = (block: number, model: MixModel) => WeightType;
+
+interface Mix {
+  /** GGUF's general.file_type. */
+  readonly fileType: number;
+  readonly base: WeightType;
+  /** Exceptions by parameter key. */
+  readonly rules?: Readonly<Record<string, Rule>>;
+}
+
+/** `better` in the first and last eighth of the blocks and in every third between, where errors cost most. */
+const someBlocks =
+  (better: WeightType, base: WeightType): Rule =>
+  (block, { blockCount }) => {
+    const eighth = Math.floor(blockCount / 8);
+    const many = block < eighth || block >= Math.floor((7 * blockCount) / 8) || (block - eighth) % 3 === 2;
+    return many ? better : base;
+  };
+
+/** `better` in the first blocks: a fixed number of them, or a fraction of all. */
+const firstBlocks =
+  (blocks: number | { readonly oneIn: number }, better: WeightType, base: WeightType): Rule =>
+  (block, { blockCount }) =>
+    block < (typeof blocks === 'number' ? blocks : Math.floor(blockCount / blocks.oneIn)) ? better : base;
+
+const always =
+  (type: WeightType): Rule =>
+  () =>
+    type;
+
+/** A value matrix that four or more query heads share is small, so that good bits cost little. */
+const shared: Rule = (_, { headCount, kvHeadCount }) => (headCount / kvHeadCount >= 4 ? 'Q4_K' : 'Q3_K');
+
+export const mixes = {
+  F32: { fileType: 0, base: 'f32' },
+  F16: { fileType: 1, base: 'f16' },
+  BF16: { fileType: 32, base: 'bf16' },
+  Q8_0: { fileType: 7, base: 'Q8_0' },
+  Q4_0: { fileType: 2, base: 'Q4_0' },
+  Q4_1: { fileType: 3, base: 'Q4_1' },
+  Q5_0: { fileType: 8, base: 'Q5_0' },
+  Q5_1: { fileType: 9, base: 'Q5_1' },
+  Q2_K: {
+    fileType: 10,
+    base: 'Q2_K',
+    rules: { wv_PD: shared, wo_DQ: always('Q3_K'), wDown_DF: always('Q3_K') },
+  },
+  Q3_K_S: { fileType: 11, base: 'Q3_K' },
+  Q3_K_M: {
+    fileType: 12,
+    base: 'Q3_K',
+    rules: {
+      wv_PD: firstBlocks(2, 'Q5_K', 'Q4_K'),
+      wo_DQ: always('Q4_K'),
+      wDown_DF: firstBlocks({ oneIn: 16 }, 'Q5_K', 'Q4_K'),
+    },
+  },
+  Q3_K_L: {
+    fileType: 13,
+    base: 'Q3_K',
+    rules: { wv_PD: always('Q5_K'), wo_DQ: always('Q5_K'), wDown_DF: always('Q5_K') },
+  },
+  Q4_K_S: {
+    fileType: 14,
+    base: 'Q4_K',
+    rules: { wv_PD: firstBlocks(4, 'Q5_K', 'Q4_K'), wDown_DF: firstBlocks({ oneIn: 8 }, 'Q5_K', 'Q4_K') },
+  },
+  Q4_K_M: {
+    fileType: 15,
+    base: 'Q4_K',
+    rules: { wv_PD: someBlocks('Q6_K', 'Q4_K'), wDown_DF: someBlocks('Q6_K', 'Q4_K') },
+  },
+  Q5_K_S: { fileType: 16, base: 'Q5_K' },
+  Q5_K_M: {
+    fileType: 17,
+    base: 'Q5_K',
+    rules: { wv_PD: someBlocks('Q6_K', 'Q5_K'), wDown_DF: someBlocks('Q6_K', 'Q5_K') },
+  },
+  Q6_K: { fileType: 18, base: 'Q6_K' },
+} as const satisfies Record<string, Mix>;
+
+export type MixName = keyof typeof mixes;
+
+/** llama.cpp's short names for the middle recipes. */
+const aliases: Readonly<Record<string, MixName>> = { Q3_K: 'Q3_K_M', Q4_K: 'Q4_K_M', Q5_K: 'Q5_K_M' };
+
+/** 'q4_k_m' → 'Q4_K_M'; in any case, and with the short names. */
+export function parseMix(text: string): MixName {
+  const name = text.toUpperCase();
+  if (Object.hasOwn(mixes, name)) return name as MixName;
+  const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+  if (alias) return alias;
+  throw new ArgumentError(
+    'quant.unknown-mix',
+    `mix: expected one of ${Object.keys(mixes).join(', ')}, found '${text}'. Choose one of these`,
+  );
+}
+
+/** The type of every parameter under a mix. Vectors stay f32; a shape that a type cannot hold falls back, with the reason. */
+export function planTypes(mix: MixName, parameters: readonly MixParameter[], model: MixModel): PlannedType[] {
+  return parameters.map((parameter) => planType(mixes[mix], parameter, model));
+}
+
+function planType({ base, rules }: Mix, parameter: MixParameter, model: MixModel): PlannedType {
+  const { name, key, shape } = parameter;
+  const columns = shape.at(-1) ?? 1;
+  if (shape.length < 2 || key === 'positions_CD') return { name, dtype: 'f32' };
+  if (dtypes[base].blockWeights === 1) return { name, dtype: base };
+
+  if (key === 'head_VD' || (key === 'embed_VD' && model.tiedEmbeddings)) {
+    if (fits('Q8_0', columns) && !fits(base, columns)) {
+      return { name, dtype: 'Q8_0', reason: misfit(columns, base, 'Q8_0') };
+    }
+    return fitted(name, columns, base === 'Q8_0' ? 'Q8_0' : 'Q6_K');
+  }
+  const rule = parameter.block === null ? undefined : rules?.[key];
+  let dtype = rule && parameter.block !== null ? rule(parameter.block, model) : base;
+  // The 70B models' value matrices are an eighth of the query's: a little more costs next to nothing.
+  const is70B = model.blockCount === 80 && model.headCount !== model.kvHeadCount;
+  if (is70B && key === 'wv_PD' && (dtype === 'Q3_K' || dtype === 'Q4_K')) dtype = 'Q5_K';
+  return fitted(name, columns, dtype);
+}
+
+/** What stands in where the columns are no multiple of 256: the 32-weight type with at least as many bits. */
+const fallbacks: Partial<Record<WeightType, WeightType>> = {
+  Q2_K: 'Q4_0',
+  Q3_K: 'Q4_0',
+  Q4_K: 'Q5_0',
+  Q5_K: 'Q5_1',
+  Q6_K: 'Q8_0',
+};
+
+function fitted(name: string, columns: number, wanted: WeightType): PlannedType {
+  if (fits(wanted, columns)) return { name, dtype: wanted };
+  const second = fallbacks[wanted] ?? 'f16';
+  const dtype = fits(second, columns) ? second : 'f16';
+  return { name, dtype, reason: misfit(columns, wanted, dtype) };
+}
+
+function fits(dtype: WeightType, columns: number): boolean {
+  return columns % dtypes[dtype].blockWeights === 0;
+}
+
+function misfit(columns: number, wanted: WeightType, dtype: WeightType): string {
+  return `rows of ${columns} do not fill ${wanted} blocks of ${dtypes[wanted].blockWeights}; stored as ${dtype} instead`;
+}
