@@ -1,0 +1,71 @@
+/** Files and folders of this machine, as the sources that the lower layers read from. */
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { truncated } from '../../formats/memory-source.ts';
+import type { ByteSource, FileFolder } from '../../tensor/source.ts';
+
+/** One system call moves at most this much; Linux stops below 2 GiB by itself. */
+const READ_BYTES = 1 << 30;
+
+class NodeFile implements ByteSource {
+  readonly name: string;
+  readonly byteLength: number;
+  private descriptor: number | null;
+
+  constructor(path: string) {
+    this.name = basename(path);
+    this.descriptor = openSync(path, 'r');
+    this.byteLength = fstatSync(this.descriptor).size;
+  }
+
+  readInto(target: Uint8Array, offset: number): void {
+    if (!(offset >= 0 && offset + target.length <= this.byteLength)) {
+      throw truncated(this.name, offset, target.length, this.byteLength);
+    }
+    let done = 0;
+    while (done < target.length) {
+      const wanted = Math.min(READ_BYTES, target.length - done);
+      const count = readSync(this.descriptor!, target, done, wanted, offset + done);
+      // Shortened by somebody since it was opened.
+      if (count === 0) throw truncated(this.name, offset + done, target.length - done, this.byteLength);
+      done += count;
+    }
+  }
+
+  close(): void {
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    this.descriptor = null;
+  }
+}
+
+class NodeFolder implements FileFolder {
+  readonly name: string;
+  private readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+    this.name = basename(resolve(path));
+  }
+
+  list(): readonly string[] {
+    return readdirSync(this.path);
+  }
+
+  open(file: string): ByteSource {
+    return new NodeFile(join(this.path, file));
+  }
+}
+
+export function openFile(path: string): ByteSource {
+  return new NodeFile(path);
+}
+
+export function openFolder(path: string): FileFolder {
+  return new NodeFolder(path);
+}
+
+/** The folder of a model, and the file in it that was named (null: the folder itself was). */
+export function locate(path: string): { readonly folder: FileFolder; readonly file: string | null } {
+  if (statSync(path).isDirectory()) return { folder: openFolder(path), file: null };
+  return { folder: openFolder(dirname(path)), file: basename(path) };
+}
