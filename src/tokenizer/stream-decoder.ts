@@ -25,34 +25,63 @@ export interface Spelling {
 }
 
 /** `special`: control tokens are left out, or appear as their piece. */
-export function createStreamDecoder(spelling: Spelling, special: 'skip' | 'text'): StreamDecoder {
+export function createStreamDecoder(spelling: Spelling, texts: ByteTexts, special: 'skip' | 'text'): StreamDecoder {
   return spelling.kind === 'byte-level'
-    ? new ByteLevelDecoder(spelling.vocabulary, special)
+    ? new ByteLevelDecoder(spelling.vocabulary, texts, special)
     : new MetaspaceDecoder(spelling, special);
 }
 
+/** What each byte-level piece spells, worked out once: its text where it is whole characters, else its bytes. */
+export class ByteTexts {
+  private readonly vocabulary: Vocabulary;
+  private readonly spelled: (string | Uint8Array | undefined)[] = [];
+
+  constructor(vocabulary: Vocabulary) {
+    this.vocabulary = vocabulary;
+  }
+
+  of(id: number): string | Uint8Array {
+    return (this.spelled[id] ??= this.spell(id));
+  }
+
+  private spell(id: number): string | Uint8Array {
+    const piece = this.vocabulary.pieces[id]!;
+    const bytes = this.vocabulary.kinds[id] === PieceKind.userDefined ? null : lettersToBytes(piece);
+    if (bytes === null) return piece;
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return bytes;
+    }
+  }
+}
+
+/** Bytes of all pieces joined are UTF-8; what is broken becomes U+FFFD as the Encoding Standard (and Python, Rust) has it. */
 class ByteLevelDecoder implements StreamDecoder {
   private readonly vocabulary: Vocabulary;
+  private readonly texts: ByteTexts;
   private readonly special: 'skip' | 'text';
   private readonly utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-  private readonly encoder = new TextEncoder();
+  private unfinished = false;
 
-  constructor(vocabulary: Vocabulary, special: 'skip' | 'text') {
+  constructor(vocabulary: Vocabulary, texts: ByteTexts, special: 'skip' | 'text') {
     this.vocabulary = vocabulary;
+    this.texts = texts;
     this.special = special;
   }
 
   push(id: number): string {
-    const { pieces, kinds } = this.vocabulary;
-    const piece = pieces[id]!;
-    const kind = kinds[id];
-    if (kind === PieceKind.control || kind === PieceKind.unknown)
-      return this.special === 'skip' ? '' : this.flush() + piece;
-    const bytes = kind === PieceKind.userDefined ? null : lettersToBytes(piece);
-    return this.utf8.decode(bytes ?? this.encoder.encode(piece), { stream: true });
+    const kind = this.vocabulary.kinds[id];
+    const isControl = kind === PieceKind.control || kind === PieceKind.unknown;
+    if (isControl && this.special === 'skip') return '';
+    const spelled = isControl ? this.vocabulary.pieces[id]! : this.texts.of(id);
+    if (typeof spelled === 'string') return this.unfinished ? this.flush() + spelled : spelled;
+    this.unfinished = true;
+    return this.utf8.decode(spelled, { stream: true });
   }
 
   flush(): string {
+    this.unfinished = false;
     return this.utf8.decode();
   }
 }

@@ -9,7 +9,7 @@ import { ArgumentError } from '../base/errors.ts';
 import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens.ts';
 import { IdBuffer } from './encode/id-buffer.ts';
 import type { TextModel } from './encode/text-model.ts';
-import { createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
+import { ByteTexts, createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
 import { PieceKind, type Vocabulary } from './vocabulary.ts';
 
 export interface EncodeOptions {
@@ -66,6 +66,7 @@ export class Tokenizer {
   private readonly parts: TokenizerParts;
   private readonly raw: AddedTokens;
   private readonly normalized: AddedTokens;
+  private readonly byteTexts: ByteTexts;
 
   constructor(parts: TokenizerParts) {
     this.parts = parts;
@@ -80,6 +81,7 @@ export class Tokenizer {
     this.chatTemplate = parts.chatTemplate;
     this.raw = new AddedTokens(parts.addedTokens);
     this.normalized = new AddedTokens(parts.normalizedTokens);
+    this.byteTexts = new ByteTexts(parts.vocabulary);
   }
 
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
@@ -118,7 +120,7 @@ export class Tokenizer {
 
   /** A decoder for ids that come one at a time; its texts joined are decode(ids). */
   decoder(options: DecodeOptions = {}): StreamDecoder {
-    const inner = createStreamDecoder(this.parts.spelling, options.special ?? 'skip');
+    const inner = createStreamDecoder(this.parts.spelling, this.byteTexts, options.special ?? 'skip');
     return { push: (id) => inner.push(this.checked(id)), flush: () => inner.flush() };
   }
 

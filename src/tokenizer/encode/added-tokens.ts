@@ -25,7 +25,8 @@ export type Permit = (token: AddedToken, begin: number, end: number) => boolean;
 export class AddedTokens {
   readonly tokens: readonly AddedToken[];
   private readonly byContent = new Map<string, AddedToken>();
-  private readonly firstUnits: RegExp | null;
+  /** Finds where a token may begin, by its first two UTF-16 units. */
+  private readonly beginnings: RegExp | null;
   /** For each first UTF-16 unit, the lengths of the tokens that start so, longest first. */
   private readonly lengths = new Map<number, number[]>();
 
@@ -43,20 +44,22 @@ export class AddedTokens {
         first,
         Array.from(set).sort((a, b) => b - a),
       );
-    const units = Array.from(lengths.keys(), (unit) => `\\u${unit.toString(16).padStart(4, '0')}`);
-    this.firstUnits = units.length === 0 ? null : new RegExp(`[${units.join('')}]`, 'g');
+    this.beginnings = beginningsOf(this.tokens);
   }
 
   /** Cuts `text` at the tokens that `permit` allows. */
   split(text: string, permit: Permit): Part[] {
     const parts: Part[] = [];
     let done = 0;
-    const { firstUnits } = this;
-    if (firstUnits !== null) {
-      firstUnits.lastIndex = 0;
-      for (let found = firstUnits.exec(text); found !== null; found = firstUnits.exec(text)) {
+    const { beginnings } = this;
+    if (beginnings !== null) {
+      beginnings.lastIndex = 0;
+      for (let found = beginnings.exec(text); found !== null; found = beginnings.exec(text)) {
         const token = this.longestAt(text, found.index, permit);
-        if (token === null) continue;
+        if (token === null) {
+          beginnings.lastIndex = found.index + 1;
+          continue;
+        }
         let begin = found.index;
         let end = begin + token.content.length;
         if (token.lstrip) while (begin > done && isSpace(text[begin - 1]!)) begin--;
@@ -64,7 +67,7 @@ export class AddedTokens {
         if (begin > done) parts.push({ text: text.slice(done, begin), at: done });
         parts.push({ id: token.id });
         done = end;
-        firstUnits.lastIndex = end;
+        beginnings.lastIndex = end;
       }
     }
     if (done === 0) return text === '' ? [] : [{ text, at: 0 }];
@@ -81,6 +84,19 @@ export class AddedTokens {
     }
     return null;
   }
+}
+
+function beginningsOf(tokens: readonly AddedToken[]): RegExp | null {
+  const seconds = new Map<number, Set<number>>();
+  for (const { content } of tokens) {
+    const first = content.charCodeAt(0);
+    seconds.set(first, (seconds.get(first) ?? new Set()).add(content.length === 1 ? -1 : content.charCodeAt(1)));
+  }
+  const unit = (code: number) => `\\u${code.toString(16).padStart(4, '0')}`;
+  const alternatives = Array.from(seconds, ([first, next]) =>
+    next.has(-1) ? unit(first) : `${unit(first)}[${Array.from(next, unit).join('')}]`,
+  );
+  return alternatives.length === 0 ? null : new RegExp(alternatives.join('|'), 'g');
 }
 
 function isSpace(character: string): boolean {
