@@ -30,7 +30,7 @@ export function* readFields(file: string, bytes: Uint8Array, base = 0): Generato
   };
   const need = (count: number, what: string) => {
     const left = bytes.length - at;
-    if (!(count <= left)) throw fail(`expected ${what} of ${count} bytes, found ${left} left`);
+    if (!(count >= 0 && count <= left)) throw fail(`expected ${what} of ${count} bytes, found ${left} left`);
   };
   while (at < bytes.length) {
     const start = base + at;
