@@ -66,6 +66,9 @@ export function isCacheLayer(keyValues: KeyValues): keyValues is CacheLayer {
 export type KvType = 'f32' | 'f16' | 'q8_0';
 export const kvTypes = ['f32', 'f16', 'q8_0'] as const satisfies readonly KvType[];
 
+/** Positions of a KV block, on every device: how a sequence is cut must not depend on where it runs. */
+export const KV_BLOCK_TOKENS = 32;
+
 /** Physical memory of a paged KV cache, owned by a device. Which sequence owns which block is model/kv-cache's business. */
 export interface KvStore {
   readonly layerCount: number;

@@ -165,6 +165,7 @@ export class CachedSequence {
   length = 0;
   private readonly cache: KvCache;
   private table = new Uint32Array(8);
+  private view = this.table.subarray(0, 0);
   private blockCount = 0;
   private ids = new Uint32Array(64);
   private released = false;
@@ -175,7 +176,10 @@ export class CachedSequence {
 
   /** The block table, as Span.blocks wants it. A view: valid until the next call that changes the sequence. */
   get blocks(): Uint32Array {
-    return this.table.subarray(0, this.blockCount);
+    if (this.view.length !== this.blockCount || this.view.buffer !== this.table.buffer) {
+      this.view = this.table.subarray(0, this.blockCount);
+    }
+    return this.view;
   }
 
   /** Blocks that reserve(count) would have to take. */

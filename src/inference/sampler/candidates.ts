@@ -57,6 +57,15 @@ export class Candidates {
     this.complete = true;
   }
 
+  /** One token is left, without a look at the others. */
+  only(id: number): void {
+    this.ids[0] = id;
+    this.logits[0] = 0;
+    this.count = 1;
+    this.sortedCount = 1;
+    this.complete = false;
+  }
+
   /** Makes the first n candidates the n best by `keys` (their logits, unless a sampler has keys of its own), best first. */
   sortBest(n: number, keys: Float64Array = this.logits): void {
     n = Math.min(n, this.count);

@@ -36,7 +36,7 @@ export function rawLogProbabilities(
 export function keptLogProbabilities(candidates: Candidates, id: number, top: number): PickLogProbabilities {
   candidates.sortBest(Math.max(1, top));
   candidates.softmax();
-  let logprob = 0; // a pick without a chain (greedy) leaves one token: ln 1
+  let logprob = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < candidates.count; i++)
     if (candidates.ids[i] === id) logprob = Math.log(candidates.probabilities[i]!);
   return { logprob, top: listTop(candidates, top, (i) => Math.log(candidates.probabilities[i]!)) };

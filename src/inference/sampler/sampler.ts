@@ -61,7 +61,11 @@ export class Sampler {
   /** The next token after the first `length` ids of the history, from row `row` of logits_RV. */
   sample(logits_RV: Floats, row: number, history: Uint32Array, length: number): number {
     const { candidates, settings } = this;
-    if (this.isArgmax) return argmax(logits_RV, row * candidates.vocabSize, candidates.vocabSize);
+    if (this.isArgmax) {
+      const id = argmax(logits_RV, row * candidates.vocabSize, candidates.vocabSize);
+      candidates.only(id);
+      return id;
+    }
     candidates.load(logits_RV, row);
     for (let i = 0; i < this.biases.length; i++) {
       const id = this.biasIds[i]!;

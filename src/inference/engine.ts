@@ -1,0 +1,281 @@
+/**
+ * The engine: many generations on one model, by continuous batching. Each step builds one batch out of a row for every sequence
+ * that is decoding and chunks of the prompts that are not yet read, calls `forward` once, and picks the next tokens. A sequence
+ * comes and goes at any step; who shares its batch changes none of its bits.
+ *
+ * When the cache has no room for a sequence's next token, the one admitted last gives its blocks back and waits; it is computed
+ * again from its tokens when there is room, which changes no bit either. As the cache holds at least one whole context, the oldest
+ * always goes on.
+ *
+ * Everything here is synchronous; a worker calls step() for as long as it says that there is work.
+ */
+import { assert } from '../base/assert.ts';
+import { ArgumentError } from '../base/errors.ts';
+import type { Device } from '../devices/device.ts';
+import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
+import { KvCache } from '../model/kv-cache.ts';
+import { forward, hidden } from '../model/llama.ts';
+import type { Model } from '../model/model.ts';
+import type { Floats } from '../tensor/tensor.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { BatchBuilder } from './batch-builder.ts';
+import type { Prompt } from './generation.ts';
+import { resolveOptions } from './option-table.ts';
+import { type GenerationOptions, type GenerationSettings, generationOptions } from './options.ts';
+import { encodePrompt } from './prompt.ts';
+import { type Listener, Running } from './running.ts';
+import { Candidates } from './sampler/candidates.ts';
+import { findBreakers, type SequenceBreakers } from './sampler/dry.ts';
+import { Sampler } from './sampler/sampler.ts';
+import { breakerVocabulary, resolveBiases } from './token-texts.ts';
+
+export interface EngineOptions {
+  readonly model: Model;
+  readonly device: Device;
+  readonly tokenizer: Tokenizer | null;
+  /** Tokens that end a generation, beside those that the tokenizer knows. */
+  readonly eogIds?: readonly number[] | undefined;
+  /** Longest sequence, prompt and generated text together. */
+  readonly contextLength: number;
+  readonly kvType: KvType;
+  /** Tokens that the cache holds, of all sequences together; at least one context, which is also the default. */
+  readonly cacheTokens?: number | undefined;
+  /** Rows of one batch at most: a longer prompt is read in chunks of this many tokens. */
+  readonly batchTokens?: number | undefined;
+  /** Sequences that run at the same time at most; the others wait. */
+  readonly maxSequences?: number | undefined;
+  /** Milliseconds, for the timings. */
+  readonly clock: () => number;
+  /** A seed for generations that name none. */
+  readonly drawSeed: () => number;
+}
+
+/** A submitted generation. */
+export interface Job {
+  abort(): void;
+}
+
+export class Engine {
+  readonly contextLength: number;
+  readonly model: Model;
+  readonly device: Device;
+  readonly tokenizer: Tokenizer | null;
+  readonly cache: KvCache;
+  readonly eogIds: ReadonlySet<number>;
+  private readonly store: KvStore;
+  private readonly batch: BatchBuilder;
+  private readonly maxSequences: number;
+  private readonly candidates: Candidates;
+  private readonly clock: () => number;
+  private readonly drawSeed: () => number;
+  /** In order of admission. */
+  private readonly running: Running[] = [];
+  private readonly waiting: Running[] = [];
+  private readonly breakers = new Map<string, SequenceBreakers>();
+
+  constructor(options: EngineOptions) {
+    const { model, device, contextLength, batchTokens = 512 } = options;
+    const { config } = model;
+    this.model = model;
+    this.device = device;
+    this.tokenizer = options.tokenizer;
+    // Without a tokenizer ids are only numbers, and none of them ends a text.
+    this.eogIds = new Set(options.tokenizer ? [...options.tokenizer.eogIds, ...(options.eogIds ?? [])] : []);
+    this.contextLength = contextLength;
+    this.maxSequences = options.maxSequences ?? 64;
+    this.clock = options.clock;
+    this.drawSeed = options.drawSeed;
+    this.candidates = new Candidates(config.vocabSize);
+    this.batch = new BatchBuilder(batchTokens);
+    const tokens = Math.max(contextLength, options.cacheTokens ?? 0);
+    this.store = createStore(device, model, options.kvType, tokens);
+    const { blockCount, blockTokens } = this.store;
+    this.cache = new KvCache({
+      blockCount,
+      blockTokens,
+      copyBlock: (from, to) => device.copyKvBlock(this.store, from, to),
+    });
+  }
+
+  /**
+   * Queues a generation. What is wrong with it is said now, not at its first token.
+   * Throws ArgumentError `generate.options`, `generate.prompt`, `generate.context`, `generate.tokenizer`.
+   */
+  submit(prompt: Prompt, options: GenerationOptions, listener: Listener): Job {
+    const settings = resolveOptions('generate', generationOptions, options);
+    const promptIds = encodePrompt(this.tokenizer, this.model.config.vocabSize, prompt, settings);
+    if (promptIds.length > this.contextLength) {
+      throw new ArgumentError(
+        'generate.context',
+        `generate: the prompt is ${promptIds.length} tokens, expected at most the context's ${this.contextLength}. ` +
+          'Shorten the prompt, or load the model with a larger contextLength.',
+      );
+    }
+    if (settings.stop.length > 0 && !this.tokenizer) {
+      throw new ArgumentError(
+        'generate.tokenizer',
+        'generate: stop expects a model with a tokenizer, found none in its files. Put the tokenizer beside the model, or leave the option out.',
+      );
+    }
+    const { candidates, contextLength, clock, tokenizer, eogIds } = this;
+    const sampler = this.createSampler(settings);
+    const job = new Running(promptIds, settings, listener, {
+      sampler,
+      candidates,
+      tokenizer,
+      eogIds,
+      contextLength,
+      clock,
+    });
+    this.waiting.push(job);
+    return {
+      abort: () => {
+        job.aborted = true;
+      },
+    };
+  }
+
+  /** Sequences that run or wait. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.running.length, waiting: this.waiting.length };
+  }
+
+  /** One batch. False when there was nothing to do. */
+  step(): boolean {
+    this.dropAborted();
+    this.admit();
+    const chosen = this.fillBatch();
+    if (chosen.length === 0) return false;
+    try {
+      this.runBatch(chosen);
+    } catch (error) {
+      for (const { job } of chosen) this.end(job, error);
+    }
+    return this.running.length + this.waiting.length > 0;
+  }
+
+  /** Ends everything with an error, as when the engine closes. */
+  failAll(error: unknown): void {
+    for (const job of [...this.running.splice(0), ...this.waiting.splice(0)]) job.fail(error);
+  }
+
+  private runBatch(chosen: readonly Chosen[]): void {
+    const { device, model, batch } = this;
+    const { rows_R } = batch;
+    const mark = device.mark();
+    let logits: Floats | null = null;
+    try {
+      const options = { cache: this.store, rows_R };
+      if (rows_R.length > 0) logits = device.toFloats(forward(model, device.ops, batch.batch, options));
+      else hidden(model, device.ops, batch.batch, options);
+    } finally {
+      device.release(mark);
+    }
+    let row = 0;
+    for (const { job, count } of chosen) {
+      const from = job.cached!.length;
+      job.cached!.advance(job.ids.subarray(from, from + count));
+      if (job.pending > 0) continue;
+      try {
+        if (job.accept(logits!, row++)) remove(this.running, job);
+      } catch (error) {
+        this.end(job, error);
+      }
+    }
+  }
+
+  /** Decoding rows first, then chunks of prompts, in order of admission. */
+  private fillBatch(): Chosen[] {
+    const { batch } = this;
+    const chosen: Chosen[] = [];
+    batch.clear();
+    const add = (job: Running) => {
+      const count = Math.min(job.pending, batch.room);
+      if (count === 0 || !this.makeRoom(job, count, chosen)) return;
+      const { length, blocks } = job.cached!;
+      batch.add(job.ids, length, count, blocks, count === job.pending);
+      chosen.push({ job, count });
+    };
+    const decoding = this.running.filter((job) => job.pending === 1);
+    const reading = this.running.filter((job) => job.pending > 1);
+    for (const job of decoding) add(job);
+    for (const job of reading) if (job.cached) add(job);
+    return chosen;
+  }
+
+  /** Reserves cache for `count` tokens, if need be at the expense of the sequences admitted last. */
+  private makeRoom(job: Running, count: number, chosen: readonly Chosen[]): boolean {
+    while (job.cached && !job.cached.reserve(count)) {
+      const last = this.running.findLast((other) => !chosen.some((taken) => taken.job === other));
+      assert(last !== undefined, 'engine: the cache is too small for one sequence');
+      last.yieldRoom();
+      remove(this.running, last);
+      this.waiting.unshift(last);
+    }
+    return job.cached !== null;
+  }
+
+  private admit(): void {
+    while (this.running.length < this.maxSequences && this.waiting.length > 0) {
+      const job = this.waiting[0]!;
+      const cached = this.cache.createSequence(job.ids.subarray(0, job.length));
+      // All that is known of it must fit; what it generates is found room for as it comes.
+      if (!cached.reserve(job.length - cached.length)) {
+        cached.release();
+        assert(this.running.length > 0, 'engine: the cache is too small for one sequence');
+        return;
+      }
+      this.waiting.shift();
+      job.admit(cached);
+      this.running.push(job);
+    }
+  }
+
+  private dropAborted(): void {
+    for (const list of [this.running, this.waiting]) {
+      for (const job of list.filter((candidate) => candidate.aborted)) {
+        remove(list, job);
+        job.abort();
+      }
+    }
+  }
+
+  private end(job: Running, error: unknown): void {
+    remove(this.running, job);
+    job.fail(error);
+  }
+
+  private createSampler(settings: GenerationSettings): Sampler {
+    const { candidates, tokenizer } = this;
+    const seed = settings.seed === -1 ? this.drawSeed() : settings.seed;
+    const biases = resolveBiases(settings, tokenizer, this.eogIds, this.model.config.vocabSize);
+    const breakers = settings.dryMultiplier > 0 ? this.breakersOf(settings.drySequenceBreakers) : new Map();
+    return new Sampler(settings, { candidates, seed, biases, breakers });
+  }
+
+  /** The search goes through the whole vocabulary, so it is done once per set of breakers. */
+  private breakersOf(texts: readonly string[]): SequenceBreakers {
+    if (!this.tokenizer) return new Map();
+    const key = JSON.stringify(texts);
+    const breakers = this.breakers.get(key) ?? findBreakers(breakerVocabulary(this.tokenizer), texts);
+    this.breakers.set(key, breakers);
+    return breakers;
+  }
+}
+
+/** A sequence's part of a batch. */
+interface Chosen {
+  readonly job: Running;
+  readonly count: number;
+}
+
+function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {
+  const { blockCount: layerCount, kvHeadCount, headSize } = model.config;
+  const blockCount = Math.ceil(tokens / KV_BLOCK_TOKENS);
+  return device.createKvStore({ layerCount, blockCount, kvHeadCount, headSize, type });
+}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}

@@ -1,0 +1,37 @@
+import type { Given, OptionTable, Resolved } from './option-table.ts';
+import { samplingOptions } from './sampler/options.ts';
+
+/** Every option of a generation: when it ends and what is reported of it, and how tokens are picked. */
+export const generationOptions = {
+  maxTokens: {
+    kind: 'integer',
+    default: -1,
+    min: -1,
+    wire: 'n_predict',
+    help: 'how many tokens to generate at most; −1: until the text or the context ends',
+  },
+  stop: { kind: 'texts', default: [], help: 'texts that end the generation; they are not part of the result' },
+  ignoreEos: { kind: 'flag', default: false, help: 'never choose an end-of-generation token' },
+  parseSpecial: {
+    kind: 'flag',
+    default: false,
+    help: 'special tokens written in the prompt (<|eot_id|>) are those tokens, not characters',
+  },
+  logprobs: {
+    kind: 'integer',
+    default: -1,
+    min: -1,
+    max: 1000,
+    wire: 'n_probs',
+    help: 'report the log-probability of each token and of this many likeliest ones; −1: off',
+  },
+  postSamplingProbs: {
+    kind: 'flag',
+    default: false,
+    help: 'log-probabilities of what the samplers left, instead of the model’s own distribution',
+  },
+  ...samplingOptions,
+} as const satisfies OptionTable;
+
+export type GenerationOptions = Given<typeof generationOptions>;
+export type GenerationSettings = Resolved<typeof generationOptions>;

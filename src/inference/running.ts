@@ -1,0 +1,189 @@
+/**
+ * One request on its way: its tokens so far, its place in the cache, its sampler, and the text that its tokens become.
+ */
+import type { CachedSequence } from '../model/kv-cache.ts';
+import type { Floats } from '../tensor/tensor.ts';
+import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type FinishReason, type GenerationResult, type Piece, timingsOf } from './generation.ts';
+import type { GenerationSettings } from './options.ts';
+import type { Candidates } from './sampler/candidates.ts';
+import { keptLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
+import type { Sampler } from './sampler/sampler.ts';
+import { StopStrings } from './stop-strings.ts';
+
+export interface Listener {
+  piece(piece: Piece): void;
+  done(result: GenerationResult): void;
+  failed(error: unknown): void;
+}
+
+export class Running {
+  /** Prompt and generated tokens; the first `length` are valid. */
+  ids: Uint32Array;
+  length: number;
+  readonly promptLength: number;
+  /** null while it waits for room. */
+  cached: CachedSequence | null = null;
+  aborted = false;
+  readonly settings: GenerationSettings;
+  readonly listener: Listener;
+
+  private readonly sampler: Sampler;
+  private readonly candidates: Candidates;
+  private readonly tokenizer: Tokenizer | null;
+  private readonly decoder: StreamDecoder | null;
+  private readonly stops: StopStrings;
+  private readonly eogIds: ReadonlySet<number>;
+  private readonly contextLength: number;
+  private readonly clock: () => number;
+  private text = '';
+  private predicted = 0;
+  private cachedTokens: number | null = null;
+  private startMs: number | null = null;
+  private firstTokenMs = 0;
+
+  constructor(
+    promptIds: Uint32Array,
+    settings: GenerationSettings,
+    listener: Listener,
+    engine: {
+      readonly sampler: Sampler;
+      readonly candidates: Candidates;
+      readonly tokenizer: Tokenizer | null;
+      readonly eogIds: ReadonlySet<number>;
+      readonly contextLength: number;
+      readonly clock: () => number;
+    },
+  ) {
+    this.promptLength = promptIds.length;
+    this.length = promptIds.length;
+    this.ids = new Uint32Array(promptIds.length + 64);
+    this.ids.set(promptIds);
+    this.settings = settings;
+    this.listener = listener;
+    this.sampler = engine.sampler;
+    this.candidates = engine.candidates;
+    this.tokenizer = engine.tokenizer;
+    this.eogIds = engine.eogIds;
+    this.contextLength = engine.contextLength;
+    this.clock = engine.clock;
+    this.stops = new StopStrings(settings.stop);
+    this.decoder = engine.tokenizer?.decoder() ?? null;
+    // The decoder goes through the prompt, so that the first generated piece is spelled as what follows it.
+    for (const id of promptIds) this.decode(id);
+  }
+
+  /** Tokens whose keys and values are still to be computed: at least one. */
+  get pending(): number {
+    return this.length - (this.cached?.length ?? 0);
+  }
+
+  /** Takes its place in the cache: at first, and again after it had to make room. */
+  admit(cached: CachedSequence): void {
+    this.cached = cached;
+    this.startMs ??= this.clock();
+    this.cachedTokens ??= cached.length;
+  }
+
+  /** Gives its blocks back; it keeps its tokens and goes on later. */
+  yieldRoom(): void {
+    this.cached?.release();
+    this.cached = null;
+  }
+
+  /** Everything is computed: picks the next token from row `row` of the logits. True when the generation has ended. */
+  accept(logits_RV: Floats, row: number): boolean {
+    const { settings } = this;
+    if (this.predicted === 0) this.firstTokenMs = this.clock();
+    if (settings.maxTokens === 0) return this.finish('length');
+    const id = this.sampler.sample(logits_RV, row, this.ids, this.length);
+    this.predicted++;
+
+    if (this.eogIds.has(id)) {
+      const rest = this.decoder?.flush() ?? '';
+      const { text, stop } = this.stops.push(rest);
+      this.emit(id, stop === null ? text + this.stops.flush() : text, logits_RV, row, 'only with text');
+      return this.finish('stop', stop, stop === null ? id : null);
+    }
+    this.append(id);
+    const { text, stop } = this.stops.push(this.decode(id));
+    const full = this.predicted === settings.maxTokens || this.length > this.contextLength;
+    if (stop === null && full) {
+      const last = this.stops.push(this.decoder?.flush() ?? '');
+      this.emit(id, text + last.text + (last.stop === null ? this.stops.flush() : ''), logits_RV, row);
+      return last.stop === null ? this.finish('length') : this.finish('stop', last.stop);
+    }
+    this.emit(id, text, logits_RV, row);
+    return stop === null ? false : this.finish('stop', stop);
+  }
+
+  /** Ends it where it is; text that was held back is not given out. */
+  abort(): void {
+    this.finish('abort');
+  }
+
+  /** Ends it with an error. */
+  fail(error: unknown): void {
+    this.yieldRoom();
+    this.listener.failed(error);
+  }
+
+  private finish(finishReason: FinishReason, stop: string | null = null, eogId: number | null = null): true {
+    const now = this.clock();
+    const cached = this.cachedTokens ?? 0;
+    const promptMs = this.startMs === null ? 0 : (this.predicted > 0 ? this.firstTokenMs : now) - this.startMs;
+    const computed = this.startMs === null ? 0 : this.promptLength - cached;
+    this.yieldRoom();
+    this.listener.done({
+      text: this.text,
+      ids: this.ids.slice(this.promptLength, this.length),
+      promptIds: this.ids.slice(0, this.promptLength),
+      finishReason,
+      stop,
+      eogId,
+      seed: this.sampler.seed,
+      timings: timingsOf(cached, computed, promptMs, this.predicted, this.predicted > 0 ? now - this.firstTokenMs : 0),
+    });
+    return true;
+  }
+
+  private emit(
+    id: number,
+    text: string,
+    logits_RV: Floats,
+    row: number,
+    when: 'always' | 'only with text' = 'always',
+  ): void {
+    this.text += text;
+    if (when === 'only with text' && text === '') return;
+    const { logprobs: top, postSamplingProbs } = this.settings;
+    if (top < 0) {
+      this.listener.piece({ id, text });
+      return;
+    }
+    const found = postSamplingProbs
+      ? keptLogProbabilities(this.candidates, id, top)
+      : rawLogProbabilities(this.candidates, logits_RV, row, id, top);
+    const named = found.top.map((entry) => ({ ...entry, text: this.pieceText(entry.id) }));
+    this.listener.piece({ id, text, logprobs: { logprob: found.logprob, top: named } });
+  }
+
+  private append(id: number): void {
+    if (this.length === this.ids.length) {
+      const larger = new Uint32Array(2 * this.length);
+      larger.set(this.ids);
+      this.ids = larger;
+    }
+    this.ids[this.length++] = id;
+  }
+
+  /** The text that the token completes; a model may have more rows than its tokenizer has pieces. */
+  private decode(id: number): string {
+    return this.decoder && id < this.tokenizer!.vocabSize ? this.decoder.push(id) : '';
+  }
+
+  private pieceText(id: number): string {
+    return this.tokenizer && id < this.tokenizer.vocabSize ? this.tokenizer.decode([id], { special: 'text' }) : '';
+  }
+}
