@@ -39,6 +39,8 @@ export const createFit = (): Fit => ({ scale: ZERO, offset: ZERO, error: ZERO, s
 const LADDER = [-0.9, -0.6, -0.3, 0, 0.3, 0.6] as const;
 const POLISHES = 2;
 const TRACE = 1e-6;
+/** Below this share of its terms a determinant is rounding noise. */
+export const SINGULAR = 1e-12;
 
 /** The best affine fit of x[start … start + count) with weights w; all-equal blocks that an offset can hold are exact. */
 export function searchAffine(
@@ -89,10 +91,10 @@ export function searchAffine(
       sumXQ += wq * xi;
     }
     const determinant = sumW * sumQQ - sumQ * sumQ;
-    if (!(determinant > 0)) continue;
     let scale = (sumW * sumXQ - sumX * sumQ) / determinant;
     let offset = (sumQQ * sumX - sumQ * sumXQ) / determinant;
-    if (offset > ceiling) {
+    // One code for all weights leaves the two unknowns undetermined: the ceiling settles it, as it does for an offset above it.
+    if (!(determinant > SINGULAR * sumW * sumQQ) || offset > ceiling) {
       offset = ceiling;
       scale = (sumXQ - offset * sumQ) / sumQQ;
     }

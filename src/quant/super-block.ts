@@ -13,10 +13,10 @@
  * Numbers  f64 throughout; d and dmin are f16 values from the start, so that the error is that of what is stored.
  * Cost     about 15 passes over the weights.
  */
-import { f16ToF32 } from '../base/f16.ts';
+import { f16ToF32, f32ToF16 } from '../base/f16.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { toF16 } from './codec.ts';
-import { createFit, loadBlock, searchAffine, searchSymmetric, ZERO } from './search.ts';
+import { createFit, loadBlock, SINGULAR, searchAffine, searchSymmetric, ZERO } from './search.ts';
 
 export const SUPER_BLOCK = dtypes.Q4_K.blockWeights;
 const REFITS = 2;
@@ -94,8 +94,8 @@ export function fitAffine(
       block.scales[j] = scales[j]!;
       block.mins[j] = mins[j]!;
     }
-    d = f16ToF32(toF16(trial.d, first));
-    dmin = f16ToF32(toF16(trial.dmin, first));
+    d = nearestF16(trial.d);
+    dmin = nearestF16(trial.dmin);
     if (d === block.d && dmin === block.dmin) break;
   }
   for (let j = 0; j < parts; j++) {
@@ -176,9 +176,11 @@ function tryAffine(grid: Grid, d: number, dmin: number): void {
     xl += best_xl;
     xm += best_xm;
   }
+  // Where all is scale or all is minimum, only one of the two is there to be fitted.
   const determinant = ll * mm - lm * lm;
-  trial.d = determinant > 0 ? (mm * xl - lm * xm) / determinant : ll > 0 ? xl / ll : d;
-  trial.dmin = determinant > 0 ? (lm * xl - ll * xm) / determinant : mm > 0 && ll === 0 ? -xm / mm : dmin;
+  const isRegular = determinant > SINGULAR * ll * mm;
+  trial.d = isRegular ? (mm * xl - lm * xm) / determinant : mm === 0 && ll > 0 ? xl / ll : d;
+  trial.dmin = isRegular ? (lm * xl - ll * xm) / determinant : ll === 0 && mm > 0 ? -xm / mm : dmin;
   if (!(trial.d >= 0 && trial.dmin >= 0)) {
     trial.d = d;
     trial.dmin = dmin;
@@ -211,7 +213,7 @@ export function fitSymmetric(
     best = trial.error;
     block.d = d;
     for (let j = 0; j < parts; j++) block.scales[j] = scales[j]! + scaleTop;
-    d = f16ToF32(toF16(trial.d, first));
+    d = nearestF16(trial.d);
     if (d === block.d) break;
   }
   const last = 2 * top - 1;
@@ -265,6 +267,11 @@ function trySymmetric(grid: Grid, d: number): void {
     xl += best_xl;
   }
   trial.d = ll > 0 ? xl / ll : d;
+}
+
+/** Infinite where f16 ends; a trial with it has no error that beats anything. */
+function nearestF16(value: number): number {
+  return f16ToF32(f32ToF16(value));
 }
 
 /** The f16 unit whose `scaleTop`-fold reaches `largest`; for tiny values the smallest f16 rather than none. */
