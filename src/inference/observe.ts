@@ -1,0 +1,146 @@
+/**
+ * What a model computes on the way, as plain numbers: the logits of every position, and any activation by its name. Whole sequences,
+ * without the cache.
+ */
+import { assert } from '../base/assert.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
+import type { Device } from '../devices/device.ts';
+import { attendOne } from '../kernels/attention/reference.ts';
+import { batchOfSequences } from '../kernels/batch.ts';
+import type { LlamaConfig } from '../model/config.ts';
+import { forward, hidden } from '../model/llama.ts';
+import type { Model } from '../model/model.ts';
+import { columnCount, type Floats, type Tensor } from '../tensor/tensor.ts';
+
+export interface Trace {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Rows of logits that are made at once, so that a long text of a large vocabulary needs no giant arena. */
+const LOGIT_ROWS = 256;
+
+/** logits_NV of all positions of one sequence. */
+export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Float32Array {
+  const V = model.config.vocabSize;
+  const logits_NV = new Float32Array(ids_N.length * V);
+  const { ops } = device;
+  const mark = device.mark();
+  try {
+    const x_ND = hidden(model, ops, batchOfSequences([ids_N]));
+    for (let first = 0; first < ids_N.length; first += LOGIT_ROWS) {
+      const rows = Math.min(LOGIT_ROWS, ids_N.length - first);
+      const chunk = device.mark();
+      const rows_R = Uint32Array.from({ length: rows }, (_, i) => first + i);
+      const logits_RV = ops.linear(ops.selectRows(x_ND, rows_R), model.head_VD ?? model.embed_VD);
+      logits_NV.set(device.toFloats(logits_RV), first * V);
+      device.release(chunk);
+    }
+  } finally {
+    device.release(mark);
+  }
+  return logits_NV;
+}
+
+/** Every name that trace() knows, in the order of computation. */
+export function traceNames(config: LlamaConfig): string[] {
+  const names = ['embedding', 'hidden.0'];
+  for (let i = 0; i < config.blockCount; i++) {
+    const inBlock = (...parts: string[]) => names.push(...parts.map((part) => `blocks.${i}.${part}`));
+    inBlock('attention.input', 'attention.queries', 'attention.keys', 'attention.values', 'attention.probabilities');
+    inBlock('attention.mix', 'afterAttention', 'feedForward.input', 'feedForward.hidden', 'output');
+    names.push(`hidden.${i + 1}`);
+  }
+  names.push('norm', 'hidden.norm', 'logits');
+  return names;
+}
+
+/**
+ * The activations of these names for one sequence. `*` stands for any part of a name between dots: `blocks.*.output`.
+ *
+ * `hidden.0` is the embedding, `hidden.i` the output of block i − 1, `hidden.norm` the state that the output layer reads.
+ * `blocks.i.attention.probabilities` is H × N × N: fast attention never holds it, so it is computed from the rotated queries and keys.
+ * Throws ArgumentError `trace.names`, with the nearest names.
+ */
+export function trace(device: Device, model: Model, ids_N: Uint32Array, names: readonly string[]): Map<string, Trace> {
+  const wanted = expandNames(names, traceNames(model.config));
+  const taps = new Set(wanted.flatMap((name) => tapsFor(name)));
+  const seen = new Map<string, Tensor>();
+  const mark = device.mark();
+  try {
+    const tap = (name: string, tensor: Tensor) => {
+      if (taps.has(name)) seen.set(name, tensor);
+    };
+    forward(model, device.ops, batchOfSequences([ids_N]), { tap });
+    return new Map(wanted.map((name) => [name, read(device, model.config, seen, name, ids_N.length)]));
+  } finally {
+    device.release(mark);
+  }
+}
+
+/** Patterns to names, in the order of computation, each once. */
+function expandNames(patterns: readonly string[], available: readonly string[]): string[] {
+  const wanted = new Set<string>();
+  const problems: string[] = [];
+  for (const pattern of patterns) {
+    const parts = String(pattern)
+      .split('*')
+      .map((part) => part.replace(/[.\\^$+?()[\]{}|]/g, '\\$&'));
+    const matcher = new RegExp(`^${parts.join('[^.]+')}$`);
+    const found = available.filter((name) => matcher.test(name));
+    for (const name of found) wanted.add(name);
+    if (found.length > 0) continue;
+    const near = nearestNames(String(pattern), available);
+    problems.push(`${JSON.stringify(pattern)} names nothing${near.length > 0 ? ` (near: ${near.join(', ')})` : ''}`);
+  }
+  if (problems.length > 0) {
+    const some = available.filter((name) => !/^(?:blocks|hidden)\.[1-9]/.test(name));
+    throw new ArgumentError(
+      'trace.names',
+      `trace: ${problems.join('; ')}. The names are ${some.join(', ')}, and so on for every block.`,
+    );
+  }
+  return available.filter((name) => wanted.has(name));
+}
+
+/** The activations of `forward` that a name is made of. */
+function tapsFor(name: string): string[] {
+  const block = /^(blocks\.\d+\.attention)\.probabilities$/.exec(name)?.[1];
+  if (block !== undefined) return [`${block}.queries`, `${block}.keys`];
+  return [tapOf(name)];
+}
+
+function tapOf(name: string): string {
+  if (name === 'hidden.0') return 'embedding';
+  if (name === 'hidden.norm') return 'norm';
+  const after = /^hidden\.(\d+)$/.exec(name)?.[1];
+  return after === undefined ? name : `blocks.${Number(after) - 1}.output`;
+}
+
+function read(device: Device, config: LlamaConfig, seen: ReadonlyMap<string, Tensor>, name: string, N: number): Trace {
+  const tensors = tapsFor(name).map((tap) => {
+    const tensor = seen.get(tap);
+    assert(tensor !== undefined, `trace: forward has no activation ${tap} (for ${name})`);
+    return tensor;
+  });
+  if (tensors.length === 1) {
+    return { shape: [N, columnCount(tensors[0]!.shape)], data: Float32Array.from(device.toFloats(tensors[0]!)) };
+  }
+  const [q_NQ, k_NP] = tensors.map((tensor) => device.toFloats(tensor)) as [Floats, Floats];
+  return { shape: [config.headCount, N, N], data: attentionProbabilities(config, q_NQ, k_NP, N) };
+}
+
+/** p_HNN: how much each query looks at each key; zero where it may not. */
+function attentionProbabilities(config: LlamaConfig, q_NQ: Floats, k_NP: Floats, N: number): Float32Array {
+  const { headCount: H, kvHeadCount: K, headSize: E, slidingWindow: window } = config;
+  const Q = H * E;
+  const p_HNN = new Float32Array(H * N * N);
+  const mix_Q = new Float64Array(Q);
+  for (let n = 0; n < N; n++) {
+    const p_HS = new Float64Array(H * (n + 1));
+    attendOne(mix_Q, q_NQ.subarray(n * Q, (n + 1) * Q), k_NP, k_NP, (s) => s, n, { H, K, E, window }, p_HS);
+    for (let h = 0; h < H; h++) p_HNN.set(p_HS.subarray(h * (n + 1), (h + 1) * (n + 1)), (h * N + n) * N);
+  }
+  return p_HNN;
+}
