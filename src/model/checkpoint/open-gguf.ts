@@ -1,0 +1,90 @@
+/** A GGUF file, or the parts of a split one, as a checkpoint. */
+import { FormatError } from '../../base/errors.ts';
+import type { FileTensor } from '../../formats/file-tensor.ts';
+import { type Gguf, readGguf } from '../../formats/gguf.ts';
+import { show } from '../../formats/json.ts';
+import type { ByteSource, FileFolder } from '../../tensor/source.ts';
+import { type Checkpoint, checkConfig, knownIds, type OpenFiles } from './checkpoint.ts';
+import { ggufTokenizer } from './find-tokenizer.ts';
+import { readGgufConfig } from './gguf-config.ts';
+import { matchTensors } from './match.ts';
+
+const splitName = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
+
+export function openGguf(source: ByteSource, folder: FileFolder | null, files: OpenFiles): Checkpoint {
+  const gguf = joinSplits(source, readGguf(source), folder, files);
+  const { config, architecture } = readGgufConfig(source.name, gguf);
+  checkConfig(source.name, config);
+  const tensors = matchTensors({
+    file: source.name,
+    config,
+    names: 'gguf',
+    rotary: architecture === 'qwen2' ? 'halves' : 'pairs',
+    found: gguf.tensors,
+    ignore: (name) => name === 'rope_freqs.weight' || /^blk\.\d+\.attn_rot_embd$/.test(name),
+  });
+  const field = (key: string) => gguf.fields.get(key)?.value;
+  const id = (name: string) => {
+    const value = field(`tokenizer.ggml.${name}_token_id`);
+    return typeof value === 'number' ? value : null;
+  };
+  const template = field('tokenizer.chat_template');
+  const name = field('general.name');
+  return {
+    format: 'gguf',
+    name: typeof name === 'string' && name !== '' ? name : source.name,
+    config,
+    tensors,
+    tokenizer: ggufTokenizer(source.name, gguf),
+    chatTemplate: typeof template === 'string' ? template : null,
+    generation: {
+      bosId: knownIds([id('bos')], config.vocabSize)[0] ?? null,
+      eosIds: knownIds([id('eos'), id('eot'), id('eom')], config.vocabSize),
+      suggestions: new Map(),
+    },
+    metadata: new Map([...gguf.fields].map(([key, { value }]) => [key, value])),
+    close: () => files.close(),
+  };
+}
+
+/** The tensors of all parts, under the metadata of the first. */
+function joinSplits(source: ByteSource, first: Gguf, folder: FileFolder | null, files: OpenFiles): Gguf {
+  const count = first.fields.get('split.count')?.value ?? 1;
+  if (count === 1 || count === 0) return first;
+  const name = splitName.exec(source.name);
+  const bad = (where: string, problem: string) =>
+    new FormatError(
+      { code: 'gguf.split', file: source.name, where },
+      problem,
+      'Put all parts into one folder, under their own names.',
+    );
+  if (!(typeof count === 'number' && count < 100_000))
+    throw bad('split.count', `expected a number of parts, found ${show(count)}`);
+  if (name === null || Number(name[3]) !== count) {
+    throw bad(
+      'split.count',
+      `expected a file name ending in -00001-of-${pad(count)}.gguf, as it is one of ${count} parts`,
+    );
+  }
+  if (folder === null) throw bad('split.count', `expected the ${count} parts in one folder, found one part alone`);
+  if (Number(name[2]) !== 1)
+    throw bad('split.no', `expected part 1, which holds the metadata, found part ${Number(name[2])}`);
+
+  const tensors = new Map<string, FileTensor>(first.tensors);
+  for (let part = 2; part <= count; part++) {
+    const gguf = readGguf(files.open(folder, `${name[1]}-${pad(part)}-of-${pad(count)}.gguf`));
+    for (const [key, tensor] of gguf.tensors) {
+      if (tensors.has(key)) throw bad(`tensor ${show(key)}`, `expected it in one part, found it again in part ${part}`);
+      tensors.set(key, tensor);
+    }
+  }
+  const expected = first.fields.get('split.tensors.count')?.value;
+  if (expected !== undefined && expected !== tensors.size) {
+    throw bad('split.tensors.count', `expected ${show(expected)} tensors in all parts, found ${tensors.size}`);
+  }
+  return { ...first, tensors };
+}
+
+function pad(part: number): string {
+  return String(part).padStart(5, '0');
+}

@@ -1,0 +1,120 @@
+/** A folder of Hugging Face transformers: config.json beside safetensors or PyTorch files. */
+import { ConfigError, FormatError } from '../../base/errors.ts';
+import { parseGenerationConfig, readHfConfig } from '../../formats/hf-config.ts';
+import { parseJsonObject } from '../../formats/json.ts';
+import { readSafetensors } from '../../formats/safetensors.ts';
+import { joinShards, parseIndex } from '../../formats/safetensors-index.ts';
+import { readTorch } from '../../formats/torch.ts';
+import type { ByteSource, FileFolder, TensorSource } from '../../tensor/source.ts';
+import { type LlamaConfig, paperChoices } from '../config.ts';
+import { type Checkpoint, checkConfig, type Generation, knownIds, type OpenFiles } from './checkpoint.ts';
+import { findChatTemplate, findTokenizer, textOf } from './find-tokenizer.ts';
+import { matchTensors } from './match.ts';
+
+type Tensors = ReadonlyMap<string, TensorSource>;
+const readers = {
+  safetensors: (source: ByteSource): Tensors => readSafetensors(source).tensors,
+  torch: (source: ByteSource): Tensors => readTorch(source).tensors,
+};
+
+/** The files that hold weights, in the order of preference. */
+const weightFiles = [
+  { file: 'model.safetensors.index.json', kind: 'safetensors', index: true },
+  { file: 'model.safetensors', kind: 'safetensors', index: false },
+  { file: 'pytorch_model.bin.index.json', kind: 'torch', index: true },
+  { file: 'pytorch_model.bin', kind: 'torch', index: false },
+] as const;
+
+/** `weights`: the file that was named, or null to look for one. */
+export function openHf(folder: FileFolder, weights: WeightFile | null, files: OpenFiles): Checkpoint {
+  const text = textOf(folder, 'config.json');
+  if (text === null) {
+    throw new FormatError(
+      { code: 'checkpoint.no-config', file: folder.name, where: 'config.json' },
+      'expected config.json beside the weights, found none',
+      'Weights alone do not say what model they are; put its config.json into the same folder.',
+    );
+  }
+  const json = parseJsonObject('config.json', text);
+  const facts = readHfConfig('config.json', json);
+  const { modelType: _, bosId, eosIds, ...shared } = facts;
+  const config: LlamaConfig = checkConfig('config.json', { ...shared, ...paperChoices });
+  const {
+    kind,
+    tensors: found,
+    file,
+  } = weights === null
+    ? findWeights(folder, files)
+    : { ...weights, tensors: readers[weights.kind](weights.source), file: weights.source.name };
+  return {
+    format: kind,
+    name: folder.name,
+    config,
+    tensors: matchTensors({
+      file,
+      config,
+      names: 'hf',
+      rotary: 'halves',
+      found,
+      ignore: (name) => isBuffer(name, config),
+    }),
+    tokenizer: findTokenizer(folder),
+    chatTemplate: findChatTemplate(folder),
+    generation: readGeneration(folder, { bosId, eosIds, suggestions: new Map() }, config.vocabSize),
+    metadata: new Map(Object.entries(json)),
+    close: () => files.close(),
+  };
+}
+
+export interface WeightFile {
+  readonly kind: 'safetensors' | 'torch';
+  readonly source: ByteSource;
+}
+
+/** Buffers that old checkpoints store, and the second name of a tied embedding table. */
+function isBuffer(name: string, config: LlamaConfig): boolean {
+  return /\.rotary_emb\.inv_freq$/.test(name) || (config.tiedEmbeddings && name === 'lm_head.weight');
+}
+
+function findWeights(
+  folder: FileFolder,
+  files: OpenFiles,
+): { kind: WeightFile['kind']; tensors: Tensors; file: string } {
+  const present = folder.list();
+  const chosen = weightFiles.find(({ file }) => present.includes(file));
+  if (chosen === undefined) {
+    const single = present.filter((file) => file.endsWith('.safetensors'));
+    if (single.length === 1) {
+      return { kind: 'safetensors', file: single[0]!, tensors: readers.safetensors(files.open(folder, single[0]!)) };
+    }
+    throw new FormatError(
+      { code: 'checkpoint.no-weights', file: folder.name, where: 'folder' },
+      `expected ${weightFiles.map(({ file }) => file).join(' or ')} beside config.json, found none`,
+      'Download the weights into the same folder.',
+    );
+  }
+  const { file, kind, index } = chosen;
+  if (!index) return { kind, file, tensors: readers[kind](files.open(folder, file)) };
+  const fileOf = parseIndex(file, textOf(folder, file)!);
+  const shards = new Map<string, Tensors>();
+  const missing = [...new Set(fileOf.values())].filter((shard) => !present.includes(shard));
+  if (missing.length > 0)
+    throw new ConfigError(
+      file,
+      missing.map((shard) => `${shard} is missing in this folder`),
+      'checkpoint.no-file',
+    );
+  for (const shard of new Set(fileOf.values())) shards.set(shard, readers[kind](files.open(folder, shard)));
+  return { kind, file, tensors: joinShards(file, fileOf, shards) };
+}
+
+/** generation_config.json wins over config.json. */
+function readGeneration(folder: FileFolder, fromConfig: Generation, vocabSize: number): Generation {
+  const text = textOf(folder, 'generation_config.json');
+  const own = text === null ? fromConfig : parseGenerationConfig('generation_config.json', text);
+  return {
+    bosId: knownIds([own.bosId ?? fromConfig.bosId], vocabSize)[0] ?? null,
+    eosIds: knownIds(own.eosIds.length > 0 ? own.eosIds : fromConfig.eosIds, vocabSize),
+    suggestions: own.suggestions,
+  };
+}

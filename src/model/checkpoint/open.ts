@@ -1,0 +1,95 @@
+/**
+ * Opens any checkpoint: what a file is, its first bytes say; what a folder is, the names in it say. Nothing is guessed beyond the
+ * standard names; what is missing is named.
+ */
+import { FormatError } from '../../base/errors.ts';
+import { Cursor } from '../../formats/cursor.ts';
+import { GGUF_MAGIC } from '../../formats/gguf.ts';
+import { isLlama2c } from '../../formats/llama2c.ts';
+import { isTorch, readTorch } from '../../formats/torch.ts';
+import type { ByteSource, FileFolder } from '../../tensor/source.ts';
+import { type Checkpoint, OpenFiles } from './checkpoint.ts';
+import { openGguf } from './open-gguf.ts';
+import { openHf } from './open-hf.ts';
+import { openLlama2c } from './open-llama2c.ts';
+import { openMeta, shardName } from './open-meta.ts';
+
+/**
+ * `beside`: the folder in which a file lies, for what belongs to it (config.json, the tokenizer, further parts); null: nothing does.
+ * The checkpoint owns `source` and closes it, also when it throws FormatError or ConfigError.
+ */
+export function openCheckpoint(source: ByteSource | FileFolder, beside: FileFolder | null = null): Checkpoint {
+  const files = new OpenFiles();
+  try {
+    return 'list' in source ? openFolder(source, files) : openFile(files.keep(source), beside, files);
+  } catch (error) {
+    files.close();
+    throw error;
+  }
+}
+
+function openFolder(folder: FileFolder, files: OpenFiles): Checkpoint {
+  const names = folder.list();
+  if (names.includes('config.json')) return openHf(folder, null, files);
+  if (names.includes('params.json') || names.some((name) => shardName.test(name))) return openMeta(folder, null, files);
+  const ggufs = names.filter((name) => name.endsWith('.gguf') && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/.test(name));
+  if (ggufs.length === 1) return openGguf(files.open(folder, ggufs[0]!), folder, files);
+  const problem =
+    ggufs.length > 1
+      ? `expected one model, found ${ggufs.length} GGUF files: ${ggufs.slice(0, 8).join(', ')}`
+      : 'expected config.json (Hugging Face), params.json (Meta) or one .gguf file, found none of them';
+  const advice = ggufs.length > 1 ? 'Name the file instead of the folder.' : 'Is this the folder of a model?';
+  throw new FormatError({ code: 'checkpoint.unknown-folder', file: folder.name, where: 'folder' }, problem, advice);
+}
+
+function openFile(source: ByteSource, beside: FileFolder | null, files: OpenFiles): Checkpoint {
+  const magic = source.byteLength >= 4 ? new Cursor(source).u32() : 0;
+  if (magic === GGUF_MAGIC) return openGguf(source, beside, files);
+  if (isTorch(source)) return openTorchFile(source, orNone(beside, source), files);
+  if (isLlama2c(source)) return openLlama2c(source, beside, files);
+  if (isSafetensors(source)) return openHf(orNone(beside, source), { kind: 'safetensors', source }, files);
+  throw new FormatError(
+    { code: 'checkpoint.unknown-file', file: source.name, where: 'byte 0' },
+    `expected the start of a GGUF, safetensors, PyTorch or llama2.c file, found ${firstBytes(source)} in ${source.byteLength} bytes`,
+    'Is this a model file? It may be truncated, a Git LFS pointer or an error page.',
+  );
+}
+
+/** By its tensor names, a file of torch.save is Hugging Face's or Meta's. */
+function openTorchFile(source: ByteSource, folder: FileFolder, files: OpenFiles): Checkpoint {
+  const { tensors } = readTorch(source);
+  return tensors.has('tok_embeddings.weight')
+    ? openMeta(folder, source, files)
+    : openHf(folder, { kind: 'torch', source }, files);
+}
+
+/** A safetensors file starts with the length of its header, and the header with a brace. */
+function isSafetensors(source: ByteSource): boolean {
+  if (source.byteLength < 9) return false;
+  const cursor = new Cursor(source);
+  cursor.skip(8);
+  return cursor.u8() === 0x7b;
+}
+
+function firstBytes(source: ByteSource): string {
+  const bytes = new Uint8Array(Math.min(8, source.byteLength));
+  source.readInto(bytes, 0);
+  return bytes.length === 0 ? 'nothing' : Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}
+
+/** An empty folder stands for none, so that the message names the file that is missing. */
+function orNone(folder: FileFolder | null, { name }: ByteSource): FileFolder {
+  return (
+    folder ?? {
+      name,
+      list: () => [],
+      open: () => {
+        throw new FormatError(
+          { code: 'checkpoint.no-file', file: name, where: 'folder' },
+          'nothing lies beside it',
+          'Give a folder.',
+        );
+      },
+    }
+  );
+}
