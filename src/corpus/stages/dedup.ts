@@ -1,0 +1,105 @@
+/**
+ * Removing what the merged runs (dedup/runs.ts) call duplicates, and what repeats inside one document.
+ * The same hashing serves the collecting pass, so that the two cannot disagree.
+ */
+
+import { HashMap64 } from '../dedup/hash-set.ts';
+import { hashLine, hashWords, type LineNormalisation } from '../dedup/line-hash.ts';
+import { KEEP_ONCE } from '../dedup/runs.ts';
+import type { Document } from '../document.ts';
+import type { Drop, LineLog, Stage } from './stage.ts';
+
+export type DedupItem = 'line' | 'document' | 'url';
+
+/** Removed already: a KEEP_ONCE hash whose one appearance has been. */
+const USED = 3;
+const REMOVE = 1;
+
+/** Hashes of a document's items, each once, into `add`. */
+export function collectHashes(
+  document: Document,
+  item: DedupItem,
+  normalise: LineNormalisation,
+  add: (low: number, high: number) => void,
+): void {
+  if (item !== 'line') {
+    const key = itemKey(document, item);
+    if (key === undefined) return;
+    hashLine(key, item === 'url' ? 'exact' : normalise);
+    add(hashWords[0]!, hashWords[1]!);
+    return;
+  }
+  const seen = new HashMap64(document.text.length / 40);
+  for (const line of document.text.split('\n')) {
+    hashLine(line, normalise);
+    const [low, high] = hashWords as unknown as [number, number];
+    if (seen.get(low, high) !== 0) continue;
+    seen.set(low, high, REMOVE);
+    add(low, high);
+  }
+}
+
+/** One entry per document: its whole text, or its address; documents without an address are never duplicates. */
+function itemKey(document: Document, item: 'document' | 'url'): string | undefined {
+  return item === 'url' ? document.url : document.text;
+}
+
+/**
+ * Line duplicates of CCNet: lines that other documents of the group hold go, first appearance included or not as the duplicates say; of lines
+ * repeated within a document the first stays; a document without lines goes. Line numbers that stay are `line_ids` in cc_net.
+ */
+export function removeDuplicateLines(name: string, normalise: LineNormalisation, duplicates: HashMap64): Stage {
+  return {
+    name,
+    apply(document: Document, log: LineLog): Drop | undefined {
+      const lines = document.text.split('\n');
+      const seen = new HashMap64(lines.length);
+      const kept: string[] = [];
+      for (const [i, line] of lines.entries()) {
+        hashLine(line, normalise);
+        const low = hashWords[0]!;
+        const high = hashWords[1]!;
+        if (seen.get(low, high) !== 0) {
+          log.removed('repeated in the document', i, line);
+          continue;
+        }
+        seen.set(low, high, REMOVE);
+        if (isRemoved(duplicates, low, high)) log.removed('also in another document', i, line);
+        else kept.push(line);
+      }
+      if (kept.length === 0) return { reason: 'every line is a duplicate', detail: `${lines.length} lines` };
+      if (kept.length < lines.length) {
+        document.attributes.originalLines ??= lines.length;
+        document.attributes.originalLength ??= document.text.length;
+        document.text = kept.join('\n');
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Documents whose text, or address, another document has. */
+export function removeDuplicateDocuments(
+  name: string,
+  item: 'document' | 'url',
+  normalise: LineNormalisation,
+  duplicates: HashMap64,
+): Stage {
+  const reason = item === 'url' ? 'another document has this address' : 'another document has this text';
+  return {
+    name,
+    apply(document: Document): Drop | undefined {
+      const key = itemKey(document, item);
+      if (key === undefined) return undefined;
+      hashLine(key, item === 'url' ? 'exact' : normalise);
+      return isRemoved(duplicates, hashWords[0]!, hashWords[1]!) ? { reason } : undefined;
+    },
+  };
+}
+
+function isRemoved(duplicates: HashMap64, low: number, high: number): boolean {
+  const action = duplicates.get(low, high);
+  if (action !== KEEP_ONCE) return action !== 0;
+  duplicates.set(low, high, USED);
+  return false;
+}

@@ -1,0 +1,229 @@
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { missing, shared } from '../../../test/support/shared.ts';
+import type { Attributes, Document } from '../document.ts';
+import { badWords, c4Quality, c4Variants, sentenceCount } from './c4.ts';
+import { codeExtensions, githubQuality, permissiveLicences, removeLicenceHeader } from './github.ts';
+import { cleanLatex } from './latex.ts';
+import { removeComments } from './latex-comments.ts';
+import { expandMacros } from './latex-macros.ts';
+import { minimumLength } from './length.ts';
+import { bucketOf, ccnetCutoffs, parseCutoffs } from './perplexity.ts';
+import { maskPersonalData } from './pii.ts';
+import type { Drop, Stage } from './stage.ts';
+
+function apply(stage: Stage, text: string, attributes: Attributes = {}) {
+  const document: Document = { id: 'test', text, attributes };
+  const removed: string[] = [];
+  const drop: Drop | undefined = stage.apply(document, { removed: (reason) => removed.push(reason) });
+  return { text: document.text, attributes: document.attributes, removed, reason: drop?.reason };
+}
+
+test('the floor counts characters, not UTF-16 units: 300 emoji stay, 299 go', () => {
+  strictEqual(apply(minimumLength(300), '😀'.repeat(300)).reason, undefined);
+  strictEqual(apply(minimumLength(300), '😀'.repeat(299)).reason, 'shorter than 300 characters');
+});
+
+const five = 'One is here. Two is here. Three is here. Four is here. Five is here.';
+
+test('C4 as in the paper: each rule with its reason', () => {
+  const paper = c4Quality(c4Variants.paper);
+  const page = [
+    five,
+    'no end mark',
+    'too short.',
+    `a ${'x'.repeat(1001)} word.`,
+    'Please enable JavaScript to see this.',
+    'We wait and wait...',
+    'See our Privacy Policy for more.',
+  ];
+  const result = apply(paper, page.join('\n'));
+  strictEqual(result.reason, undefined);
+  strictEqual(result.text, five);
+  deepStrictEqual(result.removed, [
+    'no terminal punctuation',
+    'fewer than 3 words',
+    'a word longer than 1000',
+    'javascript',
+    'no terminal punctuation',
+    'policy or cookie notice',
+  ]);
+  strictEqual(apply(paper, `${five}\nLorem ipsum dolor sit amet.`).reason, 'lorem ipsum');
+  strictEqual(apply(paper, `${five}\nThis { is code.`).reason, 'curly brace');
+  strictEqual(apply(paper, `${five}\nThis { is code;`).reason, undefined, 'a line that goes anyway is not looked into');
+  strictEqual(apply(paper, 'One is here. Two is here.').reason, 'fewer than 5 sentences');
+  strictEqual(apply(paper, `${five}\nCited it here.[12][citation needed]`).text, `${five}\nCited it here.`);
+});
+
+test('the variants differ where their sources do', () => {
+  const three = 'One is right here now. Two is right here now. Three is right here now.';
+  strictEqual(apply(c4Quality(c4Variants.tfds), three).reason, undefined);
+  strictEqual(apply(c4Quality(c4Variants.paper), three).reason, 'fewer than 5 sentences');
+  deepStrictEqual(apply(c4Quality(c4Variants.tfds), `${three}\nFour words in here.`).removed, ['fewer than 5 words']);
+  deepStrictEqual(apply(c4Quality(c4Variants.paper), `${five}\nHe said 'stop right there'`).removed, [
+    'no terminal punctuation',
+  ]);
+  deepStrictEqual(apply(c4Quality(c4Variants.datatrove), `${five}\nHe said 'stop right there'`).removed, []);
+  strictEqual(apply(c4Quality(c4Variants.tfds), 'a'.repeat(190_001)).reason, 'longer than 190000 characters');
+});
+
+test('sentences by their marks; abbreviations do not end one', () => {
+  strictEqual(sentenceCount('Mr. Smith went home. He slept!'), 2);
+  strictEqual(sentenceCount('"Is it?" she asked. Yes.'), 2);
+  strictEqual(sentenceCount('Version 1.2 is out'), 1);
+  strictEqual(sentenceCount(''), 0);
+});
+
+test('a bad word counts only between non-letters', () => {
+  const stage = badWords(['foo bar', 'ass']);
+  strictEqual(apply(stage, 'a class of assets').reason, undefined);
+  strictEqual(apply(stage, 'what an ASS!').reason, 'a word of the list');
+  strictEqual(apply(stage, 'say foo bar.').reason, 'a word of the list');
+  strictEqual(apply(badWords([]), 'anything').reason, undefined);
+});
+
+const github = githubQuality(
+  {
+    licences: permissiveLicences,
+    maximumLineLength: 1000,
+    maximumMeanLineLength: 100,
+    minimumAlphanumericShare: 0.25,
+    minimumLettersPerToken: 1.5,
+    extensions: codeExtensions,
+  },
+  (text) => text.split(/\b/).length,
+);
+
+test('GitHub rules, one reason each', () => {
+  const good = { licence: 'MIT', path: 'src/a.ts' };
+  const code = 'export function addNumbers(first: number, second: number) {\n  return first + second;\n}\n';
+  strictEqual(apply(github, code, good).reason, undefined);
+  strictEqual(apply(github, code, { ...good, licence: 'gpl-3.0' }).reason, 'licence not permissive');
+  strictEqual(apply(github, code, { path: 'a.ts' }).reason, 'licence not permissive');
+  strictEqual(apply(github, code, { ...good, path: 'cert.crt' }).reason, 'file type not kept');
+  strictEqual(apply(github, code, { ...good, path: 'x/Makefile' }).reason, undefined);
+  strictEqual(apply(github, 'a'.repeat(1001), good).reason, 'a line over 1000 characters');
+  strictEqual(
+    apply(github, `${'word '.repeat(25)}\n`.repeat(9).trim(), good).reason,
+    'lines over 100 characters on average',
+  );
+  strictEqual(apply(github, '{}();\n'.repeat(20), good).reason, 'under 0.25 letters and digits');
+  strictEqual(apply(github, '1 a 2 b 3 c 4 d\n'.repeat(9), good).reason, 'under 1.5 letters a token');
+});
+
+test('licence headers go in every comment style, shebangs and other comments stay', () => {
+  const stage = removeLicenceHeader();
+  strictEqual(apply(stage, '/*\n * Copyright 2020 X\n */\nint a;').text, 'int a;');
+  strictEqual(apply(stage, '#!/bin/sh\n# Licensed under MIT\n# by X\n\necho hi\n').text, '#!/bin/sh\necho hi\n');
+  strictEqual(apply(stage, '// All rights reserved.\n// X\ncode();').text, 'code();');
+  strictEqual(apply(stage, '// What this does.\ncode();').text, '// What this does.\ncode();');
+  strictEqual(apply(stage, '#include <a.h>\n').text, '#include <a.h>\n');
+});
+
+test('LaTeX comments go, escaped percents and the character before stay', () => {
+  strictEqual(removeComments('a 5\\% b% gone\n  % whole line\nc\\\\% gone too\nd'), 'a 5\\% b\nc\\\\\nd');
+  strictEqual(
+    removeComments('x\\begin{verbatim}\n% kept\n\\end{verbatim}y % gone'),
+    'x\\begin{verbatim}\n% kept\n\\end{verbatim}y',
+  );
+  strictEqual(removeComments('a\\iffalse b \\ifx c\\fi d\\else e\\fi f'), 'a e f');
+  strictEqual(removeComments('a\\begin{comment}b\\end{comment}c'), 'ac');
+});
+
+test('macros are expanded with arguments, optional ones too', () => {
+  const source =
+    '\\newcommand{\\R}{\\mathbb{R}}\n\\newcommand{\\norm}[1]{\\|#1\\|}\n\\newcommand{\\ball}[2][1]{B_{#1}(#2)}\n\\def\\pair#1#2{(#1,#2)}\n\\DeclareMathOperator{\\tr}{tr}\n$\\norm{x\\in\\R^n}$ $\\ball{y}$ $\\ball[r]{y}$ $\\pair ab$ \\tr A \\Right';
+  strictEqual(
+    expandMacros(source).text,
+    '$\\|x\\in\\mathbb{R}^n\\|$ $B_{1}(y)$ $B_{r}(y)$ $(a,b)$ \\operatorname{tr} A \\Right',
+  );
+});
+
+test('macro loops and bombs end, and say so', () => {
+  for (const source of [
+    '\\def\\a{\\a}\\a',
+    '\\newcommand{\\a}{\\b\\b}\\newcommand{\\b}{\\a\\a}\\a',
+    `${Array.from({ length: 26 }, (_, i) => `\\newcommand{\\${String.fromCharCode(97 + i)}}{${`\\${String.fromCharCode(98 + i)}`.repeat(10)}}`).join('')}\\a`,
+    '\\newcommand{\\a}[1]{#1#1}\\a{\\a{\\a{\\a{x}}}}',
+  ]) {
+    const { text, stopped, expansions } = expandMacros(source);
+    ok(text.length < 8_000_000 && expansions <= 200_000);
+    if (!source.includes('#1#1')) ok(stopped, source.slice(0, 30));
+  }
+});
+
+test('an article loses what comes before its first section and from its bibliography on', () => {
+  const stage = cleanLatex({ withoutSection: 'drop', expandMacros: true });
+  const article =
+    '\\documentclass{article}\\newcommand{\\X}{Cria}\n\\begin{document}\\title{T}\n\\section{One}\nText of \\X. % no\n\\begin{thebibliography}\\bibitem{a}\\end{thebibliography}\\end{document}';
+  const result = apply(stage, article);
+  strictEqual(result.text, '\\section{One}\nText of Cria.');
+  deepStrictEqual(result.removed, ['before the first section', 'bibliography and appendix']);
+  strictEqual(apply(stage, 'only text').reason, 'no section');
+  strictEqual(apply(stage, 'x\\paragraph{A} b\\subparagraph{c}').text, '\\paragraph{A} b\\subparagraph{c}');
+});
+
+test('LaTeX cleaning ends on anything', () => {
+  const soup = fc.array(
+    fc.constantFrom(
+      '\\',
+      '{',
+      '}',
+      '%',
+      '#1',
+      '\\def',
+      '\\newcommand',
+      '\\a',
+      '[',
+      ']',
+      '\n',
+      '\\iffalse',
+      '\\fi',
+      '\\else',
+      '\\section{',
+      '\\begin{verbatim}',
+      'x',
+    ),
+    { maxLength: 40 },
+  );
+  const stage = cleanLatex({ withoutSection: 'keep', expandMacros: true });
+  fc.assert(
+    fc.property(soup, (parts) => void apply(stage, parts.join(''))),
+    { numRuns: 500 },
+  );
+});
+
+test('real LaTeX: the cleaner example loses its comments, the textbook keeps its text', {
+  skip: missing('real/latex/openlogic'),
+}, () => {
+  const input = readFileSync(shared('real/latex/arxiv_latex_cleaner/input_main.tex'), 'utf8');
+  const cleaned = removeComments(input);
+  ok(!/(?<!\\)%[^\n]*comment/i.test(cleaned), 'a comment is left');
+  match(cleaned, /\\begin\{document\}/);
+});
+
+test('buckets: strictly under the cut-off, all where nothing is known; the csv gives the table', {
+  skip: missing('real/reference/cc_net/cutoff.csv'),
+}, () => {
+  deepStrictEqual(
+    [339.9, 340, 520].map((p) => bucketOf(p, ccnetCutoffs.en)),
+    ['head', 'middle', 'tail'],
+  );
+  strictEqual(bucketOf(undefined, ccnetCutoffs.en), 'all');
+  strictEqual(bucketOf(100, undefined), 'all');
+  const table = parseCutoffs(readFileSync(shared('real/reference/cc_net/cutoff.csv'), 'utf8'));
+  for (const [language, cutoff] of Object.entries(ccnetCutoffs))
+    deepStrictEqual([...table[language]!], [...cutoff], language);
+});
+
+test('personal data is masked, dates and versions are not', () => {
+  const stage = maskPersonalData(['email', 'ip', 'phone']);
+  const result = apply(
+    stage,
+    'Mail a.b+c@example.co.uk from 192.168.0.1 or call +82 10-1234-5678, (555) 123-4567. Version 1.2.3.4.5 of 2020-10-11.',
+  );
+  strictEqual(result.text, 'Mail [EMAIL] from [IP] or call [PHONE], [PHONE]. Version 1.2.3.4.5 of 2020-10-11.');
+  deepStrictEqual(result.removed, ['email masked', 'ip masked', 'phone masked', 'phone masked']);
+});
