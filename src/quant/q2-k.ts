@@ -12,7 +12,8 @@
  */
 import { dtypes } from '../tensor/dtype.ts';
 import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
-import { createSuperBlock, fitAffine, type Grid, SUPER_BLOCK } from './super-block.ts';
+import { fitAffine } from './super-affine.ts';
+import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
 
 const BLOCK_BYTES = dtypes.Q2_K.blockBytes;
 const QS = 16;

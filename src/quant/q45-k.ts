@@ -19,7 +19,8 @@
  */
 import { dtypes } from '../tensor/dtype.ts';
 import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
-import { createSuperBlock, fitAffine, type Grid, SUPER_BLOCK } from './super-block.ts';
+import { fitAffine } from './super-affine.ts';
+import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
 
 const Q4_K_BYTES = dtypes.Q4_K.blockBytes;
 const Q5_K_BYTES = dtypes.Q5_K.blockBytes;

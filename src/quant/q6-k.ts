@@ -13,7 +13,8 @@
  */
 import { dtypes } from '../tensor/dtype.ts';
 import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
-import { createSuperBlock, fitSymmetric, type Grid, SUPER_BLOCK } from './super-block.ts';
+import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
+import { fitSymmetric } from './super-symmetric.ts';
 
 const BLOCK_BYTES = dtypes.Q6_K.blockBytes;
 const QH = 128;
