@@ -1,10 +1,8 @@
-import { ConfigError, FormatError } from '../base/errors.ts';
+import { ConfigError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import type { BatchStatistics, RopeFrequencies } from '../kernels/ops.ts';
-import { firstBadBlock } from '../quant/rows.ts';
-import { dtypes, isWeightType } from '../tensor/dtype.ts';
 import type { TensorSource } from '../tensor/source.ts';
-import { columnCount, formatShape, type Tensor } from '../tensor/tensor.ts';
+import { formatShape, type Tensor } from '../tensor/tensor.ts';
 import type { LlamaConfig } from './config.ts';
 import { type blockTensors, listParameters, type modelTensors } from './parameters.ts';
 import { ropeFrequencies } from './rope-frequencies.ts';
@@ -62,41 +60,10 @@ export function loadModel(
   const parameters = listParameters(config);
   for (const [i, { name, block }] of parameters.entries()) {
     const source = sources.get(name);
-    if (source) tensors.set(name, device.placeWeight(finiteWeights(source), block));
+    if (source) tensors.set(name, device.placeWeight(source, block));
     onProgress(i + 1, parameters.length);
   }
   return assembleModel(config, tensors);
-}
-
-/**
- * The same tensor, refused while it is read if a scale or a weight is NaN or infinite: one such number turns every later one into NaN.
- * Throws FormatError `weights.not-finite`.
- */
-function finiteWeights(source: TensorSource): TensorSource {
-  const { name, dtype, shape } = source;
-  if (!isWeightType(dtype)) return source;
-  return {
-    name,
-    dtype,
-    shape,
-    readRows(target, firstRow, rows) {
-      source.readRows(target, firstRow, rows);
-      const block = firstBadBlock(dtype, target);
-      if (block < 0) return;
-      const weight = block * dtypes[dtype].blockWeights;
-      const columns = columnCount(shape);
-      const what = dtypes[dtype].blockWeights === 1 ? 'weight' : 'scale';
-      throw new FormatError(
-        {
-          code: 'weights.not-finite',
-          file: name,
-          where: `row ${firstRow + Math.floor(weight / columns)}, column ${weight % columns}`,
-        },
-        `expected a finite ${what}, found NaN or infinity`,
-        'The file is damaged, or its training diverged; get it again or take an earlier checkpoint',
-      );
-    },
-  };
 }
 
 function freshStatistics(config: LlamaConfig): Map<string, BatchStatistics> {

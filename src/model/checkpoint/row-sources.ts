@@ -48,8 +48,7 @@ export class RotaryRows implements TensorSource {
       const bias = new Uint8Array(target.length);
       this.inner.readRows(bias, 0, 1);
       const itemBytes = target.length / this.shape[0]!;
-      for (let head = 0; head < this.shape[0]!; head += E)
-        this.place(target, head, bias, head, itemBytes, head, head + E);
+      for (let head = 0; head < this.shape[0]!; head += E) this.place(target, 0, bias, 0, itemBytes, head, head + E);
       return;
     }
     const bytesPerRow = rowBytes(this.dtype, columnCount(this.shape));
