@@ -14,4 +14,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',
     load: () => import('./commands/doctor.ts'),
   },
+  inspect: {
+    group: 'Look and measure',
+    summary: "a model's metadata, configuration and tensors",
+    load: () => import('./commands/inspect.ts'),
+  },
 };

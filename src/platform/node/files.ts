@@ -2,6 +2,8 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { truncated } from '../../formats/memory-source.ts';
+import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../model/checkpoint/open.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
 
 /** One system call moves at most this much; Linux stops below 2 GiB by itself. */
@@ -64,8 +66,8 @@ export function openFolder(path: string): FileFolder {
   return new NodeFolder(path);
 }
 
-/** The folder of a model, and the file in it that was named (null: the folder itself was). */
-export function locate(path: string): { readonly folder: FileFolder; readonly file: string | null } {
-  if (statSync(path).isDirectory()) return { folder: openFolder(path), file: null };
-  return { folder: openFolder(dirname(path)), file: basename(path) };
+/** Opens the model at a path: a file, with what lies beside it, or a folder. */
+export function openCheckpointAt(path: string): Checkpoint {
+  if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path));
+  return openCheckpoint(openFile(path), openFolder(dirname(path)));
 }

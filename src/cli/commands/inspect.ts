@@ -1,0 +1,127 @@
+import { formatBytes, formatCount } from '../../base/units.ts';
+import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import type { LlamaConfig } from '../../model/config.ts';
+import { parameterCount } from '../../model/parameters.ts';
+import { openCheckpointAt } from '../../platform/node/files.ts';
+import { rowBytes } from '../../tensor/dtype.ts';
+import { columnCount, formatShape, rowCount } from '../../tensor/tensor.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+import { resolveModel } from '../model-name.ts';
+import { modelOption } from '../model-options.ts';
+import { alignColumns } from '../terminal/columns.ts';
+
+export const command = defineCommand({
+  options: {
+    model: modelOption,
+    tensors: { kind: 'flag', default: true, help: 'leave the list of tensors out' },
+    json: { kind: 'flag', help: 'one JSON object, with every value in full' },
+  },
+  positionals: ['model'],
+  examples: [
+    ['inspect model.gguf', 'configuration, metadata and tensors'],
+    ['inspect model.gguf --json', 'the same for programs'],
+  ],
+  async run(options, io) {
+    const checkpoint = openCheckpointAt(resolveModel(options.model));
+    try {
+      const summary = summarize(checkpoint);
+      if (options.json) writeJson(io.stdout, options.tensors ? summary : { ...summary, tensors: undefined });
+      else print(summary, options.tensors, io);
+    } finally {
+      checkpoint.close();
+    }
+  },
+});
+
+/** All that can be said without reading a weight. */
+export function summarize(checkpoint: Checkpoint) {
+  const { name, format, config, tokenizer, chatTemplate, generation } = checkpoint;
+  const tensors = [...checkpoint.tensors].map(([parameter, { name, dtype, shape }]) => ({
+    name,
+    parameter,
+    dtype,
+    shape,
+    bytes: rowBytes(dtype, columnCount(shape)) * rowCount(shape),
+  }));
+  return {
+    name,
+    format,
+    parameters: parameterCount(config),
+    bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    config,
+    tokenizer: tokenizer && { kind: tokenizer.kind, file: tokenizer.file },
+    chatTemplate,
+    generation: { ...generation, suggestions: Object.fromEntries(generation.suggestions) },
+    metadata: Object.fromEntries(checkpoint.metadata),
+    tensors,
+  };
+}
+
+type Summary = ReturnType<typeof summarize>;
+
+function print(summary: Summary, withTensors: boolean, io: Io): void {
+  const width = io.stdout.columns ?? 100;
+  const { config, tensors, metadata } = summary;
+  const bits = (summary.bytes * 8) / summary.parameters;
+  writeLine(io.stdout, summary.name);
+  const facts = [
+    ['format', summary.format],
+    [
+      'size',
+      `${formatCount(summary.parameters)} parameters, ${formatBytes(summary.bytes)}, ${bits.toFixed(2)} bits each`,
+    ],
+    ...configRows(config),
+    ['tokenizer', summary.tokenizer ? `${summary.tokenizer.kind} (${summary.tokenizer.file})` : 'none'],
+    ['chat template', summary.chatTemplate === null ? 'none' : shorten(summary.chatTemplate, width - 20)],
+  ];
+  writeLine(io.stdout, alignColumns(facts.map(([key, value]) => [`  ${key}`, value!])));
+  if (Object.keys(metadata).length > 0) {
+    writeLine(io.stdout, '\nmetadata');
+    const rows = Object.entries(metadata).map(([key, value]) => [`  ${key}`, value] as const);
+    const column = Math.max(...rows.map(([key]) => key.length)) + 2;
+    writeLine(io.stdout, alignColumns(rows.map(([key, value]) => [key, shorten(value, width - column)])));
+  }
+  if (withTensors) {
+    writeLine(io.stdout, '\ntensors');
+    const rows = tensors.map(({ name, dtype, shape, bytes }) => [
+      `  ${name}`,
+      dtype,
+      formatShape(shape),
+      formatBytes(bytes),
+    ]);
+    writeLine(io.stdout, alignColumns(rows, [3]));
+  }
+}
+
+function configRows(config: LlamaConfig): string[][] {
+  const { width, blockCount, headCount, kvHeadCount, headSize, ffnWidth, vocabSize, contextLength } = config;
+  const { ropeTheta, ropeScaling, normEps, slidingWindow } = config;
+  const scaling = ropeScaling.kind === 'none' ? '' : `, scaling ${ropeScaling.kind}`;
+  const extras = [
+    config.tiedEmbeddings ? 'output tied to the embedding' : null,
+    config.attentionBias ? 'attention biases' : null,
+    slidingWindow === null ? null : `sliding window ${slidingWindow}`,
+  ].filter((text) => text !== null);
+  return [
+    ['shape', `${blockCount} blocks of width ${width}, feed-forward ${ffnWidth}`],
+    ['attention', `${headCount} heads of ${headSize}, ${kvHeadCount} for keys and values`],
+    ['vocabulary', String(vocabSize)],
+    ['context', `${contextLength} tokens, rope theta ${ropeTheta}${scaling}`],
+    ['norm', `eps ${normEps}`],
+    ...(extras.length > 0 ? [['also', extras.join(', ')]] : []),
+  ];
+}
+
+/** A value on one line. Arrays are described; strings are cut. */
+function shorten(value: unknown, width: number): string {
+  const isArray = Array.isArray(value) || ArrayBuffer.isView(value);
+  const list = isArray ? (value as ArrayLike<unknown>) : null;
+  const text =
+    list && list.length > 8
+      ? `${list.length} values: ${JSON.stringify(Array.from({ length: 6 }, (_, i) => list[i])).slice(1, -1)}, …`
+      : typeof value === 'bigint'
+        ? value.toString()
+        : (JSON.stringify(list ? Array.from(list) : value) ?? 'undefined');
+  return text.length > Math.max(20, width) ? `${text.slice(0, Math.max(20, width) - 1)}…` : text;
+}

@@ -1,0 +1,42 @@
+/** Options that several verbs share. */
+import { deviceKinds } from '../devices/device.ts';
+import { kvTypes } from '../kernels/ops.ts';
+import type { OptionSpec, Options, OptionTable } from './option-table.ts';
+
+export const modelOption = {
+  kind: 'text',
+  short: 'm',
+  value: 'PATH|NAME',
+  otherwise: 'the bundled model',
+  help: 'GGUF or safetensors file, Hugging Face or Meta folder, llama2.c file, or the name of a bundled model',
+} as const satisfies OptionSpec;
+
+export const jsonOption = {
+  kind: 'flag',
+  help: 'results as JSON, progress as JSON lines on stderr',
+} as const satisfies OptionSpec;
+
+/** Which model, and how it is run. */
+export const modelOptions = {
+  model: modelOption,
+  threads: {
+    kind: 'integer',
+    short: 't',
+    min: 1,
+    max: 1024,
+    otherwise: 'one per physical core',
+    help: 'threads that compute',
+  },
+  context: {
+    kind: 'integer',
+    short: 'c',
+    min: 1,
+    otherwise: "the model's own length",
+    help: 'longest sequence, prompt and answer together, in tokens',
+  },
+  kvType: { kind: 'choice', values: kvTypes, default: 'f16', help: 'how keys and values are stored' },
+  device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
+  blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
+} as const satisfies OptionTable;
+
+export type ModelOptions = Options<typeof modelOptions>;
