@@ -86,23 +86,27 @@ for (const dtype of quantizedTypes) {
   const { blockBytes } = dtypes[dtype];
   const isSuperBlock = dtype.endsWith('_K');
 
-  test(`${dtype}: every weight gets the nearest number that its block can say`, () => {
-    fc.assert(
-      fc.property(anyWeights, (weights) => {
-        const bytes = encoded(dtype, weights);
-        const back = decoded(dtype, bytes);
-        const nearest = nearestErrors(dtype, weights, bytes);
-        const largest = weights.reduce((size, x) => Math.max(size, Math.abs(x)), 0);
-        // ggml places the 32-weight codes by the unrounded scale: f16 rounding moves the grid by up to 2⁻¹¹, or half a subnormal a code.
-        const slack = isSuperBlock ? 1e-6 * largest : 2 * (2 ** -11 * largest + 128 * 2 ** -25);
-        for (let i = 0; i < weights.length; i++) {
-          const error = Math.abs(weights[i]! - back[i]!);
-          assert.ok(error <= nearest[i]! + slack, `[${i}] ${weights[i]} → ${back[i]}, nearest within ${nearest[i]}`);
-        }
-      }),
-      { numRuns: 40, seed: 5 },
-    );
-  });
+  for (const steered of [false, true]) {
+    test(`${dtype}: every weight gets the nearest number that its block can say${steered ? ', with importance too' : ''}`, () => {
+      fc.assert(
+        fc.property(anyWeights, (weights) => {
+          const importance = steered ? weights.map((_, i) => (i % 5 === 0 ? 0 : (i * 7919) % 101)) : null;
+          const bytes = encoded(dtype, weights, importance);
+          const back = decoded(dtype, bytes);
+          const nearest = nearestErrors(dtype, weights, bytes);
+          const largest = weights.reduce((size, x) => Math.max(size, Math.abs(x)), 0);
+          // ggml places the 32-weight codes by the unrounded scale: f16 rounding moves the grid by up to 2⁻¹¹, or half a subnormal a code.
+          const isUnrounded = !isSuperBlock && !steered;
+          const slack = isUnrounded ? 2 * (2 ** -11 * largest + 128 * 2 ** -25) : 2e-6 * largest;
+          for (let i = 0; i < weights.length; i++) {
+            const error = Math.abs(weights[i]! - back[i]!);
+            assert.ok(error <= nearest[i]! + slack, `[${i}] ${weights[i]} → ${back[i]}, nearest within ${nearest[i]}`);
+          }
+        }),
+        { numRuns: 40, seed: 5 },
+      );
+    });
+  }
 
   test(`${dtype}: all-zero blocks are exactly zero, constant blocks are near`, () => {
     assert.ok(roundTrip(dtype, new Float32Array(512)).every((x) => x === 0));
@@ -210,6 +214,29 @@ for (const dtype of weightTypes) {
     const noise = Uint8Array.from({ length: 64 * blockBytes }, () => random.below(256));
     const isBad = decoded(dtype, noise).some((x) => !Number.isFinite(x));
     assert.equal(firstBadBlock(dtype, noise) >= 0, isBad);
+  });
+}
+
+for (const dtype of ['f32', 'f16', 'bf16'] as const) {
+  test(`${dtype}: firstBadBlock names the first NaN or infinite weight, wherever it and its bytes lie`, () => {
+    const count = 70001;
+    const { blockBytes } = dtypes[dtype];
+    // The largest and smallest numbers have the exponents next to the forbidden one.
+    const largest = { f32: 3.4e38, f16: 65504, bf16: 3e38 }[dtype];
+    const good = encoded(
+      dtype,
+      Float32Array.from({ length: count }, (_, i) => [largest, -largest, 0, 1e-7][i % 4]!),
+    );
+    const bits = { f32: [0, 0, 0x80, 0xff], f16: [1, 0x7c], bf16: [0x80, 0x7f] }[dtype];
+    for (const shift of [0, 1, 2]) {
+      const bytes = new Uint8Array(good.length + shift).subarray(shift);
+      bytes.set(good);
+      assert.equal(firstBadBlock(dtype, bytes), -1);
+      for (const place of [count - 1, 40000, 32768, 16384, 16383, 1, 0]) {
+        bytes.set(bits, place * blockBytes);
+        assert.equal(firstBadBlock(dtype, bytes), place);
+      }
+    }
   });
 }
 

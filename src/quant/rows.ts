@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { dtypes, type WeightType } from '../tensor/dtype.ts';
+import { findBadBlock } from './bad-blocks.ts';
 import type { Codec } from './codec.ts';
 import { bf16, f16, f32 } from './floats.ts';
 import { q2_K } from './q2-k.ts';
@@ -68,28 +69,10 @@ export function encodeRow(
  * so that a loader can afford it for every tensor.
  */
 export function firstBadBlock(dtype: WeightType, bytes: Uint8Array): number {
-  const { blockBytes } = dtypes[dtype];
-  const { type, offsets } = codecs[dtype].scales;
-  const { last, low, high } = EXPONENT[type];
-  for (const offset of offsets)
-    assert(offset + last < blockBytes, `firstBadBlock: ${dtype} has no byte ${offset + last}`);
-  for (let block = 0, at = 0; at + blockBytes <= bytes.length; block++, at += blockBytes) {
-    for (let k = 0; k < offsets.length; k++) {
-      const end = at + offsets[k]! + last;
-      if ((bytes[end]! & high) === high && (low === 0 || (bytes[end - 1]! & low) === low)) return block;
-    }
-  }
-  return -1;
+  return findBadBlock(dtype, codecs[dtype].scales, bytes);
 }
 
 const LARGEST_F32 = 3.4028234663852886e38;
-
-/** Where the exponent bits lie, all ones for NaN and infinity: `high` in the number's last byte, `low` in the one before. */
-const EXPONENT = {
-  f16: { last: 1, high: 0x7c, low: 0 },
-  bf16: { last: 1, high: 0x7f, low: 0x80 },
-  f32: { last: 3, high: 0x7f, low: 0x80 },
-} as const;
 
 function checkSizes(where: string, dtype: WeightType, byteCount: number, weightCount: number): void {
   const { blockWeights, blockBytes } = dtypes[dtype];
