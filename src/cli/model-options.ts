@@ -1,5 +1,6 @@
 /** Options that several verbs share. */
 import { deviceKinds } from '../devices/device.ts';
+import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
 import type { OptionSpec, Options, OptionTable } from './option-table.ts';
 
@@ -31,10 +32,15 @@ export const modelOptions = {
     kind: 'integer',
     short: 'c',
     min: 1,
-    otherwise: "the model's own length",
+    otherwise: `the model's own length, at most ${DEFAULT_CONTEXT}`,
     help: 'longest sequence, prompt and answer together, in tokens',
   },
-  kvType: { kind: 'choice', values: kvTypes, default: 'f16', help: 'how keys and values are stored' },
+  kvType: {
+    kind: 'choice',
+    values: kvTypes,
+    otherwise: 'f16, or f32 for a model stored in f32',
+    help: 'how keys and values are stored',
+  },
   device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
   blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
 } as const satisfies OptionTable;

@@ -19,4 +19,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: "a model's metadata, configuration and tensors",
     load: () => import('./commands/inspect.ts'),
   },
+  tokenize: {
+    group: 'Look and measure',
+    summary: 'text to token ids and pieces, and back',
+    load: () => import('./commands/tokenize.ts'),
+  },
 };

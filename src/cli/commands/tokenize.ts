@@ -1,0 +1,53 @@
+import { UsageError } from '../../base/errors.ts';
+import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
+import { defineCommand } from '../command.ts';
+import { readAll, writeJson, writeLine } from '../io.ts';
+import { resolveModel } from '../model-name.ts';
+import { modelOption } from '../model-options.ts';
+import { alignColumns } from '../terminal/columns.ts';
+
+export const command = defineCommand({
+  options: {
+    model: { ...modelOption, help: `${modelOption.help}; also tokenizer.json or tokenizer.model` },
+    text: { kind: 'text', otherwise: 'standard input', help: 'what to encode' },
+    bos: { kind: 'flag', help: "put the model's first token in front" },
+    parseSpecial: { kind: 'flag', help: 'special tokens written in the text (<s>) are those tokens, not characters' },
+    decode: { kind: 'flag', help: 'the other way: numbers in, text out' },
+    json: { kind: 'flag', help: 'one JSON object: { ids, pieces }, or { ids, text } with --decode' },
+  },
+  positionals: ['model', 'text'],
+  examples: [
+    ['tokenize model.gguf "Once upon a time"', 'one line per token: id and piece'],
+    ['tokenize -m model.gguf --json < story.txt', 'ids and pieces of a file'],
+    ['tokenize -m model.gguf --decode --text "1 9038 2501"', 'the text of three tokens'],
+  ],
+  async run(options, io) {
+    const tokenizer = loadTokenizer(resolveModel(options.model));
+    const input = options.text ?? (await readAll(io.stdin));
+    if (options.decode) {
+      const ids = parseIds(input);
+      const text = tokenizer.decode(ids);
+      if (options.json) writeJson(io.stdout, { ids, text });
+      else writeLine(io.stdout, text);
+      return;
+    }
+    const ids = tokenizer.encode(input, { bos: options.bos, special: options.parseSpecial ? 'parse' : 'text' });
+    const pieces = tokenizer.pieces(ids);
+    if (options.json) writeJson(io.stdout, { ids, pieces });
+    else if (ids.length > 0)
+      writeLine(
+        io.stdout,
+        alignColumns(
+          [...ids].map((id, i) => [String(id), JSON.stringify(pieces[i])]),
+          [0],
+        ),
+      );
+  },
+});
+
+function parseIds(text: string): number[] {
+  const words = text.split(/[\s,[\]]+/).filter((word) => word !== '');
+  const wrong = words.find((word) => !/^\d+$/.test(word));
+  if (wrong !== undefined) throw new UsageError([`--decode wants token ids, found ${JSON.stringify(wrong)}`]);
+  return words.map(Number);
+}

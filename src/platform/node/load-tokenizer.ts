@@ -1,0 +1,56 @@
+import { statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { CriaError } from '../../base/errors.ts';
+import { Cursor, readText, readWhole } from '../../formats/cursor.ts';
+import { GGUF_MAGIC, readGguf } from '../../formats/gguf.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import { findTokenizer, ggufTokenizer, isTiktoken, textOf } from '../../model/checkpoint/find-tokenizer.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { openCheckpointAt, openFile, openFolder } from './files.ts';
+
+const LIMIT_BYTES = 1 << 27;
+
+/**
+ * The tokenizer at a path: tokenizer.model, tokenizer.json, a GGUF file (one with a vocabulary and no tensors will do), a folder, or
+ * any model that brings one. Throws CriaError `tokenizer.none` where there is none.
+ */
+export function loadTokenizer(path: string): Tokenizer {
+  return createTokenizer(findTokenizerFiles(path));
+}
+
+/** The same, unread, as a checkpoint's writer wants it. */
+export function findTokenizerFiles(path: string): TokenizerFiles {
+  const files = statSync(path).isDirectory() ? findTokenizer(openFolder(path)) : ofFile(path);
+  const found = files ?? ofCheckpoint(path);
+  if (found !== null) return found;
+  throw new CriaError(
+    'tokenizer.none',
+    `${path}: expected a tokenizer, found a model without one. Put tokenizer.json or tokenizer.model beside it.`,
+  );
+}
+
+function ofFile(path: string): TokenizerFiles | null {
+  const file = basename(path);
+  const source = openFile(path);
+  try {
+    if (file.endsWith('.json')) {
+      const beside = openFolder(dirname(path));
+      const config = textOf(beside, 'tokenizer_config.json');
+      const specialTokens = textOf(beside, 'special_tokens_map.json');
+      return { kind: 'hf', file, json: readText(source, LIMIT_BYTES), config, specialTokens };
+    }
+    if (source.byteLength >= 4 && new Cursor(source).u32() === GGUF_MAGIC) return ggufTokenizer(file, readGguf(source));
+    if (!file.endsWith('.model')) return null;
+    const bytes = readWhole(source, LIMIT_BYTES);
+    return { kind: isTiktoken(bytes) ? 'tiktoken' : 'sentencepiece', file, bytes };
+  } finally {
+    source.close();
+  }
+}
+
+function ofCheckpoint(path: string): TokenizerFiles | null {
+  const checkpoint = openCheckpointAt(path);
+  checkpoint.close();
+  return checkpoint.tokenizer;
+}
