@@ -19,12 +19,13 @@ export function* readFields(file: string, bytes: Uint8Array, base = 0): Generato
   const fail = (problem: string) => badTokenizer(file, `byte ${base + at}`, problem);
   const varint = (): number => {
     let value = 0;
+    let low = 0;
     for (let shift = 0; shift < 10; shift++) {
       if (at >= bytes.length) throw fail('expected the rest of a varint, found the end');
       const byte = bytes[at++]!;
-      // Numbers that matter fit 2⁵³; a negative int32 comes as 64 bits and wraps to −1 and its like below.
       value += (byte & 0x7f) * 2 ** (7 * shift);
-      if (byte < 0x80) return value >= 2 ** 63 ? Number(BigInt.asIntN(32, BigInt(value))) : value;
+      if (shift < 5) low |= (byte & 0x7f) << (7 * shift);
+      if (byte < 0x80) return value >= 2 ** 63 ? low : value; // a negative int32 comes as 64 bits
     }
     throw fail('expected a varint of at most 10 bytes, found a longer one');
   };

@@ -1,0 +1,71 @@
+/**
+ * Chat formats by name, as Jinja, for models whose files hold no template. Each renders what its authors' code builds.
+ *
+ * llama2   Touvron et al. 2023, facebookresearch/llama generation.py: system text folded into the first turn
+ * llama3   llama-models chat_format.py: header, blank line, trimmed text, eot
+ * chatml   OpenAI's format as Qwen and others use it
+ * alpaca   tatsu-lab/stanford_alpaca train.py
+ * vicuna   lm-sys/FastChat, version 1.1
+ * mistral  mistralai, version 1
+ */
+const firstIsSystem = `messages[0]['role'] == 'system'`;
+const alternate = `{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}`;
+
+function withSystem(missing: string, before: string, turns: string, after: string): string {
+  return (
+    `{% if ${firstIsSystem} %}{% set turns = messages[1:] %}{% set system = messages[0]['content'] %}` +
+    `{% else %}{% set turns = messages %}{% set system = ${missing} %}{% endif %}` +
+    `${before}{% for message in turns %}${turns}{% endfor %}${after}`
+  );
+}
+
+const alpacaSystem = `'Below is an instruction that describes a task. Write a response that appropriately completes the request.'`;
+const vicunaSystem = `"A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."`;
+
+export const builtInTemplates = {
+  llama2: withSystem(
+    'false',
+    '',
+    alternate +
+      `{% if loop.first and system != false %}{% set text = '<<SYS>>\\n' + system + '\\n<</SYS>>\\n\\n' + message['content'] %}` +
+      `{% else %}{% set text = message['content'] %}{% endif %}` +
+      `{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + text.strip() + ' [/INST]' }}` +
+      `{% elif message['role'] == 'assistant' %}{{ ' ' + text.strip() + ' ' + eos_token }}{% endif %}`,
+    '',
+  ),
+  llama3:
+    `{{ bos_token }}{% for message in messages %}` +
+    `{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}` +
+    `{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}`,
+  chatml:
+    `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}` +
+    `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
+  alpaca: withSystem(
+    alpacaSystem,
+    `{{ bos_token + system }}`,
+    `{% if message['role'] == 'user' %}{{ '\\n\\n### Instruction:\\n' + message['content'] | trim }}` +
+      `{% elif message['role'] == 'assistant' %}{{ '\\n\\n### Response:\\n' + message['content'] | trim + eos_token }}{% endif %}`,
+    `{% if add_generation_prompt %}{{ '\\n\\n### Response:\\n' }}{% endif %}`,
+  ),
+  vicuna: withSystem(
+    vicunaSystem,
+    `{{ bos_token + system }}`,
+    `{% if message['role'] == 'user' %}{{ ' USER: ' + message['content'].strip() }}` +
+      `{% elif message['role'] == 'assistant' %}{{ ' ASSISTANT: ' + message['content'].strip() + eos_token }}{% endif %}`,
+    `{% if add_generation_prompt %}{{ ' ASSISTANT:' }}{% endif %}`,
+  ),
+  mistral: withSystem(
+    `''`,
+    `{{ bos_token }}`,
+    alternate +
+      `{% if message['role'] == 'user' %}{{ '[INST] ' + (system + '\\n\\n' if loop.first and system else '') + message['content'] + ' [/INST]' }}` +
+      `{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}{% endif %}`,
+    '',
+  ),
+} as const;
+
+export type TemplateName = keyof typeof builtInTemplates;
+
+export function isTemplateName(name: string): name is TemplateName {
+  return Object.hasOwn(builtInTemplates, name);
+}
