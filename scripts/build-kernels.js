@@ -18,7 +18,7 @@ const builds = {
 };
 
 export async function buildKernels({ log = console.log } = {}) {
-  const sources = globSync(['src/kernels/**/*assembly.ts', 'scripts/build-kernels.js'], { cwd: root }).sort();
+  const sources = globSync(['src/kernels/**/*assembly.ts', 'src/kernels/*tasks.ts', 'scripts/build-kernels.js'], { cwd: root }).sort();
   const digest = createHash('sha256');
   for (const file of sources) digest.update(file).update(readFileSync(join(root, file)));
   const stamp = digest.digest('hex').slice(0, 16);
@@ -40,11 +40,13 @@ export async function buildKernels({ log = console.log } = {}) {
           '--runtime',
           'stub',
           '--initialMemory',
-          '1',
+          '2',
           '--maximumMemory',
           '65536',
           '--memoryBase',
           '65536',
+          '--disableWarning',
+          '201',
           '--use',
           'abort=',
           ...flags,

@@ -1,4 +1,73 @@
-// Entry of the WASM build: re-exports every room's kernels.
-export function placeholder(): i32 {
-  return 1;
+// Entry of the WASM build: which kernel a task number means. Every kernel works on units first … last − 1 of the running task, whose
+// arguments lie in the control area (tasks.ts), so any thread can do any part of it.
+import { add } from './add/assembly';
+import { attention, attentionCombine } from './attention/assembly';
+import { kvAppend } from './attention/kv.assembly';
+import { swiglu } from './gated/assembly';
+import { linearFloats } from './linear/floats.assembly';
+import { pack } from './linear/pack.assembly';
+import { quantizeRows } from './linear/quantize.assembly';
+import { linearQuantized } from './linear/quantized.assembly';
+import { embed, unpackPanels } from './linear/unpack.assembly';
+import { rmsNorm } from './rms-norm/assembly';
+import { rope } from './rope/assembly';
+import { performTraining } from './training.assembly';
+import {
+  TASK_ADD,
+  TASK_ATTENTION,
+  TASK_ATTENTION_COMBINE,
+  TASK_EMBED,
+  TASK_KV_APPEND,
+  TASK_LINEAR_FLOATS,
+  TASK_LINEAR_QUANTIZED,
+  TASK_PACK,
+  TASK_QUANTIZE_ROWS,
+  TASK_RMS_NORM,
+  TASK_ROPE,
+  TASK_SWIGLU,
+  TASK_UNPACK,
+} from './tasks';
+
+export { partialBytes } from './attention/assembly';
+export { kvChunkBytes } from './attention/kv.assembly';
+export { panelBytes } from './linear/layout.assembly';
+export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
+export { close, describe, leave, open, prepareTeam, runAlone, runShared, serve, takePart } from './team/assembly';
+
+/** First byte that the kernels' own constants leave free. */
+export function heapStart(): usize {
+  return __heap_base;
+}
+
+export function perform(task: i32, first: i32, last: i32, thread: i32): void {
+  switch (task) {
+    case TASK_QUANTIZE_ROWS:
+      return quantizeRows(first, last);
+    case TASK_LINEAR_QUANTIZED:
+      return linearQuantized(first, last);
+    case TASK_LINEAR_FLOATS:
+      return linearFloats(first, last);
+    case TASK_PACK:
+      return pack(first, last);
+    case TASK_UNPACK:
+      return unpackPanels(first, last);
+    case TASK_EMBED:
+      return embed(first, last);
+    case TASK_RMS_NORM:
+      return rmsNorm(first, last);
+    case TASK_ROPE:
+      return rope(first, last);
+    case TASK_ADD:
+      return add(first, last);
+    case TASK_SWIGLU:
+      return swiglu(first, last);
+    case TASK_KV_APPEND:
+      return kvAppend(first, last);
+    case TASK_ATTENTION:
+      return attention(first, last, thread);
+    case TASK_ATTENTION_COMBINE:
+      return attentionCombine(first, last);
+    default:
+      performTraining(task, first, last, thread);
+  }
 }

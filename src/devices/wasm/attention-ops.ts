@@ -1,0 +1,176 @@
+import { assert } from '../../base/assert.ts';
+import type { Batch } from '../../kernels/batch.ts';
+import { isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
+import * as tasks from '../../kernels/tasks.ts';
+import { columnCount } from '../../tensor/tensor.ts';
+import { BLOCK_TOKENS, kvTypeNumbers, type WasmKvStore } from './kv-store.ts';
+import { inSegment, type OpContext } from './ops.ts';
+import type { Segment } from './segment.ts';
+import { activation } from './tensors.ts';
+
+/** As in kernels/attention/assembly.ts. */
+const TILE_ROWS = 8;
+const SPLIT_TOKENS = 512;
+const SCORE_BYTES = 1024;
+
+/** One layer's keys and values, in blocks. */
+interface Blocks {
+  readonly type: KvType;
+  readonly pointer: number;
+  readonly segment: Segment;
+  readonly kvHeadCount: number;
+  /** Block table of the i-th span. */
+  readonly tableOf: (batch: Batch, i: number) => Uint32Array;
+}
+
+/** appendToCache and attention. Without a cache, a call's own keys and values are put into blocks in the arena. */
+export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache' | 'attention'> {
+  const { arena, team } = context;
+
+  return {
+    appendToCache({ store, layer }, k_NP, v_NP, batch) {
+      const { layers, kvHeadCount, headSize, type } = store as WasmKvStore;
+      const { segment, pointer } = layers[layer]!;
+      const mark = arena.mark();
+      append({ type, pointer, segment, kvHeadCount, tableOf: cacheTable }, headSize, k_NP, v_NP, batch);
+      arena.release(mark);
+    },
+
+    attention(q_NQ, keyValues, batch, { headSize, window }) {
+      if (isCacheLayer(keyValues)) {
+        const { layers, kvHeadCount, type } = keyValues.store as WasmKvStore;
+        const { segment, pointer } = layers[keyValues.layer]!;
+        return attend(q_NQ, { type, pointer, segment, kvHeadCount, tableOf: cacheTable }, batch, headSize, window);
+      }
+      const { k_NP, v_NP } = keyValues;
+      const { segment } = activation(k_NP);
+      const kvHeadCount = columnCount(k_NP.shape) / headSize;
+      const chunkBytes = segment.kernels.kvChunkBytes(kvTypeNumbers.f32, headSize);
+      let blockCount = 0;
+      const tables = batch.spans.map(({ rowCount }) =>
+        Uint32Array.from({ length: Math.ceil(rowCount / BLOCK_TOKENS) }, () => blockCount++),
+      );
+      const q = activation(q_NQ);
+      const mix = arena.like(segment, q);
+      const mark = arena.mark();
+      const { pointer } = arena.scratch(segment, blockCount * kvHeadCount * chunkBytes);
+      const blocks: Blocks = { type: 'f32', pointer, segment, kvHeadCount, tableOf: (_, i) => tables[i]! };
+      append(blocks, headSize, k_NP, v_NP, batch);
+      attend(q_NQ, blocks, batch, headSize, window, mix.pointer);
+      arena.release(mark);
+      return mix;
+    },
+  };
+
+  function append(
+    { type, pointer, segment, kvHeadCount, tableOf }: Blocks,
+    headSize: number,
+    k_NP: Parameters<Ops['appendToCache']>[1],
+    v_NP: Parameters<Ops['appendToCache']>[2],
+    batch: Batch,
+  ): void {
+    const k = inSegment(context, activation(k_NP), segment);
+    const v = inSegment(context, activation(v_NP), segment);
+    const N = batch.ids.length;
+    const P = columnCount(k.shape);
+    assert(P === kvHeadCount * headSize, `appendToCache: rows of ${P}, expected K·E = ${kvHeadCount}·${headSize}`);
+    const places = arena.scratch(segment, N * 4).pointer;
+    for (let i = 0; i < batch.spans.length; i++) {
+      const { firstRow, rowCount, firstPosition } = batch.spans[i]!;
+      const blocks = tableOf(batch, i);
+      for (let r = 0; r < rowCount; r++) {
+        const position = firstPosition + r;
+        const block = blocks[position >>> 5];
+        assert(block !== undefined, `appendToCache: position ${position} has no block; the table has ${blocks.length}`);
+        segment.setWord(places + (firstRow + r) * 4, block * BLOCK_TOKENS + (position & 31));
+      }
+    }
+    const { ints } = segment;
+    ints[0] = kvTypeNumbers[type];
+    ints[1] = pointer;
+    ints[2] = kvHeadCount;
+    ints[3] = headSize;
+    ints[4] = k.pointer;
+    ints[5] = v.pointer;
+    ints[6] = places;
+    team.run(segment, tasks.TASK_KV_APPEND, N, 8);
+  }
+
+  function attend(
+    q_NQ: Parameters<Ops['attention']>[0],
+    { type, pointer, segment, kvHeadCount, tableOf }: Blocks,
+    batch: Batch,
+    headSize: number,
+    window: number | null,
+    into?: number,
+  ) {
+    const q = inSegment(context, activation(q_NQ), segment);
+    const H = columnCount(q.shape) / headSize;
+    const G = H / kvHeadCount;
+    assert(Number.isInteger(G), `attention: ${H} query heads do not share ${kvHeadCount} key heads evenly`);
+    const mix = into === undefined ? arena.like(segment, q) : q;
+    const mark = arena.mark();
+
+    const tokensAtOnce = Math.max(1, Math.floor(TILE_ROWS / G));
+    const headGroups = Math.ceil(G / TILE_ROWS);
+    let tileCount = 0;
+    let tableWords = 0;
+    for (let i = 0; i < batch.spans.length; i++) {
+      tileCount += Math.ceil(batch.spans[i]!.rowCount / tokensAtOnce);
+      tableWords += tableOf(batch, i).length;
+    }
+    const tiles = arena.scratch(segment, tileCount * 16).pointer;
+    let table = arena.scratch(segment, tableWords * 4).pointer;
+    let at = tiles;
+    let longest = 0;
+    for (let i = 0; i < batch.spans.length; i++) {
+      const { firstRow, rowCount, firstPosition } = batch.spans[i]!;
+      const blocks = tableOf(batch, i);
+      for (let b = 0; b < blocks.length; b++) segment.setWord(table + 4 * b, blocks[b]!);
+      for (let r = 0; r < rowCount; r += tokensAtOnce, at += 16) {
+        segment.setWord(at, firstRow + r);
+        segment.setWord(at + 4, Math.min(tokensAtOnce, rowCount - r));
+        segment.setWord(at + 8, firstPosition + r);
+        segment.setWord(at + 12, table);
+      }
+      table += 4 * blocks.length;
+      longest = Math.max(longest, firstPosition + rowCount);
+    }
+
+    const units = tileCount * kvHeadCount * headGroups;
+    const splits = Math.ceil(longest / SPLIT_TOKENS);
+    const { ints } = segment;
+    ints[3] = headSize; // partialBytes reads it
+    const partialBytes = segment.kernels.partialBytes();
+    const scratchBytes = SCORE_BYTES + 2 * partialBytes;
+    const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
+    // Few units and long contexts: the splits are shared out too.
+    const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;
+    const partials = shared ? arena.scratch(segment, units * splits * partialBytes).pointer : 0;
+    ints[0] = kvTypeNumbers[type];
+    ints[1] = pointer;
+    ints[2] = kvHeadCount;
+    ints[3] = headSize;
+    ints[4] = q.pointer;
+    ints[5] = into ?? mix.pointer;
+    ints[6] = tiles;
+    ints[7] = G;
+    ints[8] = window ?? 0;
+    segment.floats[9] = 1 / Math.sqrt(headSize);
+    ints[10] = shared;
+    ints[11] = partials;
+    ints[12] = scratch;
+    ints[13] = scratchBytes;
+    ints[14] = headGroups;
+    if (shared) {
+      team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);
+      team.run(segment, tasks.TASK_ATTENTION_COMBINE, units, 1);
+    } else team.run(segment, tasks.TASK_ATTENTION, units, Math.max(1, Math.floor(units / (16 * team.size))));
+    arena.release(mark);
+    return mix;
+  }
+}
+
+function cacheTable(batch: Batch, i: number): Uint32Array {
+  return batch.spans[i]!.blocks;
+}

@@ -1,0 +1,114 @@
+/**
+ * The CPU device: AssemblyScript kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories.
+ * Same weights, same inputs → the same bits, whatever the thread count, the batch or the chunking; between the relaxed and the plain
+ * SIMD build only where activations are f32 (fused multiply-add).
+ */
+import { assert } from '../../base/assert.ts';
+import { UnsupportedError } from '../../base/errors.ts';
+import type { KvStore } from '../../kernels/ops.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
+import type { Device } from '../device.ts';
+import { ActivationArena } from './activation-arena.ts';
+import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
+import { compileKernels, type SimdBuild } from './modules.ts';
+import { createOps, floatsOf } from './ops.ts';
+import { Segment } from './segment.ts';
+import { Team, type ThreadHost } from './team.ts';
+import { activation } from './tensors.ts';
+import { type Activations, placedBytes, placeWeight } from './weights.ts';
+
+export interface WasmDeviceOptions {
+  /** Threads including the caller's own. */
+  readonly threads?: number;
+  readonly activations?: Activations;
+  readonly simd?: SimdBuild | 'auto';
+  /** Makes the other threads; needed from two threads on. */
+  readonly host?: ThreadHost | null;
+  /** What layer 7 knows of the engine, for `description`: '256-bit'. */
+  readonly note?: string;
+  /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
+  readonly segmentWeights?: number;
+}
+
+export interface WasmDevice extends Device {
+  readonly kind: 'wasm';
+  /** Releases to `mark`, but keeps one activation. */
+  releaseKeeping(mark: number, tensor: Tensor): Tensor;
+}
+
+const SEGMENT_WEIGHTS = 2.75 * 2 ** 30;
+
+export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
+  const { threads = 1, activations = 'auto', host = null, note, segmentWeights = SEGMENT_WEIGHTS } = options;
+  assert(
+    Number.isInteger(threads) && threads >= 1,
+    `createWasmDevice: threads is ${threads}, expected a whole number ≥ 1`,
+  );
+  const shared = threads > 1;
+  if (shared && (host === null || typeof SharedArrayBuffer === 'undefined')) {
+    throw new UnsupportedError(
+      'wasm.threads',
+      `wasm device: ${threads} threads need shared memory, which is not available here. Use one thread; in a browser, serve the page cross-origin isolated.`,
+    );
+  }
+  const { module, simd } = await compileKernels(options.simd ?? 'auto', shared);
+  const team = new Team(module);
+  const segments: Segment[] = [];
+  const addSegment = () => {
+    const segment = new Segment(segments.length, module, shared);
+    segments.push(segment);
+    team.introduce(segment);
+    return segment;
+  };
+  if (shared) await team.grow(host!, threads - 1);
+  const home = addSegment();
+
+  const arena = new ActivationArena();
+  const context = { arena, team, home: () => home };
+  const layerSegments: Segment[] = [];
+  let lastLayer: number | null = null;
+  let layerStart = 0;
+
+  /** A run of layers shares a segment; a layer that would not fit as a whole begins the next. */
+  function segmentFor(source: TensorSource, layer: number | null): Segment {
+    const current = segments.at(-1)!;
+    const bytes = placedBytes(source, activations, current);
+    const isNewLayer = layer !== null && layer !== lastLayer;
+    const layerBytes = lastLayer === null ? bytes : Math.max(bytes, current.weightBytes - layerStart);
+    const wanted = isNewLayer ? layerBytes : bytes;
+    const isFull = current.weightBytes > 0 && current.weightBytes + wanted > segmentWeights;
+    const segment = isFull ? addSegment() : current;
+    if (isNewLayer || isFull) layerStart = segment.weightBytes;
+    lastLayer = layer;
+    if (layer !== null) layerSegments[layer] = segment;
+    return segment;
+  }
+
+  return {
+    kind: 'wasm',
+    ops: createOps(context),
+    description: [`wasm, ${threads} thread${threads === 1 ? '' : 's'}`, `${simd} SIMD`, note]
+      .filter(Boolean)
+      .join(', '),
+    placeWeight: (source, layer) => placeWeight(source, activations, segmentFor(source, layer), team),
+    fromFloats(data: Floats, shape) {
+      assert(data.length === elementCount(shape), `fromFloats: ${data.length} numbers for shape [${shape.join(', ')}]`);
+      const tensor = arena.tensor(home, shape);
+      floatsOf(tensor).set(data);
+      return tensor;
+    },
+    toFloats: (tensor) => floatsOf(tensor).slice(),
+    createKvStore: (kv: Omit<KvStore, 'blockTokens'>) => createKvStore(kv, (layer) => layerSegments[layer] ?? home),
+    copyKvBlock: (store, from, to) => copyKvBlock(store as WasmKvStore, from, to),
+    mark: () => arena.mark(),
+    release: (mark) => arena.release(mark),
+    releaseKeeping: (mark, tensor) => arena.releaseKeeping(mark, activation(tensor)),
+    memory() {
+      const sum = (what: 'weightBytes' | 'cacheBytes' | 'arenaBytes') =>
+        segments.reduce((total, segment) => total + segment[what], 0);
+      return { weights: sum('weightBytes'), cache: sum('cacheBytes'), arena: sum('arenaBytes') };
+    },
+    close: () => team.close(),
+  };
+}

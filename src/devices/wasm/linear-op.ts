@@ -1,0 +1,95 @@
+import { assert } from '../../base/assert.ts';
+import type { Ops } from '../../kernels/ops.ts';
+import * as tasks from '../../kernels/tasks.ts';
+import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import { inSegment, type OpContext } from './ops.ts';
+import type { Segment } from './segment.ts';
+import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
+import { isFloatKind } from './weights.ts';
+
+/** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
+const CHUNK_BYTES = 65536;
+
+/** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
+export function createLinear(context: OpContext): Ops['linear'] {
+  const { arena, team } = context;
+
+  return (x_NI, w_OI, bias_O) => {
+    const isPacked = w_OI instanceof WasmMatrix;
+    const { segment } = isPacked ? w_OI : activation(w_OI);
+    const x = inSegment(context, activation(x_NI), segment);
+    const I = columnCount(w_OI.shape);
+    const O = rowCount(w_OI.shape);
+    const N = rowCount(x.shape);
+    assert(columnCount(x.shape) === I, `linear: x has ${columnCount(x.shape)} columns, w has ${I}`);
+    const kind = isPacked ? w_OI.kind : tasks.PACK_F32;
+    const pointer = isPacked ? w_OI.pointer : panelsOf(context, activation(w_OI)).pointer;
+    const isInt8 = !isFloatKind(kind);
+    const R = N === 1 ? 1 : 4;
+    const operand = isInt8 ? quantizedRows(context, x, N, I, R) : x;
+    const bias = bias_O ? inSegment(context, activation(bias_O), segment).pointer : 0;
+    const y = arena.matrix(segment, N, O);
+    if (N === 0) return y;
+
+    const { ints } = segment;
+    ints[0] = kind;
+    ints[1] = pointer;
+    ints[2] = I;
+    ints[3] = O;
+    ints[4] = operand.pointer;
+    ints[5] = N;
+    ints[6] = R;
+    ints[7] = y.pointer;
+    ints[8] = bias;
+    const task = isInt8 ? tasks.TASK_LINEAR_QUANTIZED : tasks.TASK_LINEAR_FLOATS;
+    team.run(segment, task, Math.ceil(O / 8), chunkOf(segment, kind, N, I, O));
+    return y;
+  };
+
+  /** Panels that a thread takes at a time: even, as the float kernels work on two. */
+  function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
+    const panels = Math.ceil(O / 8);
+    const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
+    return 2 * Math.ceil(Math.max(least, panels / (team.size * 16)) / 2);
+  }
+}
+
+/** x as int8 in tiles of R rows; kept with x. */
+function quantizedRows({ arena, team }: OpContext, x: WasmTensor, N: number, I: number, R: number): WasmTensor {
+  if (x.quantized !== null) return x.quantized;
+  const { segment } = x;
+  const padded = Math.ceil(N / R) * R;
+  const out = arena.scratch(segment, padded * (I / 32) * 40);
+  out.owner = x;
+  x.quantized = out;
+  const { ints } = segment;
+  ints[0] = x.pointer;
+  ints[1] = out.pointer;
+  ints[2] = N;
+  ints[3] = I;
+  ints[4] = R;
+  team.run(segment, tasks.TASK_QUANTIZE_ROWS, padded, 8);
+  return out;
+}
+
+/** An f32 activation used as a matrix: its packed form, kept with it. */
+function panelsOf({ arena, team }: OpContext, w: WasmTensor): WasmTensor {
+  if (w.packed !== null) return w.packed;
+  const { segment, shape } = w;
+  const I = columnCount(shape);
+  const O = rowCount(shape);
+  const panels = Math.ceil(O / 8);
+  const out = arena.scratch(segment, panels * I * 32);
+  out.owner = w;
+  w.packed = out;
+  const { ints } = segment;
+  ints[0] = tasks.PACK_F32;
+  ints[1] = out.pointer;
+  ints[2] = w.pointer;
+  ints[3] = O;
+  ints[4] = I;
+  ints[5] = I * 4;
+  ints[6] = 0;
+  team.run(segment, tasks.TASK_PACK, panels, Math.max(1, Math.ceil(panels / (team.size * 4))));
+  return out;
+}

@@ -1,0 +1,135 @@
+/**
+ * One WebAssembly.Memory (32-bit, so at most 4 GiB) with the kernels that work in it. A model larger than that is spread over several.
+ *
+ *   control area (kernels/tasks.ts) · the kernels' constants · allocations, first come first served
+ *
+ * Weights and caches are allocated for good; the arena takes chunks and reuses them.
+ */
+import { UnsupportedError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
+import { instantiate, type KernelExports } from './kernel-exports.ts';
+
+const PAGE = 65536;
+const LIMIT = 2 ** 32 - PAGE; // the last page stays free, so that no end address wraps to 0
+const GROWTH = 4 * 2 ** 20;
+const ARENA_CHUNK = 4 * 2 ** 20;
+const ALIGNMENT = 64;
+
+export class Segment {
+  readonly index: number;
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: KernelExports;
+  /** Arguments of the next task, in the control area. */
+  ints!: Int32Array;
+  floats!: Float32Array;
+  private bytes!: Uint8Array;
+  private words!: Int32Array;
+  private numbers!: Float32Array;
+  private top: number;
+
+  private readonly chunks: { readonly start: number; readonly bytes: number }[] = [];
+  arenaChunk = 0;
+  arenaUsed = 0;
+  arenaBytes = 0;
+  weightBytes = 0;
+  cacheBytes = 0;
+
+  constructor(index: number, module: WebAssembly.Module, shared: boolean) {
+    this.index = index;
+    this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
+    this.kernels = instantiate(module, this.memory);
+    this.kernels.prepareTeam();
+    this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
+    this.refresh();
+  }
+
+  /** Bytes that can still be allocated, if the machine has them. */
+  get room(): number {
+    return LIMIT - this.top;
+  }
+
+  /** The worker that failed in the last task, or null. */
+  get failed(): number | null {
+    const failed = this.words[CONTROL_FAILED >>> 2]!;
+    return failed === 0 ? null : failed - 1;
+  }
+
+  /** Permanent memory, filled with zeros. */
+  allocate(byteCount: number, what: string): number {
+    const start = this.top;
+    const end = start + align(byteCount);
+    const have = this.memory.buffer.byteLength;
+    if (end > LIMIT) throw this.exhausted(byteCount, what);
+    if (end > have) {
+      const pages = Math.min(LIMIT - have, Math.max(end - have, GROWTH));
+      try {
+        this.memory.grow(Math.ceil(pages / PAGE));
+      } catch {
+        throw this.exhausted(byteCount, what);
+      }
+      this.refresh();
+    }
+    this.top = end;
+    return start;
+  }
+
+  private exhausted(byteCount: number, what: string): UnsupportedError {
+    return new UnsupportedError(
+      'wasm.memory',
+      `wasm device: ${what} needs ${formatBytes(byteCount)}, but memory ${this.index} holds ` +
+        `${formatBytes(this.top)} already and could not grow (at most ${formatBytes(LIMIT)} each). ` +
+        'Use a shorter context, a smaller kv type or a smaller model.',
+    );
+  }
+
+  /** Memory of the arena, not cleared. Released by setting arenaChunk and arenaUsed back. */
+  take(byteCount: number): number {
+    const size = align(Math.max(byteCount, 1));
+    for (; this.arenaChunk < this.chunks.length; this.arenaChunk++, this.arenaUsed = 0) {
+      const chunk = this.chunks[this.arenaChunk]!;
+      if (this.arenaUsed + size > chunk.bytes) continue;
+      const pointer = chunk.start + this.arenaUsed;
+      this.arenaUsed += size;
+      return pointer;
+    }
+    const bytes = Math.max(size, ARENA_CHUNK);
+    this.chunks.push({ start: this.allocate(bytes, 'the arena'), bytes });
+    this.arenaBytes += bytes;
+    this.arenaUsed = size;
+    return this.chunks[this.arenaChunk]!.start;
+  }
+
+  bytesAt(pointer: number, count: number): Uint8Array {
+    return this.bytes.subarray(pointer, pointer + count);
+  }
+  floatsAt(pointer: number, count: number): Float32Array {
+    return this.numbers.subarray(pointer >>> 2, (pointer >>> 2) + count);
+  }
+  wordsAt(pointer: number, count: number): Int32Array {
+    return this.words.subarray(pointer >>> 2, (pointer >>> 2) + count);
+  }
+  setWord(pointer: number, value: number): void {
+    this.words[pointer >>> 2] = value;
+  }
+  word(pointer: number): number {
+    return this.words[pointer >>> 2]!;
+  }
+  copyWithin(to: number, from: number, count: number): void {
+    if (to !== from) this.bytes.copyWithin(to, from, from + count);
+  }
+
+  /** Views of the memory as it is now: growing makes new ones. */
+  private refresh(): void {
+    const { buffer } = this.memory;
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.numbers = new Float32Array(buffer);
+    this.ints = new Int32Array(buffer, CONTROL_ARGUMENTS, 32);
+    this.floats = new Float32Array(buffer, CONTROL_ARGUMENTS, 32);
+  }
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}

@@ -1,0 +1,135 @@
+/**
+ * The threads of the wasm device: one leader, which runs the model code, and workers, which share its tasks (kernels/team).
+ * How a thread is made is layer 7's business: a ThreadHost is passed in.
+ */
+import { UnsupportedError } from '../../base/errors.ts';
+import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
+import { instantiate, type KernelExports } from './kernel-exports.ts';
+import type { Segment } from './segment.ts';
+
+/** Starts threads that hand every message they get to one `createWorker()`. */
+export interface ThreadHost {
+  /** Resolves when the thread can take messages. */
+  spawn(): Promise<TeamThread>;
+}
+export interface TeamThread {
+  post(message: WorkerMessage): void;
+  close(): void;
+}
+
+/** Gives a worker a segment's memory; the first also its number and makes it serve. */
+export interface WorkerMessage {
+  readonly thread: number;
+  readonly segment: number;
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** `open` with this segment sends all workers back to their event loops, to be given another memory. */
+const TAKE_MESSAGE = -1;
+/** How long a worker may take to answer before the device gives up on it. */
+const ANSWER_MS = 20000;
+
+/** The worker's side: call the result with every message. It returns only to take the next message. */
+export function createWorker(): (message: WorkerMessage) => void {
+  const kernels: KernelExports[] = [];
+  let words = new Int32Array(0);
+  return ({ thread, segment, module, memory }) => {
+    kernels[segment] = instantiate(module, memory);
+    const home = kernels[0]!;
+    if (segment === 0) words = new Int32Array(memory.buffer);
+    Atomics.add(words, CONTROL_READY >>> 2, 1);
+    Atomics.notify(words, CONTROL_READY >>> 2);
+    try {
+      for (;;) {
+        const task = home.serve(thread);
+        if (task !== TAKE_MESSAGE) kernels[task]!.takePart(thread);
+        home.leave();
+        if (task === TAKE_MESSAGE) return;
+      }
+    } catch (error) {
+      Atomics.store(words, CONTROL_FAILED >>> 2, thread + 1);
+      home.leave();
+      throw error;
+    }
+  };
+}
+
+/** The leader's side. */
+export class Team {
+  private readonly threads: TeamThread[] = [];
+  private readonly module: WebAssembly.Module;
+  private home: Segment | null = null;
+
+  constructor(module: WebAssembly.Module) {
+    this.module = module;
+  }
+
+  /** Threads including the leader. */
+  get size(): number {
+    return this.threads.length + 1;
+  }
+
+  async grow(host: ThreadHost, count: number): Promise<void> {
+    this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn()))));
+  }
+
+  /** Gives all workers a new segment, and waits until they have it. */
+  introduce(segment: Segment): void {
+    if (segment.index === 0) this.home = segment;
+    if (this.threads.length === 0) return;
+    const { memory } = segment;
+    this.threads.forEach((thread, i) => {
+      thread.post({ thread: i + 1, segment: segment.index, module: this.module, memory });
+    });
+    if (segment.index !== 0) this.home!.kernels.open(TAKE_MESSAGE);
+    const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
+    const wanted = (segment.index + 1) * this.threads.length;
+    const deadline = Date.now() + ANSWER_MS;
+    for (;;) {
+      const count = Atomics.load(ready, 0);
+      if (count >= wanted) break;
+      if (Date.now() > deadline) {
+        throw new UnsupportedError(
+          'wasm.threads',
+          `wasm device: ${wanted - count} of ${this.threads.length} workers did not start within ${ANSWER_MS / 1000} s. Use fewer threads.`,
+        );
+      }
+      Atomics.wait(ready, 0, count, 100);
+    }
+    if (segment.index !== 0) this.home!.kernels.close();
+  }
+
+  /** Runs a described task with all threads; `segment` holds its arguments. */
+  run(segment: Segment, task: number, units: number, chunk: number): void {
+    if (units <= 0) return;
+    if (this.threads.length === 0 || units <= chunk) {
+      segment.kernels.runAlone(task, units);
+      return;
+    }
+    const home = this.home!;
+    try {
+      if (segment === home) segment.kernels.runShared(task, units, chunk);
+      else {
+        segment.kernels.describe(task, units, chunk);
+        home.kernels.open(segment.index);
+        segment.kernels.takePart(0);
+        home.kernels.close();
+      }
+    } catch (error) {
+      home.kernels.close();
+      throw error;
+    }
+    if (home.failed !== null) {
+      throw new UnsupportedError(
+        'wasm.worker-failed',
+        `wasm device: worker ${home.failed} stopped in task ${task}. Please report it, with the model and the engine's version.`,
+      );
+    }
+  }
+
+  close(): void {
+    for (const thread of this.threads) thread.close();
+    this.threads.length = 0;
+  }
+}

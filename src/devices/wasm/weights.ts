@@ -1,0 +1,164 @@
+/**
+ * Streams weights from their files into packed panels: rows are read into a staging area of the segment, and the team packs them.
+ *
+ * How a matrix is kept and multiplied, by its file type and the device's `activations`:
+ *   f32, f16, bf16   as they are, times f32 activations
+ *   quantized        'int8': as they are (re-laid), times activations that are quantized to int8 in blocks of 32
+ *                    'f32': decoded to f32 exactly, times f32 activations
+ *                    'auto': as 'int8' from INT8_COLUMNS columns on, else as 'f32': small models then agree with the reference
+ *                    to rounding, and their memory does not matter
+ * Everything of rank 1 (norms, biases) is f32.
+ */
+import { assert } from '../../base/assert.ts';
+import { FormatError, UnsupportedError } from '../../base/errors.ts';
+import * as tasks from '../../kernels/tasks.ts';
+import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import { columnCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import type { Segment } from './segment.ts';
+import type { Team } from './team.ts';
+import { WasmMatrix, WasmTensor } from './tensors.ts';
+
+export type Activations = 'auto' | 'f32' | 'int8';
+
+/** From this many columns on, 'auto' quantizes the activations that meet a quantized matrix. */
+export const INT8_COLUMNS = 1024;
+
+/** Bytes of rows that are staged at a time. */
+const STAGE_BYTES = 2 * 2 ** 20;
+
+export const packKinds = {
+  f32: tasks.PACK_F32,
+  f16: tasks.PACK_F16,
+  bf16: tasks.PACK_BF16,
+  Q8_0: tasks.PACK_Q8_0,
+  Q4_0: tasks.PACK_Q4_0,
+  Q4_1: tasks.PACK_Q4_1,
+  Q5_0: tasks.PACK_Q5_0,
+  Q5_1: tasks.PACK_Q5_1,
+  Q2_K: tasks.PACK_Q2_K,
+  Q3_K: tasks.PACK_Q3_K,
+  Q4_K: tasks.PACK_Q4_K,
+  Q5_K: tasks.PACK_Q5_K,
+  Q6_K: tasks.PACK_Q6_K,
+} as const satisfies Record<WeightType, number>;
+
+export function isFloatKind(kind: number): boolean {
+  return kind <= tasks.PACK_BF16;
+}
+
+/** The kind in which a matrix is kept. */
+export function keptKind(dtype: WeightType, columns: number, activations: Activations): number {
+  const kind = packKinds[dtype];
+  if (isFloatKind(kind)) return kind;
+  const isInt8 = activations === 'int8' || (activations === 'auto' && columns >= INT8_COLUMNS);
+  return isInt8 ? kind : tasks.PACK_F32;
+}
+
+/** Bytes that a weight will take in a segment. */
+export function placedBytes(source: TensorSource, activations: Activations, segment: Segment): number {
+  const columns = columnCount(source.shape);
+  const rows = rowCount(source.shape);
+  if (source.shape.length < 2) return columns * 4;
+  const kind = keptKind(weightType(source), columns, activations);
+  return Math.ceil(rows / 8) * (segment.kernels.panelBytes(kind, columns) >>> 0);
+}
+
+function weightType(source: TensorSource): WeightType {
+  if (!isWeightType(source.dtype)) {
+    throw new UnsupportedError(
+      'wasm.weight-type',
+      `${source.name}: stored as ${source.dtype}, and weights can be f32, f16, bf16 or quantized. Convert the file.`,
+    );
+  }
+  return source.dtype;
+}
+
+export function placeWeight(source: TensorSource, activations: Activations, segment: Segment, team: Team): Tensor {
+  const dtype = weightType(source);
+  const { name, shape } = source;
+  const columns = columnCount(shape);
+  const rows = rowCount(shape);
+  const bytes = placedBytes(source, activations, segment);
+  const pointer = segment.allocate(bytes, `${name} ${formatShape(shape)}`);
+  segment.weightBytes += bytes;
+  if (shape.length < 2) {
+    const tensor = new WasmTensor();
+    tensor.shape = [...shape];
+    tensor.segment = segment;
+    tensor.pointer = pointer;
+    readVector(source, dtype, tensor, team);
+    return tensor;
+  }
+  const kind = keptKind(dtype, columns, activations);
+  readMatrix(source, dtype, kind, rows, columns, pointer, segment, team);
+  return new WasmMatrix(dtype, shape, segment, pointer, kind);
+}
+
+function readVector(source: TensorSource, dtype: WeightType, { segment, pointer }: WasmTensor, team: Team): void {
+  const columns = columnCount(source.shape);
+  if (dtype === 'f32') {
+    source.readRows(segment.bytesAt(pointer, columns * 4), 0, 1);
+    return;
+  }
+  const { arenaChunk, arenaUsed } = segment;
+  const packed = segment.take(segment.kernels.panelBytes(packKinds[dtype], columns) >>> 0);
+  const row = segment.take(4);
+  readMatrix(source, dtype, packKinds[dtype], 1, columns, packed, segment, team);
+  segment.setWord(row, 0);
+  setArguments(segment, [packKinds[dtype], packed, columns, pointer, row]);
+  team.run(segment, tasks.TASK_EMBED, 1, 1);
+  segment.arenaChunk = arenaChunk;
+  segment.arenaUsed = arenaUsed;
+}
+
+function readMatrix(
+  source: TensorSource,
+  dtype: WeightType,
+  kind: number,
+  rows: number,
+  columns: number,
+  pointer: number,
+  segment: Segment,
+  team: Team,
+): void {
+  const { arenaChunk, arenaUsed } = segment;
+  const rawKind = packKinds[dtype];
+  const rawRowBytes = rowBytes(dtype, columns);
+  assert(
+    Number.isInteger(rawRowBytes),
+    `placeWeight: ${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
+  );
+  const panelBytes = segment.kernels.panelBytes(kind, columns) >>> 0;
+  const rawPanelBytes = segment.kernels.panelBytes(rawKind, columns) >>> 0;
+  const rowsAtOnce = 8 * Math.max(1, Math.floor(STAGE_BYTES / (8 * rawRowBytes)));
+  const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
+  const flag = segment.take(4);
+  const decoded = kind === rawKind ? 0 : segment.take(Math.ceil(Math.min(rows, rowsAtOnce) / 8) * rawPanelBytes);
+  segment.setWord(flag, 0);
+  for (let first = 0; first < rows; first += rowsAtOnce) {
+    const count = Math.min(rowsAtOnce, rows - first);
+    const panels = Math.ceil(count / 8);
+    const to = pointer + (first / 8) * panelBytes;
+    source.readRows(segment.bytesAt(stage, count * rawRowBytes), first, count);
+    const packed = kind === rawKind ? to : decoded;
+    setArguments(segment, [rawKind, packed, stage, count, columns, rawRowBytes, flag]);
+    team.run(segment, tasks.TASK_PACK, panels, Math.ceil(panels / (4 * team.size)));
+    if (kind === rawKind) continue;
+    setArguments(segment, [rawKind, decoded, columns, to, panels]);
+    team.run(segment, tasks.TASK_UNPACK, panels, Math.ceil(panels / (4 * team.size)));
+  }
+  if (segment.word(flag) !== 0) {
+    throw new FormatError(
+      { code: 'weights.not-finite', file: source.name, where: formatShape(source.shape) },
+      'every weight must be finite, got an infinity or NaN',
+      'The file is damaged, or the training run that made it diverged.',
+    );
+  }
+  segment.arenaChunk = arenaChunk;
+  segment.arenaUsed = arenaUsed;
+}
+
+export function setArguments(segment: Segment, values: readonly number[]): void {
+  for (let i = 0; i < values.length; i++) segment.ints[i] = values[i]!;
+}

@@ -1,0 +1,93 @@
+// The KV cache's memory. A block holds 32 neighbouring positions of one sequence; within a block every key/value head has a chunk:
+//
+//   keys     4 panels of 8 positions; a panel holds, column after column, the 8 positions' numbers side by side (as `linear` packs rows),
+//            so that scores of 8 positions come out of one pair of v128 without horizontal sums
+//   values   position after position, columns side by side, padded to a multiple of 8
+//
+//   type     key panel                          value row
+//   f32      32 E bytes                         4 E' bytes          E' = E rounded up to 8
+//   f16      16 E                               2 E'
+//   q8_0     16 ⌈E/32⌉ (f16 scales) + 8 E       E' + scales: 2 ⌈E/32⌉, rounded up to 4
+//
+// q8_0: one f16 scale per position and 32 columns, q = round(x / scale), as the block type of the same name.
+import { arg, f16ToF32, f32ToF16 } from '../simd.assembly';
+
+export const KV_F32 = 0;
+export const KV_F16 = 1;
+export const KV_Q8_0 = 2;
+export const BLOCK_TOKENS: usize = 32;
+
+@inline
+export function scaleCount(E: usize): usize {
+  return (E + 31) >> 5;
+}
+@inline
+export function keyPanelBytes(type: i32, E: usize): usize {
+  if (type == KV_F32) return E * 32;
+  return type == KV_F16 ? E * 16 : scaleCount(E) * 16 + E * 8;
+}
+@inline
+export function valueRowBytes(type: i32, E: usize): usize {
+  const padded = (E + 7) & ~7;
+  if (type == KV_F32) return padded * 4;
+  return type == KV_F16 ? padded * 2 : padded + ((scaleCount(E) * 2 + 3) & ~3);
+}
+/** Bytes of one head's chunk of one block. */
+export function kvChunkBytes(type: i32, E: usize): usize {
+  return (4 * keyPanelBytes(type, E) + BLOCK_TOKENS * valueRowBytes(type, E) + 31) & ~31;
+}
+
+/** Arguments: type, layer base, heads K, E, k, v, places (block · 32 + slot of each row). Unit = one new row. */
+export function kvAppend(first: i32, last: i32): void {
+  const type = <i32>arg(0);
+  const K = arg(2);
+  const E = arg(3);
+  const chunk = kvChunkBytes(type, E);
+  for (let n: usize = first; n < <usize>last; n++) {
+    const place = load<u32>(arg(6) + n * 4);
+    const slot: usize = place & 31;
+    for (let head: usize = 0; head < K; head++) {
+      const base = arg(1) + ((place >> 5) * K + head) * chunk;
+      const keys = base + (slot >> 3) * keyPanelBytes(type, E);
+      const values = base + 4 * keyPanelBytes(type, E) + slot * valueRowBytes(type, E);
+      const from = (n * K + head) * E * 4;
+      if (type == KV_F32) {
+        for (let e: usize = 0; e < E; e++) {
+          store<f32>(keys + e * 32 + (slot & 7) * 4, load<f32>(arg(4) + from + e * 4));
+        }
+        memory.copy(values, arg(5) + from, E * 4);
+      } else if (type == KV_F16) {
+        for (let e: usize = 0; e < E; e++) {
+          store<u16>(keys + e * 16 + (slot & 7) * 2, <u16>f32ToF16(load<f32>(arg(4) + from + e * 4)));
+          store<u16>(values + e * 2, <u16>f32ToF16(load<f32>(arg(5) + from + e * 4)));
+        }
+      } else {
+        const keyQuants = keys + scaleCount(E) * 16;
+        const valueScales = values + ((E + 7) & ~7);
+        for (let e: usize = 0; e < E; e += 32) {
+          const count = min<usize>(32, E - e);
+          store<u16>(keys + (e >> 5) * 16 + (slot & 7) * 2, scaleOf(arg(4) + from + e * 4, count));
+          quantize(keyQuants + e * 8 + (slot & 7), 8, arg(4) + from + e * 4, count);
+          store<u16>(valueScales + (e >> 5) * 2, scaleOf(arg(5) + from + e * 4, count));
+          quantize(values + e, 1, arg(5) + from + e * 4, count);
+        }
+      }
+    }
+  }
+}
+
+function scaleOf(x: usize, count: usize): u16 {
+  let largest: f32 = 0;
+  for (let i: usize = 0; i < count; i++) largest = max(largest, abs(load<f32>(x + i * 4)));
+  return <u16>f32ToF16(largest / 127);
+}
+
+/** Divides by what a reader will see, the rounded scale. */
+function quantize(out: usize, stride: usize, x: usize, count: usize): void {
+  const scale = f16ToF32(scaleOf(x, count));
+  const inverse: f32 = scale == 0 ? <f32>0 : <f32>1 / scale;
+  for (let i: usize = 0; i < count; i++) {
+    const q = nearest(load<f32>(x + i * 4) * inverse);
+    store<i8>(out + i * stride, <i8>(<i32>max<f32>(-127, min<f32>(127, q == q ? q : <f32>0))));
+  }
+}

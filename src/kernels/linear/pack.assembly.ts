@@ -1,0 +1,259 @@
+// Packing: rows as files store them → panels (layout.assembly.ts). Unit = one panel of 8 rows; rows beyond the matrix become zeros.
+// Source of the file's block layouts: ggml-common.h (block_q4_0 … block_q6_K); src/quant describes and decodes them one by one.
+import { arg } from '../simd.assembly';
+import {
+  PACK_BF16,
+  PACK_F16,
+  PACK_F32,
+  PACK_Q2_K,
+  PACK_Q3_K,
+  PACK_Q4_0,
+  PACK_Q4_1,
+  PACK_Q4_K,
+  PACK_Q5_0,
+  PACK_Q5_1,
+  PACK_Q5_K,
+  PACK_Q6_K,
+  PACK_Q8_0,
+} from '../tasks';
+import { highAt, highBytes, minAt, panelBytes, scaleAt, superAt, superMinAt } from './layout.assembly';
+
+/** Arguments: kind, packed, raw, row count, columns, raw row bytes, flag (set to 1 when a scale or an f16 weight is not finite). */
+export function pack(first: i32, last: i32): void {
+  const kind = <i32>arg(0);
+  const columns = arg(4);
+  const rawRowBytes = arg(5);
+  const bytes = panelBytes(kind, columns);
+  for (let panel = first; panel < last; panel++) {
+    const rows = min(8, <i32>arg(3) - panel * 8);
+    const out = arg(1) + <usize>panel * bytes;
+    const raw = arg(2) + <usize>panel * 8 * rawRowBytes;
+    if (rows < 8) memory.fill(out, 0, bytes);
+    let good = true;
+    if (kind == PACK_F32) packF32(out, raw, rows, columns);
+    else if (kind == PACK_F16) good = packF16(out, raw, rows, columns);
+    else if (kind == PACK_BF16) packBF16(out, raw, rows, columns);
+    else {
+      for (let r = 0; r < rows; r++) {
+        if (!packRow(kind, out, raw + <usize>r * rawRowBytes, r, columns >> 5)) good = false;
+      }
+    }
+    if (!good) store<i32>(arg(6), 1);
+  }
+}
+
+function packF32(out: usize, raw: usize, rows: i32, columns: usize): void {
+  for (let r = 0; r < rows; r++) {
+    let to = out + (r << 2);
+    const from = raw + <usize>r * columns * 4;
+    for (let i: usize = 0; i < columns; i++, to += 32) store<f32>(to, load<f32>(from + (i << 2)));
+  }
+}
+
+function packBF16(out: usize, raw: usize, rows: i32, columns: usize): void {
+  for (let r = 0; r < rows; r++) {
+    let to = out + (r << 1);
+    const from = raw + <usize>r * columns * 2;
+    for (let i: usize = 0; i < columns; i++, to += 16) store<u16>(to, load<u16>(from + (i << 1)));
+  }
+}
+
+/**
+ * f16 is widened by shifting its bits under an f32's, which gives w·2⁻¹¹² (layout of the exponents), except that subnormal numbers would
+ * meet slow hardware paths. So a panel whose weights are all below 32 is stored times 2¹⁰, where f16's subnormal numbers are normal;
+ * the panel's last word undoes it. Exact. False when a weight is infinite or NaN.
+ */
+function packF16(out: usize, raw: usize, rows: i32, columns: usize): bool {
+  let largest: u32 = 0;
+  for (let r = 0; r < rows; r++) {
+    const from = raw + <usize>r * columns * 2;
+    for (let i: usize = 0; i < columns; i++) largest = max(largest, <u32>load<u16>(from + (i << 1)) & 0x7fff);
+  }
+  const lift = largest < 0x5000;
+  for (let r = 0; r < rows; r++) {
+    let to = out + (r << 1);
+    const from = raw + <usize>r * columns * 2;
+    for (let i: usize = 0; i < columns; i++, to += 16) {
+      const bits = <u32>load<u16>(from + (i << 1));
+      store<u16>(to, lift ? liftF16(bits) : bits);
+    }
+  }
+  store<f32>(out + columns * 16, reinterpret<f32>(lift ? 0x72800000 : 0x77800000)); // 2¹⁰² or 2¹¹²
+  return largest < 0x7c00;
+}
+
+/** bits of w → bits of w·2¹⁰, for |w| < 32. */
+@inline
+function liftF16(bits: u32): u32 {
+  const magnitude = bits & 0x7fff;
+  if (magnitude >= 0x400) return bits + 0x2800;
+  if (magnitude == 0) return bits;
+  // subnormal m·2⁻²⁴ → m·2⁻¹⁴, with its leading one made implicit
+  const shift = clz(magnitude) - 21;
+  return (bits & 0x8000) | (((11 - shift) << 10) + ((magnitude << shift) & 0x3ff));
+}
+
+/** Packs one row of quantized blocks as row r of the panel. False when a scale is infinite or NaN. */
+function packRow(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
+  if (kind == PACK_Q4_0) return packQ4_0(out, row, r, blocks);
+  if (kind == PACK_Q8_0) return packQ8_0(out, row, r, blocks);
+  if (kind < PACK_Q2_K) return packSmall(kind, out, row, r, blocks);
+  return packSuper(kind, out, row, r, blocks);
+}
+
+@inline
+function storeScale(to: usize, bits: u16): bool {
+  store<u16>(to, bits);
+  return (bits & 0x7c00) != 0x7c00;
+}
+
+function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
+  let good = true;
+  const scales = out + scaleAt(PACK_Q4_0, blocks) + r * 2;
+  let to = out + r * 4;
+  for (let b: usize = 0; b < blocks; b++, row += 18, to += 128) {
+    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
+    store<u32>(to, load<u32>(row, 2));
+    store<u32>(to, load<u32>(row, 6), 32);
+    store<u32>(to, load<u32>(row, 10), 64);
+    store<u32>(to, load<u32>(row, 14), 96);
+  }
+  return good;
+}
+
+function packQ8_0(out: usize, row: usize, r: usize, blocks: usize): bool {
+  let good = true;
+  const scales = out + scaleAt(PACK_Q8_0, blocks) + r * 2;
+  let to = out + r * 4;
+  for (let b: usize = 0; b < blocks; b++, row += 34, to += 256) {
+    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
+    for (let j: usize = 0; j < 8; j++) store<u32>(to + j * 32, load<u32>(row + 2 + j * 4) ^ 0x80808080);
+  }
+  return good;
+}
+
+/** Q4_1, Q5_0, Q5_1. */
+function packSmall(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
+  let good = true;
+  const hasMin = kind != PACK_Q5_0;
+  const hasHigh = kind != PACK_Q4_1;
+  const highPlace: usize = hasMin ? 4 : 2;
+  const quantPlace = highPlace + (hasHigh ? 4 : 0);
+  const high = out + highAt(kind, blocks) + r * 4;
+  const scales = out + scaleAt(kind, blocks) + r * 2;
+  const minima = out + minAt(kind, blocks) + r * 2;
+  for (let b: usize = 0; b < blocks; b++, row += quantPlace + 16) {
+    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
+    if (hasMin && !storeScale(minima + b * 16, load<u16>(row, 2))) good = false;
+    const to = out + b * 128 + r * 4;
+    for (let j: usize = 0; j < 4; j++) store<u32>(to + j * 32, load<u32>(row + quantPlace + j * 4));
+    if (hasHigh) {
+      const bits = load<u32>(row + highPlace);
+      let planes: u32 = 0;
+      for (let c: u32 = 0; c < 4; c++) {
+        for (let j: u32 = 0; j < 8; j++) planes |= ((bits >> (4 * j + c)) & 1) << (8 * c + j);
+      }
+      store<u32>(high + b * 32, planes);
+    }
+  }
+  return good;
+}
+
+/** Bytes of one super-block in a file. */
+@inline
+function superBytes(kind: i32): usize {
+  if (kind == PACK_Q2_K) return 84;
+  if (kind == PACK_Q3_K) return 110;
+  if (kind == PACK_Q4_K) return 144;
+  return kind == PACK_Q5_K ? 176 : 210;
+}
+
+/** Q2_K … Q6_K. */
+function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
+  let good = true;
+  const low = out + r * 4;
+  const high = out + highAt(kind, blocks) + r * 4;
+  const scales = out + scaleAt(kind, blocks) + r * 2;
+  const minima = out + minAt(kind, blocks) + r * 2;
+  const supers = out + superAt(kind, blocks) + r * 2;
+  const superMinima = out + superMinAt(kind, blocks) + r * 2;
+  const bytes = superBytes(kind);
+  for (let b: usize = 0; b < blocks; b += 8, row += bytes) {
+    const dAt: usize = kind == PACK_Q2_K ? 80 : kind == PACK_Q3_K ? 108 : kind == PACK_Q6_K ? 208 : 0;
+    if (!storeScale(supers + (b >> 3) * 16, load<u16>(row + dAt))) good = false;
+    if (kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K) {
+      if (!storeScale(superMinima + (b >> 3) * 16, load<u16>(row + dAt, 2))) good = false;
+    }
+    for (let s: usize = 0; s < 8; s++) {
+      let plane0: u32 = 0;
+      let plane1: u32 = 0;
+      const to = low + (b + s) * 128;
+      for (let j: usize = 0; j < 4; j++) {
+        const one = superWord(kind, row, s, j);
+        const two = superWord(kind, row, s, j + 4);
+        store<u32>(to + j * 32, (one & 0x0f0f0f0f) | ((two & 0x0f0f0f0f) << 4));
+        if (kind == PACK_Q5_K) {
+          plane0 |= ((one >> 4) & 0x01010101) << <u32>j;
+          plane0 |= ((two >> 4) & 0x01010101) << <u32>(j + 4);
+        } else if (kind == PACK_Q6_K) {
+          plane0 |= ((one >> 4) & 0x03030303) << <u32>(2 * j);
+          plane1 |= ((two >> 4) & 0x03030303) << <u32>(2 * j);
+        }
+      }
+      if (highBytes(kind) != 0) store<u32>(high + (b + s) * highBytes(kind), plane0);
+      if (kind == PACK_Q6_K) store<u32>(high + (b + s) * 64, plane1, 32);
+      packSuperScales(kind, row, s, scales + (b + s) * 16, minima + (b + s) * 16);
+    }
+  }
+  return good;
+}
+
+/** Four neighbouring quantized values (columns 4j … 4j+3 of sub-block s), one a byte. */
+@inline
+function superWord(kind: i32, row: usize, s: usize, j: usize): u32 {
+  const at = j * 4;
+  if (kind == PACK_Q4_K) return (load<u32>(row + 16 + (s >> 1) * 32 + at) >> <u32>((s & 1) * 4)) & 0x0f0f0f0f;
+  if (kind == PACK_Q5_K) {
+    const nibbles = (load<u32>(row + 48 + (s >> 1) * 32 + at) >> <u32>((s & 1) * 4)) & 0x0f0f0f0f;
+    return nibbles | (((load<u32>(row + 16 + at) >> <u32>s) & 0x01010101) << 4);
+  }
+  const half = s >> 2;
+  const t = s & 3;
+  if (kind == PACK_Q6_K) {
+    const nibbles = (load<u32>(row + half * 64 + (t & 1) * 32 + at) >> <u32>((t >> 1) * 4)) & 0x0f0f0f0f;
+    return nibbles | (((load<u32>(row + 128 + half * 32 + at) >> <u32>(2 * t)) & 0x03030303) << 4);
+  }
+  if (kind == PACK_Q2_K) return (load<u32>(row + 16 + half * 32 + at) >> <u32>(2 * t)) & 0x03030303;
+  const bits = (load<u32>(row + 32 + half * 32 + at) >> <u32>(2 * t)) & 0x03030303;
+  return bits | (((load<u32>(row + at) >> <u32>s) & 0x01010101) << 2);
+}
+
+@inline
+function packSuperScales(kind: i32, row: usize, s: usize, scales: usize, minima: usize): void {
+  if (kind == PACK_Q6_K) {
+    store<u16>(scales, load<u16>(row + 192 + 2 * s));
+  } else if (kind == PACK_Q2_K) {
+    const both = <u32>load<u16>(row + 2 * s);
+    store<u16>(scales, <u16>(both & 0x0f0f));
+    store<u16>(minima, <u16>((both >> 4) & 0x0f0f));
+  } else if (kind == PACK_Q3_K) {
+    store<u8>(scales, <u8>scaleQ3_K(row, 2 * s));
+    store<u8>(scales, <u8>scaleQ3_K(row, 2 * s + 1), 1);
+  } else {
+    const at = row + 4 + s;
+    if (s < 4) {
+      store<u8>(scales, load<u8>(at) & 63);
+      store<u8>(scales, load<u8>(at, 4) & 63, 1);
+    } else {
+      store<u8>(scales, (load<u8>(at, 4) & 15) | ((load<u8>(at - 4) >> 6) << 4));
+      store<u8>(scales, (load<u8>(at, 4) >> 4) | ((load<u8>(at) >> 6) << 4), 1);
+    }
+  }
+}
+
+@inline
+function scaleQ3_K(row: usize, k: usize): i32 {
+  const low = k < 8 ? load<u8>(row + 96 + k) & 15 : load<u8>(row + 88 + k) >> 4;
+  const high = (load<u8>(row + 104 + (k & 3)) >> <u8>(2 * (k >> 2))) & 3;
+  return <i32>(low | (high << 4)) - 32;
+}

@@ -1,0 +1,113 @@
+// Unpacking: one row of a packed matrix → f32, exactly the numbers that the file's format defines. For embedding rows, and for matrices
+// that are kept as f32.
+import { arg, f16ToF32 } from '../simd.assembly';
+import {
+  PACK_BF16,
+  PACK_F16,
+  PACK_F32,
+  PACK_Q2_K,
+  PACK_Q3_K,
+  PACK_Q4_K,
+  PACK_Q5_K,
+  PACK_Q6_K,
+  PACK_Q8_0,
+} from '../tasks';
+import {
+  hasMinPlane,
+  highAt,
+  highBytes,
+  minAt,
+  offsetOf,
+  panelBytes,
+  scaleAt,
+  superAt,
+  superMinAt,
+} from './layout.assembly';
+
+/** Arguments: kind, packed, columns, out, ids. Unit n: out row n = matrix row ids[n]. */
+export function embed(first: i32, last: i32): void {
+  const kind = <i32>arg(0);
+  const columns = arg(2);
+  const bytes = panelBytes(kind, columns);
+  for (let n: usize = first; n < <usize>last; n++) {
+    const row: usize = load<u32>(arg(4) + (n << 2));
+    unpackRow(kind, arg(1) + (row >> 3) * bytes, row & 7, columns, arg(3) + n * columns * 4, 4);
+  }
+}
+
+/** Arguments: kind, packed, columns, out, row count. Unit = one panel: out gets it packed as f32. */
+export function unpackPanels(first: i32, last: i32): void {
+  const kind = <i32>arg(0);
+  const columns = arg(2);
+  const bytes = panelBytes(kind, columns);
+  for (let panel: usize = first; panel < <usize>last; panel++) {
+    for (let r: usize = 0; r < 8; r++) {
+      unpackRow(kind, arg(1) + panel * bytes, r, columns, arg(3) + panel * columns * 32 + r * 4, 32);
+    }
+  }
+}
+
+/** Writes row r of a panel as f32, `stride` bytes apart. */
+function unpackRow(kind: i32, panel: usize, r: usize, columns: usize, out: usize, stride: usize): void {
+  if (kind == PACK_F32) {
+    for (let i: usize = 0; i < columns; i++, out += stride) store<f32>(out, load<f32>(panel + i * 32 + r * 4));
+  } else if (kind == PACK_F16) {
+    const unlift = load<f32>(panel + columns * 16) * reinterpret<f32>(0x07800000); // ·2⁻¹¹²: f16ToF32 has done that part
+    for (let i: usize = 0; i < columns; i++, out += stride) {
+      store<f32>(out, f16ToF32(load<u16>(panel + i * 16 + r * 2)) * unlift);
+    }
+  } else if (kind == PACK_BF16) {
+    for (let i: usize = 0; i < columns; i++, out += stride) {
+      store<u32>(out, <u32>load<u16>(panel + i * 16 + r * 2) << 16);
+    }
+  } else {
+    const blocks = columns >> 5;
+    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, panel, r, b, blocks, out + b * 32 * stride, stride);
+  }
+}
+
+/** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
+function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, blocks: usize, out: usize, stride: usize): void {
+  let scale0: f32, scale1: f32;
+  let min0: f32 = 0;
+  let min1: f32 = 0;
+  const scales = panel + scaleAt(kind, blocks) + b * 16 + r * 2;
+  const minima = panel + minAt(kind, blocks) + b * 16 + r * 2;
+  if (kind < PACK_Q2_K) {
+    scale0 = scale1 = f16ToF32(load<u16>(scales));
+    if (hasMinPlane(kind)) min0 = min1 = -f16ToF32(load<u16>(minima));
+  } else {
+    const d = f16ToF32(load<u16>(panel + superAt(kind, blocks) + (b >> 3) * 16 + r * 2));
+    const superMinima = panel + superMinAt(kind, blocks) + (b >> 3) * 16 + r * 2;
+    if (kind == PACK_Q4_K || kind == PACK_Q5_K) {
+      scale0 = scale1 = d * <f32>load<u8>(scales);
+      min0 = min1 = f16ToF32(load<u16>(superMinima)) * <f32>load<u8>(scales, 1);
+    } else if (kind == PACK_Q2_K) {
+      scale0 = d * <f32>load<u8>(scales);
+      scale1 = d * <f32>load<u8>(scales, 1);
+      const dmin = f16ToF32(load<u16>(superMinima));
+      min0 = dmin * <f32>load<u8>(minima);
+      min1 = dmin * <f32>load<u8>(minima, 1);
+    } else {
+      scale0 = d * <f32>load<i8>(scales);
+      scale1 = d * <f32>load<i8>(scales, 1);
+    }
+  }
+  const offset = offsetOf(kind);
+  for (let column: usize = 0; column < 32; column++, out += stride) {
+    const quant = <f32>(<i32>quantAt(kind, panel, r, b, blocks, column) - offset);
+    store<f32>(out, column < 16 ? scale0 * quant - min0 : scale1 * quant - min1);
+  }
+}
+
+@inline
+function quantAt(kind: i32, panel: usize, r: usize, b: usize, blocks: usize, column: usize): u32 {
+  const c = column & 3;
+  const g = column >> 2;
+  if (kind == PACK_Q8_0) return load<u8>(panel + b * 256 + g * 32 + r * 4 + c);
+  const low = (load<u8>(panel + b * 128 + (g & 3) * 32 + r * 4 + c) >> <u8>(g & 4)) & 15;
+  if (highBytes(kind) == 0) return low;
+  const high = panel + highAt(kind, blocks) + b * highBytes(kind) + r * 4 + c;
+  if (kind == PACK_Q6_K) return low | (((load<u8>(high + (g >> 2) * 32) >> <u8>(2 * (g & 3))) & 3) << 4);
+  return low | (((load<u8>(high) >> <u8>g) & 1) << 4);
+}

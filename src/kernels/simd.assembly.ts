@@ -1,0 +1,103 @@
+// What all kernels share: arguments, half precision, exp, and the two relaxed-SIMD instructions with their plain forms.
+import { CONTROL_ARGUMENTS } from './tasks';
+
+/** Argument i of the running task. */
+@inline
+export function arg(i: i32): usize {
+  return load<u32>(CONTROL_ARGUMENTS + (i << 2));
+}
+@inline
+export function argF32(i: i32): f32 {
+  return load<f32>(CONTROL_ARGUMENTS + (i << 2));
+}
+
+/** a·b + c; fused where relaxed SIMD is on and the machine fuses, so the relaxed and the plain build may differ in the last bit. */
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/**
+ * Sixteen products of i8 (x) and 0…127 (w), added in neighbouring pairs: i16 × 8. Exact while 2·127·max(w) < 2¹⁵, which holds
+ * for w ≤ 127, so the relaxed instruction and the plain form agree.
+ */
+@inline
+export function dotPairs(x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_dot_i8x16_i7x16_s(x, w);
+  const low = i16x8.extmul_low_i8x16_s(x, w);
+  const high = i16x8.extmul_high_i8x16_s(x, w);
+  return i16x8.add(
+    v128.shuffle<i16>(low, high, 0, 2, 4, 6, 8, 10, 12, 14),
+    v128.shuffle<i16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15),
+  );
+}
+
+/** f16 bits → f32; exact, all cases. */
+@inline
+export function f16ToF32(bits: u32): f32 {
+  const sign = (bits & 0x8000) << 16;
+  const rest = (bits & 0x7fff) << 13;
+  if (rest >= 0x0f800000) return reinterpret<f32>(sign | rest | 0x70000000); // exponent 31: infinity, NaN
+  return reinterpret<f32>(sign | reinterpret<u32>(reinterpret<f32>(rest) * reinterpret<f32>(0x77800000)));
+}
+
+/** f32 → f16 bits, to nearest even; NaN stays NaN, overflow becomes infinity. */
+export function f32ToF16(value: f32): u32 {
+  const bits = reinterpret<u32>(value);
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x7f800000) return magnitude > 0x7f800000 ? sign | 0x7e00 : sign | 0x7c00;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) {
+    // subnormal: adding 2⁻¹ makes f32 round at the f16 unit 2⁻²⁴
+    return sign | (reinterpret<u32>(reinterpret<f32>(magnitude) + 0.5) - 0x3f000000);
+  }
+  return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);
+}
+
+/** Four f16 scales at `pointer` → f32. Finite values only (packing refuses others). */
+@inline
+export function scalesF16(wide: v128): v128 {
+  return f32x4.mul(
+    v128.and(i32x4.shl(wide, 13), i32x4.splat(<i32>0x8fffe000)),
+    f32x4.splat(reinterpret<f32>(0x77800000)),
+  );
+}
+
+/**
+ * e^x to 2 ulp: x = n·ln 2 + r, a polynomial of degree 7 for e^r (Cody–Waite reduction; coefficients of Cephes expf), times 2ⁿ in two
+ * halves so that it overflows to infinity and underflows gradually. NaN stays NaN. Written without fused operations: all builds agree.
+ */
+@inline
+export function exp4(x: v128): v128 {
+  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-105)), f32x4.splat(89));
+  const n = f32x4.nearest(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)));
+  const high = f32x4.sub(bounded, f32x4.mul(n, f32x4.splat(0.693359375)));
+  const r = f32x4.sub(high, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let p = f32x4.splat(1.9875691500e-4);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
+  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(whole, 1);
+  const one = i32x4.splat(127);
+  p = f32x4.mul(p, i32x4.shl(i32x4.add(half, one), 23));
+  return f32x4.mul(p, i32x4.shl(i32x4.add(i32x4.sub(whole, half), one), 23));
+}
+
+/** e^x of one number, by the same steps as exp4. */
+export function exp1(x: f32): f32 {
+  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+}
+
+/** The four lanes added in a fixed order. */
+@inline
+export function sumLanes(x: v128): f32 {
+  return (
+    f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
+  );
+}

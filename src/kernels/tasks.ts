@@ -1,0 +1,48 @@
+/**
+ * Numbers of the tasks that the WASM kernels perform, read by AssemblyScript (kernels.assembly.ts) and by the device
+ * (src/devices/wasm). A task is a kernel over `units` that threads may share out among themselves in any way.
+ */
+export const TASK_QUANTIZE_ROWS = 0;
+export const TASK_LINEAR_QUANTIZED = 1;
+export const TASK_LINEAR_FLOATS = 2;
+export const TASK_PACK = 3;
+export const TASK_UNPACK = 4;
+export const TASK_EMBED = 5;
+export const TASK_RMS_NORM = 6;
+export const TASK_ROPE = 7;
+export const TASK_ADD = 8;
+export const TASK_SWIGLU = 9;
+export const TASK_KV_APPEND = 10;
+export const TASK_ATTENTION = 11;
+export const TASK_ATTENTION_COMBINE = 12;
+
+/** Where a memory's first bytes go: the kernels read the running task here. All offsets in bytes. */
+export const CONTROL_EPOCH = 1024;
+export const CONTROL_GATE = 1088;
+export const CONTROL_LEADER_WAITS = 1152;
+export const CONTROL_PARKED = 1216;
+export const CONTROL_SEGMENT = 1280;
+export const CONTROL_NEXT = 1344;
+export const CONTROL_TASK = 1408;
+/** Arguments of the running task: 32 words, i32 or f32. */
+export const CONTROL_ARGUMENTS = 1536;
+/** The worker that failed, plus one. */
+export const CONTROL_FAILED = 1792;
+/** Counts the answers of workers that were given a memory. */
+export const CONTROL_READY = 1856;
+export const CONTROL_END = 2048;
+
+/** How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. */
+export const PACK_F32 = 0;
+export const PACK_F16 = 1;
+export const PACK_BF16 = 2;
+export const PACK_Q8_0 = 3;
+export const PACK_Q4_0 = 4;
+export const PACK_Q4_1 = 5;
+export const PACK_Q5_0 = 6;
+export const PACK_Q5_1 = 7;
+export const PACK_Q2_K = 8;
+export const PACK_Q3_K = 9;
+export const PACK_Q4_K = 10;
+export const PACK_Q5_K = 11;
+export const PACK_Q6_K = 12;
