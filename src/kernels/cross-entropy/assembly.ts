@@ -1,0 +1,49 @@
+// One row of logits → its loss and, in place, the gradient of weight · loss. Formula: reference.ts. Unit = one row.
+import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
+
+/** Arguments: logits, V, labels (i32), weights (f32), losses (f64), wantsGradient. */
+export function crossEntropyRows(first: i32, last: i32): void {
+  const V = arg(1);
+  for (let n: usize = first; n < <usize>last; n++) {
+    const z = arg(0) + n * V * 4;
+    const label = load<i32>(arg(2) + n * 4);
+    if (label < 0) {
+      store<f64>(arg(4) + n * 8, 0);
+      if (arg(5)) memory.fill(z, 0, V * 4);
+      continue;
+    }
+    row(z, V, label, load<f32>(arg(3) + n * 4), arg(4) + n * 8);
+  }
+}
+
+function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
+  const wide = V & ~3;
+  let tops = f32x4.splat(-Infinity);
+  for (let v: usize = 0; v < wide; v += 4) tops = f32x4.max(tops, v128.load(z + v * 4));
+  let top = max(
+    max(f32x4.extract_lane(tops, 0), f32x4.extract_lane(tops, 1)),
+    max(f32x4.extract_lane(tops, 2), f32x4.extract_lane(tops, 3)),
+  );
+  for (let v = wide; v < V; v++) top = max(top, load<f32>(z + v * 4));
+  const target = load<f32>(z + label * 4);
+  const t = f32x4.splat(top);
+  let sums = f32x4.splat(0);
+  for (let v: usize = 0; v < wide; v += 4) {
+    const p = exp4(f32x4.sub(v128.load(z + v * 4), t));
+    sums = f32x4.add(sums, p);
+    v128.store(z + v * 4, p);
+  }
+  let sum = sumLanes(sums);
+  for (let v = wide; v < V; v++) {
+    const p = exp1(load<f32>(z + v * 4) - top);
+    sum += p;
+    store<f32>(z + v * 4, p);
+  }
+  store<f64>(loss, <f64>top + NativeMath.log(<f64>sum) - <f64>target);
+  if (!arg(5)) return;
+  const factor = weight / sum;
+  const f = f32x4.splat(factor);
+  for (let v: usize = 0; v < wide; v += 4) v128.store(z + v * 4, f32x4.mul(f, v128.load(z + v * 4)));
+  for (let v = wide; v < V; v++) store<f32>(z + v * 4, factor * load<f32>(z + v * 4));
+  store<f32>(z + label * 4, load<f32>(z + label * 4) - weight);
+}

@@ -1,0 +1,34 @@
+/** Numbers of the tasks that only training performs; read by training.assembly.ts and by the wasm training device. Continues tasks.ts. */
+export const TASK_GEMM_PACK = 64;
+export const TASK_GEMM = 65;
+export const TASK_ATTENTION_FORWARD = 66;
+export const TASK_ATTENTION_BACKWARD = 67;
+export const TASK_CROSS_ENTROPY_ROWS = 68;
+export const TASK_RMS_NORM_BACKWARD = 69;
+export const TASK_COLUMN_SUMS = 70;
+export const TASK_SWIGLU_BACKWARD = 71;
+export const TASK_ROPE_BACKWARD = 72;
+export const TASK_ACCUMULATE = 73;
+export const TASK_ADAMW = 74;
+export const TASK_SUM_SQUARES = 75;
+export const TASK_EMBED_BACKWARD = 76;
+export const TASK_SWIGLU_FORWARD = 77;
+/** All training tasks lie in [first, last]. */
+export const FIRST_TRAINING_TASK = 64;
+
+/** Rows and columns of the GEMM's register tile, and of the blocks that a thread takes at a time. */
+export const TILE_ROWS = 4;
+export const TILE_COLUMNS = 16;
+export const BLOCK_ROWS = 128;
+export const BLOCK_COLUMNS = 256;
+/** Bytes of scratch that a thread needs for the edges of a GEMM. */
+export const EDGE_BYTES = 256;
+
+/** Queries and keys that attention takes at a time. */
+export const QUERY_BLOCK = 32;
+export const KEY_BLOCK = 64;
+
+/** Elements per unit of elementwise tasks, rows per unit of RMSNorm's: fixed, so that sums do not depend on the thread count. */
+export const CHUNK = 4096;
+export const SUM_CHUNK = 16384;
+export const NORM_ROWS = 32;

@@ -1,0 +1,63 @@
+// Which kernel a training task's number means; kernels.assembly.ts hands on the numbers from FIRST_TRAINING_TASK.
+import { adamW, sumSquares } from './adamw/assembly';
+import { accumulate } from './add/backward.assembly';
+import { attentionBackward, attentionForward } from './attention/training.assembly';
+import { crossEntropyRows } from './cross-entropy/assembly';
+import { embedBackward } from './embed/backward.assembly';
+import { swigluBackward, swigluForward } from './gated/backward.assembly';
+import { gemm, gemmPack } from './gemm/assembly';
+import { columnSums, rmsNormBackward } from './rms-norm/backward.assembly';
+import { ropeBackward } from './rope/backward.assembly';
+import {
+  TASK_ACCUMULATE,
+  TASK_ADAMW,
+  TASK_ATTENTION_BACKWARD,
+  TASK_ATTENTION_FORWARD,
+  TASK_COLUMN_SUMS,
+  TASK_CROSS_ENTROPY_ROWS,
+  TASK_EMBED_BACKWARD,
+  TASK_GEMM,
+  TASK_GEMM_PACK,
+  TASK_RMS_NORM_BACKWARD,
+  TASK_ROPE_BACKWARD,
+  TASK_SUM_SQUARES,
+  TASK_SWIGLU_BACKWARD,
+  TASK_SWIGLU_FORWARD,
+} from './training-tasks';
+
+export { attentionBackwardBytes, attentionForwardBytes } from './attention/training.assembly';
+
+export function performTraining(task: i32, first: i32, last: i32, thread: i32): void {
+  switch (task) {
+    case TASK_GEMM_PACK:
+      return gemmPack(first, last);
+    case TASK_GEMM:
+      return gemm(first, last, thread);
+    case TASK_ATTENTION_FORWARD:
+      return attentionForward(first, last, thread);
+    case TASK_ATTENTION_BACKWARD:
+      return attentionBackward(first, last, thread);
+    case TASK_CROSS_ENTROPY_ROWS:
+      return crossEntropyRows(first, last);
+    case TASK_RMS_NORM_BACKWARD:
+      return rmsNormBackward(first, last);
+    case TASK_COLUMN_SUMS:
+      return columnSums(first, last);
+    case TASK_SWIGLU_BACKWARD:
+      return swigluBackward(first, last);
+    case TASK_SWIGLU_FORWARD:
+      return swigluForward(first, last);
+    case TASK_ROPE_BACKWARD:
+      return ropeBackward(first, last);
+    case TASK_ACCUMULATE:
+      return accumulate(first, last);
+    case TASK_ADAMW:
+      return adamW(first, last);
+    case TASK_SUM_SQUARES:
+      return sumSquares(first, last);
+    case TASK_EMBED_BACKWARD:
+      return embedBackward();
+    default:
+      unreachable();
+  }
+}
