@@ -40,8 +40,7 @@ export function toF16(scale: number, firstWeight: number): number {
   return bits;
 }
 
-/** f32 division and reciprocal as ggml does them: a step of zero, or so small that 1/step overflows, has inverse 0. */
+/** 1/step in f32, as ggml takes it; the inverse of no step is 0. */
 export function inverseOf(step: number): number {
-  const inverse = step === 0 ? 0 : Math.fround(1 / step);
-  return Number.isFinite(inverse) ? inverse : 0;
+  return step === 0 ? 0 : Math.fround(1 / step);
 }

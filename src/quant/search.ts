@@ -35,10 +35,12 @@ export interface Fit {
 
 export const createFit = (): Fit => ({ scale: ZERO, offset: ZERO, error: ZERO, sumW: ZERO, sumX: ZERO, sumXX: ZERO });
 
-/** The steps to try, as codes more or fewer than `top` over the range of the block. */
-const LADDER = [-0.9, -0.6, -0.3, 0, 0.3, 0.6] as const;
+/** The steps to try, as codes more or fewer than `top` over the range of the block; the plain one first, which wins ties. */
+const LADDER = [0, -0.9, -0.6, -0.3, 0.3, 0.6] as const;
 const POLISHES = 2;
 const TRACE = 1e-6;
+/** Errors nearer to each other than this share of Σwx² differ by rounding only. */
+const TIE = 1e-12;
 /** Below this share of its terms a determinant is rounding noise. */
 export const SINGULAR = 1e-12;
 
@@ -104,7 +106,7 @@ export function searchAffine(
       scale * scale * sumQQ +
       2 * scale * offset * sumQ +
       offset * offset * sumW;
-    if (scale > 0 && error < fit.error) {
+    if (scale > 0 && error < fit.error - TIE * sumXX) {
       fit.scale = scale;
       fit.offset = offset;
       fit.error = error;
@@ -149,7 +151,7 @@ export function searchSymmetric(
       sumXQ += wq * xi;
     }
     const gain = sumQQ > 0 ? (sumXQ * sumXQ) / sumQQ : 0;
-    if (gain > 0 && sumXX - gain < fit.error) {
+    if (gain > 0 && sumXX - gain < fit.error - TIE * sumXX) {
       fit.scale = sumXQ / sumQQ;
       fit.error = sumXX - gain;
     } else if (rung === undefined) return;
