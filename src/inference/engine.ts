@@ -79,8 +79,7 @@ export class Engine {
     this.model = model;
     this.device = device;
     this.tokenizer = options.tokenizer;
-    // Without a tokenizer ids are only numbers, and none of them ends a text.
-    this.eogIds = new Set(options.tokenizer ? [...options.tokenizer.eogIds, ...(options.eogIds ?? [])] : []);
+    this.eogIds = endsOfGeneration(options.tokenizer, options.eogIds ?? []);
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
     this.clock = options.clock;
@@ -267,6 +266,17 @@ export class Engine {
 interface Chosen {
   readonly job: Running;
   readonly count: number;
+}
+
+/**
+ * A new beginning is an end as well: models trained on texts with only a beginning token between them (llama2.c's) say so by it.
+ * Without a tokenizer ids are only numbers, and none of them ends a text.
+ */
+function endsOfGeneration(tokenizer: Tokenizer | null, others: readonly number[]): Set<number> {
+  if (!tokenizer) return new Set();
+  const ids = new Set([...tokenizer.eogIds, ...others]);
+  if (tokenizer.bosId !== null) ids.add(tokenizer.bosId);
+  return ids;
 }
 
 function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {

@@ -1,0 +1,223 @@
+/**
+ * The worker's side: answers calls with one Engine, and steps it for as long as it has work, breathing between steps so that new
+ * calls and aborts are heard.
+ */
+import { CriaError } from '../../base/errors.ts';
+import type { Device } from '../../devices/device.ts';
+import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import { loadModel } from '../../model/model.ts';
+import { rowBytes } from '../../tensor/dtype.ts';
+import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { Engine, type Job } from '../engine.ts';
+import { logitsOf, trace, traceNames } from '../observe.ts';
+import { checkIds, encodePrompt } from '../prompt.ts';
+import { contextOf, kvTypeOf } from './load-defaults.ts';
+import type {
+  FromEngine,
+  LoadProgress,
+  LoadSettings,
+  Method,
+  Methods,
+  ModelFacts,
+  Source,
+  ToEngine,
+} from './protocol.ts';
+import { encodeError } from './wire-errors.ts';
+
+/** What layer 7 gives an engine. */
+export interface EngineWorld {
+  post(message: FromEngine, transfer: ArrayBuffer[]): void;
+  /** Finds the files, downloading where the source is a URL. */
+  openSource(source: Source, onProgress: (progress: LoadProgress) => void): Promise<Checkpoint>;
+  createDevice(settings: LoadSettings): Promise<Device>;
+  /** Lets messages in. */
+  breathe(): Promise<void>;
+  clock(): number;
+  drawSeed(): number;
+}
+
+interface Loaded {
+  readonly engine: Engine;
+  readonly checkpoint: Checkpoint;
+}
+
+export class EngineHost {
+  private readonly world: EngineWorld;
+  private loaded: Loaded | null = null;
+  private readonly jobs = new Map<number, Job>();
+  private events: (readonly [number, unknown])[] = [];
+  private stepping = false;
+
+  constructor(world: EngineWorld) {
+    this.world = world;
+  }
+
+  async receive(message: ToEngine): Promise<void> {
+    if (message.kind === 'abort') {
+      this.jobs.get(message.call)?.abort();
+      return;
+    }
+    const { call } = message;
+    try {
+      const value = await this.answer(message);
+      this.flush();
+      this.world.post({ kind: 'value', call, value }, buffersOf(value));
+    } catch (error) {
+      this.flush();
+      this.world.post({ kind: 'error', call, error: encodeError(error) }, []);
+    }
+  }
+
+  private answer(
+    message: Extract<ToEngine, { kind: 'call' }>,
+  ): Promise<Methods[Method]['value']> | Methods[Method]['value'] {
+    const { call } = message;
+    if (message.method === 'load') return this.load(call, ...message.args);
+    const { engine } = this.require();
+    const { model, device } = engine;
+    const { vocabSize } = model.config;
+    switch (message.method) {
+      case 'generate':
+        return this.generate(call, engine, message.args);
+      case 'encode':
+        return encodePrompt(engine.tokenizer, vocabSize, ...message.args);
+      case 'logits':
+        return logitsOf(device, model, checkIds('logits', message.args[0], vocabSize));
+      case 'trace':
+        return trace(device, model, checkIds('trace', message.args[0], vocabSize), message.args[1]);
+      case 'traceNames':
+        return traceNames(model.config);
+      case 'memory':
+        return device.memory();
+      case 'close':
+        return this.close();
+      default:
+        return message satisfies never;
+    }
+  }
+
+  private async load(call: number, source: Source, settings: LoadSettings): Promise<ModelFacts> {
+    const onProgress = (progress: LoadProgress) => this.tell(call, progress);
+    const checkpoint = await this.world.openSource(source, onProgress);
+    let device: Device | null = null;
+    try {
+      const { config } = checkpoint;
+      const contextLength = contextOf(config, settings.contextLength);
+      const kvType = settings.kvType ?? kvTypeOf(checkpoint);
+      const tokenizer: Tokenizer | null =
+        checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer, { vocabSize: config.vocabSize });
+      device = await this.world.createDevice(settings);
+      let reported = 0;
+      const model = loadModel(device, config, checkpoint.tensors, (done, total) => {
+        if (done < total && this.world.clock() - reported < 50) return;
+        reported = this.world.clock();
+        onProgress({ stage: 'load', done, total });
+      });
+      const { clock, drawSeed } = this.world;
+      const engine = new Engine({
+        model,
+        device,
+        tokenizer,
+        eogIds: checkpoint.generation.eosIds,
+        contextLength,
+        kvType,
+        cacheTokens: settings.cacheTokens ?? undefined,
+        batchTokens: settings.batchTokens ?? undefined,
+        clock: () => clock(),
+        drawSeed: () => drawSeed(),
+      });
+      this.loaded = { engine, checkpoint };
+      return { ...factsOf(checkpoint), contextLength, kvType, device: device.description };
+    } catch (error) {
+      device?.close();
+      checkpoint.close();
+      throw error;
+    }
+  }
+
+  private generate(
+    call: number,
+    engine: Engine,
+    args: Methods['generate']['args'],
+  ): Promise<Methods['generate']['value']> {
+    return new Promise((resolve, reject) => {
+      const job = engine.submit(...args, {
+        piece: (piece) => void this.events.push([call, piece]),
+        done: (result) => {
+          this.jobs.delete(call);
+          resolve(result);
+        },
+        failed: (error) => {
+          this.jobs.delete(call);
+          reject(error);
+        },
+      });
+      this.jobs.set(call, job);
+      void this.run(engine);
+    });
+  }
+
+  private async run(engine: Engine): Promise<void> {
+    if (this.stepping) return;
+    this.stepping = true;
+    await this.world.breathe(); // requests that came together ride together from the first step
+    while (engine.step()) {
+      this.flush();
+      await this.world.breathe();
+    }
+    this.stepping = false;
+    this.flush();
+  }
+
+  private close(): null {
+    const { engine, checkpoint } = this.require();
+    this.loaded = null;
+    engine.failAll(closedError());
+    engine.device.close();
+    checkpoint.close();
+    return null;
+  }
+
+  private require(): Loaded {
+    if (!this.loaded) throw closedError();
+    return this.loaded;
+  }
+
+  private tell(call: number, event: unknown): void {
+    this.events.push([call, event]);
+    this.flush();
+  }
+
+  private flush(): void {
+    if (this.events.length === 0) return;
+    this.world.post({ kind: 'events', events: this.events }, []);
+    this.events = [];
+  }
+}
+
+export function closedError(): CriaError {
+  return new CriaError('engine.closed', 'engine: the model is closed, expected an open one. Load it again.');
+}
+
+function factsOf(checkpoint: Checkpoint): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device'> {
+  const { name, format, config, tokenizer, chatTemplate, tensors } = checkpoint;
+  const counts = new Map<string, number>();
+  let parameterCount = 0;
+  let weightBytes = 0;
+  for (const { dtype, shape } of tensors.values()) {
+    counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+    parameterCount += elementCount(shape);
+    weightBytes += rowCount(shape) * rowBytes(dtype, columnCount(shape));
+  }
+  const dtypes = [...counts].sort((a, b) => b[1] - a[1]).map(([dtype]) => dtype);
+  return { name, format, config, tokenizer, chatTemplate, parameterCount, weightBytes, dtypes };
+}
+
+/** Large arrays are handed over, not copied. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  if (value instanceof Float32Array && value.buffer instanceof ArrayBuffer) return [value.buffer];
+  if (value instanceof Map) return [...value.values()].flatMap((entry: { data?: unknown }) => buffersOf(entry.data));
+  return [];
+}

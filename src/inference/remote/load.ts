@@ -1,0 +1,108 @@
+import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
+import { type KvType, kvTypes } from '../../kernels/ops.ts';
+import { EngineClient, type EnginePort } from './client.ts';
+import type { LoadProgress, LoadSettings, ModelFacts, Source } from './protocol.ts';
+
+export interface LoadOptions {
+  /** 'auto' is 'wasm'. */
+  readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
+  /** Threads that compute; absent: one per physical core. */
+  readonly threads?: number;
+  /** Matrix products of long prompts by the system's BLAS; their last bits may then differ. */
+  readonly blas?: boolean;
+  /** Longest sequence, prompt and generated text together; absent: the model's own, up to DEFAULT_CONTEXT. */
+  readonly contextLength?: number;
+  /** How keys and values are kept; absent: f32 for a model stored in f32, f16 for others. */
+  readonly kvType?: KvType;
+  /** Tokens that the cache holds of all sequences together; absent: one context. */
+  readonly cacheTokens?: number;
+  /** Rows of one batch at most. */
+  readonly batchTokens?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+const knownOptions = [
+  'device',
+  'threads',
+  'blas',
+  'contextLength',
+  'kvType',
+  'cacheTokens',
+  'batchTokens',
+  'signal',
+  'onProgress',
+];
+
+/** Loads a model into a new worker. An abort ends the worker at once. */
+export async function loadRemote(
+  createPort: () => EnginePort,
+  source: Source,
+  options: LoadOptions,
+): Promise<{ readonly client: EngineClient; readonly facts: ModelFacts }> {
+  const settings = loadSettings(options);
+  const { signal, onProgress = () => {} } = options;
+  signal?.throwIfAborted();
+  const client = new EngineClient(createPort());
+  const abort = () => void client.terminate(signal!.reason as Error);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return { client, facts: await client.call('load', [source, settings], onProgress).value };
+  } catch (error) {
+    await client.terminate(error as Error);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** Throws ArgumentError `load.options`, with all problems; UnsupportedError `load.webgpu`, `load.blas`. */
+export function loadSettings(options: LoadOptions): LoadSettings {
+  const { device = 'auto', threads, blas = false, contextLength, kvType, cacheTokens, batchTokens } = options;
+  const problems: string[] = [];
+  for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
+  if (!['auto', 'wasm', 'webgpu', 'reference'].includes(device)) {
+    problems.push(`device is ${String(device)}, expected auto, wasm, webgpu or reference`);
+  }
+  const count = (name: string, value: number | undefined) => {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
+      problems.push(`${name} is ${String(value)}, expected a whole number of at least 1`);
+    }
+  };
+  count('threads', threads);
+  count('contextLength', contextLength);
+  count('cacheTokens', cacheTokens);
+  count('batchTokens', batchTokens);
+  if (kvType !== undefined && !kvTypes.includes(kvType)) {
+    problems.push(`kvType is ${String(kvType)}, expected ${kvTypes.join(', ')}`);
+  }
+  if (problems.length > 0) {
+    throw new ArgumentError(
+      'load.options',
+      `load: ${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`,
+    );
+  }
+  if (device === 'webgpu') {
+    throw new UnsupportedError(
+      'load.webgpu',
+      'load: device webgpu is not offered yet. Use device: "wasm" (or "auto").',
+    );
+  }
+  return {
+    device,
+    blas,
+    threads: threads ?? null,
+    contextLength: contextLength ?? null,
+    kvType: kvType ?? null,
+    cacheTokens: cacheTokens ?? null,
+    batchTokens: batchTokens ?? null,
+  };
+}
+
+/** What to say when no model is named and none comes with the package. */
+export function noBundledModel(): ArgumentError {
+  return new ArgumentError(
+    'load.no-source',
+    'load: no model was named, and this build comes with none. Give a path to a GGUF or safetensors file, a folder, a URL or bytes: Llama.load("model.gguf").',
+  );
+}

@@ -1,0 +1,128 @@
+import { ArgumentError, CriaError } from '../../base/errors.ts';
+import type { LlamaConfig } from '../../model/config.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { GenerationResult, Prompt } from '../generation.ts';
+import type { Trace } from '../observe.ts';
+import { resolveOptions } from '../option-table.ts';
+import { type GenerationOptions, generationOptions } from '../options.ts';
+import { Chat, type ChatOptions } from './chat.ts';
+import type { EngineClient } from './client.ts';
+import { GenerationStream } from './generation-stream.ts';
+import type { MemoryUse, ModelFacts } from './protocol.ts';
+
+export type GenerateOptions = GenerationOptions & { readonly signal?: AbortSignal | undefined };
+
+/**
+ * A loaded model. The numbers are made in a worker, so nothing here blocks the caller's event loop; calls may overlap, and
+ * generations that overlap share batches without changing each other's bits.
+ */
+export class RemoteModel {
+  readonly config: LlamaConfig;
+  /** What else is known of it: name, format, context, kernels. */
+  readonly facts: ModelFacts;
+  private readonly client: EngineClient;
+  private cachedTokenizer: Tokenizer | null = null;
+
+  constructor(client: EngineClient, facts: ModelFacts) {
+    this.client = client;
+    this.facts = facts;
+    this.config = facts.config;
+  }
+
+  /** Longest sequence of this engine, prompt and generated text together. */
+  get contextLength(): number {
+    return this.facts.contextLength;
+  }
+
+  get hasTokenizer(): boolean {
+    return this.facts.tokenizer !== null;
+  }
+
+  /** Throws ArgumentError `model.no-tokenizer`. */
+  get tokenizer(): Tokenizer {
+    if (!this.facts.tokenizer) {
+      throw new ArgumentError(
+        'model.no-tokenizer',
+        `model.tokenizer: expected a tokenizer in the files of ${this.facts.name}, found none. Put tokenizer.json or tokenizer.model beside the model, or work with token ids.`,
+      );
+    }
+    this.cachedTokenizer ??= createTokenizer(this.facts.tokenizer, { vocabSize: this.config.vocabSize });
+    return this.cachedTokenizer;
+  }
+
+  /**
+   * Continues a text, token ids or a conversation. Every option of `generationOptions`, and `signal`, which ends the generation
+   * with finishReason 'abort'.
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
+    const { signal, ...rest } = options;
+    let id: number | null = null;
+    const abort = () => {
+      if (id !== null) this.client.abort(id);
+    };
+    return new GenerationStream(async (onPiece): Promise<GenerationResult> => {
+      resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
+      const call = this.client.call('generate', [cloneable(prompt), rest], onPiece);
+      id = call.id;
+      signal?.addEventListener('abort', abort, { once: true });
+      if (signal?.aborted) abort();
+      try {
+        return await call.value;
+      } finally {
+        signal?.removeEventListener('abort', abort);
+      }
+    }, abort);
+  }
+
+  /** A conversation in the model's own chat format, or in `template`. */
+  chat(options: ChatOptions = {}): Chat {
+    return new Chat((prompt, generateOptions) => this.generate(prompt, generateOptions), options);
+  }
+
+  /** The token ids of a prompt as generate() reads it: with the beginning token, through the chat template. */
+  encodePrompt(prompt: Prompt, options: { readonly parseSpecial?: boolean } = {}): Promise<Uint32Array> {
+    return this.client.call('encode', [cloneable(prompt), { parseSpecial: options.parseSpecial ?? false }]).value;
+  }
+
+  /** Logits of all positions, row by row: ids.length × vocabSize. */
+  logits(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.client.call('logits', [cloneable(ids)]).value;
+  }
+
+  /** Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). */
+  trace(ids: ArrayLike<number>, names: readonly string[]): Promise<Map<string, Trace>> {
+    return this.client.call('trace', [cloneable(ids), [...names]]).value;
+  }
+
+  /** Every name that trace() knows. */
+  traceNames(): Promise<string[]> {
+    return this.client.call('traceNames', []).value;
+  }
+
+  /** The state of every position after the last norm, row by row: ids.length × width. */
+  async hiddenStates(ids: ArrayLike<number>): Promise<Float32Array> {
+    return (await this.trace(ids, ['hidden.norm'])).get('hidden.norm')!.data;
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.client.call('memory', []).value;
+  }
+
+  /** Frees the model. Generations under way are ended with an error. May be called twice. */
+  async close(): Promise<void> {
+    await this.client.terminate(
+      new CriaError('engine.closed', 'engine: the model was closed while this was waiting, or before. Load it again.'),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Ids as something that can be sent, and unchanged: the engine refuses what is no token. */
+function cloneable<T extends Prompt | ArrayLike<number>>(prompt: T): T | readonly number[] {
+  const isIds = typeof prompt === 'object' && prompt !== null && !('messages' in prompt);
+  return isIds && !ArrayBuffer.isView(prompt) ? Array.from(prompt) : prompt;
+}

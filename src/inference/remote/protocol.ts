@@ -1,0 +1,95 @@
+/**
+ * What a program and its engine, which lives in a worker, say to each other. Every message is one of these; structured cloning
+ * carries them.
+ */
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import type { KvType } from '../../kernels/ops.ts';
+import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
+import type { LlamaConfig } from '../../model/config.ts';
+import type { GenerationResult, Piece, Prompt } from '../generation.ts';
+import type { Trace } from '../observe.ts';
+import type { GenerationOptions } from '../options.ts';
+import type { WireError } from './wire-errors.ts';
+
+/** Where a model comes from, as a worker can be told: a path or a URL, bytes, or several files' bytes by name. */
+export type Source =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'files'; readonly name: string; readonly files: ReadonlyMap<string, Uint8Array | Blob> };
+
+export interface LoadSettings {
+  readonly device: 'auto' | 'wasm' | 'reference';
+  /** null: one per physical core. */
+  readonly threads: number | null;
+  readonly blas: boolean;
+  /** null: the model's own, up to a default. */
+  readonly contextLength: number | null;
+  /** null: f32 for models stored in f32, f16 for others. */
+  readonly kvType: KvType | null;
+  /** Tokens that the cache holds, of all sequences together; null: one context. */
+  readonly cacheTokens: number | null;
+  /** Rows of one batch at most; null: a default. */
+  readonly batchTokens: number | null;
+}
+
+/** What a program may know of the model that its engine has loaded. */
+export interface ModelFacts {
+  readonly name: string;
+  readonly format: CheckpointFormat;
+  readonly config: LlamaConfig;
+  /** Longest sequence of this engine; config.contextLength is what the model was made for. */
+  readonly contextLength: number;
+  readonly kvType: KvType;
+  readonly tokenizer: TokenizerFiles | null;
+  readonly chatTemplate: string | null;
+  /** Parameters, and the bytes that they take in the file. */
+  readonly parameterCount: number;
+  readonly weightBytes: number;
+  /** Weight types by how many tensors have them, most first: 'q4_0', 'f32' …. */
+  readonly dtypes: readonly string[];
+  /** One line for people: which kernels run. */
+  readonly device: string;
+}
+
+export interface LoadProgress {
+  readonly stage: 'download' | 'load';
+  readonly done: number;
+  /** null where it is not known. */
+  readonly total: number | null;
+}
+
+export interface MemoryUse {
+  readonly weights: number;
+  readonly cache: number;
+  readonly arena: number;
+}
+
+/** Every call: its arguments, its value, and what it tells on the way. */
+export interface Methods {
+  load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
+  generate: { args: [prompt: Prompt, options: GenerationOptions]; value: GenerationResult; event: Piece };
+  encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
+  logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
+  trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
+  traceNames: { args: []; value: string[]; event: never };
+  memory: { args: []; value: MemoryUse; event: never };
+  close: { args: []; value: null; event: never };
+}
+export type Method = keyof Methods;
+
+export type ToEngine =
+  | {
+      readonly [M in Method]: {
+        readonly kind: 'call';
+        readonly call: number;
+        readonly method: M;
+        readonly args: Methods[M]['args'];
+      };
+    }[Method]
+  | { readonly kind: 'abort'; readonly call: number };
+
+export type FromEngine =
+  /** In the order they happened; one message per step of the engine. */
+  | { readonly kind: 'events'; readonly events: readonly (readonly [call: number, event: unknown])[] }
+  | { readonly kind: 'value'; readonly call: number; readonly value: unknown }
+  | { readonly kind: 'error'; readonly call: number; readonly error: WireError };

@@ -1,0 +1,25 @@
+/** What the library offers besides Llama.load, the same in Node and in the browser. */
+export { InvariantError } from '../base/assert.ts';
+export { ArgumentError, ConfigError, CriaError, FormatError, UnsupportedError } from '../base/errors.ts';
+export type { ChatPrompt } from '../inference/chat-prompt.ts';
+export type {
+  FinishReason,
+  GenerationResult,
+  Piece,
+  PieceLogProbabilities,
+  Prompt,
+  Timings,
+} from '../inference/generation.ts';
+export type { Trace } from '../inference/observe.ts';
+export type { LogitBias } from '../inference/option-table.ts';
+export { type GenerationOptions, generationOptions } from '../inference/options.ts';
+export type { Chat, ChatOptions } from '../inference/remote/chat.ts';
+export type { GenerationStream } from '../inference/remote/generation-stream.ts';
+export type { LoadOptions } from '../inference/remote/load.ts';
+export type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
+export type { LoadProgress, MemoryUse, ModelFacts } from '../inference/remote/protocol.ts';
+export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions } from '../inference/sampler/options.ts';
+export type { KvType } from '../kernels/ops.ts';
+export type { LlamaConfig } from '../model/config.ts';
+export type { ChatMessage } from '../tokenizer/chat/chat-template.ts';
+export { Tokenizer } from '../tokenizer/tokenizer.ts';

@@ -1,0 +1,31 @@
+/** An engine in a worker thread of Node. */
+import { Worker } from 'node:worker_threads';
+import type { EnginePort } from '../../inference/remote/client.ts';
+import type { FromEngine } from '../../inference/remote/protocol.ts';
+
+/** Starts a worker; it takes calls at once. */
+export function startEngine(): EnginePort {
+  // The sources run as they are; a published package carries JavaScript.
+  const file = import.meta.url.endsWith('.ts') ? './engine-worker.ts' : './engine-worker.js';
+  const worker = new Worker(new URL(file, import.meta.url), { name: 'cria engine' });
+  let terminated = false;
+  return {
+    post: (message) => worker.postMessage(message),
+    onMessage: (handler) => worker.on('message', (message: FromEngine) => handler(message)),
+    onDeath: (handler) => {
+      worker.on('error', (error) => handler(error instanceof Error ? error : new Error(String(error))));
+      worker.on('messageerror', (error) => handler(error));
+      worker.on('exit', (code) => {
+        if (!terminated) handler(new Error(`exit code ${code}`));
+      });
+    },
+    hold: (waiting) => {
+      if (waiting) worker.ref();
+      else worker.unref();
+    },
+    terminate: async () => {
+      terminated = true;
+      await worker.terminate();
+    },
+  };
+}
