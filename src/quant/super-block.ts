@@ -21,7 +21,6 @@ import { toF16 } from './codec.ts';
 export const SUPER_BLOCK = dtypes.Q4_K.blockWeights;
 /** How often steps 2 and 3 follow each other at most. */
 export const REFITS = 2;
-const SMALLEST_F16 = f16ToF32(1);
 
 /** A fitted super-block, ready to be packed. One object per encoder, so that a row allocates nothing. */
 export interface SuperBlock {
@@ -51,10 +50,10 @@ export function nearestF16(value: number): number {
   return f16ToF32(f32ToF16(value));
 }
 
-/** The f16 unit whose `scaleTop`-fold reaches `largest`; for tiny values the smallest f16 rather than none. */
+/** The f16 unit whose `scaleTop`-fold reaches `largest`: rounded up where f16 is subnormal and coarse. */
 export function unitFor(largest: number, scaleTop: number, first: number): number {
   if (largest === 0) return 0;
   let bits = toF16(largest / scaleTop, first);
   while (f16ToF32(bits) * (scaleTop + 0.5) < largest) bits++;
-  return Math.max(SMALLEST_F16, f16ToF32(bits));
+  return f16ToF32(bits);
 }
