@@ -1,0 +1,78 @@
+/** Tensors in another weight type, converted while they are read. */
+import { assert } from '../../base/assert.ts';
+import { assertRows } from '../../formats/file-tensor.ts';
+import type { NamedTensor } from '../../formats/safetensors-write.ts';
+import { decodeRow } from '../../quant/rows.ts';
+import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import { columnCount } from '../../tensor/tensor.ts';
+import type { LlamaConfig } from '../config.ts';
+import { foreignName, listParameters, type Parameter } from '../parameters.ts';
+import { RotaryRows } from './row-sources.ts';
+
+/** Stores whole rows of a parameter in `bytes`; quantizers may weigh them by what they know of it. */
+export type Encode = (
+  dtype: WeightType,
+  weights: Float32Array,
+  bytes: Uint8Array,
+  parameter: Parameter,
+  firstRow: number,
+) => void;
+
+export class ConvertedRows implements TensorSource {
+  readonly name: string;
+  readonly dtype: WeightType;
+  readonly shape: readonly number[];
+  private readonly inner: TensorSource;
+  private readonly parameter: Parameter;
+  private readonly encode: Encode;
+
+  constructor(inner: TensorSource, parameter: Parameter, dtype: WeightType, encode: Encode) {
+    this.name = inner.name;
+    this.dtype = dtype;
+    this.shape = inner.shape;
+    this.inner = inner;
+    this.parameter = parameter;
+    this.encode = encode;
+  }
+
+  readRows(target: Uint8Array, firstRow: number, rows: number): void {
+    assertRows(this, target, firstRow, rows);
+    const { dtype } = this.inner;
+    assert(isWeightType(dtype), `${this.name}: ${dtype} holds no weights`);
+    const columns = columnCount(this.shape);
+    const stored = new Uint8Array(rows * rowBytes(dtype, columns));
+    this.inner.readRows(stored, firstRow, rows);
+    const weights = new Float32Array(rows * columns);
+    decodeRow(dtype, stored, weights);
+    this.encode(this.dtype, weights, target, this.parameter, firstRow);
+  }
+}
+
+export interface Conversion {
+  /** The type that a parameter is written in. */
+  readonly typeOf: (parameter: Parameter) => WeightType;
+  readonly encode: Encode;
+}
+
+/** All parameters under a format's names, in its rotary layout and in the wanted types. */
+export function convertTensors(
+  config: LlamaConfig,
+  tensors: ReadonlyMap<string, TensorSource>,
+  names: 'hf' | 'gguf',
+  rotary: 'pairs' | 'halves',
+  { typeOf, encode }: Conversion,
+): NamedTensor[] {
+  return listParameters(config).map((parameter) => {
+    const source = tensors.get(parameter.name);
+    const name = foreignName(parameter, names);
+    assert(
+      source !== undefined && name !== null,
+      `convertTensors: ${parameter.name} has no tensor or no name in ${names}`,
+    );
+    const dtype = typeOf(parameter);
+    const turned =
+      parameter.spec.rotary && rotary === 'halves' ? new RotaryRows(source, config.headSize, 'halves') : source;
+    return [name, dtype === source.dtype ? turned : new ConvertedRows(turned, parameter, dtype, encode)];
+  });
+}
