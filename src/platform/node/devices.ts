@@ -1,9 +1,19 @@
+import { UnsupportedError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import { createReferenceDevice } from '../../devices/reference/device.ts';
+import { createWasmDevice } from '../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../inference/remote/protocol.ts';
+import { describeMachine } from './machine.ts';
+import { nodeThreads } from './threads.ts';
 
-/** The device that a model is to run on. */
-export async function createDevice({ device }: LoadSettings): Promise<Device> {
+/** The device that a model is to run on; 'auto' is 'wasm'. */
+export async function createDevice({ device, threads, blas }: LoadSettings): Promise<Device> {
+  if (blas) {
+    throw new UnsupportedError(
+      'load.blas',
+      'load: blas is not offered for inference yet, expected blas: false. Leave the option out.',
+    );
+  }
   if (device === 'reference') return createReferenceDevice();
-  return createReferenceDevice();
+  return createWasmDevice({ threads: threads ?? describeMachine().physicalCores, host: nodeThreads });
 }
