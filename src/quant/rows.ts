@@ -8,13 +8,13 @@ import { dtypes, type WeightType } from '../tensor/dtype.ts';
 import { findBadBlock } from './bad-blocks.ts';
 import type { Codec } from './codec.ts';
 import { bf16, f16, f32 } from './floats.ts';
-import { q2_K } from './q2-k.ts';
-import { q3_K } from './q3-k.ts';
+import { q2_K } from './k/q2-k.ts';
+import { q3_K } from './k/q3-k.ts';
+import { q6_K } from './k/q6-k.ts';
+import { q4_K, q5_K } from './k/q45-k.ts';
 import { q4_0, q4_1 } from './q4.ts';
 import { q5_0, q5_1 } from './q5.ts';
-import { q6_K } from './q6-k.ts';
 import { q8_0 } from './q8.ts';
-import { q4_K, q5_K } from './q45-k.ts';
 
 export const codecs: { readonly [type in WeightType]: Codec } = {
   f32,

@@ -17,8 +17,8 @@
  * Numbers  |error| ≤ d·l_j/2 inside the sub-block's grid above its minimum; how d, dmin, l, m are found: super-block.ts.
  * Source   ggml-common.h `block_q4_K`, `block_q5_K`; ggml-quants.c get_scale_min_k4.
  */
-import { dtypes } from '../tensor/dtype.ts';
-import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import { type Codec, oneHalf, readF16, writeF16 } from '../codec.ts';
 import { fitAffine } from './super-affine.ts';
 import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
 

@@ -1,5 +1,5 @@
 /** The symmetric super-block: 256 weights → d, signed integer scales, codes. The plan is in super-block.ts. */
-import { createFit, loadBlock, searchSymmetric, ZERO } from './search.ts';
+import { createFit, loadBlock, searchSymmetric, ZERO } from '../search.ts';
 import { type Grid, nearestF16, REFITS, SUPER_BLOCK, type SuperBlock, unitFor } from './super-block.ts';
 
 // The block at work: weights, importance; per sub-block the real scale wanted, Σwx², the integers tried.

@@ -10,8 +10,8 @@
  * Numbers  |error| ≤ d·l_j/2 inside the sub-block's grid, 0 … 3 steps above its minimum; how d, dmin, l, m are found: super-block.ts.
  * Source   ggml-common.h `block_q2_K`.
  */
-import { dtypes } from '../tensor/dtype.ts';
-import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import { type Codec, oneHalf, readF16, writeF16 } from '../codec.ts';
 import { fitAffine } from './super-affine.ts';
 import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
 

@@ -11,8 +11,8 @@
  * Numbers  |error| ≤ |d·(l_j − 32)|/2 inside the grid of −4 … 3 steps; how d and l are found: super-block.ts.
  * Source   ggml-common.h `block_q3_K`.
  */
-import { dtypes } from '../tensor/dtype.ts';
-import { type Codec, oneHalf, readF16, writeF16 } from './codec.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import { type Codec, oneHalf, readF16, writeF16 } from '../codec.ts';
 import { createSuperBlock, type Grid, SUPER_BLOCK } from './super-block.ts';
 import { fitSymmetric } from './super-symmetric.ts';
 

@@ -1,5 +1,5 @@
 /** The affine super-block: 256 weights → d, dmin, integer scales and minima, codes. The plan is in super-block.ts. */
-import { createFit, loadBlock, SINGULAR, searchAffine, ZERO } from './search.ts';
+import { createFit, loadBlock, SINGULAR, searchAffine, ZERO } from '../search.ts';
 import { type Grid, nearestF16, REFITS, SUPER_BLOCK, type SuperBlock, unitFor } from './super-block.ts';
 
 // The block at work: weights, importance; per sub-block the real scale and minimum wanted, Σw, Σwx, Σwx², the integers tried.

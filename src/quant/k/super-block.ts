@@ -14,9 +14,9 @@
  * Numbers  f64 throughout; d and dmin are f16 values from the start, so that the error is that of what is stored.
  * Cost     about 18 passes over the weights; what it buys is measured in super-block.test.ts.
  */
-import { f16ToF32, f32ToF16 } from '../base/f16.ts';
-import { dtypes } from '../tensor/dtype.ts';
-import { toF16 } from './codec.ts';
+import { f16ToF32, f32ToF16 } from '../../base/f16.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import { toF16 } from '../codec.ts';
 
 export const SUPER_BLOCK = dtypes.Q4_K.blockWeights;
 /** How often steps 2 and 3 follow each other at most. */

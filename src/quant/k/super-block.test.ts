@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../base/random.ts';
-import { type QuantizedType, rowBytes } from '../tensor/dtype.ts';
-import { decodeRow, encodeRow } from './rows.ts';
+import { Random } from '../../base/random.ts';
+import { type QuantizedType, rowBytes } from '../../tensor/dtype.ts';
+import { decodeRow, encodeRow } from '../rows.ts';
 import type { Grid } from './super-block.ts';
 
 const COUNT = 65536;
