@@ -1,10 +1,9 @@
 /** test/golden/formats: a model read from every kind of file gives the logits of the reference, on every device. */
 import { describe, test } from 'node:test';
 import { batchOfSequences } from '../src/kernels/batch.ts';
-import { openCheckpoint } from '../src/model/checkpoint/open.ts';
 import { forward } from '../src/model/llama.ts';
 import { loadModel } from '../src/model/model.ts';
-import { locate } from '../src/platform/node/files.ts';
+import { openCheckpointAt } from '../src/platform/node/files.ts';
 import { assertClose } from './support/close.ts';
 import { testDevices } from './support/devices.ts';
 import { goldenJson, goldenPath, goldenTensors, goldenTolerance } from './support/golden.ts';
@@ -36,11 +35,7 @@ for (const { name: deviceName, create } of testDevices) {
         const folder = `formats/${path.split('/')[0]}`;
         const expected = goldenTensors(`${folder}/expected.safetensors`);
         const { fp32_vs_fp64: noise } = goldenJson<{ fp32_vs_fp64?: Record<string, Noise> }>(`${folder}/expected.json`);
-        const place = locate(goldenPath(`formats/${path}`));
-        const checkpoint = openCheckpoint(
-          place.file === null ? place.folder : place.folder.open(place.file),
-          place.folder,
-        );
+        const checkpoint = openCheckpointAt(goldenPath(`formats/${path}`));
         const device = await create();
         const model = loadModel(device, checkpoint.config, checkpoint.tensors);
 

@@ -3,10 +3,9 @@ import { ok } from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { batchOfSequences } from '../src/kernels/batch.ts';
-import { openCheckpoint } from '../src/model/checkpoint/open.ts';
 import { forward } from '../src/model/llama.ts';
 import { loadModel } from '../src/model/model.ts';
-import { openFolder } from '../src/platform/node/files.ts';
+import { openCheckpointAt } from '../src/platform/node/files.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
 import { assertClose } from './support/close.ts';
 import { testDevices } from './support/devices.ts';
@@ -22,7 +21,7 @@ for (const { name: deviceName, create } of testDevices) {
   describe(`golden forward on ${deviceName}`, () => {
     for (const name of readdirSync(goldenPath('forward'))) {
       test(name, async () => {
-        const checkpoint = openCheckpoint(openFolder(goldenPath(folder(name))));
+        const checkpoint = openCheckpointAt(goldenPath(folder(name)));
         const expected = goldenTensors(`${folder(name)}/expected.safetensors`);
         const { fp32_vs_fp64: noise } = goldenJson<ForwardCase>(`${folder(name)}/expected.json`);
         const device = await create();
