@@ -1,6 +1,7 @@
 /** What the golden training cases need: the model of a case on a training device, and expected tensors under our names and layout. */
 import { createReferenceTrainingDevice } from '../../src/devices/reference/training.ts';
 import type { TrainingDevice } from '../../src/devices/training-device.ts';
+import { createWasmTrainingDevice } from '../../src/devices/wasm/training.ts';
 import { type LlamaConfig, paperChoices } from '../../src/model/config.ts';
 import { foreignName, listParameters, type Parameter } from '../../src/model/parameters.ts';
 import type { MicroBatch } from '../../src/training/micro-batch.ts';
@@ -10,7 +11,10 @@ import { type GoldenTensor, goldenJson, goldenTensors } from './golden.ts';
 export const trainingDevices: readonly {
   readonly name: string;
   readonly create: () => TrainingDevice | Promise<TrainingDevice>;
-}[] = [{ name: 'reference', create: createReferenceTrainingDevice }];
+}[] = [
+  { name: 'reference', create: createReferenceTrainingDevice },
+  { name: 'wasm', create: () => createWasmTrainingDevice() },
+];
 
 export function goldenConfig(folder: string): LlamaConfig {
   const json = goldenJson<Record<string, number | boolean>>(`${folder}/config.json`);

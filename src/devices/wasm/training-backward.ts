@@ -1,0 +1,176 @@
+/** The backward operations of the wasm training device. */
+import { geluBackward, reluBackward } from '../../kernels/activation/backward.reference.ts';
+import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
+import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
+import { gegluBackward } from '../../kernels/gated/backward.reference.ts';
+import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
+import {
+  NORM_ROWS,
+  TASK_ATTENTION_BACKWARD,
+  TASK_COLUMN_SUMS,
+  TASK_CROSS_ENTROPY_ROWS,
+  TASK_EMBED_BACKWARD,
+  TASK_RMS_NORM_BACKWARD,
+  TASK_ROPE_BACKWARD,
+  TASK_SWIGLU_BACKWARD,
+} from '../../kernels/training-tasks.ts';
+import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { chunks, pointerOf, type TrainingKernels } from './training-kernels.ts';
+import { attentionTask } from './training-ops.ts';
+
+/** Logits that exist at once, in bytes. */
+const LOGIT_BYTES = 16 * 2 ** 20;
+
+/** A gradient as a task's arguments: its place (0: not wanted) and whether to add. It holds something from now on. */
+function target(gradient: Gradient | null): { readonly pointer: number; readonly add: number } {
+  if (!gradient) return { pointer: 0, add: 0 };
+  const add = gradient.isEmpty ? 0 : 1;
+  gradient.isEmpty = false;
+  return { pointer: pointerOf(gradient.tensor), add };
+}
+
+export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
+  const { arena } = kernels;
+  const view = (tensor: Tensor) => kernels.view(tensor);
+  /** A gradient to add to with a plain loop. */
+  const into = (gradient: Gradient | null): Float32Array | null => {
+    if (!gradient) return null;
+    const data = view(gradient.tensor);
+    if (gradient.isEmpty) data.fill(0);
+    gradient.isEmpty = false;
+    return data;
+  };
+  const columnSums = (gradient: Gradient, source: number, rows: number, columns: number) => {
+    const { pointer, add } = target(gradient);
+    kernels.run(TASK_COLUMN_SUMS, Math.ceil(columns / 16), 1, pointer, source, rows, columns, add);
+  };
+  const addRows = (gradient: Gradient, dy: Tensor, rows: Uint32Array) => {
+    into(gradient);
+    const mark = arena.mark();
+    const ids = arena.take(rows.length * 4);
+    kernels.segment.wordsAt(ids, rows.length).set(rows);
+    const D = columnCount(dy.shape);
+    kernels.run(TASK_EMBED_BACKWARD, 1, 1, pointerOf(gradient.tensor), pointerOf(dy), ids, rows.length, D);
+    arena.release(mark);
+  };
+
+  return {
+    accumulate: (dx, dy, factor) => kernels.accumulate(dx, dy, factor),
+    embed: addRows,
+    selectRows: addRows,
+
+    linear(dx_NI, dw_OI, dBias_O, dy_NO, x_NI, w_OI) {
+      const I = columnCount(w_OI.shape);
+      const O = rowCount(w_OI.shape);
+      const N = rowCount(x_NI.shape);
+      const dy = pointerOf(dy_NO);
+      if (dx_NI) {
+        const { pointer, add } = target(dx_NI);
+        const rows = { pointer: dy, rowStride: O, kStride: 1 };
+        kernels.gemm(pointer, N, I, O, rows, { pointer: pointerOf(w_OI), rowStride: 1, kStride: I }, add === 1);
+      }
+      if (dw_OI) {
+        const { pointer, add } = target(dw_OI);
+        const columns = { pointer: dy, rowStride: 1, kStride: O };
+        kernels.gemm(pointer, O, I, N, columns, { pointer: pointerOf(x_NI), rowStride: 1, kStride: I }, add === 1);
+      }
+      if (dBias_O) columnSums(dBias_O, dy, N, O);
+    },
+
+    rmsNorm(dx_ND, dGain_D, dy_ND, x_ND, gain_D, eps) {
+      const D = columnCount(gain_D.shape);
+      const N = rowCount(x_ND.shape);
+      const units = Math.ceil(N / NORM_ROWS);
+      const mark = arena.mark();
+      const parts = dGain_D ? arena.take(units * D * 4) : 0;
+      const dx = target(dx_ND);
+      const [dy, x, gain] = [pointerOf(dy_ND), pointerOf(x_ND), pointerOf(gain_D)];
+      kernels.run(TASK_RMS_NORM_BACKWARD, units, 1, dx.pointer, parts, dy, x, gain, D, N, { f32: eps }, dx.add);
+      if (dGain_D) columnSums(dGain_D, parts, units, D);
+      arena.release(mark);
+    },
+    layerNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps) =>
+      layerNormBackward(into(dx_ND), into(dGain_D), into(dShift_D), view(dy_ND), view(x_ND), view(gain_D), eps),
+    batchNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps, statistics) =>
+      batchNormBackward(
+        into(dx_ND),
+        into(dGain_D),
+        into(dShift_D),
+        view(dy_ND),
+        view(x_ND),
+        view(gain_D),
+        eps,
+        statistics,
+      ),
+
+    rope(dx_NQ, dy_NQ, rotation_NE) {
+      const { pointer, add } = target(dx_NQ);
+      const Q = columnCount(dy_NQ.shape);
+      const E = columnCount(rotation_NE.shape);
+      const [dy, rotation] = [pointerOf(dy_NQ), pointerOf(rotation_NE)];
+      kernels.run(TASK_ROPE_BACKWARD, rowCount(dy_NQ.shape), 16, pointer, dy, rotation, Q, E, add);
+    },
+
+    attention(d, dMix_NQ, saved, batch, options) {
+      const { q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH } = saved;
+      const mark = arena.mark();
+      const task = attentionTask(kernels, q_NQ, k_NP, batch, options, kernels.exports.attentionBackwardBytes);
+      const [dq, dk, dv] = [target(d.q_NQ), target(d.k_NP), target(d.v_NP)];
+      const inputs = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH, dMix_NQ].map(pointerOf);
+      const add = dq.add | (dk.add << 1) | (dv.add << 2);
+      const outputs = [dq.pointer, dk.pointer, dv.pointer, add];
+      kernels.run(TASK_ATTENTION_BACKWARD, task.units, 1, ...task.arguments, ...inputs, ...outputs);
+      arena.release(mark);
+    },
+
+    swiglu(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF) {
+      const count = elementCount(dy_NF.shape);
+      const [gate, up] = [target(dGate_NF), target(dUp_NF)];
+      const inputs = [dy_NF, gate_NF, up_NF].map(pointerOf);
+      const outputs = [gate.pointer, up.pointer];
+      kernels.run(TASK_SWIGLU_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, gate.add, up.add);
+    },
+    geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
+      gegluBackward(into(dGate_NF), into(dUp_NF), view(dy_NF), view(gate_NF), view(up_NF), form),
+    relu: (dx_NF, dy_NF, x_NF) => reluBackward(into(dx_NF)!, view(dy_NF), view(x_NF)),
+    gelu: (dx_NF, dy_NF, x_NF, form) => geluBackward(into(dx_NF)!, view(dy_NF), view(x_NF), form),
+
+    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) {
+      const V = rowCount(head_VD.shape);
+      const D = columnCount(head_VD.shape);
+      const N = labels_N.length;
+      const rows = Math.min(N, Math.max(64, Math.floor(LOGIT_BYTES / (V * 4)) & ~3));
+      const losses_N = new Float64Array(N);
+      const wantsGradient = dx_ND || dHead_VD ? 1 : 0;
+      const dx = target(dx_ND);
+      const mark = arena.mark();
+      const logits = arena.take(rows * V * 4);
+      const labels = arena.take(rows * 4);
+      const weights = arena.take(rows * 4);
+      const losses = arena.take(rows * 8);
+      const head = pointerOf(head_VD);
+      for (let first = 0; first < N; first += rows) {
+        const count = Math.min(rows, N - first);
+        const x = pointerOf(x_ND) + first * D * 4;
+        const xRows = { pointer: x, rowStride: D, kStride: 1 };
+        kernels.gemm(logits, count, V, D, xRows, { pointer: head, rowStride: D, kStride: 1 }, false);
+        kernels.segment.wordsAt(labels, count).set(labels_N.subarray(first, first + count));
+        kernels.segment.floatsAt(weights, count).set(weights_N.subarray(first, first + count));
+        kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient);
+        losses_N.set(kernels.doublesAt(losses, count), first);
+        if (dx_ND) {
+          const dz = { pointer: logits, rowStride: V, kStride: 1 };
+          const columns = { pointer: head, rowStride: 1, kStride: D };
+          kernels.gemm(dx.pointer + first * D * 4, count, D, V, dz, columns, dx.add === 1);
+        }
+        if (dHead_VD) {
+          const dz = { pointer: logits, rowStride: 1, kStride: V };
+          const { pointer, add } = target(dHead_VD);
+          kernels.gemm(pointer, V, D, count, dz, { pointer: x, rowStride: 1, kStride: D }, add === 1);
+        }
+      }
+      arena.release(mark);
+      return losses_N;
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/** What the wasm training device's forward and backward operations share: tensors, tasks and the matrix product. */
+import { assert } from '../../base/assert.ts';
+import type { Gradient } from '../../kernels/backward-ops.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
+import {
+  BLOCK_COLUMNS,
+  BLOCK_ROWS,
+  CHUNK,
+  EDGE_BYTES,
+  SUM_CHUNK,
+  TASK_ACCUMULATE,
+  TASK_ADAMW,
+  TASK_GEMM,
+  TASK_GEMM_PACK,
+  TASK_SUM_SQUARES,
+  TILE_COLUMNS,
+  TILE_ROWS,
+} from '../../kernels/training-tasks.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import type { AdamWStep, Moments } from '../training-device.ts';
+import { Arena } from './arena.ts';
+import type { KernelExports } from './modules.ts';
+import type { Segment } from './segment.ts';
+import type { Team } from './team.ts';
+
+/** f32, row-major, at `pointer` of the device's one memory. */
+export interface TrainingTensor extends Tensor {
+  readonly pointer: number;
+}
+
+/** A matrix as the product sees it: rows × K numbers, `rowStride` and `kStride` floats apart; one of the two is 1. */
+export interface Operand {
+  readonly pointer: number;
+  readonly rowStride: number;
+  readonly kStride: number;
+}
+
+export class TrainingKernels {
+  readonly segment: Segment;
+  readonly arena: Arena;
+  readonly exports: TrainingExports;
+  private readonly team: Team;
+  private readonly blas: Blas | null;
+  private readonly edges: number;
+
+  constructor(segment: Segment, team: Team, blas: Blas | null) {
+    this.segment = segment;
+    this.team = team;
+    this.blas = blas;
+    this.arena = new Arena(segment);
+    this.exports = segment.kernels as TrainingExports;
+    this.edges = segment.allocate(team.size * EDGE_BYTES, 'scratch');
+  }
+
+  get threads(): number {
+    return this.team.size;
+  }
+
+  tensorAt(pointer: number, shape: readonly number[]): TrainingTensor {
+    return { dtype: 'f32', shape, pointer };
+  }
+
+  scratch(shape: readonly number[]): TrainingTensor {
+    return this.tensorAt(this.arena.take(elementCount(shape) * 4), shape);
+  }
+
+  view(tensor: Tensor): Float32Array {
+    return this.segment.floatsAt(pointerOf(tensor), elementCount(tensor.shape));
+  }
+
+  /** Runs a task; arguments are whole numbers, or { f32 } for real ones. */
+  run(task: number, units: number, chunk: number, ...values: readonly (number | { readonly f32: number })[]): void {
+    values.forEach((value, i) => {
+      if (typeof value === 'number') this.segment.ints[i] = value;
+      else this.segment.floats[i] = value.f32;
+    });
+    this.team.run(this.segment, task, units, chunk);
+  }
+
+  keep(mark: number, tensors: readonly Tensor[]): Tensor[] {
+    this.arena.release(mark);
+    const order = tensors.map((_, i) => i);
+    const moved: Tensor[] = [];
+    // In the order in which they were made, each goes to where it was or below: nothing is overwritten before it is moved.
+    for (const i of order.sort((a, b) => this.sequence(tensors[a]!) - this.sequence(tensors[b]!))) {
+      const { shape } = tensors[i]!;
+      const target = this.scratch(shape);
+      this.segment.copyWithin(target.pointer, pointerOf(tensors[i]!), elementCount(shape) * 4);
+      moved[i] = target;
+    }
+    return moved;
+  }
+
+  private sequence(tensor: Tensor): number {
+    return this.arena.sequenceOf(pointerOf(tensor));
+  }
+
+  /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers. */
+  gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+    if (M === 0 || N === 0) return;
+    if (this.blas) {
+      const floats = (pointer: number, count: number) => this.segment.floatsAt(pointer, count);
+      const transposeA = a.kStride !== 1;
+      const transposeB = b.kStride === 1;
+      this.blas.sgemm({
+        M,
+        N,
+        K,
+        a: floats(a.pointer, M * K),
+        transposeA,
+        aStride: transposeA ? a.kStride : a.rowStride,
+        b: floats(b.pointer, N * K),
+        transposeB,
+        bStride: transposeB ? b.rowStride : b.kStride,
+        beta: add ? 1 : 0,
+        c: floats(c, M * N),
+        cStride: N,
+      });
+      return;
+    }
+    const mark = this.arena.mark();
+    const packedA = this.pack(a, M, K, TILE_ROWS);
+    const packedB = this.pack(b, N, K, TILE_COLUMNS);
+    const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(N / BLOCK_COLUMNS);
+    this.run(TASK_GEMM, units, 1, packedA, packedB, c, N * 4, M, N, K, add ? 1 : 0, this.edges);
+    this.arena.release(mark);
+  }
+
+  private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {
+    const panels = Math.ceil(rows / width);
+    const target = this.arena.take(panels * width * K * 4);
+    this.run(TASK_GEMM_PACK, panels, 8, pointer, target, rowStride * 4, kStride * 4, rows, K, width);
+    return target;
+  }
+
+  /** dx (+)= factor · dy */
+  accumulate(dx: Gradient, dy: Tensor, factor: number): void {
+    const count = elementCount(dy.shape);
+    const add = dx.isEmpty ? 0 : 1;
+    this.run(TASK_ACCUMULATE, chunks(count), 4, pointerOf(dx.tensor), pointerOf(dy), count, { f32: factor }, add);
+    dx.isEmpty = false;
+  }
+
+  sumSquares(tensor: Tensor): number {
+    const count = elementCount(tensor.shape);
+    const units = Math.ceil(count / SUM_CHUNK);
+    const mark = this.arena.mark();
+    const sums = this.arena.take(units * 8);
+    this.run(TASK_SUM_SQUARES, units, 1, pointerOf(tensor), count, sums);
+    let sum = 0;
+    for (const part of this.doublesAt(sums, units)) sum += part;
+    this.arena.release(mark);
+    return sum;
+  }
+
+  adamW(parameter: Tensor, gradient: Tensor, { m, v }: Moments, from: number, step: AdamWStep): void {
+    const count = elementCount(m.shape);
+    const { learningRate, beta1, beta2, eps, weightDecay, gradientScale } = step;
+    this.run(
+      TASK_ADAMW,
+      chunks(count),
+      4,
+      pointerOf(parameter) + from * 4,
+      pointerOf(gradient) + from * 4,
+      pointerOf(m),
+      pointerOf(v),
+      count,
+      { f32: 1 - learningRate * weightDecay },
+      { f32: learningRate / (1 - beta1 ** step.step) },
+      { f32: beta1 },
+      { f32: 1 - beta1 },
+      { f32: beta2 },
+      { f32: 1 - beta2 },
+      { f32: 1 / Math.sqrt(1 - beta2 ** step.step) },
+      { f32: eps },
+      { f32: gradientScale },
+    );
+  }
+
+  doublesAt(pointer: number, count: number): Float64Array {
+    return new Float64Array(this.segment.memory.buffer, pointer, count);
+  }
+}
+
+export interface TrainingExports extends KernelExports {
+  attentionForwardBytes(rows: number, headSize: number): number;
+  attentionBackwardBytes(rows: number, headSize: number): number;
+}
+
+export function pointerOf(tensor: Tensor): number {
+  assert('pointer' in tensor, 'wasm training device: the tensor belongs to another device');
+  return (tensor as TrainingTensor).pointer;
+}
+
+/** Units of an elementwise task. */
+export function chunks(count: number): number {
+  return Math.ceil(count / CHUNK);
+}

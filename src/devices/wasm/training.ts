@@ -1,0 +1,57 @@
+/**
+ * Training on the CPU: SIMD kernels and threads over one shared memory, or a system's BLAS for the matrix products.
+ *
+ * Weights are row-major and change at every step, so they are packed as they are used (kernels/gemm), unlike the weights of
+ * inference. One memory of 4 GiB holds parameters, gradients, moments and activations.
+ */
+import type { Blas } from '../../kernels/gemm/blas.ts';
+import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
+import type { TrainingDevice } from '../training-device.ts';
+import { compileKernels, type SimdBuild } from './modules.ts';
+import { Segment } from './segment.ts';
+import { Team, type ThreadHost } from './team.ts';
+import { createWasmBackward } from './training-backward.ts';
+import { TrainingKernels } from './training-kernels.ts';
+import { createWasmTrainingOps } from './training-ops.ts';
+
+export interface WasmTrainingOptions {
+  /** Threads, the calling one included. Default 1. */
+  readonly threads?: number;
+  /** Makes worker threads; required for more than one. */
+  readonly host?: ThreadHost;
+  readonly simd?: SimdBuild | 'auto';
+  /** Does the f32 matrix products in place of our own kernels. */
+  readonly blas?: Blas | null;
+}
+
+export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}): Promise<TrainingDevice> {
+  const { threads = 1, host, simd = 'auto', blas = null } = options;
+  const shared = threads > 1;
+  const { module, simd: build } = await compileKernels(simd, shared);
+  const team = new Team(module);
+  if (host && shared) await team.grow(host, threads - 1);
+  const segment = new Segment(0, module, shared);
+  team.introduce(segment);
+  const kernels = new TrainingKernels(segment, team, blas);
+  let persistent = 0;
+  return {
+    kind: 'wasm',
+    description: `wasm, ${team.size} ${team.size === 1 ? 'thread' : 'threads'}, ${build} SIMD${blas ? `, matrix products by ${blas.description}` : ''}`,
+    ops: createWasmTrainingOps(kernels),
+    backward: createWasmBackward(kernels),
+    allocate(shape) {
+      const bytes = elementCount(shape) * 4;
+      persistent += bytes;
+      return kernels.tensorAt(segment.allocate(bytes + 16, 'the parameters, gradients and moments of training'), shape);
+    },
+    scratch: (shape) => kernels.scratch(shape),
+    view: (tensor: Tensor): Floats => kernels.view(tensor),
+    mark: () => kernels.arena.mark(),
+    release: (mark) => kernels.arena.release(mark),
+    keep: (mark, tensors) => kernels.keep(mark, tensors),
+    sumSquares: (tensor) => kernels.sumSquares(tensor),
+    adamW: (parameter, gradient, moments, from, step) => kernels.adamW(parameter, gradient, moments, from, step),
+    memory: () => ({ persistent, arenaPeak: kernels.arena.bytes }),
+    close: () => team.close(),
+  };
+}
