@@ -1,6 +1,5 @@
 /** Writes a checkpoint as GGUF, with the metadata that llama.cpp's converter writes. */
 import { ConfigError } from '../../base/errors.ts';
-import { formatCount } from '../../base/units.ts';
 import type { GgufField, GgufType } from '../../formats/gguf-values.ts';
 import { writeGguf } from '../../formats/gguf-write.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
@@ -65,7 +64,7 @@ function metadataOf(architecture: string, name: string, config: LlamaConfig, fil
   set('general.architecture', 'string', architecture);
   set('general.type', 'string', 'model');
   set('general.name', 'string', name);
-  set('general.size_label', 'string', formatCount(parameterCount(config)).replace(/\.\d+|\s/g, ''));
+  set('general.size_label', 'string', sizeLabel(parameterCount(config)));
   own('block_count', 'u32', config.blockCount);
   own('context_length', 'u32', config.contextLength);
   own('embedding_length', 'u32', config.width);
@@ -96,6 +95,13 @@ function metadataOf(architecture: string, name: string, config: LlamaConfig, fil
       own('rope.scaling.attn_factor', 'f32', attentionFactor / (0.1 * Math.log(factor) + 1));
   }
   return fields;
+}
+
+/** 58K, 1.1B, 6.7B: at least two digits, as gguf-py writes it. */
+function sizeLabel(count: number): string {
+  const [unit, letter] = count > 1e12 ? [1e12, 'T'] : count > 1e9 ? [1e9, 'B'] : count > 1e6 ? [1e6, 'M'] : [1e3, 'K'];
+  const scaled = count / unit;
+  return scaled.toFixed(Math.max(0, 2 - String(Math.round(scaled)).length)) + letter;
 }
 
 /** Llama 3.1's scaling is a tensor in GGUF. */
