@@ -6,6 +6,8 @@ export interface Command {
   readonly options: OptionTable;
   /** The options that may also be given as plain words, in this order: `cria inspect MODEL`. */
   readonly positionals: readonly string[];
+  /** Which of the positionals that are still free the words are, where their order alone does not say. */
+  placeWords?(words: readonly string[], free: readonly string[]): readonly string[];
   /** What `--help` and docs/cli.md say beyond the summary and the options. */
   readonly details?: string;
   /** Command lines (without `cria`) that the help shows, each with what it does. */

@@ -69,6 +69,14 @@ test('the command line wins over the environment, the environment over the defau
   assert.equal(read([], { CRIA_TEMPERATURE: '' }).options.temperature, 0.8);
 });
 
+test('plain words fill the positionals that no option gave', () => {
+  assert.equal(read(['-m', 'tiny.gguf', 'Once']).options.prompt, 'Once');
+  assert.equal(read(['tiny.gguf', '-p', 'Once']).options.model, 'tiny.gguf');
+  const placed = parse({ ...grammar, placeWords: () => ['prompt'] }, ['Once'], {});
+  assert.equal(placed.options.prompt, 'Once');
+  assert.equal(placed.options.model, undefined);
+});
+
 test('a word that is a positional wins over the environment', () => {
   assert.equal(read(['x.gguf'], { CRIA_MODEL: 'y.gguf' }).options.model, 'x.gguf');
 });
@@ -78,7 +86,7 @@ test('all problems are listed at once, with the nearest names', () => {
   assert.deepEqual(problems, [
     '--temperture is not an option (did you mean --temperature?)',
     '--prompt has no value, expected --prompt TEXT',
-    '--prompt is given twice: as an option and as "b"',
+    'unexpected argument "b", expected at most [MODEL] [PROMPT] (quote a text with spaces)',
     'unexpected argument "c", expected at most [MODEL] [PROMPT] (quote a text with spaces)',
     '--threads is "0", expected a whole number, at least 1',
     '--device is "wsm", expected one of auto, wasm, reference (did you mean wasm?)',

@@ -30,13 +30,15 @@ export interface Grammar<Table extends OptionTable> {
   readonly options: Table;
   /** The options that may also be given as plain words, in this order. */
   readonly positionals: readonly (keyof Table & string)[];
+  /** Which of the positionals that are still free the words are, where their order alone does not say. */
+  placeWords?(words: readonly string[], free: readonly string[]): readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Values = Record<string, unknown>;
 
 export function parse<Table extends OptionTable>(
-  { options: table, positionals }: Grammar<Table>,
+  { options: table, positionals, placeWords }: Grammar<Table>,
   words: readonly string[],
   environment: Environment,
 ): Parsed<Table> {
@@ -44,11 +46,11 @@ export function parse<Table extends OptionTable>(
   const values: Values = {};
   const { given, plain, help } = tokenize(table, words, problems);
 
+  const free = positionals.filter((key) => !given.has(key));
+  const keys = placeWords?.(plain, free) ?? free;
   for (const [i, word] of plain.entries()) {
-    const key = positionals[i];
+    const key = keys[i];
     if (key === undefined) problems.push(`unexpected argument ${JSON.stringify(word)}${hintFor(table, positionals)}`);
-    else if (given.has(key))
-      problems.push(`${longName(key)} is given twice: as an option and as ${JSON.stringify(word)}`);
     else given.set(key, [{ name: key.toUpperCase(), text: word }]);
   }
   for (const [key, uses] of given) readUses(key, table[key]!, uses, values, problems);

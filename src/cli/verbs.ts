@@ -9,6 +9,11 @@ interface Verb {
 
 /** Every verb. A name of two words is called with both: `cria tokenizer train`. */
 export const verbs: Readonly<Record<string, Verb>> = {
+  run: {
+    group: 'Use a model',
+    summary: 'continue a text',
+    load: () => import('./commands/run.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',
@@ -23,5 +28,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     group: 'Look and measure',
     summary: 'text to token ids and pieces, and back',
     load: () => import('./commands/tokenize.ts'),
+  },
+  perplexity: {
+    group: 'Look and measure',
+    summary: 'how well a model predicts a text',
+    load: () => import('./commands/perplexity.ts'),
   },
 };

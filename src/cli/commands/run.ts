@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../../base/errors.ts';
+import type { GenerationResult, Piece } from '../../inference/generation.ts';
+import { generationOptions } from '../../inference/options.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, readAll, writeJson, writeLine } from '../io.ts';
+import { loadModel, pick } from '../load-model.ts';
+import { looksLikeModel, resolveModel } from '../model-name.ts';
+import { modelOptions } from '../model-options.ts';
+import type { Options, OptionTable } from '../option-table.ts';
+
+const options = {
+  ...modelOptions,
+  prompt: { kind: 'text', short: 'p', otherwise: 'standard input', help: 'the beginning of the text' },
+  file: { kind: 'text', short: 'f', value: 'PATH', help: 'read the prompt from a file' },
+  echo: { kind: 'flag', default: true, help: 'write the continuation only, without the prompt in front' },
+  json: { kind: 'flag', help: 'one JSON object at the end instead of the text' },
+  ...generationOptions,
+  maxTokens: { ...generationOptions.maxTokens, short: 'n' },
+} as const satisfies OptionTable;
+
+export const command = defineCommand({
+  options,
+  positionals: ['model', 'prompt'],
+  // `cria run "Once upon a time"` is a prompt for the bundled model, `cria run model.gguf` a model.
+  placeWords: ([word, ...more], free) =>
+    word !== undefined && more.length === 0 && free.includes('prompt') && !looksLikeModel(word) ? ['prompt'] : free,
+  details:
+    'Continues a text. One plain word is the prompt unless it names a model; with two, the first is the model.\n' +
+    'The sampling options have the names, defaults and meanings of llama.cpp; temperature 0 always takes the likeliest token.',
+  examples: [
+    ['run "Once upon a time"', 'a story by the bundled model'],
+    ['run -m model.gguf -p "Once" --temperature 0 -n 40', 'forty tokens, always the likeliest'],
+    ['run model.gguf -f question.txt --json', 'text, token ids and timings for programs'],
+  ],
+  async run(options, io) {
+    const prompt = await readPrompt(options, io);
+    const model = await loadModel(options, io);
+    try {
+      const stream = model.generate(prompt, { ...pick(generationOptions, options), signal: io.signal });
+      if (options.json) {
+        const pieces: Piece[] = [];
+        for await (const piece of stream) pieces.push(piece);
+        writeJson(io.stdout, report(resolveModel(options.model), prompt, await stream.result, pieces));
+      } else {
+        await writeText(stream, options.echo ? prompt : '', io);
+        const { timings } = await stream.result;
+        if (io.stderr.isTTY) writeLine(io.stderr, `\n${describeTimings(timings)}`);
+      }
+    } finally {
+      await model.close();
+    }
+  },
+});
+
+async function readPrompt({ prompt, file }: Options<typeof options>, io: Io): Promise<string> {
+  if (prompt !== undefined && file !== undefined) throw new UsageError(['--prompt and --file both give a prompt']);
+  if (prompt !== undefined) return prompt;
+  if (file !== undefined) return readFileSync(file, 'utf8');
+  if (io.stdin.isTTY) {
+    throw new UsageError(['a prompt is missing: give it as a word, with --prompt, --file, or on standard input']);
+  }
+  return readAll(io.stdin);
+}
+
+async function writeText(pieces: AsyncIterable<Piece>, prompt: string, io: Io): Promise<void> {
+  io.stdout.write(prompt);
+  let last = prompt;
+  for await (const { text } of pieces) {
+    if (text === '') continue;
+    io.stdout.write(text);
+    last = text;
+  }
+  if (!last.endsWith('\n')) writeLine(io.stdout);
+}
+
+function report(model: string, prompt: string, result: GenerationResult, pieces: readonly Piece[]) {
+  const { text, ids, finishReason, stop, seed, timings } = result;
+  const logprobs = pieces.flatMap(({ id, text, logprobs }) => (logprobs ? [{ id, text, ...logprobs }] : []));
+  return {
+    model,
+    prompt,
+    text,
+    tokens: ids,
+    finishReason,
+    ...(stop !== null && { stop }),
+    seed,
+    ...(logprobs.length > 0 && { logprobs }),
+    timings,
+  };
+}
+
+/** 'prompt 5 tokens, 120 tokens/s · answer 40 tokens, 35 tokens/s' */
+export function describeTimings(timings: GenerationResult['timings']): string {
+  const { cache_n, prompt_n, prompt_per_second, predicted_n, predicted_per_second } = timings;
+  const rate = (perSecond: number) => (perSecond > 0 ? `, ${perSecond.toFixed(1)} tokens/s` : '');
+  const cached = cache_n > 0 ? ` (and ${cache_n} remembered)` : '';
+  return `prompt ${prompt_n} tokens${cached}${rate(prompt_per_second)} · answer ${predicted_n} tokens${rate(predicted_per_second)}`;
+}

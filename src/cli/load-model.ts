@@ -1,0 +1,36 @@
+import { Llama } from '../platform/node/index.ts';
+import type { Io } from './io.ts';
+import { resolveModel } from './model-name.ts';
+import type { ModelOptions } from './model-options.ts';
+import { startProgress } from './terminal/progress.ts';
+
+/** Loads what the options name, with a progress bar on a terminal; Ctrl-C ends it. */
+export async function loadModel(options: ModelOptions, io: Io, signal: AbortSignal = io.signal): Promise<Llama> {
+  const { threads, context, kvType, device, blas } = options;
+  const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
+  try {
+    return await Llama.load(resolveModel(options.model), {
+      device,
+      blas,
+      signal,
+      ...(threads !== undefined && { threads }),
+      ...(context !== undefined && { contextLength: context }),
+      ...(kvType !== undefined && { kvType }),
+      onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+/** The values of those options that a table of the library names. */
+export function pick<Table extends object, Values extends object>(
+  table: Table,
+  values: Values,
+): Pick<Values, keyof Table & keyof Values> {
+  const keys = Object.keys(values).filter((key) => Object.hasOwn(table, key));
+  return Object.fromEntries(keys.map((key) => [key, values[key as keyof Values]])) as Pick<
+    Values,
+    keyof Table & keyof Values
+  >;
+}
