@@ -4,8 +4,11 @@
  */
 import { badTokenizer, MAX_PIECES, PieceKind, show, type Vocabulary } from '../vocabulary.ts';
 import { PairTable } from './pair-table.ts';
+import { PieceIndex } from './piece-index.ts';
 
 export const SPACE = '▁';
+
+const MAX_PAIRS = 8 * MAX_PIECES;
 
 export interface Merges {
   readonly table: PairTable;
@@ -50,52 +53,60 @@ export function mergesFromScores(vocabulary: Vocabulary, scores: ArrayLike<numbe
   const { file, pieces, kinds, idOfPiece } = vocabulary;
   const mergeable = (id: number) =>
     kinds[id] === PieceKind.normal || kinds[id] === PieceKind.userDefined || kinds[id] === PieceKind.unused;
-  const symbols = new Map<string, number>();
-  for (const [piece, id] of idOfPiece) if (mergeable(id)) symbols.set(piece, id);
+  const index = new PieceIndex(pieces.length);
+  for (const [piece, id] of idOfPiece) if (mergeable(id)) index.add(piece, id);
+  const looseCharacters = addLooseCharacters(index, vocabulary, mergeable);
 
-  const rankOfScore = rankScores(file, scores);
+  const ranks = rankScores(file, scores);
   const table = new PairTable(pieces.length * 2);
-  const looseCharacters: string[] = [];
+  const space = SPACE.charCodeAt(0);
   let crossesWords = false;
-  for (const [id, piece] of pieces.entries()) {
-    if (!mergeable(id) || idOfPiece.get(piece) !== id) continue;
-    const characters = Array.from(piece);
-    if (characters.length > 1) {
-      for (const character of characters) {
-        if (symbols.has(character)) continue;
-        symbols.set(character, pieces.length + looseCharacters.length);
-        looseCharacters.push(character);
-      }
-    }
-  }
-  for (const [id, piece] of pieces.entries()) {
-    if (!mergeable(id) || idOfPiece.get(piece) !== id) continue;
-    const rank = rankOfScore.get(scores[id]!)!;
+  for (const [piece, id] of idOfPiece) {
+    if (piece.length < 2 || !mergeable(id)) continue;
+    index.focus(piece);
     for (let cut = 1; cut < piece.length; cut++) {
       const unit = piece.charCodeAt(cut);
       if (unit >= 0xdc00 && unit < 0xe000) continue; // inside a surrogate pair
-      const left = symbols.get(piece.slice(0, cut));
-      if (left === undefined) continue;
-      const right = symbols.get(piece.slice(cut));
-      if (right === undefined) continue;
-      table.add(left, right, rank, id);
-      crossesWords ||= crosses(piece.slice(0, cut), piece.slice(cut));
+      const left = index.find(0, cut);
+      if (left === -1) continue;
+      const right = index.find(cut, piece.length);
+      if (right === -1) continue;
+      table.add(left, right, ranks[id]!, id);
+      crossesWords ||= unit === space && piece.charCodeAt(cut - 1) !== space;
     }
-    if (!(table.size <= 8 * MAX_PIECES)) {
-      throw badTokenizer(file, `piece ${id}`, `expected at most ${8 * MAX_PIECES} ways to join pieces, found more`);
+    if (!(table.size <= MAX_PAIRS)) {
+      throw badTokenizer(file, `piece ${id}`, `expected at most ${MAX_PAIRS} ways to join pieces, found more`);
     }
   }
   return { table, looseCharacters, crossesWords };
 }
 
-/** Dense ranks: 0 for the highest score. Equal scores share a rank, so that the leftmost pair wins. */
-function rankScores(file: string, scores: ArrayLike<number>): Map<number, number> {
-  const distinct = new Set<number>();
-  for (let id = 0; id < scores.length; id++) {
-    const score = scores[id]!;
-    if (Number.isNaN(score)) throw badTokenizer(file, `piece ${id}`, 'expected a score, found NaN');
-    distinct.add(score);
+/** Characters inside pieces that are no piece themselves become symbols too, as they can be merged. */
+function addLooseCharacters(index: PieceIndex, vocabulary: Vocabulary, mergeable: (id: number) => boolean): string[] {
+  const loose: string[] = [];
+  for (const [piece, id] of vocabulary.idOfPiece) {
+    if (piece.length < 2 || !mergeable(id)) continue;
+    index.focus(piece);
+    for (let i = 0; i < piece.length; ) {
+      const width = piece.codePointAt(i)! > 0xffff ? 2 : 1;
+      if (width < piece.length && index.find(i, i + width) === -1) {
+        loose.push(piece.slice(i, i + width));
+        index.add(piece.slice(i, i + width), vocabulary.pieces.length + loose.length - 1);
+        index.focus(piece);
+      }
+      i += width;
+    }
   }
-  const sorted = Float64Array.from(distinct).sort().reverse();
-  return new Map(Array.from(sorted, (score, rank) => [score, rank]));
+  return loose;
+}
+
+/** Rank of each piece, dense: 0 for the highest score. Equal scores share a rank, so that the leftmost pair wins. */
+function rankScores(file: string, scores: ArrayLike<number>): Int32Array {
+  const sorted = Float64Array.from(scores).sort();
+  if (Number.isNaN(sorted.at(-1) ?? 0)) {
+    throw badTokenizer(file, `piece ${Array.from(scores).findIndex(Number.isNaN)}`, 'expected a score, found NaN');
+  }
+  const rankOf = new Map<number, number>();
+  for (let i = sorted.length - 1; i >= 0; i--) if (!rankOf.has(sorted[i]!)) rankOf.set(sorted[i]!, rankOf.size);
+  return Int32Array.from(scores, (score) => rankOf.get(score)!);
 }
