@@ -1,0 +1,183 @@
+/** Input files on disk for the corpus readers: decompressed streams with a bound on expansion, random access, inflating, scratch space. */
+import { appendFileSync, closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  brotliDecompressSync,
+  createGunzip,
+  createZstdDecompress,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+  zstdDecompressSync,
+} from 'node:zlib';
+import { FormatError } from '../../../base/errors.ts';
+import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
+import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
+import type { ByteSource } from '../../../tensor/source.ts';
+
+const CHUNK_BYTES = 256 * 1024;
+/** Text compresses three to ten times, rarely fifty. What grows more than this, beyond the first 64 MiB, is a bomb. */
+const MAXIMUM_EXPANSION = 200;
+const EXPANSION_FLOOR = 64 * 2 ** 20;
+
+export function openInput(root: string, name: string): InputFile {
+  const path = join(root, name);
+  return { name, chunks: () => decompressed(path, name), source: () => openFileSource(path) };
+}
+
+/** The file's bytes, unpacked by what its first bytes say it is. */
+async function* decompressed(path: string, name: string): Chunks {
+  const head = new Uint8Array(8);
+  const source = openFileSource(path);
+  source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
+  source.close();
+  if (head[0] === 0x1f && head[1] === 0x8b) yield* inflated(path, name, createGunzip());
+  else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd)
+    yield* inflated(path, name, createZstdDecompress());
+  else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68)
+    yield* bounded(path, name, bunzip2(plain(path), name));
+  else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
+    throw new FormatError(
+      { code: 'input.xz', file: name, where: 'byte 0' },
+      'xz compression is not read here',
+      'Pack it as zst or gz.',
+    );
+  } else yield* plain(path);
+}
+
+async function* plain(path: string): Chunks {
+  const file = openSync(path, 'r');
+  try {
+    for (;;) {
+      const chunk = new Uint8Array(CHUNK_BYTES);
+      const count = readSync(file, chunk);
+      if (count === 0) return;
+      yield chunk.subarray(0, count);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Feeds a zlib stream one chunk at a time and hands out all that comes of it before the next: what was unpacked before an error
+ * is never lost, so that a damaged file gives the same documents every time.
+ */
+async function* inflated(path: string, name: string, stream: ReturnType<typeof createGunzip>): Chunks {
+  let output: Uint8Array[] = [];
+  let failed: Error | undefined;
+  stream.on('data', (chunk: Uint8Array) => output.push(chunk));
+  stream.on('error', (error) => (failed = error));
+  let bytesIn = 0;
+  let bytesOut = 0;
+  const takeOutput = function* (): Generator<Uint8Array> {
+    for (const chunk of output) {
+      bytesOut += chunk.length;
+      if (bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION)
+        throw bombError(name, bytesIn, bytesOut);
+      yield chunk;
+    }
+    output = [];
+  };
+  try {
+    for await (const chunk of plain(path)) {
+      // Small bites, so that a bomb has little to unfold before it is noticed.
+      for (let at = 0; at < chunk.length && !failed; at += 16 * 1024) {
+        const bite = chunk.subarray(at, at + 16 * 1024);
+        bytesIn += bite.length;
+        await new Promise<void>((done) => stream.write(bite, () => done()));
+        yield* takeOutput();
+      }
+      if (failed) break;
+    }
+    if (!failed) {
+      await new Promise<void>((done) => {
+        stream.once('end', done);
+        stream.once('error', () => done());
+        stream.end();
+      });
+    }
+    yield* takeOutput();
+    if (failed) throw failed;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function* bounded(path: string, name: string, chunks: Chunks): Chunks {
+  const source = openFileSource(path);
+  const bytesIn = source.byteLength;
+  source.close();
+  let bytesOut = 0;
+  for await (const chunk of chunks) {
+    bytesOut += chunk.length;
+    if (bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION) throw bombError(name, bytesIn, bytesOut);
+    yield chunk;
+  }
+}
+
+function bombError(name: string, bytesIn: number, bytesOut: number): FormatError {
+  return new FormatError(
+    { code: 'input.expansion', file: name, where: `byte ${bytesIn}` },
+    `${bytesIn} bytes unfolded to ${bytesOut}, more than ${MAXIMUM_EXPANSION} times as many`,
+    'It looks like a decompression bomb; what came before it was kept.',
+  );
+}
+
+export function openFileSource(path: string): ByteSource {
+  const file = openSync(path, 'r');
+  const byteLength = fstatSync(file).size;
+  return {
+    name: path,
+    byteLength,
+    readInto(target, offset) {
+      let done = 0;
+      while (done < target.length) {
+        const count = readSync(file, target, done, target.length - done, offset + done);
+        if (count === 0) {
+          throw new FormatError(
+            { code: 'bytes.truncated', file: path, where: `byte ${offset + done}` },
+            'the file ends here',
+            'It is truncated.',
+          );
+        }
+        done += count;
+      }
+    },
+    close: () => closeSync(file),
+  };
+}
+
+const inflaters = {
+  gzip: gunzipSync,
+  deflate: (bytes: Uint8Array, options: { maxOutputLength: number }) => {
+    // HTTP's "deflate" is zlib by the book and raw in the wild.
+    try {
+      return inflateSync(bytes, options);
+    } catch {
+      return inflateRawSync(bytes, options);
+    }
+  },
+  brotli: brotliDecompressSync,
+  zstd: zstdDecompressSync,
+} as const;
+
+export function readContext(problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {
+  return {
+    problem,
+    maximumRecordBytes,
+    inflate: (kind, bytes, maximumBytes) => inflaters[kind](bytes, { maxOutputLength: Math.max(1, maximumBytes) }),
+    scratch: createScratch,
+  };
+}
+
+function createScratch(): Scratch {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-corpus-'));
+  const pathOf = (bucket: number) => join(folder, String(bucket));
+  return {
+    append: (bucket, bytes) => appendFileSync(pathOf(bucket), bytes),
+    read: (bucket) => readFileSync(pathOf(bucket)),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
