@@ -7,7 +7,8 @@ import type { FromEngine } from '../../inference/remote/protocol.ts';
 export function startEngine(): EnginePort {
   // The sources run as they are; a published package carries JavaScript.
   const file = import.meta.url.endsWith('.ts') ? './engine-worker.ts' : './engine-worker.js';
-  const worker = new Worker(new URL(file, import.meta.url), { name: 'cria engine' });
+  // Not the program's own switches: `node --input-type=module -e …` would refuse a file.
+  const worker = new Worker(new URL(file, import.meta.url), { name: 'cria engine', execArgv: [] });
   let terminated = false;
   return {
     post: (message) => worker.postMessage(message),
