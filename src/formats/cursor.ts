@@ -7,6 +7,8 @@ import type { ByteSource } from '../tensor/source.ts';
 import { truncated } from './memory-source.ts';
 
 const WINDOW_BYTES = 1 << 18;
+const SHORT_TEXT_BYTES = 24;
+const ASCII = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Cursor {
@@ -120,6 +122,13 @@ export class Cursor {
   text(byteCount: number, what: string): string {
     if (!(byteCount <= this.bytesLeft)) throw truncated(this.source.name, this.offset, byteCount, this.end);
     const index = this.take(byteCount);
+    // Most pieces of a vocabulary are a few ASCII letters, which need no decoder.
+    if (byteCount <= SHORT_TEXT_BYTES) {
+      let text = '';
+      let at = index;
+      for (const end = index + byteCount; at < end && this.window[at]! < 0x80; at++) text += ASCII[this.window[at]!]!;
+      if (at === index + byteCount) return text;
+    }
     return decodeUtf8(this.window.subarray(index, index + byteCount), this.source.name, this.offset - byteCount, what);
   }
 }
@@ -131,7 +140,7 @@ export function decodeUtf8(bytes: Uint8Array, file: string, offset: number, what
   } catch {
     throw new FormatError(
       { code: 'bytes.utf8', file, where: `byte ${offset}` },
-      `expected ${what} of ${bytes.length} bytes to be UTF-8 text, found bytes that are not`,
+      `expected ${what}, ${bytes.length} bytes, to be UTF-8 text, found bytes that are not`,
       'The file is damaged or is no file of this kind.',
     );
   }

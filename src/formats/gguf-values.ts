@@ -90,18 +90,13 @@ function readBool(cursor: Cursor, key: string): boolean {
 }
 
 function readString(cursor: Cursor, key: string): string {
-  const at = cursor.offset;
   const length = cursor.u64();
-  const most = Math.min(cursor.bytesLeft, LIMITS.stringBytes);
-  if (!(length <= most)) {
-    throw bad(
-      cursor,
-      'string-length',
-      at,
-      `expected a string of at most ${most} bytes for ${show(key)}, found length ${length}`,
-    );
+  if (!(length <= LIMITS.stringBytes && length <= cursor.bytesLeft)) {
+    const most = Math.min(cursor.bytesLeft, LIMITS.stringBytes);
+    const problem = `expected a string of at most ${most} bytes for ${show(key)}, found length ${length}`;
+    throw bad(cursor, 'string-length', cursor.offset - 8, problem);
   }
-  return cursor.text(length, `the value of ${show(key)}`);
+  return cursor.text(length, key);
 }
 
 function readArray(cursor: Cursor, key: string, depth: number): GgufArray {
