@@ -43,7 +43,10 @@ export function parseJsonObject(file: string, text: string, where = 'its JSON'):
 
 /** A value for an error message: JSON, cut to a readable length. */
 export function show(value: unknown): string {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const plain = ArrayBuffer.isView(value)
+    ? Array.from(value as Uint8Array | BigInt64Array, Number).slice(0, 40)
+    : value;
+  const text = typeof plain === 'bigint' ? String(plain) : (JSON.stringify(plain) ?? String(plain));
   return text.length <= 120 ? text : `${text.slice(0, 117)}…`;
 }
 

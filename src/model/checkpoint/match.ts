@@ -38,7 +38,8 @@ export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSour
     else tensors.set(parameter.name, adapt(matching, parameter, tensor!));
   }
   for (const name of surplus) {
-    if (!ignore(name)) problems.push(`${name} ${formatShape(found.get(name)!.shape)} is no parameter of this model`);
+    if (!ignore(name))
+      problems.push(`${name.slice(0, 200)} ${formatShape(found.get(name)!.shape)} is no parameter of this model`);
   }
   if (problems.length > 0) {
     const rest = problems.length - SHOWN_PROBLEMS;
