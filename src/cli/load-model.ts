@@ -5,16 +5,17 @@ import type { ModelOptions } from './model-options.ts';
 import { startProgress } from './terminal/progress.ts';
 
 /** Loads what the options name, with a progress bar on a terminal; Ctrl-C ends it. */
-export async function loadModel(options: ModelOptions, io: Io, signal: AbortSignal = io.signal): Promise<Llama> {
-  const { threads, context, kvType, device, blas } = options;
+export async function loadModel(options: ModelOptions & { readonly batchTokens?: number }, io: Io): Promise<Llama> {
+  const { threads, context, kvType, device, blas, batchTokens } = options;
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
     return await Llama.load(resolveModel(options.model), {
       device,
       blas,
-      signal,
+      signal: io.signal,
       ...(threads !== undefined && { threads }),
       ...(context !== undefined && { contextLength: context }),
+      ...(batchTokens !== undefined && { batchTokens }),
       ...(kvType !== undefined && { kvType }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });

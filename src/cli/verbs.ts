@@ -14,6 +14,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'continue a text',
     load: () => import('./commands/run.ts'),
   },
+  chat: {
+    group: 'Use a model',
+    summary: 'talk with a model at the terminal',
+    load: () => import('./commands/chat.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',
@@ -33,5 +38,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     group: 'Look and measure',
     summary: 'how well a model predicts a text',
     load: () => import('./commands/perplexity.ts'),
+  },
+  bench: {
+    group: 'Look and measure',
+    summary: "speed, in llama-bench's rows",
+    load: () => import('./commands/bench.ts'),
   },
 };

@@ -84,9 +84,8 @@ class TerminalReader implements Reader {
       let timer: NodeJS.Timeout | null = null;
       const finish = (line: string | null) => {
         if (timer) clearTimeout(timer);
-        reader.removeAllListeners();
-        reader.close();
         resolve(line);
+        reader.close(); // calls finish again, which a settled promise ignores
       };
       reader.on('line', (line) => {
         lines.push(line);

@@ -8,6 +8,7 @@ import { loadModel, pick } from '../load-model.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
+import { describeTimings } from '../terminal/timings.ts';
 
 const options = {
   ...modelOptions,
@@ -34,6 +35,12 @@ export const command = defineCommand({
     ['run model.gguf -f question.txt --json', 'text, token ids and timings for programs'],
   ],
   async run(options, io) {
+    if (options.logprobs >= 0 && !options.json) {
+      throw new UsageError(['--logprobs is part of the JSON object only; add --json']);
+    }
+    if (options.postSamplingProbs && options.logprobs < 0) {
+      throw new UsageError(['--post-sampling-probs changes what --logprobs reports; add --logprobs N']);
+    }
     const prompt = await readPrompt(options, io);
     const model = await loadModel(options, io);
     try {
@@ -88,12 +95,4 @@ function report(model: string, prompt: string, result: GenerationResult, pieces:
     ...(logprobs.length > 0 && { logprobs }),
     timings,
   };
-}
-
-/** 'prompt 5 tokens, 120 tokens/s · answer 40 tokens, 35 tokens/s' */
-export function describeTimings(timings: GenerationResult['timings']): string {
-  const { cache_n, prompt_n, prompt_per_second, predicted_n, predicted_per_second } = timings;
-  const rate = (perSecond: number) => (perSecond > 0 ? `, ${perSecond.toFixed(1)} tokens/s` : '');
-  const cached = cache_n > 0 ? ` (and ${cache_n} remembered)` : '';
-  return `prompt ${prompt_n} tokens${cached}${rate(prompt_per_second)} · answer ${predicted_n} tokens${rate(predicted_per_second)}`;
 }

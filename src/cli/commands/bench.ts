@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import type { ModelFacts } from '../../inference/remote/protocol.ts';
+import { describeMachine } from '../../platform/node/machine.ts';
+import { contextOf, measure, planTests, testName } from '../bench/measure.ts';
+import { benchRow, type Row, toCsv, toMarkdown } from '../bench/rows.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+import { loadModel } from '../load-model.ts';
+import { resolveModel } from '../model-name.ts';
+import { modelOptions } from '../model-options.ts';
+import type { Options, OptionTable } from '../option-table.ts';
+import { startProgress } from '../terminal/progress.ts';
+
+const { model, device, kvType, blas } = modelOptions;
+const counts = { kind: 'integers', min: 0 } as const;
+
+const options = {
+  model,
+  nPrompt: { ...counts, short: 'p', default: [512], help: 'lengths of prompts to read; 0: none' },
+  nGen: { ...counts, short: 'n', default: [128], help: 'how many tokens to generate; 0: none' },
+  pair: {
+    kind: 'texts',
+    short: 'pg',
+    value: 'P,G',
+    check: (text) => (/^\d+,\d+$/.test(text) ? null : 'expected a prompt length and a count of tokens, as in 512,128'),
+    help: 'read a prompt of P tokens, then generate G, timed together',
+  },
+  nDepth: { ...counts, short: 'd', default: [0], help: 'tokens of context before the test begins' },
+  threads: { kind: 'integers', short: 't', min: 1, otherwise: 'one per physical core', help: 'threads that compute' },
+  repetitions: { kind: 'integer', short: 'r', min: 1, default: 5, help: 'repeats of each test, after one to warm up' },
+  output: {
+    kind: 'choice',
+    short: 'o',
+    values: ['md', 'csv', 'json', 'jsonl'],
+    default: 'md',
+    help: 'how to print the rows',
+  },
+  batchTokens: { kind: 'integer', short: 'b', min: 1, default: 512, help: 'tokens of a prompt that are read at once' },
+  kvType,
+  device,
+  blas,
+} as const satisfies OptionTable;
+
+export const command = defineCommand({
+  options,
+  positionals: ['model'],
+  details: 'The rows and field names of llama-bench. Lists with commas give all combinations.',
+  examples: [
+    ['bench -m model.gguf -p 128,512 -n 32 -t 1,2', 'six rows'],
+    [
+      'bench -m model.gguf -p 0 -n 32 -d 0,2048 -o jsonl',
+      'decoding without and with a long context, one JSON object a line',
+    ],
+  ],
+  async run(options, io) {
+    const path = resolveModel(options.model);
+    const machine = describeMachine();
+    const pairs = options.pair.map((text) => text.split(',').map(Number) as [number, number]);
+    const tests = planTests(options.nPrompt, options.nGen, pairs, options.nDepth);
+    const context = Math.max(...tests.map(contextOf));
+    const version = packageVersion();
+    const rows: Row[] = [];
+    let facts: ModelFacts | null = null;
+    for (const threads of options.threads ?? [machine.physicalCores]) {
+      const model = await loadModel({ ...options, threads, context }, io);
+      facts = model.facts;
+      try {
+        for (const test of tests) {
+          const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+          const progress = startProgress(io, { what: testName(test), total: options.repetitions, json: false });
+          const measured = await measure(model, test, options.repetitions, io.signal, (done) => progress.update(done));
+          progress.end();
+          const setting = { version, machine, facts, path, threads, batch: options.batchTokens };
+          const row = benchRow(setting, measured, time);
+          rows.push(row);
+          if (options.output === 'jsonl') writeJson(io.stdout, row);
+        }
+      } finally {
+        await model.close();
+      }
+    }
+    print(rows, options, io);
+    if (facts && io.stderr.isTTY) writeLine(io.stderr, facts.device);
+  },
+});
+
+function print(rows: readonly Row[], { output }: Options<typeof options>, io: Io): void {
+  if (output === 'json') writeJson(io.stdout, rows, 2);
+  else if (output === 'csv') writeLine(io.stdout, toCsv(rows));
+  else if (output === 'md') writeLine(io.stdout, toMarkdown(rows, null));
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string })
+    .version;
+}
