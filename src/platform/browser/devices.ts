@@ -1,0 +1,31 @@
+import { UnsupportedError } from '../../base/errors.ts';
+import type { Device } from '../../devices/device.ts';
+import { createReferenceDevice } from '../../devices/reference/device.ts';
+import { createWasmDevice } from '../../devices/wasm/device.ts';
+import type { LoadSettings } from '../../inference/remote/protocol.ts';
+import { browserThreads, canShareMemory } from './threads.ts';
+
+/** The device that a model is to run on; 'auto' is 'wasm'. Without cross-origin isolation it has one thread, and says so. */
+export async function createDevice({ device, threads, blas }: LoadSettings): Promise<Device> {
+  if (blas) {
+    throw new UnsupportedError(
+      'load.blas',
+      'load: blas needs Node, expected blas: false in a browser. Leave the option out.',
+    );
+  }
+  if (device === 'reference') return createReferenceDevice();
+  if (!canShareMemory()) {
+    return createWasmDevice({
+      threads: threads ?? 1,
+      note: 'the page is not cross-origin isolated, so no more threads',
+    });
+  }
+  const host = browserThreads(new URL('./thread-worker.ts', import.meta.url));
+  return createWasmDevice({ threads: threads ?? likelyCores(), host });
+}
+
+/** Browsers tell hyperthreads, not cores, and half of them is the better guess from two cores on. */
+function likelyCores(): number {
+  const threads = navigator.hardwareConcurrency ?? 1;
+  return threads <= 2 ? threads : Math.ceil(threads / 2);
+}
