@@ -19,6 +19,7 @@ import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
+import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, type GenerationSettings, generationOptions } from './options.ts';
@@ -42,6 +43,8 @@ export interface EngineOptions {
   readonly cacheTokens?: number | undefined;
   /** Rows of one batch at most: a longer prompt is read in chunks of this many tokens. */
   readonly batchTokens?: number | undefined;
+  /** Tokens of prompts that are read in one step while others decode: a long prompt must not make them wait. */
+  readonly sharedPromptTokens?: number | undefined;
   /** Sequences that run at the same time at most; the others wait. */
   readonly maxSequences?: number | undefined;
   /** Milliseconds, for the timings. */
@@ -55,6 +58,18 @@ export interface Job {
   abort(): void;
 }
 
+/** What the engine is busy with. */
+export interface EngineLoad {
+  readonly running: number;
+  readonly waiting: number;
+  /** Cache blocks that some sequence uses, of all there are. */
+  readonly usedBlocks: number;
+  readonly blockCount: number;
+  /** Batches computed since the start, and rows in them. */
+  readonly steps: number;
+  readonly rows: number;
+}
+
 export class Engine {
   readonly contextLength: number;
   readonly model: Model;
@@ -65,6 +80,9 @@ export class Engine {
   private readonly store: KvStore;
   private readonly batch: BatchBuilder;
   private readonly maxSequences: number;
+  private readonly sharedPromptTokens: number;
+  private steps = 0;
+  private rows = 0;
   private readonly candidates: Candidates;
   private readonly clock: () => number;
   private readonly drawSeed: () => number;
@@ -82,6 +100,7 @@ export class Engine {
     this.eogIds = endsOfGeneration(options.tokenizer, options.eogIds ?? []);
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
+    this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
     this.clock = options.clock;
     this.drawSeed = options.drawSeed;
     this.candidates = new Candidates(config.vocabSize);
@@ -100,7 +119,7 @@ export class Engine {
    * Queues a generation. What is wrong with it is said now, not at its first token.
    * Throws ArgumentError `generate.options`, `generate.prompt`, `generate.context`, `generate.tokenizer`.
    */
-  submit(prompt: Prompt, options: GenerationOptions, listener: Listener): Job {
+  submit(prompt: Prompt, options: GenerationOptions, listener: Listener, constraint: Constraint | null = null): Job {
     const settings = resolveOptions('generate', generationOptions, options);
     const promptIds = encodePrompt(this.tokenizer, this.model.config.vocabSize, prompt, settings);
     if (promptIds.length > this.contextLength) {
@@ -117,7 +136,7 @@ export class Engine {
       );
     }
     const { candidates, contextLength, clock, tokenizer, eogIds } = this;
-    const sampler = this.createSampler(settings);
+    const sampler = this.createSampler(settings, constraint);
     const job = new Running(promptIds, settings, listener, {
       sampler,
       candidates,
@@ -134,9 +153,10 @@ export class Engine {
     };
   }
 
-  /** Sequences that run or wait. */
-  get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.running.length, waiting: this.waiting.length };
+  get load(): EngineLoad {
+    const { usedBlocks, blockCount } = this.cache;
+    const { steps, rows } = this;
+    return { running: this.running.length, waiting: this.waiting.length, usedBlocks, blockCount, steps, rows };
   }
 
   /** One batch. False when there was nothing to do. */
@@ -161,6 +181,8 @@ export class Engine {
   private runBatch(chosen: readonly Chosen[]): void {
     const { device, model, batch } = this;
     const { rows_R } = batch;
+    this.steps++;
+    this.rows += batch.batch.ids.length;
     const mark = device.mark();
     let logits: Floats | null = null;
     try {
@@ -188,17 +210,19 @@ export class Engine {
     const { batch } = this;
     const chosen: Chosen[] = [];
     batch.clear();
-    const add = (job: Running) => {
-      const count = Math.min(job.pending, batch.room);
-      if (count === 0 || !this.makeRoom(job, count, chosen)) return;
+    const add = (job: Running, limit: number) => {
+      const count = Math.min(job.pending, batch.room, limit);
+      if (count === 0 || !this.makeRoom(job, count, chosen)) return 0;
       const { length, blocks } = job.cached!;
       batch.add(job.ids, length, count, blocks, count === job.pending);
       chosen.push({ job, count });
+      return count;
     };
     const decoding = this.running.filter((job) => job.pending === 1);
     const reading = this.running.filter((job) => job.pending > 1);
-    for (const job of decoding) add(job);
-    for (const job of reading) if (job.cached) add(job);
+    for (const job of decoding) add(job, 1);
+    let promptTokens = decoding.length > 0 ? this.sharedPromptTokens : batch.room;
+    for (const job of reading) if (job.cached) promptTokens -= add(job, promptTokens);
     return chosen;
   }
 
@@ -244,12 +268,12 @@ export class Engine {
     job.fail(error);
   }
 
-  private createSampler(settings: GenerationSettings): Sampler {
+  private createSampler(settings: GenerationSettings, constraint: Constraint | null): Sampler {
     const { candidates, tokenizer } = this;
     const seed = settings.seed === -1 ? this.drawSeed() : settings.seed;
     const biases = resolveBiases(settings, tokenizer, this.eogIds, this.model.config.vocabSize);
     const breakers = settings.dryMultiplier > 0 ? this.breakersOf(settings.drySequenceBreakers) : new Map();
-    return new Sampler(settings, { candidates, seed, biases, breakers });
+    return new Sampler(settings, { candidates, seed, biases, breakers, constraint });
   }
 
   /** The search goes through the whole vocabulary, so it is done once per set of breakers. */

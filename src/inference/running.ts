@@ -13,6 +13,8 @@ import type { Sampler } from './sampler/sampler.ts';
 import { StopStrings } from './stop-strings.ts';
 
 export interface Listener {
+  /** It has its place in the cache, which held this many tokens of its prompt already. */
+  admitted?(cachedTokens: number): void;
   piece(piece: Piece): void;
   done(result: GenerationResult): void;
   failed(error: unknown): void;
@@ -83,7 +85,9 @@ export class Running {
   admit(cached: CachedSequence): void {
     this.cached = cached;
     this.startMs ??= this.clock();
-    this.cachedTokens ??= cached.length;
+    if (this.cachedTokens !== null) return;
+    this.cachedTokens = cached.length;
+    this.listener.admitted?.(cached.length);
   }
 
   /** Gives its blocks back; it keeps its tokens and goes on later. */

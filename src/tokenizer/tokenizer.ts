@@ -8,9 +8,10 @@
 import { ArgumentError } from '../base/errors.ts';
 import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens.ts';
 import { IdBuffer } from './encode/id-buffer.ts';
+import { SPACE } from './encode/merges.ts';
 import type { TextModel } from './encode/text-model.ts';
 import { ByteTexts, createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
-import { PieceKind, type Vocabulary } from './vocabulary.ts';
+import { byteOfPiece, PieceKind, type Vocabulary } from './vocabulary.ts';
 
 export interface EncodeOptions {
   /** Put the beginning-of-sequence token first. `tokenizer.addBos` says whether the model was trained so. */
@@ -131,6 +132,20 @@ export class Tokenizer {
 
   pieceOf(id: number): string {
     return this.parts.vocabulary.pieces[this.checked(id)]!;
+  }
+
+  /** The bytes that a token stands for in the middle of a text; they need not be whole characters. */
+  bytesOf(id: number): Uint8Array {
+    const { spelling, vocabulary } = this.parts;
+    const piece = this.pieceOf(id);
+    const kind = vocabulary.kinds[id];
+    const utf8 = new TextEncoder();
+    if (kind === PieceKind.control || kind === PieceKind.unknown) return utf8.encode(piece);
+    if (spelling.kind === 'byte-level') {
+      const spelled = this.byteTexts.of(id);
+      return typeof spelled === 'string' ? utf8.encode(spelled) : spelled;
+    }
+    return kind === PieceKind.byte ? Uint8Array.of(byteOfPiece(piece)) : utf8.encode(piece.replaceAll(SPACE, ' '));
   }
 
   idOf(piece: string): number | null {

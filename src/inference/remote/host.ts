@@ -89,6 +89,8 @@ export class EngineHost {
         return trace(device, model, checkIds('trace', message.args[0], vocabSize), message.args[1]);
       case 'traceNames':
         return traceNames(model.config);
+      case 'engineLoad':
+        return engine.load;
       case 'memory':
         return device.memory();
       case 'close':
@@ -125,6 +127,7 @@ export class EngineHost {
         kvType,
         cacheTokens: settings.cacheTokens ?? undefined,
         batchTokens: settings.batchTokens ?? undefined,
+        maxSequences: settings.maxSequences ?? undefined,
         clock: () => clock(),
         drawSeed: () => drawSeed(),
       });
@@ -144,6 +147,7 @@ export class EngineHost {
   ): Promise<Methods['generate']['value']> {
     return new Promise((resolve, reject) => {
       const job = engine.submit(...args, {
+        admitted: (cachedTokens) => void this.events.push([call, { cachedTokens }]),
         piece: (piece) => void this.events.push([call, piece]),
         done: (result) => {
           this.jobs.delete(call);

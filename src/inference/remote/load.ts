@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly cacheTokens?: number;
   /** Rows of one batch at most. */
   readonly batchTokens?: number;
+  /** Sequences that run at the same time at most; the others wait. */
+  readonly maxSequences?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -30,6 +32,7 @@ const knownOptions = [
   'kvType',
   'cacheTokens',
   'batchTokens',
+  'maxSequences',
   'signal',
   'onProgress',
 ];
@@ -58,7 +61,16 @@ export async function loadRemote(
 
 /** Throws ArgumentError `load.options`, with all problems; UnsupportedError `load.webgpu`, `load.blas`. */
 export function loadSettings(options: LoadOptions): LoadSettings {
-  const { device = 'auto', threads, blas = false, contextLength, kvType, cacheTokens, batchTokens } = options;
+  const {
+    device = 'auto',
+    threads,
+    blas = false,
+    contextLength,
+    kvType,
+    cacheTokens,
+    batchTokens,
+    maxSequences,
+  } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
   if (!['auto', 'wasm', 'webgpu', 'reference'].includes(device)) {
@@ -73,6 +85,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
   count('contextLength', contextLength);
   count('cacheTokens', cacheTokens);
   count('batchTokens', batchTokens);
+  count('maxSequences', maxSequences);
   if (kvType !== undefined && !kvTypes.includes(kvType)) {
     problems.push(`kvType is ${String(kvType)}, expected ${kvTypes.join(', ')}`);
   }
@@ -96,6 +109,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     kvType: kvType ?? null,
     cacheTokens: cacheTokens ?? null,
     batchTokens: batchTokens ?? null,
+    maxSequences: maxSequences ?? null,
   };
 }
 

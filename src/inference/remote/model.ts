@@ -2,6 +2,7 @@ import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
@@ -11,7 +12,11 @@ import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
 import type { MemoryUse, ModelFacts } from './protocol.ts';
 
-export type GenerateOptions = GenerationOptions & { readonly signal?: AbortSignal | undefined };
+export type GenerateOptions = GenerationOptions & {
+  readonly signal?: AbortSignal | undefined;
+  /** It has left the queue; the cache held this many tokens of its prompt. */
+  readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
+};
 
 /**
  * A loaded model. The numbers are made in a worker, so nothing here blocks the caller's event loop; calls may overlap, and
@@ -56,14 +61,17 @@ export class RemoteModel {
    * with finishReason 'abort'.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
-    const { signal, ...rest } = options;
+    const { signal, onAdmitted, ...rest } = options;
     let id: number | null = null;
     const abort = () => {
       if (id !== null) this.client.abort(id);
     };
     return new GenerationStream(async (onPiece): Promise<GenerationResult> => {
       resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
-      const call = this.client.call('generate', [cloneable(prompt), rest], onPiece);
+      const call = this.client.call('generate', [cloneable(prompt), rest], (event) => {
+        if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
+        else onPiece(event);
+      });
       id = call.id;
       signal?.addEventListener('abort', abort, { once: true });
       if (signal?.aborted) abort();
@@ -103,6 +111,11 @@ export class RemoteModel {
   /** The state of every position after the last norm, row by row: ids.length × width. */
   async hiddenStates(ids: ArrayLike<number>): Promise<Float32Array> {
     return (await this.trace(ids, ['hidden.norm'])).get('hidden.norm')!.data;
+  }
+
+  /** What the engine is busy with. */
+  engineLoad(): Promise<EngineLoad> {
+    return this.client.call('engineLoad', []).value;
   }
 
   memory(): Promise<MemoryUse> {

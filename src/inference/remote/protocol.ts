@@ -6,6 +6,7 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
+import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
@@ -30,6 +31,8 @@ export interface LoadSettings {
   readonly cacheTokens: number | null;
   /** Rows of one batch at most; null: a default. */
   readonly batchTokens: number | null;
+  /** Sequences that run at the same time; null: a default. */
+  readonly maxSequences: number | null;
 }
 
 /** What a program may know of the model that its engine has loaded. */
@@ -64,14 +67,20 @@ export interface MemoryUse {
   readonly arena: number;
 }
 
+/** A generation has left the queue. */
+export interface Admitted {
+  readonly cachedTokens: number;
+}
+
 /** Every call: its arguments, its value, and what it tells on the way. */
 export interface Methods {
   load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
-  generate: { args: [prompt: Prompt, options: GenerationOptions]; value: GenerationResult; event: Piece };
+  generate: { args: [prompt: Prompt, options: GenerationOptions]; value: GenerationResult; event: Piece | Admitted };
   encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
   trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
   traceNames: { args: []; value: string[]; event: never };
+  engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
   close: { args: []; value: null; event: never };
 }

@@ -1,5 +1,6 @@
 import { Random } from '../../base/random.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import type { Constraint } from '../constraint.ts';
 import { AdaptiveP } from './adaptive-p.ts';
 import { argmax, type Candidates, noneLeft } from './candidates.ts';
 import { Dry, type SequenceBreakers } from './dry.ts';
@@ -18,12 +19,14 @@ export interface SamplerContext {
   /** Additions to logits, by token: the logit bias, with texts turned into tokens, and forbidden tokens as −∞. */
   readonly biases: ReadonlyMap<number, number>;
   readonly breakers: SequenceBreakers;
+  /** What the text may be, if not anything. */
+  readonly constraint?: Constraint | null;
 }
 
 /**
  * Picks the next token of one sequence from its logits:
  *
- *   logit bias → penalties → DRY → top-n-σ → top-k → typical → top-p → min-p → XTC → temperature → pick
+ *   logit bias → constraint → penalties → DRY → top-n-σ → top-k → typical → top-p → min-p → XTC → temperature → pick
  *
  * The order is llama.cpp's and can be changed by `samplers`. With mirostat, temperature and mirostat replace the chain.
  * After sample(), the candidates hold what was left and their probabilities. The state (random numbers, mirostat's μ) is the
@@ -39,23 +42,25 @@ export class Sampler {
   private readonly random: Random;
   private readonly dry = new Dry();
   private readonly adaptive: AdaptiveP | null;
+  private readonly constraint: Constraint | null;
   /** The chain can be skipped. */
   private readonly isArgmax: boolean;
   private mu: number;
 
-  constructor(settings: SamplingSettings, { candidates, seed, biases, breakers }: SamplerContext) {
+  constructor(settings: SamplingSettings, { candidates, seed, biases, breakers, constraint = null }: SamplerContext) {
     this.settings = settings;
     this.candidates = candidates;
     this.seed = seed;
     this.biasIds = Uint32Array.from(biases.keys());
     this.biases = Float64Array.from(biases.values());
     this.breakers = breakers;
+    this.constraint = constraint;
     this.random = new Random(seed);
     this.mu = 2 * settings.mirostatTau;
     const { samplers, adaptiveTarget, adaptiveDecay } = settings;
     const adapts = samplers.includes('adaptive_p') && adaptiveTarget >= 0 && settings.temperature > 0;
     this.adaptive = adapts ? new AdaptiveP(adaptiveTarget, adaptiveDecay) : null;
-    this.isArgmax = onlyTheLargestMatters(settings) && biases.size === 0;
+    this.isArgmax = onlyTheLargestMatters(settings) && biases.size === 0 && constraint === null;
   }
 
   /** The next token after the first `length` ids of the history, from row `row` of logits_RV. */
@@ -71,7 +76,14 @@ export class Sampler {
       const id = this.biasIds[i]!;
       candidates.logits[id] = biased(candidates.logits[id]!, this.biases[i]!);
     }
-    if (settings.mirostat > 0) return this.pickMirostat();
+    this.constraint?.mask(candidates.logits);
+    const id = settings.mirostat > 0 ? this.pickMirostat() : this.pickFromChain(history, length);
+    this.constraint?.accept(id);
+    return id;
+  }
+
+  private pickFromChain(history: Uint32Array, length: number): number {
+    const { candidates, settings } = this;
     for (const name of settings.samplers) this.apply(name, history, length);
     if (settings.temperature <= 0) temper(candidates, 0, 0, 1);
     const index = this.pick();

@@ -1,0 +1,10 @@
+/**
+ * What a generation may say, decided token by token: a grammar, a schema. One object per request, as it remembers how far the
+ * text has come. The sampler asks for the mask before every pick and reports every pick.
+ */
+export interface Constraint {
+  /** Sets the logits of forbidden tokens to −∞; logits_V[id] is token id's, ends of generation among them. At least one stays. */
+  mask(logits_V: Float64Array): void;
+  /** Token `id`, which the mask allowed, was picked. */
+  accept(id: number): void;
+}
