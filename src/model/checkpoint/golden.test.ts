@@ -2,11 +2,12 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goldenPath, goldenTensors } from '../../../test/support/golden.ts';
+import { writeLlama2c } from '../../../test/support/llama2c.ts';
 import { NodeFolder, NodeSource } from '../../../test/support/node-source.ts';
 import { missing, shared } from '../../../test/support/shared.ts';
 import { weightsOf } from '../../../test/support/weights.ts';
 import { readHfConfig } from '../../formats/hf-config.ts';
-import { MemoryFolder } from '../../formats/memory-source.ts';
+import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { openCheckpoint } from './open.ts';
@@ -88,6 +89,11 @@ test('HF folders: sharded, f16, bf16, PyTorch', () => {
     strictEqual(tensors.get('blocks.1.wq_QD')!.dtype, dtype, name);
     strictEqual(tensors.size, 21);
   }
+});
+
+test("llama2.c: version 2's groups of eight bits hold version 1's weights, which are multiples of 1/128", () => {
+  const open = (version: 1 | 2) => openCheckpoint(new MemorySource(`v${version}.bin`, writeLlama2c(version)));
+  assertSame(open(2), open(1));
 });
 
 const models = 'real/models';

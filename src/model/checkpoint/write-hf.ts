@@ -2,11 +2,11 @@
 import { ArgumentError, ConfigError } from '../../base/errors.ts';
 import { planShards, writeSafetensors } from '../../formats/safetensors-write.ts';
 import type { Sink } from '../../formats/sink.ts';
-import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { LlamaConfig, RopeScaling } from '../config.ts';
 import { listParameters } from '../parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Conversion, convertTensors } from './convert.ts';
+import { sentencePieceOf } from './sentencepiece-write.ts';
 import { requirePaper } from './write-gguf.ts';
 
 /** A folder that is being written; layer 7 makes it appear whole or not at all. */
@@ -22,8 +22,16 @@ type Written = Pick<Checkpoint, 'config' | 'tensors' | 'tokenizer' | 'chatTempla
 
 const torchNames = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
 
-/** Throws ArgumentError `hf.dtype` for a quantized type, ConfigError for what config.json cannot say. */
-export function writeHfCheckpoint(folder: FolderSink, checkpoint: Written, options: HfOptions): void {
+/**
+ * Says whether the tokenizer could be written: byte-level BPE out of a GGUF file has no form here, and the folder is then
+ * without one, for the caller to tell.
+ * Throws ArgumentError `hf.dtype` for a quantized type, ConfigError for what config.json cannot say.
+ */
+export function writeHfCheckpoint(
+  folder: FolderSink,
+  checkpoint: Written,
+  options: HfOptions,
+): { tokenizerWritten: boolean } {
   const { config, tensors } = checkpoint;
   requirePaper(config, 'Hugging Face');
   const types = listParameters(config).map((parameter) => options.typeOf(parameter));
@@ -50,7 +58,7 @@ export function writeHfCheckpoint(folder: FolderSink, checkpoint: Written, optio
     'generation_config.json',
     json({ bos_token_id: bosId, eos_token_id: eos, ...Object.fromEntries(checkpoint.generation.suggestions) }),
   );
-  writeTokenizer(text, folder, checkpoint.tokenizer, checkpoint.chatTemplate);
+  const tokenizerWritten = writeTokenizer(text, folder, checkpoint);
 
   const named = convertTensors(config, tensors, 'hf', 'halves', options);
   const { files, index } = planShards(named, options.maxShardBytes);
@@ -60,6 +68,7 @@ export function writeHfCheckpoint(folder: FolderSink, checkpoint: Written, optio
     sink.close();
   }
   if (index !== null) text('model.safetensors.index.json', index);
+  return { tokenizerWritten };
 }
 
 /** config.json in the spelling of transformers 4, which 5 reads too. */
@@ -126,36 +135,31 @@ function hfRopeScaling(scaling: RopeScaling): Record<string, unknown> {
   }
 }
 
-/** The files as they were found; a tokenizer inside a GGUF file has none, so the folder is written without. */
+/** The files as they were found, or a tokenizer.model made of GGUF's SentencePiece vocabulary. */
 function writeTokenizer(
   text: (file: string, content: string) => void,
   folder: FolderSink,
-  tokenizer: TokenizerFiles | null,
-  chatTemplate: string | null,
-): void {
+  { tokenizer, chatTemplate, config }: Written,
+): boolean {
   if (chatTemplate !== null) text('chat_template.jinja', chatTemplate);
-  if (tokenizer === null || tokenizer.kind === 'gguf') return;
+  if (tokenizer === null) return false;
   if (tokenizer.kind === 'hf') {
     text('tokenizer.json', tokenizer.json);
     if (tokenizer.config !== null) text('tokenizer_config.json', tokenizer.config);
     if (tokenizer.specialTokens !== null) text('special_tokens_map.json', tokenizer.specialTokens);
-    return;
+    return true;
   }
-  const sink = folder.create(tokenizer.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.model');
-  sink.write(tokenizer.bytes);
+  const isFile = tokenizer.kind === 'sentencepiece' || tokenizer.kind === 'tiktoken';
+  const bytes = isFile ? tokenizer.bytes : sentencePieceOf(tokenizer, config.vocabSize);
+  if (bytes === null) return false;
+  const sink = folder.create('tokenizer.model');
+  sink.write(bytes);
   sink.close();
-  if (tokenizer.kind === 'sentencepiece') {
-    text(
-      'tokenizer_config.json',
-      json({
-        tokenizer_class: 'LlamaTokenizer',
-        bos_token: '<s>',
-        eos_token: '</s>',
-        unk_token: '<unk>',
-        legacy: true,
-      }),
-    );
+  if (tokenizer.kind !== 'tiktoken') {
+    const names = { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' };
+    text('tokenizer_config.json', json({ tokenizer_class: 'LlamaTokenizer', ...names, legacy: true }));
   }
+  return true;
 }
 
 function json(value: unknown): string {
