@@ -63,6 +63,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   };
   if (shared) await team.grow(host!, threads - 1);
   const home = addSegment();
+  if (shared) await team.arrived();
 
   const arena = new ActivationArena();
   const context = { arena, team, home: () => home };

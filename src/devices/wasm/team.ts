@@ -82,7 +82,8 @@ export class Team {
     this.threads.forEach((thread, i) => {
       thread.post({ thread: i + 1, segment: segment.index, module: this.module, memory });
     });
-    if (segment.index !== 0) this.home!.kernels.open(TAKE_MESSAGE);
+    if (segment.index === 0) return; // see arrived()
+    this.home!.kernels.open(TAKE_MESSAGE);
     const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
     const wanted = (segment.index + 1) * this.threads.length;
     const deadline = Date.now() + ANSWER_MS;
@@ -97,7 +98,23 @@ export class Team {
       }
       Atomics.wait(ready, 0, count, 100);
     }
-    if (segment.index !== 0) this.home!.kernels.close();
+    this.home!.kernels.close();
+  }
+
+  /**
+   * Waits until all workers have the first segment, without blocking: in Chromium nothing that a worker posts to its own workers
+   * arrives while it blocks.
+   */
+  async arrived(): Promise<void> {
+    const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
+    for (let count = 0; (count = Atomics.load(ready, 0)) < this.threads.length; ) {
+      const waiting = Atomics.waitAsync(ready, 0, count, ANSWER_MS);
+      if ((await waiting.value) !== 'timed-out') continue;
+      throw new UnsupportedError(
+        'wasm.threads',
+        `wasm device: ${this.threads.length - count} of ${this.threads.length} workers did not start within ${ANSWER_MS / 1000} s. Use fewer threads.`,
+      );
+    }
   }
 
   /** Runs a described task with all threads; `segment` holds its arguments. */

@@ -1,0 +1,77 @@
+/** A headless Chromium of this system, and a server that gives it the sources as modules: types stripped, packages by address. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium } from 'playwright-core';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const executable = [
+  process.env.CRIA_CHROMIUM,
+  ...['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
+].find((path) => path !== undefined && existsSync(path));
+
+/** For node:test's `skip` option. */
+export const noBrowser: false | string = executable ? false : 'no Chromium on this machine (CRIA_CHROMIUM names one)';
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: executable!, args: ['--no-sandbox'] });
+}
+
+export interface SourceServer {
+  readonly url: string;
+  close(): void;
+}
+
+/** `isolated`: with the headers that let a page share memory among threads. */
+export async function serveSources(isolated: 'isolated' | 'open'): Promise<SourceServer> {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url!, 'http://localhost');
+    const headers: Record<string, string> = { 'content-type': contentType(pathname) };
+    if (isolated === 'isolated') {
+      headers['cross-origin-opener-policy'] = 'same-origin';
+      headers['cross-origin-embedder-policy'] = 'require-corp';
+    }
+    if (pathname === '/') {
+      response.writeHead(200, headers).end('<!doctype html><title>cria</title>');
+      return;
+    }
+    if (pathname === '/favicon.ico') {
+      response.writeHead(204, headers).end();
+      return;
+    }
+    const path = root + decodeURIComponent(pathname.slice(1));
+    if (pathname.includes('..') || !existsSync(path)) {
+      response.writeHead(404, headers).end();
+      return;
+    }
+    const bytes = readFileSync(path);
+    response.writeHead(200, headers).end(pathname.endsWith('.ts') ? asModule(bytes.toString('utf8')) : bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+function contentType(path: string): string {
+  if (path === '/') return 'text/html';
+  return /\.[jt]s$/.test(path) ? 'text/javascript' : 'application/octet-stream';
+}
+
+/** Workers know no import maps, so package names become addresses here, as a bundler would do. */
+function asModule(source: string): string {
+  const stripped = stripTypeScriptTypes(source);
+  return stripped.replace(/(from\s+|import\s+)'([^'./][^']*)'/g, (whole, keyword: string, name: string) => {
+    try {
+      return `${keyword}'/${fileURLToPath(import.meta.resolve(name)).slice(root.length)}'`;
+    } catch {
+      return whole;
+    }
+  });
+}
