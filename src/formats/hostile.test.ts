@@ -294,6 +294,10 @@ test('config.json: whatever changes the mathematics is refused, by name', () => 
       { rope_scaling: { type: 'dynamic', factor: 2 } },
       /rope_scaling\.rope_type is "dynamic", expected default, linear, llama3 or yarn/,
     ],
+    [
+      { rope_scaling: { type: 'yarn', factor: 2, beta_fast: 1, beta_slow: 8 } },
+      /ramps from 8 to 1, expected the first to be smaller/,
+    ],
     [{ rope_scaling: { type: 'linear' } }, /rope_scaling\.factor is missing/],
     [
       { rope_scaling: { type: 'linear', factor: 2, mystery: 1 } },

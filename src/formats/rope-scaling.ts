@@ -39,7 +39,20 @@ export function readRopeScaling(facts: Facts, outerTheta: number | null, origina
   const type = facts.take('rope_type') ?? oldType ?? 'default';
   if (oldType !== null && oldType !== type)
     facts.problem('type', `is ${show(oldType)}, but rope_type is ${show(type)}`);
-  return { ropeTheta, ropeScaling: readKind(facts, type, original) };
+  const ropeScaling = readKind(facts, type, original);
+  const [low, high] =
+    ropeScaling.kind === 'llama3'
+      ? [ropeScaling.lowFreqFactor, ropeScaling.highFreqFactor]
+      : ropeScaling.kind === 'yarn'
+        ? [ropeScaling.betaSlow, ropeScaling.betaFast]
+        : [0, 1];
+  if (!(low >= 0 && high > low) && facts.problems.length === 0) {
+    facts.problem(
+      'rope_type',
+      `${show(type)} ramps from ${low} to ${high}, expected the first to be smaller and not negative`,
+    );
+  }
+  return { ropeTheta, ropeScaling };
 }
 
 function readKind(facts: Facts, type: unknown, original: number): RopeScalingFacts {
