@@ -13,6 +13,8 @@ export interface LearnerRules {
   readonly mayMerge: (left: string, right: string) => boolean;
   /** Of two pairs that are equally frequent: whether the first goes first. */
   readonly goesFirst: (left1: string, right1: string, left2: string, right2: string) => boolean;
+  /** Whether a merge whose text is already a symbol gives that symbol (byte-level BPE) or one of its own (sentencepiece). */
+  readonly sameText: 'same-symbol' | 'new-symbol';
   /** Symbols that never merge (rare characters). */
   readonly isFrozen: (text: string) => boolean;
 }
@@ -99,8 +101,10 @@ export class MergeLearner {
   /** Makes the pair a symbol wherever it stands. */
   merge(id: number): void {
     const { left, right, places } = this.pairs[id]!;
-    const merged = this.symbolFor(this.texts[left]! + this.texts[right]!, true);
+    const merged = this.symbolFor(this.texts[left]! + this.texts[right]!, this.rules.sameText === 'new-symbol');
     const { symbol, next, previous } = this;
+    this.pairs[id]!.places = [];
+    this.pairs[id]!.count = 0;
     places.sort((a, b) => a - b);
     for (const place of places) {
       const second = next[place]!;
@@ -116,12 +120,9 @@ export class MergeLearner {
       this.addPair(before, place);
       this.addPair(place, after);
     }
-    this.pairs[id]!.places = [];
-    this.pairs[id]!.count = 0;
     this.settle();
   }
 
-  /** A merged symbol is always a new one, also where another pair gave the same text before. */
   private symbolFor(text: string, isNew = false): number {
     const known = isNew ? undefined : this.symbolOfText.get(text);
     if (known !== undefined) return known;
@@ -156,7 +157,7 @@ export class MergeLearner {
 
   private removePair(left: number, right: number, merging: number): void {
     const id = this.pairAt(left, right);
-    if (id === INVALID || id === merging) return;
+    if (id === INVALID || id === merging) return; // the merging pair's count is zero already
     const pair = this.pairs[id]!;
     pair.count -= this.wordCounts[this.wordOf[left]!]!;
     assert(pair.count >= 0, 'merge learner: a pair is counted less than never');

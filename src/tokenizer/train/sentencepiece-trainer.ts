@@ -221,6 +221,7 @@ function learnPieces(
   const rules: LearnerRules = {
     mayMerge: (left, right) => isPiece(left + right, options.maxPieceLength),
     goesFirst: (left1, right1, left2, right2) => isShorterOrFirst(left1 + right1, left2 + right2),
+    sameText: 'new-symbol',
     isFrozen: (text) => text === UNKNOWN,
   };
   const split = (word: string) => Array.from(word, (character) => (characters.has(character) ? character : UNKNOWN));
