@@ -9,7 +9,7 @@ import type { TensorSource } from '../tensor/source.ts';
 import { readTensor } from './file-tensor.ts';
 import { readGguf } from './gguf.ts';
 import { readSafetensors } from './safetensors.ts';
-import { readTorch } from './torch.ts';
+import { readTorch } from './torch/torch.ts';
 
 const bigints = (tensor: TensorSource) => [...new BigInt64Array(readTensor(tensor).buffer)];
 

@@ -3,11 +3,11 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/str
 import { test } from 'node:test';
 import { ConfigError, FormatError } from '../base/errors.ts';
 import type { ByteSource } from '../tensor/source.ts';
+import { parseHfConfig } from './config/hf-config.ts';
 import { readGguf } from './gguf.ts';
-import { parseHfConfig } from './hf-config.ts';
 import { MemorySource } from './memory-source.ts';
 import { readSafetensors } from './safetensors.ts';
-import { readTorch } from './torch.ts';
+import { readTorch } from './torch/torch.ts';
 
 /** Runs `read`; it must fail with this code and message, quickly. */
 function refuses(read: () => unknown, code: string, message: RegExp): void {

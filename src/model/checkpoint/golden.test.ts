@@ -6,7 +6,7 @@ import { writeLlama2c } from '../../../test/support/llama2c.ts';
 import { NodeFolder, NodeSource } from '../../../test/support/node-source.ts';
 import { missing, shared } from '../../../test/support/shared.ts';
 import { weightsOf } from '../../../test/support/weights.ts';
-import { readHfConfig } from '../../formats/hf-config.ts';
+import { readHfConfig } from '../../formats/config/hf-config.ts';
 import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';

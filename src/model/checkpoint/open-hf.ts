@@ -1,10 +1,10 @@
 /** A folder of Hugging Face transformers: config.json beside safetensors or PyTorch files. */
 import { ConfigError, FormatError } from '../../base/errors.ts';
-import { parseGenerationConfig, readHfConfig } from '../../formats/hf-config.ts';
+import { parseGenerationConfig, readHfConfig } from '../../formats/config/hf-config.ts';
 import { parseJsonObject } from '../../formats/json.ts';
 import { readSafetensors } from '../../formats/safetensors.ts';
 import { joinShards, parseIndex } from '../../formats/safetensors-index.ts';
-import { readTorch } from '../../formats/torch.ts';
+import { readTorch } from '../../formats/torch/torch.ts';
 import type { ByteSource, FileFolder, TensorSource } from '../../tensor/source.ts';
 import { type LlamaConfig, paperChoices } from '../config.ts';
 import { type Checkpoint, checkConfig, type Generation, knownIds, type OpenFiles } from './checkpoint.ts';

@@ -1,5 +1,5 @@
 /** A model file of llama2.c as a checkpoint. Its tensors have Meta's names and layout. */
-import { readLlama2c } from '../../formats/llama2c.ts';
+import { readLlama2c } from '../../formats/llama2c/llama2c.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
 import { type LlamaConfig, paperChoices } from '../config.ts';
 import { type Checkpoint, checkConfig, noGeneration, type OpenFiles } from './checkpoint.ts';

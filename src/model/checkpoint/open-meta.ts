@@ -3,8 +3,8 @@
  * every projection (parameters.ts says along which axis) and a copy of every norm.
  */
 import { ConfigError, FormatError } from '../../base/errors.ts';
-import { type MetaParams, parseMetaParams } from '../../formats/meta-params.ts';
-import { readTorch } from '../../formats/torch.ts';
+import { type MetaParams, parseMetaParams } from '../../formats/config/meta-params.ts';
+import { readTorch } from '../../formats/torch/torch.ts';
 import type { ByteSource, FileFolder, TensorSource } from '../../tensor/source.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { type LlamaConfig, paperChoices, type RopeScaling } from '../config.ts';

@@ -5,8 +5,8 @@
 import { FormatError } from '../../base/errors.ts';
 import { Cursor } from '../../formats/cursor.ts';
 import { GGUF_MAGIC } from '../../formats/gguf.ts';
-import { isLlama2c } from '../../formats/llama2c.ts';
-import { isTorch, readTorch } from '../../formats/torch.ts';
+import { isLlama2c } from '../../formats/llama2c/llama2c.ts';
+import { isTorch, readTorch } from '../../formats/torch/torch.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
 import { type Checkpoint, OpenFiles } from './checkpoint.ts';
 import { openGguf } from './open-gguf.ts';

@@ -4,13 +4,13 @@
  *
  * Source  pytorch torch/serialization.py (save, _legacy_save), torch/_utils.py (_rebuild_*).
  */
-import { FormatError } from '../base/errors.ts';
-import type { DType } from '../tensor/dtype.ts';
-import { dtypes } from '../tensor/dtype.ts';
-import type { ByteSource, TensorSource } from '../tensor/source.ts';
-import { Cursor, readText } from './cursor.ts';
-import { show } from './json.ts';
-import { MemorySource } from './memory-source.ts';
+import { FormatError } from '../../base/errors.ts';
+import type { DType } from '../../tensor/dtype.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import type { ByteSource, TensorSource } from '../../tensor/source.ts';
+import { Cursor, readText } from '../cursor.ts';
+import { show } from '../json.ts';
+import { MemorySource } from '../memory-source.ts';
 import {
   type Fail,
   PickleDict,

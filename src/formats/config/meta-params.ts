@@ -2,8 +2,9 @@
  * params.json beside Meta's consolidated.NN.pth. The feed-forward width and the vocabulary size follow from the tensors.
  * Source  meta-llama/llama and meta-llama/llama-models, ModelArgs: the defaults are theirs.
  */
+
+import { parseJsonObject } from '../json.ts';
 import { Facts } from './facts.ts';
-import { parseJsonObject } from './json.ts';
 
 export interface MetaParams {
   readonly width: number;

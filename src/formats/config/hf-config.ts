@@ -4,8 +4,9 @@
  *
  * Source  transformers, configuration_{llama,mistral,qwen2}.py and modeling_rope_utils.py: the defaults are theirs.
  */
+
+import { isObject, type Json, type JsonObject, parseJsonObject, show } from '../json.ts';
 import { Facts } from './facts.ts';
-import { isObject, type Json, type JsonObject, parseJsonObject, show } from './json.ts';
 import { type RopeFacts, readRopeScaling } from './rope-scaling.ts';
 
 export type HfModelType = 'llama' | 'mistral' | 'qwen2';

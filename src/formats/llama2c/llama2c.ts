@@ -8,11 +8,11 @@
  *
  * Source  karpathy/llama2.c export.py (legacy_export, version1_export, version2_export). Norms use eps 1e-5, RoPE theta 10000.
  */
-import { FormatError } from '../base/errors.ts';
-import type { ByteSource, TensorSource } from '../tensor/source.ts';
-import { elementCount } from '../tensor/tensor.ts';
-import { Cursor } from './cursor.ts';
-import { FileTensor } from './file-tensor.ts';
+import { FormatError } from '../../base/errors.ts';
+import type { ByteSource, TensorSource } from '../../tensor/source.ts';
+import { elementCount } from '../../tensor/tensor.ts';
+import { Cursor } from '../cursor.ts';
+import { FileTensor } from '../file-tensor.ts';
 import { GroupedInt8Tensor } from './grouped-int8-tensor.ts';
 
 const MAGIC = 0x616b3432; // "ak42" read as a big-endian word

@@ -4,9 +4,9 @@
  *
  * Source  CPython Lib/pickletools.py (opcodes of the protocols 0 to 5).
  */
-import { FormatError } from '../base/errors.ts';
-import type { Cursor } from './cursor.ts';
-import { show } from './json.ts';
+import { FormatError } from '../../base/errors.ts';
+import type { Cursor } from '../cursor.ts';
+import { show } from '../json.ts';
 
 /** A name that the pickle asked for and that is allowed. */
 export class PickleGlobal {

@@ -2,16 +2,16 @@
  * A tokenizer as the tokenizer.* fields of a GGUF file. SentencePiece becomes "llama" (pieces with scores), byte-level BPE becomes
  * "gpt2" (pieces with merges). Source  ggml docs/gguf.md, "Tokenizer"; the fields are those of llama.cpp's converter.
  */
-import { UnsupportedError } from '../../base/errors.ts';
-import { Cursor } from '../../formats/cursor.ts';
-import type { GgufField, GgufType } from '../../formats/gguf-values.ts';
-import { isObject, type JsonObject, parseJsonObject } from '../../formats/json.ts';
-import { MemorySource } from '../../formats/memory-source.ts';
-import type { GgufValue, TokenizerFiles } from '../../formats/tokenizer-files.ts';
-import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
-import { readFields } from '../../tokenizer/files/protobuf.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { PieceKind } from '../../tokenizer/vocabulary.ts';
+import { UnsupportedError } from '../../../base/errors.ts';
+import { Cursor } from '../../../formats/cursor.ts';
+import type { GgufField, GgufType } from '../../../formats/gguf-values.ts';
+import { isObject, type JsonObject, parseJsonObject } from '../../../formats/json.ts';
+import { MemorySource } from '../../../formats/memory-source.ts';
+import type { GgufValue, TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
+import { readFields } from '../../../tokenizer/files/protobuf.ts';
+import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
+import { PieceKind } from '../../../tokenizer/vocabulary.ts';
 
 /** The file's own fields where it is GGUF already; else the pieces, padded to the model's vocabulary. */
 export function ggufTokenizerFields(files: TokenizerFiles, vocabSize: number): Map<string, GgufField> {

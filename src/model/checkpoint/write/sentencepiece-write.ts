@@ -2,7 +2,7 @@
  * A tokenizer.model (SentencePiece ModelProto) made of a vocabulary with scores, for folders that transformers reads.
  * Source  sentencepiece_model.proto: the field numbers are its.
  */
-import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { ggufTokenizerFields } from './gguf-tokenizer.ts';
 
 const utf8 = new TextEncoder();

@@ -1,10 +1,10 @@
 /** Writes a checkpoint as a Hugging Face folder: config.json, safetensors in one or several files, and the tokenizer's files. */
-import { ArgumentError, ConfigError } from '../../base/errors.ts';
-import { planShards, writeSafetensors } from '../../formats/safetensors-write.ts';
-import type { Sink } from '../../formats/sink.ts';
-import type { LlamaConfig, RopeScaling } from '../config.ts';
-import { listParameters } from '../parameters.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { ArgumentError, ConfigError } from '../../../base/errors.ts';
+import { planShards, writeSafetensors } from '../../../formats/safetensors-write.ts';
+import type { Sink } from '../../../formats/sink.ts';
+import type { LlamaConfig, RopeScaling } from '../../config.ts';
+import { listParameters } from '../../parameters.ts';
+import type { Checkpoint } from '../checkpoint.ts';
 import { type Conversion, convertTensors } from './convert.ts';
 import { sentencePieceOf } from './sentencepiece-write.ts';
 import { requirePaper } from './write-gguf.ts';

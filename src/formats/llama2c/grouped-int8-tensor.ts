@@ -1,7 +1,7 @@
 /** llama2.c's version 2 weights: i8 numbers, then one f32 scale per group of neighbours. Handed out as f32, w = scale · q. */
-import type { ByteSource, TensorSource } from '../tensor/source.ts';
-import { columnCount, elementCount } from '../tensor/tensor.ts';
-import { assertRows } from './file-tensor.ts';
+import type { ByteSource, TensorSource } from '../../tensor/source.ts';
+import { columnCount, elementCount } from '../../tensor/tensor.ts';
+import { assertRows } from '../file-tensor.ts';
 
 export class GroupedInt8Tensor implements TensorSource {
   readonly name: string;

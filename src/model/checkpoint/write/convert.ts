@@ -1,14 +1,14 @@
 /** Tensors in another weight type, converted while they are read. */
-import { assert } from '../../base/assert.ts';
-import { assertRows } from '../../formats/file-tensor.ts';
-import type { NamedTensor } from '../../formats/safetensors-write.ts';
-import { decodeRow } from '../../quant/rows.ts';
-import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
-import type { TensorSource } from '../../tensor/source.ts';
-import { columnCount } from '../../tensor/tensor.ts';
-import type { LlamaConfig } from '../config.ts';
-import { foreignName, listParameters, type Parameter } from '../parameters.ts';
-import { RotaryRows } from './row-sources.ts';
+import { assert } from '../../../base/assert.ts';
+import { assertRows } from '../../../formats/file-tensor.ts';
+import type { NamedTensor } from '../../../formats/safetensors-write.ts';
+import { decodeRow } from '../../../quant/rows.ts';
+import { isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { columnCount } from '../../../tensor/tensor.ts';
+import type { LlamaConfig } from '../../config.ts';
+import { foreignName, listParameters, type Parameter } from '../../parameters.ts';
+import { RotaryRows } from '../row-sources.ts';
 
 /** Stores whole rows of a parameter in `bytes`; quantizers may weigh them by what they know of it. */
 export type Encode = (

@@ -6,10 +6,10 @@
  *
  * Source  PKWARE APPNOTE.TXT 4.3.7, 4.3.12, 4.3.14–4.3.16, 4.5.3.
  */
-import { FormatError } from '../base/errors.ts';
-import type { ByteSource } from '../tensor/source.ts';
-import { Cursor } from './cursor.ts';
-import { show } from './json.ts';
+import { FormatError } from '../../base/errors.ts';
+import type { ByteSource } from '../../tensor/source.ts';
+import { Cursor } from '../cursor.ts';
+import { show } from '../json.ts';
 
 const END = { signature: 0x06054b50, bytes: 22, commentBytes: 65_535 } as const;
 const LOCATOR = { signature: 0x07064b50, bytes: 20 } as const;

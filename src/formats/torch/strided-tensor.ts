@@ -1,9 +1,9 @@
 /** A tensor of PyTorch: any view of a storage, given by offset and strides. Rows that are contiguous are read in one go. */
-import { assert } from '../base/assert.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
-import type { ByteSource, TensorSource } from '../tensor/source.ts';
-import { columnCount } from '../tensor/tensor.ts';
-import { assertRows } from './file-tensor.ts';
+import { assert } from '../../base/assert.ts';
+import { type DType, dtypes } from '../../tensor/dtype.ts';
+import type { ByteSource, TensorSource } from '../../tensor/source.ts';
+import { columnCount } from '../../tensor/tensor.ts';
+import { assertRows } from '../file-tensor.ts';
 import type { PickleObject } from './pickle.ts';
 
 export interface TorchStorage extends PickleObject {

@@ -1,17 +1,17 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { goldenPath } from '../../../test/support/golden.ts';
-import { NodeSource } from '../../../test/support/node-source.ts';
-import { missing, shared } from '../../../test/support/shared.ts';
-import { readGguf } from '../../formats/gguf.ts';
-import type { GgufField } from '../../formats/gguf-values.ts';
-import { writeGguf } from '../../formats/gguf-write.ts';
-import { MemorySource } from '../../formats/memory-source.ts';
-import { MemorySink } from '../../formats/sink.ts';
-import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
-import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
-import { ggufTokenizer } from './find-tokenizer.ts';
+import { goldenPath } from '../../../../test/support/golden.ts';
+import { NodeSource } from '../../../../test/support/node-source.ts';
+import { missing, shared } from '../../../../test/support/shared.ts';
+import { readGguf } from '../../../formats/gguf.ts';
+import type { GgufField } from '../../../formats/gguf-values.ts';
+import { writeGguf } from '../../../formats/gguf-write.ts';
+import { MemorySource } from '../../../formats/memory-source.ts';
+import { MemorySink } from '../../../formats/sink.ts';
+import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
+import { ggufTokenizer } from '../find-tokenizer.ts';
 import { ggufTokenizerFields } from './gguf-tokenizer.ts';
 import { sentencePieceOf } from './sentencepiece-write.ts';
 

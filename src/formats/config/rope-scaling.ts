@@ -1,6 +1,7 @@
 /** The ways config.json stretches rotary positions; the keys are transformers' (modeling_rope_utils.py). */
+
+import { show } from '../json.ts';
 import type { Facts } from './facts.ts';
-import { show } from './json.ts';
 
 export interface RopeFacts {
   readonly ropeTheta: number;

@@ -1,17 +1,17 @@
 /** Writes a checkpoint as GGUF, with the metadata that llama.cpp's converter writes. */
-import { ConfigError } from '../../base/errors.ts';
-import type { GgufField, GgufType } from '../../formats/gguf-values.ts';
-import { writeGguf } from '../../formats/gguf-write.ts';
-import type { NamedTensor } from '../../formats/safetensors-write.ts';
-import type { Sink } from '../../formats/sink.ts';
-import type { GgufValue } from '../../formats/tokenizer-files.ts';
-import type { WeightType } from '../../tensor/dtype.ts';
-import type { TensorSource } from '../../tensor/source.ts';
-import { type LlamaConfig, paperChoices } from '../config.ts';
-import { parameterCount } from '../parameters.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { ConfigError } from '../../../base/errors.ts';
+import type { GgufField, GgufType } from '../../../formats/gguf-values.ts';
+import { writeGguf } from '../../../formats/gguf-write.ts';
+import type { NamedTensor } from '../../../formats/safetensors-write.ts';
+import type { Sink } from '../../../formats/sink.ts';
+import type { GgufValue } from '../../../formats/tokenizer-files.ts';
+import type { WeightType } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { type LlamaConfig, paperChoices } from '../../config.ts';
+import { parameterCount } from '../../parameters.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import { ropeDivisors } from '../rope-factors.ts';
 import { type Conversion, convertTensors } from './convert.ts';
-import { ropeDivisors } from './rope-factors.ts';
 
 /** llama.cpp's number of a file by what most of it is (llama.h, llama_ftype). */
 // biome-ignore format: a table

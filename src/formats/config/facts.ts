@@ -2,8 +2,8 @@
  * Reads the keys of a configuration one by one and collects every problem, the keys that nobody asked for included:
  * an unknown key may change the mathematics, and then the model would speak fluent nonsense.
  */
-import { ConfigError } from '../base/errors.ts';
-import { type Json, type JsonObject, show } from './json.ts';
+import { ConfigError } from '../../base/errors.ts';
+import { type Json, type JsonObject, show } from '../json.ts';
 
 export class Facts {
   readonly where: string;
