@@ -1,11 +1,16 @@
-// A reporter for node:test: failures in full, skips with their reasons, and the closing counts.
+// A reporter for node:test: a dot a test, then failures in full, skips with their reasons, and the closing counts.
 import { appendFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 
 export default async function* summary(source) {
   const failures = [];
   const skips = new Map();
+  let dots = 0;
   for await (const { type, data } of source) {
+    if ((type === 'test:pass' || type === 'test:fail') && data.details?.type !== 'suite') {
+      const mark = type === 'test:fail' ? 'X' : data.skip !== undefined ? 's' : '.';
+      yield ++dots % 100 === 0 ? `${mark}\n` : mark;
+    }
     if (type === 'test:fail' && data.details?.error?.failureType !== 'subtestsFailed') failures.push(data);
     if ((type === 'test:pass' || type === 'test:fail') && data.skip !== undefined) {
       const reason = typeof data.skip === 'string' && data.skip ? data.skip : 'no reason given';

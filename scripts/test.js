@@ -26,8 +26,6 @@ const { status } = spawnSync(
   [
     '--test',
     `--test-timeout=${process.env.CRIA_TEST_TIMEOUT_MS ?? 600000}`,
-    '--test-reporter=dot',
-    '--test-reporter-destination=stdout',
     '--test-reporter=./scripts/test-summary.js',
     '--test-reporter-destination=stdout',
     ...files,
