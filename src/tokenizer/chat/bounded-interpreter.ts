@@ -109,11 +109,11 @@ export function parseTemplate(source: string): Program {
   );
 }
 
-/** Runs a template. `now` is what strftime_now reads. */
+/** Runs a template. `now` is the clock of strftime_now, which is not there without one. */
 export function runTemplate(
   program: Program,
   context: Readonly<Record<string, unknown>>,
-  now: () => Date,
+  now: (() => Date) | undefined,
   limits = renderLimits,
 ): string {
   const environment = new JinjaScope();
@@ -127,7 +127,7 @@ export function runTemplate(
     raise_exception: (message: unknown) => {
       throw new ArgumentError('chat.template-refuses', String(message));
     },
-    strftime_now: (format: unknown) => strftime(now(), String(format)),
+    ...(now === undefined ? {} : { strftime_now: (format: unknown) => strftime(now(), String(format)) }),
     range: (start: number, stop?: number, step?: number) => boundedRange(start, stop, step, limits),
   };
   const variables = { ...globals, ...context };

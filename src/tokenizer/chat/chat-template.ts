@@ -22,7 +22,7 @@ export interface RenderOptions {
   readonly documents?: readonly unknown[] | null;
   /** More variables for the template, e.g. enable_thinking. */
   readonly variables?: Readonly<Record<string, unknown>>;
-  /** What strftime_now reads; default: the clock. */
+  /** The clock that strftime_now reads. Without one the template does not have strftime_now, and uses the date it holds. */
   readonly now?: () => Date;
 }
 
@@ -55,7 +55,6 @@ export class ChatTemplate {
     const { tools = null, documents = null, variables = {} } = options;
     const { bos, eos, all } = this.special;
     checkRoles(messages);
-    const now = options.now ?? (() => new Date());
     const run = (shown: (value: unknown) => unknown) =>
       runTemplate(
         this.program,
@@ -68,7 +67,7 @@ export class ChatTemplate {
           documents: shown(documents),
           add_generation_prompt: options.addGenerationPrompt ?? false,
         },
-        now,
+        options.now,
       );
     const plain = run((value) => value);
     const guard = new Guard(all, this.source + JSON.stringify([messages, tools, documents, variables]));

@@ -222,6 +222,9 @@ test('loop controls, strftime_now and a thousand turns', () => {
     '023',
   );
   strictEqual(render(`{{ strftime_now('%d %b %Y %H:%M %-d %A') }}`), '06 Jul 2024 15:04 6 Saturday');
+  const dated = `{{ strftime_now('%Y') if strftime_now is defined else 'no clock' }}`;
+  strictEqual(render(dated), '2024');
+  strictEqual(create('llama2', dated).render([]).text, 'no clock');
   const many = Array.from({ length: 1000 }, (_, i) => ({
     role: i % 2 === 0 ? 'user' : 'assistant',
     content: `turn ${i}`,
