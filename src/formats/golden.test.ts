@@ -2,9 +2,9 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { goldenJson, goldenPath, goldenTensors } from '../../test/support/golden.ts';
-import { NodeSource } from '../../test/support/node-source.ts';
 import { missing, shared } from '../../test/support/shared.ts';
 import { weightsOf } from '../../test/support/weights.ts';
+import { openFile } from '../platform/node/files.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { readTensor } from './file-tensor.ts';
 import { readGguf } from './gguf.ts';
@@ -14,7 +14,7 @@ import { readTorch } from './torch/torch.ts';
 const bigints = (tensor: TensorSource) => [...new BigInt64Array(readTensor(tensor).buffer)];
 
 test('GGUF: every type and every metadata value of gguf-py', () => {
-  const gguf = readGguf(new NodeSource(goldenPath('formats/gguf-types/types.gguf')));
+  const gguf = readGguf(openFile(goldenPath('formats/gguf-types/types.gguf')));
   const expected = goldenJson<{
     tensors: Record<string, { ggml_shape: number[]; data_sha256: string }>;
     metadata: Record<string, { types: string[]; value: unknown }>;
@@ -39,9 +39,7 @@ test('GGUF: every type and every metadata value of gguf-py', () => {
 });
 
 test('safetensors: every dtype, scalars, empty tensors, names beyond ASCII, metadata', () => {
-  const { tensors, metadata } = readSafetensors(
-    new NodeSource(goldenPath('formats/safetensors-dtypes/all.safetensors')),
-  );
+  const { tensors, metadata } = readSafetensors(openFile(goldenPath('formats/safetensors-dtypes/all.safetensors')));
   const {
     values,
     shapes,
@@ -80,7 +78,7 @@ function decodeF8(byte: number, exponentBits: number, bias: number): number {
 }
 
 test('PyTorch: strided and shared views, every storage type, nested containers', () => {
-  const { tensors, facts } = readTorch(new NodeSource(goldenPath('formats/torch-bin/views.pt')));
+  const { tensors, facts } = readTorch(openFile(goldenPath('formats/torch-bin/views.pt')));
   const expected = goldenTensors('formats/torch-bin/expected.safetensors');
   for (const name of ['t', 'slice', 'shared_a']) {
     deepStrictEqual(weightsOf(tensors.get(name)!), expected[`views.${name}`]!.data, name);
@@ -99,8 +97,8 @@ test('PyTorch: strided and shared views, every storage type, nested containers',
 });
 
 test('PyTorch: the format before 1.6 holds the same weights, in f16', () => {
-  const zipped = readTorch(new NodeSource(goldenPath('formats/torch-bin/pytorch_model.bin'))).tensors;
-  const legacy = readTorch(new NodeSource(goldenPath('formats/torch-bin/legacy_nonzip_fp16.bin'))).tensors;
+  const zipped = readTorch(openFile(goldenPath('formats/torch-bin/pytorch_model.bin'))).tensors;
+  const legacy = readTorch(openFile(goldenPath('formats/torch-bin/legacy_nonzip_fp16.bin'))).tensors;
   deepStrictEqual([...legacy.keys()], [...zipped.keys()]);
   for (const [name, tensor] of zipped) {
     const rounded = Float32Array.from(weightsOf(tensor), (weight) => Math.f16round(weight));
@@ -110,15 +108,15 @@ test('PyTorch: the format before 1.6 holds the same weights, in f16', () => {
 
 const candle = 'real/formats/candle';
 test('PyTorch: rows of a column-major tensor are read in order', { skip: missing(candle) }, () => {
-  const { tensors } = readTorch(new NodeSource(shared(`${candle}/fortran_tensor_3d.pth`)));
+  const { tensors } = readTorch(openFile(shared(`${candle}/fortran_tensor_3d.pth`)));
   const whole = bigints(tensors.get('tensor_fortran')!).map(Number);
   deepStrictEqual(whole, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]);
 });
 
 const pair = 'real/formats/neural_api';
 test('PyTorch and safetensors hold the same tensors', { skip: missing(pair) }, () => {
-  const torch = readTorch(new NodeSource(shared(`${pair}/tiny_torch_state.bin`))).tensors;
-  const twin = readSafetensors(new NodeSource(shared(`${pair}/tiny_torch_state.safetensors`))).tensors;
+  const torch = readTorch(openFile(shared(`${pair}/tiny_torch_state.bin`))).tensors;
+  const twin = readSafetensors(openFile(shared(`${pair}/tiny_torch_state.safetensors`))).tensors;
   strictEqual(torch.size, twin.size);
   for (const [name, tensor] of twin) deepStrictEqual(readTensor(torch.get(name)!), readTensor(tensor), name);
 });

@@ -19,7 +19,7 @@ import type { LlamaConfig } from './config.ts';
 import { listParameters, type Parameter } from './parameters.ts';
 
 const DEVIATION = 0.02;
-const POOL_BLOCKS = 4096;
+const POOL_WEIGHTS = 1 << 18;
 
 /** One source per parameter, by name. `dtypeOf` chooses how each is stored. */
 export function randomWeights(
@@ -109,26 +109,27 @@ function fillBlocks(
   stream: Stream,
 ): Filler {
   const size = blockBytes / 2;
+  const poolBlocks = POOL_WEIGHTS / blockWeights;
   return (target, firstWeight) => {
     const blocks = new Uint16Array(pool().buffer);
     const bits = new Uint32Array(target.length / blockBytes);
     hashes(bits, firstWeight / blockWeights, stream);
     const out = new Uint16Array(target.length / 2);
     for (let i = 0, at = 0; i < bits.length; i++, at += size) {
-      const from = (bits[i]! % POOL_BLOCKS) * size;
+      const from = (bits[i]! % poolBlocks) * size;
       for (let k = 0; k < size; k++) out[at + k] = blocks[from + k]!;
     }
     target.set(new Uint8Array(out.buffer));
   };
 }
 
-/** For float types the stored quantiles; for block types POOL_BLOCKS blocks of normal numbers. */
+/** For float types the stored quantiles; for block types blocks of normal numbers. */
 function makePool(dtype: WeightType, deviation: number, seed: number): Uint8Array {
   const { blockWeights } = dtypes[dtype];
   const scaled = normalQuantiles().map((z) => z * deviation);
   if (blockWeights === 1) return encoded(dtype, scaled);
   const random = new Random(seed);
-  const weights = new Float32Array(POOL_BLOCKS * blockWeights);
+  const weights = new Float32Array(POOL_WEIGHTS);
   for (let i = 0; i < weights.length; i++) weights[i] = scaled[random.uint32() >>> 16]!;
   return encoded(dtype, weights);
 }

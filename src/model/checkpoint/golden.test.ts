@@ -3,17 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goldenPath, goldenTensors } from '../../../test/support/golden.ts';
 import { writeLlama2c } from '../../../test/support/llama2c.ts';
-import { NodeFolder, NodeSource } from '../../../test/support/node-source.ts';
 import { missing, shared } from '../../../test/support/shared.ts';
 import { weightsOf } from '../../../test/support/weights.ts';
 import { readHfConfig } from '../../formats/config/hf-config.ts';
 import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
+import { openFile, openFolder } from '../../platform/node/files.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { openCheckpoint } from './open.ts';
 import { RotaryRows } from './row-sources.ts';
 
-const folder = (path: string) => openCheckpoint(new NodeFolder(goldenPath(path)));
+const folder = (path: string) => openCheckpoint(openFolder(goldenPath(path)));
 
 /** Every weight of `actual` is `of` the same weight of `expected`. */
 function assertSame(actual: Checkpoint, expected: Checkpoint, of = (weight: number) => weight): void {
@@ -39,7 +39,7 @@ for (const version of ['llama1', 'llama2', 'llama3']) {
 
 test("llama.cpp's converter and we permute and round alike", () => {
   const hf = folder('formats/gguf-llama-cpp-converter/hf');
-  const f16 = openCheckpoint(new NodeSource(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
+  const f16 = openCheckpoint(openFile(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
   deepStrictEqual(f16.config, hf.config);
   assertSame(f16, hf, Math.f16round);
   strictEqual(f16.tokenizer?.kind, 'gguf');
@@ -99,8 +99,8 @@ test("llama2.c: version 2's groups of eight bits hold version 1's weights, which
 const models = 'real/models';
 const stories = `${models}/stories260K`;
 test('stories260K: legacy .bin, version 1 .bin and GGUF hold the same weights', { skip: missing(stories) }, () => {
-  const beside = new NodeFolder(shared(stories));
-  const open = (file: string) => openCheckpoint(new NodeSource(shared(`${stories}/${file}`)), beside);
+  const beside = openFolder(shared(stories));
+  const open = (file: string) => openCheckpoint(openFile(shared(`${stories}/${file}`)), beside);
   const legacy = open('stories260K.bin');
   const v1 = open('stories260K_v1.bin');
   const gguf = open('stories260K.gguf');
@@ -137,12 +137,12 @@ test('a tiny llama of neural-api: safetensors, shards, GGUF f32 and f16 agree', 
     ),
   );
   assertSame(sharded, single);
-  assertSame(openCheckpoint(new NodeSource(path('tiny_llama_f32.gguf'))), single);
-  assertSame(openCheckpoint(new NodeSource(path('tiny_llama_f16.gguf'))), single, Math.f16round);
+  assertSame(openCheckpoint(openFile(path('tiny_llama_f32.gguf'))), single);
+  assertSame(openCheckpoint(openFile(path('tiny_llama_f16.gguf'))), single, Math.f16round);
 });
 
 test('real checkpoints open: old HF with inv_freq buffers, executorch, torchtune', { skip: missing(models) }, () => {
-  strictEqual(openCheckpoint(new NodeFolder(shared(`${models}/hf_tiny_llama`))).tensors.size, 12);
+  strictEqual(openCheckpoint(openFolder(shared(`${models}/hf_tiny_llama`))).tensors.size, 12);
   const demo = new Map([
     ['params.json', new Uint8Array(readFileSync(shared(`${models}/executorch_demo/demo_config.json`)))],
     ['consolidated.00.pth', new Uint8Array(readFileSync(shared(`${models}/executorch_demo/demo_rand_params.pth`)))],

@@ -3,7 +3,6 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/str
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goldenPath } from '../../../test/support/golden.ts';
-import { NodeSource } from '../../../test/support/node-source.ts';
 import { ConfigError, FormatError } from '../../base/errors.ts';
 import { readTensor } from '../../formats/file-tensor.ts';
 import { readGguf } from '../../formats/gguf.ts';
@@ -13,11 +12,12 @@ import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
 import { readSafetensors } from '../../formats/safetensors.ts';
 import { type NamedTensor, writeSafetensors } from '../../formats/safetensors-write.ts';
 import { MemorySink } from '../../formats/sink.ts';
+import { openFile } from '../../platform/node/files.ts';
 import { openCheckpoint } from './open.ts';
 
 const path = (file: string) => goldenPath(`forward/gqa/${file}`);
 const config = JSON.parse(readFileSync(path('config.json'), 'utf8')) as Record<string, unknown>;
-const tensors = readSafetensors(new NodeSource(path('model.safetensors'))).tensors;
+const tensors = readSafetensors(openFile(path('model.safetensors'))).tensors;
 
 function open(changes: Record<string, unknown>, change: (tensors: Map<string, NamedTensor[1]>) => void = () => {}) {
   const changed = new Map<string, NamedTensor[1]>(tensors);
@@ -112,7 +112,7 @@ test('NaN and infinite weights and scales are found when the rows are read', () 
 });
 
 test('GGUF: metadata that changes the mathematics is refused', () => {
-  const source = readGguf(new NodeSource(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
+  const source = readGguf(openFile(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
   const openWith = (key: string, field: GgufField) => {
     const sink = new MemorySink();
     writeGguf(sink, new Map(source.fields).set(key, field), [...source.tensors]);
@@ -150,7 +150,7 @@ test('GGUF: metadata that changes the mathematics is refused', () => {
 });
 
 test('GGUF: the parts of a split file are joined, and a missing part is named', () => {
-  const whole = readGguf(new NodeSource(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
+  const whole = readGguf(openFile(goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf')));
   const all = [...whole.tensors];
   const part = (index: number, chosen: NamedTensor[]) => {
     const fields = new Map(index === 0 ? whole.fields : []);

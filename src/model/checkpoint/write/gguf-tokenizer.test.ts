@@ -2,7 +2,6 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goldenPath } from '../../../../test/support/golden.ts';
-import { NodeSource } from '../../../../test/support/node-source.ts';
 import { missing, shared } from '../../../../test/support/shared.ts';
 import { readGguf } from '../../../formats/gguf.ts';
 import type { GgufField } from '../../../formats/gguf-values.ts';
@@ -10,6 +9,7 @@ import { writeGguf } from '../../../formats/gguf-write.ts';
 import { MemorySource } from '../../../formats/memory-source.ts';
 import { MemorySink } from '../../../formats/sink.ts';
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import { openFile } from '../../../platform/node/files.ts';
 import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
 import { ggufTokenizer } from '../find-tokenizer.ts';
 import { ggufTokenizerFields } from './gguf-tokenizer.ts';
@@ -76,7 +76,7 @@ test('byte-level BPE, from tokenizer.json and from ranks, becomes "gpt2"', () =>
 
 test("the pieces, scores and ids are those of llama.cpp's converter", () => {
   const path = goldenPath('formats/gguf-llama-cpp-converter');
-  const theirs = readGguf(new NodeSource(`${path}/model-f16.gguf`)).fields;
+  const theirs = readGguf(openFile(`${path}/model-f16.gguf`)).fields;
   const ours = ggufTokenizerFields(sentencepiece(`${path}/hf/tokenizer.model`), 512);
   for (const key of [
     'model',
@@ -97,13 +97,13 @@ test("the pieces, scores and ids are those of llama.cpp's converter", () => {
 });
 
 test('a vocabulary copied from GGUF is written as it was read', () => {
-  const source = readGguf(new NodeSource(goldenPath('formats/gguf-llama-mixed/model.gguf')));
+  const source = readGguf(openFile(goldenPath('formats/gguf-llama-mixed/model.gguf')));
   const expected = [...source.fields].filter(([key]) => key.startsWith('tokenizer.'));
   deepStrictEqual([...ggufTokenizerFields(ggufTokenizer('m', source)!, 512)], expected);
 });
 
 test('a SentencePiece vocabulary inside GGUF becomes tokenizer.model again', () => {
-  const gguf = ggufTokenizer('m', readGguf(new NodeSource(goldenPath('formats/gguf-llama-mixed/model.gguf'))))!;
+  const gguf = ggufTokenizer('m', readGguf(openFile(goldenPath('formats/gguf-llama-mixed/model.gguf'))))!;
   assertSameIds(gguf, 512);
   const model = sentencePieceOf(gguf, 512);
   ok(model);

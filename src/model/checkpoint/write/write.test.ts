@@ -2,7 +2,6 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { goldenPath } from '../../../../test/support/golden.ts';
-import { NodeFolder, NodeSource } from '../../../../test/support/node-source.ts';
 import { weightsOf } from '../../../../test/support/weights.ts';
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
 import { readTensor } from '../../../formats/file-tensor.ts';
@@ -13,6 +12,7 @@ import { MemoryFolder, MemorySource } from '../../../formats/memory-source.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { type NamedTensor, writeSafetensors } from '../../../formats/safetensors-write.ts';
 import { MemorySink } from '../../../formats/sink.ts';
+import { openFile, openFolder } from '../../../platform/node/files.ts';
 import { encodeRow } from '../../../quant/rows.ts';
 import type { DType, WeightType } from '../../../tensor/dtype.ts';
 import { dtypes } from '../../../tensor/dtype.ts';
@@ -55,7 +55,7 @@ function assertSame(actual: Checkpoint, expected: Checkpoint): void {
 
 for (const name of ['gqa', 'tied', 'headdim24-explicit', 'mistral-swa', 'qwen2-bias', 'rope-linear', 'rope-llama3']) {
   test(`${name}: HF → GGUF → HF in shards gives the same weights and configuration`, () => {
-    const original = openCheckpoint(new NodeFolder(goldenPath(`forward/${name}`)));
+    const original = openCheckpoint(openFolder(goldenPath(`forward/${name}`)));
     const gguf = throughGguf(original, 'f32');
     if (original.config.ropeScaling.kind === 'llama3') {
       // not one of the published scalings: kept as divisors, which turn the same angles
@@ -73,7 +73,7 @@ for (const name of ['gqa', 'tied', 'headdim24-explicit', 'mistral-swa', 'qwen2-b
 }
 
 test('the published llama3 scaling, linear and yarn survive both formats', () => {
-  const original = openCheckpoint(new NodeFolder(goldenPath('forward/rope-llama3')));
+  const original = openCheckpoint(openFolder(goldenPath('forward/rope-llama3')));
   const scalings: RopeScaling[] = [
     { kind: 'llama3', factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalContextLength: 8192 },
     { kind: 'linear', factor: 2 },
@@ -88,8 +88,8 @@ test('the published llama3 scaling, linear and yarn survive both formats', () =>
 
 test("our GGUF of the converter's model has its metadata, tensors and bytes", () => {
   const path = 'formats/gguf-llama-cpp-converter';
-  const theirs = readGguf(new NodeSource(goldenPath(`${path}/model-q8_0.gguf`)));
-  const original = openCheckpoint(new NodeFolder(goldenPath(`${path}/hf`)));
+  const theirs = readGguf(openFile(goldenPath(`${path}/model-q8_0.gguf`)));
+  const original = openCheckpoint(openFolder(goldenPath(`${path}/hf`)));
   const sink = new MemorySink();
   const tokenizer = new Map([...theirs.fields].filter(([key]) => key.startsWith('tokenizer.')));
   writeGgufCheckpoint(sink, { ...original, name: 'Hf' }, { ...to('Q8_0'), fileType: ggufFileTypes.Q8_0, tokenizer });
@@ -104,7 +104,7 @@ test("our GGUF of the converter's model has its metadata, tensors and bytes", ()
 });
 
 test('a quantized type cannot be written to a Hugging Face folder', () => {
-  const original = openCheckpoint(new NodeFolder(goldenPath('forward/mha')));
+  const original = openCheckpoint(openFolder(goldenPath('forward/mha')));
   throws(() => throughHf(original, 'Q8_0'), ArgumentError);
 });
 
@@ -120,7 +120,7 @@ test('the rotary permutations are inverse, and are those of the papers', () => {
 
 test('rows read one by one are the rows read at once, through every kind of source', () => {
   for (const path of ['forward/headdim24-explicit', 'formats/meta-llama2-mp2/meta', 'forward/qwen2-bias']) {
-    for (const [name, tensor] of openCheckpoint(new NodeFolder(goldenPath(path))).tensors) {
+    for (const [name, tensor] of openCheckpoint(openFolder(goldenPath(path))).tensors) {
       const whole = readTensor(tensor);
       if (tensor.shape.length === 1) continue;
       const bytesPerRow = whole.length / tensor.shape[0]!;
