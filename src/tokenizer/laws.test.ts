@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { createTokenizer } from './create-tokenizer.ts';
 import { mergeByHeap, mergeByScan, Symbols } from './encode/merge.ts';
 import { PairTable } from './encode/pair-table.ts';
-import { compileSplitPattern, splitBy, splitPatterns } from './encode/split-pattern.ts';
+import { compileSplitPattern, createSplitter, namedSplits, splitBy, splitPatterns } from './encode/split-pattern.ts';
 import { goldenHf, goldenSentencePiece, metadataOf } from './testing/golden-files.ts';
 
 const metaspace = goldenSentencePiece('tokenizers/sp-bpe-512');
@@ -163,6 +163,18 @@ test('white space is Unicode’s, not JavaScript’s: U+0085 is, U+FEFF is not',
     '\r\n\n',
     ' x',
   ]);
+});
+
+test('splitting of the other families: GPT-2 keeps digits together, Qwen 2 and SmolLM cut them apart', () => {
+  const words = (name: string, text: string) => {
+    const found: string[] = [];
+    createSplitter('f', namedSplits[name]!)(text, (word) => found.push(word));
+    return found;
+  };
+  const text = " 1234 it's\n\n x(y)";
+  deepStrictEqual(words('gpt-2', text), [' 1234', ' it', "'s", '\n\n', ' x', '(', 'y', ')']);
+  deepStrictEqual(words('qwen2', text), [' ', '1', '2', '3', '4', ' it', "'s", '\n\n', ' x', '(y', ')']);
+  deepStrictEqual(words('smollm', text), [' ', '1', '2', '3', '4', ' it', "'s", '\n\n', ' x', '(', 'y', ')']);
 });
 
 test('a megabyte encodes in seconds, also as one word', { timeout: 20_000 }, () => {

@@ -52,6 +52,18 @@ export class ChatTemplate {
   }
 
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): RenderedChat {
+    try {
+      return this.renderGuarded(messages, options);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new ArgumentError(
+        'chat.too-deep',
+        `chat: expected messages and tools that nest less deeply, found ${error.message}.`,
+      );
+    }
+  }
+
+  private renderGuarded(messages: readonly ChatMessage[], options: RenderOptions): RenderedChat {
     const { tools = null, documents = null, variables = {} } = options;
     const { bos, eos, all } = this.special;
     checkRoles(messages);

@@ -190,6 +190,12 @@ test('tool definitions and calls are protected too', () => {
   );
 });
 
+test('messages that nest too deeply are refused', () => {
+  let deep: unknown = 'x';
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  throws(() => create('llama3', 'x').render([{ role: 'user', content: deep }]), { name: 'ArgumentError' });
+});
+
 test('hostile templates end with an error, soon', { timeout: 20_000 }, () => {
   const refused = (source: string, code: string) =>
     throws(() => create('llama2', source).render([{ role: 'user', content: 'x' }]), { code });

@@ -16,6 +16,39 @@ export const splitPatterns = {
   qwen2: String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
 } as const;
 
+/** A published way to split text, by GGUF's name for it. Names that share an entry share its behaviour. */
+export interface NamedSplit {
+  readonly pattern: keyof typeof splitPatterns;
+  /** Digits are cut apart before the pattern sees them. */
+  readonly digitsApart?: boolean;
+  /** Whole words that are tokens are not merged up. */
+  readonly ignoreMerges?: boolean;
+}
+
+const gpt2: NamedSplit = { pattern: 'gpt-2' };
+const digits: NamedSplit = { pattern: 'gpt-2', digitsApart: true };
+const llama3: NamedSplit = { pattern: 'llama3', ignoreMerges: true };
+const qwen2: NamedSplit = { pattern: 'qwen2' };
+
+/** `tokenizer.ggml.pre` → how to split (llama.cpp, llama-vocab.cpp). */
+export const namedSplits: Readonly<Record<string, NamedSplit>> = {
+  'gpt-2': gpt2,
+  'phi-2': gpt2,
+  smollm: digits,
+  starcoder: digits,
+  llama3,
+  'llama-v3': llama3,
+  'llama-bpe': llama3,
+  falcon3: llama3,
+  qwen2,
+  'deepseek-r1-qwen': qwen2,
+};
+
+export function createSplitter(file: string, { pattern, digitsApart = false }: NamedSplit): Splitter {
+  const words = splitBy(compileSplitPattern(file, splitPatterns[pattern]), 'keep');
+  return digitsApart ? splitInTurn([splitBy(/\p{N}/gu, 'keep'), words]) : words;
+}
+
 /** The whole text is one word. */
 export const noSplit: Splitter = (text, emit) => emit(text);
 

@@ -9,7 +9,7 @@ import { ByteLevelModel } from '../encode/byte-level-model.ts';
 import { mergesFromList, mergesFromScores } from '../encode/merges.ts';
 import { MetaspaceModel } from '../encode/metaspace-model.ts';
 import { metaspaceNormalizer } from '../encode/normalize.ts';
-import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
+import { createSplitter, type NamedSplit, namedSplits } from '../encode/split-pattern.ts';
 import type { TextModel } from '../encode/text-model.ts';
 import { byteFallbackIds, checkedId, endOfGenerationIds } from '../special-ids.ts';
 import type { Spelling } from '../stream-decoder.ts';
@@ -17,15 +17,6 @@ import { controlTokens, Tokenizer } from '../tokenizer.ts';
 import { badTokenizer, byteOfPiece, createVocabulary, PieceKind, show, type Vocabulary } from '../vocabulary.ts';
 
 type Metadata = ReadonlyMap<string, GgufValue>;
-
-/** Names of splitting patterns in files → the pattern. Names that share a pattern share its behaviour too. */
-const patternNames: Readonly<Record<string, keyof typeof splitPatterns>> = {
-  'gpt-2': 'gpt-2',
-  llama3: 'llama3',
-  'llama-v3': 'llama3',
-  'llama-bpe': 'llama3',
-  qwen2: 'qwen2',
-};
 
 export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
   const model = metadata.get('tokenizer.ggml.model');
@@ -50,7 +41,7 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
   const unknownId = isLlama ? id('unknown_token_id', orMissing(0)) : id('unknown_token_id');
   const prefix = flag('add_space_prefix', true);
   const collapse = flag('remove_extra_whitespaces', false);
-  const pattern = isLlama ? null : patternOf(file, metadata);
+  const split = isLlama ? null : splitOf(file, metadata);
   const spelling: Spelling = {
     vocabulary,
     kind: isLlama ? 'metaspace' : 'byte-level',
@@ -61,7 +52,7 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
   return new Tokenizer({
     vocabulary,
     model:
-      pattern === null
+      split === null
         ? scoredModel(
             vocabulary,
             metadata,
@@ -72,8 +63,8 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
             vocabulary,
             table: mergesFromList(vocabulary, mergePairs(file, metadata)).table,
             normalize: (text) => text,
-            split: splitBy(compileSplitPattern(file, splitPatterns[pattern]), 'keep'),
-            ignoreMerges: pattern === 'llama3',
+            split: createSplitter(file, split),
+            ignoreMerges: split.ignoreMerges ?? false,
             unknownId: null,
           }),
     spelling,
@@ -84,7 +75,7 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
     unknownId,
     padId: id('padding_token_id'),
     eogIds: endOfGenerationIds(vocabulary, [eosId, id('eot_token_id'), id('eom_token_id')]),
-    addBos: flag('add_bos_token', isLlama || pattern === 'llama3') && bosId !== null,
+    addBos: flag('add_bos_token', isLlama || split?.pattern === 'llama3') && bosId !== null,
     addEos: flag('add_eos_token', false) && eosId !== null,
     chatTemplate: typeof template === 'string' ? template : null,
   });
@@ -148,13 +139,13 @@ function scoredModel(
   });
 }
 
-function patternOf(file: string, metadata: Metadata): keyof typeof splitPatterns {
+function splitOf(file: string, metadata: Metadata): NamedSplit {
   const name = metadata.get('tokenizer.ggml.pre');
-  const pattern = typeof name === 'string' && Object.hasOwn(patternNames, name) ? patternNames[name] : undefined;
-  if (pattern !== undefined) return pattern;
+  const split = typeof name === 'string' && Object.hasOwn(namedSplits, name) ? namedSplits[name] : undefined;
+  if (split !== undefined) return split;
   throw new UnsupportedError(
     'tokenizer.unsupported',
-    `${file} @ tokenizer.ggml.pre: expected one of ${Object.keys(patternNames).join(', ')}, found ${show(String(name))}. ` +
+    `${file} @ tokenizer.ggml.pre: expected one of ${Object.keys(namedSplits).join(', ')}, found ${show(String(name))}. ` +
       'Text would be split in another way than the model was trained with.',
   );
 }

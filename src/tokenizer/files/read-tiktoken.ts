@@ -6,7 +6,7 @@
 import { bytesToLetters } from '../byte-alphabet.ts';
 import { ByteLevelModel } from '../encode/byte-level-model.ts';
 import { mergesFromScores } from '../encode/merges.ts';
-import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
+import { createSplitter } from '../encode/split-pattern.ts';
 import { endOfGenerationIds } from '../special-ids.ts';
 import { controlTokens, Tokenizer } from '../tokenizer.ts';
 import { badTokenizer, createVocabulary, MAX_PIECES, PieceKind } from '../vocabulary.ts';
@@ -54,7 +54,7 @@ export function readTiktoken(file: string, bytes: Uint8Array, vocabSize?: number
       vocabulary,
       table: mergesFromScores(vocabulary, ranksAsScores).table,
       normalize: (text) => text,
-      split: splitBy(compileSplitPattern(file, splitPatterns.llama3), 'keep'),
+      split: createSplitter(file, { pattern: 'llama3' }),
       ignoreMerges: true,
       unknownId: null,
     }),

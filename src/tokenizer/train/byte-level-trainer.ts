@@ -7,8 +7,8 @@ import { ArgumentError } from '../../base/errors.ts';
 import { bytesToLetters, letterOfByte, lettersToBytes } from '../byte-alphabet.ts';
 import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
 import { MergeLearner } from './merge-learner.ts';
-import type { TrainProgress } from './sentencepiece-trainer.ts';
-import { isBeforeByCodePoint } from './sentencepiece-trainer.ts';
+import type { TrainProgress } from './progress.ts';
+import { isBeforeByCodePoint } from './text-order.ts';
 import { WordCounts } from './word-counts.ts';
 
 export interface ByteLevelTrainOptions {

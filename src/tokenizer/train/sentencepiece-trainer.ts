@@ -10,7 +10,9 @@ import { ArgumentError } from '../../base/errors.ts';
 import { SPACE } from '../encode/merges.ts';
 import { PieceKind } from '../vocabulary.ts';
 import { type LearnerRules, MergeLearner } from './merge-learner.ts';
+import type { TrainProgress } from './progress.ts';
 import { scriptOf } from './scripts.ts';
+import { isShorterOrFirst } from './text-order.ts';
 import { WordCounts } from './word-counts.ts';
 
 export interface SentencePieceTrainOptions {
@@ -32,13 +34,6 @@ export const llamaTrainDefaults = {
   maxPieceLength: 16,
   maxWords: 4_000_000,
 } as const;
-
-export interface TrainProgress {
-  readonly stage: 'reading' | 'merging';
-  readonly done: number;
-  /** Merges wanted; null while reading, as a stream does not say its length. */
-  readonly total: number | null;
-}
 
 export interface TrainedPiece {
   readonly piece: string;
@@ -259,29 +254,4 @@ export function isPiece(text: string, maxLength: number): boolean {
     script = current;
   }
   return true;
-}
-
-/** Of equally frequent pieces the shorter one, then the first in the order of code points (that of UTF-8 bytes). */
-function isShorterOrFirst(a: string, b: string): boolean {
-  const lengthA = characterCount(a);
-  const lengthB = characterCount(b);
-  return lengthA !== lengthB ? lengthA < lengthB : isBeforeByCodePoint(a, b);
-}
-
-function characterCount(text: string): number {
-  let count = text.length;
-  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) count--;
-  return count;
-}
-
-export function isBeforeByCodePoint(a: string, b: string): boolean {
-  for (let i = 0; i < a.length && i < b.length; i++) {
-    const unitA = a.charCodeAt(i);
-    const unitB = b.charCodeAt(i);
-    if (unitA === unitB) continue;
-    const isPairA = unitA >= 0xd800 && unitA < 0xe000;
-    const isPairB = unitB >= 0xd800 && unitB < 0xe000;
-    return isPairA !== isPairB ? isPairB : unitA < unitB;
-  }
-  return a.length < b.length;
 }
