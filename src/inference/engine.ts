@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly tokenizer: Tokenizer | null;
   /** Tokens that end a generation, beside those that the tokenizer knows. */
   readonly eogIds?: readonly number[] | undefined;
+  /** The model's own chat template, where its files hold one beside the tokenizer. */
+  readonly chatTemplate?: string | null | undefined;
   /** Longest sequence, prompt and generated text together. */
   readonly contextLength: number;
   readonly kvType: KvType;
@@ -77,6 +79,7 @@ export class Engine {
   readonly tokenizer: Tokenizer | null;
   readonly cache: KvCache;
   readonly eogIds: ReadonlySet<number>;
+  private readonly chatTemplate: string | null;
   private readonly store: KvStore;
   private readonly batch: BatchBuilder;
   private readonly maxSequences: number;
@@ -97,6 +100,7 @@ export class Engine {
     this.model = model;
     this.device = device;
     this.tokenizer = options.tokenizer;
+    this.chatTemplate = options.chatTemplate ?? null;
     this.eogIds = endsOfGeneration(options.tokenizer, options.eogIds ?? []);
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
@@ -121,7 +125,7 @@ export class Engine {
    */
   submit(prompt: Prompt, options: GenerationOptions, listener: Listener, constraint: Constraint | null = null): Job {
     const settings = resolveOptions('generate', generationOptions, options);
-    const promptIds = encodePrompt(this.tokenizer, this.model.config.vocabSize, prompt, settings);
+    const promptIds = this.encode(prompt, settings);
     if (promptIds.length > this.contextLength) {
       throw new ArgumentError(
         'generate.context',
@@ -151,6 +155,12 @@ export class Engine {
         job.aborted = true;
       },
     };
+  }
+
+  /** The token ids of a prompt, as submit() reads it. Throws ArgumentError. */
+  encode(prompt: Prompt, options: { readonly parseSpecial: boolean }): Uint32Array {
+    const { tokenizer, chatTemplate, model } = this;
+    return encodePrompt({ tokenizer, chatTemplate, vocabSize: model.config.vocabSize }, prompt, options);
   }
 
   get load(): EngineLoad {

@@ -5,23 +5,21 @@ import type { Prompt } from './generation.ts';
 
 /**
  * A prompt as token ids: text with the beginning-of-sequence token that the model's files ask for, ids as they are, messages
- * through the chat template. Throws ArgumentError.
+ * through the chat template (the prompt's, else the model's). Throws ArgumentError.
  */
 export function encodePrompt(
-  tokenizer: Tokenizer | null,
-  vocabSize: number,
+  model: { readonly tokenizer: Tokenizer | null; readonly chatTemplate: string | null; readonly vocabSize: number },
   prompt: Prompt,
   { parseSpecial }: { readonly parseSpecial: boolean },
 ): Uint32Array {
-  if (typeof prompt === 'string' || isChat(prompt)) {
-    if (!tokenizer) throw noTokenizer(typeof prompt === 'string' ? 'a text' : 'messages');
-    const ids =
-      typeof prompt === 'string'
-        ? tokenizer.encode(prompt, { bos: tokenizer.addBos, special: parseSpecial ? 'parse' : 'text' })
-        : encodeChat(tokenizer, prompt);
-    return checkIds('generate', ids, vocabSize);
-  }
-  return checkIds('generate', prompt, vocabSize);
+  const { tokenizer, chatTemplate, vocabSize } = model;
+  if (typeof prompt !== 'string' && !isChat(prompt)) return checkIds('generate', prompt, vocabSize);
+  if (!tokenizer) throw noTokenizer(typeof prompt === 'string' ? 'a text' : 'messages');
+  const ids =
+    typeof prompt === 'string'
+      ? tokenizer.encode(prompt, { bos: tokenizer.addBos, special: parseSpecial ? 'parse' : 'text' })
+      : encodeChat(tokenizer, { ...prompt, template: prompt.template ?? chatTemplate ?? undefined });
+  return checkIds('generate', ids, vocabSize);
 }
 
 /** Ids that a caller gave: at least one, whole numbers, of this vocabulary. Throws ArgumentError `<where>.prompt`. */

@@ -12,7 +12,7 @@ import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { Engine, type Job } from '../engine.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
-import { checkIds, encodePrompt } from '../prompt.ts';
+import { checkIds } from '../prompt.ts';
 import { contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   FromEngine,
@@ -82,7 +82,7 @@ export class EngineHost {
       case 'generate':
         return this.generate(call, engine, message.args);
       case 'encode':
-        return encodePrompt(engine.tokenizer, vocabSize, ...message.args);
+        return engine.encode(...message.args);
       case 'logits':
         return logitsOf(device, model, checkIds('logits', message.args[0], vocabSize));
       case 'trace':
@@ -123,6 +123,7 @@ export class EngineHost {
         device,
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
+        chatTemplate: checkpoint.chatTemplate,
         contextLength,
         kvType,
         cacheTokens: settings.cacheTokens ?? undefined,
