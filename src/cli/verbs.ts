@@ -19,6 +19,26 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'talk with a model at the terminal',
     load: () => import('./commands/chat.ts'),
   },
+  init: {
+    group: 'Make a model',
+    summary: 'write a model of any size with random weights',
+    load: () => import('./commands/init.ts'),
+  },
+  convert: {
+    group: 'Make a model',
+    summary: 'from any format that Cria reads to GGUF or a Hugging Face folder',
+    load: () => import('./commands/convert.ts'),
+  },
+  quantize: {
+    group: 'Make a model',
+    summary: 'store the weights of a model in fewer bits',
+    load: () => import('./commands/quantize.ts'),
+  },
+  train: {
+    group: 'Make a model',
+    summary: 'train a LLaMA from a recipe',
+    load: () => import('./commands/train.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',

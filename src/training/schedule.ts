@@ -24,3 +24,23 @@ export function cosineSchedule({ learningRate, warmupSteps, totalSteps, finalFra
     return learningRate * (finalFraction + (1 - finalFraction) * 0.5 * (1 + Math.cos(Math.PI * done)));
   };
 }
+
+/**
+ * Linear warm-up, the peak for most of the way, and a straight line down over the last `decayFraction` of the steps. The end can be
+ * chosen while the run goes on: until the line begins, nothing depends on it.
+ * Source   Hu et al. 2024, arXiv:2404.06395 §4 (warmup-stable-decay).
+ */
+export function stableSchedule({
+  learningRate,
+  warmupSteps,
+  totalSteps,
+  finalFraction,
+  decayFraction,
+}: CosineSchedule & { readonly decayFraction: number }): Schedule {
+  const decaySteps = Math.max(1, totalSteps * decayFraction);
+  return (step) => {
+    if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+    const left = Math.min(1, Math.max(0, (totalSteps - step) / decaySteps));
+    return learningRate * (finalFraction + (1 - finalFraction) * left);
+  };
+}

@@ -10,7 +10,7 @@ import { type Recompute, Tape } from '../autograd/tape.ts';
 import { ArgumentError } from '../base/errors.ts';
 import type { TrainingDevice } from '../devices/training-device.ts';
 import type { Ops } from '../kernels/ops.ts';
-import { hidden } from '../model/llama.ts';
+import { forward, hidden } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
@@ -150,6 +150,18 @@ export class StepTrainer {
     const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N);
     device.release(mark);
     return losses_N;
+  }
+
+  /** The scores of what comes after `ids`: one number per piece of the vocabulary. */
+  nextLogits(ids: Uint32Array): Float64Array {
+    const { device, model } = this;
+    const mark = device.mark();
+    const ops = this.decorate({ ...device.ops });
+    const { batch } = prepareBatch({ ids, rows: 1, length: ids.length }, model.config.vocabSize);
+    const logits_1V = forward(model, ops, batch, { rows_R: Uint32Array.of(ids.length - 1) });
+    const logits = Float64Array.from(device.view(logits_1V));
+    device.release(mark);
+    return logits;
   }
 
   /** Sums the gradients over the ranks, clips them and moves the parameters, unless the guard objects. */

@@ -1,0 +1,109 @@
+import { basename, join } from 'node:path';
+import { parse } from 'yaml';
+import { ConfigError, UsageError } from '../../base/errors.ts';
+import { formatCount, formatDuration } from '../../base/units.ts';
+import { defaultThreads } from '../../platform/node/threads.ts';
+import { readRecipeText, train } from '../../platform/node/training/train.ts';
+import { checkRecipe, type Recipe } from '../../training/recipe.ts';
+import { setValue } from '../../training/recipe-schema.ts';
+import type { StepMetrics } from '../../training/run/loop.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+
+const ROOT = 'runs';
+
+export const command = defineCommand({
+  options: {
+    recipe: { kind: 'text', value: 'RECIPE.yaml', required: true, help: 'what to train, on what, and how' },
+    set: { kind: 'texts', value: 'KEY=VALUE', help: 'change a setting of the recipe, as in training.tokens=1000000' },
+    out: {
+      kind: 'text',
+      value: 'FOLDER',
+      otherwise: `${ROOT}/NAME`,
+      help: 'where checkpoints, metrics and the report go',
+    },
+    resume: { kind: 'flag', help: 'go on after the newest sound checkpoint, to the same bits' },
+    threads: {
+      kind: 'integer',
+      short: 't',
+      min: 1,
+      max: 1024,
+      otherwise: 'one per core',
+      help: 'threads that compute',
+    },
+    blas: { kind: 'flag', default: true, help: "use the system's BLAS for matrix products where one is installed" },
+    revectorize: { kind: 'flag', default: true, help: '256-bit vectors where this Node has them' },
+    json: { kind: 'flag', help: 'one JSON object per step, and one with the result' },
+  },
+  positionals: ['recipe'],
+  details:
+    'Trains a LLaMA from scratch. The recipe says what is not derived from its one dial, model.depth; what is derived is printed.\n' +
+    'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
+    'Checkpoints are Hugging Face folders: every other verb, and transformers, loads them as they are.',
+  examples: [
+    ['train recipes/stories.yaml --set data.train.0.path=train.jsonl.gz', 'the bundled model'],
+    ['train recipes/stories.yaml --resume', 'go on with it'],
+  ],
+  async run(options, io) {
+    const recipe = readRecipe(options.recipe, options.set);
+    const result = await train({
+      recipe,
+      folder: options.out ?? join(ROOT, recipe.name),
+      threads: options.threads ?? defaultThreads(),
+      blas: options.blas,
+      revectorize: options.revectorize,
+      resume: options.resume,
+      isStopped: () => io.signal.aborted,
+      tell: (message) => writeLine(io.stderr, message),
+      onStep: (metrics, eta, total) =>
+        options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
+    });
+    if (options.json) writeJson(io.stdout, result);
+    else {
+      const best = result.best
+        ? `, best ${result.best.bitsPerByte.toFixed(4)} bits per byte at step ${result.best.step}`
+        : '';
+      writeLine(io.stdout, `${result.steps} steps, ${formatCount(result.tokens)} tokens${best}: ${result.checkpoint}`);
+    }
+  },
+});
+
+function readRecipe(path: string, assignments: readonly string[]): Recipe {
+  let value: unknown;
+  try {
+    value = parse(readRecipeText(path)) ?? {};
+  } catch (error) {
+    if (error instanceof Error && error.name === 'YAMLParseError') {
+      throw new ConfigError(basename(path), [error.message.split('\n')[0]!], 'recipe.yaml');
+    }
+    throw error;
+  }
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new ConfigError(basename(path), ['expected settings by name, found something else'], 'recipe.invalid');
+  }
+  const problems = assignments.flatMap((assignment) => setValue(value, assignment, parse) ?? []);
+  if (problems.length > 0) throw new UsageError(problems);
+  return checkRecipe(value, basename(path));
+}
+
+/** One line per step. */
+function writeStep(io: Io, m: StepMetrics, eta: number, total: number): void {
+  const parts = [
+    `step ${String(m.step).padStart(String(total).length)}/${total}`,
+    `loss ${m.loss.toFixed(4)} (${m.smoothedLoss.toFixed(4)})`,
+    `lr ${m.learningRate.toExponential(2)}`,
+    `norm ${m.gradientNorm.toFixed(3)}`,
+    `${m.tokensPerSecond.toFixed(0)} tok/s`,
+    `${(100 * m.utilization).toFixed(0)} % of peak`,
+    `ETA ${formatDuration(eta)}`,
+  ];
+  writeLine(io.stderr, parts.join('  '));
+  if (m.skipped) writeLine(io.stderr, `  left out: ${m.skipped}`);
+  if (m.validation) {
+    writeLine(
+      io.stderr,
+      `  validation ${m.validation.bitsPerByte.toFixed(4)} bits per byte, loss ${m.validation.loss.toFixed(4)}`,
+    );
+  }
+  if (m.sample !== undefined) writeLine(io.stderr, `  ${m.sample.replaceAll('\n', '\n  ')}`);
+}

@@ -1,0 +1,142 @@
+/** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert } from '../../../base/assert.ts';
+import { FormatError } from '../../../base/errors.ts';
+import type { TrainingDevice } from '../../../devices/training-device.ts';
+import { readSafetensors } from '../../../formats/safetensors.ts';
+import { writeSafetensors } from '../../../formats/safetensors-write.ts';
+import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
+import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
+import type { LlamaConfig } from '../../../model/config.ts';
+import type { Collective } from '../../../training/collective.ts';
+import type { AdamW, TrainableParameter } from '../../../training/optimizer.ts';
+import { momentTensors, type RunState, restoreMoments, tensorSource } from '../../../training/run/state.ts';
+import { openCheckpointAt, openFile } from '../files.ts';
+import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
+
+const STATE = 'state.json';
+const BEST = 'best.json';
+
+export interface CheckpointContent {
+  readonly config: LlamaConfig;
+  readonly parameters: readonly TrainableParameter[];
+  readonly optimizer: AdamW;
+  readonly tokenizer: TokenizerFiles | null;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly collective: Collective;
+}
+
+export class Checkpoints {
+  readonly folder: string;
+  private readonly device: TrainingDevice;
+  private readonly content: CheckpointContent;
+
+  constructor(folder: string, device: TrainingDevice, content: CheckpointContent) {
+    this.folder = folder;
+    this.device = device;
+    this.content = content;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
+  save(state: RunState, keepLast: number): string {
+    const path = join(this.folder, checkpointName(state.step));
+    writeWholeFolder(path, (folder) => {
+      const { config, parameters, optimizer, tokenizer, bosId, eosId } = this.content;
+      const tensors = new Map(parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
+      const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
+      writeHfCheckpoint(
+        folder,
+        { config, tensors, tokenizer, chatTemplate: null, generation },
+        {
+          maxShardBytes: 2 ** 40,
+          typeOf: () => 'f32',
+          encode: () => assert(false, 'checkpoint: f32 weights are written as they are'),
+        },
+      );
+      const moments = folder.create(momentFile(0, 1));
+      writeSafetensors(moments, momentTensors(this.device, optimizer), { step: String(optimizer.step) });
+      moments.close();
+      const file = folder.create(STATE);
+      file.write(new TextEncoder().encode(`${JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2)}\n`));
+      file.close();
+    });
+    if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
+    this.prune(keepLast, state.best?.step ?? null);
+    return path;
+  }
+
+  /** Puts the newest sound checkpoint's numbers back and returns its state; null when there is none. `tell` hears of damaged ones. */
+  restore(tell: (message: string) => void): RunState | null {
+    for (const name of checkpointNames(this.folder).reverse()) {
+      const path = join(this.folder, name);
+      try {
+        verifyWholeFolder(path);
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        tell(error.message);
+        continue;
+      }
+      return this.load(path);
+    }
+    return null;
+  }
+
+  private load(path: string): RunState {
+    const { config, parameters, optimizer } = this.content;
+    const checkpoint = openCheckpointAt(path);
+    try {
+      if (JSON.stringify(checkpoint.config) !== JSON.stringify(config)) {
+        const problem = `expected the recipe's model ${JSON.stringify(config)}, found ${JSON.stringify(checkpoint.config)}`;
+        const advice = 'Resume with the recipe that the run began with, or begin a new run in another folder.';
+        throw new FormatError({ code: 'training.other-shape', file: path, where: 'config.json' }, problem, advice);
+      }
+      for (const { name, tensor } of parameters) {
+        const source = checkpoint.tensors.get(name)!;
+        const values = new Float32Array(this.device.view(tensor).length);
+        const rows = source.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+        source.readRows(new Uint8Array(values.buffer), 0, rows);
+        this.device.view(tensor).set(values);
+      }
+    } finally {
+      checkpoint.close();
+    }
+    const moments = openFile(join(path, momentFile(0, 1)));
+    restoreMoments(this.device, optimizer, [readSafetensors(moments).tensors]);
+    moments.close();
+    const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as RunState & { optimizerStep: number };
+    optimizer.step = state.optimizerStep;
+    return state;
+  }
+
+  private prune(keepLast: number, bestStep: number | null): void {
+    const names = checkpointNames(this.folder);
+    for (const name of names.slice(0, -keepLast)) {
+      if (bestStep !== null && name === checkpointName(bestStep)) continue;
+      rmSync(join(this.folder, name), { recursive: true, force: true });
+    }
+    for (const name of readdirSync(this.folder)) {
+      if (name.endsWith('.partial.old')) rmSync(join(this.folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** Oldest first. */
+export function checkpointNames(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /^step-\d{8,}$/.test(name))
+    .sort();
+}
+
+function momentFile(rank: number, size: number): string {
+  const part = (n: number) => String(n).padStart(5, '0');
+  return size === 1 ? 'optimizer.safetensors' : `optimizer-${part(rank + 1)}-of-${part(size)}.safetensors`;
+}

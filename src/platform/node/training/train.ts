@@ -1,0 +1,222 @@
+/** `cria train`: a recipe → a model, with everything that needs files, threads and native libraries. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { ArgumentError, ConfigError } from '../../../base/errors.ts';
+import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
+import type { TrainingDevice } from '../../../devices/training-device.ts';
+import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
+import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
+import type { Collective } from '../../../training/collective.ts';
+import { solo } from '../../../training/collective.ts';
+import { Packer, type Source } from '../../../training/data/packer.ts';
+import { initialWeights } from '../../../training/initialize.ts';
+import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../training/recipe.ts';
+import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
+import { runTraining, type StepMetrics } from '../../../training/run/loop.ts';
+import { sampleIds } from '../../../training/run/sample.ts';
+import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
+import { placeModel } from '../../../training/trainable-model.ts';
+import { StepTrainer } from '../../../training/trainer.ts';
+import { loadBlas } from '../blas.ts';
+import { findTokenizerFiles } from '../load-tokenizer.ts';
+import { nodeThreads } from '../threads.ts';
+import { Checkpoints, checkpointNames } from './checkpoints.ts';
+import { RunFolder } from './run-folder.ts';
+import { openTokens } from './token-cache.ts';
+import { digestOf } from './whole-folder.ts';
+
+export interface TrainOptions {
+  readonly recipe: Recipe;
+  readonly folder: string;
+  readonly threads: number;
+  readonly blas: boolean;
+  readonly revectorize: boolean;
+  readonly resume: boolean;
+  readonly collective?: Collective;
+  isStopped(): boolean;
+  tell(message: string): void;
+  onStep(metrics: StepMetrics, etaSeconds: number, totalSteps: number): void;
+}
+
+export interface TrainResult {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
+  readonly checkpoint: string | null;
+}
+
+/** How many steps pass between two writings of the report. */
+const REPORT_EVERY = 20;
+
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { recipe, tell, collective = solo } = options;
+  const run = new RunFolder(options.folder);
+  if (!options.resume && checkpointNames(run.checkpoints).length > 0) {
+    throw new ArgumentError(
+      'training.exists',
+      `${run.path} already holds a run. Go on with it with --resume, or choose another folder with --out.`,
+    );
+  }
+  const { files, tokenizer, digest } = openTokenizer(recipe);
+  const derived = deriveRecipe(recipe, tokenizer.vocabSize);
+  const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
+
+  if (options.revectorize) setFlagsFromString('--experimental-wasm-revectorize');
+  const blas = options.blas ? loadBlas(options.threads) : null;
+  const device = await createWasmTrainingDevice({ threads: options.threads, host: nodeThreads, blas });
+  try {
+    const { model, parameters } = placeModel(device, derived.config, initialWeights(derived.config, recipe.seed));
+    const { training, output } = recipe;
+    const trainer = new StepTrainer(device, model, parameters, {
+      optimizer: { betas: [training.beta1, training.beta2], eps: training.eps, weightDecay: training.weightDecay },
+      schedule: scheduleOf(recipe, derived),
+      clip: training.clip,
+      recompute: derived.recompute,
+      guard: { onAnomaly: training.onAnomaly, spikeDeviations: training.spikeDeviations ?? null },
+      collective,
+    });
+    const checkpoints = new Checkpoints(run.checkpoints, device, {
+      config: derived.config,
+      parameters,
+      optimizer: trainer.optimizer,
+      tokenizer: files,
+      bosId: tokenizer.bosId,
+      eosId: tokenizer.eosId,
+      collective,
+    });
+    const start = options.resume ? checkpoints.restore(tell) : null;
+    run.rewindMetrics(start?.step ?? 0);
+    const peakFlops = measurePeak(device);
+    const facts = describe(recipe, derived, device, peakFlops, sources);
+    for (const [what, value] of facts) tell(`${what}: ${value}`);
+    if (start) tell(`resuming after step ${start.step}`);
+
+    let saved: string | null = null;
+    const promptIds = tokenizer.encode(output.samplePrompt, { bos: tokenizer.bosId !== null });
+    const packer = new Packer(sources, recipe.seed);
+    const ranks = { rank: collective.rank, size: collective.size };
+    const end = await runTraining({ recipe, derived, trainer, packer, validation, peakFlops, ranks }, start, {
+      clock: () => performance.now(),
+      isStopped: options.isStopped,
+      save: (state) => {
+        saved = checkpoints.save(state, output.keepLast);
+      },
+      record(metrics, eta) {
+        options.onStep(metrics, eta, derived.totalSteps);
+        if (collective.rank > 0) return;
+        run.record(metrics);
+        if (metrics.step % REPORT_EVERY === 0 || metrics.validation) run.writeReport(recipe.name, facts, true);
+      },
+      sample: (step) => tokenizer.decode(sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    if (collective.rank === 0) run.writeReport(recipe.name, facts, false);
+    return { steps: end.step, tokens: end.tokens, best: end.best, checkpoint: saved };
+  } finally {
+    device.close();
+  }
+}
+
+function openTokenizer(recipe: Recipe): { files: TokenizerFiles; tokenizer: Tokenizer; digest: string } {
+  const { path } = recipe.tokenizer;
+  const files = findTokenizerFiles(path);
+  const tokenizer = createTokenizer(files);
+  return { files, tokenizer, digest: digestOf(path) };
+}
+
+async function openData(
+  recipe: Recipe,
+  run: RunFolder,
+  tokenizer: Tokenizer,
+  digest: string,
+  tell: (message: string) => void,
+): Promise<{ sources: Source[]; validation: { documents: Source['documents']; textBytes: number } }> {
+  const sources: Source[] = [];
+  for (const [i, { name = `source ${i + 1}`, path, share, weightField, weightPower }] of recipe.data.train.entries()) {
+    const source = { name, path, weightField, weightPower };
+    const { documents } = await openTokens(source, join(run.path, 'tokens', `train-${i}`), tokenizer, digest, tell);
+    sources.push({ documents, share });
+  }
+  const valid = { name: 'validation', path: recipe.data.valid, weightField: undefined, weightPower: 1 };
+  const { documents, textBytes } = await openTokens(valid, join(run.path, 'tokens', 'valid'), tokenizer, digest, tell);
+  if (textBytes === null) {
+    throw new ConfigError(`recipe ${recipe.name}`, [
+      'data.valid is a folder of token shards; bits per byte need the text itself (.jsonl, .jsonl.gz, .txt)',
+    ]);
+  }
+  return { sources, validation: { documents, textBytes } };
+}
+
+function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
+  const { learningRate, warmupSteps, totalSteps } = derived;
+  const shape = { learningRate, warmupSteps, totalSteps, finalFraction: training.finalFraction };
+  if (training.schedule === 'cosine') return cosineSchedule(shape);
+  return stableSchedule({ ...shape, decayFraction: training.decayFraction });
+}
+
+/** The rate of a large matrix product on this device: what a step's rate is compared with. */
+function measurePeak(device: TrainingDevice): number {
+  const size = 768;
+  const mark = device.mark();
+  const [x, w] = [device.scratch([size, size]), device.scratch([size, size])];
+  for (const tensor of [x, w]) device.view(tensor).fill(0.5);
+  let best = 0;
+  for (let i = 0; i < 6; i++) {
+    const from = performance.now();
+    device.ops.linear(x, w);
+    best = Math.max(best, (2 * size ** 3) / ((performance.now() - from) / 1000));
+  }
+  device.release(mark);
+  return best;
+}
+
+/** What is said before the first step, and what heads the report. */
+function describe(
+  recipe: Recipe,
+  derived: DerivedRecipe,
+  device: TrainingDevice,
+  peakFlops: number,
+  sources: readonly Source[],
+): (readonly [string, string])[] {
+  const { config } = derived;
+  const tokens = derived.rows * config.contextLength;
+  const memory = estimateMemory(config, tokens, derived.recompute);
+  const all = derived.totalSteps * derived.batchTokens;
+  // Steps reach about half of the rate of one large product.
+  const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops);
+  const available = sources.reduce((sum, { documents }) => sum + documents.tokenCount, 0);
+  return [
+    [
+      'model',
+      `${formatCount(derived.parameters)} parameters, ${config.blockCount} blocks of width ${config.width}, ${config.headCount} heads, vocabulary ${config.vocabSize}, context ${config.contextLength}`,
+    ],
+    ['derived', derived.notes.join('; ') || 'nothing'],
+    [
+      'data',
+      `${formatCount(available)} tokens in ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, seed ${recipe.seed}`,
+    ],
+    [
+      'training',
+      `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} micro-batches of ${derived.rows} × ${config.contextLength}, learning rate ${derived.learningRate}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
+    ],
+    ['device', `${device.description}; large matrix products at ${(peakFlops / 1e9).toFixed(0)} GFLOP/s`],
+    [
+      'memory',
+      `about ${formatBytes(memory.parameters)} for weights, gradients and moments, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,
+    ],
+    ['time', `about ${formatDuration(seconds)} at half of that rate`],
+  ];
+}
+
+/** Reads a recipe file as text, for the command line to parse. */
+export function readRecipeText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'error';
+    throw new ArgumentError('recipe.unreadable', `${path}: the recipe cannot be read (${reason}). Check the path.`);
+  }
+}

@@ -1,0 +1,140 @@
+/** Folders that appear whole or not at all: written under a temporary name, flushed, listed with digests, renamed. */
+import { createHash, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { FormatError } from '../../../base/errors.ts';
+import type { Sink } from '../../../formats/sink.ts';
+import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
+
+const MANIFEST = 'digests.json';
+
+interface Manifest {
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+}
+
+/**
+ * Writes a folder. When `write` throws (a full disk, say), what was written is removed and nothing has changed. An existing folder
+ * of that name is replaced.
+ */
+export function writeWholeFolder(path: string, write: (folder: FolderSink) => void): void {
+  const partial = join(dirname(path), `.${basename(path)}.partial`);
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true });
+  try {
+    const files: Record<string, { bytes: number; sha256: string }> = {};
+    write({
+      create(file) {
+        const sink = new FileSink(join(partial, file));
+        return {
+          write: (bytes) => sink.write(bytes),
+          close: () => {
+            files[file] = sink.close();
+          },
+        };
+      },
+    });
+    const manifest = new FileSink(join(partial, MANIFEST));
+    manifest.write(new TextEncoder().encode(`${JSON.stringify({ files } satisfies Manifest, null, 2)}\n`));
+    manifest.close();
+    flush(partial);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+  const old = `${partial}.old`;
+  rmSync(old, { recursive: true, force: true });
+  if (existsSync(path)) renameSync(path, old);
+  renameSync(partial, path);
+  flush(dirname(path));
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** Throws FormatError `folder.damaged` unless every file is as the manifest says. */
+export function verifyWholeFolder(path: string): void {
+  const fail = (where: string, problem: string): never => {
+    const advice = 'Use an earlier checkpoint; this one is incomplete or was changed.';
+    throw new FormatError({ code: 'folder.damaged', file: path, where }, problem, advice);
+  };
+  const manifestPath = join(path, MANIFEST);
+  if (!existsSync(manifestPath)) fail(MANIFEST, 'expected this file, found none');
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as Manifest;
+  } catch {
+    fail(MANIFEST, 'it is not JSON');
+    return;
+  }
+  for (const [file, { bytes, sha256 }] of Object.entries(manifest.files ?? {})) {
+    const filePath = join(path, basename(file));
+    const size = statSync(filePath, { throwIfNoEntry: false })?.size;
+    if (size !== bytes) fail(file, `expected ${bytes} bytes, found ${size ?? 'no file'}`);
+    if (digestOf(filePath) !== sha256) fail(file, 'its digest is not the one in the manifest');
+  }
+}
+
+export function digestOf(path: string): string {
+  const hash = createHash('sha256');
+  const descriptor = openSync(path, 'r');
+  const chunk = new Uint8Array(1 << 20);
+  for (;;) {
+    const count = readSync(descriptor, chunk);
+    if (count === 0) break;
+    hash.update(chunk.subarray(0, count));
+  }
+  closeSync(descriptor);
+  return hash.digest('hex');
+}
+
+/** Replaces a small file in one step. */
+export function writeWholeFile(path: string, text: string): void {
+  const partial = join(dirname(path), `.${basename(path)}.partial`);
+  const sink = new FileSink(partial);
+  sink.write(new TextEncoder().encode(text));
+  sink.close();
+  renameSync(partial, path);
+}
+
+class FileSink implements Sink {
+  private readonly descriptor: number;
+  private readonly hash: Hash = createHash('sha256');
+  private byteCount = 0;
+
+  constructor(path: string) {
+    this.descriptor = openSync(path, 'w');
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.descriptor, bytes, done);
+    this.hash.update(bytes);
+    this.byteCount += bytes.length;
+  }
+
+  close(): { bytes: number; sha256: string } {
+    fsyncSync(this.descriptor);
+    closeSync(this.descriptor);
+    return { bytes: this.byteCount, sha256: this.hash.digest('hex') };
+  }
+}
+
+/** Puts a folder's entries on the disk; not every system lets folders be flushed. */
+function flush(folder: string): void {
+  try {
+    const descriptor = openSync(folder, 'r');
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+  } catch {
+    // Windows
+  }
+}

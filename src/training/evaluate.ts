@@ -1,0 +1,54 @@
+import type { Documents } from './data/documents.ts';
+import { type MicroBatch, prepareBatch } from './micro-batch.ts';
+import type { StepTrainer } from './trainer.ts';
+
+export interface Evaluation {
+  /** Mean −log p of a token, in nats. */
+  readonly loss: number;
+  readonly tokenCount: number;
+  /** Σ −log₂ p / bytes of the text: comparable across tokenizers. */
+  readonly bitsPerByte: number;
+}
+
+/**
+ * The loss on whole documents. Each is cut into pieces of `length` tokens that overlap by one, so that every token but the first is
+ * predicted exactly once, from what its piece holds before it.
+ */
+export function evaluate(
+  trainer: StepTrainer,
+  documents: Documents,
+  byteCount: number,
+  { rows, length }: { readonly rows: number; readonly length: number },
+): Evaluation {
+  let sum = 0;
+  let tokenCount = 0;
+  const { vocabSize } = trainer.model.config;
+  for (const micro of pieces(documents, rows * length, length)) {
+    const prepared = prepareBatch(micro, vocabSize);
+    for (const loss of trainer.losses(prepared)) sum += loss;
+    tokenCount += prepared.targetCount;
+  }
+  return { loss: sum / tokenCount, tokenCount, bitsPerByte: sum / Math.LN2 / byteCount };
+}
+
+/** The pieces of all documents, about `tokens` of them at a time. */
+function* pieces(documents: Documents, tokens: number, length: number): Generator<MicroBatch> {
+  let ids: number[] = [];
+  let lengths: number[] = [];
+  const flush = (): MicroBatch => {
+    const batch = { ids: Uint32Array.from(ids), rows: 1, length: ids.length, documents: lengths };
+    ids = [];
+    lengths = [];
+    return batch;
+  };
+  for (let document = 0; document < documents.count; document++) {
+    const all = documents.tokens(document);
+    for (let from = 0; from < all.length - 1; from += length - 1) {
+      const piece = all.subarray(from, from + length);
+      if (ids.length > 0 && ids.length + piece.length > tokens) yield flush();
+      for (const id of piece) ids.push(id);
+      lengths.push(piece.length);
+    }
+  }
+  if (ids.length > 0) yield flush();
+}

@@ -1,0 +1,200 @@
+/**
+ * A training recipe: what a recipe file may say, checked at once and completely. One dial, `model.depth`, decides what the file
+ * leaves open; deriveRecipe says how.
+ */
+
+import { type Recompute, recomputePolicies } from '../autograd/tape.ts';
+import { ConfigError } from '../base/errors.ts';
+import { configProblems, type LlamaConfig, metaFfnWidth, paperChoices } from '../model/config.ts';
+import { parameterCount } from '../model/parameters.ts';
+import { type Checked, check, type Schema } from './recipe-schema.ts';
+
+const positive = { kind: 'number', min: 0, above: true } as const;
+const count = { kind: 'integer', min: 1 } as const;
+
+/** Every key of a recipe. An unknown key is an error. */
+export const recipeSchema = {
+  kind: 'object',
+  keys: {
+    name: { kind: 'text', required: true },
+    seed: { kind: 'integer', min: 0, default: 1 },
+    model: {
+      kind: 'object',
+      keys: {
+        depth: { ...count, default: 6 },
+        width: count,
+        heads: count,
+        kvHeads: count,
+        ffnWidth: count,
+        contextLength: { ...count, default: 256 },
+        tiedEmbeddings: { kind: 'boolean', default: true },
+        normEps: { ...positive, default: 1e-5 },
+        ropeTheta: { ...positive, default: 10000 },
+      },
+    },
+    tokenizer: {
+      kind: 'object',
+      keys: {
+        /** tokenizer.model or tokenizer.json; `cria tokenizer train` makes one. */
+        path: { kind: 'text', required: true },
+      },
+    },
+    data: {
+      kind: 'object',
+      keys: {
+        train: {
+          kind: 'list',
+          required: true,
+          item: {
+            kind: 'object',
+            keys: {
+              name: { kind: 'text' },
+              path: { kind: 'text', required: true },
+              share: { ...positive, default: 1 },
+              /** A number field of the documents; a document is seen in proportion to its `weightPower`-th power. */
+              weightField: { kind: 'text' },
+              weightPower: { ...positive, default: 1 },
+            },
+          },
+        },
+        valid: { kind: 'text', required: true },
+      },
+    },
+    training: {
+      kind: 'object',
+      keys: {
+        /** Tokens to see in all; absent: 20 per parameter. */
+        tokens: count,
+        batchTokens: count,
+        /** Tokens that go through the model at once. */
+        microBatchTokens: { ...count, default: 4096 },
+        learningRate: positive,
+        warmupSteps: { kind: 'integer', min: 0 },
+        schedule: { kind: 'choice', values: ['cosine', 'stable'], default: 'cosine' },
+        /** Of the steps, how many the 'stable' schedule takes to come down at the end. */
+        decayFraction: { kind: 'number', min: 0, max: 1, default: 0.2 },
+        finalFraction: { kind: 'number', min: 0, max: 1, default: 0.1 },
+        weightDecay: { kind: 'number', min: 0, default: 0.1 },
+        beta1: { kind: 'number', min: 0, max: 1, default: 0.9 },
+        beta2: { kind: 'number', min: 0, max: 1, default: 0.95 },
+        eps: { ...positive, default: 1e-8 },
+        clip: { ...positive, default: 1 },
+        recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
+        onAnomaly: { kind: 'choice', values: ['stop', 'skip'], default: 'stop' },
+        spikeDeviations: positive,
+      },
+    },
+    output: {
+      kind: 'object',
+      keys: {
+        validateEvery: { ...count, default: 250 },
+        checkpointEvery: { ...count, default: 250 },
+        sampleEvery: { ...count, default: 250 },
+        keepLast: { ...count, default: 2 },
+        samplePrompt: { kind: 'text', default: 'Once upon a time' },
+      },
+    },
+  },
+} as const satisfies Schema;
+
+export type Recipe = Checked<typeof recipeSchema>;
+
+/** Checks a parsed recipe file. Throws ConfigError with every problem. */
+export function checkRecipe(value: unknown, file: string): Recipe {
+  const problems: string[] = [];
+  const recipe = check(recipeSchema, value, '', problems) as Recipe;
+  if (problems.length > 0) throw new ConfigError(file, problems, 'recipe.invalid');
+  return recipe;
+}
+
+/** What follows from a recipe and the size of its vocabulary. */
+export interface DerivedRecipe {
+  readonly config: LlamaConfig;
+  readonly parameters: number;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly batchTokens: number;
+  readonly microBatches: number;
+  readonly rows: number;
+  readonly totalSteps: number;
+  readonly recompute: Recompute;
+  /** How each derived value came about, for people. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * From the dial to a run:
+ *
+ *   head size   48 up to depth 6, 64 up to 24, 128 above         width   head size · depth (LLaMA 7B: 128 · 32)
+ *   feed-forward width   8/3 · width, up to a multiple of 32      learning rate   3e-4 · √(4096 / width) (LLaMA 7B: 3e-4)
+ *   batch   4M tokens · (width / 4096)², a power of two           tokens   20 a parameter (Hoffmann et al. 2022)
+ *   warm-up   2,000 steps, at most 2 % of all                     (arXiv:2302.13971 §2.3)
+ */
+export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
+  const { model, training } = recipe;
+  const notes: string[] = [];
+  const derive = (name: string, given: number | undefined, value: number, how: string): number => {
+    if (given === undefined) notes.push(`${name} ${value} (${how})`);
+    return given ?? value;
+  };
+  const headSizeByDepth = model.depth <= 6 ? 48 : model.depth <= 24 ? 64 : 128;
+  const width = derive('width', model.width, headSizeByDepth * model.depth, `${headSizeByDepth} · depth`);
+  const heads = derive(
+    'heads',
+    model.heads,
+    Math.max(1, Math.round(width / headSizeByDepth)),
+    `width / ${headSizeByDepth}`,
+  );
+  const config: LlamaConfig = {
+    ...paperChoices,
+    width,
+    blockCount: model.depth,
+    headCount: heads,
+    kvHeadCount: model.kvHeads ?? heads,
+    headSize: width / heads,
+    ffnWidth: derive('ffnWidth', model.ffnWidth, metaFfnWidth(width, 32, null), '8/3 · width, to a multiple of 32'),
+    vocabSize,
+    contextLength: model.contextLength,
+    normEps: model.normEps,
+    ropeTheta: model.ropeTheta,
+    ropeScaling: { kind: 'none' },
+    tiedEmbeddings: model.tiedEmbeddings,
+    attentionBias: false,
+    slidingWindow: null,
+  };
+  const problems = configProblems(config);
+  if (problems.length > 0) throw new ConfigError(`recipe ${recipe.name}: model`, problems, 'recipe.model');
+
+  const parameters = parameterCount(config);
+  const ideal = 2 ** Math.round(Math.log2(4e6 * (width / 4096) ** 2));
+  const learning = 3e-4 * Math.sqrt(4096 / width);
+  const learningRate = derive(
+    'learningRate',
+    training.learningRate,
+    Number(learning.toPrecision(3)),
+    '3e-4 · √(4096 / width)',
+  );
+  const wanted = derive('batchTokens', training.batchTokens, Math.max(4096, ideal), '4M · (width / 4096)²');
+  const rows = Math.max(1, Math.floor(Math.min(training.microBatchTokens, wanted) / model.contextLength));
+  const microBatches = Math.max(1, Math.round(wanted / (rows * model.contextLength)));
+  const batchTokens = microBatches * rows * model.contextLength;
+  if (batchTokens !== wanted)
+    notes.push(`batchTokens ${batchTokens} (${microBatches} × ${rows} rows of ${model.contextLength})`);
+  const tokens = derive('tokens', training.tokens, 20 * parameters, '20 a parameter');
+  const totalSteps = Math.max(1, Math.ceil(tokens / batchTokens));
+  const warm = Math.min(2000, Math.ceil(totalSteps * 0.02));
+  const warmupSteps = derive('warmupSteps', training.warmupSteps, warm, '2,000, at most 2 % of the steps');
+  const { recompute } = training;
+  return {
+    config,
+    parameters,
+    learningRate,
+    warmupSteps,
+    batchTokens,
+    microBatches,
+    rows,
+    totalSteps,
+    recompute,
+    notes,
+  };
+}

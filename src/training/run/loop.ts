@@ -1,0 +1,160 @@
+/**
+ * A training run: steps, validation, samples and checkpoints until the tokens are used up or somebody stops it. Files, clock and
+ * terminal are passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
+ */
+import type { Documents } from '../data/documents.ts';
+import type { Packer } from '../data/packer.ts';
+import { evaluate } from '../evaluate.ts';
+import type { MicroBatch } from '../micro-batch.ts';
+import { shardOf } from '../optimizer.ts';
+import type { DerivedRecipe, Recipe } from '../recipe.ts';
+import type { StepTrainer } from '../trainer.ts';
+import { flopsPerToken } from './estimate.ts';
+import type { RunState } from './state.ts';
+
+/** One line of metrics.jsonl. */
+export interface StepMetrics {
+  readonly step: number;
+  readonly tokens: number;
+  readonly loss: number;
+  readonly smoothedLoss: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly tokensPerSecond: number;
+  /** Part of the machine's measured matrix-product rate. */
+  readonly utilization: number;
+  readonly seconds: number;
+  readonly skipped?: string;
+  readonly validation?: { readonly loss: number; readonly bitsPerByte: number };
+  readonly sample?: string;
+}
+
+export interface RunPorts {
+  /** Milliseconds. */
+  clock(): number;
+  /** True once the run is to end after the step in flight. */
+  isStopped(): boolean;
+  save(state: RunState): void;
+  /** Called after every step; `etaSeconds` is a guess. */
+  record(metrics: StepMetrics, etaSeconds: number): void;
+  /** A text that the model continues, for people. */
+  sample(step: number): string;
+  /** Lets signals and timers run. */
+  breathe(): Promise<void>;
+}
+
+export interface RunParts {
+  readonly recipe: Recipe;
+  readonly derived: DerivedRecipe;
+  readonly trainer: StepTrainer;
+  readonly packer: Packer;
+  readonly validation: { readonly documents: Documents; readonly textBytes: number };
+  /** Floating-point operations a second of a large matrix product here. */
+  readonly peakFlops: number;
+  /** Rows for this rank of the rows that all ranks draw. */
+  readonly ranks: { readonly rank: number; readonly size: number };
+}
+
+const SMOOTHING = 0.98;
+
+/** Runs from `start` (null: from the beginning) and returns the last state. */
+export async function runTraining(parts: RunParts, start: RunState | null, ports: RunPorts): Promise<RunState> {
+  const { recipe, derived, trainer, packer, ranks } = parts;
+  const { validateEvery, checkpointEvery, sampleEvery } = recipe.output;
+  const length = derived.config.contextLength;
+  const flops = flopsPerToken(derived.config, length);
+  let state = start ?? freshState(recipe, packer);
+  if (start) {
+    packer.restore(start.cursor);
+    trainer.guard.restore(start.guard);
+  }
+  const begun = ports.clock();
+  const secondsBefore = state.seconds;
+  let saved = state.step;
+  while (state.step < derived.totalSteps && !ports.isStopped()) {
+    const from = ports.clock();
+    const micro = Array.from({ length: derived.microBatches }, () => packer.next(derived.rows, length));
+    const result = trainer.step(micro.flatMap((all) => rowsOfRank(all, ranks)));
+    const elapsed = (ports.clock() - from) / 1000;
+    const step = state.step + 1;
+    const tokens = state.tokens + derived.batchTokens;
+    const last = step === derived.totalSteps;
+    const smoothedLoss =
+      state.smoothedLoss === null ? result.loss : SMOOTHING * state.smoothedLoss + (1 - SMOOTHING) * result.loss;
+    let { best } = state;
+    let validation: StepMetrics['validation'];
+    if (last || step % validateEvery === 0) {
+      const { loss, bitsPerByte } = evaluate(trainer, parts.validation.documents, parts.validation.textBytes, {
+        rows: derived.rows,
+        length,
+      });
+      validation = { loss, bitsPerByte };
+      if (best === null || bitsPerByte < best.bitsPerByte) best = { step, bitsPerByte };
+    }
+    const seconds = secondsBefore + (ports.clock() - begun) / 1000;
+    const rate = derived.batchTokens / elapsed;
+    state = {
+      ...state,
+      step,
+      tokens,
+      smoothedLoss,
+      best,
+      seconds,
+      cursor: packer.cursor(),
+      guard: trainer.guard.save(),
+    };
+    ports.record(
+      {
+        step,
+        tokens,
+        loss: result.loss,
+        smoothedLoss,
+        learningRate: result.learningRate,
+        gradientNorm: result.gradientNorm,
+        tokensPerSecond: rate,
+        utilization: (flops * rate) / ranks.size / parts.peakFlops,
+        seconds,
+        ...(result.skipped !== null && { skipped: result.skipped }),
+        ...(validation && { validation }),
+        ...((last || step % sampleEvery === 0) && { sample: ports.sample(step) }),
+      },
+      ((derived.totalSteps - step) * (ports.clock() - begun)) / 1000 / Math.max(1, step - (start?.step ?? 0)),
+    );
+    if (last || step % checkpointEvery === 0 || best?.step === step) {
+      ports.save(state);
+      saved = step;
+    }
+    await ports.breathe();
+  }
+  if (saved !== state.step) ports.save(state);
+  return state;
+}
+
+function freshState(recipe: Recipe, packer: Packer): RunState {
+  return {
+    step: 0,
+    tokens: 0,
+    cursor: packer.cursor(),
+    guard: { loss: [], norm: [] },
+    smoothedLoss: null,
+    best: null,
+    recipe,
+    seconds: 0,
+  };
+}
+
+/** Every rank draws all rows, so that the data order does not depend on how many there are, and keeps its own. */
+function rowsOfRank(all: MicroBatch, { rank, size }: { readonly rank: number; readonly size: number }): MicroBatch[] {
+  if (size === 1) return [all];
+  const { from: firstRow, count: rows } = shardOf(all.rows, rank, size);
+  if (rows === 0) return [];
+  const from = firstRow * all.length;
+  const to = from + rows * all.length;
+  const documents: number[] = [];
+  let at = 0;
+  for (const count of all.documents!) {
+    if (at >= from && at < to) documents.push(count);
+    at += count;
+  }
+  return [{ ids: Array.prototype.slice.call(all.ids, from, to), rows, length: all.length, documents }];
+}
