@@ -1,0 +1,61 @@
+import { UsageError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import type { SavedTensor } from '../../platform/node/save/job.ts';
+import { formatShape } from '../../tensor/tensor.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+import { resolveModel } from '../model-name.ts';
+import { modelOption } from '../model-options.ts';
+import { dtypeOption, formatOf, save, saveOptions, totals } from '../save-model.ts';
+import { alignColumns } from '../terminal/columns.ts';
+
+export const command = defineCommand({
+  options: {
+    model: { ...modelOption, required: true },
+    ...saveOptions,
+    output: { ...saveOptions.output, help: 'the GGUF file to write' },
+    dtype: { ...dtypeOption, required: true },
+  },
+  positionals: ['model', 'output', 'dtype'],
+  details:
+    "The mixes are llama.cpp's: q4_k_m keeps the most sensitive matrices in more bits. The table shows for every tensor what it became and the\n" +
+    'relative error, √(Σ(written − read)² / Σ read²). A shape that a type cannot hold gets another one, and the table says so.',
+  examples: [
+    ['quantize model-f16.gguf model-q4.gguf q4_k_m', 'a quarter of the size'],
+    ['quantize Llama-2-7b-hf model-q8.gguf q8_0', 'from a Hugging Face folder'],
+  ],
+  async run(options, io) {
+    if (formatOf(options.output) !== 'gguf')
+      throw new UsageError(['--output must end in .gguf: no other format holds quantized weights']);
+    const path = resolveModel(options.model);
+    const job = { source: { kind: 'checkpoint', path }, dtype: options.dtype, measure: true } as const;
+    const tensors = await save('quantizing', job, options, io);
+    if (options.json) {
+      const rows = tensors.map(({ error, ...tensor }) => ({ ...tensor, relativeError: relative(error) }));
+      writeJson(io.stdout, {
+        model: path,
+        output: options.output,
+        dtype: options.dtype,
+        ...totals(tensors),
+        tensors: rows,
+      });
+    } else print(tensors, options.output, io);
+  },
+});
+
+function relative(error: SavedTensor['error']): number | null {
+  if (error === null) return null;
+  return error.energy > 0 ? Math.sqrt(error.squared / error.energy) : 0;
+}
+
+function print(tensors: readonly SavedTensor[], output: string, io: Io): void {
+  const rows = tensors.map(({ name, shape, from, to, bytes, error, reason }) => {
+    const change = from === to ? to : `${from} → ${to}`;
+    const share = relative(error);
+    const loss = share === null ? '' : `${(100 * share).toFixed(2)} %`;
+    return [name, formatShape(shape), change, formatBytes(bytes), loss, reason ?? ''];
+  });
+  writeLine(io.stdout, alignColumns([['tensor', 'shape', 'type', 'size', 'error', ''], ...rows], [3, 4]));
+  const { bytes, bitsPerWeight } = totals(tensors);
+  writeLine(io.stdout, `\n${output}: ${formatBytes(bytes)}, ${bitsPerWeight.toFixed(2)} bits per weight`);
+}

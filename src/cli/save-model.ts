@@ -1,0 +1,86 @@
+/** What `init`, `convert` and `quantize` share: their options, and writing with progress. */
+import { formatBytes } from '../base/units.ts';
+import { describeMachine } from '../platform/node/machine.ts';
+import type { SavedTensor, SaveJob } from '../platform/node/save/job.ts';
+import { saveModel } from '../platform/node/save/save.ts';
+import { type MixName, mixes, parseMix } from '../quant/mixes.ts';
+import type { Io } from './io.ts';
+import type { OptionSpec, OptionTable } from './option-table.ts';
+import { startProgress } from './terminal/progress.ts';
+
+export const saveOptions = {
+  output: {
+    kind: 'text',
+    short: 'o',
+    required: true,
+    value: 'PATH',
+    help: 'where to write: a name ending in .gguf makes a GGUF file, any other a Hugging Face folder with safetensors',
+  },
+  threads: {
+    kind: 'integer',
+    short: 't',
+    min: 1,
+    max: 1024,
+    otherwise: 'one per physical core',
+    help: 'threads that write',
+  },
+  json: { kind: 'flag', help: 'a JSON object with what was written; progress as JSON lines on stderr' },
+} as const satisfies OptionTable;
+
+const mixNames = Object.keys(mixes).map((name) => name.toLowerCase());
+
+/** --dtype, checked against the mixes that there are. */
+export const dtypeOption = {
+  kind: 'text',
+  value: 'TYPE',
+  help: `how weights are stored: ${mixNames.join(', ')}`,
+  check: (text: string) => {
+    try {
+      parseMix(text);
+      return null;
+    } catch {
+      return `expected one of ${mixNames.join(', ')}`;
+    }
+  },
+} as const satisfies OptionSpec;
+
+export interface SaveOptions {
+  readonly output: string;
+  readonly threads: number | undefined;
+  readonly json: boolean;
+}
+
+/** What one name stands for: `x.gguf` a file, everything else a folder. */
+export function formatOf(output: string): SaveJob['format'] {
+  return output.toLowerCase().endsWith('.gguf') ? 'gguf' : 'safetensors';
+}
+
+export async function save(
+  what: string,
+  job: Omit<SaveJob, 'format' | 'mix'> & { readonly dtype: string | undefined },
+  options: SaveOptions,
+  io: Io,
+): Promise<readonly SavedTensor[]> {
+  const { dtype, ...rest } = job;
+  const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
+  let progress: ReturnType<typeof startProgress> | null = null;
+  try {
+    return await saveModel({ ...rest, mix, format: formatOf(options.output) }, options.output, {
+      threads: options.threads ?? describeMachine().physicalCores,
+      signal: io.signal,
+      onProgress: (done, total) => {
+        progress ??= startProgress(io, { what, total, json: options.json, amount: formatBytes });
+        progress.update(done);
+      },
+    });
+  } finally {
+    (progress as ReturnType<typeof startProgress> | null)?.end();
+  }
+}
+
+/** Size and bits of a written model. */
+export function totals(tensors: readonly SavedTensor[]): { bytes: number; parameters: number; bitsPerWeight: number } {
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return { bytes, parameters, bitsPerWeight: (bytes * 8) / parameters };
+}

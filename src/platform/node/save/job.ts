@@ -1,0 +1,40 @@
+/** A model on its way to a file: what `init`, `convert` and `quantize` hand to their workers. Plain data, so that it can be cloned. */
+import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import type { LlamaConfig } from '../../../model/config.ts';
+import type { MixName } from '../../../quant/mixes.ts';
+import type { DType, WeightType } from '../../../tensor/dtype.ts';
+
+export interface SaveJob {
+  readonly source:
+    | { readonly kind: 'checkpoint'; readonly path: string }
+    | {
+        readonly kind: 'random';
+        readonly name: string;
+        readonly config: LlamaConfig;
+        readonly seed: number;
+        readonly tokenizer: TokenizerFiles | null;
+      };
+  readonly format: 'gguf' | 'safetensors';
+  /** null: every tensor in the type that it has. */
+  readonly mix: MixName | null;
+  /** Whether to compare what was written with what was read. */
+  readonly measure: boolean;
+}
+
+export interface SavedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly from: DType;
+  readonly to: WeightType;
+  readonly bytes: number;
+  /** Why it could not have the type that its mix wants. */
+  readonly reason: string | null;
+  /** Σ (written − read)² and Σ read²; null where it was not measured or not recoded. */
+  readonly error: { readonly squared: number; readonly energy: number } | null;
+}
+
+/** The share of the work that one worker does: of every run of PART_BYTES, each `count`-th. */
+export interface Part {
+  readonly index: number;
+  readonly count: number;
+}
