@@ -154,9 +154,8 @@ class RunReader {
   /** Moves to the next hash; false at the end. */
   next(): boolean {
     if (this.at === this.filled) {
-      const total = this.source.byteLength >>> 3;
       this.filled = Math.min(BLOCK_HASHES, this.source.byteLength / 8 - this.position);
-      if (this.filled <= 0 || total === 0) return false;
+      if (this.filled <= 0) return false;
       this.source.readInto(new Uint8Array(this.words.buffer, 0, this.filled * 8), this.position * 8);
       this.position += this.filled;
       this.at = 0;
@@ -234,18 +233,19 @@ class ReaderHeap {
 
 /** Collects [low, high] pairs and hands them on as bytes in blocks. */
 export class HashBuffer {
-  private readonly words = new Uint32Array(BLOCK_HASHES * 2);
+  private readonly words: Uint32Array<ArrayBuffer>;
   private count = 0;
   private readonly write: (bytes: Uint8Array) => void;
 
-  constructor(write: (bytes: Uint8Array) => void) {
+  constructor(write: (bytes: Uint8Array) => void, capacity = BLOCK_HASHES) {
     this.write = write;
+    this.words = new Uint32Array(capacity * 2);
   }
 
   push(low: number, high: number): void {
     this.words[this.count * 2] = low;
     this.words[this.count * 2 + 1] = high;
-    if (++this.count === BLOCK_HASHES) this.flush();
+    if (++this.count * 2 === this.words.length) this.flush();
   }
 
   flush(): void {

@@ -1,0 +1,158 @@
+/** The two passes before duplicates can be removed, and the stage that removes them. */
+
+import { HashMap64 } from '../dedup/hash-set.ts';
+import { findNearDuplicates, type NearDuplicate, type Sketch, sketch } from '../dedup/near.ts';
+import { HashBuffer, KEEP_ONCE, mergeRuns, REMOVE_ALL, RunCollector } from '../dedup/runs.ts';
+import type { Document } from '../document.ts';
+import { collectHashes, removeDuplicateDocuments, removeDuplicateLines } from '../stages/dedup.ts';
+import type { Stage } from '../stages/stage.ts';
+import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
+import { readAll, readDocuments } from './environment.ts';
+import type { TaskContext, TaskOf } from './execute.ts';
+import type { UnitFolder } from './host.ts';
+import type { DedupInput, Unit } from './tasks.ts';
+
+/** Hashes held before a sorted piece is spilled: 64 MB. */
+const RUN_CAPACITY = 1 << 23;
+const encoder = new TextEncoder();
+
+/** Writes the unit's run of hashes, or its sketches. */
+export async function collectDuplicates(
+  task: TaskOf<'collect'>,
+  folder: UnitFolder,
+  context: TaskContext,
+): Promise<unknown> {
+  const { recipe, host } = context;
+  const source = recipe.sources[task.unit.source]!;
+  const plan = dedupPlan(source.stages[task.stage]!)!;
+  const stages = makeStages(source.stages.slice(0, task.stage), task.unit, task.before, context);
+  const output = folder.create('run.bin');
+  const run = new RunCollector(
+    { spill: (bytes) => folder.spill(bytes), append: (bytes) => output.write(bytes) },
+    RUN_CAPACITY,
+  );
+  let documents = 0;
+  const options = { source: task.unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: task.unit.limit };
+  for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
+    if (!passes(stages, document)) continue;
+    documents++;
+    if (plan.kind === 'exact') collectHashes(document, plan.item, plan.normalise, (low, high) => run.add(low, high));
+    else output.write(encoder.encode(`${JSON.stringify(sketch(document.id, document.text))}\n`));
+  }
+  if (plan.kind === 'exact') run.finish();
+  return { documents };
+}
+
+function passes(stages: readonly Stage[], document: Document): boolean {
+  const ignored = { removed: () => {} };
+  return stages.every((stage) => stage.apply(document, ignored) === undefined);
+}
+
+/** Which of the merge's hashes belong to which run: parts of one file, in order of writing. */
+interface Segment {
+  readonly run: number;
+  readonly action: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+interface MergeResult {
+  readonly segments?: readonly Segment[];
+  readonly near?: readonly NearDuplicate[];
+}
+
+export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { recipe, host }: TaskContext): MergeResult {
+  const plan = dedupPlan(recipe.sources[task.source]!.stages[task.stage]!)!;
+  const runs = task.runs.map((id) => host.work.open(id, 'run.bin'));
+  if (plan.kind === 'near') {
+    const sketches = runs.flatMap((run) => parseLines<Sketch>(readAll(run)));
+    return { near: findNearDuplicates(sketches, plan.threshold) };
+  }
+  const output = folder.create('duplicates.bin');
+  const segments: Segment[] = [];
+  let offset = 0;
+  const buffers = new Map<number, HashBuffer>();
+  const bufferOf = (run: number, action: number): HashBuffer => {
+    const key = run * 4 + action;
+    let buffer = buffers.get(key);
+    if (!buffer) {
+      buffer = new HashBuffer((bytes) => {
+        output.write(bytes);
+        segments.push({ run, action, offset, bytes: bytes.length });
+        offset += bytes.length;
+      }, 512);
+      buffers.set(key, buffer);
+    }
+    return buffer;
+  };
+  mergeRuns(runs, { keep: plan.keep, slice: task.slice, sliceCount: task.sliceCount }, (run, low, high, action) =>
+    bufferOf(run, action).push(low, high),
+  );
+  for (const buffer of buffers.values()) buffer.flush();
+  for (const run of runs) run.close();
+  return { segments };
+}
+
+/** The unit's stages, dedup stages among them made from what the merges found. */
+export function makeStages(
+  choices: readonly StageChoice[],
+  _unit: Unit,
+  inputs: readonly DedupInput[],
+  { host, environment }: TaskContext,
+): Stage[] {
+  return choices.map((choice, i) => {
+    const plan = dedupPlan(choice);
+    if (!plan) return createStage(choice, environment);
+    const input = inputs.find(({ stage }) => stage === i)!;
+    if (plan.kind === 'near') return removeNear(input, host);
+    const duplicates = loadDuplicates(input, host);
+    if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
+    return removeDuplicateDocuments(choice.name, plan.item, plan.normalise, duplicates);
+  });
+}
+
+function removeNear({ merges }: DedupInput, host: TaskContext['host']): Stage {
+  const duplicates = new Map<string, NearDuplicate>();
+  for (const id of merges) {
+    for (const each of (host.work.done(id)!.result as MergeResult).near ?? []) duplicates.set(each.id, each);
+  }
+  return {
+    name: 'dedup-near',
+    apply({ id }) {
+      const found = duplicates.get(id);
+      return found
+        ? { reason: 'most of it is in another text', detail: `${(found.overlap * 100).toFixed(1)} % in ${found.of}` }
+        : undefined;
+    },
+  };
+}
+
+function loadDuplicates({ merges, run }: DedupInput, host: TaskContext['host']): HashMap64 {
+  const parts = merges.map((id) => ({
+    id,
+    segments: ((host.work.done(id)!.result as MergeResult).segments ?? []).filter((segment) => segment.run === run),
+  }));
+  const total =
+    parts.reduce((sum, { segments }) => sum + segments.reduce((bytes, segment) => bytes + segment.bytes, 0), 0) / 8;
+  const duplicates = new HashMap64(total);
+  for (const { id, segments } of parts) {
+    if (segments.length === 0) continue;
+    const source = host.work.open(id, 'duplicates.bin');
+    for (const segment of segments) {
+      const words = new Uint32Array(segment.bytes / 4);
+      source.readInto(new Uint8Array(words.buffer), segment.offset);
+      const action = segment.action === KEEP_ONCE ? KEEP_ONCE : REMOVE_ALL;
+      for (let i = 0; i < words.length; i += 2) duplicates.set(words[i]!, words[i + 1]!, action);
+    }
+    source.close();
+  }
+  return duplicates;
+}
+
+function parseLines<T>(bytes: Uint8Array): T[] {
+  return new TextDecoder()
+    .decode(bytes)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+}

@@ -1,0 +1,103 @@
+import { normaliseForLanguageModel } from '../dedup/normalise.ts';
+import type { Document } from '../document.ts';
+import { encodeFastText } from '../language/fasttext-format.ts';
+import { SupervisedTrainer } from '../language/fasttext-train.ts';
+import { KneserNeyTrainer } from '../ngram/kneser-ney.ts';
+import type { Material } from '../recipe/recipe.ts';
+import { createStage } from '../stages/table.ts';
+import { readDocuments } from './environment.ts';
+import type { TaskContext, TaskOf } from './execute.ts';
+import type { UnitFolder } from './host.ts';
+
+const encoder = new TextEncoder();
+
+/** Trains the models that a recipe does not bring along. */
+export async function trainModel(task: TaskOf<'model'>, folder: UnitFolder, context: TaskContext): Promise<unknown> {
+  const model = context.recipe.models[task.model]!;
+  if (model.name === 'train-ngram') return trainNgram(model.options, folder, context);
+  if (model.name === 'train-classifier') return trainClassifier(model.options, folder, context);
+  throw new Error(`model ${task.model} is read, not trained`);
+}
+
+type NgramOptions = Extract<TaskContext['recipe']['models'][string], { name: 'train-ngram' }>['options'];
+type ClassifierOptions = Extract<TaskContext['recipe']['models'][string], { name: 'train-classifier' }>['options'];
+
+/** A sentence per line of text, normalised and cut as the perplexity stage will do it. */
+async function trainNgram(options: NgramOptions, folder: UnitFolder, context: TaskContext): Promise<unknown> {
+  const tokenizer = context.host.tokenizer(options.pieces);
+  const trainer = new KneserNeyTrainer({ order: options.order, maximumNgrams: options.maximumNgrams });
+  let lines = 0;
+  reading: for await (const { text } of materialDocuments(options.from, context)) {
+    for (const line of text.split('\n')) {
+      const normalised = normaliseForLanguageModel(line);
+      if (normalised === '') continue;
+      trainer.sentence(tokenizer.pieces(normalised));
+      if (++lines >= options.maximumLines) break reading;
+    }
+  }
+  const { grams, fallbackOrders } = trainer.train();
+  const output = folder.create('model.arpa');
+  let batch = '';
+  for (const line of grams.arpa()) {
+    batch += line;
+    if (batch.length < 1 << 20) continue;
+    output.write(encoder.encode(batch));
+    batch = '';
+  }
+  output.write(encoder.encode(batch));
+  return { lines, fallbackOrders };
+}
+
+/** Labels take turns, so that no class is forgotten by the end of an epoch. */
+async function trainClassifier(options: ClassifierOptions, folder: UnitFolder, context: TaskContext): Promise<unknown> {
+  const trainer = new SupervisedTrainer({ ...options, seed: context.recipe.seed });
+  const documents: Record<string, number> = {};
+  for await (const [label, text] of examples(options, context)) {
+    trainer.count(label, text);
+    documents[label] = (documents[label] ?? 0) + 1;
+  }
+  trainer.start();
+  const losses: number[] = [];
+  for (let epoch = 0; epoch < options.epochs; epoch++) {
+    for await (const [label, text] of examples(options, context)) trainer.learn(label, text);
+    losses.push(trainer.takeLoss());
+  }
+  folder.create('model.bin').write(encodeFastText(trainer.finish()));
+  return { documents, losses };
+}
+
+async function* examples(
+  options: ClassifierOptions,
+  context: TaskContext,
+): AsyncGenerator<[label: string, text: string]> {
+  const streams = Object.entries(options.labels).map(([label, material]) => ({
+    label,
+    documents: materialDocuments(material, context),
+    count: 0,
+    ended: false,
+  }));
+  while (streams.some(({ ended }) => !ended)) {
+    for (const stream of streams) {
+      if (stream.ended) continue;
+      const { done, value } = await stream.documents.next();
+      if (done || stream.count >= options.maximumDocuments) stream.ended = true;
+      else {
+        stream.count++;
+        yield [stream.label, value.text.replaceAll('\n', ' ')];
+      }
+    }
+  }
+}
+
+async function* materialDocuments(
+  material: Material,
+  { recipe, host, environment }: TaskContext,
+): AsyncGenerator<Document> {
+  const stages = material.stages.map((stage) => createStage(stage, environment));
+  const files = host.listFiles(material.files).map(({ name }) => name);
+  const options = { source: 'training', maximumRecordBytes: recipe.maximumRecordBytes };
+  const ignored = { removed: () => {} };
+  for await (const document of readDocuments(material.reader, files, host, options, () => {})) {
+    if (stages.every((stage) => stage.apply(document, ignored) === undefined)) yield document;
+  }
+}

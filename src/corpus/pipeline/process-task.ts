@@ -1,0 +1,49 @@
+/**
+ * A unit through all its stages. Beside the documents lie their attributes, line for line, and a log of everything dropped:
+ *
+ *   documents.jsonl    { id, url?, title?, date?, text }
+ *   attributes.jsonl   { id, … }      what stages measured; thresholds over it are applied later
+ *   drops.jsonl        { id, stage, reason, detail?, bytes, lines? }
+ */
+import { type Audit, addProblem, StageRunner } from '../report/audit.ts';
+import { makeStages } from './dedup-tasks.ts';
+import { readDocuments } from './environment.ts';
+import type { TaskContext, TaskOf } from './execute.ts';
+import type { UnitFolder } from './host.ts';
+
+export interface ProcessResult {
+  readonly audit: Audit;
+  readonly seconds: number;
+}
+
+const encoder = new TextEncoder();
+const jsonLine = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`);
+
+export async function processUnit(
+  task: TaskOf<'process'>,
+  folder: UnitFolder,
+  context: TaskContext,
+): Promise<ProcessResult> {
+  const { recipe, host } = context;
+  const { unit } = task;
+  const source = recipe.sources[unit.source]!;
+  const started = host.clock();
+  const documents = folder.createCompressed('documents.jsonl');
+  const attributes = folder.createCompressed('attributes.jsonl');
+  const drops = folder.createCompressed('drops.jsonl');
+  const stages = makeStages(source.stages, unit, task.before, context);
+  const runner = new StageRunner(
+    stages,
+    () => host.clock(),
+    (drop) => drops.write(jsonLine(drop)),
+  );
+  const options = { source: unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: unit.limit };
+  const problem = (file: string, kind: string, message: string) => addProblem(runner.audit, file, kind, message);
+  for await (const document of readDocuments(source.reader, unit.files, host, options, problem)) {
+    if (!runner.run(document)) continue;
+    const { attributes: measured, ...rest } = document;
+    documents.write(jsonLine(rest));
+    attributes.write(jsonLine({ id: document.id, ...measured }));
+  }
+  return { audit: runner.audit, seconds: (host.clock() - started) / 1000 };
+}

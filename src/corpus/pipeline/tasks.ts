@@ -1,0 +1,164 @@
+/** Units of work as plain data, so that they can be sent to a worker, and the plan that makes them from a recipe. */
+import { ConfigError } from '../../base/errors.ts';
+import { sha1Hex } from '../dedup/sha1.ts';
+import type { Recipe } from '../recipe/recipe.ts';
+import { dedupPlan, modelsOf, type StageChoice } from '../stages/table.ts';
+import type { CorpusHost, InputEntry } from './host.ts';
+
+/** A change here makes every finished unit stale: raise it when the output of any stage changes. */
+const PIPELINE_VERSION = 1;
+
+interface Common {
+  /** Folder of the unit below the work folder. */
+  readonly id: string;
+  readonly key: string;
+}
+
+export type Task =
+  | (Common & { readonly kind: 'model'; readonly model: string })
+  /** Hashes or sketches of a unit's documents before the stage number `stage`. */
+  | (Common & {
+      readonly kind: 'collect';
+      readonly unit: Unit;
+      readonly stage: number;
+      readonly before: readonly DedupInput[];
+    })
+  /** One slice of one group's duplicates. */
+  | (Common & {
+      readonly kind: 'merge';
+      readonly source: string;
+      readonly stage: number;
+      readonly runs: readonly string[];
+      readonly slice: number;
+      readonly sliceCount: number;
+    })
+  /** All stages over a unit: documents, attributes, drops. */
+  | (Common & { readonly kind: 'process'; readonly unit: Unit; readonly before: readonly DedupInput[] })
+  /** Selection by attributes, then tokens and their index. */
+  | (Common & { readonly kind: 'tokenise'; readonly unit: Unit; readonly process: string })
+  /** How much of which source. */
+  | (Common & { readonly kind: 'mix'; readonly tokenised: readonly { readonly id: string; readonly source: string }[] })
+  | (Common & {
+      readonly kind: 'shard';
+      readonly shard: number;
+      readonly shardCount: number;
+      readonly mix: string;
+      readonly tokenised: readonly { readonly id: string; readonly source: string }[];
+    });
+
+/** Some files of a source, in order. */
+export interface Unit {
+  readonly source: string;
+  readonly index: number;
+  readonly files: readonly string[];
+  /** Documents to read of each file; all when absent (a dry run reads few). */
+  readonly limit?: number;
+}
+
+/** Where the duplicates of a unit for one dedup stage lie: merge tasks, and its place among their runs. */
+export interface DedupInput {
+  readonly stage: number;
+  readonly merges: readonly string[];
+  readonly run: number;
+}
+
+export function digest(value: unknown): string {
+  return sha1Hex(new TextEncoder().encode(JSON.stringify([PIPELINE_VERSION, value])));
+}
+
+export interface PlannedUnit extends Unit {
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+/** The units of every source. Throws ConfigError for patterns that match nothing. */
+export function planUnits(recipe: Recipe, host: CorpusHost, limit?: number): PlannedUnit[] {
+  const problems: string[] = [];
+  const units: PlannedUnit[] = [];
+  for (const [source, { files, largest }] of Object.entries(recipe.sources)) {
+    let entries = host.listFiles(files);
+    if (entries.length === 0)
+      problems.push(`sources.${source}.files: nothing in ${recipe.input} matches ${files.join(', ')}`);
+    if (largest !== undefined) entries = keepLargest(entries, largest);
+    for (const [index, group] of groupFiles(entries, recipe.unitBytes).entries()) {
+      units.push({
+        source,
+        index,
+        files: group.map(({ name }) => name),
+        bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+        digest: digest([group, limit ?? null]),
+        ...(limit === undefined ? {} : { limit }),
+      });
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(recipe.name, problems, 'recipe.no-files');
+  return units;
+}
+
+function keepLargest(entries: readonly InputEntry[], count: number): InputEntry[] {
+  const kept = new Set([...entries].sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1)).slice(0, count));
+  return entries.filter((entry) => kept.has(entry));
+}
+
+function groupFiles(entries: readonly InputEntry[], unitBytes: number): InputEntry[][] {
+  const groups: InputEntry[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    if (bytes + entry.bytes > unitBytes) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(entry);
+    bytes += entry.bytes;
+  }
+  return groups;
+}
+
+export function unitName(unit: Unit): string {
+  return `${unit.source}-${String(unit.index).padStart(5, '0')}`;
+}
+
+/** Digests of trained and read models by name; a stage's key holds those it uses. */
+export type ModelKeys = Readonly<Record<string, string>>;
+
+export function modelKeys(recipe: Recipe, host: CorpusHost): ModelKeys {
+  const keys: Record<string, string> = {};
+  const filesOf = (patterns: readonly string[]) => host.listFiles(patterns);
+  for (const [name, model] of Object.entries(recipe.models)) {
+    const { options } = model;
+    const inputs =
+      model.name === 'train-ngram'
+        ? [filesOf(model.options.from.files), filesOf([model.options.pieces])]
+        : model.name === 'train-classifier'
+          ? Object.values(model.options.labels).map(({ files }) => filesOf(files))
+          : Object.values(options).map((path) => filesOf([path as string]));
+    if (inputs.some((entries) => entries.length === 0)) {
+      throw new ConfigError(
+        recipe.name,
+        [`models.${name}: a file it names is not in ${recipe.input}`],
+        'recipe.no-files',
+      );
+    }
+    keys[name] = digest(['model', model, inputs, recipe.maximumRecordBytes]);
+  }
+  return keys;
+}
+
+/** Everything that determines what a run of stages makes of a unit. */
+export function stagesKey(
+  stages: readonly StageChoice[],
+  models: ModelKeys,
+  recipe: Recipe,
+  host: CorpusHost,
+): unknown {
+  return stages.map((stage) => {
+    const file = (stage.options as { file?: string; cutoffFile?: string } | undefined) ?? {};
+    const listed = [file.file, file.cutoffFile].filter((path): path is string => typeof path === 'string');
+    return [stage, modelsOf(stage).map((name) => models[name]), host.listFiles(listed), recipe.maximumRecordBytes];
+  });
+}
+
+/** Positions of a source's dedup stages. */
+export function dedupStages(stages: readonly StageChoice[]): number[] {
+  return stages.flatMap((stage, i) => (dedupPlan(stage) ? [i] : []));
+}

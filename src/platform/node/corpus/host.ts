@@ -1,0 +1,150 @@
+/** The corpus's host on Node: folders for input, work and results, tokenizers, the clock. */
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FormatError } from '../../../base/errors.ts';
+import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
+import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
+import type { Publisher } from '../../../corpus/pipeline/run.ts';
+import { loadTokenizer } from '../load-tokenizer.ts';
+import { openFileSource, openInput, readContext } from './input.ts';
+import { openWorkStore } from './work-store.ts';
+
+export interface Folders {
+  readonly input: string;
+  readonly output: string;
+}
+
+export function createCorpusHost({ input, output }: Folders): CorpusHost {
+  const root = resolve(input);
+  const tokenizers = new Map<string, CorpusTokenizer>();
+  return {
+    listFiles: (patterns) => listFiles(root, patterns),
+    openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name),
+    openRaw: (name) => openFileSource(resolve(root, name)),
+    readContext,
+    tokenizer(path) {
+      let tokenizer = tokenizers.get(path);
+      if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));
+      return tokenizer;
+    },
+    work: openWorkStore(join(output, 'work')),
+    clock: () => performance.now(),
+  };
+}
+
+/** Files below the root that match, sorted by code units so that every machine sees the same order. Absolute paths name themselves. */
+function listFiles(root: string, patterns: readonly string[]): InputEntry[] {
+  const names = new Set<string>();
+  for (const pattern of patterns) {
+    const found = isAbsolute(pattern) ? globSync(pattern) : globSync(pattern, { cwd: root });
+    for (const name of found) names.add(name.replaceAll('\\', '/'));
+  }
+  return [...names]
+    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+    .flatMap((name) => {
+      const stat = statSync(resolve(root, name));
+      return stat.isFile() ? [{ name, bytes: stat.size, modified: Math.floor(stat.mtimeMs) }] : [];
+    });
+}
+
+function readTokenizer(given: string): CorpusTokenizer {
+  const path = statSync(given).isDirectory() ? tokenizerFileIn(given) : given;
+  const bytes = readFileSync(path);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const name = basename(path);
+  const unigram = name.endsWith('.model') && bytes[0] === 0x0a ? parseUnigramModel(bytes, name) : undefined;
+  if (unigram) return piecesOnly(name, sha256, (text) => unigram.encode(text));
+  const tokenizer = loadTokenizer(path);
+  const { vocabSize, bosId, eosId } = tokenizer;
+  return {
+    name,
+    sha256,
+    vocabSize,
+    bosId,
+    eosId,
+    encode: (text) => tokenizer.encode(text),
+    pieces: (text) => tokenizer.pieces(tokenizer.encode(text)),
+  };
+}
+
+function tokenizerFileIn(folder: string): string {
+  const found = ['tokenizer.model', 'tokenizer.json'].find((file) => existsSync(join(folder, file)));
+  if (found) return join(folder, found);
+  throw new FormatError(
+    { code: 'tokenizer.none', file: folder, where: 'its files' },
+    'no tokenizer.model or tokenizer.json in this folder',
+    'Name the file.',
+  );
+}
+
+/** CCNet's unigram models cut words for the language model; LLaMA's tokens are not made with them. */
+function piecesOnly(name: string, sha256: string, pieces: (text: string) => string[]): CorpusTokenizer {
+  return {
+    name,
+    sha256,
+    vocabSize: 0,
+    bosId: null,
+    eosId: null,
+    pieces,
+    encode() {
+      throw new FormatError(
+        { code: 'corpus.unigram', file: name, where: 'model type' },
+        'a unigram model only cuts words for language models',
+        'Give a BPE tokenizer for tokens.',
+      );
+    },
+  };
+}
+
+export function createPublisher(output: string): Publisher {
+  return {
+    publish(id, file, name) {
+      const from = join(output, 'work', id, file);
+      const to = join(output, name);
+      if (isSameFile(from, to)) return;
+      mkdirSync(dirname(to), { recursive: true });
+      const aside = `${to}.making`;
+      rmSync(aside, { force: true });
+      try {
+        linkSync(from, aside);
+      } catch {
+        copyFileSync(from, aside); // another file system, or one without links
+      }
+      renameSync(aside, to);
+    },
+    writeText(name, text) {
+      const to = join(output, name);
+      if (existsSync(to) && readFileSync(to, 'utf8') === text) return;
+      mkdirSync(dirname(to), { recursive: true });
+      writeFileSync(`${to}.making`, text);
+      renameSync(`${to}.making`, to);
+    },
+    keepOnly(folder, names) {
+      const kept = new Set(names);
+      for (const name of readdirSync(join(output, folder))) if (!kept.has(name)) rmSync(join(output, folder, name));
+    },
+    sleep: (milliseconds) => sleep(milliseconds),
+  };
+}
+
+/** Links share an inode; a copy is taken for the same when size and time of writing fit. */
+function isSameFile(from: string, to: string): boolean {
+  if (!existsSync(to)) return false;
+  const a = statSync(from);
+  const b = statSync(to);
+  return (a.ino === b.ino && a.dev === b.dev) || (a.size === b.size && b.mtimeMs >= a.mtimeMs && a.dev !== b.dev);
+}

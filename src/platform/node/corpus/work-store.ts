@@ -1,0 +1,223 @@
+/** Finished units as folders: written aside, checksummed, renamed. */
+import { createHash, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createZstdDecompress, zstdCompressSync } from 'node:zlib';
+import { FormatError } from '../../../base/errors.ts';
+import type { DoneRecord, Sink, UnitFolder, WorkStore } from '../../../corpus/pipeline/host.ts';
+import type { Chunks } from '../../../corpus/readers/reader.ts';
+import type { ByteSource } from '../../../tensor/source.ts';
+import { openFileSource } from './input.ts';
+
+const RECORD = 'done.json';
+const BUFFER_BYTES = 1 << 20;
+
+export function openWorkStore(root: string): WorkStore {
+  const folderOf = (id: string) => join(root, id);
+  return {
+    done: (id) => readRecord(folderOf(id)),
+    begin: (id) => new NodeUnitFolder(folderOf(id), join(root, '.making', `${id.replaceAll('/', '_')}.${process.pid}`)),
+    open: (id, file) => lazySource(join(folderOf(id), file)),
+    read: (id, file) => readZstd(join(folderOf(id), `${file}.zst`)),
+  };
+}
+
+function readRecord(folder: string): DoneRecord | undefined {
+  const path = join(folder, RECORD);
+  if (!existsSync(path)) return undefined;
+  try {
+    const record = JSON.parse(readFileSync(path, 'utf8')) as DoneRecord;
+    const isWhole = record.files.every(({ name, bytes }) => statSync(join(folder, name)).size === bytes);
+    return isWhole ? record : undefined;
+  } catch {
+    return undefined; // a damaged record is no record: the unit is made again
+  }
+}
+
+class NodeUnitFolder implements UnitFolder {
+  private readonly target: string;
+  private readonly aside: string;
+  private readonly sinks = new Map<string, FileSink>();
+  private spills = 0;
+
+  constructor(target: string, aside: string) {
+    this.target = target;
+    this.aside = aside;
+    rmSync(aside, { recursive: true, force: true });
+    mkdirSync(aside, { recursive: true });
+  }
+
+  create(file: string): Sink {
+    return this.open(file, undefined);
+  }
+
+  createCompressed(file: string): Sink {
+    return this.open(`${file}.zst`, zstdCompressSync);
+  }
+
+  spill(bytes: Uint8Array): ByteSource {
+    const path = join(this.aside, `spill-${this.spills++}`);
+    writeFileSync(path, bytes);
+    const source = openFileSource(path);
+    return {
+      ...source,
+      close: () => {
+        source.close();
+        rmSync(path, { force: true });
+      },
+    };
+  }
+
+  commit(key: string, result: unknown): DoneRecord {
+    const files = [...this.sinks].map(([name, sink]) => ({ name, ...sink.close() }));
+    const record: DoneRecord = { key, files, result };
+    const file = openSync(join(this.aside, RECORD), 'w');
+    writeSync(file, JSON.stringify(record));
+    fsyncSync(file);
+    closeSync(file);
+    mkdirSync(dirname(this.target), { recursive: true });
+    rmSync(this.target, { recursive: true, force: true });
+    renameSync(this.aside, this.target);
+    return record;
+  }
+
+  abandon(): void {
+    for (const sink of this.sinks.values()) sink.close();
+    rmSync(this.aside, { recursive: true, force: true });
+  }
+
+  private open(name: string, compress: ((bytes: Uint8Array) => Uint8Array) | undefined): FileSink {
+    const sink = new FileSink(join(this.aside, name), compress);
+    this.sinks.set(name, sink);
+    return sink;
+  }
+}
+
+/** Buffers, compresses each full buffer as a frame of its own, hashes what reaches the disk. */
+class FileSink implements Sink {
+  private readonly file: number;
+  private readonly compress: ((bytes: Uint8Array) => Uint8Array) | undefined;
+  private readonly hash: Hash = createHash('sha256');
+  private readonly buffer = new Uint8Array(BUFFER_BYTES);
+  private filled = 0;
+  private bytes = 0;
+  private closed: { bytes: number; sha256: string } | undefined;
+
+  constructor(path: string, compress: ((bytes: Uint8Array) => Uint8Array) | undefined) {
+    this.file = openSync(path, 'w');
+    this.compress = compress;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.filled + bytes.length > BUFFER_BYTES) this.flush();
+    if (bytes.length > BUFFER_BYTES) this.put(bytes);
+    else {
+      this.buffer.set(bytes, this.filled);
+      this.filled += bytes.length;
+    }
+  }
+
+  close(): { bytes: number; sha256: string } {
+    if (this.closed) return this.closed;
+    this.flush();
+    fsyncSync(this.file);
+    closeSync(this.file);
+    return (this.closed = { bytes: this.bytes, sha256: this.hash.digest('hex') });
+  }
+
+  private flush(): void {
+    if (this.filled > 0) this.put(this.buffer.subarray(0, this.filled));
+    this.filled = 0;
+  }
+
+  private put(bytes: Uint8Array): void {
+    const stored = this.compress ? this.compress(bytes) : bytes;
+    this.hash.update(stored);
+    this.bytes += stored.length;
+    for (let at = 0; at < stored.length; ) at += writeSync(this.file, stored, at);
+  }
+}
+
+/** Opens the file for each read, so that a merge of thousands of runs does not hold thousands of descriptors. */
+function lazySource(path: string): ByteSource {
+  const { size } = statSync(path);
+  let file: number | undefined;
+  let _uses = 0;
+  const close = (): void => {
+    if (file !== undefined) closeSync(file);
+    if (file !== undefined) openDescriptors--;
+    file = undefined;
+  };
+  return {
+    name: path,
+    byteLength: size,
+    readInto(target, offset) {
+      if (file === undefined) {
+        file = openSync(path, 'r');
+        openDescriptors++;
+      }
+      _uses++;
+      for (let done = 0; done < target.length; ) {
+        const count = readSync(file, target, done, target.length - done, offset + done);
+        if (count === 0) {
+          throw new FormatError(
+            { code: 'bytes.truncated', file: path, where: `byte ${offset + done}` },
+            'the file ends here',
+            'Run again: the unit will be made anew.',
+          );
+        }
+        done += count;
+      }
+      if (openDescriptors > MAXIMUM_DESCRIPTORS) close();
+    },
+    close,
+  };
+}
+
+/** Beyond so many open work files, each is closed again after its read. */
+const MAXIMUM_DESCRIPTORS = 256;
+let openDescriptors = 0;
+
+async function* readZstd(path: string): Chunks {
+  const { size } = statSync(path);
+  if (size === 0) return;
+  const file = openSync(path, 'r');
+  const stream = createZstdDecompress();
+  let output: Uint8Array[] = [];
+  let failed: Error | undefined;
+  stream.on('data', (chunk: Uint8Array) => output.push(chunk));
+  stream.on('error', (error) => (failed = error));
+  try {
+    for (;;) {
+      const chunk = new Uint8Array(1 << 18);
+      const count = readSync(file, chunk);
+      if (count === 0) break;
+      await new Promise<void>((done) => stream.write(chunk.subarray(0, count), () => done()));
+      yield* output;
+      output = [];
+    }
+    await new Promise<void>((done) => {
+      stream.once('end', done);
+      stream.once('error', () => done());
+      stream.end();
+    });
+    yield* output;
+    if (failed) throw failed;
+  } finally {
+    closeSync(file);
+    stream.destroy();
+  }
+}
