@@ -11,6 +11,7 @@ import type { Candidates } from './sampler/candidates.ts';
 import { keptLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
 import type { Sampler } from './sampler/sampler.ts';
 import { StopStrings } from './stop-strings.ts';
+import { tokenText } from './token-texts.ts';
 
 export interface Listener {
   /** It has its place in the cache, which held this many tokens of its prompt already. */
@@ -169,7 +170,7 @@ export class Running {
     const found = postSamplingProbs
       ? keptLogProbabilities(this.candidates, id, top)
       : rawLogProbabilities(this.candidates, logits_RV, row, id, top);
-    const named = found.top.map((entry) => ({ ...entry, text: this.pieceText(entry.id) }));
+    const named = found.top.map((entry) => ({ ...entry, text: tokenText(this.tokenizer, entry.id) }));
     this.listener.piece({ id, text, logprobs: { logprob: found.logprob, top: named } });
   }
 
@@ -185,9 +186,5 @@ export class Running {
   /** The text that the token completes; a model may have more rows than its tokenizer has pieces. */
   private decode(id: number): string {
     return this.decoder && id < this.tokenizer!.vocabSize ? this.decoder.push(id) : '';
-  }
-
-  private pieceText(id: number): string {
-    return this.tokenizer && id < this.tokenizer.vocabSize ? this.tokenizer.decode([id], { special: 'text' }) : '';
   }
 }

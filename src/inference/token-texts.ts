@@ -38,11 +38,17 @@ export function resolveBiases(
   return biases;
 }
 
-/** The vocabulary as DRY sees it: every token's text in the middle of a text. */
+/** A token's text in the middle of a text; bytes that are no whole character become U+FFFD. Empty beyond the tokenizer's pieces. */
+export function tokenText(tokenizer: Tokenizer | null, id: number): string {
+  return tokenizer && id < tokenizer.vocabSize ? utf8.decode(tokenizer.bytesOf(id)) : '';
+}
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The vocabulary as DRY sees it. */
 export function breakerVocabulary(tokenizer: Tokenizer): BreakerVocabulary {
-  const decoder = tokenizer.decoder({ special: 'text' });
-  const pieceText = (id: number) => decoder.push(id) + decoder.flush();
-  // A decoder drops the space before its first text; the first token here only puts that behind it.
-  for (let id = 0; id < tokenizer.vocabSize && pieceText(id) === ''; id++);
-  return { size: tokenizer.vocabSize, pieceText, encode: (text) => tokenizer.encode(text) };
+  return {
+    size: tokenizer.vocabSize,
+    pieceText: (id) => tokenText(tokenizer, id),
+    encode: (text) => tokenizer.encode(text),
+  };
 }

@@ -22,4 +22,3 @@ export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions }
 export type { KvType } from '../kernels/ops.ts';
 export type { LlamaConfig } from '../model/config.ts';
 export type { ChatMessage } from '../tokenizer/chat/chat-template.ts';
-export { Tokenizer } from '../tokenizer/tokenizer.ts';

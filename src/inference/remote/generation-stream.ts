@@ -11,7 +11,7 @@ export class GenerationStream implements AsyncIterableIterator<Piece, undefined>
   private readonly pieces: Piece[] = [];
   private read = 0;
   private ended: { readonly error: unknown } | 'well' | null = null;
-  private wake: (() => void) | null = null;
+  private waiting: (() => void)[] = [];
   private readonly abort: () => void;
 
   /** `start` begins the generation and tells its pieces; `abort` ends it early. */
@@ -40,9 +40,7 @@ export class GenerationStream implements AsyncIterableIterator<Piece, undefined>
     while (this.read === this.pieces.length) {
       if (this.ended === 'well') return { done: true, value: undefined };
       if (this.ended) throw this.ended.error;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
     const value = this.pieces[this.read++]!;
     if (this.read === this.pieces.length) this.read = this.pieces.length = 0;
@@ -63,7 +61,6 @@ export class GenerationStream implements AsyncIterableIterator<Piece, undefined>
   }
 
   private notify(): void {
-    this.wake?.();
-    this.wake = null;
+    for (const wake of this.waiting.splice(0)) wake();
   }
 }

@@ -3,7 +3,7 @@ import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { EngineLoad } from '../engine.ts';
-import type { GenerationResult, Prompt } from '../generation.ts';
+import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
@@ -16,6 +16,8 @@ export type GenerateOptions = GenerationOptions & {
   readonly signal?: AbortSignal | undefined;
   /** It has left the queue; the cache held this many tokens of its prompt. */
   readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
+  /** Every piece as it comes, whether or not anybody reads the stream. */
+  readonly onPiece?: ((piece: Piece) => void) | undefined;
 };
 
 /**
@@ -61,16 +63,19 @@ export class RemoteModel {
    * with finishReason 'abort'.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
-    const { signal, onAdmitted, ...rest } = options;
+    const { signal, onAdmitted, onPiece, ...rest } = options;
     let id: number | null = null;
     const abort = () => {
       if (id !== null) this.client.abort(id);
     };
-    return new GenerationStream(async (onPiece): Promise<GenerationResult> => {
+    return new GenerationStream(async (push): Promise<GenerationResult> => {
       resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
       const call = this.client.call('generate', [cloneable(prompt), rest], (event) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
-        else onPiece(event);
+        else {
+          push(event);
+          onPiece?.(event);
+        }
       });
       id = call.id;
       signal?.addEventListener('abort', abort, { once: true });

@@ -1,8 +1,12 @@
 /** The library in a browser: `import { Llama } from 'cria'`. */
-import { ArgumentError } from '../../base/errors.ts';
+import { ArgumentError, CriaError } from '../../base/errors.ts';
 import { type LoadOptions, loadRemote, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
+import { findTokenizer } from '../../model/checkpoint/find-tokenizer.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
+import { download } from '../download.ts';
 import { startEngine } from './engine.ts';
 
 /** A URL (relative to the page), a File or several of them, the bytes of a file, or files' bytes by name. */
@@ -24,6 +28,21 @@ export class Llama extends RemoteModel {
     return new Llama(client, facts);
   }
 }
+
+/** Text ⇄ token ids, without a model. */
+export type Tokenizer = LoadedTokenizer;
+export const Tokenizer = {
+  /** From the address of a tokenizer.json, a tokenizer.model, or a folder (with a slash at its end) that holds one. */
+  async load(url: string | URL): Promise<Tokenizer> {
+    const { folder } = await download(new URL(url, document.baseURI).href, () => {});
+    const files = findTokenizer(folder);
+    if (files) return createTokenizer(files);
+    throw new CriaError(
+      'tokenizer.none',
+      `Tokenizer.load: ${url} is no tokenizer.json or tokenizer.model, expected one. Give its address.`,
+    );
+  },
+};
 
 function toSource(source: ModelSource): Source {
   if (source instanceof URL) return { kind: 'url', url: source.href };

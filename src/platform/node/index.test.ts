@@ -1,8 +1,10 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -10,7 +12,7 @@ import { assertClose } from '../../../test/support/close.ts';
 import { goldenJson, goldenPath, goldenTensors, goldenTolerance } from '../../../test/support/golden.ts';
 import { EngineClient } from '../../inference/remote/client.ts';
 import { startEngine } from './engine.ts';
-import { ArgumentError, FormatError, Llama, type Piece, UnsupportedError } from './index.ts';
+import { ArgumentError, FormatError, Llama, type Piece, Tokenizer, UnsupportedError } from './index.ts';
 
 const gqa = goldenPath('forward/gqa');
 const gguf = goldenPath('formats/gguf-llama-mixed/model.gguf');
@@ -166,6 +168,33 @@ test('a model comes from bytes, from several files, from a file URL and over HTT
     await rejects(Llama.load(`${server.url}none.gguf`, quiet), { code: 'download.failed', message: /404/ });
   } finally {
     server.close();
+  }
+});
+
+test('a tokenizer loads without its model', async () => {
+  const tokenizer = await Tokenizer.load(gguf);
+  deepStrictEqual(tokenizer.encode('The llama'), speaker.tokenizer.encode('The llama'));
+  await rejects(Tokenizer.load(gqa), { code: 'tokenizer.none' });
+});
+
+test('a model is saved in both formats, whole or recoded, and comes back the same', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-save-'));
+  try {
+    const logits = await model.logits([1, 2, 3]);
+    for (const path of ['whole.gguf', 'whole']) {
+      await model.save(join(folder, path));
+      await using back = await Llama.load(join(folder, path), quiet);
+      deepStrictEqual(await back.logits([1, 2, 3]), logits, path);
+    }
+    await model.save(join(folder, 'half.gguf'), { dtype: 'f16' });
+    await using half = await Llama.load(join(folder, 'half.gguf'), quiet);
+    ok(half.facts.dtypes.includes('f16'));
+    assertClose('f16 logits', await half.logits([1, 2, 3]), logits, { atol: 0.05 });
+    deepStrictEqual(readdirSync(folder).sort(), ['half.gguf', 'whole', 'whole.gguf'], 'no temporary file is left');
+    await rejects(model.save(join(folder, 'x.gguf'), { dtype: 'q4_9' }), { code: 'quant.unknown-mix' });
+    await rejects(model.save(join(folder, 'x'), { format: 'zip' as never }), { code: 'save.format' });
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -1,27 +1,81 @@
 /** The library: `import { Llama } from 'cria'`. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ArgumentError } from '../../base/errors.ts';
+import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
 import { type LoadOptions, loadRemote, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
+import { type MixName, parseMix } from '../../quant/mixes.ts';
+import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
 import { startEngine } from './engine.ts';
+import { loadTokenizer } from './load-tokenizer.ts';
+import { saveModel } from './save/save.ts';
 
 /** A path, a URL, the bytes of a file, or several files' bytes by name. */
 export type ModelSource = string | URL | Uint8Array | ArrayBuffer | ReadonlyMap<string, Uint8Array>;
 
+export interface SaveOptions {
+  /** 'gguf' is one file, 'safetensors' a Hugging Face folder; absent: by the path's ending. */
+  readonly format?: 'safetensors' | 'gguf';
+  /** How weights are stored, as `cria quantize` names it: 'f16', 'q8_0', 'q4_k_m' …; absent: as they are. */
+  readonly dtype?: string;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 /** A LLaMA, loaded and running in a worker thread. */
 export class Llama extends RemoteModel {
+  private source: Source | null = null;
+
   /**
    * Loads a model: a GGUF, safetensors, PyTorch or llama2.c file, a Hugging Face or Meta folder, a URL of one of these, or bytes.
    * Throws FormatError, ConfigError, ArgumentError, UnsupportedError.
    */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     if (source === undefined) throw noBundledModel();
-    const { client, facts } = await loadRemote(startEngine, toSource(source), options);
-    return new Llama(client, facts);
+    const found = toSource(source);
+    const { client, facts } = await loadRemote(startEngine, found, options);
+    const model = new Llama(client, facts);
+    model.source = found;
+    return model;
+  }
+
+  /**
+   * Writes the model's weights and tokenizer, in threads of their own. A half-written file never bears the real name.
+   * Throws ArgumentError, UnsupportedError `save.source`, and what the file system throws.
+   */
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    const { format = path.endsWith('.gguf') ? 'gguf' : 'safetensors', dtype, threads = 1 } = options;
+    if (format !== 'gguf' && format !== 'safetensors') {
+      throw new ArgumentError('save.format', `save: format is ${String(format)}, expected gguf or safetensors.`);
+    }
+    const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
+    if (this.source?.kind !== 'path') {
+      throw new UnsupportedError(
+        'save.source',
+        'save: the model came from a URL or from bytes, expected one that was loaded from a path. Write the file to disk and load it from there.',
+      );
+    }
+    const source = { kind: 'checkpoint', path: this.source.path } as const;
+    const { signal = new AbortController().signal, onProgress = () => {} } = options;
+    await saveModel({ source, format, mix, measure: false }, path, { threads, signal, onProgress });
   }
 }
+
+/** Text ⇄ token ids, without a model. */
+export type Tokenizer = LoadedTokenizer;
+export const Tokenizer = {
+  /** From tokenizer.model, tokenizer.json, a GGUF file, a folder, or any model that brings one. */
+  async load(path: string | URL): Promise<Tokenizer> {
+    const source = toSource(path);
+    if (source.kind === 'path') return loadTokenizer(source.path);
+    throw new UnsupportedError(
+      'load.tokenizer',
+      `Tokenizer.load: ${path} is a URL, expected a path. Download it first.`,
+    );
+  },
+};
 
 function toSource(source: ModelSource): Source {
   if (source instanceof URL || (typeof source === 'string' && /^(?:https?|file):\/\//.test(source))) {
