@@ -155,6 +155,26 @@ test('tokenizer.json: wrong types, missing merges, absurd ids, unknown stages, d
   );
 });
 
+test('vocabularies made to be slow: one huge piece of many characters, added tokens of every length', {
+  timeout: 20_000,
+}, () => {
+  const many = Array.from({ length: 20_000 }, (_, i) => String.fromCharCode(0x3400 + i))
+    .join('')
+    .repeat(20);
+  const metadata = metadataOf(['<unk>', '<s>', '</s>', many], [0, 0, 0, -1], [2, 3, 3, 1]);
+  strictEqual(readOrRefuse({ kind: 'gguf', file: 'g', metadata }), 'read');
+  const added_tokens = Array.from({ length: 1000 }, (_, i) => ({
+    id: i + 2,
+    content: 'a'.repeat(i + 2),
+    special: false,
+    normalized: false,
+  }));
+  const slow = JSON.stringify({ added_tokens, model: { vocab: { a: 0, b: 1 }, merges: [] } });
+  const tokenizer = createTokenizer({ kind: 'hf', file: 't', json: slow, config: null, specialTokens: null });
+  strictEqual(tokenizer.encode('ab'.repeat(100_000)).length, 200_000);
+  strictEqual(tokenizer.encode('a'.repeat(100_100)).length, 100);
+});
+
 test('tokenizer.json: any single value replaced is read or refused with our own error', () => {
   const paths: (string | number)[][] = [];
   const walk = (value: unknown, path: (string | number)[]) => {

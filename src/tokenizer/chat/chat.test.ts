@@ -90,6 +90,9 @@ test('neural-api: 11 templates of other families', { skip: missing('real/tokeniz
       const render = () => chat.render(messages, { addGenerationPrompt: add_generation_prompt, variables }).text;
       if (expected === undefined) throws(render, name);
       else strictEqual(render(), expected, `${name} ${JSON.stringify(messages)}`);
+      if (name === 'mistral' && expected !== undefined) {
+        strictEqual(new ChatTemplate(builtInTemplates.mistral, { bos, eos, all: [] }).render(messages).text, expected);
+      }
       checked++;
     }
   }

@@ -14,12 +14,23 @@ const LAST_PRIVATE = 0xf8ff;
 export class Guard {
   readonly barrier: string;
   private readonly specials: readonly string[];
+  /** Proper beginnings and ends of special tokens' texts. */
+  private readonly beginnings = new Set<string>();
+  private readonly ends = new Set<string>();
+  private readonly longest: number;
   /** Set once some text needed a barrier. */
   isNeeded = false;
 
   /** `everything`: all texts that will take part, so that the barrier occurs in none. */
   constructor(specials: readonly string[], everything: string) {
     this.specials = specials.filter((text) => text.length > 1);
+    this.longest = this.specials.reduce((most, { length }) => Math.max(most, length), 0);
+    for (const special of this.specials) {
+      for (let at = 1; at < special.length; at++) {
+        this.beginnings.add(special.slice(0, at));
+        this.ends.add(special.slice(at));
+      }
+    }
     let code = FIRST_PRIVATE;
     while (code <= LAST_PRIVATE && everything.includes(String.fromCharCode(code))) code++;
     if (code > LAST_PRIVATE) {
@@ -50,8 +61,8 @@ export class Guard {
     const begin = text.length - text.trimStart().length;
     const end = text.trimEnd().length;
     const trimmed = text.slice(begin, end);
-    if (trimmed !== '' && this.specials.some((special) => endsInside(special, trimmed))) cuts.add(begin);
-    if (trimmed !== '' && this.specials.some((special) => beginsInside(special, trimmed))) cuts.add(end);
+    if (this.mayFollow(trimmed)) cuts.add(begin);
+    if (this.mayPrecede(trimmed)) cuts.add(end);
     if (cuts.size === 0) return text;
     this.isNeeded = true;
     let guarded = '';
@@ -61,6 +72,25 @@ export class Guard {
       done = cut;
     }
     return guarded + text.slice(done);
+  }
+
+  /** Whether what comes before could complete a special token: `text` begins with the end of one, or is part of one. */
+  private mayFollow(text: string): boolean {
+    for (let length = 1; length <= Math.min(text.length, this.longest); length++) {
+      if (this.ends.has(text.slice(0, length))) return true;
+    }
+    return this.isInside(text);
+  }
+
+  private mayPrecede(text: string): boolean {
+    for (let length = 1; length <= Math.min(text.length, this.longest); length++) {
+      if (this.beginnings.has(text.slice(text.length - length))) return true;
+    }
+    return this.isInside(text);
+  }
+
+  private isInside(text: string): boolean {
+    return text !== '' && text.length < this.longest && this.specials.some((special) => special.includes(text));
   }
 
   /**
@@ -106,22 +136,4 @@ function isCut({ text, at }: Occurrence, borders: ReadonlySet<number>): boolean 
 
 function toSegments(texts: readonly string[]): Segment[] {
   return texts.filter((text) => text !== '').map((text) => ({ text, trusted: true }));
-}
-
-/** Whether `text` begins with a proper suffix of `special`, or is inside of it: the rest could come before. */
-function endsInside(special: string, text: string): boolean {
-  for (let at = 1; at < special.length; at++) {
-    const rest = special.slice(at);
-    if (text.startsWith(rest) || rest.startsWith(text)) return true;
-  }
-  return false;
-}
-
-/** Whether `text` ends with a proper prefix of `special`, or is inside of it: the rest could come after. */
-function beginsInside(special: string, text: string): boolean {
-  for (let length = 1; length < special.length; length++) {
-    const start = special.slice(0, length);
-    if (text.endsWith(start) || start.endsWith(text)) return true;
-  }
-  return false;
 }

@@ -24,26 +24,21 @@ export type Permit = (token: AddedToken, begin: number, end: number) => boolean;
 
 export class AddedTokens {
   readonly tokens: readonly AddedToken[];
-  private readonly byContent = new Map<string, AddedToken>();
+  private readonly root: Node = { token: null, next: new Map() };
   /** Finds where a token may begin, by its first two UTF-16 units. */
   private readonly beginnings: RegExp | null;
-  /** For each first UTF-16 unit, the lengths of the tokens that start so, longest first. */
-  private readonly lengths = new Map<number, number[]>();
-
   constructor(tokens: readonly AddedToken[]) {
     this.tokens = tokens.filter(({ content }) => content !== '');
-    const lengths = new Map<number, Set<number>>();
     for (const token of this.tokens) {
-      if (this.byContent.has(token.content)) continue;
-      this.byContent.set(token.content, token);
-      const first = token.content.charCodeAt(0);
-      lengths.set(first, (lengths.get(first) ?? new Set()).add(token.content.length));
+      let node = this.root;
+      for (let i = 0; i < token.content.length; i++) {
+        const unit = token.content.charCodeAt(i);
+        let child = node.next.get(unit);
+        if (child === undefined) node.next.set(unit, (child = { token: null, next: new Map() }));
+        node = child;
+      }
+      node.token ??= token;
     }
-    for (const [first, set] of lengths)
-      this.lengths.set(
-        first,
-        Array.from(set).sort((a, b) => b - a),
-      );
     this.beginnings = beginningsOf(this.tokens);
   }
 
@@ -75,15 +70,28 @@ export class AddedTokens {
     return parts;
   }
 
+  /** Walks the tree of contents from `begin` on; the last token that may stand there wins. */
   private longestAt(text: string, begin: number, permit: Permit): AddedToken | null {
-    for (const length of this.lengths.get(text.charCodeAt(begin)) ?? []) {
-      const token = this.byContent.get(text.slice(begin, begin + length));
-      if (token === undefined || token.content.length !== length) continue;
-      if (token.singleWord && (isWord(text[begin - 1]) || isWord(text[begin + length]))) continue;
-      if (permit(token, begin, begin + length)) return token;
+    let longest: AddedToken | null = null;
+    let node: Node | undefined = this.root;
+    for (let end = begin; node !== undefined; node = this.step(node, text, end++)) {
+      const { token } = node;
+      if (token === null) continue;
+      if (token.singleWord && (isWord(text[begin - 1]) || isWord(text[end]))) continue;
+      if (permit(token, begin, end)) longest = token;
     }
-    return null;
+    return longest;
   }
+
+  private step(node: Node, text: string, at: number): Node | undefined {
+    return at < text.length ? node.next.get(text.charCodeAt(at)) : undefined;
+  }
+}
+
+/** The contents that begin alike share a path. */
+interface Node {
+  token: AddedToken | null;
+  readonly next: Map<number, Node>;
 }
 
 function beginningsOf(tokens: readonly AddedToken[]): RegExp | null {

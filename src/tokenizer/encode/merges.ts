@@ -83,21 +83,18 @@ export function mergesFromScores(vocabulary: Vocabulary, scores: ArrayLike<numbe
 
 /** Characters inside pieces that are no piece themselves become symbols too, as they can be merged. */
 function addLooseCharacters(index: PieceIndex, vocabulary: Vocabulary, mergeable: (id: number) => boolean): string[] {
-  const loose: string[] = [];
+  const loose = new Set<string>();
   for (const [piece, id] of vocabulary.idOfPiece) {
     if (piece.length < 2 || !mergeable(id)) continue;
     index.focus(piece);
     for (let i = 0; i < piece.length; ) {
       const width = piece.codePointAt(i)! > 0xffff ? 2 : 1;
-      if (width < piece.length && index.find(i, i + width) === -1) {
-        loose.push(piece.slice(i, i + width));
-        index.add(piece.slice(i, i + width), vocabulary.pieces.length + loose.length - 1);
-        index.focus(piece);
-      }
+      if (width < piece.length && index.find(i, i + width) === -1) loose.add(piece.slice(i, i + width));
       i += width;
     }
   }
-  return loose;
+  for (const [i, character] of [...loose].entries()) index.add(character, vocabulary.pieces.length + i);
+  return [...loose];
 }
 
 /** Rank of each piece, dense: 0 for the highest score. Equal scores share a rank, so that the leftmost pair wins. */
