@@ -28,7 +28,7 @@ export function loadBlas(threads: number): Blas | null {
 }
 
 /** Each library has its own name for this; one without it decides by itself. */
-function setThreads(library: koffi.LibraryHandle, threads: number): void {
+function setThreads(library: ReturnType<typeof koffi.load>, threads: number): void {
   for (const symbol of ['openblas_set_num_threads', 'MKL_Set_Num_Threads', 'bli_thread_set_num_threads']) {
     try {
       library.func(`void ${symbol}(int threads)`)(threads);

@@ -1,0 +1,210 @@
+import { ok, strictEqual } from 'node:assert/strict';
+import test from 'node:test';
+import { assertClose } from '../../../test/support/close.ts';
+import { Tape } from '../../autograd/tape.ts';
+import { Random } from '../../base/random.ts';
+import type { Gradient } from '../../kernels/backward-ops.ts';
+import { batchOfSequences } from '../../kernels/batch.ts';
+import { loadBlas } from '../../platform/node/blas.ts';
+import { nodeThreads } from '../../platform/node/threads.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { createReferenceTrainingDevice } from '../reference/training.ts';
+import type { TrainingDevice } from '../training-device.ts';
+import { createWasmTrainingDevice } from './training.ts';
+
+type Run = (ops: Tape['ops'], inputs: readonly Tensor[]) => Tensor;
+
+/** Output and gradients of ⟨run(inputs), seeds⟩ on a device; gradients are begun with `begin` where it is not 0. */
+function gradientsOn(
+  device: TrainingDevice,
+  shapes: readonly (readonly number[])[],
+  run: Run,
+  begin: number,
+): Float32Array[] {
+  const random = new Random(5);
+  const mark = device.mark();
+  const parameters = new Map<Tensor, Gradient>();
+  const inputs = shapes.map((shape) => {
+    const tensor = device.scratch(shape);
+    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => random.normal()));
+    const gradient = device.scratch(shape);
+    device.view(gradient).fill(begin === 0 ? Number.NaN : begin); // what an empty gradient holds must not matter
+    parameters.set(tensor, { tensor: gradient, isEmpty: begin === 0 });
+    return tensor;
+  });
+  const tape = new Tape(device, parameters, 'none');
+  const y = run(tape.ops, inputs);
+  const seeds = device.scratch(y.shape);
+  device.view(seeds).set(Float32Array.from({ length: elementCount(y.shape) }, () => random.normal()));
+  device.backward.accumulate(tape.gradientOf(y)!, seeds, 1);
+  const output = Float32Array.from(device.view(y));
+  tape.backward();
+  const results = [output, ...inputs.map((input) => Float32Array.from(device.view(parameters.get(input)!.tensor)))];
+  device.release(mark);
+  return results;
+}
+
+const reference = createReferenceTrainingDevice();
+const lengths = (counts: readonly number[]) => batchOfSequences(counts.map((count) => new Uint32Array(count)));
+
+/** Shapes at and beside the tile and block sizes of the kernels. */
+const cases: Record<string, { shapes: readonly (readonly number[])[]; run: Run }> = {};
+for (const [N, I, O] of [
+  [1, 1, 1],
+  [3, 5, 2],
+  [4, 16, 16],
+  [5, 17, 31],
+  [129, 7, 257],
+  [127, 300, 33],
+]) {
+  cases[`linear ${N} × ${I} → ${O}`] = {
+    shapes: [
+      [N!, I!],
+      [O!, I!],
+    ],
+    run: (ops, [x, w]) => ops.linear(x!, w!),
+  };
+}
+cases['linear with bias'] = { shapes: [[9, 6], [5, 6], [5]], run: (ops, [x, w, b]) => ops.linear(x!, w!, b) };
+for (const [counts, H, K, E, window] of [
+  [[1], 1, 1, 2, null],
+  [[31, 1, 33], 2, 1, 6, null],
+  [[65], 4, 2, 16, null],
+  [[130, 63], 3, 3, 20, null],
+  [[129, 5], 2, 1, 8, 17],
+  [[100], 1, 1, 48, 64],
+] as const) {
+  const batch = lengths(counts);
+  const N = batch.ids.length;
+  cases[`attention of ${counts.join(' + ')}, H ${H} K ${K} E ${E} window ${window}`] = {
+    shapes: [
+      [N, H * E],
+      [N, K * E],
+      [N, K * E],
+    ],
+    run: (ops, [q, k, v]) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window }),
+  };
+}
+for (const [N, D] of [
+  [1, 3],
+  [7, 5],
+  [33, 16],
+  [65, 67],
+]) {
+  const shapes = [[N!, D!], [D!]];
+  cases[`rmsNorm ${N} × ${D}`] = { shapes, run: (ops, [x, gain]) => ops.rmsNorm(x!, gain!, 1e-5) };
+  cases[`layerNorm ${N} × ${D}`] = {
+    shapes: [...shapes, [D!]],
+    run: (ops, [x, gain, shift]) => ops.layerNorm(x!, gain!, shift!, 1e-3),
+  };
+}
+for (const count of [1, 3, 4097]) {
+  const two = [
+    [1, count],
+    [1, count],
+  ];
+  cases[`swiglu of ${count}`] = { shapes: two, run: (ops, [gate, up]) => ops.swiglu(gate!, up!) };
+  cases[`geglu of ${count}`] = { shapes: two, run: (ops, [gate, up]) => ops.geglu(gate!, up!) };
+  cases[`add of ${count}`] = { shapes: two, run: (ops, [x, y]) => ops.add(x!, y!) };
+  cases[`scale of ${count}`] = { shapes: [[count]], run: (ops, [x]) => ops.scale(x!, -0.3) };
+  cases[`relu and gelu of ${count}`] = { shapes: [[count]], run: (ops, [x]) => ops.gelu(ops.relu(x!)) };
+}
+cases.rope = {
+  shapes: [[7, 12]],
+  run: (ops, [x]) => {
+    const frequencies = { inverse: Float64Array.of(1, 0.1, 0.01), magnitude: 1 };
+    return ops.rope(x!, ops.rotation(Uint32Array.of(0, 1, 2, 3, 0, 1, 900), frequencies));
+  },
+};
+cases['embed with repeated ids'] = {
+  shapes: [[5, 7]],
+  run: (ops, [table]) => ops.embed(table!, Uint32Array.of(4, 0, 4, 4)),
+};
+cases.selectRows = { shapes: [[5, 7]], run: (ops, [x]) => ops.selectRows(x!, Uint32Array.of(3, 1)) };
+
+const devices: Record<string, () => Promise<TrainingDevice>> = {
+  'one thread': () => createWasmTrainingDevice(),
+  'plain SIMD': () => createWasmTrainingDevice({ simd: 'plain' }),
+  'three threads': () => createWasmTrainingDevice({ threads: 3, host: nodeThreads }),
+};
+
+for (const [name, create] of Object.entries(devices)) {
+  test(`outputs and gradients agree with the reference, ${name}`, async () => {
+    const device = await create();
+    for (const [what, { shapes, run }] of Object.entries(cases)) {
+      for (const begin of [0, 2]) {
+        const expected = gradientsOn(reference, shapes, run, begin);
+        for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
+          const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+          assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
+        }
+      }
+    }
+    device.close();
+  });
+}
+
+test('matrix products by BLAS agree with the reference', { skip: loadBlas(1) ? false : 'no BLAS here' }, async () => {
+  const device = await createWasmTrainingDevice({ blas: loadBlas(1) });
+  for (const [what, { shapes, run }] of Object.entries(cases).filter(([key]) => key.startsWith('linear'))) {
+    for (const begin of [0, 2]) {
+      const expected = gradientsOn(reference, shapes, run, begin);
+      for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
+        const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
+      }
+    }
+  }
+  device.close();
+});
+
+test('any number of threads gives the same bits', async () => {
+  const results: string[] = [];
+  for (const threads of [1, 2, 3]) {
+    const device = await createWasmTrainingDevice(threads > 1 ? { threads, host: nodeThreads } : {});
+    const bits = Object.values(cases).flatMap(({ shapes, run }) => gradientsOn(device, shapes, run, 2));
+    results.push(bits.map((values) => Buffer.from(values.buffer).toString('base64')).join());
+    device.close();
+  }
+  ok(results[0]!.length > 10000);
+  strictEqual(results[1], results[0]);
+  strictEqual(results[2], results[0]);
+});
+
+test('crossEntropy agrees with the reference: several chunks, ignored rows, a vocabulary that fills no tile', async () => {
+  const device = await createWasmTrainingDevice();
+  const random = new Random(3);
+  const [N, V, D] = [150, 70001, 3];
+  const labels_N = Int32Array.from({ length: N }, (_, n) => (n % 7 === 3 ? -100 : random.below(V)));
+  const weights_N = Float64Array.from({ length: N }, () => random.uniform());
+  const numbers = [N * D, V * D].map((count) => Float32Array.from({ length: count }, () => random.normal()));
+  const on = (target: TrainingDevice) => {
+    const [x, head] = [target.scratch([N, D]), target.scratch([V, D])];
+    const gradients = [target.scratch([N, D]), target.scratch([V, D])].map((tensor) => ({ tensor, isEmpty: true }));
+    target.view(x).set(numbers[0]!);
+    target.view(head).set(numbers[1]!);
+    const losses = target.backward.crossEntropy(gradients[0]!, gradients[1]!, x, head, labels_N, weights_N);
+    return [losses, ...gradients.map(({ tensor }) => Float64Array.from(target.view(tensor)))];
+  };
+  const expected = on(reference);
+  for (const [i, actual] of on(device).entries()) {
+    const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    assertClose(`result ${i}`, actual, expected[i]!, { atol: 4e-6 * scale });
+  }
+  device.close();
+});
+
+test('keep moves tensors down in the order of their making, whatever order they are asked for in', async () => {
+  const device = await createWasmTrainingDevice();
+  const sizes = [100, 5000, 9_000_000, 17, 12_000_000, 300];
+  const mark = device.mark();
+  const made = sizes.map((size, i) => {
+    const tensor = device.scratch([size]);
+    device.view(tensor).fill(i + 1);
+    return tensor;
+  });
+  const kept = device.keep(mark, [made[4]!, made[1]!, made[3]!]);
+  for (const [i, value] of [5, 2, 4].entries()) ok(device.view(kept[i]!).every((x) => x === value));
+  strictEqual(device.view(kept[0]!).length, sizes[4]);
+  device.close();
+});
