@@ -6,7 +6,7 @@ import { createTokenizer } from './create-tokenizer.ts';
 import { mergeByHeap, mergeByScan, Symbols } from './encode/merge.ts';
 import { PairTable } from './encode/pair-table.ts';
 import { compileSplitPattern, createSplitter, namedSplits, splitBy, splitPatterns } from './encode/split-pattern.ts';
-import { goldenHf, goldenSentencePiece, metadataOf } from './testing/golden-files.ts';
+import { goldenHf, goldenHfFiles, goldenSentencePiece, metadataOf } from './testing/golden-files.ts';
 
 const metaspace = goldenSentencePiece('tokenizers/sp-bpe-512');
 const byteLevel = goldenHf('tokenizers/llama3-style-tiny');
@@ -220,6 +220,24 @@ test('user-defined pieces of SentencePiece are found whole, unused ones are take
   deepStrictEqual(tokenizer.pieces(tokenizer.encode('abb[x]a')), ['▁', 'ab', 'b', '[x]', '▁a']);
   deepStrictEqual(Array.from(tokenizer.encode('azzb')), [7, 0, 5]);
   strictEqual(tokenizer.decode([7, 0, 5]), 'a ⁇ b');
+});
+
+test('tokenizer_config.json and special_tokens_map.json say which tokens are special and which template is meant', () => {
+  const files = goldenHfFiles('tokenizers/sp-bpe-512');
+  const config = JSON.stringify({
+    add_bos_token: false,
+    eos_token: { content: '<unk>' },
+    chat_template: [
+      { name: 'tool_use', template: 'T' },
+      { name: 'default', template: 'D' },
+    ],
+  });
+  const tokenizer = createTokenizer({ ...files, config, specialTokens: '{"pad_token":"</s>","eos_token":"</s>"}' });
+  deepStrictEqual(
+    [tokenizer.addBos, tokenizer.bosId, tokenizer.eosId, tokenizer.padId, tokenizer.chatTemplate],
+    [false, 1, 0, 2, 'D'],
+  );
+  deepStrictEqual(Array.from(tokenizer.encode('', { bos: true, eos: true })), [1, 0]);
 });
 
 test('ids outside the vocabulary and a missing bos are refused', () => {
