@@ -63,7 +63,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   };
   if (shared) await team.grow(host!, threads - 1);
   const home = addSegment();
-  if (shared) await team.arrived();
+  if (shared) await team.arrived(host!);
 
   const arena = new ActivationArena();
   const context = { arena, team, home: () => home };

@@ -11,6 +11,8 @@ import type { Segment } from './segment.ts';
 export interface ThreadHost {
   /** Resolves when the thread can take messages. */
   spawn(): Promise<TeamThread>;
+  /** Resolves a moment later, and keeps the program running until then. */
+  pause(ms: number): Promise<void>;
 }
 export interface TeamThread {
   post(message: WorkerMessage): void;
@@ -105,15 +107,16 @@ export class Team {
    * Waits until all workers have the first segment, without blocking: in Chromium nothing that a worker posts to its own workers
    * arrives while it blocks.
    */
-  async arrived(): Promise<void> {
+  async arrived(host: ThreadHost): Promise<void> {
     const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
-    for (let count = 0; (count = Atomics.load(ready, 0)) < this.threads.length; ) {
-      const waiting = Atomics.waitAsync(ready, 0, count, ANSWER_MS);
-      if ((await waiting.value) !== 'timed-out') continue;
-      throw new UnsupportedError(
-        'wasm.threads',
-        `wasm device: ${this.threads.length - count} of ${this.threads.length} workers did not start within ${ANSWER_MS / 1000} s. Use fewer threads.`,
-      );
+    for (let waitedMs = 0; Atomics.load(ready, 0) < this.threads.length; waitedMs++) {
+      if (waitedMs > ANSWER_MS) {
+        throw new UnsupportedError(
+          'wasm.threads',
+          `wasm device: only ${Atomics.load(ready, 0)} of ${this.threads.length} workers started within ${ANSWER_MS / 1000} s. Use fewer threads.`,
+        );
+      }
+      await host.pause(1);
     }
   }
 

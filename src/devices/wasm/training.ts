@@ -32,6 +32,7 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   if (host && shared) await team.grow(host, threads - 1);
   const segment = new Segment(0, module, shared);
   team.introduce(segment);
+  if (host && shared) await team.arrived(host);
   const kernels = new TrainingKernels(segment, team, blas);
   let persistent = 0;
   return {

@@ -14,6 +14,7 @@ export function browserThreads(workerUrl: URL | string): ThreadHost {
         close: () => worker.terminate(),
       };
     },
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }
 

@@ -14,6 +14,7 @@ export const nodeThreads: ThreadHost = {
       close: () => void worker.terminate(),
     };
   },
+  pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
 
 /** The default number of threads: what the system lets this process use. */
