@@ -3,6 +3,7 @@
 // Node (the npm package `node`), so an older one only has to hand over. A published package carries dist/.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import * as module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -10,6 +11,9 @@ const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const built = at('dist/platform/node/main.js');
 
 if (major > 22 || (major === 22 && minor >= 18)) {
+  // What was stripped and compiled once starts three times faster the next time; in worker threads too.
+  const { directory } = module.enableCompileCache?.() ?? {};
+  if (directory) process.env.NODE_COMPILE_CACHE ??= directory;
   const { main } = await import(existsSync(built) ? built : at('src/platform/node/main.ts'));
   await main(process.argv.slice(2));
 } else {
@@ -20,6 +24,7 @@ if (major > 22 || (major === 22 && minor >= 18)) {
     );
     process.exit(1);
   }
+  process.on('SIGINT', () => {}); // Ctrl-C is the child's to answer
   const child = spawnSync(pinned, [at('bin/cria.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
   process.exit(child.status ?? 1);
 }

@@ -22,6 +22,7 @@ const neighbours: Readonly<Record<string, string>> = {
   'tokenizer → formats': 'a tokenizer is read out of model files',
   'kernels → quant': 'a kernel of a block type shares its layout with the codec',
   'autograd → devices': 'the tape decorates a device’s operations',
+  'training → corpus': 'training reads the token shards that the corpus stages write',
   'cli → platform': 'both are composition roots',
   'platform → cli': 'both are composition roots',
 };
