@@ -89,8 +89,12 @@ export class Checkpoints {
     const { config, parameters, optimizer } = this.content;
     const checkpoint = openCheckpointAt(path);
     try {
-      if (JSON.stringify(checkpoint.config) !== JSON.stringify(config)) {
-        const problem = `expected the recipe's model ${JSON.stringify(config)}, found ${JSON.stringify(checkpoint.config)}`;
+      const differences = (Object.keys(config) as (keyof LlamaConfig)[]).filter(
+        (key) => JSON.stringify(checkpoint.config[key]) !== JSON.stringify(config[key]),
+      );
+      if (differences.length > 0) {
+        const values = (of: LlamaConfig) => differences.map((key) => `${key} ${JSON.stringify(of[key])}`).join(', ');
+        const problem = `expected the recipe's model with ${values(config)}, found ${values(checkpoint.config)}`;
         const advice = 'Resume with the recipe that the run began with, or begin a new run in another folder.';
         throw new FormatError({ code: 'training.other-shape', file: path, where: 'config.json' }, problem, advice);
       }

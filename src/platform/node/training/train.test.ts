@@ -1,0 +1,207 @@
+/** Whole runs of `cria train` on a text of a few hundred bytes: resumed to the same bits, killed anywhere, refused with clear words. */
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { goldenPath } from '../../../../test/support/golden.ts';
+import { Random } from '../../../base/random.ts';
+import type { Io } from '../../../cli/io.ts';
+import { runProgram } from '../../../cli/program.ts';
+import { openCheckpointAt } from '../files.ts';
+import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
+
+const bin = fileURLToPath(new URL('../../../../bin/cria.js', import.meta.url));
+const work = mkdtempSync(join(tmpdir(), 'cria-train-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+const at = (name: string) => join(work, name);
+
+const line = (i: number) =>
+  JSON.stringify({
+    text: `The cat number ${i} sat on mat ${i * 7}. ${'It was glad. '.repeat(i % 4)}`,
+    simple: (i % 3) / 2,
+  });
+writeFileSync(at('train.jsonl.gz'), gzipSync(Array.from({ length: 60 }, (_, i) => line(i)).join('\n')));
+writeFileSync(at('valid.jsonl'), `${line(100)}\n${line(101)}\n`);
+
+const STEPS = 14;
+writeFileSync(
+  at('recipe.yaml'),
+  `name: tiny
+model: { depth: 2, width: 32, heads: 2, contextLength: 16 }
+tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
+data:
+  train: [{ path: ${at('train.jsonl.gz')}, weightField: simple }]
+  valid: ${at('valid.jsonl')}
+training: { tokens: ${STEPS * 64}, batchTokens: 64, microBatchTokens: 32 }
+output: { validateEvery: 5, checkpointEvery: 3, sampleEvery: 9, keepLast: 2 }
+`,
+);
+
+const words = (out: string, ...more: string[]) => [
+  bin,
+  'train',
+  at('recipe.yaml'),
+  '--out',
+  at(out),
+  '-t',
+  '1',
+  ...more,
+];
+const cria = (out: string, ...more: string[]) => spawnSync(process.execPath, words(out, ...more), { encoding: 'utf8' });
+/** The command without a process of its own. */
+async function inProcess(line: readonly string[]): Promise<{ status: number; stderr: string }> {
+  let stderr = '';
+  const io: Io = {
+    stdout: { write: () => true },
+    stderr: { write: (text) => (stderr += text) },
+    stdin: process.stdin,
+    env: {},
+    signal: new AbortController().signal,
+    onInterrupt: () => () => {},
+  };
+  return { status: await runProgram(line, io, '0'), stderr };
+}
+const weights = (out: string) => digestOf(join(at(out), 'checkpoints', `step-000000${STEPS}`, 'model.safetensors'));
+const checkpointsOf = (out: string) =>
+  readdirSync(join(at(out), 'checkpoints')).filter((name) => name.startsWith('step-'));
+
+test('a run writes metrics, a report and checkpoints that load as models; the same run twice gives the same bits', () => {
+  const first = cria('first');
+  equal(first.status, 0, first.stderr);
+  match(first.stderr, /step {2}1\/14 {2}loss \d/);
+  match(first.stdout, /^14 steps, 896 tokens, best [\d.]+ bits per byte at step \d+: /);
+  const metrics = readFileSync(join(at('first'), 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  deepEqual(
+    metrics.map((text) => (JSON.parse(text) as { step: number }).step),
+    Array.from({ length: STEPS }, (_, i) => i + 1),
+  );
+  ok(existsSync(join(at('first'), 'report.html')) && existsSync(join(at('first'), 'report.svg')));
+  ok(checkpointsOf('first').length <= 3); // the last two, and the best
+  const checkpoint = openCheckpointAt(join(at('first'), 'checkpoints', `step-000000${STEPS}`));
+  equal(checkpoint.config.width, 32);
+  equal(checkpoint.tokenizer?.kind, 'sentencepiece');
+  checkpoint.close();
+  equal(cria('twin').status, 0);
+  equal(weights('twin'), weights('first'));
+});
+
+test('killed at random moments, also in the middle of a save, a run goes on to the same bits', async () => {
+  const random = new Random(Date.now());
+  for (let kills = 0; kills < 6; kills++) {
+    const child = spawn(process.execPath, words('killed', '--resume', '--json'), {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let lines = 0;
+    const fatal = 1 + random.below(6);
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    child.stdout.on('data', (chunk: Buffer) => {
+      lines += chunk.toString().split('\n').length - 1;
+      // Sometimes at once, sometimes while the step after is being computed or a checkpoint written.
+      if (lines >= fatal) setTimeout(() => child.kill('SIGKILL'), random.below(12));
+    });
+    if ((await ended) === 0) break;
+  }
+  const last = cria('killed', '--resume');
+  equal(last.status, 0, last.stderr);
+  equal(weights('killed'), weights('first'));
+});
+
+test('a damaged checkpoint is passed over aloud, and the one before it taken', () => {
+  cpSync(at('first'), at('damaged'), { recursive: true });
+  const folder = join(at('damaged'), 'checkpoints', `step-000000${STEPS}`);
+  truncateSync(join(folder, 'model.safetensors'), 1000);
+  const result = cria('damaged', '--resume');
+  equal(result.status, 0, result.stderr);
+  match(result.stderr, /model.safetensors: expected \d+ bytes, found 1000/);
+  match(result.stderr, /resuming after step 1[0-3]/);
+  equal(weights('damaged'), weights('first'));
+});
+
+test('what cannot work is refused in words, and nothing is lost', async () => {
+  const refusals: [RegExp, string[], string][] = [
+    [/already holds a run. Go on with it with --resume/, [], 'first'],
+    [
+      /expected the recipe's model .*Resume with the recipe that the run began with/s,
+      ['--resume', '--set', 'model.width=64'],
+      'first',
+    ],
+    [/does not exist. Say where it is with --set/, ['--set', 'data.valid=nowhere.txt'], 'a'],
+    [/model.dept is not a setting \(did you mean model.depth\?\)/, ['--set', 'model.dept=3'], 'b'],
+    [/--set x: expected KEY=VALUE/, ['--set', 'x'], 'c'],
+  ];
+  writeFileSync(at('empty.txt'), '');
+  refusals.push([/empty.txt: expected text, found none/, ['--set', `data.valid=${at('empty.txt')}`], 'd']);
+  writeFileSync(at('latin.txt'), Buffer.from([0x63, 0x61, 0x66, 0xe9, 0x0a]));
+  refusals.push([/latin.txt @ about byte 0: expected UTF-8 text/, ['--set', `data.valid=${at('latin.txt')}`], 'e']);
+  writeFileSync(at('bad.jsonl'), '{"text": "a"}\n{"no": 1}\n');
+  refusals.push([/bad.jsonl @ line 2: expected a text under "text"/, ['--set', `data.valid=${at('bad.jsonl')}`], 'f']);
+  const shards = join(at('first'), 'tokens', 'train-0');
+  const other = goldenPath('tokenizers/sp-bpe-1000/tokenizer.model');
+  refusals.push([
+    /its tokens are of a vocabulary of 512, the tokenizer has 1000 pieces/,
+    ['--set', `data.train.0.path=${shards}`, '--set', `tokenizer.path=${other}`],
+    'g',
+  ]);
+  for (const [message, options, out] of refusals) {
+    const { status, stderr } = await inProcess(words(out, ...options).slice(1));
+    ok(status === 1 || status === 2, `${options.join(' ')}: exit ${status}`);
+    match(stderr, message);
+    ok(!stderr.includes('    at '), 'no stack');
+  }
+  equal(weights('first'), weights('twin'));
+});
+
+test('a tiny text trains: shorter than a row, it is repeated', () => {
+  writeFileSync(at('tiny.txt'), 'A cat.');
+  const result = cria(
+    'tiny',
+    '--set',
+    `data.train.0.path=${at('tiny.txt')}`,
+    '--set',
+    'data.train.0.weightField=null',
+    '--set',
+    'training.tokens=64',
+  );
+  equal(result.status, 0, result.stderr);
+});
+
+test('a full disk in the middle of a save leaves the earlier folder whole', () => {
+  const folder = at('whole');
+  const write = (content: string, fails = false) =>
+    writeWholeFolder(folder, (target) => {
+      const sink = target.create('a.txt');
+      sink.write(new TextEncoder().encode(content));
+      if (fails) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      sink.close();
+    });
+  write('one');
+  try {
+    write('two', true);
+    ok(false, 'expected the error of the disk');
+  } catch (error) {
+    match(String(error), /ENOSPC/);
+  }
+  verifyWholeFolder(folder);
+  equal(readFileSync(join(folder, 'a.txt'), 'utf8'), 'one');
+  write('three');
+  equal(readFileSync(join(folder, 'a.txt'), 'utf8'), 'three');
+  deepEqual(
+    readdirSync(work).filter((name) => name.includes('partial')),
+    [],
+  );
+});

@@ -1,0 +1,131 @@
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import test from 'node:test';
+import { parse } from 'yaml';
+import { ConfigError } from '../base/errors.ts';
+import { checkRecipe, deriveRecipe, type Recipe } from './recipe.ts';
+import { setValue } from './recipe-schema.ts';
+import { estimateMemory, flopsPerToken } from './run/estimate.ts';
+import { reportHtml, reportSvg } from './run/report.ts';
+
+const smallest = {
+  name: 'x',
+  tokenizer: { path: 't' },
+  data: { train: [{ path: 'a' }], valid: 'b' },
+};
+
+function problemsOf(recipe: unknown): readonly string[] {
+  try {
+    checkRecipe(recipe, 'r.yaml');
+  } catch (error) {
+    ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+test('a recipe names only what it wants to: the rest are defaults', () => {
+  const recipe = checkRecipe(smallest, 'r.yaml');
+  equal(recipe.training.beta2, 0.95);
+  equal(recipe.data.train[0]!.share, 1);
+});
+
+test('every problem of a recipe is listed, and a typo gets a suggestion', () => {
+  deepEqual(
+    problemsOf({
+      ...smallest,
+      trainin: {},
+      model: { depht: 3, width: 1.5 },
+      training: { clip: 0, schedule: 'linear', tokens: '40_000' },
+      data: { train: [] },
+    }),
+    [
+      'trainin is not a setting (did you mean training?)',
+      'model.depht is not a setting (did you mean model.depth?)',
+      'model.width must be a whole number of at least 1, got 1.5',
+      'data.train must be a list with at least one entry, got []',
+      'data.valid is missing',
+      'training.tokens must be a whole number of at least 1, got "40_000"',
+      'training.schedule must be one of cosine, stable, got "linear"',
+      'training.clip must be a number above 0, got 0',
+    ],
+  );
+  deepEqual(problemsOf(7), ['the recipe must be settings by name, got 7']);
+});
+
+test('--set reaches into groups and lists', () => {
+  const value: Record<string, unknown> = structuredClone(smallest);
+  equal(setValue(value, 'training.tokens=5', parse), null);
+  equal(setValue(value, 'data.train.0.path=elsewhere', parse), null);
+  match(setValue(value, 'name.x=1', parse)!, /name is a value/);
+  match(setValue(value, 'no-value', parse)!, /expected KEY=VALUE/);
+  match(setValue(value, '__proto__.x=1', parse)!, /no such setting/);
+  const recipe = checkRecipe(value, 'r.yaml');
+  equal(recipe.training.tokens, 5);
+  equal(recipe.data.train[0]!.path, 'elsewhere');
+});
+
+const recipeOfDepth = (depth: number, contextLength = 256): Recipe =>
+  checkRecipe({ ...smallest, model: { depth, contextLength } }, 'r.yaml');
+
+test('the dial gives the shapes that it is pinned to: 7.2M at depth 6, LLaMA 7B at depth 32', () => {
+  const small = deriveRecipe(recipeOfDepth(6), 4096);
+  deepEqual([small.config.width, small.config.headCount, small.config.ffnWidth], [288, 6, 768]);
+  equal(small.parameters, 7_155_360);
+  const large = deriveRecipe(recipeOfDepth(32, 2048), 32000);
+  deepEqual([large.config.width, large.config.headCount, large.learningRate], [4096, 32, 3e-4]);
+  equal(large.batchTokens, 4_194_304);
+  equal(large.warmupSteps, Math.ceil(large.totalSteps * 0.02));
+  equal(large.totalSteps, Math.ceil((20 * large.parameters) / 4_194_304));
+  ok(small.notes.some((note) => note.startsWith('learningRate')));
+});
+
+test('what a recipe says is not derived; a shape that cannot be is refused', () => {
+  const { config, batchTokens } = deriveRecipe(
+    checkRecipe({ ...smallest, model: { depth: 2, width: 64, heads: 2 }, training: { batchTokens: 1000 } }, 'r.yaml'),
+    100,
+  );
+  equal(config.headSize, 32);
+  equal(batchTokens, 768);
+  throws(
+    () => deriveRecipe(checkRecipe({ ...smallest, model: { width: 64, heads: 5 } }, 'r.yaml'), 100),
+    /headSize is 12.8/,
+  );
+});
+
+test('estimates: 16 bytes a parameter, less activations the more is computed again', () => {
+  const { config, parameters } = deriveRecipe(recipeOfDepth(6), 4096);
+  const [none, cheap, block] = (['none', 'cheap', 'block'] as const).map((policy) =>
+    estimateMemory(config, 4096, policy),
+  );
+  equal(none!.parameters, parameters * 16);
+  ok(none!.activations > cheap!.activations && cheap!.activations > block!.activations);
+  equal(estimateMemory(config, 4096, 'none', 2).parameters, parameters * 12);
+  const byHand = 6 * (6 * (4 * 288 * 288 + 3 * 288 * 768) + 4096 * 288) + 6 * 6 * 256 * 288;
+  equal(flopsPerToken(config, 256), byHand);
+});
+
+test('the recipes of this repository are sound', () => {
+  const file = new URL('../../recipes/stories.yaml', import.meta.url);
+  const { parameters } = deriveRecipe(checkRecipe(parse(readFileSync(file, 'utf8')), 'stories.yaml'), 4096);
+  ok(parameters >= 3e6 && parameters <= 8e6);
+});
+
+test('the report draws its curves, escapes what the model wrote, and stands without any step', () => {
+  const metrics = [1, 2, 3].map((step) => ({
+    step,
+    tokens: step * 10,
+    loss: 3 - step / 2,
+    smoothedLoss: 3,
+    learningRate: 0.1,
+    gradientNorm: 1,
+    tokensPerSecond: 5,
+    utilization: 0.5,
+    seconds: step,
+    ...(step === 3 && { validation: { loss: 2, bitsPerByte: 1 }, sample: '<script>' }),
+  }));
+  const html = reportHtml('a & b', [['model', 'x']], metrics, true);
+  ok(html.includes('&#60;script&#62;') && !html.includes('<script>') && html.includes('refresh'));
+  match(reportSvg(metrics), /<polyline[^>]*points="[\d.]+,[\d.]+ [\d.]+,[\d.]+ [\d.]+,[\d.]+"/);
+  ok(!reportHtml('x', [], [], false).includes('refresh'));
+});

@@ -1,0 +1,254 @@
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { assertClose } from '../../test/support/close.ts';
+import { createReferenceTrainingDevice } from '../devices/reference/training.ts';
+import { type LlamaConfig, paperChoices } from '../model/config.ts';
+import type { Documents } from './data/documents.ts';
+import { epochOrder } from './data/epoch-order.ts';
+import { Packer } from './data/packer.ts';
+import { evaluate } from './evaluate.ts';
+import { AnomalyError, Guard } from './guard.ts';
+import { initialWeights } from './initialize.ts';
+import { NO_LABEL, prepareBatch } from './micro-batch.ts';
+import { shardOf } from './optimizer.ts';
+import { cosineSchedule, stableSchedule } from './schedule.ts';
+import { placeModel } from './trainable-model.ts';
+import { StepTrainer } from './trainer.ts';
+
+const config: LlamaConfig = {
+  ...paperChoices,
+  width: 8,
+  blockCount: 2,
+  headCount: 2,
+  kvHeadCount: 1,
+  headSize: 4,
+  ffnWidth: 12,
+  vocabSize: 11,
+  contextLength: 16,
+  normEps: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: { kind: 'none' },
+  tiedEmbeddings: true,
+  attentionBias: false,
+  slidingWindow: null,
+};
+
+function trainer(
+  options: Partial<ConstructorParameters<typeof StepTrainer>[3]> = {},
+  changed: Partial<LlamaConfig> = {},
+) {
+  const device = createReferenceTrainingDevice();
+  const all = { ...config, ...changed };
+  const { model, parameters } = placeModel(device, all, initialWeights(all, 3));
+  return {
+    device,
+    parameters,
+    trainer: new StepTrainer(device, model, parameters, { schedule: () => 0.01, ...options }),
+  };
+}
+
+const ids = Uint32Array.from({ length: 32 }, (_, i) => (i * i) % 11);
+
+test('schedules by hand: warm-up, peak, half-way and end', () => {
+  const shape = { learningRate: 2, warmupSteps: 4, totalSteps: 20, finalFraction: 0.1 };
+  const cosine = cosineSchedule(shape);
+  assertClose('cosine', [0, 3, 4, 12, 20, 99].map(cosine), [0.5, 2, 2, 1.1, 0.2, 0.2], { atol: 1e-12 });
+  const stable = stableSchedule({ ...shape, decayFraction: 0.5 });
+  assertClose('stable', [0, 3, 10, 15, 20, 99].map(stable), [0.5, 2, 2, 1.1, 0.2, 0.2], { atol: 1e-12 });
+});
+
+test('targets are shifted by one and never cross from one document to the next', () => {
+  const { targets_N, targetCount, batch } = prepareBatch(
+    { ids: [1, 2, 3, 4, 5, 6], rows: 2, length: 3, documents: [3, 1, 2] },
+    11,
+  );
+  deepEqual([...targets_N], [2, 3, NO_LABEL, NO_LABEL, 6, NO_LABEL]);
+  equal(targetCount, 3);
+  deepEqual([...batch.positions], [0, 1, 2, 0, 0, 1]);
+});
+
+test('a micro-batch that is inconsistent says what is wrong', () => {
+  throws(() => prepareBatch({ ids: [1, 2], rows: 1, length: 3 }, 11), /expected rows × length = 1 × 3 = 3 ids, got 2/);
+  throws(
+    () => prepareBatch({ ids: [12, 1], rows: 1, length: 2 }, 11),
+    /id 12 at token 0 is outside the vocabulary of 11/,
+  );
+  throws(() => prepareBatch({ ids: [1, 2], labels: [0, -3], rows: 1, length: 2 }, 11), /label -3/);
+  throws(() => prepareBatch({ ids: [1, 2], rows: 1, length: 2, documents: [1] }, 11), /add up to 1, expected 2/);
+  const { trainer: own } = trainer();
+  throws(() => own.step([{ ids: [1, 2], labels: [NO_LABEL, NO_LABEL], rows: 1, length: 2 }]), /found none/);
+});
+
+test('one batch is learned by heart', () => {
+  const { trainer: own } = trainer();
+  const micro = [{ ids, rows: 2, length: 16 }];
+  const first = own.step(micro).loss;
+  let last = first;
+  for (let i = 0; i < 150; i++) last = own.step(micro).loss;
+  ok(first > 2 && last < 0.2, `loss went from ${first} to ${last}`);
+});
+
+test('splitting a batch into micro-batches changes nothing but rounding, whatever the lengths', () => {
+  const whole = trainer();
+  const split = trainer();
+  const a = whole.trainer.step([{ ids, rows: 1, length: 32, documents: [20, 5, 7] }]);
+  const b = split.trainer.step([
+    { ids: ids.slice(0, 20), rows: 1, length: 20 },
+    { ids: ids.slice(20), rows: 1, length: 12, documents: [5, 7] },
+  ]);
+  assertClose('loss', [a.loss, a.gradientNorm], [b.loss, b.gradientNorm], { rtol: 1e-6 });
+  for (const [i, { tensor }] of whole.parameters.entries()) {
+    assertClose('weights', whole.device.view(tensor), split.device.view(split.parameters[i]!.tensor), { atol: 1e-5 });
+  }
+});
+
+test('every variant of the lab trains: its loss falls', () => {
+  const variants: Partial<LlamaConfig>[] = [
+    { norm: 'layer', activation: 'gelu', positions: 'learned', tiedEmbeddings: false },
+    { norm: 'batch', activation: 'relu', positions: 'sinusoidal' },
+    { normPlacement: 'after', activation: 'geglu', kvHeadCount: 2 },
+    { positions: 'none', attentionBias: true, slidingWindow: 3 },
+  ];
+  for (const changed of variants) {
+    for (const recompute of ['none', 'cheap', 'block'] as const) {
+      const { trainer: own } = trainer({ recompute }, changed);
+      const micro = [{ ids, rows: 2, length: 16 }];
+      const losses = Array.from({ length: 20 }, () => own.step(micro).loss);
+      ok(losses.at(-1)! < losses[0]! - 0.3, `${JSON.stringify(changed)}: ${losses[0]} → ${losses.at(-1)}`);
+    }
+  }
+});
+
+test('a gradient that is no number stops the run and names the tensor, or is left out', () => {
+  const stopping = trainer();
+  stopping.device.view(stopping.parameters[3]!.tensor)[0] = Number.NaN;
+  throws(
+    () => stopping.trainer.step([{ ids, rows: 2, length: 16 }]),
+    (error: unknown) => error instanceof AnomalyError && /no number is that of embed_VD/.test(error.message),
+  );
+  const skipping = trainer({ guard: { onAnomaly: 'skip' } });
+  skipping.device.view(skipping.parameters[3]!.tensor)[0] = Number.NaN;
+  const before = Float32Array.from(skipping.device.view(skipping.parameters[1]!.tensor));
+  match(skipping.trainer.step([{ ids, rows: 2, length: 16 }]).skipped!, /NaN/);
+  deepEqual(Float32Array.from(skipping.device.view(skipping.parameters[1]!.tensor)), before);
+});
+
+test('the guard calls a rise a spike, not a fall, and not before it has seen enough', () => {
+  const guard = new Guard({ onAnomaly: 'stop', spikeDeviations: 6 });
+  equal(
+    guard.judge(100, 1, () => null),
+    null,
+  );
+  for (let i = 0; i < 200; i++)
+    equal(
+      guard.judge(5 + 0.1 * Math.sin(i), 1, () => null),
+      null,
+    );
+  match(guard.judge(9, 1, () => null)!, /loss 9.0000 is .* standard deviations above/);
+  equal(
+    guard.judge(1, 1, () => null),
+    null,
+  );
+  const copy = new Guard({ onAnomaly: 'stop', spikeDeviations: 6 });
+  copy.restore(guard.save());
+  deepEqual(copy.save(), guard.save());
+});
+
+test('shards of a parameter cover it without overlap', () => {
+  fc.assert(
+    fc.property(fc.nat(1000), fc.integer({ min: 1, max: 9 }), (length, size) => {
+      let at = 0;
+      for (let rank = 0; rank < size; rank++) {
+        const { from, count } = shardOf(length, rank, size);
+        equal(from, at);
+        at += count;
+      }
+      equal(at, length);
+    }),
+  );
+});
+
+function documents(
+  name: string,
+  texts: readonly (readonly number[])[],
+  weights: Float32Array | null = null,
+): Documents {
+  const tokenCount = texts.reduce((sum, { length }) => sum + length, 0);
+  return { name, count: texts.length, tokenCount, weights, tokens: (i) => Uint32Array.from(texts[i]!) };
+}
+
+test('an epoch holds every document once, in an order that only seed and epoch decide', () => {
+  const order = epochOrder(50, null, 7, 0);
+  deepEqual(
+    [...order].sort((a, b) => a - b),
+    [...Array(50).keys()],
+  );
+  deepEqual(epochOrder(50, null, 7, 0), order);
+  ok(epochOrder(50, null, 7, 1).some((document, i) => document !== order[i]));
+  ok(epochOrder(50, null, 8, 0).some((document, i) => document !== order[i]));
+});
+
+test('weighted documents are seen in proportion to their weights', () => {
+  const counts = [0, 0, 0];
+  for (let epoch = 0; epoch < 4000; epoch++) {
+    for (const document of epochOrder(3, Float32Array.of(0, 0.5, 2.25), 1, epoch)) counts[document]!++;
+  }
+  equal(counts[0], 0);
+  assertClose('counts', counts.slice(1), [2000, 9000], { rtol: 0.05 });
+});
+
+test('packed rows hold the documents in order, cut where a row ends, and a restored cursor goes on exactly there', () => {
+  const texts = [[1, 1, 1, 1, 1], [2, 2], [3], [4, 4, 4, 4, 4, 4, 4]];
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 9 }), (before, length) => {
+      const sources = [
+        { documents: documents('a', texts), share: 2 },
+        { documents: documents('b', [[9, 9, 9], []]), share: 1 },
+      ];
+      const packer = new Packer(sources, 5);
+      for (let i = 0; i < before; i++) packer.next(1, length);
+      const copy = new Packer(sources, 5);
+      copy.restore(JSON.parse(JSON.stringify(packer.cursor())) as ReturnType<Packer['cursor']>);
+      for (let i = 0; i < 10; i++) {
+        const row = packer.next(2, length);
+        deepEqual(copy.next(2, length), row);
+        equal(
+          row.documents!.reduce((a, b) => a + b, 0),
+          2 * length,
+        );
+      }
+    }),
+  );
+});
+
+test('sources are drawn by their shares', () => {
+  const packer = new Packer(
+    [
+      { documents: documents('a', [[1], [1]]), share: 0.67 },
+      { documents: documents('b', [[2, 2, 2]]), share: 0.33 },
+    ],
+    1,
+  );
+  const counts = [0, 0];
+  for (const id of packer.next(100, 30).ids as Uint32Array) counts[id - 1]!++;
+  assertClose(
+    'shares',
+    counts.map((count) => count / 3000),
+    [0.67, 0.33],
+    { atol: 0.01 },
+  );
+  equal(packer.progress()[0]!.name, 'a');
+  throws(() => new Packer([], 1), /expected positive shares/);
+  throws(() => new Packer([{ documents: documents('empty', [[]]), share: 1 }], 1).next(1, 1), /only empty/);
+});
+
+test('evaluation predicts every token but the first of each document once', () => {
+  const { trainer: own } = trainer();
+  const texts = documents('valid', [[...ids], [1, 2], [3]]);
+  const { loss, tokenCount, bitsPerByte } = evaluate(own, texts, 100, { rows: 2, length: 7 });
+  equal(tokenCount, 31 + 1);
+  assertClose('bits', [bitsPerByte], [(loss * 32) / Math.LN2 / 100], { rtol: 1e-12 });
+  const whole = evaluate(own, texts, 100, { rows: 1, length: 40 });
+  equal(whole.tokenCount, tokenCount);
+});
