@@ -30,6 +30,7 @@ import {
 
 export { partialBytes } from './attention/assembly';
 export { kvChunkBytes } from './attention/kv.assembly';
+export { expandedBytes } from './linear/expand.assembly';
 export { panelBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
 export { close, describe, leave, open, prepareTeam, runAlone, runShared, serve, takePart } from './team/assembly';
@@ -44,7 +45,7 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
     case TASK_QUANTIZE_ROWS:
       return quantizeRows(first, last);
     case TASK_LINEAR_QUANTIZED:
-      return linearQuantized(first, last);
+      return linearQuantized(first, last, thread);
     case TASK_LINEAR_FLOATS:
       return linearFloats(first, last);
     case TASK_PACK:

@@ -30,6 +30,8 @@ export const CONTROL_ARGUMENTS = 1536;
 export const CONTROL_FAILED = 1792;
 /** Counts the answers of workers that were given a memory. */
 export const CONTROL_READY = 1856;
+/** Holds zero for ever: a constant that compilers cannot see through (kernels/linear/pieces.assembly.ts). */
+export const CONTROL_ZERO = 1920;
 export const CONTROL_END = 2048;
 
 /** How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. */

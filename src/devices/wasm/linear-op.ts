@@ -31,6 +31,9 @@ export function createLinear(context: OpContext): Ops['linear'] {
     const y = arena.matrix(segment, N, O);
     if (N === 0) return y;
 
+    const mark = arena.mark();
+    const scratchBytes = isInt8 && N > 1 ? 2 * segment.kernels.expandedBytes(kind, I) : 0;
+    const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const { ints } = segment;
     ints[0] = kind;
     ints[1] = pointer;
@@ -41,8 +44,11 @@ export function createLinear(context: OpContext): Ops['linear'] {
     ints[6] = R;
     ints[7] = y.pointer;
     ints[8] = bias;
+    ints[9] = scratch;
+    ints[10] = scratchBytes;
     const task = isInt8 ? tasks.TASK_LINEAR_QUANTIZED : tasks.TASK_LINEAR_FLOATS;
     team.run(segment, task, Math.ceil(O / 8), chunkOf(segment, kind, N, I, O));
+    arena.release(mark);
     return y;
   };
 

@@ -1,22 +1,25 @@
 /**
- * The compiled kernels, embedded in the package: four builds of one source (relaxed or plain SIMD × shared memory or not).
+ * The compiled kernels, embedded in the package: one source built with relaxed SIMD and without. Both are made for shared memory;
+ * for an unshared one, the import's one flag is changed.
  */
+import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
-import { plainShared, plainSolo, relaxedShared, relaxedSolo } from '../../kernels/generated/modules.ts';
+import { plain, relaxed } from '../../kernels/generated/modules.ts';
 
 export { instantiate, type KernelExports } from './kernel-exports.ts';
 
 export type SimdBuild = 'relaxed' | 'plain';
 
-/** Whether this engine has relaxed SIMD: it validates a function that uses it. */
+/** Whether this engine has relaxed SIMD: it validates kernels that use it. */
 export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(kernelBytes('relaxed', false));
 }
 
-/** The bytes of one build; every call decodes them anew. */
+/** The bytes of one build; every call makes them anew. */
 export function kernelBytes(simd: SimdBuild, shared: boolean): Uint8Array<ArrayBuffer> {
-  if (simd === 'relaxed') return decodeBase64(shared ? relaxedShared : relaxedSolo);
-  return decodeBase64(shared ? plainShared : plainSolo);
+  const bytes = decodeBase64(simd === 'relaxed' ? relaxed : plain);
+  if (!shared) bytes[memoryFlagsAt(bytes)] = HAS_MAXIMUM;
+  return bytes;
 }
 
 /** Compiles the fastest build that the engine takes, or the one asked for. */
@@ -35,6 +38,42 @@ export async function compileKernels(
   return { module: await WebAssembly.compile(bytes), simd: chosen };
 }
 
+const IMPORT_SECTION = 2;
+const MEMORY = 2;
+const HAS_MAXIMUM = 1;
+const SHARED = 2;
+
+/**
+ * Where a module says that its one import, the memory, is shared.
+ * Source: WebAssembly core specification §5.5 (sections, imports); threads proposal (limits).
+ */
+function memoryFlagsAt(bytes: Uint8Array): number {
+  let at = 8;
+  const number = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++]!;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (bytes[at++] !== IMPORT_SECTION) {
+    const length = number();
+    at += length;
+  }
+  number(); // bytes of the section
+  const count = number();
+  for (let i = 0; i < 2; i++) {
+    const length = number(); // of the module's name, then the memory's
+    at += length;
+  }
+  assert(
+    count === 1 && bytes[at] === MEMORY && bytes[at + 1] === (HAS_MAXIMUM | SHARED),
+    'kernels: expected one import, a shared memory',
+  );
+  return at + 1;
+}
+
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** Base64 without Node's Buffer or the DOM's atob. */
@@ -47,8 +86,8 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
     const word =
       (values[text.charCodeAt(i)]! << 18) |
       (values[text.charCodeAt(i + 1)]! << 12) |
-      (values[text.charCodeAt(i + 2) & 127]! << 6) |
-      values[text.charCodeAt(i + 3) & 127]!;
+      (values[text.charCodeAt(i + 2)]! << 6) |
+      values[text.charCodeAt(i + 3)]!;
     bytes[at++] = word >> 16;
     if (at < bytes.length) bytes[at++] = word >> 8;
     if (at < bytes.length) bytes[at++] = word;

@@ -4,7 +4,7 @@
 import { arg, madd } from '../simd.assembly';
 import { PACK_BF16, PACK_F16, PACK_F32 } from '../tasks';
 import { panelBytes } from './layout.assembly';
-import { storeEight } from './quantized.assembly';
+import { storeEight } from './pieces.assembly';
 
 /** Arguments: kind, packed w, columns, rows of w (O), x, N, (unused), y, bias (0: none). Unit = one panel. */
 export function linearFloats(first: i32, last: i32): void {
@@ -46,6 +46,7 @@ function unliftOf(kind: i32, w: usize, columns: usize): v128 {
   return kind == PACK_F16 ? v128.load32_splat(w + columns * 16) : f32x4.splat(1);
 }
 
+@inline
 function result(acc0: v128, acc1: v128, panel: usize, n: usize): void {
   const O = arg(3);
   storeEight(

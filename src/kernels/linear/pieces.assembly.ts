@@ -1,0 +1,83 @@
+// Pieces that the quantized kernels are made of.
+import { dotPairs } from '../simd.assembly';
+import { CONTROL_ZERO } from '../tasks';
+
+export { dotPairs };
+
+/**
+ * A constant that the compiler cannot see through. V8 rebuilds a literal vector at every use (three instructions), and does not join a
+ * pair of sums that start from literal zeros; a value that might be anything stays in its register.
+ */
+@inline
+export function kept(constant: v128): v128 {
+  return v128.or(v128.load32_splat(CONTROL_ZERO), constant);
+}
+@inline
+export function startOfSum(): v128 {
+  return v128.load32_splat(CONTROL_ZERO);
+}
+
+@inline
+export function nibbleHigh(packed: v128, mask: v128): v128 {
+  return v128.and(i16x8.shr_u(packed, 4), mask);
+}
+
+/**
+ * The high bits of group g, moved to where they belong. `bits`: the plane's bytes (Q6_K: of groups 0…3 or 4…7); `mask`: 0x10 or, for
+ * two bits, 0x30 in every byte.
+ */
+@inline
+export function highBits(isTwo: bool, bits: v128, g: i32, mask: v128): v128 {
+  const place = isTwo ? 2 * (g & 3) : g;
+  if (place < 4) return v128.and(i16x8.shl(bits, 4 - place), mask);
+  return v128.and(i16x8.shr_u(bits, place - 4), mask);
+}
+
+/** Four f16 scales, sign-extended, → f32. Finite values only, as packing refuses others. `mask`, `power`: scaleMask, scalePower, kept. */
+@inline
+export function scalesF16(wide: v128, mask: v128, power: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(wide, 13), mask), power);
+}
+@inline
+export function scaleMask(): v128 {
+  return kept(i32x4.splat(<i32>0x8fffe000));
+}
+/** 2¹¹², the difference of the exponents' biases. */
+@inline
+export function scalePower(): v128 {
+  return kept(i32x4.splat(0x77800000));
+}
+
+/** (a, b) i16 pairs → (a, a). */
+@inline
+export function firstOf(pairs: v128): v128 {
+  return v128.or(v128.and(pairs, i32x4.splat(0xffff)), i32x4.shl(pairs, 16));
+}
+/** (a, b) i16 pairs → (b, b). */
+@inline
+export function secondOf(pairs: v128): v128 {
+  return v128.or(v128.and(pairs, i32x4.splat(<i32>0xffff0000)), i32x4.shr_u(pairs, 16));
+}
+
+/** Writes 8 results, or as many rows as the matrix still has. */
+@inline
+export function storeEight(acca: v128, accb: v128, y: usize, bias: usize, rows: i32): void {
+  if (rows >= 8) {
+    if (bias != 0) {
+      acca = f32x4.add(acca, v128.load(bias));
+      accb = f32x4.add(accb, v128.load(bias, 16));
+    }
+    v128.store(y, acca);
+    v128.store(y, accb, 16);
+  } else {
+    storeLanes(acca, y, bias, min(rows, 4));
+    if (rows > 4) storeLanes(accb, y + 16, bias == 0 ? 0 : bias + 16, rows - 4);
+  }
+}
+
+function storeLanes(lanes: v128, y: usize, bias: usize, rows: i32): void {
+  for (let r = 0; r < rows; r++) {
+    store<f32>(y + (r << 2), f32x4.extract_lane(lanes, 0) + (bias == 0 ? <f32>0 : load<f32>(bias + (r << 2))));
+    lanes = v128.shuffle<f32>(lanes, lanes, 1, 2, 3, 0);
+  }
+}
