@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { assertClose } from '../../../test/support/close.ts';
 import { goldenJson, goldenPath, goldenTensors, goldenTolerance } from '../../../test/support/golden.ts';
 import { EngineClient } from '../../inference/remote/client.ts';
-import { startEngine } from './engine.ts';
+import { startEngine } from './engine/start.ts';
 import { ArgumentError, FormatError, Llama, type Piece, Tokenizer, UnsupportedError } from './index.ts';
 
 const gqa = goldenPath('forward/gqa');

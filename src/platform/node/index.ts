@@ -7,7 +7,7 @@ import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
 import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
-import { startEngine } from './engine.ts';
+import { startEngine } from './engine/start.ts';
 import { loadTokenizer } from './load-tokenizer.ts';
 import { saveModel } from './save/save.ts';
 
@@ -38,6 +38,22 @@ export class Llama extends RemoteModel {
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
+    modelInternals.set(model, {
+      source: found,
+      options,
+      replaceWeights: (write) => {
+        let current = 0;
+        const refresh = async () => {
+          const written = await write(current);
+          if (written === null) return null;
+          current = written.version;
+          model.source = { kind: 'path', path: written.path };
+          return (await loadRemote(startEngine, model.source, options)).client;
+        };
+        model.refreshWith(refresh);
+        model.refreshSource = async () => void (await model.logitsReady());
+      },
+    });
     return model;
   }
 

@@ -1,13 +1,13 @@
 /** The worker that runs a model: an EngineHost with this machine's files, devices and clock. */
 import { randomInt } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { assert } from '../../base/assert.ts';
-import { EngineHost } from '../../inference/remote/host.ts';
-import type { ToEngine } from '../../inference/remote/protocol.ts';
+import { assert } from '../../../base/assert.ts';
+import { EngineHost } from '../../../inference/remote/host.ts';
+import type { ToEngine } from '../../../inference/remote/protocol.ts';
 import { createDevice } from './devices.ts';
 import { openSource } from './sources.ts';
 
-assert(parentPort !== null, 'engine-worker: runs as a worker only');
+assert(parentPort !== null, 'engine worker: runs as a worker only');
 const port = parentPort;
 
 const host = new EngineHost({

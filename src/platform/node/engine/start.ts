@@ -1,12 +1,12 @@
 /** An engine in a worker thread of Node. */
 import { Worker } from 'node:worker_threads';
-import type { EnginePort } from '../../inference/remote/client.ts';
-import type { FromEngine } from '../../inference/remote/protocol.ts';
+import type { EnginePort } from '../../../inference/remote/client.ts';
+import type { FromEngine } from '../../../inference/remote/protocol.ts';
 
 /** Starts a worker; it takes calls at once. */
 export function startEngine(): EnginePort {
   // The sources run as they are; a published package carries JavaScript.
-  const file = import.meta.url.endsWith('.ts') ? './engine-worker.ts' : './engine-worker.js';
+  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
   // Not the program's own switches: `node --input-type=module -e …` would refuse a file.
   const worker = new Worker(new URL(file, import.meta.url), { name: 'cria engine', execArgv: [] });
   let terminated = false;

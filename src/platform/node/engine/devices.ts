@@ -1,10 +1,10 @@
-import { UnsupportedError } from '../../base/errors.ts';
-import type { Device } from '../../devices/device.ts';
-import { createReferenceDevice } from '../../devices/reference/device.ts';
-import { createWasmDevice } from '../../devices/wasm/device.ts';
-import type { LoadSettings } from '../../inference/remote/protocol.ts';
-import { describeMachine } from './machine.ts';
-import { nodeThreads } from './threads.ts';
+import { UnsupportedError } from '../../../base/errors.ts';
+import type { Device } from '../../../devices/device.ts';
+import { createReferenceDevice } from '../../../devices/reference/device.ts';
+import { createWasmDevice } from '../../../devices/wasm/device.ts';
+import type { LoadSettings } from '../../../inference/remote/protocol.ts';
+import { describeMachine } from '../machine.ts';
+import { nodeThreads } from '../threads.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. */
 export async function createDevice({ device, threads, blas }: LoadSettings): Promise<Device> {

@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
-import { ArgumentError } from '../../base/errors.ts';
-import type { LoadProgress, Source } from '../../inference/remote/protocol.ts';
-import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
-import { openCheckpoint } from '../../model/checkpoint/open.ts';
-import { ChunkedFolder } from '../chunked-source.ts';
-import { download } from '../download.ts';
-import { openCheckpointAt } from './files.ts';
+import { ArgumentError } from '../../../base/errors.ts';
+import type { LoadProgress, Source } from '../../../inference/remote/protocol.ts';
+import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../../model/checkpoint/open.ts';
+import { ChunkedFolder } from '../../chunked-source.ts';
+import { download } from '../../download.ts';
+import { openCheckpointAt } from '../files.ts';
 
 /** The files of a model, wherever they are. */
 export async function openSource(source: Source, onProgress: (progress: LoadProgress) => void): Promise<Checkpoint> {
