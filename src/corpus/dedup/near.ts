@@ -8,8 +8,6 @@
  * Memory   8 bytes per sketched shingle of all kept books: 1/64 of their words.
  * Source   LLaMA, arXiv:2302.13971 §2.1 ("more than 90 % content overlap"); Broder 1997; FracMinHash, Irber et al. 2022.
  */
-import { normaliseForDedup } from './normalise.ts';
-
 const SHINGLE_WORDS = 8;
 const MODULUS = 64;
 /** A text with fewer sampled shingles than this is sketched whole. */
@@ -23,9 +21,12 @@ export interface Sketch {
 }
 
 export function sketch(id: string, text: string): Sketch {
-  const words = normaliseForDedup(text.replaceAll('\n', ' '))
-    .split(/[^\p{L}\p{N}]+/u)
-    .filter((word) => word !== '');
+  // Editions differ in quotes, dashes, emphasis and line breaks: only the words are compared, apostrophes taken out of them.
+  const plain = text
+    .normalize('NFKD')
+    .replace(/['’‘`\p{Mn}]/gu, '')
+    .toLowerCase();
+  const words: string[] = plain.match(/[\p{L}\p{N}]+/gu) ?? [];
   const hashes = words.map(wordHash);
   const all = new Set<number>();
   const count = Math.max(1, words.length - SHINGLE_WORDS + 1);

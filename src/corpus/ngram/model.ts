@@ -22,15 +22,36 @@ export class NgramModel {
   private readonly trie: NgramTrie;
   private probabilities: Float32Array;
   private backoffs: Float32Array;
-  private suffixes = new Int32Array(0);
+  private suffixes: Int32Array = new Int32Array(0);
   /** The word id that stands for every word that is not in the model. */
   private unknownId = -1;
 
-  constructor(order: number, expectedNodes: number) {
+  constructor(order: number, expectedNodes: number, trie = new NgramTrie(order, expectedNodes)) {
     this.order = order;
-    this.trie = new NgramTrie(order, expectedNodes);
+    this.trie = trie;
     this.probabilities = new Float32Array(this.trie.room);
     this.backoffs = new Float32Array(this.trie.room);
+  }
+
+  /** Everything a finished model consists of, for ngram/file.ts. */
+  columns() {
+    const count = this.trie.nodeCount;
+    return {
+      ...this.trie.columns(),
+      probabilities: this.probabilities.subarray(0, count),
+      backoffs: this.backoffs.subarray(0, count),
+      suffixes: this.suffixes,
+    };
+  }
+
+  static fromColumns(order: number, words: readonly string[], columns: ReturnType<NgramModel['columns']>): NgramModel {
+    const model = new NgramModel(order, 0, NgramTrie.fromColumns(order, columns));
+    for (const word of words) model.wordId(word);
+    model.unknownId = model.wordId(UNKNOWN);
+    model.probabilities = columns.probabilities;
+    model.backoffs = columns.backoffs;
+    model.suffixes = columns.suffixes;
+    return model;
   }
 
   /** n-grams of every order, blanks included. */

@@ -3,7 +3,7 @@
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { FastText } from '../language/fasttext.ts';
-import { ArpaReader } from '../ngram/arpa.ts';
+import { readNgramModel } from '../ngram/file.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PerplexityModel } from '../stages/perplexity.ts';
@@ -28,12 +28,12 @@ export function createEnvironment(recipe: Recipe, host: CorpusHost): StageEnviro
       }),
     perplexityModel: (name) =>
       once(`ngram ${name}`, (): PerplexityModel => {
-        const model = recipe.models[name]!;
-        const isRead = model.name === 'ngram';
-        const reader = new ArpaReader(name);
-        eachLine(isRead ? host.openRaw(model.options.file) : trained(name, 'model.arpa'), (line) => reader.line(line));
-        const tokenizer = host.tokenizer(isRead || model.name === 'train-ngram' ? model.options.pieces : '');
-        return { model: reader.finish(), pieces: (text) => tokenizer.pieces(text) };
+        const { options } = recipe.models[name] as { options: { pieces: string } };
+        const tokenizer = host.tokenizer(options.pieces);
+        const source = trained(name, 'model.ngram');
+        const model = readNgramModel(source);
+        source.close();
+        return { model, pieces: (text) => tokenizer.pieces(text) };
       }),
     textFile: (path) => once(`text ${path}`, () => new TextDecoder().decode(readAll(host.openRaw(path)))),
     countTokens: (text) => {

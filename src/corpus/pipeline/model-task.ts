@@ -1,22 +1,33 @@
+import { InvariantError } from '../../base/assert.ts';
 import { normaliseForLanguageModel } from '../dedup/normalise.ts';
 import type { Document } from '../document.ts';
 import { encodeFastText } from '../language/fasttext-format.ts';
 import { SupervisedTrainer } from '../language/fasttext-train.ts';
+import { ArpaReader } from '../ngram/arpa.ts';
+import { writeNgramModel } from '../ngram/file.ts';
 import { KneserNeyTrainer } from '../ngram/kneser-ney.ts';
 import type { Material } from '../recipe/recipe.ts';
 import { createStage } from '../stages/table.ts';
-import { readDocuments } from './environment.ts';
+import { eachLine, readDocuments } from './environment.ts';
 import type { TaskContext, TaskOf } from './execute.ts';
 import type { UnitFolder } from './host.ts';
 
 const encoder = new TextEncoder();
 
-/** Trains the models that a recipe does not bring along. */
+/** Trains the models that a recipe does not bring along; n-gram models that it does are put in the form that loads fast. */
 export async function trainModel(task: TaskOf<'model'>, folder: UnitFolder, context: TaskContext): Promise<unknown> {
   const model = context.recipe.models[task.model]!;
   if (model.name === 'train-ngram') return trainNgram(model.options, folder, context);
   if (model.name === 'train-classifier') return trainClassifier(model.options, folder, context);
-  throw new Error(`model ${task.model} is read, not trained`);
+  if (model.name === 'ngram') {
+    const reader = new ArpaReader(model.options.file);
+    eachLine(context.host.openRaw(model.options.file), (line) => reader.line(line));
+    const read = reader.finish();
+    const output = folder.create('model.ngram');
+    writeNgramModel(read, (bytes) => output.write(bytes));
+    return { ngrams: read.size, order: read.order };
+  }
+  throw new InvariantError(`model ${task.model} is read where it is used, not made`);
 }
 
 type NgramOptions = Extract<TaskContext['recipe']['models'][string], { name: 'train-ngram' }>['options'];
@@ -35,7 +46,9 @@ async function trainNgram(options: NgramOptions, folder: UnitFolder, context: Ta
       if (++lines >= options.maximumLines) break reading;
     }
   }
-  const { grams, fallbackOrders } = trainer.train();
+  const { grams, model, fallbackOrders } = trainer.train();
+  const columns = folder.create('model.ngram');
+  writeNgramModel(model, (bytes) => columns.write(bytes));
   const output = folder.create('model.arpa');
   let batch = '';
   for (const line of grams.arpa()) {
@@ -45,27 +58,35 @@ async function trainNgram(options: NgramOptions, folder: UnitFolder, context: Ta
     batch = '';
   }
   output.write(encoder.encode(batch));
-  return { lines, fallbackOrders };
+  return { lines, ngrams: model.size, fallbackOrders };
 }
 
-/** Labels take turns, so that no class is forgotten by the end of an epoch. */
+/** Examples that are kept in memory between epochs, in characters; more are read again each time. */
+const EXAMPLES_IN_MEMORY = 1 << 27;
+
 async function trainClassifier(options: ClassifierOptions, folder: UnitFolder, context: TaskContext): Promise<unknown> {
   const trainer = new SupervisedTrainer({ ...options, seed: context.recipe.seed });
   const documents: Record<string, number> = {};
+  let kept: [label: string, text: string][] | undefined = [];
+  let characters = 0;
   for await (const [label, text] of examples(options, context)) {
     trainer.count(label, text);
     documents[label] = (documents[label] ?? 0) + 1;
+    characters += text.length;
+    if (characters > EXAMPLES_IN_MEMORY) kept = undefined;
+    kept?.push([label, text]);
   }
   trainer.start();
   const losses: number[] = [];
   for (let epoch = 0; epoch < options.epochs; epoch++) {
-    for await (const [label, text] of examples(options, context)) trainer.learn(label, text);
+    for await (const [label, text] of kept ?? examples(options, context)) trainer.learn(label, text);
     losses.push(trainer.takeLoss());
   }
   folder.create('model.bin').write(encodeFastText(trainer.finish()));
   return { documents, losses };
 }
 
+/** Labels take turns, so that no class is forgotten by the end of an epoch. */
 async function* examples(
   options: ClassifierOptions,
   context: TaskContext,

@@ -170,7 +170,7 @@ async function makeTokens(
 
 function modelTasks(recipe: Recipe, keys: Readonly<Record<string, string>>): Task[] {
   return Object.entries(recipe.models)
-    .filter(([, model]) => model.name.startsWith('train-'))
+    .filter(([, model]) => model.name !== 'fasttext')
     .map(([name, model]) => ({
       kind: 'model',
       id: modelTaskId(name),

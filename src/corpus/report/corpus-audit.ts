@@ -83,7 +83,7 @@ export function corpusAudit(
     available: made!.mix.supply[source]!,
     wantedEpochs: made!.mix.epochs[source]!,
   }));
-  const trained = Object.entries(recipe.models).filter(([, { name }]) => name.startsWith('train-'));
+  const trained = Object.entries(recipe.models).filter(([, { name }]) => name !== 'fasttext');
   return {
     name: recipe.name,
     sample: units.find(({ limit }) => limit !== undefined)?.limit ?? null,

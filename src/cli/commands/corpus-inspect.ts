@@ -1,0 +1,76 @@
+import { formatBytes, formatCount } from '../../base/units.ts';
+import { type DropQuery, findDrops, readAudit } from '../../platform/node/corpus/inspect.ts';
+import { defineCommand } from '../command.ts';
+import { writeJson, writeLine } from '../io.ts';
+
+export const command = defineCommand({
+  options: {
+    folder: { kind: 'text', value: 'FOLDER', required: true, help: 'what `cria corpus` wrote' },
+    source: { kind: 'text', help: 'only this source' },
+    stage: { kind: 'text', help: 'only this stage' },
+    reason: { kind: 'text', help: 'only reasons that contain this text' },
+    document: {
+      kind: 'text',
+      value: 'ID',
+      help: 'everything that happened to documents whose id or address contains this text',
+    },
+    count: { kind: 'integer', short: 'n', min: 0, default: 3, help: 'examples of each reason' },
+    json: { kind: 'flag', help: 'JSON lines' },
+  },
+  positionals: ['folder'],
+  details:
+    'Shows why documents and lines were dropped: counts, bytes and examples per stage and reason, or the history of one document.',
+  examples: [
+    ['corpus inspect corpus --stage c4 -n 5', 'what the C4 rules removed'],
+    ['corpus inspect corpus --document example.com', 'what became of a site'],
+  ],
+  async run(options, io) {
+    if (options.document !== undefined) {
+      const query: DropQuery = {
+        document: options.document,
+        source: options.source,
+        stage: options.stage,
+        reason: options.reason,
+      };
+      for await (const drop of findDrops(options.folder, query)) {
+        if (options.json) writeJson(io.stdout, drop);
+        else {
+          const what = drop.lines ? `${drop.lines.length} lines removed` : 'dropped';
+          writeLine(
+            io.stdout,
+            `${drop.id}: ${drop.stage}: ${what}: ${drop.reason}${drop.detail ? ` (${drop.detail})` : ''}, ${formatBytes(drop.bytes)}`,
+          );
+        }
+      }
+      return;
+    }
+    for (const [source, { audit }] of Object.entries(readAudit(options.folder).sources)) {
+      if (options.source !== undefined && source !== options.source) continue;
+      for (const [stage, counts] of Object.entries(audit.stages)) {
+        if (options.stage !== undefined && stage !== options.stage) continue;
+        for (const [reason, each] of Object.entries(counts.reasons)) {
+          if (options.reason !== undefined && !reason.includes(options.reason)) continue;
+          const samples = each.samples.slice(0, options.count);
+          if (options.json) {
+            writeJson(io.stdout, { source, stage, reason, ...each, samples });
+            continue;
+          }
+          const parts = [];
+          if (each.documents > 0)
+            parts.push(`${formatCount(each.documents)} documents, ${formatBytes(each.documentBytes)}`);
+          if (each.lines > 0) parts.push(`${formatCount(each.lines)} lines, ${formatBytes(each.lineBytes)}`);
+          writeLine(io.stdout, `${source} · ${stage} · ${reason}: ${parts.join('; ')}`);
+          for (const { id, detail, text } of samples) {
+            writeLine(io.stdout, `    ${id}${detail === '' ? '' : ` (${detail})`}`);
+            writeLine(io.stdout, `        ${text.slice(0, 200).replaceAll('\n', '\n        ')}`);
+          }
+        }
+      }
+      for (const { kind, count, message } of audit.problems) {
+        if (options.stage !== undefined || options.reason !== undefined) continue;
+        if (options.json) writeJson(io.stdout, { source, problem: kind, count, message });
+        else writeLine(io.stdout, `${source} · broken input · ${kind}: ${count}×, first: ${message}`);
+      }
+    }
+  },
+});

@@ -1,0 +1,107 @@
+import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+import { type CorpusEvent, parseShard } from '../../corpus/pipeline/run.ts';
+import { type BuiltCorpus, buildCorpus, loadRecipe } from '../../platform/node/corpus/build.ts';
+import { defaultWorkerCount } from '../../platform/node/corpus/workers.ts';
+import { defineCommand } from '../command.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
+import { startProgress } from '../terminal/progress.ts';
+
+export const command = defineCommand({
+  options: {
+    recipe: { kind: 'text', value: 'RECIPE.yaml', required: true, help: 'sources, stages, mixture and tokens' },
+    input: { kind: 'text', value: 'FOLDER', otherwise: "the recipe's", help: 'where the raw files lie' },
+    out: { kind: 'text', value: 'FOLDER', otherwise: "the recipe's", help: 'where tokens, audit and report go' },
+    set: { kind: 'texts', value: 'KEY=VALUE', help: 'change a setting of the recipe, as in sources.c4.weight=20' },
+    workers: {
+      kind: 'integer',
+      min: 0,
+      max: 1024,
+      otherwise: 'one per core',
+      help: 'threads that work; 0 works on the main thread',
+    },
+    sample: { kind: 'integer', min: 1, help: 'dry run: so many documents of each file, and the report, but no tokens' },
+    shard: {
+      kind: 'text',
+      value: 'i/n',
+      help: 'do part i (from 0) of n; all parts share the output folder and wait for each other',
+    },
+    json: { kind: 'flag', help: 'progress and the result as JSON lines' },
+  },
+  positionals: ['recipe'],
+  details:
+    'Turns raw dumps into cleaned, mixed, shuffled token shards that `cria train` reads, with audit.json and report.html.\n' +
+    'Work is done in units that are written aside, checksummed and renamed: a killed run goes on where it was, a second run does nothing,\n' +
+    'and a changed setting repeats only what depends on it. The result does not depend on the number of workers or parts.\n' +
+    'Broken input is skipped, reported and counted.',
+  examples: [
+    ['corpus recipes/corpus-samples.yaml --input samples --out corpus', 'small samples of all of LLaMA 1’s sources'],
+    ['corpus recipes/corpus-samples.yaml --input samples --sample 20', 'look before you leap'],
+    ['corpus inspect corpus', 'what was dropped, and why'],
+  ],
+  async run(options, io) {
+    const set = [...options.set];
+    if (options.input !== undefined) set.push(`input=${JSON.stringify(options.input)}`);
+    if (options.out !== undefined) set.push(`output=${JSON.stringify(options.out)}`);
+    const recipe = loadRecipe(options.recipe, set);
+    const built = await buildCorpus(recipe, {
+      workers: options.workers ?? defaultWorkerCount(),
+      ...(options.sample === undefined ? {} : { sample: options.sample }),
+      ...(options.shard === undefined ? {} : { shard: parseShard(options.shard) }),
+      signal: io.signal,
+      onEvent: reporter(io, options.json),
+    });
+    if (options.json) writeJson(io.stdout, summaryOf(built));
+    else writeSummary(io, built);
+  },
+});
+
+function reporter(io: Io, json: boolean): (event: CorpusEvent) => void {
+  let bar: ReturnType<typeof startProgress> | undefined;
+  return (event) => {
+    if (json) return writeJson(io.stderr, event);
+    bar?.end();
+    if (event.kind === 'phase') {
+      bar = event.pending > 0 ? startProgress(io, { what: event.phase, total: event.pending, json: false }) : undefined;
+    } else if (event.kind === 'unit') bar?.update(event.done, event.unit);
+    else writeLine(io.stderr, `${event.phase}: waiting for ${event.missing} units of other parts`);
+  };
+}
+
+function summaryOf({ output, units, unitsMade, manifest, audit }: BuiltCorpus) {
+  const problems = Object.values(audit.sources).flatMap((source) => source.audit.problems);
+  return {
+    output,
+    units,
+    unitsMade,
+    problems,
+    tokens: manifest?.tokenCount ?? 0,
+    documents: manifest?.documentCount ?? 0,
+    shards: manifest?.shards.length ?? 0,
+    mixture: audit.mixture,
+  };
+}
+
+function writeSummary(io: Io, built: BuiltCorpus): void {
+  const { output, units, unitsMade, manifest, audit } = built;
+  const remark = unitsMade === 0 ? 'nothing to do: all are there' : `${unitsMade} made now`;
+  writeLine(io.stdout, `${units} units of work, ${remark}`);
+  for (const [name, { inputBytes, seconds, tokens, audit: books }] of Object.entries(audit.sources)) {
+    const kept = Object.values(books.stages).at(-1)?.out;
+    const parts = [formatBytes(inputBytes), kept ? `${formatCount(kept.documents)} documents kept` : 'kept whole'];
+    if (tokens > 0) parts.push(`${formatCount(tokens)} tokens`);
+    writeLine(io.stdout, `  ${name}: ${parts.join(', ')}, ${formatDuration(seconds)} of work`);
+    for (const problem of books.problems.slice(0, 5))
+      writeLine(io.stderr, `  ${name}: ${problem.kind} (${problem.count}×): ${problem.message}`);
+    if (books.problems.length > 5)
+      writeLine(io.stderr, `  ${name}: ${books.problems.length - 5} more kinds of problems, all in the report`);
+  }
+  for (const row of audit.mixture) {
+    writeLine(io.stdout, `  mixture: ${row.source} ${(row.share * 100).toFixed(1)} %, ${row.epochs.toFixed(2)} epochs`);
+  }
+  if (manifest)
+    writeLine(
+      io.stdout,
+      `${formatCount(manifest.tokenCount)} tokens in ${manifest.shards.length} shards: ${output}/tokens/manifest.json`,
+    );
+  writeLine(io.stdout, `report: ${output}/report.html`);
+}
