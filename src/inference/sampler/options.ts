@@ -85,7 +85,7 @@ export const samplingOptions = {
   repeatPenalty: {
     kind: 'number',
     default: 1,
-    min: Number.MIN_VALUE,
+    min: 0.01,
     help: 'divides positive and multiplies negative logits of recent tokens; 1: off',
   },
   repeatLastN: { kind: 'integer', default: 64, min: -1, help: 'how many tokens count as recent; 0: off, −1: all' },
