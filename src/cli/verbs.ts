@@ -34,6 +34,16 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'store the weights of a model in fewer bits',
     load: () => import('./commands/quantize.ts'),
   },
+  corpus: {
+    group: 'Make a model',
+    summary: 'raw dumps to clean, mixed token shards, with a report of all that was dropped',
+    load: () => import('./commands/corpus.ts'),
+  },
+  'corpus inspect': {
+    group: 'Make a model',
+    summary: 'what `cria corpus` dropped, and why',
+    load: () => import('./commands/corpus-inspect.ts'),
+  },
   train: {
     group: 'Make a model',
     summary: 'train a LLaMA from a recipe',
