@@ -1,0 +1,298 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
+import { parseTokenManifest, TokenShards } from '../../../corpus/mixture/shards.ts';
+import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
+import { executeTask } from '../../../corpus/pipeline/execute.ts';
+import type { Workforce } from '../../../corpus/pipeline/host.ts';
+import { parseShard, runCorpus } from '../../../corpus/pipeline/run.ts';
+import type { Task } from '../../../corpus/pipeline/tasks.ts';
+import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
+import { buildCorpus } from './build.ts';
+import { createCorpusHost, createPublisher } from './host.ts';
+import { openFileSource } from './input.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'corpus-test-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const input = join(root, 'input');
+const golden = new URL('../../../../test/golden/tokenizers/sp-bpe-512/tokenizer.model', import.meta.url);
+let outputs = 0;
+const newOutput = () => join(root, `out-${outputs++}`);
+
+const sentences = [
+  'The cat sat on the mat.',
+  'It was a sunny day in May.',
+  'Nobody knew why she left.',
+  'Read more',
+  'Cookies make this site work.',
+];
+
+/** Pages that share some lines with others, in four files of three kinds of compression. */
+function writeInput(): void {
+  mkdirSync(input, { recursive: true });
+  writeFileSync(join(input, 'tokenizer.model'), readFileSync(golden));
+  for (let file = 0; file < 4; file++) {
+    const lines = Array.from({ length: 6 }, (_, page) => {
+      const own = `Page ${'abcdefgh'[page]} of file ${'wxyz'[file]} has a line of its own.`;
+      const shared = sentences.filter((_, i) => (page + file + i) % 3 === 0);
+      return JSON.stringify({
+        text: [own, ...shared, `And ${'klmn'[file]}${'opqrst'[page]} ends it.`].join('\n'),
+        url: `http://x/${file}/${page % 5}`,
+      });
+    });
+    const text = Buffer.from(`${lines.join('\n')}\n`);
+    const packed = file === 0 ? text : file === 1 ? zstdCompressSync(text) : gzipSync(text);
+    writeFileSync(join(input, `pages-${file}.jsonl`), file === 3 ? packed.subarray(0, packed.length - 20) : packed);
+  }
+  for (const [name, start] of [
+    ['one', 0],
+    ['two', 3],
+    ['three', 600],
+  ] as const) {
+    const words = Array.from({ length: 80 }, (_, i) => `w${((start + i) * 7919) % 1000}x`);
+    writeFileSync(join(input, `book-${name}.txt`), words.join(' '));
+  }
+}
+writeInput();
+
+function recipe(output: string, changes: Record<string, unknown> = {}): Recipe {
+  const value = {
+    name: 'test',
+    input,
+    output,
+    unitBytes: 1,
+    seed: 7,
+    dedupSlices: 3,
+    sources: {
+      web: {
+        reader: 'jsonl',
+        files: ['pages-*.jsonl'],
+        weight: 3,
+        epochs: 2.5,
+        stages: [
+          { 'minimum-length': { characters: 10 } },
+          { 'dedup-lines': { group: 3 } },
+          'dedup-urls',
+          { c4: { minimumSentences: 1, minimumWordsPerLine: 2 } },
+        ],
+      },
+      books: { reader: 'text', files: ['book-*.txt'], stages: ['dedup-near'], weight: 1, epochs: 3 },
+    },
+    tokens: { tokenizer: 'tokenizer.model', shardTokens: 700 },
+    ...changes,
+  };
+  return parseRecipe(value, 'test.yaml');
+}
+
+/** All published files as text, without the times in the audit. */
+function results(output: string): Record<string, string> {
+  const tokens = readdirSync(join(output, 'tokens')).sort();
+  const files = tokens.map((name) => [name, readFileSync(join(output, 'tokens', name), 'latin1')]);
+  const audit = readFileSync(join(output, 'audit.json'), 'utf8').replace(
+    /"(?:tokeniseSeconds|seconds)": [\d.e-]+/g,
+    '',
+  );
+  return { ...Object.fromEntries(files), audit };
+}
+
+let expected: Record<string, string> | undefined;
+async function reference(): Promise<Record<string, string>> {
+  if (!expected) {
+    const output = newOutput();
+    await buildCorpus(recipe(output), { workers: 0 });
+    expected = results(output);
+  }
+  return expected;
+}
+
+test('a recipe becomes shards that the reader reads, document by document', async () => {
+  await reference();
+  const folder = join(root, 'out-0', 'tokens');
+  const manifest = parseTokenManifest(readFileSync(join(folder, 'manifest.json'), 'utf8'));
+  const shards = new TokenShards(manifest, (file) => openFileSource(join(folder, file)));
+  const all = new Uint32Array(manifest.tokenCount);
+  shards.read(all, 0);
+  const ends = shards.documentEnds(0, manifest.tokenCount);
+  strictEqual(ends.length, manifest.documentCount);
+  strictEqual(ends.at(-1), manifest.tokenCount);
+  let start = 0;
+  for (const end of ends) {
+    strictEqual(all[start], manifest.bos);
+    strictEqual(all[end - 1], manifest.eos);
+    start = end;
+  }
+  ok(manifest.shards.length > 2, `${manifest.shards.length} shards`);
+  ok(Math.abs(manifest.sources.web!.share - 0.75) < 0.08, `web has ${manifest.sources.web!.share}`);
+  shards.close();
+});
+
+test('what was dropped is in the books: shared lines, double addresses, the near-duplicate book, the cut file', async () => {
+  await reference();
+  const audit = JSON.parse(readFileSync(join(root, 'out-0', 'audit.json'), 'utf8'));
+  const { web, books } = audit.sources;
+  ok(web.audit.stages['dedup-lines'].reasons['also in another document'].lines > 0);
+  ok(web.audit.stages['dedup-urls'].reasons['another document has this address'].documents > 0);
+  strictEqual(books.audit.stages['dedup-near'].reasons['most of it is in another text'].documents, 1);
+  strictEqual(web.audit.problems.length, 1);
+  match(web.audit.problems[0].message, /pages-3\.jsonl/);
+  const seen = Object.values(web.audit.languages as Record<string, { seen: { documents: number } }>).reduce(
+    (sum, { seen }) => sum + seen.documents,
+    0,
+  );
+  const stages = Object.values(
+    web.audit.stages as Record<
+      string,
+      { in: { documents: number }; out: { documents: number }; reasons: Record<string, { documents: number }> }
+    >,
+  );
+  strictEqual(stages[0]!.in.documents, seen);
+  for (const stage of stages) {
+    const dropped = Object.values(stage.reasons).reduce((sum, { documents }) => sum + documents, 0);
+    strictEqual(stage.in.documents - dropped, stage.out.documents, 'every document that did not go on has a reason');
+  }
+  match(readFileSync(join(root, 'out-0', 'report.html'), 'utf8'), /^<!doctype html>[\s\S]*dedup-lines[\s\S]*pages-3/);
+});
+
+test('a second run makes nothing and changes nothing', async () => {
+  const output = newOutput();
+  const first = await buildCorpus(recipe(output), { workers: 0 });
+  ok(first.unitsMade === first.units && first.units > 20);
+  const times = () => readdirSync(join(output, 'tokens')).map((name) => statSync(join(output, 'tokens', name)).mtimeMs);
+  const before = times();
+  const second = await buildCorpus(recipe(output), { workers: 0 });
+  strictEqual(second.unitsMade, 0);
+  deepStrictEqual(times(), before);
+  deepStrictEqual(results(output), await reference());
+});
+
+test('a changed selection repeats only tokens and shards; a changed file only what depends on it', async () => {
+  const output = newOutput();
+  const plain = recipe(output);
+  await buildCorpus(plain, { workers: 0 });
+  const made: string[] = [];
+  const onEvent = (event: { kind: string; unit?: string }) =>
+    void (event.kind === 'unit' && made.push(event.unit!.split('/')[0]!));
+  const selected = {
+    ...plain,
+    sources: {
+      ...plain.sources,
+      web: {
+        ...plain.sources.web!,
+        select: [
+          { attribute: 'originalLines', minimum: 4, maximum: undefined, in: undefined, missing: 'keep' as const },
+        ],
+      },
+    },
+  };
+  await buildCorpus(selected, { workers: 0, onEvent });
+  deepStrictEqual([...new Set(made)].sort(), ['mix', 'shard', 'tokenise']);
+});
+
+test('two worker threads make the same bytes as one thread', async () => {
+  const output = newOutput();
+  await buildCorpus(recipe(output), { workers: 2 });
+  deepStrictEqual(results(output), await reference());
+});
+
+/** Runs tasks in the order that `order` sorts them by, and dies after so many. */
+function unrulyWorkforce(
+  recipe: Recipe,
+  output: string,
+  order: (task: Task) => number,
+  deaths: { after: number },
+): Workforce {
+  const host = createCorpusHost({ input, output });
+  const environment = createEnvironment(recipe, host);
+  return {
+    async run(tasks, onDone) {
+      for (const task of [...tasks].sort((a, b) => order(a) - order(b))) {
+        if (deaths.after-- === 0) {
+          // As killed in the middle of a unit: its folder aside stays behind.
+          host.work.begin(task.id).create('half').write(new Uint8Array(10));
+          throw new Error('killed');
+        }
+        onDone(task, await executeTask(task, { recipe, host, environment }));
+      }
+    },
+  };
+}
+
+test('the result does not depend on the order of units nor on kills in between, and a kill costs at most one unit', async () => {
+  const whole = await reference();
+  await fc.assert(
+    fc.asyncProperty(fc.nat(1000), fc.array(fc.nat(25), { maxLength: 3 }), async (salt, kills) => {
+      const output = newOutput();
+      const wanted = recipe(output);
+      const order = (task: Task) =>
+        [...task.id].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0, salt);
+      let made = 0;
+      const onEvent = (event: { kind: string }) => void (event.kind === 'unit' && made++);
+      const attempt = (after: number) =>
+        runCorpus(
+          wanted,
+          createCorpusHost({ input, output }),
+          createPublisher(output),
+          unrulyWorkforce(wanted, output, order, { after }),
+          { onEvent },
+        );
+      for (const after of kills) await attempt(after).catch((error) => match(String(error), /killed/));
+      const { units } = await attempt(-1);
+      deepStrictEqual(results(output), whole);
+      strictEqual(made, units, 'no finished unit was made twice');
+      rmSync(output, { recursive: true, force: true });
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test('parts of a cluster, run side by side over one folder, make the same bytes', async () => {
+  const output = newOutput();
+  const wanted = recipe(output);
+  const part = (index: number) => {
+    const publisher = { ...createPublisher(output), sleep: () => new Promise<void>((done) => setTimeout(done, 5)) };
+    const workforce = unrulyWorkforce(wanted, output, () => 0, { after: -1 });
+    return runCorpus(wanted, createCorpusHost({ input, output }), publisher, workforce, { shard: { index, count: 3 } });
+  };
+  const parts = await Promise.all([part(0), part(1), part(2)]);
+  deepStrictEqual(results(output), await reference());
+  strictEqual(
+    parts.reduce((sum, { unitsMade }) => sum + unitsMade, 0),
+    parts[0]!.units,
+  );
+  deepStrictEqual(parseShard('2/8'), { index: 2, count: 8 });
+  throws(() => parseShard('8/8'), { code: 'corpus.shard' });
+});
+
+test('a damaged or shortened work file is made again', async () => {
+  const output = newOutput();
+  await buildCorpus(recipe(output), { workers: 0 });
+  writeFileSync(join(output, 'work', 'tokenise', 'web-00001', 'tokens.bin'), 'short');
+  writeFileSync(join(output, 'work', 'process', 'books-00000', 'done.json'), '{');
+  const again = await buildCorpus(recipe(output), { workers: 0 });
+  strictEqual(again.unitsMade, 2);
+  deepStrictEqual(results(output), await reference());
+});
+
+test('a dry run reads a few documents, makes a report and no tokens', async () => {
+  const output = newOutput();
+  const dry = await buildCorpus(recipe(output), { workers: 0, sample: 2 });
+  strictEqual(dry.manifest, undefined);
+  strictEqual(dry.output, join(output, 'dry-run'));
+  deepStrictEqual(readdirSync(join(output, 'dry-run')).sort(), ['audit.json', 'report.html', 'work']);
+  strictEqual(Object.values(dry.audit.sources.web!.audit.languages)[0]!.seen.documents, 8);
+});
+
+test('a source without files, or with a share but without tokens, is said before or at the mixture', async () => {
+  const nothing = { reader: 'text', files: ['none-*'] };
+  await rejects(
+    buildCorpus(recipe(newOutput(), { sources: { a: nothing } }), { workers: 0 }),
+    /sources\.a\.files: nothing in .* matches none-\*/,
+  );
+  const empty = { reader: 'text', files: ['book-*.txt'], stages: [{ 'minimum-length': { characters: 1_000_000 } }] };
+  await rejects(buildCorpus(recipe(newOutput(), { sources: { a: empty } }), { workers: 0 }), { code: 'mixture.empty' });
+});
