@@ -10,7 +10,7 @@ import { type GenerationOptions, generationOptions } from '../options.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
-import type { MemoryUse, ModelFacts } from './protocol.ts';
+import type { MemoryUse, Method, Methods, ModelFacts } from './protocol.ts';
 
 export type GenerateOptions = GenerationOptions & {
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +28,9 @@ export class RemoteModel {
   readonly config: LlamaConfig;
   /** What else is known of it: name, format, context, kernels. */
   readonly facts: ModelFacts;
-  private readonly client: EngineClient;
+  private client: EngineClient;
+  private refresh: (() => Promise<EngineClient | null>) | null = null;
+  private refreshing: Promise<void> | null = null;
   private cachedTokenizer: Tokenizer | null = null;
 
   constructor(client: EngineClient, facts: ModelFacts) {
@@ -64,20 +66,20 @@ export class RemoteModel {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     const { signal, onAdmitted, onPiece, ...rest } = options;
-    let id: number | null = null;
-    const abort = () => {
-      if (id !== null) this.client.abort(id);
-    };
+    let abortCall = () => {};
+    const abort = () => abortCall();
     return new GenerationStream(async (push): Promise<GenerationResult> => {
       resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
-      const call = this.client.call('generate', [cloneable(prompt), rest], (event) => {
+      if (this.refresh) await this.refreshed();
+      const { client } = this;
+      const call = client.call('generate', [cloneable(prompt), rest], (event) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
         else {
           push(event);
           onPiece?.(event);
         }
       });
-      id = call.id;
+      abortCall = () => client.abort(call.id);
       signal?.addEventListener('abort', abort, { once: true });
       if (signal?.aborted) abort();
       try {
@@ -95,22 +97,22 @@ export class RemoteModel {
 
   /** The token ids of a prompt as generate() reads it: with the beginning token, through the chat template. */
   encodePrompt(prompt: Prompt, options: { readonly parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return this.client.call('encode', [cloneable(prompt), { parseSpecial: options.parseSpecial ?? false }]).value;
+    return this.call('encode', [cloneable(prompt), { parseSpecial: options.parseSpecial ?? false }]);
   }
 
   /** Logits of all positions, row by row: ids.length × vocabSize. */
   logits(ids: ArrayLike<number>): Promise<Float32Array> {
-    return this.client.call('logits', [cloneable(ids)]).value;
+    return this.call('logits', [cloneable(ids)]);
   }
 
   /** Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). */
   trace(ids: ArrayLike<number>, names: readonly string[]): Promise<Map<string, Trace>> {
-    return this.client.call('trace', [cloneable(ids), [...names]]).value;
+    return this.call('trace', [cloneable(ids), [...names]]);
   }
 
   /** Every name that trace() knows. */
   traceNames(): Promise<string[]> {
-    return this.client.call('traceNames', []).value;
+    return this.call('traceNames', []);
   }
 
   /** The state of every position after the last norm, row by row: ids.length × width. */
@@ -120,11 +122,41 @@ export class RemoteModel {
 
   /** What the engine is busy with. */
   engineLoad(): Promise<EngineLoad> {
-    return this.client.call('engineLoad', []).value;
+    return this.call('engineLoad', []);
   }
 
   memory(): Promise<MemoryUse> {
-    return this.client.call('memory', []).value;
+    return this.call('memory', []);
+  }
+
+  /**
+   * Before every call from now on, `refresh` may hand over another engine, which takes this one's place: a trainer's, with the
+   * weights as they are by then.
+   */
+  protected refreshWith(refresh: () => Promise<EngineClient | null>): void {
+    this.refresh = refresh;
+  }
+
+  /** Puts the newest weights in place, where a trainer has changed them. */
+  protected refreshed(): Promise<void> {
+    this.refreshing ??= this.takeRefresh().finally(() => {
+      this.refreshing = null;
+    });
+    return this.refreshing;
+  }
+
+  private async takeRefresh(): Promise<void> {
+    const next = await this.refresh?.();
+    if (!next) return;
+    const before = this.client;
+    this.client = next;
+    const reason = 'engine: training has changed the weights while this was running. Call it again.';
+    await before.terminate(new CriaError('engine.replaced', reason));
+  }
+
+  private async call<M extends Method>(method: M, args: Methods[M]['args']): Promise<Methods[M]['value']> {
+    if (this.refresh) await this.refreshed();
+    return this.client.call(method, args).value;
   }
 
   /** Frees the model. Generations under way are ended with an error. May be called twice. */

@@ -10,6 +10,7 @@ import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts'
 import { startEngine } from './engine/start.ts';
 import { loadTokenizer } from './load-tokenizer.ts';
 import { saveModel } from './save/save.ts';
+import { trainables } from './training/trainables.ts';
 
 /** A path, a URL, the bytes of a file, or several files' bytes by name. */
 export type ModelSource = string | URL | Uint8Array | ArrayBuffer | ReadonlyMap<string, Uint8Array>;
@@ -38,21 +39,16 @@ export class Llama extends RemoteModel {
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
-    modelInternals.set(model, {
+    trainables.set(model, {
       source: found,
       options,
-      replaceWeights: (write) => {
-        let current = 0;
-        const refresh = async () => {
-          const written = await write(current);
-          if (written === null) return null;
-          current = written.version;
-          model.source = { kind: 'path', path: written.path };
+      useWeights: (write) =>
+        model.refreshWith(async () => {
+          const path = write();
+          if (path === null) return null;
+          model.source = { kind: 'path', path };
           return (await loadRemote(startEngine, model.source, options)).client;
-        };
-        model.refreshWith(refresh);
-        model.refreshSource = async () => void (await model.logitsReady());
-      },
+        }),
     });
     return model;
   }
@@ -67,6 +63,7 @@ export class Llama extends RemoteModel {
       throw new ArgumentError('save.format', `save: format is ${String(format)}, expected gguf or safetensors.`);
     }
     const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
+    await this.refreshed();
     if (this.source?.kind !== 'path') {
       throw new UnsupportedError(
         'save.source',

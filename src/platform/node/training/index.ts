@@ -1,0 +1,161 @@
+/** The library's training: `import { Trainer } from 'cria/training'`. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { recomputePolicies } from '../../../autograd/tape.ts';
+import { assert } from '../../../base/assert.ts';
+import { ArgumentError } from '../../../base/errors.ts';
+import { createReferenceTrainingDevice } from '../../../devices/reference/training.ts';
+import type { TrainingDevice } from '../../../devices/training-device.ts';
+import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
+import type { RemoteModel } from '../../../inference/remote/model.ts';
+import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
+import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
+import { decodeRow } from '../../../quant/rows.ts';
+import { isWeightType, rowBytes } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { columnCount, elementCount, rowCount } from '../../../tensor/tensor.ts';
+import type { MicroBatch } from '../../../training/micro-batch.ts';
+import { tensorSource } from '../../../training/run/state.ts';
+import { placeModel, type TrainableModel } from '../../../training/trainable-model.ts';
+import { type TrainerOptions as StepOptions, type StepResult, StepTrainer } from '../../../training/trainer.ts';
+import { loadBlas } from '../blas.ts';
+import { openSource } from '../engine/sources.ts';
+import { defaultThreads, nodeThreads } from '../threads.ts';
+import { trainables } from './trainables.ts';
+import { writeWholeFolder } from './whole-folder.ts';
+
+export type { MicroBatch } from '../../../training/micro-batch.ts';
+export { NO_LABEL } from '../../../training/micro-batch.ts';
+export type { StepResult } from '../../../training/trainer.ts';
+
+export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decorate'> {
+  /** Matrix products by the system's BLAS where one is installed. Default true; the model's device "reference" has none. */
+  readonly blas?: boolean;
+}
+
+const knownOptions = ['optimizer', 'schedule', 'clip', 'recompute', 'guard', 'blas'];
+
+/** Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights. */
+export class Trainer {
+  private readonly device: TrainingDevice;
+  private readonly trainable: TrainableModel;
+  private readonly steps: StepTrainer;
+  private readonly checkpoint: Checkpoint;
+  private readonly folder: string;
+  private version = 0;
+  private written = 0;
+
+  private constructor(device: TrainingDevice, trainable: TrainableModel, checkpoint: Checkpoint, options: StepOptions) {
+    this.device = device;
+    this.trainable = trainable;
+    this.checkpoint = checkpoint;
+    this.steps = new StepTrainer(device, trainable.model, trainable.parameters, options);
+    this.folder = mkdtempSync(join(tmpdir(), 'cria-trainer-'));
+    process.once('exit', () => rmSync(this.folder, { recursive: true, force: true }));
+  }
+
+  /** Reads the model's weights from where it was loaded. Throws ArgumentError `trainer.options`. */
+  static async create(model: RemoteModel, options: TrainerOptions): Promise<Trainer> {
+    checkOptions(options);
+    const { blas = true, ...rest } = options;
+    const found = trainables.get(model);
+    if (!found)
+      throw new ArgumentError('trainer.model', 'Trainer.create: expected a model of Llama.load, got something else.');
+    const { device: kind = 'auto', threads = defaultThreads() } = found.options;
+    const device =
+      kind === 'reference'
+        ? createReferenceTrainingDevice()
+        : await createWasmTrainingDevice({ threads, host: nodeThreads, blas: blas ? loadBlas(threads) : null });
+    const checkpoint = await openSource(found.source, () => {});
+    const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
+    const trainer = new Trainer(device, trainable, checkpoint, rest);
+    found.useWeights(() => trainer.writeChanged());
+    return trainer;
+  }
+
+  /** One step over one entry per micro-batch; loss and gradients are those before the update. */
+  async step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
+    const result = this.steps.step(microBatches);
+    this.version++;
+    return result;
+  }
+
+  /** Loss and gradients of some micro-batches, without an update: by our parameter names. */
+  async gradients(microBatches: readonly MicroBatch[]): Promise<{
+    readonly loss: number;
+    readonly gradients: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  }> {
+    const { loss } = this.steps.computeGradients(microBatches);
+    const gradients = new Map(
+      this.trainable.parameters.map(({ name, gradient }) => {
+        const { shape } = gradient.tensor;
+        const data = gradient.isEmpty ? new Float32Array(elementCount(shape)) : this.device.view(gradient.tensor);
+        return [name, { shape, data: Float32Array.from(data) }] as const;
+      }),
+    );
+    return { loss, gradients };
+  }
+
+  /** Frees the trainer's memory. The model keeps the weights as they are. */
+  async close(): Promise<void> {
+    this.writeChanged();
+    this.device.close();
+    this.checkpoint.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Writes the weights where they have changed since the last time. */
+  private writeChanged(): string | null {
+    if (this.version === this.written) return null;
+    this.written = this.version;
+    const path = join(this.folder, `weights-${this.version}`);
+    const tensors = new Map(
+      this.trainable.parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]),
+    );
+    const encode = () => assert(false, 'trainer: f32 weights are written as they are');
+    writeWholeFolder(path, (folder) =>
+      writeHfCheckpoint(
+        folder,
+        { ...this.checkpoint, tensors },
+        { maxShardBytes: 2 ** 40, typeOf: () => 'f32', encode },
+      ),
+    );
+    return path;
+  }
+}
+
+function checkOptions(options: TrainerOptions): void {
+  const problems = Object.keys(options).flatMap((name) =>
+    knownOptions.includes(name) ? [] : [`${name} is not an option`],
+  );
+  const { schedule, recompute, clip } = options;
+  if (typeof schedule !== 'function' && !(schedule && Number.isFinite(schedule.learningRate))) {
+    problems.push(
+      'schedule must be { learningRate, warmupSteps, totalSteps, finalFraction } or a function of the step',
+    );
+  }
+  if (recompute !== undefined && !recomputePolicies.includes(recompute)) {
+    problems.push(`recompute is ${String(recompute)}, expected ${recomputePolicies.join(', ')}`);
+  }
+  if (clip !== undefined && clip !== null && !(clip > 0))
+    problems.push(`clip is ${clip}, expected a number above 0 or null`);
+  if (problems.length === 0) return;
+  const all = `${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`;
+  throw new ArgumentError('trainer.options', `Trainer.create: ${all}`);
+}
+
+/** A stored weight as numbers, whatever its type. */
+function numbersOf(source: TensorSource): Float32Array {
+  const { dtype, shape } = source;
+  assert(isWeightType(dtype), `${source.name}: ${dtype} holds no weights`);
+  const rows = rowCount(shape);
+  const bytes = new Uint8Array(rows * rowBytes(dtype, columnCount(shape)));
+  source.readRows(bytes, 0, rows);
+  const numbers = new Float32Array(elementCount(shape));
+  decodeRow(dtype, bytes, numbers);
+  return numbers;
+}
