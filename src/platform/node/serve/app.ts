@@ -1,0 +1,150 @@
+/** The wire: routes, access, limits and the log around src/server's endpoints. */
+import type { HttpBindings } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
+import { ApiError, toApiError } from '../../../server/api-error.ts';
+import { type Endpoint, endpoints } from '../../../server/endpoints/table.ts';
+import { openApi } from '../../../server/openapi.ts';
+import { parseJson } from '../../../server/request/parse.ts';
+import type { Core, Reply } from '../../../server/world.ts';
+import { hostChecker, keyChecker } from './access.ts';
+import { eventResponse } from './event-response.ts';
+import type { Log } from './log.ts';
+import { addPage } from './page.ts';
+
+export interface WireSettings {
+  /** Where the server listens. */
+  readonly host: string;
+  /** One of these is asked for; none: nobody is asked. */
+  readonly apiKeys: readonly string[];
+  /** Other sites' pages that may ask; '*' is any. */
+  readonly corsOrigins: readonly string[];
+  readonly bodyBytes: number;
+  /** How long a client may take nothing of an answer that is there. */
+  readonly stallSeconds: number;
+  readonly page: boolean;
+}
+
+type Wire = { Bindings: HttpBindings };
+
+export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wire> {
+  const app = new Hono<Wire>();
+  const checkHost = hostChecker(settings.host);
+  const checkKey = settings.apiKeys.length > 0 ? keyChecker(settings.apiKeys) : () => {};
+
+  app.onError((error, c) => refuse(core, log, c, error));
+  app.notFound((c) => refuse(core, log, c, new ApiError(404, 'not_found', `${c.req.path}: there is nothing here.`)));
+  app.use(async (c, next) => {
+    checkHost(c.req.header('host'));
+    await next();
+    c.header('x-content-type-options', 'nosniff');
+  });
+  if (settings.corsOrigins.length > 0) {
+    app.use(cors({ origin: settings.corsOrigins.includes('*') ? '*' : [...settings.corsOrigins] }));
+  }
+  app.use(
+    bodyLimit({
+      maxSize: settings.bodyBytes,
+      onError: () => {
+        throw new ApiError(413, 'body_too_large', `the body is over ${settings.bodyBytes} bytes.`);
+      },
+    }),
+  );
+  if (settings.page) addPage(app);
+  const description = openApi(core.settings.version);
+  app.get('/openapi.json', (c) => c.json(description));
+
+  for (const endpoint of endpoints) {
+    app.on(endpoint.method, endpoint.path, async (c) => {
+      if (!endpoint.open) checkKey(c.req.header('authorization'));
+      return answer(core, settings, log, endpoint, c);
+    });
+    const other = endpoint.method === 'GET' ? 'POST' : 'GET';
+    app.on(other, endpoint.path, () => {
+      throw new ApiError(405, 'method_not_allowed', `${endpoint.path}: expected ${endpoint.method}.`);
+    });
+  }
+  return app;
+}
+
+async function answer(
+  core: Core,
+  settings: WireSettings,
+  log: Log,
+  endpoint: Endpoint,
+  c: Context<Wire>,
+): Promise<Response> {
+  const { signal } = c.req.raw;
+  const notes: Record<string, unknown> = {};
+  const started = core.clocks.monotonic();
+  const id = core.randomId();
+  const finish = (status: number, error?: unknown) => {
+    core.metrics.requests.add(1, { path: endpoint.path, status });
+    const ms = Math.round(core.clocks.monotonic() - started);
+    log.request({ id, method: endpoint.method, path: endpoint.path, status, ms, ...notes }, error ?? notes.error);
+  };
+  let reply: Reply;
+  let body: unknown;
+  try {
+    body = endpoint.schema ? await readBody(c) : null;
+    reply = await endpoint.run(core, { body, signal, notes }, c.req.param('model') ?? '');
+  } catch (error) {
+    const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
+    const { status } = toApiError(refused);
+    finish(status, refused);
+    return errorResponse(refused);
+  } finally {
+    if (body != null) log.body(id, body);
+  }
+  const headers = { 'x-request-id': id };
+  if (reply.kind === 'events') {
+    const response = eventResponse(reply.events, {
+      stallSeconds: settings.stallSeconds,
+      onStall: () => c.env.outgoing.destroy(),
+      onEnd: (complete) => finish(complete ? 200 : 499),
+    });
+    response.headers.set('x-request-id', id);
+    return response;
+  }
+  finish(200);
+  if (reply.kind === 'json') return c.json(reply.body as object, 200, headers);
+  return c.body(reply.body, 200, { ...headers, 'content-type': reply.type });
+}
+
+/** JSON that says that it is JSON: a form of another site's page cannot send that without being asked first. */
+async function readBody(c: Context<Wire>): Promise<unknown> {
+  const type = c.req.header('content-type') ?? '';
+  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
+    throw new ApiError(
+      415,
+      'unsupported_media_type',
+      `the body is ${type === '' ? 'of no type' : type}, expected content-type: application/json.`,
+    );
+  }
+  const bytes = await c.req.arrayBuffer();
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new ApiError(400, 'invalid_json', 'the body is not UTF-8.', { cause });
+  }
+  return parseJson(text);
+}
+
+function refuse(core: Core, log: Log, c: Context<Wire>, error: unknown): Response {
+  const { status } = toApiError(error);
+  core.metrics.requests.add(1, { path: 'other', status });
+  log.request({ id: core.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
+  return errorResponse(error);
+}
+
+function errorResponse(error: unknown): Response {
+  const { status, body, retryAfterSeconds } = toApiError(error);
+  const headers: Record<string, string> = {};
+  if (retryAfterSeconds !== null) headers['retry-after'] = String(retryAfterSeconds);
+  if (status === 401) headers['www-authenticate'] = 'Bearer';
+  // A body that was not read to its end cannot be followed by another request.
+  if (status === 413 || status === 503) headers.connection = 'close';
+  return Response.json(body, { status, headers });
+}

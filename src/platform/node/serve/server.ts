@@ -1,0 +1,107 @@
+/** A model behind a port: `startServer` listens, `close` drains. */
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import { type AddressInfo, isIPv6 } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { CriaError } from '../../../base/errors.ts';
+import { Gate } from '../../../server/gate.ts';
+import { ServerMetrics } from '../../../server/metrics.ts';
+import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
+import { createApp, type WireSettings } from './app.ts';
+import type { Log } from './log.ts';
+
+export interface ServeSettings extends ServerSettings, WireSettings {
+  readonly port: number;
+  /** Answers that the engine computes at the same time, and that may wait beside them. */
+  readonly parallel: number;
+  readonly queue: number;
+  readonly connections: number;
+  /** How long close() lets answers finish. */
+  readonly drainSeconds: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly core: Core;
+  /** Takes no more requests, lets those under way finish, then closes what is left. The model stays open. */
+  close(): Promise<void>;
+}
+
+export async function startServer(model: ServedModel, settings: ServeSettings, log: Log): Promise<RunningServer> {
+  const core: Core = {
+    model,
+    settings,
+    gate: new Gate(settings.parallel, settings.queue),
+    metrics: new ServerMetrics(),
+    clocks: {
+      monotonic: () => performance.now(),
+      unixSeconds: () => Math.floor(Date.now() / 1000),
+      sleep,
+    },
+    randomId: () => randomUUID().replaceAll('-', '').slice(0, 24),
+  };
+  const app = createApp(core, settings, log);
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: {
+      // A request must arrive in this time; an answer may take longer.
+      headersTimeout: 15_000,
+      requestTimeout: 60_000,
+      connectionsCheckingInterval: 5_000,
+      keepAliveTimeout: 10_000,
+      maxHeaderSize: 16_384,
+    },
+  }) as Server;
+  server.maxConnections = settings.connections;
+  server.on('connection', (socket) => socket.setNoDelay(true));
+  await listen(server, settings);
+  const { port } = server.address() as AddressInfo;
+  const name = isIPv6(settings.host) ? `[${settings.host}]` : settings.host;
+  return {
+    url: `http://${name}:${port}`,
+    core,
+    close: () => drain(server, core, settings.drainSeconds),
+  };
+}
+
+function listen(server: Server, { host, port }: ServeSettings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const advice = error.code === 'EADDRINUSE' ? ' Another program listens there: choose another --port.' : '';
+      reject(new CriaError('serve.listen', `serve: cannot listen on ${host}:${port}: ${error.message}.${advice}`));
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function drain(server: Server, { gate }: Core, seconds: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const over = new AbortController();
+  await Promise.race([gate.close(), sleep(seconds * 1000, over.signal)]);
+  over.abort();
+  // What has been generated is still on its way to clients that take it.
+  const sent = new AbortController();
+  const busy = setInterval(() => server.closeIdleConnections(), 20);
+  await Promise.race([closed, sleep(Math.min(seconds, 2) * 1000, sent.signal)]);
+  sent.abort();
+  clearInterval(busy);
+  server.closeAllConnections();
+  await closed;
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.min(milliseconds, 2 ** 31 - 1));
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

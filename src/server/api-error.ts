@@ -1,0 +1,76 @@
+/** What the server says when it says no: an HTTP status and OpenAI's error object. */
+import { ArgumentError, CriaError, UnsupportedError } from '../base/errors.ts';
+
+/** OpenAI's name for each kind of refusal, by status. */
+const types: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  405: 'invalid_request_error',
+  408: 'timeout_error',
+  413: 'invalid_request_error',
+  415: 'invalid_request_error',
+  499: 'client_closed_request',
+  503: 'service_unavailable',
+};
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+  };
+}
+
+export class ApiError extends CriaError {
+  readonly status: number;
+  /** The parameter that is wrong, as a path: `messages.0.role`. */
+  readonly param: string | null;
+  /** When it is worth another try. */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    more: { readonly param?: string; readonly retryAfterSeconds?: number; readonly cause?: unknown } = {},
+  ) {
+    super(code, message, { cause: more.cause });
+    this.status = status;
+    this.param = more.param ?? null;
+    this.retryAfterSeconds = more.retryAfterSeconds ?? null;
+  }
+
+  get body(): ErrorBody {
+    const { message, status, param, code } = this;
+    return { error: { message, type: types[status] ?? 'server_error', param, code } };
+  }
+}
+
+/** Which parameter of the wire an error of the engine is about. */
+const paramOf: Readonly<Record<string, string>> = {
+  'generate.prompt': 'prompt',
+  'generate.context': 'messages',
+  'chat.role': 'messages',
+  'chat.template': 'messages',
+  'chat.no-template': 'messages',
+};
+
+/** Any error as one that may be told to a client: the caller's faults in full, ours without their insides. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof CriaError && (error.code === 'engine.died' || error.code === 'engine.closed')) {
+    return new ApiError(503, 'engine_unavailable', 'the model is not running any more. The server must be restarted.', {
+      cause: error,
+    });
+  }
+  const theirs = error instanceof ArgumentError || error instanceof UnsupportedError;
+  // Chat templates are the model's; what they raise is about the messages that they were given.
+  if (theirs || (error instanceof CriaError && error.code.startsWith('chat.'))) {
+    const param = paramOf[error.code];
+    return new ApiError(400, error.code, error.message, { ...(param !== undefined && { param }), cause: error });
+  }
+  return new ApiError(500, 'internal_error', 'the server made a mistake; its log says which.', { cause: error });
+}

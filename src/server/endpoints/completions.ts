@@ -1,0 +1,130 @@
+/** POST /v1/completions. */
+import type { Piece } from '../../inference/generation.ts';
+import { ApiError } from '../api-error.ts';
+import { type Generations, startGenerations } from '../generations.ts';
+import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
+import { toEventStream } from '../reply/event-stream.ts';
+import { completionLogprobs, TokenNames } from '../reply/token-names.ts';
+import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
+import { parseBody } from '../request/parse.ts';
+import { completionSchema, listOf } from '../request/texts.ts';
+import type { Call, Core, Reply } from '../world.ts';
+import { checkLength, checkModel, encodeTexts } from './prompts.ts';
+
+export async function completions(core: Core, { body, signal, notes }: Call): Promise<Reply> {
+  const request = parseBody(completionSchema, body);
+  const { model } = core;
+  checkModel(core, request.model);
+  const shape = shapeOf(request);
+  const withLogprobs = request.logprobs != null;
+  if (request.echo && withLogprobs) {
+    throw new ApiError(400, 'unsupported_parameter', 'echo: not supported together with logprobs.', { param: 'echo' });
+  }
+  const options = { ...optionsOf(request), logprobs: request.logprobs ?? -1 };
+  const prompts = encodeTexts(model, listOf(request.prompt), 'prompt', request.parse_special ?? false);
+  for (const prompt of prompts) checkLength(model, prompt, 'prompt', options);
+  const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+  Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
+
+  const echoes = listOf(request.prompt).flatMap((text, i) => {
+    const spelled = typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);
+    return Array.from({ length: shape.n }, () => (request.echo ? spelled : ''));
+  });
+  const generations = await startGenerations(core, { prompts, n: shape.n, options }, signal);
+  const writer = new CompletionWriter(core, generations, promptTokens, { ...shape, withLogprobs, echoes }, notes);
+  if (!shape.stream) return { kind: 'json', body: await writer.whole() };
+  const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
+  return { kind: 'events', events };
+}
+
+interface CompletionShape extends Shape {
+  readonly withLogprobs: boolean;
+  /** What goes in front of each choice. */
+  readonly echoes: readonly string[];
+}
+
+class CompletionWriter {
+  private readonly generations: Generations;
+  private readonly promptTokens: number;
+  private readonly shape: CompletionShape;
+  private readonly notes: Record<string, unknown>;
+  private readonly names: TokenNames;
+  private readonly head: Readonly<Record<string, unknown>>;
+
+  constructor(
+    core: Core,
+    generations: Generations,
+    promptTokens: number,
+    shape: CompletionShape,
+    notes: Record<string, unknown>,
+  ) {
+    this.generations = generations;
+    this.promptTokens = promptTokens;
+    this.shape = shape;
+    this.notes = notes;
+    this.names = new TokenNames(core.model.tokenizer);
+    this.head = {
+      id: `cmpl-${core.randomId()}`,
+      object: 'text_completion',
+      created: core.clocks.unixSeconds(),
+      model: core.settings.modelId,
+      system_fingerprint: `cria-${core.settings.version}`,
+    };
+  }
+
+  async whole(): Promise<unknown> {
+    const { answers } = this.generations;
+    const pieces = answers.map(() => [] as Piece[]);
+    if (this.shape.withLogprobs) {
+      for await (const event of mergeAnswers(answers)) if ('piece' in event) pieces[event.index]!.push(event.piece);
+    }
+    const { usage, results, timings } = await this.end();
+    const choices = results.map(({ text, finishReason }, index) =>
+      this.choice(index, this.shape.echoes[index]! + text, pieces[index]!, 0, finishReasonOf(finishReason)),
+    );
+    return { ...this.head, choices, usage, ...timings };
+  }
+
+  async *chunks(): AsyncGenerator<unknown, void> {
+    const { answers } = this.generations;
+    const { includeUsage, withLogprobs, echoes } = this.shape;
+    const offsets = answers.map(() => 0);
+    const noUsage = includeUsage ? { usage: null } : {};
+    try {
+      for (const [index, echo] of echoes.entries()) {
+        if (echo !== '') yield { ...this.head, choices: [this.choice(index, echo, [], 0, null)], ...noUsage };
+      }
+      let open = answers.length;
+      for await (const event of mergeAnswers(answers)) {
+        const { index } = event;
+        if ('piece' in event) {
+          const { piece } = event;
+          if (piece.text === '' && !withLogprobs) continue;
+          const choice = this.choice(index, piece.text, [piece], offsets[index]!, null);
+          offsets[index]! += piece.text.length;
+          yield { ...this.head, choices: [choice], ...noUsage };
+        } else {
+          const { timings } = --open === 0 ? await this.end() : { timings: {} };
+          const choice = this.choice(index, '', [], offsets[index]!, finishReasonOf(event.result.finishReason));
+          yield { ...this.head, choices: [choice], ...noUsage, ...timings };
+        }
+      }
+      const { usage } = await this.end();
+      if (includeUsage) yield { ...this.head, choices: [], usage };
+    } finally {
+      this.generations.abort();
+    }
+  }
+
+  private choice(index: number, text: string, pieces: readonly Piece[], offset: number, finish: string | null) {
+    const logprobs = this.shape.withLogprobs ? completionLogprobs(this.names, pieces, offset) : null;
+    return { index, text, logprobs, finish_reason: finish };
+  }
+
+  private async end() {
+    const results = await this.generations.finish();
+    const usage = usageOf(this.promptTokens, results, this.generations.cachedTokens(results));
+    Object.assign(this.notes, { completionTokens: usage.completion_tokens, seed: results[0]!.seed });
+    return { results, usage, timings: results.length === 1 ? { timings: results[0]!.timings } : {} };
+  }
+}

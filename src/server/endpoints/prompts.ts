@@ -1,0 +1,60 @@
+/** What every endpoint does with a request before it reaches the model. */
+import type { GenerationOptions } from '../../inference/options.ts';
+import { checkIds, encodePrompt } from '../../inference/prompt.ts';
+import { ApiError } from '../api-error.ts';
+import type { Core, ServedModel } from '../world.ts';
+
+/** Throws ApiError 404 where another model is asked for than the one that is served. */
+export function checkModel({ settings }: Core, wanted: string | null | undefined): void {
+  if (wanted == null || wanted === settings.modelId) return;
+  throw new ApiError(
+    404,
+    'model_not_found',
+    `model: this server serves ${JSON.stringify(settings.modelId)}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id.`,
+    { param: 'model' },
+  );
+}
+
+/** The model as encodePrompt wants it. */
+export function encoderOf({ tokenizer, facts, config }: ServedModel) {
+  return { tokenizer, chatTemplate: facts.chatTemplate, vocabSize: config.vocabSize };
+}
+
+/** The texts' ids, as the model reads them. */
+export function encodeTexts(
+  model: ServedModel,
+  texts: readonly (string | readonly number[])[],
+  param: string,
+  parseSpecial = false,
+): Uint32Array[] {
+  const { vocabSize } = model.config;
+  return texts.map((text, i) => {
+    try {
+      return typeof text === 'string'
+        ? encodePrompt(encoderOf(model), text, { parseSpecial })
+        : checkIds('generate', text, vocabSize);
+    } catch (cause) {
+      const where = texts.length === 1 ? param : `${param}.${i}`;
+      throw new ApiError(400, 'invalid_value', (cause as Error).message, { param: where, cause });
+    }
+  });
+}
+
+/** Throws ApiError 400 `context_length_exceeded`: nothing is cut without a word. */
+export function checkLength(
+  model: ServedModel,
+  prompt: Uint32Array,
+  param: string,
+  { maxTokens = -1 }: Pick<GenerationOptions, 'maxTokens'>,
+): void {
+  const { contextLength } = model;
+  const room = contextLength - prompt.length;
+  if (room >= 0 && maxTokens <= room) return;
+  throw new ApiError(
+    400,
+    'context_length_exceeded',
+    `the prompt is ${prompt.length} of this model's ${contextLength} tokens, which leaves ${Math.max(room, 0)}` +
+      `${room < 0 ? '' : `; max_tokens was ${maxTokens}`}.`,
+    { param: room < 0 ? param : 'max_tokens' },
+  );
+}

@@ -1,0 +1,46 @@
+/** GET /v1/models, /health, /metrics. */
+import { ApiError } from '../api-error.ts';
+import type { Call, Core, Reply } from '../world.ts';
+
+export async function models({ model, settings, clocks }: Core): Promise<Reply> {
+  const { facts, config } = model;
+  const entry = {
+    id: settings.modelId,
+    object: 'model',
+    created: clocks.unixSeconds(),
+    owned_by: 'cria',
+    meta: {
+      n_vocab: config.vocabSize,
+      n_ctx: model.contextLength,
+      n_ctx_train: config.contextLength,
+      n_embd: config.width,
+      n_params: facts.parameterCount,
+      size: facts.weightBytes,
+      format: facts.format,
+      dtypes: facts.dtypes,
+      device: facts.device,
+    },
+  };
+  return { kind: 'json', body: { object: 'list', data: [entry] } };
+}
+
+export async function oneModel(core: Core, id: string): Promise<Reply> {
+  const list = (await models(core)) as { body: { data: readonly { id: string }[] } };
+  const [only] = list.body.data;
+  if (only?.id === id) return { kind: 'json', body: only };
+  throw new ApiError(404, 'model_not_found', `model: this server serves ${JSON.stringify(only?.id)}.`, {
+    param: 'model',
+  });
+}
+
+/** Answers while the model can: the engine itself is asked. */
+export async function health({ model, gate }: Core): Promise<Reply> {
+  if (gate.isClosed) throw new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 });
+  await model.engineLoad();
+  return { kind: 'json', body: { status: 'ok' } };
+}
+
+export async function metrics(core: Core, _call?: Call): Promise<Reply> {
+  const load = await core.model.engineLoad();
+  return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body: core.metrics.expose(load) };
+}

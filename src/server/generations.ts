@@ -1,0 +1,143 @@
+/**
+ * The answers of one request: through the gate, into the engine, out of the queue. start() resolves when the first of them has its
+ * place, so that a request that must be refused still can be, with a status.
+ */
+import type { GenerationResult, Piece } from '../inference/generation.ts';
+import type { GenerationOptions } from '../inference/options.ts';
+import type { GenerationStream } from '../inference/remote/generation-stream.ts';
+import { ApiError } from './api-error.ts';
+import type { Answer } from './reply/choices.ts';
+import type { Core } from './world.ts';
+
+export interface Plan {
+  readonly prompts: readonly Uint32Array[];
+  /** Answers for each prompt. */
+  readonly n: number;
+  readonly options: GenerationOptions;
+}
+
+export interface Generations {
+  /** Prompt by prompt, n for each. */
+  readonly answers: readonly Answer[];
+  abort(): void;
+  /** All results. Throws ApiError 499 when the client left. */
+  finish(): Promise<readonly GenerationResult[]>;
+  /** Prompt tokens that the cache held: of each prompt's first answer, as the others always find them. */
+  cachedTokens(results: readonly GenerationResult[]): number;
+}
+
+/** Throws ApiError 503 when there is no room, or none in time; and what the engine has against the options. */
+export async function startGenerations(core: Core, plan: Plan, signal: AbortSignal): Promise<Generations> {
+  const { gate, clocks, settings } = core;
+  const { prompts, n } = plan;
+  signal.throwIfAborted();
+  const leave = gate.enter(prompts.length * n);
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener('abort', end, { once: true });
+
+  const answers = prompts.flatMap((prompt) => answersOf(core, plan, prompt, ending.signal, leave));
+  const results = Promise.all(answers.map(({ result }) => result));
+  const over = new AbortController();
+  void results
+    .catch(() => {
+      end(); // where one failed the others are of no use
+    })
+    .finally(() => {
+      signal.removeEventListener('abort', end);
+      over.abort();
+    });
+  void clocks.sleep(settings.timeLimitSeconds * 1000, over.signal).then(end);
+  await firstPlace(core, answers[0]!, end);
+  return {
+    answers,
+    abort: end,
+    async finish() {
+      const done = await results;
+      if (signal.aborted) throw new ApiError(499, 'client_closed_request', 'the client has closed the connection.');
+      return done;
+    },
+    cachedTokens: (done) => done.filter((_, i) => i % n === 0).reduce((sum, { timings }) => sum + timings.cache_n, 0),
+  };
+}
+
+interface StartedAnswer extends Answer {
+  /** Resolves when the engine has taken it in, or when it has ended; rejects when the engine refuses it. */
+  readonly admitted: Promise<unknown>;
+}
+
+/** The first answer reads the prompt; the others start when it has, and find the prompt in the cache. */
+function answersOf(
+  core: Core,
+  { n, options }: Plan,
+  prompt: Uint32Array,
+  signal: AbortSignal,
+  leave: () => void,
+): StartedAnswer[] {
+  const { seed = -1 } = options;
+  const first = launch(core, prompt, options, signal, leave);
+  const others = Array.from({ length: n - 1 }, (_, i) => {
+    const seeded = seed === -1 ? options : { ...options, seed: seed + 1 + i };
+    return later(first.hasRead, () => launch(core, prompt, seeded, signal, leave));
+  });
+  return [first, ...others];
+}
+
+function launch(
+  { model, clocks, metrics }: Core,
+  prompt: Uint32Array,
+  options: GenerationOptions,
+  signal: AbortSignal,
+  leave: () => void,
+): StartedAnswer & { readonly hasRead: Promise<unknown> } {
+  const arrived = clocks.monotonic();
+  let waitedMs = 0;
+  const admission = Promise.withResolvers<void>();
+  const reading = Promise.withResolvers<void>();
+  const onAdmitted = () => {
+    waitedMs = clocks.monotonic() - arrived;
+    admission.resolve();
+  };
+  const stream: GenerationStream = model.generate(prompt, {
+    ...options,
+    signal,
+    onAdmitted,
+    onPiece: () => reading.resolve(),
+  });
+  const result = stream.result.finally(leave);
+  void result.then(
+    (ended) => metrics.answered(ended, (waitedMs + ended.timings.prompt_ms) / 1000),
+    () => metrics.answers.add(1, { reason: 'error' }),
+  );
+  const admitted = Promise.race([admission.promise, result]);
+  admitted.catch(() => {});
+  return { pieces: stream, result, admitted, hasRead: Promise.race([reading.promise, result.catch(() => {})]) };
+}
+
+/** An answer that starts when `ready` resolves. */
+function later(ready: Promise<unknown>, start: () => Answer): StartedAnswer {
+  const answer = ready.then(start);
+  const result = answer.then((started) => started.result);
+  result.catch(() => {});
+  return { pieces: delayed(answer), result, admitted: result };
+}
+
+async function* delayed(answer: Promise<Answer>): AsyncGenerator<Piece, void> {
+  yield* (await answer).pieces;
+}
+
+/** Throws ApiError 503 when the engine takes nothing in for too long; what was wrong with the request, as the engine says it. */
+async function firstPlace({ clocks, settings, gate }: Core, first: StartedAnswer, end: () => void): Promise<void> {
+  const placed = new AbortController();
+  const late = clocks.sleep(settings.queueSeconds * 1000, placed.signal).then(() => 'late' as const);
+  try {
+    if ((await Promise.race([first.admitted, late])) !== 'late') return;
+  } finally {
+    placed.abort();
+  }
+  end();
+  await first.result.catch(() => {});
+  throw new ApiError(503, 'queue_timeout', `no place was free within ${settings.queueSeconds} s. Try again later.`, {
+    retryAfterSeconds: 1 + Math.ceil(gate.inside / 8),
+  });
+}

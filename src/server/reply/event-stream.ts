@@ -1,0 +1,19 @@
+/** Server-sent events: the only place that knows their wire format. */
+import { toApiError } from '../api-error.ts';
+
+/**
+ * `data:` lines of JSON, and OpenAI's last line. What fails after the first byte cannot have a status any more: it is the last event,
+ * in the shape of an error body, and there is no [DONE].
+ */
+export async function* toEventStream(
+  events: AsyncIterable<unknown>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<string, void> {
+  try {
+    for await (const event of events) yield `data: ${JSON.stringify(event)}\n\n`;
+    yield 'data: [DONE]\n\n';
+  } catch (error) {
+    onError(error);
+    yield `data: ${JSON.stringify(toApiError(error).body)}\n\n`;
+  }
+}

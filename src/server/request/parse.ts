@@ -1,0 +1,64 @@
+/** Bodies from the network: JSON, then a zod schema; refused with every problem at once, in OpenAI's shape. */
+import type { z } from 'zod';
+import { nearestNames } from '../../base/nearest.ts';
+import { ApiError } from '../api-error.ts';
+
+/** Throws ApiError 400 `invalid_json`. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ApiError(400, 'invalid_json', `the body is not JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Throws ApiError 400 `unknown_parameter`, `invalid_type`, `missing_required_parameter`, `invalid_value`. */
+export function parseBody<Schema extends z.ZodObject>(schema: Schema, body: unknown): z.infer<Schema> {
+  const parsed = schema.safeParse(body, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const known = Object.keys(schema.shape);
+  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, known));
+  const [{ code, param }] = problems as [Problem];
+  const message = problems.map(({ text }) => text).join('; ');
+  throw new ApiError(400, code, `${message}.`, param === '' ? {} : { param });
+}
+
+interface Problem {
+  readonly code: string;
+  readonly param: string;
+  readonly text: string;
+}
+
+type Issue = z.core.$ZodIssue;
+
+function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
+  const param = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const near = issue.path.length === 0 ? nearestNames(key, known, 1) : [];
+      const hint = near.length > 0 ? ` (did you mean ${near[0]}?)` : '';
+      const name = [...issue.path, key].join('.');
+      return { code: 'unknown_parameter', param: name, text: `${name} is not supported here${hint}` };
+    });
+  }
+  if (issue.code === 'invalid_union') {
+    const deepest = issue.errors.flat().filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys');
+    const first = deepest[0];
+    if (first) return problemsOf({ ...first, path: [...issue.path, ...first.path] }, []);
+  }
+  const where = param === '' ? 'the body' : param;
+  if (issue.code === 'invalid_type' && issue.input === undefined) {
+    return [{ code: 'missing_required_parameter', param, text: `${where} is missing, expected ${issue.expected}` }];
+  }
+  const code = issue.code === 'invalid_type' ? 'invalid_type' : 'invalid_value';
+  return [{ code, param, text: `${where}: ${lowerFirst(issue.message)}${found(issue.input)}` }];
+}
+
+function found(input: unknown): string {
+  const plain = typeof input === 'number' || typeof input === 'boolean' || input === null;
+  return plain ? `, found ${String(input)}` : '';
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

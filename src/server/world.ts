@@ -1,0 +1,59 @@
+/** What the server's core is given: a model, its settings, and clocks and chances that it may not reach for itself. */
+import type { RemoteModel } from '../inference/remote/model.ts';
+import type { Gate } from './gate.ts';
+import type { ServerMetrics } from './metrics.ts';
+
+/** The part of a loaded model that is served. */
+export type ServedModel = Pick<
+  RemoteModel,
+  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'generate' | 'hiddenStates' | 'engineLoad'
+>;
+
+export const poolings = ['mean', 'last', 'cls'] as const;
+export type Pooling = (typeof poolings)[number];
+
+export interface ServerSettings {
+  /** The name under which the model is served. */
+  readonly modelId: string;
+  /** A chat template's name or Jinja text; undefined: the model's own. */
+  readonly template: string | undefined;
+  readonly pooling: Pooling;
+  /** How long a request may wait for its place. */
+  readonly queueSeconds: number;
+  /** How long an answer may take; it then ends as if by max_tokens. */
+  readonly timeLimitSeconds: number;
+  readonly version: string;
+}
+
+export interface Clocks {
+  /** Milliseconds from anywhere, never going back. */
+  monotonic(): number;
+  /** Unix time in seconds. */
+  unixSeconds(): number;
+  /** Resolves after so long, or at once when the signal aborts. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface Core {
+  readonly model: ServedModel;
+  readonly settings: ServerSettings;
+  readonly clocks: Clocks;
+  readonly gate: Gate;
+  readonly metrics: ServerMetrics;
+  /** A name that no other request has. */
+  readonly randomId: () => string;
+}
+
+/** One request as an endpoint sees it: its body, its end, and what the log should say of it. */
+export interface Call {
+  readonly body: unknown;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly notes: Record<string, unknown>;
+}
+
+export type Reply =
+  | { readonly kind: 'json'; readonly body: unknown }
+  | { readonly kind: 'text'; readonly body: string; readonly type: string }
+  /** Lines of server-sent events. */
+  | { readonly kind: 'events'; readonly events: AsyncGenerator<string, void> };

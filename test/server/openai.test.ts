@@ -1,0 +1,202 @@
+/** The official client speaks to the server as to OpenAI. */
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import OpenAI from 'openai';
+import { testServer } from '../support/server.ts';
+
+const server = await testServer();
+const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
+
+const messages = [{ role: 'user' as const, content: 'Once upon a time' }];
+const greedy = { model: 'tiny', messages, max_tokens: 12, temperature: 0 };
+
+describe('chat completions', () => {
+  test('whole and streamed answers are the same text, with exact counts', async () => {
+    const whole = await client.chat.completions.create(greedy);
+    strictEqual(whole.object, 'chat.completion');
+    const [choice] = whole.choices;
+    strictEqual(choice!.message.role, 'assistant');
+    const prompt = await server.model.encodePrompt({ messages, template: 'chatml' });
+    const { timings, text } = await server.model.generate(prompt, { temperature: 0, maxTokens: 12 }).result;
+    strictEqual(choice!.message.content, text);
+    strictEqual(whole.usage!.prompt_tokens, prompt.length);
+    strictEqual(whole.usage!.completion_tokens, timings.predicted_n);
+    strictEqual(whole.usage!.total_tokens, prompt.length + timings.predicted_n);
+
+    let streamed = '';
+    let finish: string | null = null;
+    let usage: OpenAI.CompletionUsage | null = null;
+    const stream = await client.chat.completions.create({
+      ...greedy,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    for await (const chunk of stream) {
+      strictEqual(chunk.object, 'chat.completion.chunk');
+      streamed += chunk.choices[0]?.delta.content ?? '';
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+      usage = chunk.usage ?? usage;
+    }
+    strictEqual(streamed, text);
+    strictEqual(finish, choice!.finish_reason);
+    const { prompt_tokens, completion_tokens } = usage!;
+    deepStrictEqual([prompt_tokens, completion_tokens], [prompt.length, timings.predicted_n]);
+  });
+
+  test('n answers differ by their seeds, and each is the answer of its own seed', async () => {
+    const many = await client.chat.completions.create({ ...greedy, temperature: 1, seed: 5, n: 3 });
+    strictEqual(many.choices.length, 3);
+    for (const [i, choice] of many.choices.entries()) {
+      strictEqual(choice.index, i);
+      const alone = await client.chat.completions.create({ ...greedy, temperature: 1, seed: 5 + i });
+      strictEqual(alone.choices[0]!.message.content, choice.message.content);
+    }
+    strictEqual(new Set(many.choices.map(({ message }) => message.content)).size, 3);
+    const single = await client.chat.completions.create(greedy);
+    strictEqual(many.usage!.prompt_tokens, single.usage!.prompt_tokens);
+
+    const streamed = ['', '', ''];
+    const stream = await client.chat.completions.create({ ...greedy, temperature: 1, seed: 5, n: 3, stream: true });
+    for await (const { choices } of stream) {
+      for (const { index, delta } of choices) streamed[index] += delta.content ?? '';
+    }
+    deepStrictEqual(
+      streamed,
+      many.choices.map(({ message }) => message.content),
+    );
+  });
+
+  test('log-probabilities: bytes of the tokens are the bytes of the text, the best come first', async () => {
+    const { choices } = await client.chat.completions.create({ ...greedy, logprobs: true, top_logprobs: 4 });
+    const content = choices[0]!.logprobs!.content!;
+    strictEqual(content.length, 12);
+    const bytes = Uint8Array.from(content.flatMap((entry) => entry.bytes!));
+    strictEqual(new TextDecoder().decode(bytes), choices[0]!.message.content);
+    for (const { logprob, token, top_logprobs } of content) {
+      strictEqual(top_logprobs.length, 4);
+      strictEqual(top_logprobs[0]!.token, token);
+      strictEqual(top_logprobs[0]!.logprob, logprob);
+      for (let i = 1; i < 4; i++) ok(top_logprobs[i]!.logprob <= top_logprobs[i - 1]!.logprob);
+      ok(logprob <= 0 && logprob > -9999);
+    }
+  });
+
+  test('a stop string ends the answer and is not part of it', async () => {
+    const { choices } = await client.chat.completions.create({ ...greedy, max_tokens: 20 });
+    const text = choices[0]!.message.content!;
+    const stop = text.slice(6, 9);
+    const stopped = await client.chat.completions.create({ ...greedy, max_tokens: 20, stop: [stop] });
+    strictEqual(stopped.choices[0]!.message.content, text.slice(0, text.indexOf(stop)));
+    strictEqual(stopped.choices[0]!.finish_reason, 'stop');
+  });
+
+  test('a logit bias forbids a token', async () => {
+    const first = await client.chat.completions.create({ ...greedy, logprobs: true });
+    const { token } = first.choices[0]!.logprobs!.content![0]!;
+    const ids = server.model.tokenizer;
+    const id = Array.from({ length: ids.vocabSize }, (_, i) => i).find(
+      (i) => new TextDecoder().decode(ids.bytesOf(i)) === token,
+    )!;
+    const biased = await client.chat.completions.create({ ...greedy, logprobs: true, logit_bias: { [id]: -100 } });
+    ok(biased.choices[0]!.logprobs!.content![0]!.token !== token);
+  });
+});
+
+describe('the other endpoints', () => {
+  test('completions: several prompts, n, echo, logprobs with offsets', async () => {
+    const reply = await client.completions.create({
+      model: 'tiny',
+      prompt: ['Once', 'There was'],
+      max_tokens: 6,
+      temperature: 0,
+      n: 2,
+      echo: true,
+    });
+    strictEqual(reply.choices.length, 4);
+    ok(reply.choices[1]!.text.startsWith('Once') && reply.choices[2]!.text.startsWith('There was'));
+    strictEqual(reply.choices[0]!.text, reply.choices[1]!.text);
+    const one = await client.completions.create({
+      model: 'tiny',
+      prompt: 'Once',
+      max_tokens: 6,
+      temperature: 0,
+      logprobs: 2,
+    });
+    const { text, logprobs } = one.choices[0]!;
+    strictEqual(`Once${text}`, reply.choices[0]!.text);
+    strictEqual(logprobs!.tokens!.length, 6);
+    strictEqual(logprobs!.text_offset![0], 0);
+    strictEqual(Object.keys(logprobs!.top_logprobs![0]!).length, 2);
+    let streamed = '';
+    const stream = await client.completions.create({
+      model: 'tiny',
+      prompt: 'Once',
+      max_tokens: 6,
+      temperature: 0,
+      stream: true,
+    });
+    for await (const { choices } of stream) streamed += choices[0]?.text ?? '';
+    strictEqual(streamed, text);
+  });
+
+  test('embeddings: of unit length, of both encodings, near for near texts', async () => {
+    const input = ['Once upon a time', 'Once upon a day', 'xyz 12345'];
+    const floats = await client.embeddings.create({ model: 'tiny', input, encoding_format: 'float' });
+    const packed = await client.embeddings.create({ model: 'tiny', input });
+    const [a, b, c] = floats.data.map(({ embedding }) => embedding) as [number[], number[], number[]];
+    const dot = (x: number[], y: number[]) => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+    ok(Math.abs(dot(a, a) - 1) < 1e-6);
+    ok(dot(a, b) > dot(a, c));
+    deepStrictEqual(
+      packed.data.map(({ embedding }) => embedding),
+      [a, b, c],
+    );
+    strictEqual(floats.usage.prompt_tokens > 10, true);
+  });
+
+  test('models', async () => {
+    const list = await client.models.list();
+    strictEqual(list.data[0]!.id, 'tiny');
+    strictEqual((await client.models.retrieve('tiny')).id, 'tiny');
+    await rejects(client.models.retrieve('other'), OpenAI.NotFoundError);
+  });
+});
+
+describe('refusals come as the client knows them', () => {
+  for (const [what, request, param, code] of [
+    ['an unknown parameter', { temperatur: 1 }, 'temperatur', 'unknown_parameter'],
+    ['json output', { response_format: { type: 'json_object' } }, 'response_format', 'unsupported_parameter'],
+    ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools', 'unsupported_parameter'],
+    ['a wrong type', { temperature: 'hot' }, 'temperature', 'invalid_type'],
+    ['a value out of range', { top_p: 2 }, 'top_p', 'invalid_value'],
+    ['no messages', { messages: undefined }, 'messages', 'missing_required_parameter'],
+    ['an unknown role', { messages: [{ role: 'king', content: 'x' }] }, 'messages.0.role', 'invalid_value'],
+    ['too long an answer', { max_tokens: 4000 }, 'max_tokens', 'context_length_exceeded'],
+    [
+      'too long a prompt',
+      { messages: [{ role: 'user', content: 'many words '.repeat(400) }] },
+      'messages',
+      'context_length_exceeded',
+    ],
+    ['alternatives without logprobs', { top_logprobs: 3 }, 'top_logprobs', 'invalid_value'],
+    [
+      'an image',
+      { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] },
+      'messages.0.content.0.type',
+      'invalid_value',
+    ],
+  ] as const) {
+    test(what, async () => {
+      const body = { ...greedy, ...request } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
+      await rejects(client.chat.completions.create(body), (error) => {
+        ok(error instanceof OpenAI.BadRequestError, String(error));
+        deepStrictEqual([error.param, error.code, error.type], [param, code, 'invalid_request_error'], error.message);
+        return true;
+      });
+    });
+  }
+
+  test('another model', async () => {
+    await rejects(client.chat.completions.create({ ...greedy, model: 'gpt-4o' }), OpenAI.NotFoundError);
+  });
+});

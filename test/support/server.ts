@@ -1,0 +1,80 @@
+/** A server on loopback with a small real model: random weights, a real tokenizer. */
+import { after } from 'node:test';
+import { type LoadOptions, loadRemote } from '../../src/inference/remote/load.ts';
+import { RemoteModel } from '../../src/inference/remote/model.ts';
+import { startEngine } from '../../src/platform/node/engine/start.ts';
+import { createLog } from '../../src/platform/node/serve/log.ts';
+import { type RunningServer, type ServeSettings, startServer } from '../../src/platform/node/serve/server.ts';
+import { goldenPath } from './golden.ts';
+
+export const tinyFolder = goldenPath('formats/gguf-llama-cpp-converter/hf');
+
+export interface TestServer extends RunningServer {
+  readonly model: RemoteModel;
+  /** Lines of the log, parsed. */
+  readonly log: Record<string, unknown>[];
+}
+
+const defaults: ServeSettings = {
+  modelId: 'tiny',
+  template: 'chatml',
+  pooling: 'mean',
+  queueSeconds: 10,
+  timeLimitSeconds: 60,
+  version: 'test',
+  host: '127.0.0.1',
+  port: 0,
+  apiKeys: [],
+  corsOrigins: [],
+  bodyBytes: 1 << 20,
+  stallSeconds: 5,
+  page: false,
+  parallel: 8,
+  queue: 64,
+  connections: 2000,
+  drainSeconds: 5,
+};
+
+/** Closed after the file's tests. */
+export async function testServer(
+  settings: Partial<ServeSettings> & { readonly logPrompts?: boolean } = {},
+  load: LoadOptions = {},
+): Promise<TestServer> {
+  const options = { threads: 1, contextLength: 512, ...load };
+  const { client, facts } = await loadRemote(startEngine, { kind: 'path', path: tinyFolder }, options);
+  const model = new RemoteModel(client, facts);
+  const lines: Record<string, unknown>[] = [];
+  const log = createLog(
+    { write: (line) => void lines.push(JSON.parse(line)) },
+    { level: 'info', prompts: settings.logPrompts ?? false },
+  );
+  const server = await startServer(model, { ...defaults, ...settings }, log);
+  after(async () => {
+    await server.close();
+    await model.close();
+  });
+  return { ...server, model, log: lines };
+}
+
+/** POSTs JSON; the reply as it is, and its JSON. */
+export async function post(server: RunningServer, path: string, body: unknown, init: RequestInit = {}) {
+  const response = await fetch(server.url + path, {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    ...init,
+    headers: { 'content-type': 'application/json', ...init.headers },
+  });
+  const text = await response.text();
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of many shapes.
+  const json: any = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+/** Waits until `check` holds; it is asked again after short pauses. */
+export async function eventually(check: () => boolean | Promise<boolean>, what: string, milliseconds = 4000) {
+  const deadline = performance.now() + milliseconds;
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
