@@ -22,13 +22,10 @@ import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
-import { type GenerationOptions, type GenerationSettings, generationOptions } from './options.ts';
+import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt } from './prompt.ts';
 import { type Listener, Running } from './running.ts';
-import { Candidates } from './sampler/candidates.ts';
-import { findBreakers, type SequenceBreakers } from './sampler/dry.ts';
-import { Sampler } from './sampler/sampler.ts';
-import { breakerVocabulary, resolveBiases } from './token-texts.ts';
+import { endsOfGeneration, SamplerMaker } from './sampler-maker.ts';
 
 export interface EngineOptions {
   readonly model: Model;
@@ -86,13 +83,11 @@ export class Engine {
   private readonly sharedPromptTokens: number;
   private steps = 0;
   private rows = 0;
-  private readonly candidates: Candidates;
+  private readonly samplers: SamplerMaker;
   private readonly clock: () => number;
-  private readonly drawSeed: () => number;
   /** In order of admission. */
   private readonly running: Running[] = [];
   private readonly waiting: Running[] = [];
-  private readonly breakers = new Map<string, SequenceBreakers>();
 
   constructor(options: EngineOptions) {
     const { model, device, contextLength, batchTokens = 512 } = options;
@@ -106,8 +101,8 @@ export class Engine {
     this.maxSequences = options.maxSequences ?? 64;
     this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
     this.clock = options.clock;
-    this.drawSeed = options.drawSeed;
-    this.candidates = new Candidates(config.vocabSize);
+    const { tokenizer, drawSeed } = options;
+    this.samplers = new SamplerMaker({ tokenizer, eogIds: this.eogIds, vocabSize: config.vocabSize, drawSeed });
     this.batch = new BatchBuilder(batchTokens);
     const tokens = Math.max(contextLength, options.cacheTokens ?? 0);
     this.store = createStore(device, model, options.kvType, tokens);
@@ -139,8 +134,9 @@ export class Engine {
         'generate: stop expects a model with a tokenizer, found none in its files. Put the tokenizer beside the model, or leave the option out.',
       );
     }
-    const { candidates, contextLength, clock, tokenizer, eogIds } = this;
-    const sampler = this.createSampler(settings, constraint);
+    const { contextLength, clock, tokenizer, eogIds } = this;
+    const { candidates } = this.samplers;
+    const sampler = this.samplers.create(settings, constraint);
     const job = new Running(promptIds, settings, listener, {
       sampler,
       candidates,
@@ -277,40 +273,12 @@ export class Engine {
     remove(this.running, job);
     job.fail(error);
   }
-
-  private createSampler(settings: GenerationSettings, constraint: Constraint | null): Sampler {
-    const { candidates, tokenizer } = this;
-    const seed = settings.seed === -1 ? this.drawSeed() : settings.seed;
-    const biases = resolveBiases(settings, tokenizer, this.eogIds, this.model.config.vocabSize);
-    const breakers = settings.dryMultiplier > 0 ? this.breakersOf(settings.drySequenceBreakers) : new Map();
-    return new Sampler(settings, { candidates, seed, biases, breakers, constraint });
-  }
-
-  /** The search goes through the whole vocabulary, so it is done once per set of breakers. */
-  private breakersOf(texts: readonly string[]): SequenceBreakers {
-    if (!this.tokenizer) return new Map();
-    const key = JSON.stringify(texts);
-    const breakers = this.breakers.get(key) ?? findBreakers(breakerVocabulary(this.tokenizer), texts);
-    this.breakers.set(key, breakers);
-    return breakers;
-  }
 }
 
 /** A sequence's part of a batch. */
 interface Chosen {
   readonly job: Running;
   readonly count: number;
-}
-
-/**
- * A new beginning is an end as well: models trained on texts with only a beginning token between them (llama2.c's) say so by it.
- * Without a tokenizer ids are only numbers, and none of them ends a text.
- */
-function endsOfGeneration(tokenizer: Tokenizer | null, others: readonly number[]): Set<number> {
-  if (!tokenizer) return new Set();
-  const ids = new Set([...tokenizer.eogIds, ...others]);
-  if (tokenizer.bosId !== null) ids.add(tokenizer.bosId);
-  return ids;
 }
 
 function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {
