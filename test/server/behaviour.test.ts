@@ -1,0 +1,287 @@
+/** Many clients at once: shared batches, cancellation, limits, shutting down. */
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { describe, test } from 'node:test';
+import { eventually, post, testServer } from '../support/server.ts';
+
+const server = await testServer({ logPrompts: false }, { contextLength: 4096, cacheTokens: 8192 });
+const story = (i: number, more: object = {}) => ({
+  prompt: `Once upon a time number ${i} `.repeat(1 + (i % 4)),
+  max_tokens: 24,
+  temperature: 1,
+  seed: 100 + i,
+  ignore_eos: true,
+  ...more,
+});
+
+describe('continuous batching', () => {
+  test('requests that come together share steps, and each has the text that it has alone', async () => {
+    const requests = Array.from({ length: 12 }, (_, i) => story(i, { max_tokens: 150 }));
+    const alone: string[] = [];
+    for (const request of requests) alone.push((await post(server, '/v1/completions', request)).json.choices[0].text);
+    const before = await server.model.engineLoad();
+    const together = await Promise.all(requests.map((request) => post(server, '/v1/completions', request)));
+    const after = await server.model.engineLoad();
+    deepStrictEqual(
+      together.map(({ json }) => json.choices[0].text),
+      alone,
+    );
+    const tokens = 12 * 150;
+    ok(after.steps - before.steps < tokens / 2, `${after.steps - before.steps} steps for ${tokens} tokens`);
+  });
+
+  test('a second turn finds the first in the cache', async () => {
+    const messages = [{ role: 'user', content: 'Tell me a long story about a little dog and a very big cat.' }];
+    const ask = (turns: object[]) =>
+      post(server, '/v1/chat/completions', { messages: turns, max_tokens: 8, temperature: 0 });
+    const first = (await ask(messages)).json;
+    const { content } = first.choices[0].message;
+    const again = [...messages, { role: 'assistant', content }, { role: 'user', content: 'And then?' }];
+    const second = (await ask(again)).json;
+    const { cached_tokens } = second.usage.prompt_tokens_details;
+    ok(cached_tokens >= first.usage.prompt_tokens - 32, `${cached_tokens} of ${first.usage.prompt_tokens} cached`);
+    strictEqual(second.timings.cache_n, cached_tokens);
+    strictEqual(second.timings.prompt_n + cached_tokens, second.usage.prompt_tokens);
+  });
+});
+
+/** A request as bytes on a socket. */
+function rawRequest(path: string, body: object | string, headers = ''): { socket: Socket; received: () => string } {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const { port } = new URL(server.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  let seen = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (data) => {
+    seen += data;
+  });
+  socket.on('error', () => {});
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n${headers}\r\n${text}`,
+  );
+  return { socket, received: () => seen };
+}
+
+describe('clients that go', () => {
+  for (const stream of [true, false]) {
+    test(`an answer ends at once when its client goes (stream: ${stream}), and its blocks are free`, async () => {
+      const { socket } = rawRequest('/v1/completions', story(1, { max_tokens: 3000, stream }));
+      await eventually(async () => (await server.model.engineLoad()).running === 1, 'it runs');
+      socket.destroy();
+      await eventually(async () => {
+        const { running, usedBlocks } = await server.model.engineLoad();
+        return running === 0 && usedBlocks === 0;
+      }, 'nothing runs');
+      await eventually(() => server.log.some(({ status }) => status === 499), 'the log says so');
+      strictEqual(server.core.gate.inside, 0);
+    });
+  }
+
+  test('a raw socket gets events in chunks, and [DONE]', async () => {
+    const { socket, received } = rawRequest('/v1/completions', story(2, { stream: true }), 'connection: close\r\n');
+    await new Promise((resolve) => socket.once('close', resolve));
+    ok(received().startsWith('HTTP/1.1 200'));
+    ok(/content-type: text\/event-stream/i.test(received()));
+    strictEqual(received().match(/data: \{/g)!.length >= 10, true);
+    ok(received().includes('data: [DONE]\n\n'));
+  });
+});
+
+describe('limits', () => {
+  test('bodies: too large, not JSON, not UTF-8, of another type, too deep', async () => {
+    const cases: [string, string | Uint8Array<ArrayBuffer>, Record<string, string>, number, string][] = [
+      ['large', JSON.stringify({ prompt: 'x'.repeat(2 << 20) }), {}, 413, 'body_too_large'],
+      ['cut', '{"prompt": "x', {}, 400, 'invalid_json'],
+      ['bytes', Uint8Array.of(0x22, 0xff, 0x22), {}, 400, 'invalid_json'],
+      ['form', 'prompt=x', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'unsupported_media_type'],
+      ['deep', `{"prompt":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, {}, 400, 'invalid_type'],
+      ['array', '[]', {}, 400, 'invalid_type'],
+      ['null', 'null', {}, 400, 'invalid_type'],
+    ];
+    for (const [what, body, headers, status, code] of cases) {
+      const response = await fetch(`${server.url}/v1/completions`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json', ...headers },
+      });
+      const { error } = (await response.json()) as { error: { code: string } };
+      deepStrictEqual([what, response.status, error.code], [what, status, code]);
+    }
+  });
+
+  test('unknown paths and wrong methods are said in the same shape', async () => {
+    const lost = await fetch(`${server.url}/v1/nothing`);
+    deepStrictEqual([lost.status, ((await lost.json()) as { error: { code: string } }).error.code], [404, 'not_found']);
+    strictEqual((await fetch(`${server.url}/v1/completions`)).status, 405);
+    strictEqual((await fetch(`${server.url}/..%2f..%2fpackage.json`)).status, 404);
+  });
+
+  test('more than fits is refused at once, and may be tried again', async () => {
+    const small = await testServer({ parallel: 1, queue: 1 }, { contextLength: 4096, maxSequences: 1 });
+    const gone = new AbortController();
+    const busy = [0, 1].map((i) =>
+      post(small, '/v1/completions', story(i, { max_tokens: 3000 }), { signal: gone.signal }).catch(() => null),
+    );
+    await eventually(() => small.core.gate.inside === 2, 'two are inside');
+    const refused = await post(small, '/v1/completions', story(3));
+    deepStrictEqual([refused.status, refused.json.error.code], [503, 'overloaded']);
+    ok(Number(refused.headers.get('retry-after')) >= 1);
+    strictEqual((await post(small, '/v1/completions', story(3, { n: 3 }))).status, 400);
+    gone.abort();
+    await Promise.all(busy);
+    await eventually(() => small.core.gate.inside === 0, 'nobody is inside');
+    strictEqual((await post(small, '/v1/completions', story(3))).status, 200);
+  });
+
+  test('who waits too long for a place is refused with a status, streaming or not; who talks too long is cut', async () => {
+    const slow = await testServer(
+      { parallel: 1, queue: 4, queueSeconds: 0.2, timeLimitSeconds: 1 },
+      { contextLength: 4096, maxSequences: 1 },
+    );
+    const long = post(slow, '/v1/completions', story(0, { max_tokens: 4000 }));
+    await eventually(async () => (await slow.model.engineLoad()).running === 1, 'the first runs');
+    const late = await Promise.all([true, false].map((stream) => post(slow, '/v1/completions', story(1, { stream }))));
+    for (const { status, json, headers } of late) {
+      deepStrictEqual([status, json.error.code], [503, 'queue_timeout']);
+      ok(Number(headers.get('retry-after')) >= 1);
+    }
+    const { json } = await long;
+    strictEqual(json.choices[0].finish_reason, 'length');
+    ok(json.usage.completion_tokens > 1 && json.usage.completion_tokens < 4000);
+  });
+
+  test('a client that reads nothing is let go, and the others do not notice', async () => {
+    const strict = await testServer({ stallSeconds: 0.3 }, { contextLength: 4096 });
+    const { port } = new URL(strict.url);
+    const body = JSON.stringify(story(1, { max_tokens: 1000, stream: true, logprobs: 20, n: 4 }));
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write(
+      `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await eventually(() => strict.core.gate.inside > 0, 'it is inside');
+    const healthy = await post(strict, '/v1/completions', story(2));
+    strictEqual(healthy.json.choices[0].text, (await post(server, '/v1/completions', story(2))).json.choices[0].text);
+    await eventually(() => strict.log.some(({ status }) => status === 499), 'it was let go', 8000);
+    await eventually(async () => (await strict.model.engineLoad()).running === 0, 'it does not run');
+    socket.destroy();
+  });
+});
+
+describe('access', () => {
+  test('with API keys, nobody else gets in; health stays open', async () => {
+    const locked = await testServer({ apiKeys: ['first', 'second'] });
+    strictEqual((await post(locked, '/v1/completions', story(0))).status, 401);
+    for (const [key, status] of [
+      ['first', 200],
+      ['second', 200],
+      ['third', 401],
+      ['', 401],
+    ] as const) {
+      const headers = { authorization: `Bearer ${key}` };
+      strictEqual((await post(locked, '/v1/completions', story(0), { headers })).status, status, key);
+    }
+    strictEqual((await fetch(`${locked.url}/v1/models`)).status, 401);
+    strictEqual((await fetch(`${locked.url}/health`)).status, 200);
+  });
+
+  test('a local server answers to local names only, and to other sites not at all unless asked', async () => {
+    const { socket, received } = rawRequest('/v1/completions', story(0));
+    socket.destroy();
+    strictEqual(received(), '');
+    const { port } = new URL(server.url);
+    const evil = connect(Number(port), '127.0.0.1');
+    evil.setEncoding('utf8');
+    const reply = new Promise<string>((resolve) => evil.once('data', (data) => resolve(String(data))));
+    evil.write('GET /v1/models HTTP/1.1\r\nhost: evil.example\r\n\r\n');
+    ok((await reply).startsWith('HTTP/1.1 403'));
+    evil.destroy();
+    const asked = {
+      method: 'OPTIONS',
+      headers: { origin: 'https://a.example', 'access-control-request-method': 'POST' },
+    };
+    strictEqual((await fetch(`${server.url}/v1/completions`, asked)).headers.get('access-control-allow-origin'), null);
+    const friendly = await testServer({ corsOrigins: ['https://a.example'] });
+    const allowed = await fetch(`${friendly.url}/v1/completions`, asked);
+    strictEqual(allowed.headers.get('access-control-allow-origin'), 'https://a.example');
+  });
+});
+
+describe('operation', () => {
+  test('the log has a line per request, and no text of anybody', async () => {
+    await post(server, '/v1/completions', story(0, { prompt: 'a secret word', user: 'anna' }));
+    const line = server.log.findLast(({ path }) => path === '/v1/completions')!;
+    deepStrictEqual([line.method, line.status, line.user], ['POST', 200, 'anna']);
+    strictEqual(line.completionTokens, 24);
+    await post(server, '/v1/completions', '{"prompt": "a secret word", "secret key": 1}');
+    ok(!JSON.stringify(server.log).includes('secret word'));
+    const open = await testServer({ logPrompts: true });
+    await post(open, '/v1/completions', story(0, { prompt: 'a secret word' }));
+    ok(JSON.stringify(open.log).includes('a secret word'));
+  });
+
+  test('metrics count what happened, in the form that Prometheus reads', async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)![1]);
+    ok(value('cria_tokens_predicted_total') > 12 * 24);
+    ok(value('cria_prompt_tokens_cached_total') > 0);
+    strictEqual(value('cria_answers_running'), 0);
+    ok(value('cria_time_to_first_token_seconds_count') > 24);
+    for (const line of text.trimEnd().split('\n')) {
+      ok(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [\d.e+-]+)$/.test(line), line);
+    }
+  });
+
+  test('closing lets answers finish and takes no new ones', async () => {
+    const closing = await testServer({ drainSeconds: 10 }, { contextLength: 4096 });
+    const whole = post(closing, '/v1/completions', story(1, { max_tokens: 300 }));
+    await eventually(async () => (await closing.model.engineLoad()).running === 1, 'it runs');
+    const closed = closing.close();
+    await fetch(`${closing.url}/health`).then(
+      ({ status }) => strictEqual(status, 503),
+      () => {}, // no new connections is as good
+    );
+    const { status, json } = await whole;
+    deepStrictEqual([status, json.usage.completion_tokens], [200, 300]);
+    await closed;
+    await fetch(closing.url).then(
+      () => ok(false, 'it still answers'),
+      () => {},
+    );
+  });
+});
+
+describe('small tools', () => {
+  test('tokenize and detokenize are inverse; pieces are texts or bytes', async () => {
+    const content = 'Once upon a time, 안녕!';
+    const { tokens } = (await post(server, '/tokenize', { content })).json;
+    deepStrictEqual(tokens, [...server.model.tokenizer.encode(content)]);
+    strictEqual((await post(server, '/detokenize', { tokens })).json.content, content);
+    const pieces = (await post(server, '/tokenize', { content, with_pieces: true })).json.tokens as {
+      piece: string | number[];
+    }[];
+    const bytes = pieces.flatMap(({ piece }) => (typeof piece === 'string' ? [...Buffer.from(piece)] : piece));
+    strictEqual(Buffer.from(bytes).toString().trimStart(), content);
+    strictEqual((await post(server, '/detokenize', { tokens: [99999] })).status, 400);
+  });
+
+  test('apply-template shows what the model reads', async () => {
+    const { prompt } = (await post(server, '/apply-template', { messages: [{ role: 'user', content: 'Hi' }] })).json;
+    strictEqual(prompt, '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
+  });
+
+  test('openapi.json lists every endpoint with its parameters', async () => {
+    const described = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      paths: Record<
+        string,
+        { post?: { requestBody: { content: { 'application/json': { schema: { properties: object } } } } } }
+      >;
+    };
+    const chat = described.paths['/v1/chat/completions']!.post!.requestBody.content['application/json'].schema;
+    for (const name of ['messages', 'temperature', 'mirostat_tau', 'dry_multiplier', 'n', 'stop', 'seed']) {
+      ok(name in chat.properties, name);
+    }
+    ok('/v1/models/{model}' in described.paths);
+  });
+});
