@@ -12,6 +12,8 @@ export interface Command {
   readonly details?: string;
   /** Command lines (without `cria`) that the help shows, each with what it does. */
   readonly examples?: readonly (readonly [line: string, what: string])[];
+  /** Ctrl-C and SIGTERM are how it ends, and no failure: a server. */
+  readonly endsByInterrupt?: true;
   /** Does the work. Throws UsageError for what the table cannot check, CriaError when the work fails. */
   run(options: Options<OptionTable>, io: Io): Promise<void>;
 }

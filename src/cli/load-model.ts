@@ -4,9 +4,16 @@ import { resolveModel } from './model-name.ts';
 import type { ModelOptions } from './model-options.ts';
 import { startProgress } from './terminal/progress.ts';
 
+/** Sizes of the engine that some verbs set. */
+interface LoadSizes {
+  readonly batchTokens?: number;
+  readonly cacheTokens?: number;
+  readonly maxSequences?: number;
+}
+
 /** Loads what the options name, with a progress bar on a terminal; Ctrl-C ends it. */
-export async function loadModel(options: ModelOptions & { readonly batchTokens?: number }, io: Io): Promise<Llama> {
-  const { threads, context, kvType, device, blas, batchTokens } = options;
+export async function loadModel(options: ModelOptions & LoadSizes, io: Io): Promise<Llama> {
+  const { threads, context, kvType, device, blas, batchTokens, cacheTokens, maxSequences } = options;
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
     return await Llama.load(resolveModel(options.model), {
@@ -16,6 +23,8 @@ export async function loadModel(options: ModelOptions & { readonly batchTokens?:
       ...(threads !== undefined && { threads }),
       ...(context !== undefined && { contextLength: context }),
       ...(batchTokens !== undefined && { batchTokens }),
+      ...(cacheTokens !== undefined && { cacheTokens }),
+      ...(maxSequences !== undefined && { maxSequences }),
       ...(kvType !== undefined && { kvType }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });

@@ -51,7 +51,7 @@ async function runCommand(
   if (problems.length > 0) throw new UsageError(problems);
   for (const remark of remarks) writeLine(io.stderr, `cria ${verb}: ${remark}`);
   await command.run(options, io);
-  return io.signal.aborted ? exitCodes.interrupted : exitCodes.done;
+  return io.signal.aborted && !command.endsByInterrupt ? exitCodes.interrupted : exitCodes.done;
 }
 
 /** The longest verb that the words start with: `tokenizer train` before `tokenizer`. */

@@ -19,6 +19,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'talk with a model at the terminal',
     load: () => import('./commands/chat.ts'),
   },
+  serve: {
+    group: 'Use a model',
+    summary: "answer OpenAI's protocol over HTTP, with a chat page",
+    load: () => import('./commands/serve.ts'),
+  },
   init: {
     group: 'Make a model',
     summary: 'write a model of any size with random weights',

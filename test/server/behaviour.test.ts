@@ -153,12 +153,14 @@ describe('limits', () => {
   test('a client that reads nothing is let go, and the others do not notice', async () => {
     const strict = await testServer({ stallSeconds: 0.3 }, { contextLength: 4096 });
     const { port } = new URL(strict.url);
-    const body = JSON.stringify(story(1, { max_tokens: 1000, stream: true, logprobs: 20, n: 4 }));
+    const messages = [{ role: 'user', content: 'Once' }];
+    const much = { max_tokens: 1500, ignore_eos: true, stream: true, logprobs: true, top_logprobs: 20, n: 4 };
+    const body = JSON.stringify({ messages, ...much });
     const socket = connect(Number(port), '127.0.0.1');
     socket.on('error', () => {});
     socket.pause();
     socket.write(
-      `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
     await eventually(() => strict.core.gate.inside > 0, 'it is inside');
     const healthy = await post(strict, '/v1/completions', story(2));

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
+import { isLoopback } from '../../platform/node/serve/access.ts';
+import { createLog, logLevels } from '../../platform/node/serve/log.ts';
+import { startServer } from '../../platform/node/serve/server.ts';
+import { packageVersion } from '../../platform/node/serve/version.ts';
+import { poolings } from '../../server/world.ts';
+import { defineCommand } from '../command.ts';
+import { writeLine } from '../io.ts';
+import { loadModel } from '../load-model.ts';
+import { resolveModel } from '../model-name.ts';
+import { modelOptions } from '../model-options.ts';
+
+const MIB = 1 << 20;
+
+export const command = defineCommand({
+  options: {
+    ...modelOptions,
+    host: { kind: 'text', default: '127.0.0.1', help: 'where to listen; 0.0.0.0 is every network of this machine' },
+    port: { kind: 'integer', min: 0, max: 65535, default: 8080, help: 'where to listen; 0 takes a free one' },
+    apiKey: {
+      kind: 'texts',
+      default: [],
+      value: 'KEY',
+      help: 'answer only who sends this key as Authorization: Bearer',
+    },
+    modelId: {
+      kind: 'text',
+      otherwise: "the file's or folder's name",
+      help: 'the name under which the model is served',
+    },
+    template: {
+      kind: 'text',
+      otherwise: "the model's own",
+      help: 'chat template: a built-in name (llama3, chatml …), or a file of Jinja',
+    },
+    parallel: { kind: 'integer', min: 1, max: 1024, default: 16, help: 'answers computed at the same time' },
+    cacheTokens: {
+      kind: 'integer',
+      min: 1,
+      otherwise: 'one context',
+      help: 'tokens that the cache holds, of all answers together',
+    },
+    queue: { kind: 'integer', min: 0, default: 256, help: 'answers that may wait; more are refused at once' },
+    queueSeconds: { kind: 'number', min: 0, default: 300, help: 'how long one may wait' },
+    timeLimit: { kind: 'number', min: 1, default: 3600, help: 'seconds after which an answer ends where it is' },
+    stallSeconds: { kind: 'number', min: 1, default: 60, help: 'let a client go that takes nothing for this long' },
+    drainSeconds: { kind: 'number', min: 0, default: 30, help: 'how long answers may go on after SIGTERM or Ctrl-C' },
+    bodyMib: { kind: 'number', min: 0.001, default: 8, help: 'largest request body, in MiB' },
+    connections: { kind: 'integer', min: 1, default: 1024, help: 'clients that may be connected' },
+    corsOrigin: { kind: 'texts', default: [], value: 'ORIGIN', help: "another site's pages may ask; * is any site" },
+    pooling: { kind: 'choice', values: poolings, default: 'mean', help: 'which state an embedding is made of' },
+    page: { kind: 'flag', default: true, help: 'no chat page' },
+    logLevel: { kind: 'choice', values: logLevels, default: 'info', help: 'what goes to stderr, as JSON lines' },
+    logPrompts: { kind: 'flag', help: 'what people write to the model goes to the log too' },
+  },
+  positionals: ['model'],
+  endsByInterrupt: true,
+  details:
+    "Serves OpenAI's endpoints (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models), llama-server's /tokenize, " +
+    '/detokenize and /apply-template, /health, /metrics and /openapi.json, and a chat page at /. ' +
+    'Requests share batches and the beginnings of their prompts; none changes the text of another.',
+  examples: [
+    ['serve model.gguf', 'the API and the chat page at http://127.0.0.1:8080'],
+    ['serve model.gguf --host 0.0.0.0 --api-key "$KEY"', 'for other machines, with a key'],
+  ],
+  async run(options, io) {
+    const { host, apiKey: apiKeys } = options;
+    if (apiKeys.some((key) => key === '')) throw new UsageError(['--api-key is empty, expected a key']);
+    const path = resolveModel(options.model);
+    const template = options.template === undefined ? undefined : templateOf(options.template);
+    const { cacheTokens, ...others } = options;
+    const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
+    const model = await loadModel({ ...others, ...sizes }, io);
+    try {
+      const log = createLog(
+        { write: (line) => void io.stderr.write(line) },
+        { level: options.logLevel, prompts: options.logPrompts },
+      );
+      const settings = {
+        ...options,
+        apiKeys,
+        template,
+        modelId: options.modelId ?? basename(resolve(path)).replace(/\.(gguf|safetensors|bin)$/i, ''),
+        corsOrigins: options.corsOrigin,
+        timeLimitSeconds: options.timeLimit,
+        bodyBytes: Math.floor(options.bodyMib * MIB),
+        version: packageVersion(),
+      };
+      const server = await startServer(model, settings, log);
+      writeLine(io.stdout, server.url);
+      if (!isLoopback(host) && apiKeys.length === 0) {
+        writeLine(io.stderr, `cria serve: everyone who reaches ${host} may ask: there is no --api-key`);
+      }
+      log.info('listening', { url: server.url, model: settings.modelId, device: model.facts.device });
+      await new Promise<void>((done) => {
+        if (io.signal.aborted) done();
+        else io.signal.addEventListener('abort', () => done(), { once: true });
+      });
+      log.info('closing', { answers: server.core.gate.inside });
+      await server.close();
+    } finally {
+      await model.close();
+    }
+  },
+});
+
+function templateOf(name: string): string {
+  if (!/[./\\]/.test(name)) return name;
+  try {
+    return readFileSync(name, 'utf8');
+  } catch (error) {
+    throw new UsageError([`--template names no file that can be read: ${(error as Error).message}`]);
+  }
+}
