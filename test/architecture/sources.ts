@@ -24,7 +24,7 @@ export interface SourceFile {
 }
 
 export function readSources(pattern: string): SourceFile[] {
-  return globSync(pattern, { cwd: root })
+  return globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })
     .map((path) => path.replaceAll('\\', '/'))
     .filter((path) => !path.includes('/generated/') && !path.endsWith('assembly.ts'))
     .sort()
