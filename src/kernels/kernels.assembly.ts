@@ -47,7 +47,7 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
     case TASK_LINEAR_QUANTIZED:
       return linearQuantized(first, last, thread);
     case TASK_LINEAR_FLOATS:
-      return linearFloats(first, last);
+      return linearFloats(first, last, thread);
     case TASK_PACK:
       return pack(first, last);
     case TASK_UNPACK:

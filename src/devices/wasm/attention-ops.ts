@@ -12,6 +12,7 @@ import { activation } from './tensors.ts';
 const TILE_ROWS = 8;
 const SPLIT_TOKENS = 512;
 const SCORE_BYTES = 1024;
+const BLOCK_FLOATS = 2 * 32; // keys and values of a block, per column
 
 /** One layer's keys and values, in blocks. */
 interface Blocks {
@@ -142,7 +143,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     const { ints } = segment;
     ints[3] = headSize; // partialBytes reads it
     const partialBytes = segment.kernels.partialBytes();
-    const scratchBytes = SCORE_BYTES + 2 * partialBytes;
+    const scratchBytes = SCORE_BYTES + 4 * BLOCK_FLOATS * (headSize + 8) + 2 * partialBytes;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     // Few units and long contexts: the splits are shared out too.
     const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;

@@ -32,7 +32,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = isInt8 && N > 1 ? 2 * segment.kernels.expandedBytes(kind, I) : 0;
+    const scratchBytes = 2 * (N === 1 ? 0 : isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 32);
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const { ints } = segment;
     ints[0] = kind;
