@@ -30,7 +30,11 @@ export class UnigramPieces {
   }
 
   encode(text: string): string[] {
-    const words = text.normalize('NFKC').replace(/\s+/g, ' ').trim();
+    // Every white space but U+FEFF, which JavaScript counts as one and SentencePiece does not.
+    const words = text
+      .normalize('NFKC')
+      .replace(/[^\S\ufeff]+/g, ' ')
+      .replace(/^ | $/g, '');
     if (words === '') return [];
     const input = SPACE + words.replaceAll(' ', SPACE);
     const scores = new Float64Array(input.length + 1).fill(Number.NEGATIVE_INFINITY);

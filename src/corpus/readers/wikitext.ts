@@ -53,11 +53,11 @@ export function wikitextToProse(source: string): string {
 
 /** Headings lose their marks, list items theirs; lines of punctuation that markup left behind become empty. */
 function cleanLine(line: string): string {
-  const heading = /^(={1,6})\s*(.*?)\s*\1\s*$/.exec(line);
+  const heading = line.length < 500 ? /^(={1,6})\s*(.*?)\s*\1\s*$/.exec(line) : null;
   if (heading) return heading[2]!;
   const plain = line
     .replace(/^[*#:;]+\s*/, '')
-    .replace(/\(\s*[,;]*\s*\)/g, '')
+    .replace(/\(\s{0,9}[,;]{0,9}\s{0,9}\)/g, '')
     .replace(/[ \t\u00a0]{2,}/g, ' ')
     .trim();
   return /[\p{L}\p{N}]/u.test(plain) ? plain : '';
@@ -82,12 +82,15 @@ function removeElements(text: string): string {
   let result = '';
   let at = 0;
   const lower = text.toLowerCase();
+  /** Elements that are not closed any more from here on: looking again each time would be quadratic. */
+  const unclosed = new Set<string>();
   opening.lastIndex = 0;
   for (let match = opening.exec(text); match; match = opening.exec(text)) {
     if (match.index < at) continue;
     result += text.slice(at, match.index);
-    const close = `</${match[1]!.toLowerCase()}`;
-    const end = lower.indexOf(close, opening.lastIndex);
+    const name = match[1]!.toLowerCase();
+    const end = unclosed.has(name) ? -1 : lower.indexOf(`</${name}`, opening.lastIndex);
+    if (end < 0) unclosed.add(name);
     const after = end < 0 ? -1 : text.indexOf('>', end);
     at = after < 0 ? opening.lastIndex : after + 1;
     opening.lastIndex = at;
