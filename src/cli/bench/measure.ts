@@ -45,21 +45,26 @@ export function contextOf({ prompt, generate, depth }: Test): number {
   return depth + Math.max(1, prompt) + generate + 1;
 }
 
+/** Every call draws tokens of its own: the engine remembers prompts, and must not know these. */
+let calls = 0;
+
 export async function measure(
   model: Llama,
   test: Test,
   repeats: number,
   signal: AbortSignal,
-  onRepeat: (done: number) => void = () => {},
+  {
+    warmUp = true,
+    onRepeat = () => {},
+  }: { readonly warmUp?: boolean; readonly onRepeat?: (done: number) => void } = {},
 ): Promise<Measured> {
   const { vocabSize } = model.config;
-  const random = new Random(1);
+  const random = new Random(++calls);
   const tokens = (count: number) => Uint32Array.from({ length: count }, () => random.below(vocabSize));
   const past = tokens(test.depth);
   const samplesNs: number[] = [];
-  for (let repeat = -1; repeat < repeats; repeat++) {
+  for (let repeat = warmUp ? -1 : 0; repeat < repeats; repeat++) {
     signal.throwIfAborted();
-    // New tokens every time: the engine remembers prompts, and must not know these.
     const ids = Uint32Array.of(...past, ...tokens(Math.max(1, test.prompt)));
     if (test.depth > 0) await model.generate(past, { maxTokens: 0 }).result;
     const { timings } = await model.generate(ids, {

@@ -68,7 +68,9 @@ export const command = defineCommand({
         for (const test of tests) {
           const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
           const progress = startProgress(io, { what: testName(test), total: options.repetitions, json: false });
-          const measured = await measure(model, test, options.repetitions, io.signal, (done) => progress.update(done));
+          const measured = await measure(model, test, options.repetitions, io.signal, {
+            onRepeat: (done) => progress.update(done),
+          });
           progress.end();
           const setting = { version, machine, facts, path, threads, batch: options.batchTokens };
           const row = benchRow(setting, measured, time);

@@ -1,0 +1,95 @@
+/**
+ * Cria and a peer on the same file with the same number of threads, taking turns round by round, so that whatever else the machine does
+ * hits both. Prints medians and the ratio with its spread, and puts them into bench/RESULTS.md.
+ *
+ *   node bench/compare.ts -m model.gguf -p 128,512 -n 64 -t 1,2 -r 7 [--peer node-llama-cpp|wllama] [--blas]
+ *
+ * Peers are installed on first use, each in a folder of its own under bench/peers, never by `npm ci`.
+ */
+import { basename } from 'node:path';
+import { parse } from '../src/cli/parse.ts';
+import { describeMachine } from '../src/platform/node/machine.ts';
+import { type Engine, startEngine } from './engines.ts';
+import { type Comparison, median, toSection } from './report.ts';
+import { updateResults } from './results-file.ts';
+
+const { options, problems } = parse(
+  {
+    options: {
+      model: { kind: 'text', short: 'm', required: true, help: 'a GGUF file' },
+      nPrompt: { kind: 'integers', short: 'p', min: 0, default: [128, 512], help: 'prompt lengths' },
+      nGen: { kind: 'integers', short: 'n', min: 0, default: [64], help: 'generated tokens' },
+      threads: { kind: 'integers', short: 't', min: 1, default: [1, 2], help: 'thread counts' },
+      repetitions: { kind: 'integer', short: 'r', min: 1, default: 7, help: 'rounds' },
+      peer: {
+        kind: 'choice',
+        values: ['node-llama-cpp', 'wllama'],
+        default: 'node-llama-cpp',
+        help: 'whom to compare with',
+      },
+      blas: { kind: 'flag', help: "Cria's prefill through BLAS" },
+      dry: { kind: 'flag', help: 'leave bench/RESULTS.md alone' },
+    },
+    positionals: ['model'],
+  },
+  process.argv.slice(2),
+  {},
+);
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exit(2);
+}
+
+const tests = [
+  ...options.nPrompt.filter((count) => count > 0).map((prompt) => ({ prompt, generate: 0 })),
+  ...options.nGen.filter((count) => count > 0).map((generate) => ({ prompt: 0, generate })),
+];
+const context = Math.max(...tests.map(({ prompt, generate }) => prompt + generate)) + 8;
+const own = options.peer === 'wllama' ? 'cria-chromium' : 'cria';
+const comparisons: Comparison[] = [];
+let versions: Record<string, string> = {};
+
+for (const threads of options.threads) {
+  const load = { model: options.model, threads, context };
+  const cria = await startEngine(own, { ...load, criaArguments: options.blas ? { blas: true } : {} });
+  const peer = await startEngine(options.peer, load);
+  versions = { ...versions, ...peer.ready.versions, ...cria.ready.versions };
+  const samples = tests.map(() => [[], []] as [number[], number[]]);
+  for (let round = -1; round < options.repetitions; round++) {
+    for (const [i, test] of tests.entries()) {
+      // Who goes first alternates too.
+      const order: [Engine, 0 | 1][] = [
+        [cria, 0],
+        [peer, 1],
+      ];
+      if (round % 2 !== 0) order.reverse();
+      for (const [engine, side] of order) {
+        const { seconds } = await engine.run(test);
+        if (round >= 0) samples[i]![side].push((test.prompt + test.generate) / seconds);
+      }
+    }
+  }
+  for (const [i, { prompt, generate }] of tests.entries()) {
+    const [ours, theirs] = samples[i]!;
+    const test = prompt > 0 ? `pp${prompt}` : `tg${generate}`;
+    comparisons.push({ test, threads, ours, theirs });
+    const ratio = median(ours.map((rate, k) => rate / theirs[k]!));
+    console.log(
+      `${threads} threads ${test}: ${median(ours).toFixed(1)} against ${median(theirs).toFixed(1)} tokens/s, ${ratio.toFixed(2)}×`,
+    );
+  }
+  const loads = { ours: cria.ready.loadSeconds, theirs: peer.ready.loadSeconds };
+  console.log(`${threads} threads load: ${loads.ours.toFixed(2)} s against ${loads.theirs.toFixed(2)} s`);
+  await Promise.all([cria.close(), peer.close()]);
+}
+
+const shown = process.argv.slice(2).map((word) => (word === options.model ? basename(word) : word));
+const section = toSection({
+  title: `${basename(options.model)}, ${own} and ${options.peer}${options.blas ? ', BLAS' : ''}`,
+  command: `node bench/compare.ts ${shown.join(' ')}`,
+  machine: describeMachine(),
+  versions,
+  comparisons,
+});
+console.log(`\n${section}`);
+if (!options.dry) updateResults(section);
