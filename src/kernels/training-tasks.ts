@@ -16,6 +16,9 @@ export const TASK_SWIGLU_FORWARD = 77;
 /** All training tasks lie in [first, last]. */
 export const FIRST_TRAINING_TASK = 64;
 
+/** In a memory's control area (tasks.ts): whether the engine joins neighbouring 128-bit operations to 256 bits. */
+export const CONTROL_WIDE = 1984;
+
 /** Rows and columns of the GEMM's register tile, and of the blocks that a thread takes at a time. */
 export const TILE_ROWS = 4;
 export const TILE_COLUMNS = 16;

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { ConfigError, UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
-import { defaultThreads } from '../../platform/node/threads.ts';
+import { describeMachine } from '../../platform/node/machine.ts';
 import { readRecipeText, train } from '../../platform/node/training/train.ts';
 import { checkRecipe, type Recipe } from '../../training/recipe.ts';
 import { setValue } from '../../training/recipe-schema.ts';
@@ -28,7 +28,7 @@ export const command = defineCommand({
       short: 't',
       min: 1,
       max: 1024,
-      otherwise: 'one per core',
+      otherwise: 'one per physical core',
       help: 'threads that compute',
     },
     blas: { kind: 'flag', default: true, help: "use the system's BLAS for matrix products where one is installed" },
@@ -49,7 +49,7 @@ export const command = defineCommand({
     const result = await train({
       recipe,
       folder: options.out ?? join(ROOT, recipe.name),
-      threads: options.threads ?? defaultThreads(),
+      threads: options.threads ?? describeMachine().physicalCores,
       blas: options.blas,
       revectorize: options.revectorize,
       resume: options.resume,

@@ -124,6 +124,7 @@ cases.selectRows = { shapes: [[5, 7]], run: (ops, [x]) => ops.selectRows(x!, Uin
 
 const devices: Record<string, () => Promise<TrainingDevice>> = {
   'one thread': () => createWasmTrainingDevice(),
+  'wide tiles': () => createWasmTrainingDevice({ wideVectors: true }),
   'plain SIMD': () => createWasmTrainingDevice({ simd: 'plain' }),
   'three threads': () => createWasmTrainingDevice({ threads: 3, host: nodeThreads }),
 };
@@ -158,10 +159,14 @@ test('matrix products by BLAS agree with the reference', { skip: loadBlas(1) ? f
   device.close();
 });
 
-test('any number of threads gives the same bits', async () => {
+test('any number of threads gives the same bits, and so does either form of the tile', async () => {
   const results: string[] = [];
   for (const threads of [1, 2, 3]) {
-    const device = await createWasmTrainingDevice(threads > 1 ? { threads, host: nodeThreads } : {});
+    const device = await createWasmTrainingDevice({
+      threads,
+      wideVectors: threads === 2,
+      ...(threads > 1 && { host: nodeThreads }),
+    });
     const bits = Object.values(cases).flatMap(({ shapes, run }) => gradientsOn(device, shapes, run, 2));
     results.push(bits.map((values) => Buffer.from(values.buffer).toString('base64')).join());
     device.close();

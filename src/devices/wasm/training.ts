@@ -5,6 +5,7 @@
  * inference. One memory of 4 GiB holds parameters, gradients, moments and activations.
  */
 import type { Blas } from '../../kernels/gemm/blas.ts';
+import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { TrainingDevice } from '../training-device.ts';
 import { compileKernels, type SimdBuild } from './modules.ts';
@@ -20,24 +21,27 @@ export interface WasmTrainingOptions {
   /** Makes worker threads; required for more than one. */
   readonly host?: ThreadHost;
   readonly simd?: SimdBuild | 'auto';
+  /** Whether this engine joins neighbouring 128-bit operations (V8's revectorizer): only the speed depends on it. */
+  readonly wideVectors?: boolean;
   /** Does the f32 matrix products in place of our own kernels. */
   readonly blas?: Blas | null;
 }
 
 export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}): Promise<TrainingDevice> {
-  const { threads = 1, host, simd = 'auto', blas = null } = options;
+  const { threads = 1, host, simd = 'auto', wideVectors = false, blas = null } = options;
   const shared = threads > 1;
-  const { module, simd: build } = await compileKernels(simd, shared);
+  const { module, simd: build } = await compileKernels({ simd, shared });
   const team = new Team(module);
   if (host && shared) await team.grow(host, threads - 1);
   const segment = new Segment(0, module, shared);
   team.introduce(segment);
   if (host && shared) await team.arrived(host);
+  segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
   const kernels = new TrainingKernels(segment, team, blas);
   let persistent = 0;
   return {
     kind: 'wasm',
-    description: `wasm, ${team.size} ${team.size === 1 ? 'thread' : 'threads'}, ${build} SIMD${blas ? `, matrix products by ${blas.description}` : ''}`,
+    description: `wasm, ${team.size} ${team.size === 1 ? 'thread' : 'threads'}, ${build} SIMD${wideVectors ? ' of 256 bits' : ''}${blas ? `, matrix products by ${blas.description}` : ''}`,
     ops: createWasmTrainingOps(kernels),
     backward: createWasmBackward(kernels),
     allocate(shape) {

@@ -148,8 +148,9 @@ function forwardUnit(unit: usize, scratch: usize): void {
       for (let i: usize = 0; i < queries; i++) {
         const sum = load<f32>(sums + i * 4);
         const target = arg(11) + at + i * queryStride;
+        const share: f32 = <f32>1 / sum;
         for (let e: usize = 0; e < E; e++) {
-          store<f32>(target + e * 4, load<f32>(mix + i * row + e * 4) / sum);
+          store<f32>(target + e * 4, load<f32>(mix + i * row + e * 4) * share);
         }
         const logSum = <f32>(<f64>load<f32>(peak + i * 4) + NativeMath.log(<f64>sum));
         store<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4, logSum);
@@ -182,15 +183,17 @@ function keyEnd(position: usize, s0: usize, count: usize): usize {
 /** One row of scores → exp(score − peak), zeros outside [from, to); what was summed before is brought to the new peak. */
 function softmaxRow(x: usize, from: usize, to: usize, peak: usize, sum: usize, mix: usize, row: usize): void {
   if (to <= from) return memory.fill(x, 0, SCORE_ROW);
-  if (from > 0) memory.fill(x, 0, from * 4);
-  const old = load<f32>(peak);
-  let top = old;
-  for (let s = from; s < to; s++) top = max(top, load<f32>(x + s * 4));
+  for (let s: usize = 0; s < from; s++) store<f32>(x + s * 4, -Infinity);
   for (let s = to; s < KEYS; s++) store<f32>(x + s * 4, -Infinity);
-  const t = f32x4.splat(top);
+  const old = load<f32>(peak);
+  let tops = f32x4.splat(old);
+  for (let s: usize = 0; s < KEYS; s += 4) tops = f32x4.max(tops, v128.load(x + s * 4));
+  tops = f32x4.max(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
+  tops = f32x4.max(tops, v128.shuffle<f32>(tops, tops, 1, 0, 3, 2));
+  const top = f32x4.extract_lane(tops, 0);
   let total = f32x4.splat(0);
   for (let s: usize = 0; s < KEYS; s += 4) {
-    let p = exp4(f32x4.sub(v128.load(x + s * 4), t));
+    let p = exp4(f32x4.sub(v128.load(x + s * 4), tops));
     if (s < from || s + 4 > to) p = masked(p, s, from, to);
     total = f32x4.add(total, p);
     v128.store(x + s * 4, p);

@@ -5,10 +5,9 @@
 // Both operands are first packed into panels (4 rows of A, 16 columns of B, side by side for each k), so that the register tile
 // reads them in a line. A thread takes blocks of 128 × 256 of C; inside, k is cut so that a panel of B stays in the first cache
 // and a block of A in the second. Every element of C adds its products in the order of k, whoever computes it.
-// The tile is written as pairs of neighbouring vectors: an engine that joins 128-bit operations makes them 256 bits wide.
 // Source  Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
 import { arg, madd } from '../simd.assembly';
-import { BLOCK_COLUMNS, BLOCK_ROWS, EDGE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
+import { BLOCK_COLUMNS, BLOCK_ROWS, CONTROL_WIDE, EDGE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
 
 const ROWS: usize = TILE_ROWS;
 const COLUMNS: usize = TILE_COLUMNS;
@@ -17,8 +16,88 @@ const TALL: usize = BLOCK_ROWS;
 
 const DEPTH: usize = 256;
 
-/** C[4 × 16] (+)= A · B over `count` steps of k. `aRow`, `aStep`, `bStep`, `cRow` are bytes from one row or step to the next. */
+/** C[4 × 16] (+)= A · B over `count` steps of k, in the form that suits the engine's vectors; both give the same bits. */
 export function tile(
+  c: usize,
+  cRow: usize,
+  a: usize,
+  aRow: usize,
+  aStep: usize,
+  b: usize,
+  bStep: usize,
+  count: usize,
+  add: bool,
+): void {
+  if (load<u32>(CONTROL_WIDE)) return wideTile(c, cRow, a, aRow, aStep, b, bStep, count, add);
+  narrowTile(c, cRow, a, aRow, aStep, b, bStep, count, add);
+  narrowTile(c + 32, cRow, a, aRow, aStep, b + 32, bStep, count, add);
+}
+
+/** For 128-bit registers, of which there are 16: half of the tile, C[4 × 8]. */
+function narrowTile(
+  c: usize,
+  cRow: usize,
+  a: usize,
+  aRow: usize,
+  aStep: usize,
+  b: usize,
+  bStep: usize,
+  count: usize,
+  add: bool,
+): void {
+  let a1 = a + aRow;
+  let a2 = a1 + aRow;
+  let a3 = a2 + aRow;
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
+  let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+  for (let k: usize = 0; k < count; k++) {
+    const b0 = v128.load(b, 0);
+    const b1 = v128.load(b, 16);
+    let s = v128.load32_splat(a);
+    c00 = madd(s, b0, c00);
+    c01 = madd(s, b1, c01);
+    s = v128.load32_splat(a1);
+    c10 = madd(s, b0, c10);
+    c11 = madd(s, b1, c11);
+    s = v128.load32_splat(a2);
+    c20 = madd(s, b0, c20);
+    c21 = madd(s, b1, c21);
+    s = v128.load32_splat(a3);
+    c30 = madd(s, b0, c30);
+    c31 = madd(s, b1, c31);
+    a += aStep;
+    a1 += aStep;
+    a2 += aStep;
+    a3 += aStep;
+    b += bStep;
+  }
+  const c1 = c + cRow;
+  const c2 = c1 + cRow;
+  const c3 = c2 + cRow;
+  if (add) {
+    c00 = f32x4.add(c00, v128.load(c, 0));
+    c01 = f32x4.add(c01, v128.load(c, 16));
+    c10 = f32x4.add(c10, v128.load(c1, 0));
+    c11 = f32x4.add(c11, v128.load(c1, 16));
+    c20 = f32x4.add(c20, v128.load(c2, 0));
+    c21 = f32x4.add(c21, v128.load(c2, 16));
+    c30 = f32x4.add(c30, v128.load(c3, 0));
+    c31 = f32x4.add(c31, v128.load(c3, 16));
+  }
+  v128.store(c, c00, 0);
+  v128.store(c, c01, 16);
+  v128.store(c1, c10, 0);
+  v128.store(c1, c11, 16);
+  v128.store(c2, c20, 0);
+  v128.store(c2, c21, 16);
+  v128.store(c3, c30, 0);
+  v128.store(c3, c31, 16);
+}
+
+/** For engines that join neighbouring 128-bit operations: eight 256-bit accumulators. C[4 × 16] (+)= A · B over `count` steps of k. `aRow`, `aStep`, `bStep`, `cRow` are bytes from one row or step to the next. */
+function wideTile(
   c: usize,
   cRow: usize,
   a: usize,

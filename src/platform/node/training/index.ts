@@ -21,9 +21,11 @@ import { placeModel, type TrainableModel } from '../../../training/trainable-mod
 import { type TrainerOptions as StepOptions, type StepResult, StepTrainer } from '../../../training/trainer.ts';
 import { loadBlas } from '../blas.ts';
 import { openSource } from '../engine/sources.ts';
-import { defaultThreads, nodeThreads } from '../threads.ts';
+import { describeMachine } from '../machine.ts';
+import { nodeThreads } from '../threads.ts';
 import { trainables } from './trainables.ts';
 import { writeWholeFolder } from './whole-folder.ts';
+import { useWideVectors } from './wide-vectors.ts';
 
 export type { MicroBatch } from '../../../training/micro-batch.ts';
 export { NO_LABEL } from '../../../training/micro-batch.ts';
@@ -62,11 +64,16 @@ export class Trainer {
     const found = trainables.get(model);
     if (!found)
       throw new ArgumentError('trainer.model', 'Trainer.create: expected a model of Llama.load, got something else.');
-    const { device: kind = 'auto', threads = defaultThreads() } = found.options;
+    const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
     const device =
       kind === 'reference'
         ? createReferenceTrainingDevice()
-        : await createWasmTrainingDevice({ threads, host: nodeThreads, blas: blas ? loadBlas(threads) : null });
+        : await createWasmTrainingDevice({
+            threads,
+            host: nodeThreads,
+            wideVectors: useWideVectors(),
+            blas: blas ? loadBlas(threads) : null,
+          });
     const checkpoint = await openSource(found.source, () => {});
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, rest);

@@ -1,7 +1,6 @@
 /** `cria train`: a recipe → a model, with everything that needs files, threads and native libraries. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
 import type { TrainingDevice } from '../../../devices/training-device.ts';
@@ -27,6 +26,7 @@ import { Checkpoints, checkpointNames } from './checkpoints.ts';
 import { RunFolder } from './run-folder.ts';
 import { openTokens } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
+import { useWideVectors } from './wide-vectors.ts';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
@@ -64,9 +64,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const derived = deriveRecipe(recipe, tokenizer.vocabSize);
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
-  if (options.revectorize) setFlagsFromString('--experimental-wasm-revectorize');
   const blas = options.blas ? loadBlas(options.threads) : null;
-  const device = await createWasmTrainingDevice({ threads: options.threads, host: nodeThreads, blas });
+  const device = await createWasmTrainingDevice({
+    threads: options.threads,
+    host: nodeThreads,
+    wideVectors: options.revectorize && useWideVectors(),
+    blas,
+  });
   try {
     const { model, parameters } = placeModel(device, derived.config, initialWeights(derived.config, recipe.seed));
     const { training, output } = recipe;
