@@ -13,12 +13,13 @@ interface LoadSizes {
 
 /** Loads what the options name, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(options: ModelOptions & LoadSizes, io: Io): Promise<Llama> {
-  const { threads, context, kvType, device, blas, batchTokens, cacheTokens, maxSequences } = options;
+  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
     return await Llama.load(resolveModel(options.model), {
       device,
       blas,
+      revectorize,
       signal: io.signal,
       ...(threads !== undefined && { threads }),
       ...(context !== undefined && { contextLength: context }),

@@ -43,6 +43,7 @@ export const modelOptions = {
   },
   device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
   blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
+  revectorize: { kind: 'flag', default: true, help: '256-bit vectors where this Node has them' },
 } as const satisfies OptionTable;
 
 export type ModelOptions = Options<typeof modelOptions>;

@@ -11,7 +11,7 @@ import { modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
 
-const { model, device, kvType, blas } = modelOptions;
+const { model, device, kvType, blas, revectorize } = modelOptions;
 const counts = { kind: 'integers', min: 0 } as const;
 
 const options = {
@@ -39,6 +39,7 @@ const options = {
   kvType,
   device,
   blas,
+  revectorize,
 } as const satisfies OptionTable;
 
 export const command = defineCommand({

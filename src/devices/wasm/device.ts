@@ -11,7 +11,7 @@ import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
-import { compileKernels, type SimdBuild } from './modules.ts';
+import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { createOps, floatsOf } from './ops.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
@@ -27,6 +27,8 @@ export interface WasmDeviceOptions {
   readonly host?: ThreadHost | null;
   /** What layer 7 knows of the engine, for `description`: '256-bit'. */
   readonly note?: string;
+  /** Compiled already; they must be for shared memory if there are threads. */
+  readonly kernels?: CompiledKernels;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
   readonly segmentWeights?: number;
 }
@@ -45,14 +47,15 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     Number.isInteger(threads) && threads >= 1,
     `createWasmDevice: threads is ${threads}, expected a whole number ≥ 1`,
   );
-  const shared = threads > 1;
-  if (shared && (host === null || typeof SharedArrayBuffer === 'undefined')) {
+  if (threads > 1 && (host === null || typeof SharedArrayBuffer === 'undefined')) {
     throw new UnsupportedError(
       'wasm.threads',
       `wasm device: ${threads} threads need shared memory, which is not available here. Use one thread; in a browser, serve the page cross-origin isolated.`,
     );
   }
-  const { module, simd } = await compileKernels(options.simd ?? 'auto', shared);
+  const kernels = options.kernels ?? (await compileKernels({ simd: options.simd ?? 'auto', shared: threads > 1 }));
+  const { module, simd, shared } = kernels;
+  assert(shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
   const team = new Team(module);
   const segments: Segment[] = [];
   const addSegment = () => {
@@ -61,9 +64,9 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     team.introduce(segment);
     return segment;
   };
-  if (shared) await team.grow(host!, threads - 1);
+  if (threads > 1) await team.grow(host!, threads - 1);
   const home = addSegment();
-  if (shared) await team.arrived(host!);
+  if (threads > 1) await team.arrived(host!);
 
   const arena = new ActivationArena();
   const context = { arena, team, home: () => home };

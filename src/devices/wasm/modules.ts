@@ -22,22 +22,38 @@ export function kernelBytes(simd: SimdBuild, shared: boolean): Uint8Array<ArrayB
   return bytes;
 }
 
+export interface CompiledKernels {
+  readonly module: WebAssembly.Module;
+  readonly simd: SimdBuild;
+  /** Made for a memory that threads can share. */
+  readonly shared: boolean;
+}
+
+export interface CompileOptions {
+  readonly simd?: SimdBuild | 'auto';
+  readonly shared: boolean;
+  /** Shares no compiled code with other modules of the same kernels, as engines otherwise do: the bytes differ by an empty section. */
+  readonly isApart?: boolean;
+}
+
 /** Compiles the fastest build that the engine takes, or the one asked for. */
-export async function compileKernels(
-  simd: SimdBuild | 'auto',
-  shared: boolean,
-): Promise<{ module: WebAssembly.Module; simd: SimdBuild }> {
+export async function compileKernels({ simd = 'auto', shared, isApart }: CompileOptions): Promise<CompiledKernels> {
   const chosen = simd === 'auto' ? (hasRelaxedSimd() ? 'relaxed' : 'plain') : simd;
-  const bytes = kernelBytes(chosen, shared);
+  const kernels = kernelBytes(chosen, shared);
+  const bytes = new Uint8Array(kernels.length + (isApart ? CUSTOM_SECTION.length : 0));
+  bytes.set(kernels);
+  if (isApart) bytes.set(CUSTOM_SECTION, kernels.length);
   if (!WebAssembly.validate(bytes)) {
     throw new UnsupportedError(
       'wasm.simd',
       `wasm device: this engine does not take the ${chosen} SIMD kernels. ${chosen === 'relaxed' ? 'Ask for the plain ones' : 'Use a newer engine, or the reference device'}.`,
     );
   }
-  return { module: await WebAssembly.compile(bytes), simd: chosen };
+  return { module: await WebAssembly.compile(bytes), simd: chosen, shared };
 }
 
+/** A custom section (0), two bytes long: a name of one letter. */
+const CUSTOM_SECTION = [0, 2, 1, 0x63];
 const IMPORT_SECTION = 2;
 const MEMORY = 2;
 const HAS_MAXIMUM = 1;

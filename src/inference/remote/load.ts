@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Matrix products of long prompts by the system's BLAS; their last bits may then differ. */
   readonly blas?: boolean;
+  /** 256-bit kernels where this engine has them (Node on x64); absent: yes. The bits do not change. */
+  readonly revectorize?: boolean;
   /** Longest sequence, prompt and generated text together; absent: the model's own, up to DEFAULT_CONTEXT. */
   readonly contextLength?: number;
   /** How keys and values are kept; absent: f32 for a model stored in f32, f16 for others. */
@@ -28,6 +30,7 @@ const knownOptions = [
   'device',
   'threads',
   'blas',
+  'revectorize',
   'contextLength',
   'kvType',
   'cacheTokens',
@@ -65,6 +68,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     device = 'auto',
     threads,
     blas = false,
+    revectorize = true,
     contextLength,
     kvType,
     cacheTokens,
@@ -104,6 +108,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
   return {
     device,
     blas,
+    revectorize,
     threads: threads ?? null,
     contextLength: contextLength ?? null,
     kvType: kvType ?? null,

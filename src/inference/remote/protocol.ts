@@ -23,6 +23,8 @@ export interface LoadSettings {
   /** null: one per physical core. */
   readonly threads: number | null;
   readonly blas: boolean;
+  /** May the engine join pairs of 128-bit operations? */
+  readonly revectorize: boolean;
   /** null: the model's own, up to a default. */
   readonly contextLength: number | null;
   /** null: f32 for models stored in f32, f16 for others. */

@@ -5,9 +5,10 @@ import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { describeMachine } from '../machine.ts';
 import { nodeThreads } from '../threads.ts';
+import { compileForThisMachine } from '../wide-kernels.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. */
-export async function createDevice({ device, threads, blas }: LoadSettings): Promise<Device> {
+export async function createDevice({ device, threads, blas, revectorize }: LoadSettings): Promise<Device> {
   if (blas) {
     throw new UnsupportedError(
       'load.blas',
@@ -15,5 +16,7 @@ export async function createDevice({ device, threads, blas }: LoadSettings): Pro
     );
   }
   if (device === 'reference') return createReferenceDevice();
-  return createWasmDevice({ threads: threads ?? describeMachine().physicalCores, host: nodeThreads });
+  const count = threads ?? describeMachine().physicalCores;
+  const compiled = await compileForThisMachine({ threads: count, revectorize });
+  return createWasmDevice({ threads: count, host: nodeThreads, ...compiled });
 }

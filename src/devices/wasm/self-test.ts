@@ -1,0 +1,94 @@
+/**
+ * Every kernel on small operands, for comparing one way of compiling them with another: the results must agree to the bit.
+ */
+import { Random } from '../../base/random.ts';
+import type { Batch } from '../../kernels/batch.ts';
+import { kvTypes } from '../../kernels/ops.ts';
+import { dtypes, rowBytes, type WeightType, weightTypes } from '../../tensor/dtype.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import type { WasmDevice } from './device.ts';
+
+const COLUMNS = 256;
+const ROWS = 24;
+const HEAD_SIZE = 24;
+/** f16 bits of 1/64, or bf16 bits of a tiny number. */
+const SCALE = 0x2400;
+
+/** What the kernels compute, by name. `types`: the weight types to try. */
+export function kernelResults(device: WasmDevice, types: readonly WeightType[] = weightTypes): Map<string, Floats> {
+  const results = new Map<string, Floats>();
+  const { ops } = device;
+  const mark = device.mark();
+  const random = new Random(1);
+  const floats = (rows: number, columns: number) =>
+    device.fromFloats(
+      Float32Array.from({ length: rows * columns }, () => random.normal()),
+      [rows, columns],
+    );
+
+  for (const dtype of types) {
+    const bytes = randomBlocks(dtype, random);
+    const matrix = device.placeWeight(
+      {
+        name: `self-test ${dtype}`,
+        dtype,
+        shape: [ROWS, COLUMNS],
+        readRows: (target, first, count) => {
+          const stride = rowBytes(dtype, COLUMNS);
+          target.set(bytes.subarray(first * stride, (first + count) * stride));
+        },
+      },
+      null,
+    );
+    for (const N of [1, 6]) {
+      results.set(`linear ${dtype}, ${N} rows`, device.toFloats(ops.linear(floats(N, COLUMNS), matrix)));
+    }
+    results.set(`embed ${dtype}`, device.toFloats(ops.embed(matrix, Uint32Array.of(3, 17))));
+  }
+
+  const x = floats(5, 96);
+  const y = floats(5, 96);
+  results.set('add', device.toFloats(ops.add(x, y)));
+  results.set('swiglu', device.toFloats(ops.swiglu(x, y)));
+  results.set('rmsNorm', device.toFloats(ops.rmsNorm(x, floats(1, 96), 1e-5)));
+  results.set('rope', device.toFloats(ops.rope(x, floats(5, HEAD_SIZE))));
+  for (const type of kvTypes) {
+    const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
+    const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
+    const batch: Batch = { ids: new Uint32Array(40), positions: new Uint32Array(40), spans };
+    const at = { store, layer: 0 };
+    ops.appendToCache(at, floats(40, 2 * HEAD_SIZE), floats(40, 2 * HEAD_SIZE), batch);
+    for (const group of [1, 4]) {
+      const q = floats(40, 2 * group * HEAD_SIZE);
+      const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
+      results.set(`attention ${type}, ${group} heads a key`, device.toFloats(mix));
+    }
+  }
+  device.release(mark);
+  return results;
+}
+
+/** Names of the results that differ in any bit. */
+export function differing(a: ReadonlyMap<string, Floats>, b: ReadonlyMap<string, Floats>): string[] {
+  return [...a.keys()].filter((name) => {
+    const one = new Uint8Array(a.get(name)!.buffer);
+    const two = new Uint8Array(b.get(name)!.buffer);
+    return one.some((byte, i) => byte !== two[i]);
+  });
+}
+
+/** Random quants with every half-precision field finite: bytes in which no 16 bits are an infinity or NaN. */
+function randomBlocks(dtype: WeightType, random: Random): Uint8Array {
+  const bytes = new Uint8Array(ROWS * rowBytes(dtype, COLUMNS));
+  const view = new DataView(bytes.buffer);
+  const { blockBytes } = dtypes[dtype];
+  for (let at = 0; at < bytes.length; at += blockBytes) {
+    if (dtype === 'f32') view.setFloat32(at, random.normal(), true);
+    else if (dtype === 'f16' || dtype === 'bf16') view.setUint16(at, SCALE + random.below(1024), true);
+    else {
+      // with one exponent bit clear in every byte, no f16 field is an infinity or NaN
+      for (let i = 0; i < blockBytes; i++) bytes[at + i] = random.below(256) & 0xbb;
+    }
+  }
+  return bytes;
+}

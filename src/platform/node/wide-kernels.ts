@@ -1,0 +1,69 @@
+/**
+ * 256-bit kernels. V8 can join two neighbouring 128-bit operations into one 256-bit one (its "revectorizer"), and our kernels are
+ * written in such pairs: about twice the speed. The switch is experimental and process-wide, so
+ *
+ *   - it is on only while our own kernels compile: every kernel runs once, with the optimizing compiler at once;
+ *   - every kernel's results are compared, bit for bit, with those of kernels compiled before. One difference, and the 128-bit kernels run;
+ *   - it is used only in the V8 versions in which it has been tried, as a kernel that it cannot digest ends the process.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { createWasmDevice } from '../../devices/wasm/device.ts';
+import { type CompiledKernels, compileKernels } from '../../devices/wasm/modules.ts';
+import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
+import { describeMachine } from './machine.ts';
+
+/** V8 (major.minor) of the Node versions whose revectorizer has been tried on these kernels: the pinned one. */
+const TRIED_V8 = ['14.6'];
+
+export interface WideKernels {
+  /** For createWasmDevice. */
+  readonly kernels: CompiledKernels;
+  /** What runs and, if it is not 256 bits, why. */
+  readonly note: string;
+}
+
+/** Compiles the kernels for this machine. */
+export async function compileForThisMachine(options: {
+  readonly threads: number;
+  readonly revectorize: boolean;
+}): Promise<WideKernels> {
+  const shared = options.threads > 1;
+  const narrow = async (why: string): Promise<WideKernels> => ({
+    kernels: await compileKernels({ shared }),
+    note: `128-bit (${why})`,
+  });
+  if (!options.revectorize) return narrow('--no-revectorize');
+  if (!describeMachine().revectorizer) return narrow('this processor or V8 cannot join pairs');
+  const version = process.versions.v8.split('.').slice(0, 2).join('.');
+  if (!TRIED_V8.includes(version)) return narrow(`joining pairs has not been tried in V8 ${version}`);
+
+  setFlagsFromString('--wasm-tiering-budget=1');
+  setFlagsFromString('--wasm-sync-tier-up');
+  try {
+    const expected = await run(await compileKernels({ shared, isApart: true }));
+    setFlagsFromString('--experimental-wasm-revectorize');
+    const kernels = await compileKernels({ shared });
+    const wrong = differing(expected, await run(kernels));
+    if (wrong.length === 0) return { kernels, note: '256-bit' };
+    process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
+    setFlagsFromString('--no-experimental-wasm-revectorize');
+    return {
+      kernels: await compileKernels({ shared, isApart: true }),
+      note: '128-bit (256-bit kernels failed the self-test)',
+    };
+  } finally {
+    setFlagsFromString('--no-experimental-wasm-revectorize');
+    setFlagsFromString('--no-wasm-sync-tier-up');
+    setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_BUDGET}`);
+  }
+}
+
+/** V8's own default, which cannot be asked for. */
+const DEFAULT_BUDGET = 13_000_000;
+
+/** The second run's results: by then every kernel has been optimized. */
+async function run(kernels: CompiledKernels) {
+  const device = await createWasmDevice({ kernels, activations: 'int8' });
+  kernelResults(device);
+  return kernelResults(device);
+}
