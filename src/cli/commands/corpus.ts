@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
-import { type CorpusEvent, parseShard } from '../../corpus/pipeline/run.ts';
+import { type CorpusEvent, parseShard, shardFromEnvironment } from '../../corpus/pipeline/run.ts';
 import { type BuiltCorpus, buildCorpus, loadRecipe } from '../../platform/node/corpus/build.ts';
 import { defaultWorkerCount } from '../../platform/node/corpus/workers.ts';
 import { defineCommand } from '../command.ts';
@@ -23,6 +23,7 @@ export const command = defineCommand({
     shard: {
       kind: 'text',
       value: 'i/n',
+      otherwise: 'what mpirun or a Slurm array says',
       help: 'do part i (from 0) of n; all parts share the output folder and wait for each other',
     },
     json: { kind: 'flag', help: 'progress and the result as JSON lines' },
@@ -43,10 +44,12 @@ export const command = defineCommand({
     if (options.input !== undefined) set.push(`input=${JSON.stringify(options.input)}`);
     if (options.out !== undefined) set.push(`output=${JSON.stringify(options.out)}`);
     const recipe = loadRecipe(options.recipe, set);
+    const launched = shardFromEnvironment(io.env);
+    const shard = options.shard === undefined ? launched : parseShard(options.shard);
     const built = await buildCorpus(recipe, {
-      workers: options.workers ?? defaultWorkerCount(),
+      workers: options.workers ?? Math.max(1, Math.floor(defaultWorkerCount() / (launched?.sharingMachine ?? 1))),
       ...(options.sample === undefined ? {} : { sample: options.sample }),
-      ...(options.shard === undefined ? {} : { shard: parseShard(options.shard) }),
+      ...(shard === undefined ? {} : { shard }),
       signal: io.signal,
       onEvent: reporter(io, options.json),
     });

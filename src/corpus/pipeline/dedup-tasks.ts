@@ -4,7 +4,12 @@ import { HashMap64 } from '../dedup/hash-set.ts';
 import { findNearDuplicates, type NearDuplicate, type Sketch, sketch } from '../dedup/near.ts';
 import { HashBuffer, KEEP_ONCE, mergeRuns, REMOVE_ALL, RunCollector } from '../dedup/runs.ts';
 import type { Document } from '../document.ts';
-import { collectHashes, removeDuplicateDocuments, removeDuplicateLines } from '../stages/dedup.ts';
+import {
+  collectHashes,
+  removeDuplicateDocuments,
+  removeDuplicateLines,
+  removeDuplicateSpans,
+} from '../stages/dedup.ts';
 import type { Stage } from '../stages/stage.ts';
 import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
 import { readAll, readDocuments } from './environment.ts';
@@ -36,7 +41,8 @@ export async function collectDuplicates(
   for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
     if (!passes(stages, document)) continue;
     documents++;
-    if (plan.kind === 'exact') collectHashes(document, plan.item, plan.normalise, (low, high) => run.add(low, high));
+    if (plan.kind === 'exact')
+      collectHashes(document, plan.item, plan.normalise, plan.sentences ?? 1, (low, high) => run.add(low, high));
     else output.write(encoder.encode(`${JSON.stringify(sketch(document.id, document.text))}\n`));
   }
   if (plan.kind === 'exact') run.finish();
@@ -107,6 +113,7 @@ export function makeStages(
     if (plan.kind === 'near') return removeNear(input, host);
     const duplicates = loadDuplicates(input, host);
     if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
+    if (plan.item === 'span') return removeDuplicateSpans(choice.name, plan.normalise, plan.sentences ?? 1, duplicates);
     return removeDuplicateDocuments(choice.name, plan.item, plan.normalise, duplicates);
   });
 }

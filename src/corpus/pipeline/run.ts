@@ -14,7 +14,7 @@ import { type CorpusAudit, corpusAudit } from '../report/corpus-audit.ts';
 import { renderReport } from '../report/html.ts';
 import { dedupPlan } from '../stages/table.ts';
 import { modelTaskId } from './environment.ts';
-import type { CorpusHost, DoneRecord, Workforce } from './host.ts';
+import type { CorpusHost, Workforce } from './host.ts';
 import { buildManifest } from './manifest.ts';
 import type { MixResult } from './mix-task.ts';
 import {
@@ -288,7 +288,7 @@ class PhaseRunner {
     this.options.onEvent?.({ kind: 'phase', phase, units: tasks.length, pending: pending.length });
     let done = 0;
     this.stopIfAborted();
-    await this.workforce.run(pending, (task, _record: DoneRecord) => {
+    await this.workforce.run(pending, (task) => {
       this.made++;
       this.options.onEvent?.({ kind: 'unit', phase, unit: task.id, done: ++done, units: pending.length });
     });
@@ -312,10 +312,10 @@ class PhaseRunner {
   }
 
   private async waitForOthers(phase: string, tasks: readonly Task[]): Promise<void> {
-    for (;;) {
-      const missing = tasks.filter((task) => !this.isDone(task)).length;
-      if (missing === 0) return;
-      this.options.onEvent?.({ kind: 'waiting', phase, missing });
+    for (let missing = tasks; ; ) {
+      missing = missing.filter((task) => !this.isDone(task));
+      if (missing.length === 0) return;
+      this.options.onEvent?.({ kind: 'waiting', phase, missing: missing.length });
       await this.publisher.sleep(POLL_MILLISECONDS);
       this.stopIfAborted();
     }
@@ -325,6 +325,33 @@ class PhaseRunner {
     if (this.options.signal?.aborted)
       throw new CriaError('corpus.stopped', 'corpus: stopped; run the same command again to go on');
   }
+}
+
+/**
+ * The part that a launcher gives this process: OpenMPI, MPICH and Slurm's job arrays say it in the environment, so that
+ * `mpirun -np 8 cria corpus …` and `#SBATCH --array=0-7` need no option. Undefined outside of them.
+ */
+export function shardFromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): { index: number; count: number; sharingMachine: number } | undefined {
+  const number = (name: string): number | undefined => {
+    const value = env[name];
+    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+  };
+  for (const [rank, size, local] of [
+    ['OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_SIZE'],
+    ['PMI_RANK', 'PMI_SIZE', 'MPI_LOCALNRANKS'],
+  ] as const) {
+    const index = number(rank);
+    const count = number(size);
+    if (index !== undefined && count !== undefined && index < count)
+      return { index, count, sharingMachine: number(local) ?? 1 };
+  }
+  const task = number('SLURM_ARRAY_TASK_ID');
+  const first = number('SLURM_ARRAY_TASK_MIN') ?? 0;
+  const count = number('SLURM_ARRAY_TASK_COUNT');
+  if (task === undefined || count === undefined || !(task - first < count)) return undefined;
+  return { index: task - first, count, sharingMachine: 1 };
 }
 
 /** '2/8' → index 2 of 8. Throws ConfigError. */

@@ -24,6 +24,8 @@ export interface ReadContext {
   readonly maximumRecordBytes: number;
   /** Unpacks gzip, zlib, zstd or brotli bytes that lie inside another file; throws when they would exceed `maximumBytes`. */
   inflate(kind: 'gzip' | 'deflate' | 'brotli' | 'zstd', bytes: Uint8Array, maximumBytes: number): Uint8Array;
+  /** A small text file below the input folder, such as a LICENSE; undefined when it is not there. */
+  nearby(name: string): string | undefined;
   /** Temporary storage: append to numbered buckets, then read each once. For what arrives in the wrong order. */
   scratch(): Scratch;
 }

@@ -1,6 +1,7 @@
 /** Every reader by the name that recipes use, with its options. */
 import { choice, object, optional, type Rule, record, type Tagged, tagged, text } from '../recipe/schema.ts';
 import { readArxiv } from './arxiv.ts';
+import { readCode } from './code.ts';
 import { defaultFields, type FieldNames, readJsonl } from './jsonl.ts';
 import { readParquet } from './parquet.ts';
 import type { Reader } from './reader.ts';
@@ -60,6 +61,7 @@ export const readerTable = {
       (file, context) =>
         readJsonl(file, context, fields),
   },
+  code: { options: none, create: (): Reader => readCode },
   wikipedia: { options: none, create: (): Reader => readWikipedia },
   stackexchange: { options: none, create: (): Reader => readStackExchange },
   arxiv: { options: none, create: (): Reader => readArxiv },

@@ -9,7 +9,7 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 68rem; margin: 2rem auto; padding: 0 1.5rem }
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { margin: 2.4rem 0 .6rem; font-size: 1.25rem } h3 { margin: 1.4rem 0 .4rem; font-size: 1rem }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; margin: .5rem 0 1rem }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line) } th { font-weight: 600 }
+th, td { text-align: right; white-space: nowrap; padding: .25rem .6rem; border-bottom: 1px solid var(--line) } th { font-weight: 600 }
 th:first-child, td:first-child { text-align: left } p.note, .faint { color: var(--faint) } .wide { overflow-x: auto }
 details { margin: .2rem 0 } summary { cursor: pointer } pre { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--line); padding-left: .8rem; margin: .4rem 0; font-size: .85rem }
 svg { display: block; width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: currentColor }

@@ -111,13 +111,29 @@ const abbreviation = /(?:^|\s)(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|
 
 /** Sentences of one line; a line without any mark is one. */
 export function sentenceCount(line: string): number {
-  let count = 0;
-  for (const match of line.matchAll(sentenceEnd)) {
-    const end = match.index + match[0].length;
-    if (end < line.length && abbreviation.test(line.slice(Math.max(0, end - 8), end))) continue;
-    count++;
+  return strip(line) === '' ? 0 : splitSentences(line).filter((sentence) => strip(sentence) !== '').length;
+}
+
+/** Cuts after every sentence and every line; the pieces joined are the text again. */
+export function splitSentences(text: string): string[] {
+  const pieces: string[] = [];
+  let from = 0;
+  for (const line of text.split('\n')) {
+    const lineEnd = from + line.length;
+    let start = from;
+    for (const match of line.matchAll(sentenceEnd)) {
+      const end = match.index + match[0].length;
+      if (end < line.length && abbreviation.test(line.slice(Math.max(0, end - 8), end))) continue;
+      pieces.push(text.slice(start, from + end));
+      start = from + end;
+    }
+    const next = Math.min(text.length, lineEnd + 1);
+    const rest = text.slice(start, next);
+    if (rest.trim() !== '' || pieces.length === 0) pieces.push(rest);
+    else pieces[pieces.length - 1] += rest;
+    from = next;
   }
-  return Math.max(count, strip(line) === '' ? 0 : 1);
+  return pieces.filter((piece) => piece !== '');
 }
 
 /** Drops pages with a word of the list, bounded by anything but letters. The list is the user's: one word or phrase a line. */

@@ -7,9 +7,11 @@ import { HashMap64 } from '../dedup/hash-set.ts';
 import { hashLine, hashWords, type LineNormalisation } from '../dedup/line-hash.ts';
 import { KEEP_ONCE } from '../dedup/runs.ts';
 import type { Document } from '../document.ts';
+import { splitSentences } from './c4.ts';
 import type { Drop, LineLog, Stage } from './stage.ts';
 
-export type DedupItem = 'line' | 'document' | 'url';
+/** span: every run of so many neighbouring sentences, as C4 compares them. */
+export type DedupItem = 'line' | 'document' | 'url' | 'span';
 
 /** Removed already: a KEEP_ONCE hash whose one appearance has been. */
 const USED = 3;
@@ -20,9 +22,10 @@ export function collectHashes(
   document: Document,
   item: DedupItem,
   normalise: LineNormalisation,
+  sentences: number,
   add: (low: number, high: number) => void,
 ): void {
-  if (item !== 'line') {
+  if (item === 'document' || item === 'url') {
     const key = itemKey(document, item);
     if (key === undefined) return;
     hashLine(key, item === 'url' ? 'exact' : normalise);
@@ -30,9 +33,10 @@ export function collectHashes(
     return;
   }
   const seen = new HashMap64(document.text.length / 40);
-  for (const line of document.text.split('\n')) {
+  for (const line of item === 'line' ? document.text.split('\n') : spansOf(splitSentences(document.text), sentences)) {
     hashLine(line, normalise);
-    const [low, high] = hashWords as unknown as [number, number];
+    const low = hashWords[0]!;
+    const high = hashWords[1]!;
     if (seen.get(low, high) !== 0) continue;
     seen.set(low, high, REMOVE);
     add(low, high);
@@ -74,6 +78,53 @@ export function removeDuplicateLines(name: string, normalise: LineNormalisation,
         document.text = kept.join('\n');
       }
       return undefined;
+    },
+  };
+}
+
+function spansOf(sentences: readonly string[], length: number): string[] {
+  return sentences.slice(length - 1).map((_, i) =>
+    sentences
+      .slice(i, i + length)
+      .map((each) => each.trim())
+      .join(' '),
+  );
+}
+
+/**
+ * C4: of any span of so many sentences that occurs more than once in the corpus, all appearances but one go.
+ * Source: Raffel et al. 2019, arXiv:1910.10683 §2.2, with 3 sentences.
+ */
+export function removeDuplicateSpans(
+  name: string,
+  normalise: LineNormalisation,
+  length: number,
+  duplicates: HashMap64,
+): Stage {
+  return {
+    name,
+    apply(document: Document, log: LineLog): Drop | undefined {
+      const sentences = splitSentences(document.text);
+      const seen = new HashMap64(sentences.length);
+      const gone = new Set<number>();
+      for (const [i, span] of spansOf(sentences, length).entries()) {
+        hashLine(span, normalise);
+        const low = hashWords[0]!;
+        const high = hashWords[1]!;
+        const repeated = seen.get(low, high) !== 0;
+        seen.set(low, high, REMOVE);
+        if (!repeated && !isRemoved(duplicates, low, high)) continue;
+        for (let k = i; k < i + length; k++) gone.add(k);
+      }
+      if (gone.size === 0) return undefined;
+      for (const i of [...gone].sort((a, b) => a - b)) log.removed('in a repeated span', i, sentences[i]!.trim());
+      document.text = sentences
+        .filter((_, i) => !gone.has(i))
+        .join('')
+        .trim();
+      return document.text === ''
+        ? { reason: 'every span is a duplicate', detail: `${sentences.length} sentences` }
+        : undefined;
     },
   };
 }

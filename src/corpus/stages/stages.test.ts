@@ -3,8 +3,19 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { missing, shared } from '../../../test/support/shared.ts';
+import type { ByteSource } from '../../tensor/source.ts';
+import { HashMap64 } from '../dedup/hash-set.ts';
+import type { LineNormalisation } from '../dedup/line-hash.ts';
+import { type KeepPolicy, mergeRuns, RunCollector } from '../dedup/runs.ts';
 import type { Attributes, Document } from '../document.ts';
-import { badWords, c4Quality, c4Variants, sentenceCount } from './c4.ts';
+import { badWords, c4Quality, c4Variants, sentenceCount, splitSentences } from './c4.ts';
+import {
+  collectHashes,
+  type DedupItem,
+  removeDuplicateDocuments,
+  removeDuplicateLines,
+  removeDuplicateSpans,
+} from './dedup.ts';
 import { codeExtensions, githubQuality, permissiveLicences, removeLicenceHeader } from './github.ts';
 import { cleanLatex } from './latex.ts';
 import { removeComments } from './latex-comments.ts';
@@ -74,6 +85,92 @@ test('sentences by their marks; abbreviations do not end one', () => {
   strictEqual(sentenceCount('"Is it?" she asked. Yes.'), 2);
   strictEqual(sentenceCount('Version 1.2 is out'), 1);
   strictEqual(sentenceCount(''), 0);
+});
+
+test('sentences joined are the text again', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('One two. ', 'Mr. X', '! ', '\n', '\n\n', 'a', ' ', '...', 'E.g. so?" ')),
+      (parts) => {
+        const text = parts.join('');
+        strictEqual(splitSentences(text).join(''), text);
+      },
+    ),
+  );
+});
+
+/** Runs both passes over documents in one unit. */
+function dedup(
+  item: DedupItem,
+  texts: readonly string[],
+  { keep = 'none' as KeepPolicy, sentences = 3, normalise = 'lower' as LineNormalisation } = {},
+) {
+  const documents = texts.map((text, i): Document => ({ id: `d${i}`, text, url: text, attributes: {} }));
+  const parts: Uint8Array[] = [];
+  const source = (bytes: Uint8Array): ByteSource => ({
+    name: '',
+    byteLength: bytes.length,
+    close: () => {},
+    readInto: (target, offset) => target.set(bytes.subarray(offset, offset + target.length)),
+  });
+  const run = new RunCollector({ spill: source, append: (bytes) => parts.push(bytes) }, 1000);
+  for (const document of documents)
+    collectHashes(document, item, normalise, sentences, (low, high) => run.add(low, high));
+  run.finish();
+  const duplicates = new HashMap64();
+  mergeRuns([source(Buffer.concat(parts))], { keep, slice: 0, sliceCount: 1 }, (_, low, high, action) =>
+    duplicates.set(low, high, action),
+  );
+  const stage =
+    item === 'line'
+      ? removeDuplicateLines('d', normalise, duplicates)
+      : item === 'span'
+        ? removeDuplicateSpans('d', normalise, sentences, duplicates)
+        : removeDuplicateDocuments('d', item, normalise, duplicates);
+  return documents.map((document) => (stage.apply(document, { removed: () => {} }) ? null : document.text));
+}
+
+test("line duplicates as cc_net's code has them: the first appearance goes too, a repeat within a document does not, unless told", () => {
+  const pages = ['Home\nOwn a\nOwn a\nhome ', 'HOME\nOwn b', 'Home'];
+  deepStrictEqual(dedup('line', pages, { normalise: 'ccnet' }), ['Own a', 'Own b', null]);
+  deepStrictEqual(dedup('line', pages, { normalise: 'ccnet', keep: 'first' }), ['Home\nOwn a', 'Own b', null]);
+  deepStrictEqual(dedup('line', ['Page 12 of 30', 'page 45 of 61', 'x1\nx2']), [
+    'Page 12 of 30',
+    'page 45 of 61',
+    'x1\nx2',
+  ]);
+  deepStrictEqual(dedup('line', ['Page 12 of 30\na', 'page 45 of 61\nb'], { normalise: 'ccnet' }), ['a', 'b']);
+});
+
+test('whole documents: the first of equal texts stays', () => {
+  deepStrictEqual(dedup('document', ['a', 'b', 'A', 'a'], { keep: 'first', normalise: 'exact' }), [
+    'a',
+    'b',
+    'A',
+    null,
+  ]);
+});
+
+test('C4 spans of three sentences: all appearances but the first go, two shared sentences stay', () => {
+  const shared = 'One is. Two is. Three is.';
+  deepStrictEqual(
+    dedup('span', [`Start here. ${shared} End.`, `Other text. ${shared} Last.`, 'One is. Two is. Not three.'], {
+      keep: 'first',
+    }),
+    [`Start here. ${shared} End.`, 'Other text. Last.', 'One is. Two is. Not three.'],
+  );
+});
+
+test("the line-duplicate example of Stanford's course, byte for byte", {
+  skip: missing('real/web/cs336_dedup'),
+}, () => {
+  const read = (folder: string) =>
+    [1, 2, 3, 4, 5].map((i) => readFileSync(shared(`real/web/cs336_dedup/${folder}/doc${i}.txt`), 'utf8'));
+  const ours = dedup('line', read('documents_with_line_duplicates'), { normalise: 'exact' });
+  deepStrictEqual(
+    ours.map((text) => (text ?? '').trim()),
+    read('documents_line_deduplicated').map((text) => text.trim()),
+  );
 });
 
 test('a bad word counts only between non-letters', () => {

@@ -48,6 +48,7 @@ export type DedupPlan =
       readonly keep: KeepPolicy;
       readonly normalise: LineNormalisation;
       readonly group: number;
+      readonly sentences?: number;
     }
   | { readonly kind: 'near'; readonly threshold: number };
 
@@ -76,6 +77,15 @@ export const stageTable = {
   'dedup-lines': row({
     options: object({ keep: optional(keepPolicy, 'none'), normalise: optional(normalisation, 'ccnet'), group }),
     dedup: (options) => ({ kind: 'exact', item: 'line', ...options }),
+  }),
+  'dedup-spans': row({
+    options: object({
+      sentences: optional(integer({ min: 1, max: 20 }), 3),
+      keep: optional(keepPolicy, 'first'),
+      normalise: optional(normalisation, 'lower'),
+      group: optional(integer({ min: 1 }), 1_000_000),
+    }),
+    dedup: (options) => ({ kind: 'exact', item: 'span', ...options }),
   }),
   'dedup-documents': row({
     options: object({

@@ -9,7 +9,7 @@ import { parseTokenManifest, TokenShards } from '../../../corpus/mixture/shards.
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { Workforce } from '../../../corpus/pipeline/host.ts';
-import { parseShard, runCorpus } from '../../../corpus/pipeline/run.ts';
+import { parseShard, runCorpus, shardFromEnvironment } from '../../../corpus/pipeline/run.ts';
 import type { Task } from '../../../corpus/pipeline/tasks.ts';
 import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
 import { buildCorpus } from './build.ts';
@@ -191,6 +191,36 @@ test('a changed selection repeats only tokens and shards; a changed file only wh
   };
   await buildCorpus(selected, { workers: 0, onEvent });
   deepStrictEqual([...new Set(made)].sort(), ['mix', 'shard', 'tokenise']);
+});
+
+test('slices of the hash space are only a way to share the work', async () => {
+  const output = newOutput();
+  await buildCorpus(recipe(output, { dedupSlices: 1 }), { workers: 0 });
+  deepStrictEqual(results(output), await reference());
+});
+
+test('an abort stops at once, and the next call goes on', async () => {
+  const output = newOutput();
+  const stop = new AbortController();
+  const onEvent = (event: { kind: string; unit?: string }) =>
+    void (event.unit?.startsWith('collect-1') && stop.abort());
+  await rejects(buildCorpus(recipe(output), { workers: 2, signal: stop.signal, onEvent }), { code: 'corpus.stopped' });
+  await buildCorpus(recipe(output), { workers: 0 });
+  deepStrictEqual(results(output), await reference());
+});
+
+test('ranks come from OpenMPI, MPICH or a Slurm array', () => {
+  deepStrictEqual(
+    shardFromEnvironment({ OMPI_COMM_WORLD_RANK: '3', OMPI_COMM_WORLD_SIZE: '8', OMPI_COMM_WORLD_LOCAL_SIZE: '4' }),
+    { index: 3, count: 8, sharingMachine: 4 },
+  );
+  deepStrictEqual(shardFromEnvironment({ PMI_RANK: '0', PMI_SIZE: '2' }), { index: 0, count: 2, sharingMachine: 1 });
+  deepStrictEqual(
+    shardFromEnvironment({ SLURM_ARRAY_TASK_ID: '5', SLURM_ARRAY_TASK_MIN: '1', SLURM_ARRAY_TASK_COUNT: '8' }),
+    { index: 4, count: 8, sharingMachine: 1 },
+  );
+  strictEqual(shardFromEnvironment({ SLURM_ARRAY_TASK_ID: '9', SLURM_ARRAY_TASK_COUNT: '8' }), undefined);
+  strictEqual(shardFromEnvironment({}), undefined);
 });
 
 test('two worker threads make the same bytes as one thread', async () => {

@@ -47,7 +47,7 @@ export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): P
   const folders = { input: recipe.input, output };
   const host = createCorpusHost(folders);
   const count = options.workers ?? defaultWorkerCount();
-  const workforce = count === 0 ? soloWorkforce(recipe, host) : threadWorkforce(recipe, folders, count);
+  const workforce = count === 0 ? soloWorkforce(recipe, host) : threadWorkforce(recipe, folders, count, options.signal);
   try {
     const summary = await runCorpus(recipe, host, createPublisher(output), workforce, options);
     return { ...summary, output };

@@ -35,7 +35,7 @@ export function createCorpusHost({ input, output }: Folders): CorpusHost {
     listFiles: (patterns) => listFiles(root, patterns),
     openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name),
     openRaw: (name) => openFileSource(resolve(root, name)),
-    readContext,
+    readContext: (problem, maximumRecordBytes) => readContext(root, problem, maximumRecordBytes),
     tokenizer(path) {
       let tokenizer = tokenizers.get(path);
       if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));

@@ -1,5 +1,15 @@
 /** Input files on disk for the corpus readers: decompressed streams with a bound on expansion, random access, inflating, scratch space. */
-import { appendFileSync, closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -163,13 +173,28 @@ const inflaters = {
   zstd: zstdDecompressSync,
 } as const;
 
-export function readContext(problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {
+export function readContext(root: string, problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {
   return {
     problem,
+    nearby: (name) => readNearby(join(root, name)),
     maximumRecordBytes,
     inflate: (kind, bytes, maximumBytes) => inflaters[kind](bytes, { maxOutputLength: Math.max(1, maximumBytes) }),
     scratch: createScratch,
   };
+}
+
+const NEARBY_BYTES = 64 * 1024;
+const NEARBY_FILES = 20_000;
+const nearbyTexts = new Map<string, string | undefined>();
+
+/** Remembers what it found: every file of a repository asks for the same LICENSE. */
+function readNearby(path: string): string | undefined {
+  if (nearbyTexts.has(path)) return nearbyTexts.get(path);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  const text = stat?.isFile() && stat.size <= NEARBY_BYTES ? readFileSync(path, 'utf8') : undefined;
+  if (nearbyTexts.size >= NEARBY_FILES) nearbyTexts.clear();
+  nearbyTexts.set(path, text);
+  return text;
 }
 
 function createScratch(): Scratch {

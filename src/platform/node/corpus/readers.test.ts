@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -25,7 +25,7 @@ async function read(reader: unknown, root: string, name: string, limit = 1 << 25
   const choice = readerRule.check(reader, 'reader', problems) as ReaderChoice;
   strictEqual(problems.length, 0, problems.join());
   const documents: Document[] = [];
-  const context = readContext((kind) => void problems.push(kind), limit);
+  const context = readContext(root, (kind) => void problems.push(kind), limit);
   for await (const document of createReader(choice)(openInput(root, name), context)) documents.push(document);
   return { documents, problems };
 }
@@ -245,6 +245,21 @@ test('bombs in gzip, zstd and nested archives end with a report', async () => {
   await rejects(written('jsonl', 'bomb.jsonl.zst', zstdCompressSync(zeros)), /decompression bomb/);
   const nested = await written('arxiv', 'bomb.tar', tar([['p.gz', inner]]), 1 << 22);
   deepStrictEqual([nested.documents.length, nested.problems], [0, ['broken-gzip']]);
+});
+
+test('files of a source tree carry the licence of the nearest LICENSE, or their own SPDX line', async () => {
+  mkdirSync(join(folder, 'repo/vendor/src'), { recursive: true });
+  writeFileSync(
+    join(folder, 'repo/LICENSE'),
+    'MIT\n\nPermission is hereby granted, free of\ncharge, to any person obtaining a copy of',
+  );
+  writeFileSync(join(folder, 'repo/vendor/COPYING'), 'GNU GENERAL PUBLIC LICENSE Version 3');
+  const licence = async (name: string, text: string) =>
+    (await written('code', name, text)).documents[0]!.attributes.licence;
+  strictEqual(await licence('repo/a.ts', 'let a;'), 'mit');
+  strictEqual(await licence('repo/vendor/src/b.c', 'int b;'), 'gpl');
+  strictEqual(await licence('repo/vendor/src/c.c', '// SPDX-License-Identifier: BSD-3-Clause\nint c;'), 'bsd-3-clause');
+  strictEqual(await licence('alone.ts', 'let a;'), undefined);
 });
 
 test('text with a separator is cut wherever chunks end', async () => {

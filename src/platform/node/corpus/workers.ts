@@ -32,7 +32,12 @@ export function soloWorkforce(recipe: Recipe, host: CorpusHost): ClosableWorkfor
 }
 
 /** `count` worker threads, started when there is work for them and kept between phases so that models are loaded once. */
-export function threadWorkforce(recipe: Recipe, folders: Folders, count: number): ClosableWorkforce {
+export function threadWorkforce(
+  recipe: Recipe,
+  folders: Folders,
+  count: number,
+  signal?: AbortSignal,
+): ClosableWorkforce {
   const workers: Worker[] = [];
   const start = (): Worker => {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
@@ -45,7 +50,7 @@ export function threadWorkforce(recipe: Recipe, folders: Folders, count: number)
       let next = 0;
       let failed = false;
       const work = async (worker: Worker): Promise<void> => {
-        while (next < tasks.length && !failed) {
+        while (next < tasks.length && !failed && !signal?.aborted) {
           const task = tasks[next++]!;
           try {
             onDone(task, await runOn(worker, task));
@@ -56,7 +61,12 @@ export function threadWorkforce(recipe: Recipe, folders: Folders, count: number)
         }
       };
       while (workers.length < Math.min(count, tasks.length)) start();
+      // A unit that is stopped half-way leaves nothing behind that counts; there is no need to wait for it.
+      const stop = (): void => void Promise.all(workers.map((worker) => worker.terminate()));
+      signal?.addEventListener('abort', stop, { once: true });
       const results = await Promise.allSettled(workers.map(work));
+      signal?.removeEventListener('abort', stop);
+      if (signal?.aborted) return;
       const failure = results.find((result) => result.status === 'rejected');
       if (failure) throw failure.reason;
     },
