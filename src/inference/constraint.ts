@@ -7,4 +7,6 @@ export interface Constraint {
   mask(logits_V: Float64Array): void;
   /** Token `id`, which the mask allowed, was picked. */
   accept(id: number): void;
+  /** The text is complete and nothing could follow: the generation ends without asking for a token that says so. */
+  readonly isFinished?: boolean;
 }

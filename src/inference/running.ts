@@ -114,10 +114,11 @@ export class Running {
     this.append(id);
     const { text, stop } = this.stops.push(this.decode(id));
     const full = this.predicted === settings.maxTokens || this.length > this.contextLength;
-    if (stop === null && full) {
+    const complete = this.sampler.isFinished;
+    if (stop === null && (full || complete)) {
       const last = this.stops.push(this.decoder?.flush() ?? '');
       this.emit(id, text + last.text + (last.stop === null ? this.stops.flush() : ''), logits_RV, row);
-      return last.stop === null ? this.finish('length') : this.finish('stop', last.stop);
+      return last.stop === null && !complete ? this.finish('length') : this.finish('stop', last.stop);
     }
     this.emit(id, text, logits_RV, row);
     return stop === null ? false : this.finish('stop', stop);

@@ -82,6 +82,11 @@ export class Sampler {
     return id;
   }
 
+  /** The constraint lets nothing follow. */
+  get isFinished(): boolean {
+    return this.constraint?.isFinished === true;
+  }
+
   private pickFromChain(history: Uint32Array, length: number): number {
     const { candidates, settings } = this;
     for (const name of settings.samplers) this.apply(name, history, length);
