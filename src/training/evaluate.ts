@@ -1,3 +1,4 @@
+import { type Collective, solo } from './collective.ts';
 import type { Documents } from './data/documents.ts';
 import { type MicroBatch, prepareBatch } from './micro-batch.ts';
 import type { StepTrainer } from './trainer.ts';
@@ -12,23 +13,29 @@ export interface Evaluation {
 
 /**
  * The loss on whole documents. Each is cut into pieces of `length` tokens that overlap by one, so that every token but the first is
- * predicted exactly once, from what its piece holds before it.
+ * predicted exactly once, from what its piece holds before it. Ranks share the pieces.
  */
 export function evaluate(
   trainer: StepTrainer,
   documents: Documents,
   byteCount: number,
   { rows, length }: { readonly rows: number; readonly length: number },
+  collective: Collective = solo,
 ): Evaluation {
   let sum = 0;
   let tokenCount = 0;
   const { vocabSize } = trainer.model.config;
+  let turn = 0;
   for (const micro of pieces(documents, rows * length, length)) {
+    if (turn++ % collective.size !== collective.rank) continue;
     const prepared = prepareBatch(micro, vocabSize);
     for (const loss of trainer.losses(prepared)) sum += loss;
     tokenCount += prepared.targetCount;
   }
-  return { loss: sum / tokenCount, tokenCount, bitsPerByte: sum / Math.LN2 / byteCount };
+  const totals = Float64Array.of(sum, tokenCount);
+  collective.sum(totals);
+  const [all, count] = totals as unknown as [number, number];
+  return { loss: all / count, tokenCount: count, bitsPerByte: all / Math.LN2 / byteCount };
 }
 
 /** The pieces of all documents, about `tokens` of them at a time. */

@@ -3,7 +3,8 @@ import { parse } from 'yaml';
 import { ConfigError, UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
-import { readRecipeText, train } from '../../platform/node/training/train.ts';
+import { joinMpi, mpiJob } from '../../platform/node/mpi.ts';
+import { readRecipeText, type TrainResult, train } from '../../platform/node/training/train.ts';
 import { checkRecipe, type Recipe } from '../../training/recipe.ts';
 import { setValue } from '../../training/recipe-schema.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
@@ -38,6 +39,7 @@ export const command = defineCommand({
   positionals: ['recipe'],
   details:
     'Trains a LLaMA from scratch. The recipe says what is not derived from its one dial, model.depth; what is derived is printed.\n' +
+    'Over several processes or machines: mpirun -np N npx cria train … (Open MPI); the same recipe gives the same curve.\n' +
     'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
     'Checkpoints are Hugging Face folders: every other verb, and transformers, loads them as they are.',
   examples: [
@@ -46,27 +48,44 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     const recipe = readRecipe(options.recipe, options.set);
-    const result = await train({
-      recipe,
-      folder: options.out ?? join(ROOT, recipe.name),
-      threads: options.threads ?? describeMachine().physicalCores,
-      blas: options.blas,
-      revectorize: options.revectorize,
-      resume: options.resume,
-      isStopped: () => io.signal.aborted,
-      tell: (message) => writeLine(io.stderr, message),
-      onStep: (metrics, eta, total) =>
-        options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
-    });
-    if (options.json) writeJson(io.stdout, result);
-    else {
-      const best = result.best
-        ? `, best ${result.best.bitsPerByte.toFixed(4)} bits per byte at step ${result.best.step}`
-        : '';
-      writeLine(io.stdout, `${result.steps} steps, ${formatCount(result.tokens)} tokens${best}: ${result.checkpoint}`);
+    const job = mpiJob(io.env);
+    const collective = job && joinMpi();
+    const threads = Math.max(1, Math.floor(describeMachine().physicalCores / (job?.localSize ?? 1)));
+    try {
+      const result = await train({
+        recipe,
+        folder: options.out ?? join(ROOT, recipe.name),
+        threads: options.threads ?? threads,
+        blas: options.blas,
+        revectorize: options.revectorize,
+        resume: options.resume,
+        ...(collective && { collective }),
+        isStopped: () => io.signal.aborted,
+        tell: (message) => writeLine(io.stderr, message),
+        onStep: (metrics, eta, total) =>
+          options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
+      });
+      if (!collective || collective.rank === 0) writeResult(io, result, options.json);
+    } catch (error) {
+      if (!collective) throw error;
+      // The others wait for this rank for ever: end them too, after its own words.
+      const message = error instanceof Error ? error.message : String(error);
+      writeLine(io.stderr, `cria train, rank ${collective.rank}: ${message}`);
+      collective.abort();
     }
+    collective?.finish();
   },
 });
+
+function writeResult(io: Io, result: TrainResult, json: boolean): void {
+  if (json) {
+    writeJson(io.stdout, result);
+    return;
+  }
+  const { best, steps, tokens, checkpoint } = result;
+  const words = best ? `, best ${best.bitsPerByte.toFixed(4)} bits per byte at step ${best.step}` : '';
+  writeLine(io.stdout, `${steps} steps, ${formatCount(tokens)} tokens${words}: ${checkpoint}`);
+}
 
 function readRecipe(path: string, assignments: readonly string[]): Recipe {
   let value: unknown;

@@ -2,6 +2,7 @@
  * A training run: steps, validation, samples and checkpoints until the tokens are used up or somebody stops it. Files, clock and
  * terminal are passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
  */
+import type { Collective } from '../collective.ts';
 import type { Documents } from '../data/documents.ts';
 import type { Packer } from '../data/packer.ts';
 import { evaluate } from '../evaluate.ts';
@@ -32,7 +33,7 @@ export interface StepMetrics {
 export interface RunPorts {
   /** Milliseconds. */
   clock(): number;
-  /** True once the run is to end after the step in flight. */
+  /** True once the run is to end after the step in flight. All ranks must agree. */
   isStopped(): boolean;
   save(state: RunState): void;
   /** Called after every step; `etaSeconds` is a guess. */
@@ -51,15 +52,14 @@ export interface RunParts {
   readonly validation: { readonly documents: Documents; readonly textBytes: number };
   /** Floating-point operations a second of a large matrix product here. */
   readonly peakFlops: number;
-  /** Rows for this rank of the rows that all ranks draw. */
-  readonly ranks: { readonly rank: number; readonly size: number };
+  readonly collective: Collective;
 }
 
 const SMOOTHING = 0.98;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
 export async function runTraining(parts: RunParts, start: RunState | null, ports: RunPorts): Promise<RunState> {
-  const { recipe, derived, trainer, packer, ranks } = parts;
+  const { recipe, derived, trainer, packer, collective } = parts;
   const { validateEvery, checkpointEvery, sampleEvery } = recipe.output;
   const length = derived.config.contextLength;
   const flops = flopsPerToken(derived.config, length);
@@ -74,7 +74,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   while (state.step < derived.totalSteps && !ports.isStopped()) {
     const from = ports.clock();
     const micro = Array.from({ length: derived.microBatches }, () => packer.next(derived.rows, length));
-    const result = trainer.step(micro.flatMap((all) => rowsOfRank(all, ranks)));
+    const result = trainer.step(micro.flatMap((all) => rowsOfRank(all, collective)));
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
     const tokens = state.tokens + derived.batchTokens;
@@ -84,10 +84,16 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     let { best } = state;
     let validation: StepMetrics['validation'];
     if (last || step % validateEvery === 0) {
-      const { loss, bitsPerByte } = evaluate(trainer, parts.validation.documents, parts.validation.textBytes, {
-        rows: derived.rows,
-        length,
-      });
+      const { loss, bitsPerByte } = evaluate(
+        trainer,
+        parts.validation.documents,
+        parts.validation.textBytes,
+        {
+          rows: derived.rows,
+          length,
+        },
+        collective,
+      );
       validation = { loss, bitsPerByte };
       if (best === null || bitsPerByte < best.bitsPerByte) best = { step, bitsPerByte };
     }
@@ -112,11 +118,11 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         learningRate: result.learningRate,
         gradientNorm: result.gradientNorm,
         tokensPerSecond: rate,
-        utilization: (flops * rate) / ranks.size / parts.peakFlops,
+        utilization: (flops * rate) / collective.size / parts.peakFlops,
         seconds,
         ...(result.skipped !== null && { skipped: result.skipped }),
         ...(validation && { validation }),
-        ...((last || step % sampleEvery === 0) && { sample: ports.sample(step) }),
+        ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: ports.sample(step) }),
       },
       ((derived.totalSteps - step) * (ports.clock() - begun)) / 1000 / Math.max(1, step - (start?.step ?? 0)),
     );

@@ -1,8 +1,10 @@
+import { assert } from '../../base/assert.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { TrainingDevice } from '../../devices/training-device.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
 import { type AdamW, shardOf } from '../optimizer.ts';
 
@@ -35,44 +37,55 @@ export function tensorSource(device: TrainingDevice, name: string, tensor: Tenso
   };
 }
 
-/** The optimizer's moments under their parameters' names: this rank's part of them. */
-export function momentTensors(device: TrainingDevice, optimizer: AdamW): NamedTensor[] {
-  return optimizer.shards.flatMap(({ parameter, moments }) =>
-    moments
-      ? (['m', 'v'] as const).map((kind): NamedTensor => {
-          const name = `${kind}.${parameter.name}`;
-          return [name, tensorSource(device, name, moments[kind])];
-        })
-      : [],
+/**
+ * The optimizer's moments under their parameters' names, whole: every rank sends its part. All ranks must call this; what it gives
+ * is of use on rank 0 only.
+ */
+export function momentTensors(device: TrainingDevice, optimizer: AdamW, collective: Collective): NamedTensor[] {
+  return optimizer.shards.flatMap(({ parameter, from, count, moments }) =>
+    (['m', 'v'] as const).map((kind): NamedTensor => {
+      const name = `${kind}.${parameter.name}`;
+      if (collective.size === 1) return [name, tensorSource(device, name, moments![kind])];
+      const whole = new Float32Array(elementCount(parameter.tensor.shape));
+      if (moments) whole.set(device.view(moments[kind]), from);
+      for (let rank = 0; rank < collective.size; rank++) {
+        const part = shardOf(whole.length, rank, collective.size);
+        if (part.count > 0) collective.broadcast(whole.subarray(part.from, part.from + part.count), rank);
+      }
+      assert(count <= whole.length, `moments: a shard of ${count} in ${whole.length}`);
+      return [name, arraySource(name, whole)];
+    }),
   );
 }
 
-/**
- * Fills this rank's moments from the files of all ranks that wrote them, however many those were.
- * Throws ArgumentError `training.moments` when they are of another shape.
- */
+/** Numbers in memory as a source of one row. */
+function arraySource(name: string, values: Float32Array): TensorSource {
+  return {
+    name,
+    dtype: 'f32',
+    shape: [values.length],
+    readRows: (target) => target.set(new Uint8Array(values.buffer)),
+  };
+}
+
+/** Fills this rank's moments. Throws ArgumentError `training.moments` when they are of another shape. */
 export function restoreMoments(
   device: TrainingDevice,
   optimizer: AdamW,
-  ranks: readonly ReadonlyMap<string, TensorSource>[],
+  tensors: ReadonlyMap<string, TensorSource>,
 ): void {
   for (const { parameter, from, count, moments } of optimizer.shards) {
     if (!moments) continue;
     const length = elementCount(parameter.tensor.shape);
     for (const kind of ['m', 'v'] as const) {
+      const source = tensors.get(`${kind}.${parameter.name}`);
+      if (source?.dtype !== 'f32' || elementCount(source.shape) !== length) {
+        const found = source ? `${elementCount(source.shape)} of ${source.dtype}` : 'none';
+        const problem = `checkpoint: expected ${length} f32 moments of ${parameter.name}, found ${found}`;
+        throw new ArgumentError('training.moments', `${problem}. It belongs to another model or recipe.`);
+      }
       const whole = new Float32Array(length);
-      ranks.forEach((tensors, rank) => {
-        const part = shardOf(length, rank, ranks.length);
-        if (part.count === 0) return;
-        const source = tensors.get(`${kind}.${parameter.name}`);
-        if (source?.dtype !== 'f32' || elementCount(source.shape) !== part.count) {
-          const found = source ? `${elementCount(source.shape)} of ${source.dtype}` : 'none';
-          const problem = `checkpoint: expected ${part.count} f32 moments of ${parameter.name}, found ${found}`;
-          throw new ArgumentError('training.moments', `${problem}. It belongs to another model or recipe.`);
-        }
-        const bytes = new Uint8Array(whole.buffer, part.from * 4, part.count * 4);
-        source.readRows(bytes, 0, source.shape.length === 1 ? 1 : elementCount(source.shape.slice(0, -1)));
-      });
+      source.readRows(new Uint8Array(whole.buffer), 0, rowCount(source.shape));
       device.view(moments[kind]).set(whole.subarray(from, from + count));
     }
   }

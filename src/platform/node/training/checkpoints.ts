@@ -17,6 +17,7 @@ import { openCheckpointAt, openFile } from '../files.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
 
 const STATE = 'state.json';
+const MOMENTS = 'optimizer.safetensors';
 const BEST = 'best.json';
 
 export interface CheckpointContent {
@@ -44,6 +45,12 @@ export class Checkpoints {
   /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
   save(state: RunState, keepLast: number): string {
     const path = join(this.folder, checkpointName(state.step));
+    const { collective } = this.content;
+    const momentsNow = momentTensors(this.device, this.content.optimizer, collective);
+    if (collective.rank > 0) {
+      collective.barrier();
+      return path;
+    }
     writeWholeFolder(path, (folder) => {
       const { config, parameters, optimizer, tokenizer, bosId, eosId } = this.content;
       const tensors = new Map(parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
@@ -57,8 +64,8 @@ export class Checkpoints {
           encode: () => assert(false, 'checkpoint: f32 weights are written as they are'),
         },
       );
-      const moments = folder.create(momentFile(0, 1));
-      writeSafetensors(moments, momentTensors(this.device, optimizer), { step: String(optimizer.step) });
+      const moments = folder.create(MOMENTS);
+      writeSafetensors(moments, momentsNow, { step: String(optimizer.step) });
       moments.close();
       const file = folder.create(STATE);
       file.write(new TextEncoder().encode(`${JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2)}\n`));
@@ -66,6 +73,7 @@ export class Checkpoints {
     });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
     this.prune(keepLast, state.best?.step ?? null);
+    collective.barrier();
     return path;
   }
 
@@ -108,8 +116,8 @@ export class Checkpoints {
     } finally {
       checkpoint.close();
     }
-    const moments = openFile(join(path, momentFile(0, 1)));
-    restoreMoments(this.device, optimizer, [readSafetensors(moments).tensors]);
+    const moments = openFile(join(path, MOMENTS));
+    restoreMoments(this.device, optimizer, readSafetensors(moments).tensors);
     moments.close();
     const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as RunState & { optimizerStep: number };
     optimizer.step = state.optimizerStep;
@@ -138,9 +146,4 @@ export function checkpointNames(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => /^step-\d{8,}$/.test(name))
     .sort();
-}
-
-function momentFile(rank: number, size: number): string {
-  const part = (n: number) => String(n).padStart(5, '0');
-  return size === 1 ? 'optimizer.safetensors' : `optimizer-${part(rank + 1)}-of-${part(size)}.safetensors`;
 }

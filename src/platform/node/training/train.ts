@@ -52,7 +52,9 @@ export interface TrainResult {
 const REPORT_EVERY = 20;
 
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { recipe, tell, collective = solo } = options;
+  const { recipe, collective = solo } = options;
+  const isFirst = collective.rank === 0;
+  const tell = isFirst ? options.tell : () => {};
   const run = new RunFolder(options.folder);
   if (!options.resume && checkpointNames(run.checkpoints).length > 0) {
     throw new ArgumentError(
@@ -62,6 +64,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   const { files, tokenizer, digest } = openTokenizer(recipe);
   const derived = deriveRecipe(recipe, tokenizer.vocabSize);
+  if (isFirst) await openData(recipe, run, tokenizer, digest, tell);
+  collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
   const blas = options.blas ? loadBlas(options.threads) : null;
@@ -92,32 +96,35 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       collective,
     });
     const start = options.resume ? checkpoints.restore(tell) : null;
-    run.rewindMetrics(start?.step ?? 0);
+    if (isFirst) run.rewindMetrics(start?.step ?? 0);
     const peakFlops = measurePeak(device);
-    const facts = describe(recipe, derived, device, peakFlops, sources);
+    const facts = describe(recipe, derived, device, peakFlops, sources, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
     if (start) tell(`resuming after step ${start.step}`);
 
     let saved: string | null = null;
     const promptIds = tokenizer.encode(output.samplePrompt, { bos: tokenizer.bosId !== null });
     const packer = new Packer(sources, recipe.seed);
-    const ranks = { rank: collective.rank, size: collective.size };
-    const end = await runTraining({ recipe, derived, trainer, packer, validation, peakFlops, ranks }, start, {
+    const end = await runTraining({ recipe, derived, trainer, packer, validation, peakFlops, collective }, start, {
       clock: () => performance.now(),
-      isStopped: options.isStopped,
+      isStopped() {
+        const flags = Float64Array.of(options.isStopped() ? 1 : 0);
+        collective.sum(flags);
+        return flags[0]! > 0;
+      },
       save: (state) => {
         saved = checkpoints.save(state, output.keepLast);
       },
       record(metrics, eta) {
+        if (!isFirst) return;
         options.onStep(metrics, eta, derived.totalSteps);
-        if (collective.rank > 0) return;
         run.record(metrics);
         if (metrics.step % REPORT_EVERY === 0 || metrics.validation) run.writeReport(recipe.name, facts, true);
       },
       sample: (step) => tokenizer.decode(sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     });
-    if (collective.rank === 0) run.writeReport(recipe.name, facts, false);
+    if (isFirst) run.writeReport(recipe.name, facts, false);
     return { steps: end.step, tokens: end.tokens, best: end.best, checkpoint: saved };
   } finally {
     device.close();
@@ -184,13 +191,14 @@ function describe(
   device: TrainingDevice,
   peakFlops: number,
   sources: readonly Source[],
+  { size }: Collective,
 ): (readonly [string, string])[] {
   const { config } = derived;
-  const tokens = derived.rows * config.contextLength;
-  const memory = estimateMemory(config, tokens, derived.recompute);
+  const tokens = Math.ceil(derived.rows / size) * config.contextLength;
+  const memory = estimateMemory(config, tokens, derived.recompute, size);
   const all = derived.totalSteps * derived.batchTokens;
   // Steps reach about half of the rate of one large product.
-  const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops);
+  const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
   const available = sources.reduce((sum, { documents }) => sum + documents.tokenCount, 0);
   return [
     [
@@ -206,7 +214,10 @@ function describe(
       'training',
       `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} micro-batches of ${derived.rows} × ${config.contextLength}, learning rate ${derived.learningRate}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
     ],
-    ['device', `${device.description}; large matrix products at ${(peakFlops / 1e9).toFixed(0)} GFLOP/s`],
+    [
+      'device',
+      `${size > 1 ? `${size} ranks, each ` : ''}${device.description}; large matrix products at ${(peakFlops / 1e9).toFixed(0)} GFLOP/s`,
+    ],
     [
       'memory',
       `about ${formatBytes(memory.parameters)} for weights, gradients and moments, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,

@@ -1,0 +1,87 @@
+/** Data-parallel training over MPI: `mpirun -np N npx cria train …`. Binds the system's Open MPI; no home-made cluster. */
+import koffi from 'koffi';
+import { UnsupportedError } from '../../base/errors.ts';
+import type { Collective } from '../../training/collective.ts';
+import { findNativeLibrary } from './native-library.ts';
+
+/** Elements of one call at most: MPI counts in 32-bit integers. */
+const MOST_ELEMENTS = 2 ** 28;
+
+/** What mpirun tells the processes that it starts; null when this one was started alone. */
+export function mpiJob(env: Readonly<Record<string, string | undefined>>): { size: number; localSize: number } | null {
+  const size = Number(env.OMPI_COMM_WORLD_SIZE ?? Number.NaN);
+  if (Number.isInteger(size) && size >= 1) return { size, localSize: Number(env.OMPI_COMM_WORLD_LOCAL_SIZE ?? size) };
+  if (Number(env.PMI_SIZE ?? 1) > 1) {
+    throw new UnsupportedError(
+      'mpi.kind',
+      'mpi: this job was started by another MPI, expected Open MPI. Start it with the mpirun of Open MPI.',
+    );
+  }
+  return null;
+}
+
+export interface MpiCollective extends Collective {
+  /** Ends every rank at once: for errors that only this one has. */
+  abort(): void;
+  finish(): void;
+}
+
+/** Joins the job that mpirun has started. Throws UnsupportedError `mpi.library` where libmpi is missing. */
+export function joinMpi(): MpiCollective {
+  const name = findNativeLibrary('mpi');
+  if (name === null) {
+    throw new UnsupportedError(
+      'mpi.library',
+      'mpi: expected Open MPI’s libmpi, found none. Install it, or set CRIA_MPI_LIBRARY.',
+    );
+  }
+  // Its own plug-ins look for its symbols.
+  const library = koffi.load(name, { global: true });
+  const symbol = (text: string): unknown => library.symbol(text);
+  const call = (definition: string) => {
+    const run = library.func(definition);
+    return (...values: unknown[]) => {
+      const code = run(...values) as number;
+      if (code !== 0)
+        throw new UnsupportedError(
+          'mpi.call',
+          `mpi: ${definition.split('(')[0]} failed with code ${code}. See mpirun’s words above.`,
+        );
+    };
+  };
+  const world = symbol('ompi_mpi_comm_world');
+  const sumOf = symbol('ompi_mpi_op_sum');
+  const types = { Float32Array: symbol('ompi_mpi_float'), Float64Array: symbol('ompi_mpi_double') };
+  call('int MPI_Init(void *argc, void *argv)')(null, null);
+  const number = (definition: string): number => {
+    const out = new Int32Array(1);
+    call(definition)(world, out);
+    return out[0]!;
+  };
+  const rank = number('int MPI_Comm_rank(void *comm, void *rank)');
+  const size = number('int MPI_Comm_size(void *comm, void *size)');
+  const allreduce = call('int MPI_Allreduce(void *in, void *out, int count, void *type, void *op, void *comm)');
+  const bcast = call('int MPI_Bcast(void *data, int count, void *type, int root, void *comm)');
+  const barrier = call('int MPI_Barrier(void *comm)');
+  const inPlace = 1n; // MPI_IN_PLACE
+  return {
+    rank,
+    size,
+    sum(values) {
+      const type = values instanceof Float32Array ? types.Float32Array : types.Float64Array;
+      for (let from = 0; from < values.length; from += MOST_ELEMENTS) {
+        const part = values.subarray(from, from + MOST_ELEMENTS);
+        allreduce(inPlace, part, part.length, type, sumOf, world);
+      }
+    },
+    broadcast(values, from) {
+      for (let at = 0; at < values.length; at += MOST_ELEMENTS) {
+        const part = values.subarray(at, at + MOST_ELEMENTS);
+        bcast(part, part.length, types.Float32Array, from, world);
+      }
+    },
+    barrier: () => barrier(world),
+    abort: () => call('int MPI_Abort(void *comm, int code)')(world, 1),
+    finish: () => call('int MPI_Finalize()')(),
+  };
+}
