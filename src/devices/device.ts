@@ -31,6 +31,8 @@ export interface Device {
 
   mark(): number;
   release(mark: number): void;
+  /** Releases to `mark`, but keeps the numbers of one activation: the tensor returned has them. */
+  releaseKeeping(mark: number, tensor: Tensor): Tensor;
 
   /** Bytes held for weights, caches and the arena. */
   memory(): { readonly weights: number; readonly cache: number; readonly arena: number };

@@ -14,7 +14,7 @@ import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
 import { KvCache } from '../model/kv-cache.ts';
-import { forward, hidden } from '../model/llama.ts';
+import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -78,6 +78,7 @@ export class Engine {
   readonly eogIds: ReadonlySet<number>;
   private readonly chatTemplate: string | null;
   private readonly store: KvStore;
+  private readonly segment: ReturnType<typeof keepOutputs>;
   private readonly batch: BatchBuilder;
   private readonly maxSequences: number;
   private readonly sharedPromptTokens: number;
@@ -94,6 +95,7 @@ export class Engine {
     const { config } = model;
     this.model = model;
     this.device = device;
+    this.segment = keepOutputs(device);
     this.tokenizer = options.tokenizer;
     this.chatTemplate = options.chatTemplate ?? null;
     this.eogIds = endsOfGeneration(options.tokenizer, options.eogIds ?? []);
@@ -192,7 +194,7 @@ export class Engine {
     const mark = device.mark();
     let logits: Floats | null = null;
     try {
-      const options = { cache: this.store, rows_R };
+      const options = { cache: this.store, rows_R, segment: this.segment };
       if (rows_R.length > 0) logits = device.toFloats(forward(model, device.ops, batch.batch, options));
       else hidden(model, device.ops, batch.batch, options);
     } finally {

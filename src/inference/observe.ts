@@ -9,7 +9,7 @@ import type { Device } from '../devices/device.ts';
 import { attendOne } from '../kernels/attention/reference.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
 import type { LlamaConfig } from '../model/config.ts';
-import { forward, hidden } from '../model/llama.ts';
+import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import { columnCount, type Floats, type Tensor } from '../tensor/tensor.ts';
 
@@ -28,7 +28,7 @@ export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Floa
   const { ops } = device;
   const mark = device.mark();
   try {
-    const x_ND = hidden(model, ops, batchOfSequences([ids_N]));
+    const x_ND = hidden(model, ops, batchOfSequences([ids_N]), { segment: keepOutputs(device) });
     for (let first = 0; first < ids_N.length; first += LOGIT_ROWS) {
       const rows = Math.min(LOGIT_ROWS, ids_N.length - first);
       const chunk = device.mark();

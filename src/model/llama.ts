@@ -5,6 +5,7 @@
  *          Q = H·E · P = K·E · F feed-forward width · V vocabulary · R rows whose logits are wanted
  * Source   Touvron et al. 2023, arXiv:2302.13971 §2.2; arXiv:2307.09288 §2.2 for grouped queries.
  */
+import type { Device } from '../devices/device.ts';
 import type { Batch } from '../kernels/batch.ts';
 import type { KvStore, Ops } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -21,6 +22,14 @@ export interface ForwardOptions {
   readonly tap?: Tap | undefined;
   /** Runs each block; absent: as it is. Training passes one that forgets the block's activations and computes them again. */
   readonly segment?: ((input_ND: Tensor, run: (input_ND: Tensor) => Tensor) => Tensor) | undefined;
+}
+
+/** A `segment` for inference: of each block only its output is kept, so that memory does not grow with the number of blocks. */
+export function keepOutputs(device: Device): NonNullable<ForwardOptions['segment']> {
+  return (input_ND, run) => {
+    const mark = device.mark();
+    return device.releaseKeeping(mark, run(input_ND));
+  };
 }
 
 /** Tokens in, logits out: logits_RV. Prefill, decode and packed training documents are this one call. */

@@ -167,6 +167,7 @@ export function createReferenceDevice(): Device {
     // Arrays are garbage-collected; there is no arena to release.
     mark: () => 0,
     release: () => {},
+    releaseKeeping: (_, tensor) => tensor,
     memory: () => ({ weights: weightBytes, cache: cacheBytes, arena: 0 }),
     close: () => {},
   };

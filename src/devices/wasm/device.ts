@@ -7,7 +7,7 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Floats } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
@@ -35,8 +35,6 @@ export interface WasmDeviceOptions {
 
 export interface WasmDevice extends Device {
   readonly kind: 'wasm';
-  /** Releases to `mark`, but keeps one activation. */
-  releaseKeeping(mark: number, tensor: Tensor): Tensor;
 }
 
 const SEGMENT_WEIGHTS = 2.75 * 2 ** 30;
