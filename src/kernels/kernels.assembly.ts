@@ -30,6 +30,7 @@ import {
 
 export { partialBytes } from './attention/assembly';
 export { kvChunkBytes } from './attention/kv.assembly';
+export { limitF32, limitInt8, limitRead } from './limits/assembly';
 export { expandedBytes } from './linear/expand.assembly';
 export { panelBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';

@@ -14,7 +14,17 @@ export interface Setting {
   readonly batch: number;
 }
 
-export type Row = ReturnType<typeof benchRow>;
+export type Row = ReturnType<typeof benchRow> & {
+  /** Tokens a second at the machine's limits, and how much of that was reached. */
+  readonly limit_ts?: number;
+  readonly limit_share?: number;
+};
+
+/** The row beside the shortest time that the test could take. */
+export function withLimit(row: Row, shortestSeconds: number): Row {
+  const tokens = row.n_prompt + row.n_gen;
+  return { ...row, limit_ts: tokens / shortestSeconds, limit_share: (shortestSeconds * 1e9) / row.avg_ns };
+}
 
 export function benchRow(setting: Setting, measured: Measured, testTime: string) {
   const { machine, facts } = setting;
@@ -51,11 +61,12 @@ export function benchRow(setting: Setting, measured: Measured, testTime: string)
 }
 
 const head = ['model', 'size', 'params', 'backend', 'threads', 'test', 't/s'];
-const rightAligned = [1, 2, 4, 5, 6];
+const rightAligned = [1, 2, 4, 5, 6, 7];
 
 /** Markdown; with shares of the machine's limits where they were measured. */
-export function toMarkdown(rows: readonly Row[], shares: readonly string[] | null): string {
-  const lines = rows.map((row, i) => [
+export function toMarkdown(rows: readonly Row[]): string {
+  const limited = rows.some((row) => row.limit_share !== undefined);
+  const lines = rows.map((row) => [
     row.model_type,
     formatBytes(row.model_size),
     formatCount(row.model_n_params),
@@ -63,9 +74,9 @@ export function toMarkdown(rows: readonly Row[], shares: readonly string[] | nul
     String(row.n_threads),
     row.test,
     `${row.avg_ts.toFixed(2)} ± ${row.stddev_ts.toFixed(2)}`,
-    ...(shares ? [shares[i]!] : []),
+    ...(limited ? [`${(100 * (row.limit_share ?? Number.NaN)).toFixed(0)} % of ${row.limit_ts?.toFixed(1)}`] : []),
   ]);
-  return markdownTable([[...head, ...(shares ? ['of the limit'] : [])], ...lines], rightAligned);
+  return markdownTable([[...head, ...(limited ? ['of the limit'] : [])], ...lines], rightAligned);
 }
 
 /** As llama-bench writes it: every value quoted, the samples left out. */

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
+import { openCheckpointAt } from '../../platform/node/files.ts';
+import { type Limits, measureLimits } from '../../platform/node/limits/limits.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { contextOf, measure, planTests, testName } from '../bench/measure.ts';
-import { benchRow, type Row, toCsv, toMarkdown } from '../bench/rows.ts';
+import { shortestSeconds, type Work, workOf } from '../bench/roofline.ts';
+import { benchRow, type Row, toCsv, toMarkdown, withLimit } from '../bench/rows.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
@@ -40,6 +43,10 @@ const options = {
   device,
   blas,
   revectorize,
+  roofline: {
+    kind: 'flag',
+    help: "measure the machine's limits too (memory read, int8 and f32 multiply-adds), and print each row as a share of them",
+  },
 } as const satisfies OptionTable;
 
 export const command = defineCommand({
@@ -61,11 +68,14 @@ export const command = defineCommand({
     const context = Math.max(...tests.map(contextOf));
     const version = packageVersion();
     const rows: Row[] = [];
+    const work = options.roofline ? readWork(path) : null;
     let facts: ModelFacts | null = null;
     for (const threads of options.threads ?? [machine.physicalCores]) {
       const model = await loadModel({ ...options, threads, context }, io);
       facts = model.facts;
       try {
+        const limits = work ? await measureLimits(threads, facts.device.includes('256-bit')) : null;
+        if (limits) writeLine(io.stderr, describeLimits(threads, limits));
         for (const test of tests) {
           const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
           const progress = startProgress(io, { what: testName(test), total: options.repetitions, json: false });
@@ -74,7 +84,11 @@ export const command = defineCommand({
           });
           progress.end();
           const setting = { version, machine, facts, path, threads, batch: options.batchTokens };
-          const row = benchRow(setting, measured, time);
+          let row: Row = benchRow(setting, measured, time);
+          if (work && limits) {
+            const seconds = shortestSeconds(work(facts.kvType), test, options.batchTokens, limits);
+            row = withLimit(row, seconds);
+          }
           rows.push(row);
           if (options.output === 'jsonl') writeJson(io.stdout, row);
         }
@@ -90,7 +104,19 @@ export const command = defineCommand({
 function print(rows: readonly Row[], { output }: Options<typeof options>, io: Io): void {
   if (output === 'json') writeJson(io.stdout, rows, 2);
   else if (output === 'csv') writeLine(io.stdout, toCsv(rows));
-  else if (output === 'md') writeLine(io.stdout, toMarkdown(rows, null));
+  else if (output === 'md') writeLine(io.stdout, toMarkdown(rows));
+}
+
+function readWork(path: string): (kvType: ModelFacts['kvType']) => Work {
+  const checkpoint = openCheckpointAt(path);
+  checkpoint.close();
+  return (kvType) => workOf(checkpoint, kvType);
+}
+
+function describeLimits(threads: number, { readBytesPerSecond, int8PerSecond, f32PerSecond }: Limits): string {
+  const giga = (value: number) => (value / 1e9).toFixed(1);
+  const multiplies = `${giga(int8PerSecond)} G int8 and ${giga(f32PerSecond)} G f32 multiply-adds a second`;
+  return `limits of ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${giga(readBytesPerSecond)} GB/s read, ${multiplies}`;
 }
 
 function packageVersion(): string {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
+import { loadSettings } from '../../inference/remote/load.ts';
+import { createDevice } from '../../platform/node/engine/devices.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { findNativeLibrary } from '../../platform/node/native-library.ts';
 import { defineCommand } from '../command.ts';
@@ -22,8 +24,9 @@ export const command = defineCommand({
   async run(options, io) {
     const machine = describeMachine();
     const findings = await examine(machine, io);
-    if (options.json) writeJson(io.stdout, { machine, kernels: kernelsFor(machine), findings });
-    else print(machine, findings, io);
+    const kernels = await kernelsHere();
+    if (options.json) writeJson(io.stdout, { machine, kernels, findings });
+    else print(machine, kernels, findings, io);
   },
 });
 
@@ -79,15 +82,15 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   ];
 }
 
-/** What the wasm device will choose here, in words. */
-function kernelsFor(machine: Machine): string {
-  if (!machine.simd) return 'reference';
-  const parts = [
-    'wasm',
-    machine.relaxedSimd ? 'relaxed SIMD' : 'plain SIMD',
-    machine.revectorizer ? '256-bit' : '128-bit',
-  ];
-  return [...parts, machine.sharedMemory ? `${machine.physicalCores} threads` : '1 thread'].join(', ');
+/** What a model loaded now would run on: the device is made and asked. */
+async function kernelsHere(): Promise<string> {
+  try {
+    const device = await createDevice(loadSettings({}));
+    device.close();
+    return device.description;
+  } catch (error) {
+    return `none: ${(error as Error).message}`;
+  }
 }
 
 function onPath(program: string, path = ''): string | null {
@@ -99,7 +102,7 @@ function onPath(program: string, path = ''): string | null {
   );
 }
 
-function print(machine: Machine, findings: readonly Finding[], io: Io): void {
+function print(machine: Machine, kernels: string, findings: readonly Finding[], io: Io): void {
   const line = (name: string, text: string) => writeLine(io.stdout, `${name.padEnd(16)}${text}`);
   line('  Node', `${machine.node}, ${machine.platform}`);
   line('  processor', machine.cpu);
@@ -109,5 +112,5 @@ function print(machine: Machine, findings: readonly Finding[], io: Io): void {
     if (!here && advice) line('', advice);
   }
   writeLine(io.stdout);
-  line('  kernels', kernelsFor(machine));
+  line('  kernels', kernels);
 }

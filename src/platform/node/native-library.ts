@@ -9,18 +9,27 @@ interface NativeLibrary {
 
 export const nativeLibraries = {
   blas: {
-    candidates: {
-      linux: ['libopenblas.so.0', 'libopenblas.so', 'libmkl_rt.so.2', 'libblis.so.4', 'libcblas.so.3', 'libblas.so.3'],
-      darwin: ['/System/Library/Frameworks/Accelerate.framework/Accelerate', 'libopenblas.dylib'],
-      win32: ['libopenblas.dll', 'openblas.dll', 'mkl_rt.2.dll'],
-    }[process.platform as string] ?? [],
+    candidates:
+      {
+        linux: [
+          'libopenblas.so.0',
+          'libopenblas.so',
+          'libmkl_rt.so.2',
+          'libblis.so.4',
+          'libcblas.so.3',
+          'libblas.so.3',
+        ],
+        darwin: ['/System/Library/Frameworks/Accelerate.framework/Accelerate', 'libopenblas.dylib'],
+        win32: ['libopenblas.dll', 'openblas.dll', 'mkl_rt.2.dll'],
+      }[process.platform as string] ?? [],
     symbol: 'cblas_sgemm',
   },
   mpi: {
-    candidates: {
-      linux: ['libmpi.so.40', 'libmpi.so', 'libmpi.so.12'],
-      darwin: ['libmpi.dylib'],
-    }[process.platform as string] ?? [],
+    candidates:
+      {
+        linux: ['libmpi.so.40', 'libmpi.so', 'libmpi.so.12'],
+        darwin: ['libmpi.dylib'],
+      }[process.platform as string] ?? [],
     symbol: 'MPI_Init',
   },
 } as const satisfies Record<string, NativeLibrary>;

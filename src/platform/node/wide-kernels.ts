@@ -37,11 +37,9 @@ export async function compileForThisMachine(options: {
   const version = process.versions.v8.split('.').slice(0, 2).join('.');
   if (!TRIED_V8.includes(version)) return narrow(`joining pairs has not been tried in V8 ${version}`);
 
-  setFlagsFromString('--wasm-tiering-budget=1');
-  setFlagsFromString('--wasm-sync-tier-up');
-  try {
+  return optimizingAtOnce(async () => {
     const expected = await run(await compileKernels({ shared, isApart: true }));
-    setFlagsFromString('--experimental-wasm-revectorize');
+    joinPairs();
     const kernels = await compileKernels({ shared });
     const wrong = differing(expected, await run(kernels));
     if (wrong.length === 0) return { kernels, note: '256-bit' };
@@ -51,11 +49,25 @@ export async function compileForThisMachine(options: {
       kernels: await compileKernels({ shared, isApart: true }),
       note: '128-bit (256-bit kernels failed the self-test)',
     };
+  });
+}
+
+/** What runs meanwhile is compiled by the optimizing compiler at its first call; pairs are joined from joinPairs() on. */
+export async function optimizingAtOnce<T>(work: () => Promise<T>): Promise<T> {
+  setFlagsFromString('--wasm-tiering-budget=1');
+  setFlagsFromString('--wasm-sync-tier-up');
+  try {
+    return await work();
   } finally {
     setFlagsFromString('--no-experimental-wasm-revectorize');
     setFlagsFromString('--no-wasm-sync-tier-up');
     setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_BUDGET}`);
   }
+}
+
+/** Ends with optimizingAtOnce. */
+export function joinPairs(): void {
+  setFlagsFromString('--experimental-wasm-revectorize');
 }
 
 /** V8's own default, which cannot be asked for. */

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { presets } from '../../model/presets.ts';
+import { randomWeights } from '../../model/random-weights.ts';
+import { planTests, testName } from './measure.ts';
+import { shortestSeconds, workOf } from './roofline.ts';
+
+const config = { ...presets['stories-260k'], vocabSize: 512 };
+const model = { config, tensors: randomWeights(config, 0, ({ shape }) => (shape.length === 1 ? 'f32' : 'f16')) };
+const { width: D, blockCount: L, ffnWidth: F, vocabSize: V } = config;
+const P = config.kvHeadCount * config.headSize;
+const blocks = L * (2 * D * D + 2 * P * D + 3 * F * D);
+
+test('the work of a token, by hand', () => {
+  const work = workOf(model, 'f16');
+  assert.equal(work.f32Weights, blocks);
+  assert.equal(work.int8Weights, 0);
+  assert.equal(work.headWeights, V * D);
+  assert.equal(work.weightBytes, 2 * (blocks + V * D));
+  assert.equal(work.contextBytes, 2 * L * P * 2);
+  assert.equal(work.contextMultiplies, 2 * L * D);
+});
+
+test('decoding is bound by memory, a prompt by arithmetic', () => {
+  const work = workOf(model, 'f16');
+  const limits = { readBytesPerSecond: 1e9, int8PerSecond: 1e9, f32PerSecond: 1e11 };
+  const decode = shortestSeconds(work, { prompt: 0, generate: 1, depth: 9 }, 512, limits);
+  assert.ok(Math.abs(decode - (work.weightBytes + 11 * work.contextBytes) / 1e9) < 1e-12, String(decode));
+  const slow = { ...limits, f32PerSecond: 1e7 };
+  const prompt = shortestSeconds(work, { prompt: 3, generate: 0, depth: 0 }, 512, slow);
+  const multiplies = 3 * blocks + V * D + (1 + 2 + 3) * work.contextMultiplies;
+  assert.ok(Math.abs(prompt - multiplies / 1e7) < 1e-12, String(prompt));
+});
+
+test('batches read the weights again', () => {
+  const work = workOf(model, 'f16');
+  const limits = { readBytesPerSecond: 1, int8PerSecond: 1e20, f32PerSecond: 1e20 };
+  const two = shortestSeconds(work, { prompt: 8, generate: 0, depth: 0 }, 4, limits);
+  assert.equal(two, 2 * work.weightBytes + (4 + 8) * work.contextBytes);
+});
+
+test("llama-bench's names, in its order", () => {
+  const tests = planTests([128, 0], [32], [[16, 4]], [0, 512]);
+  const names = ['pp128', 'tg32', 'pp16+tg4'];
+  assert.deepEqual(tests.map(testName), [...names, ...names.map((name) => `${name} @ d512`)]);
+});

@@ -1,0 +1,71 @@
+/**
+ * The shortest time that a test could take on this machine: every weight and every cached key and value is read once per batch at the
+ * full rate of the memory, or every multiply-add done at the full rate of the vector units, whichever takes longer.
+ */
+import type { KvType } from '../../kernels/ops.ts';
+import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import type { Limits } from '../../platform/node/limits/limits.ts';
+import { rowBytes } from '../../tensor/dtype.ts';
+import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
+import type { Test } from './measure.ts';
+
+const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
+
+/** What one token asks of the machine. */
+export interface Work {
+  /** Bytes of the matrices that a batch goes through. */
+  readonly weightBytes: number;
+  /** Weights that every token meets, by how they are multiplied. */
+  readonly int8Weights: number;
+  readonly f32Weights: number;
+  /** Those of the output layer, which only the last token of a prompt meets. */
+  readonly headWeights: number;
+  /** Per token of context: bytes read, and multiply-adds of scores and mix. */
+  readonly contextBytes: number;
+  readonly contextMultiplies: number;
+}
+
+export function workOf({ config, tensors }: Pick<Checkpoint, 'config' | 'tensors'>, kvType: KvType): Work {
+  let [weightBytes, int8Weights, f32Weights, headWeights] = [0, 0, 0, 0];
+  for (const [name, { dtype, shape }] of tensors) {
+    if (shape.length < 2) continue;
+    const isTable = name === 'embed_VD' || name === 'positions_CD';
+    const isHead = name === 'head_VD' || (name === 'embed_VD' && config.tiedEmbeddings);
+    if (isTable && !isHead) continue; // a row of it is read, no more
+    weightBytes += rowBytes(dtype, columnCount(shape)) * rowCount(shape);
+    if (isHead) headWeights += elementCount(shape);
+    else if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') f32Weights += elementCount(shape);
+    else int8Weights += elementCount(shape);
+  }
+  const { blockCount, kvHeadCount, headCount, headSize } = config;
+  return {
+    weightBytes,
+    int8Weights,
+    f32Weights,
+    headWeights,
+    contextBytes: 2 * blockCount * kvHeadCount * headSize * kvBytes[kvType],
+    contextMultiplies: 2 * blockCount * headCount * headSize,
+  };
+}
+
+/** Seconds at the limits. */
+export function shortestSeconds(work: Work, { prompt, generate, depth }: Test, batch: number, limits: Limits): number {
+  let seconds = 0;
+  for (let read = 0; read < prompt; read += batch) {
+    const tokens = Math.min(batch, prompt - read);
+    seconds += stepSeconds(work, tokens, depth + read, read + tokens === prompt ? 1 : 0, limits);
+  }
+  const start = depth + Math.max(1, prompt);
+  for (let i = 0; i < generate; i++) seconds += stepSeconds(work, 1, start + i, 1, limits);
+  return seconds;
+}
+
+/** One batch of `tokens` of a sequence after `past` others; `heads` of them meet the output layer. */
+function stepSeconds(work: Work, tokens: number, past: number, heads: number, limits: Limits): number {
+  const bytes = work.weightBytes + (past + tokens) * work.contextBytes;
+  const seen = tokens * past + (tokens * (tokens + 1)) / 2;
+  const isInt8 = work.int8Weights > 0;
+  const int8 = tokens * work.int8Weights + (isInt8 ? heads * work.headWeights : 0);
+  const f32 = tokens * work.f32Weights + (isInt8 ? 0 : heads * work.headWeights) + seen * work.contextMultiplies;
+  return Math.max(bytes / limits.readBytesPerSecond, int8 / limits.int8PerSecond + f32 / limits.f32PerSecond);
+}

@@ -1,0 +1,69 @@
+/** The machine's limits as WebAssembly meets them: memory read, and multiply-adds of int8 and f32. */
+import { Worker } from 'node:worker_threads';
+import { hasRelaxedSimd, kernelBytes } from '../../../devices/wasm/modules.ts';
+import { joinPairs, optimizingAtOnce } from '../wide-kernels.ts';
+
+export interface Limits {
+  readonly readBytesPerSecond: number;
+  readonly int8PerSecond: number;
+  readonly f32PerSecond: number;
+}
+
+/** What a thread measures; rates are its own, while all of them work. */
+export interface LimitsReport {
+  readonly read: number;
+  readonly int8: number;
+  readonly f32: number;
+}
+
+/** Measures with so many threads at once, with 256-bit vectors (`wide`) or without; about two seconds. */
+export async function measureLimits(threads: number, wide: boolean): Promise<Limits> {
+  const module = await compileLimits(wide);
+  const file = import.meta.url.endsWith('.ts') ? './limits-worker.ts' : './limits-worker.js';
+  const barrier = new Int32Array(new SharedArrayBuffer(4));
+  const reports = await Promise.all(
+    Array.from(
+      { length: threads },
+      () =>
+        new Promise<LimitsReport>((resolve, reject) => {
+          const worker = new Worker(new URL(file, import.meta.url), { workerData: { module, threads, barrier } });
+          worker.on('message', resolve);
+          worker.on('error', reject);
+        }),
+    ),
+  );
+  const sum = (key: keyof LimitsReport) => reports.reduce((total, report) => total + report[key], 0);
+  return { readBytesPerSecond: sum('read'), int8PerSecond: sum('int8'), f32PerSecond: sum('f32') };
+}
+
+/** The kernels' module, with the limits' functions optimized in it; threads that get it share the code. */
+function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
+  return optimizingAtOnce(async () => {
+    if (wide) joinPairs();
+    const module = await WebAssembly.compile(kernelBytes(hasRelaxedSimd() ? 'relaxed' : 'plain', false));
+    const { kernels, base } = instantiateLimits(module, 32);
+    for (let run = 0; run < 2; run++) {
+      kernels.limitRead(base, 4096, base + 8192);
+      kernels.limitInt8(base, 2, base + 8192);
+      kernels.limitF32(base, 2, base + 8192);
+    }
+    return module;
+  });
+}
+
+interface LimitKernels {
+  heapStart(): number;
+  limitRead(from: number, bytes: number, out: number): void;
+  limitInt8(buffer: number, rounds: number, out: number): void;
+  limitF32(buffer: number, rounds: number, out: number): void;
+}
+
+/** The functions in a memory of their own, and the first place in it that is free. */
+export function instantiateLimits(
+  module: WebAssembly.Module,
+  pages: number,
+): { kernels: LimitKernels; base: number; memory: WebAssembly.Memory } {
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
+  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as LimitKernels;
+  return { kernels, memory, base: Math.ceil(kernels.heapStart() / 4096) * 4096 };
+}
