@@ -1,6 +1,7 @@
-// Runs after `npm ci` in a clone: puts the `cria` command where npx looks for it, and builds the CPU kernels.
+// Runs after `npm ci` in a clone: puts the `cria` command where npx looks for it, builds the CPU kernels and the chat page.
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { buildKernels } from './build-kernels.js';
+import { buildWeb } from './build-web.js';
 
 mkdirSync('node_modules/.bin', { recursive: true });
 if (process.platform === 'win32') {
@@ -10,3 +11,4 @@ if (process.platform === 'win32') {
   symlinkSync('../../bin/cria.js', 'node_modules/.bin/cria');
 }
 await buildKernels();
+await buildWeb();

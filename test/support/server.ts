@@ -15,7 +15,7 @@ export interface TestServer extends RunningServer {
   readonly log: Record<string, unknown>[];
 }
 
-const defaults: ServeSettings = {
+export const serveDefaults: ServeSettings = {
   modelId: 'tiny',
   template: 'chatml',
   pooling: 'mean',
@@ -48,7 +48,7 @@ export async function testServer(
     { write: (line) => void lines.push(JSON.parse(line)) },
     { level: 'info', prompts: settings.logPrompts ?? false },
   );
-  const server = await startServer(model, { ...defaults, ...settings }, log);
+  const server = await startServer(model, { ...serveDefaults, ...settings }, log);
   after(async () => {
     await server.close();
     await model.close();

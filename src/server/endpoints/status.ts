@@ -1,6 +1,7 @@
 /** GET /v1/models, /health, /metrics. */
+import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
-import type { Call, Core, Reply } from '../world.ts';
+import type { Call, Core, Reply, ServedModel } from '../world.ts';
 
 export async function models({ model, settings, clocks }: Core): Promise<Reply> {
   const { facts, config } = model;
@@ -19,9 +20,20 @@ export async function models({ model, settings, clocks }: Core): Promise<Reply> 
       format: facts.format,
       dtypes: facts.dtypes,
       device: facts.device,
+      /** Whether /v1/chat/completions works: the model or the server has a chat template. */
+      chat: hasTemplate(model, settings.template),
     },
   };
   return { kind: 'json', body: { object: 'list', data: [entry] } };
+}
+
+function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undefined): boolean {
+  try {
+    chatTemplateFor(tokenizer, template ?? facts.chatTemplate ?? undefined);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export async function oneModel(core: Core, id: string): Promise<Reply> {

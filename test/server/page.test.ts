@@ -1,0 +1,159 @@
+/** The chat page in headless Chromium: a conversation, by keyboard too, and what hostile text does to it (nothing). */
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { createLog } from '../../src/platform/node/serve/log.ts';
+import { startServer } from '../../src/platform/node/serve/server.ts';
+import { noBrowser } from '../support/browser.ts';
+import { scriptedModel } from '../support/scripted-model.ts';
+import { serveDefaults } from '../support/server.ts';
+
+const hostile = [
+  '# Heading\n\nSome **bold** and `code`, a [link](https://example.com/a) and a [trap](javascript:alert(1)).',
+  '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>',
+  '```ts\nconst a = "<b>";\n```',
+  '| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n   - inner\n\n> quoted',
+].join('\n\n');
+
+describe('the chat page', { skip: noBrowser }, async () => {
+  if (noBrowser) return;
+  const { buildWeb } = (await import(new URL('../../scripts/build-web.js', import.meta.url).href)) as {
+    buildWeb(options: object): Promise<void>;
+  };
+  await buildWeb({ log: () => {} });
+  const model = scriptedModel((prompt) => (/slow/.test(prompt) ? 'word '.repeat(2000) : hostile), 1);
+  const log = createLog({ write: () => {} }, { level: 'silent', prompts: false });
+  const server = await startServer(model, { ...serveDefaults, page: true, drainSeconds: 0.2 }, log);
+  const browser: Browser = await chromium.launch({
+    executablePath: process.env.CRIA_CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-component-update', '--disable-sync'],
+  });
+  after(async () => {
+    await browser.close();
+    await server.close();
+  });
+
+  /** A page that has asked nobody but the server, and has complained of nothing. */
+  const open = async (options: object = {}): Promise<{ page: Page; complaints: string[] }> => {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(5000);
+    const complaints: string[] = [];
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(server.url)) complaints.push(`asked ${request.url()}`);
+    });
+    await page.goto(server.url);
+    await page.getByText('tiny').first().waitFor();
+    return { page, complaints };
+  };
+
+  const ask = async (page: Page, text: string) => {
+    await page.keyboard.type(text);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Regenerate' }).last().waitFor();
+  };
+
+  test('an answer is Markdown, and nothing in it is HTML', async () => {
+    const { page, complaints } = await open();
+    await ask(page, 'hello');
+    const answer = page.locator('.message.assistant').last();
+    strictEqual(await answer.locator('strong').textContent(), 'bold');
+    strictEqual(await answer.locator('figure.code code').textContent(), 'const a = "<b>";');
+    strictEqual(await answer.locator('td').count(), 2);
+    strictEqual(await answer.locator('ol > li').count(), 2);
+    strictEqual(await answer.locator('ol ul > li').count(), 1);
+    strictEqual(await answer.locator('blockquote').textContent(), 'quoted');
+    deepStrictEqual(await answer.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href'))), [
+      'https://example.com/a',
+    ]);
+    ok((await answer.textContent())!.includes('<img src=x onerror="window.hacked=1">'));
+    strictEqual(await answer.locator('img, script').count(), 0);
+    strictEqual(await page.evaluate(() => (globalThis as { hacked?: number }).hacked), undefined);
+    ok(/tokens\/s/.test((await answer.textContent())!));
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('stop, regenerate, edit; conversations are there after a reload, and can be deleted', async () => {
+    const { page, complaints } = await open();
+    await page.keyboard.type('a slow one');
+    await page.keyboard.press('Enter');
+    await page.getByText('word word').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('stopped').waitFor();
+    strictEqual(server.core.gate.inside, 0);
+    await page.getByRole('button', { name: 'Edit' }).click();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('a fast one');
+    await page.getByRole('button', { name: 'Send again' }).click();
+    await page.locator('.message.assistant strong').waitFor();
+    await page.getByRole('button', { name: 'Regenerate' }).click();
+    await page.locator('.message.assistant .stats').waitFor();
+    strictEqual(await page.locator('.message').count(), 2);
+    await page.reload();
+    await page.getByRole('button', { name: 'a fast one', exact: true }).click();
+    strictEqual(await page.locator('.message.assistant strong').textContent(), 'bold');
+    await page.getByRole('button', { name: 'Delete: a fast one' }).click();
+    await page.reload();
+    await page.getByText('Conversations stay in this browser.').waitFor();
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('settings reach the server; token probabilities show what else could have been', async () => {
+    const { page, complaints } = await open();
+    const bodies: Record<string, unknown>[] = [];
+    page.on('request', (request) => {
+      if (request.method() === 'POST') bodies.push(request.postDataJSON());
+    });
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByLabel('System prompt').fill('Be brief.');
+    await page.getByLabel('Seed').fill('42');
+    await page.getByLabel('Record token probabilities').check();
+    await page.getByLabel('Temperature').fill('0.2');
+    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByPlaceholder('Write a message').click();
+    await ask(page, 'hello');
+    const [body] = bodies as [{ messages: object[] } & Record<string, unknown>];
+    deepStrictEqual(body.messages[0], { role: 'system', content: 'Be brief.' });
+    deepStrictEqual([body.seed, body.temperature, body.logprobs, body.top_logprobs], [42, 0.2, true, 5]);
+    await page.getByRole('button', { name: 'Probabilities' }).click();
+    await page.locator('.token').nth(3).hover();
+    strictEqual(await page.locator('.alternatives dt').count(), 3);
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('Korean where the browser asks for it; a phone has one column, dark where the system is', async () => {
+    const { page, complaints } = await open({
+      locale: 'ko-KR',
+      viewport: { width: 390, height: 780 },
+      colorScheme: 'dark',
+      hasTouch: true,
+    });
+    strictEqual(await page.getByPlaceholder('메시지를 입력하세요').count(), 1);
+    strictEqual(await page.locator('nav').isVisible(), false);
+    await page.getByRole('button', { name: '메뉴' }).click();
+    await page.getByRole('button', { name: '새 대화' }).click();
+    strictEqual(await page.locator('nav').isVisible(), false);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    ok(wide <= 390, `the page is ${wide} wide`);
+    const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    strictEqual(background, 'rgb(23, 22, 21)');
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('the policy forbids what the page does not need', async () => {
+    const { headers } = await fetch(server.url);
+    const policy = headers.get('content-security-policy')!;
+    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"]) {
+      ok(policy.includes(rule), rule);
+    }
+    ok(!policy.includes('unsafe'));
+  });
+});
