@@ -37,6 +37,8 @@ export function writeGgufCheckpoint(
   requirePaper(config, 'GGUF');
   const architecture = config.attentionBias ? 'qwen2' : 'llama';
   const fields = metadataOf(architecture, name, config, options.fileType);
+  // llama.cpp opens a file without a vocabulary only where the file says that this is meant.
+  if (options.tokenizer.size === 0) fields.set('tokenizer.ggml.model', { type: 'string', value: 'no_vocab' });
   for (const [key, field] of options.tokenizer) fields.set(key, field);
   if (chatTemplate !== null) fields.set('tokenizer.chat_template', { type: 'string', value: chatTemplate });
   fields.set('general.quantization_version', { type: 'u32', value: 2 });

@@ -103,6 +103,12 @@ test("our GGUF of the converter's model has its metadata, tensors and bytes", ()
   }
 });
 
+test('a GGUF without a tokenizer says so, and has none when it is read again', () => {
+  const written = throughGguf(openCheckpoint(openFolder(goldenPath('forward/mha'))), 'f32');
+  strictEqual(written.metadata.get('tokenizer.ggml.model'), 'no_vocab');
+  strictEqual(written.tokenizer, null);
+});
+
 test('a quantized type cannot be written to a Hugging Face folder', () => {
   const original = openCheckpoint(openFolder(goldenPath('forward/mha')));
   throws(() => throughHf(original, 'Q8_0'), ArgumentError);
