@@ -4,7 +4,7 @@ import { isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount } from '../../tensor/tensor.ts';
 import { BLOCK_TOKENS, kvTypeNumbers, type WasmKvStore } from './kv-store.ts';
-import { inSegment, type OpContext } from './ops.ts';
+import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation } from './tensors.ts';
 

@@ -12,10 +12,10 @@ import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
-import { createOps, floatsOf } from './ops.ts';
+import { createOps } from './ops.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
-import { activation } from './tensors.ts';
+import { activation, floatsOf } from './tensors.ts';
 import { type Activations, placedBytes, placeWeight } from './weights.ts';
 
 export interface WasmDeviceOptions {

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
-import { inSegment, type OpContext } from './ops.ts';
+import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
 import { isFloatKind } from './weights.ts';

@@ -12,23 +12,13 @@ import type { Ops } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import type { ActivationArena } from './activation-arena.ts';
 import { createAttentionOps } from './attention-ops.ts';
 import { createLinear } from './linear-op.ts';
-import type { Segment } from './segment.ts';
-import type { Team } from './team.ts';
-import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
+import { inSegment, type OpContext } from './op-context.ts';
+import { activation, floatsOf, WasmMatrix, type WasmTensor } from './tensors.ts';
 
 /** Numbers that a unit of the element-wise kernels covers. */
 const UNIT_FLOATS = 1024;
-
-/** What operations share: memory, threads, and moving operands between segments. */
-export interface OpContext {
-  readonly arena: ActivationArena;
-  readonly team: Team;
-  /** Where tensors go that belong to no layer. */
-  home(): Segment;
-}
 
 export function createOps(context: OpContext): Ops {
   const { arena, team } = context;
@@ -150,21 +140,4 @@ export function createOps(context: OpContext): Ops {
     relu: (x_NF) => plain(x_NF, relu),
     gelu: (x_NF, form = 'exact') => plain(x_NF, (y, x) => gelu(y, x, form)),
   };
-}
-
-/** The tensor's numbers where they lie. */
-export function floatsOf(tensor: Tensor): Float32Array {
-  const { segment, pointer, shape } = activation(tensor);
-  return segment.floatsAt(pointer, elementCount(shape));
-}
-
-/** The tensor, or its copy in another segment; the copy is remembered. */
-export function inSegment(context: OpContext, tensor: WasmTensor, segment: Segment): WasmTensor {
-  if (tensor.segment === segment) return tensor;
-  if (tensor.mirror?.segment === segment) return tensor.mirror;
-  const copy = context.arena.like(segment, tensor);
-  floatsOf(copy).set(floatsOf(tensor));
-  copy.owner = tensor;
-  tensor.mirror = copy;
-  return copy;
 }

@@ -31,6 +31,7 @@ export interface WorkerMessage {
 const TAKE_MESSAGE = -1;
 /** How long a worker may take to answer before the device gives up on it. */
 const ANSWER_MS = 20000;
+const PATIENCE_MS = 100;
 
 /** The worker's side: call the result with every message. It returns only to take the next message. */
 export function createWorker(): (message: WorkerMessage) => void {
@@ -88,17 +89,16 @@ export class Team {
     this.home!.kernels.open(TAKE_MESSAGE);
     const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
     const wanted = (segment.index + 1) * this.threads.length;
-    const deadline = Date.now() + ANSWER_MS;
-    for (;;) {
+    for (let waitedMs = 0; ; ) {
       const count = Atomics.load(ready, 0);
       if (count >= wanted) break;
-      if (Date.now() > deadline) {
+      if (waitedMs > ANSWER_MS) {
         throw new UnsupportedError(
           'wasm.threads',
           `wasm device: ${wanted - count} of ${this.threads.length} workers did not start within ${ANSWER_MS / 1000} s. Use fewer threads.`,
         );
       }
-      Atomics.wait(ready, 0, count, 100);
+      if (Atomics.wait(ready, 0, count, PATIENCE_MS) === 'timed-out') waitedMs += PATIENCE_MS;
     }
     this.home!.kernels.close();
   }

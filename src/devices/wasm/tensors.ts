@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { WeightType } from '../../tensor/dtype.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
 
 /** Numbers as f32, row-major, at `pointer`. Activations are pooled: a released one is used again for the next operation. */
@@ -40,4 +40,10 @@ export class WasmMatrix implements Tensor {
 export function activation(tensor: Tensor): WasmTensor {
   assert(tensor instanceof WasmTensor, 'wasm device: the tensor is a packed weight or belongs to another device');
   return tensor;
+}
+
+/** The tensor's numbers where they lie. */
+export function floatsOf(tensor: Tensor): Float32Array {
+  const { segment, pointer, shape } = activation(tensor);
+  return segment.floatsAt(pointer, elementCount(shape));
 }

@@ -1,0 +1,23 @@
+import type { ActivationArena } from './activation-arena.ts';
+import type { Segment } from './segment.ts';
+import type { Team } from './team.ts';
+import { floatsOf, type WasmTensor } from './tensors.ts';
+
+/** What operations share: memory, threads, and moving operands between segments. */
+export interface OpContext {
+  readonly arena: ActivationArena;
+  readonly team: Team;
+  /** Where tensors go that belong to no layer. */
+  home(): Segment;
+}
+
+/** The tensor, or its copy in another segment; the copy is remembered. */
+export function inSegment(context: OpContext, tensor: WasmTensor, segment: Segment): WasmTensor {
+  if (tensor.segment === segment) return tensor;
+  if (tensor.mirror?.segment === segment) return tensor.mirror;
+  const copy = context.arena.like(segment, tensor);
+  floatsOf(copy).set(floatsOf(tensor));
+  copy.owner = tensor;
+  tensor.mirror = copy;
+  return copy;
+}
