@@ -38,8 +38,22 @@ export function writeNgramModel(model: NgramModel, write: (bytes: Uint8Array) =>
   }
 }
 
-/** Throws FormatError `ngram-file.*`. */
-export function readNgramModel(source: ByteSource): NgramModel {
+/** What a model consists of: plain data, whose columns may lie in memory that workers share. */
+export interface NgramParts {
+  readonly order: number;
+  readonly words: readonly string[];
+  readonly columns: ReturnType<NgramModel['columns']>;
+}
+
+export function createNgramModel({ order, words, columns }: NgramParts): NgramModel {
+  return NgramModel.fromColumns(order, words, columns);
+}
+
+/** `allocate` makes the memory of each column. Throws FormatError `ngram-file.damaged`. */
+export function readNgramParts(
+  source: ByteSource,
+  allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
+): NgramParts {
   const fail = (problem: string): never => {
     throw new FormatError(
       { code: 'ngram-file.damaged', file: source.name, where: 'header' },
@@ -51,8 +65,9 @@ export function readNgramModel(source: ByteSource): NgramModel {
   if (source.byteLength < HEAD_BYTES) fail('too short');
   source.readInto(new Uint8Array(head.buffer), 0);
   const [magic, version, order, headerBytes] = head as unknown as [number, number, number, number];
-  if (magic !== MAGIC || version !== VERSION || HEAD_BYTES + headerBytes > source.byteLength)
+  if (magic !== MAGIC || version !== VERSION || HEAD_BYTES + headerBytes > source.byteLength) {
     fail('not an n-gram model of this version');
+  }
   const header = new Uint8Array(headerBytes);
   source.readInto(header, HEAD_BYTES);
   const { words, counts } = JSON.parse(new TextDecoder().decode(header)) as { words: string[]; counts: number[] };
@@ -60,16 +75,17 @@ export function readNgramModel(source: ByteSource): NgramModel {
   const columns = columnNames.map((name, i) => {
     const byteLength = counts[i]! * columnTypes[name].BYTES_PER_ELEMENT;
     if (at + byteLength > source.byteLength) fail(`column ${name} of ${counts[i]} goes beyond the end`);
-    const column = new columnTypes[name](counts[i]!);
-    source.readInto(new Uint8Array(column.buffer), at);
+    const memory = allocate(byteLength);
+    source.readInto(new Uint8Array(memory), at);
     at += Math.ceil(byteLength / 8) * 8;
-    return [name, column] as const;
+    return [name, viewOf(name, memory)] as const;
   });
-  return NgramModel.fromColumns(
-    order,
-    words,
-    Object.fromEntries(columns) as unknown as ReturnType<NgramModel['columns']>,
-  );
+  return { order, words, columns: Object.fromEntries(columns) as unknown as NgramParts['columns'] };
+}
+
+function viewOf(name: ColumnName, memory: ArrayBufferLike): Uint8Array | Int32Array | Float32Array {
+  const View: new (memory: ArrayBufferLike) => Uint8Array | Int32Array | Float32Array = columnTypes[name];
+  return new View(memory);
 }
 
 function padded(bytes: Uint8Array, filler: number): Uint8Array {

@@ -1,7 +1,11 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { missing, shared } from '../../../test/support/shared.ts';
+import type { ByteSource } from '../../tensor/source.ts';
 import { parseArpa } from './arpa.ts';
+import { createNgramModel, readNgramParts, writeNgramModel } from './file.ts';
 import { KneserNeyTrainer } from './kneser-ney.ts';
 import type { NgramModel } from './model.ts';
 
@@ -50,6 +54,59 @@ test('the discounts follow Chen & Goodman when the counts of counts allow it', (
   const y = 8 / (8 + 2 * 4);
   const expected = [0, 1 - (2 * y * 4) / 8, 2 - (3 * y * 3) / 4, 3 - (4 * y * 2) / 3];
   for (const j of [1, 2, 3]) close(grams.discounts[1]![j]!, expected[j]!, 1e-12, `D${j}`);
+});
+
+/** The texts follow from the n-grams in the files, which KenLM's own tests keep as outputs of lmplz -o 3 --discount_fallback. */
+for (const [file, text] of [
+  ['toy0', ['a a b a', 'b a a b']],
+  ['toy1', ['a a b b b b b b b', 'c']],
+] as const) {
+  test(`every probability and backoff of lmplz's ${file}.arpa`, { skip: missing(`real/lm/kenlm/${file}.arpa`) }, () => {
+    const trainer = new KneserNeyTrainer({ order: 3 });
+    for (const line of text) trainer.sentence(line.split(' '));
+    const ours = arpaEntries([...trainer.train().grams.arpa()].join(''));
+    const theirs = arpaEntries(readFileSync(shared(`real/lm/kenlm/${file}.arpa`), 'utf8'));
+    deepStrictEqual([...ours.keys()].sort(), [...theirs.keys()].sort());
+    for (const [words, [probability, backoff]] of theirs) {
+      close(ours.get(words)![0], probability, 1e-6, `p of ${words}`);
+      close(ours.get(words)![1], backoff, 1e-6, `backoff of ${words}`);
+    }
+  });
+}
+
+function arpaEntries(arpa: string): Map<string, [number, number]> {
+  const lines = arpa.split('\n').filter((line) => line.includes('\t'));
+  return new Map(
+    lines.map((line) => {
+      const [probability, words, backoff = '0'] = line.split('\t');
+      return [words!, [Number(probability), Number(backoff)]];
+    }),
+  );
+}
+
+test('a model written to a file and read back scores the same bits, in shared memory too', () => {
+  const trainer = new KneserNeyTrainer({ order: 4 });
+  for (const line of ['a b c a b', 'c b a', 'b b b', ''])
+    trainer.sentence(line.split(' ').filter((word) => word !== ''));
+  const { model } = trainer.train();
+  const parts: Uint8Array[] = [];
+  writeNgramModel(model, (bytes) => parts.push(bytes));
+  const file = Buffer.concat(parts);
+  const source = (bytes: Uint8Array): ByteSource => ({
+    name: 'model.ngram',
+    byteLength: bytes.length,
+    close: () => {},
+    readInto: (target, offset) => target.set(bytes.subarray(offset, offset + target.length)),
+  });
+  for (const allocate of [(bytes: number) => new ArrayBuffer(bytes), (bytes: number) => new SharedArrayBuffer(bytes)]) {
+    const read = createNgramModel(readNgramParts(source(file), allocate));
+    for (const line of ['a b c', 'b x b', 'c', '']) {
+      const words = line.split(' ').filter((word) => word !== '');
+      strictEqual(read.score(words), model.score(words), line);
+    }
+  }
+  for (const length of [0, 10, 20, file.length - 9])
+    throws(() => readNgramParts(source(file.subarray(0, length))), { name: 'FormatError' });
 });
 
 const sentences = fc.array(fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 8 }), {

@@ -104,18 +104,33 @@ export function makeStages(
   choices: readonly StageChoice[],
   _unit: Unit,
   inputs: readonly DedupInput[],
-  { host, environment }: TaskContext,
+  context: TaskContext,
 ): Stage[] {
-  return choices.map((choice, i) => {
-    const plan = dedupPlan(choice);
-    if (!plan) return createStage(choice, environment);
-    const input = inputs.find(({ stage }) => stage === i)!;
-    if (plan.kind === 'near') return removeNear(input, host);
-    const duplicates = loadDuplicates(input, host);
-    if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
-    if (plan.item === 'span') return removeDuplicateSpans(choice.name, plan.normalise, plan.sentences ?? 1, duplicates);
-    return removeDuplicateDocuments(choice.name, plan.item, plan.normalise, duplicates);
-  });
+  const names = new Map<string, number>();
+  return choices
+    .map((choice, i) => makeStage(choice, i, inputs, context))
+    .map((stage) => {
+      // A stage may stand in a chain twice; the books keep the two apart.
+      const count = (names.get(stage.name) ?? 0) + 1;
+      names.set(stage.name, count);
+      return count === 1 ? stage : { name: `${stage.name} (${count})`, apply: stage.apply.bind(stage) };
+    });
+}
+
+function makeStage(
+  choice: StageChoice,
+  i: number,
+  inputs: readonly DedupInput[],
+  { host, environment }: TaskContext,
+): Stage {
+  const plan = dedupPlan(choice);
+  if (!plan) return createStage(choice, environment);
+  const input = inputs.find(({ stage }) => stage === i)!;
+  if (plan.kind === 'near') return removeNear(input, host);
+  const duplicates = loadDuplicates(input, host);
+  if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
+  if (plan.item === 'span') return removeDuplicateSpans(choice.name, plan.normalise, plan.sentences ?? 1, duplicates);
+  return removeDuplicateDocuments(choice.name, plan.item, plan.normalise, duplicates);
 }
 
 function removeNear({ merges }: DedupInput, host: TaskContext['host']): Stage {

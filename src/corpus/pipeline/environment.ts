@@ -3,14 +3,19 @@
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { FastText } from '../language/fasttext.ts';
-import { readNgramModel } from '../ngram/file.ts';
+import { createNgramModel, type NgramParts, readNgramParts } from '../ngram/file.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PerplexityModel } from '../stages/perplexity.ts';
 import type { StageEnvironment } from '../stages/table.ts';
 import type { CorpusHost } from './host.ts';
 
-export function createEnvironment(recipe: Recipe, host: CorpusHost): StageEnvironment {
+/** `shared`: n-gram models that somebody has loaded already, in memory that all workers see. */
+export function createEnvironment(
+  recipe: Recipe,
+  host: CorpusHost,
+  shared: ReadonlyMap<string, NgramParts> = new Map(),
+): StageEnvironment {
   const cache = new Map<string, unknown>();
   const once = <T>(key: string, make: () => T): T => {
     if (!cache.has(key)) cache.set(key, make());
@@ -30,9 +35,7 @@ export function createEnvironment(recipe: Recipe, host: CorpusHost): StageEnviro
       once(`ngram ${name}`, (): PerplexityModel => {
         const { options } = recipe.models[name] as { options: { pieces: string } };
         const tokenizer = host.tokenizer(options.pieces);
-        const source = trained(name, 'model.ngram');
-        const model = readNgramModel(source);
-        source.close();
+        const model = createNgramModel(shared.get(name) ?? loadNgramParts(name, host));
         return { model, pieces: (text) => tokenizer.pieces(text) };
       }),
     textFile: (path) => once(`text ${path}`, () => new TextDecoder().decode(readAll(host.openRaw(path)))),
@@ -41,6 +44,20 @@ export function createEnvironment(recipe: Recipe, host: CorpusHost): StageEnviro
       return tokenizer ? tokenizer.encode(text).length : 0;
     },
   };
+}
+
+/** A finished n-gram model from the work folder. */
+export function loadNgramParts(
+  name: string,
+  host: CorpusHost,
+  allocate?: (bytes: number) => ArrayBufferLike,
+): NgramParts {
+  const source = host.work.open(modelTaskId(name), 'model.ngram');
+  try {
+    return readNgramParts(source, allocate);
+  } finally {
+    source.close();
+  }
 }
 
 export function modelTaskId(name: string): string {

@@ -12,9 +12,9 @@ import type { Workforce } from '../../../corpus/pipeline/host.ts';
 import { parseShard, runCorpus, shardFromEnvironment } from '../../../corpus/pipeline/run.ts';
 import type { Task } from '../../../corpus/pipeline/tasks.ts';
 import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
+import { openFile } from '../files.ts';
 import { buildCorpus } from './build.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
-import { openFileSource } from './input.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'corpus-test-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -114,7 +114,7 @@ test('a recipe becomes shards that the reader reads, document by document', asyn
   await reference();
   const folder = join(root, 'out-0', 'tokens');
   const manifest = parseTokenManifest(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-  const shards = new TokenShards(manifest, (file) => openFileSource(join(folder, file)));
+  const shards = new TokenShards(manifest, (file) => openFile(join(folder, file)));
   const all = new Uint32Array(manifest.tokenCount);
   shards.read(all, 0);
   const ends = shards.documentEnds(0, manifest.tokenCount);

@@ -19,8 +19,9 @@ import { FormatError } from '../../../base/errors.ts';
 import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
+import { openFile } from '../files.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
-import { openFileSource, openInput, readContext } from './input.ts';
+import { openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
 export interface Folders {
@@ -34,7 +35,7 @@ export function createCorpusHost({ input, output }: Folders): CorpusHost {
   return {
     listFiles: (patterns) => listFiles(root, patterns),
     openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name),
-    openRaw: (name) => openFileSource(resolve(root, name)),
+    openRaw: (name) => openFile(resolve(root, name)),
     readContext: (problem, maximumRecordBytes) => readContext(root, problem, maximumRecordBytes),
     tokenizer(path) {
       let tokenizer = tokenizers.get(path);

@@ -1,15 +1,5 @@
 /** Input files on disk for the corpus readers: decompressed streams with a bound on expansion, random access, inflating, scratch space. */
-import {
-  appendFileSync,
-  closeSync,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -24,7 +14,7 @@ import {
 import { FormatError } from '../../../base/errors.ts';
 import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
 import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
-import type { ByteSource } from '../../../tensor/source.ts';
+import { openFile } from '../files.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /** Text compresses three to ten times, rarely fifty. What grows more than this, beyond the first 64 MiB, is a bomb. */
@@ -33,13 +23,13 @@ const EXPANSION_FLOOR = 64 * 2 ** 20;
 
 export function openInput(root: string, name: string): InputFile {
   const path = join(root, name);
-  return { name, chunks: () => decompressed(path, name), source: () => openFileSource(path) };
+  return { name, chunks: () => decompressed(path, name), source: () => openFile(path) };
 }
 
 /** The file's bytes, unpacked by what its first bytes say it is. */
 async function* decompressed(path: string, name: string): Chunks {
   const head = new Uint8Array(8);
-  const source = openFileSource(path);
+  const source = openFile(path);
   source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
   source.close();
   if (head[0] === 0x1f && head[1] === 0x8b) yield* inflated(path, name, createGunzip());
@@ -116,7 +106,7 @@ async function* inflated(path: string, name: string, stream: ReturnType<typeof c
 }
 
 async function* bounded(path: string, name: string, chunks: Chunks): Chunks {
-  const source = openFileSource(path);
+  const source = openFile(path);
   const bytesIn = source.byteLength;
   source.close();
   let bytesOut = 0;
@@ -133,30 +123,6 @@ function bombError(name: string, bytesIn: number, bytesOut: number): FormatError
     `${bytesIn} bytes unfolded to ${bytesOut}, more than ${MAXIMUM_EXPANSION} times as many`,
     'It looks like a decompression bomb; what came before it was kept.',
   );
-}
-
-export function openFileSource(path: string): ByteSource {
-  const file = openSync(path, 'r');
-  const byteLength = fstatSync(file).size;
-  return {
-    name: path,
-    byteLength,
-    readInto(target, offset) {
-      let done = 0;
-      while (done < target.length) {
-        const count = readSync(file, target, done, target.length - done, offset + done);
-        if (count === 0) {
-          throw new FormatError(
-            { code: 'bytes.truncated', file: path, where: `byte ${offset + done}` },
-            'the file ends here',
-            'It is truncated.',
-          );
-        }
-        done += count;
-      }
-    },
-    close: () => closeSync(file),
-  };
 }
 
 const inflaters = {

@@ -20,7 +20,7 @@ import { FormatError } from '../../../base/errors.ts';
 import type { DoneRecord, Sink, UnitFolder, WorkStore } from '../../../corpus/pipeline/host.ts';
 import type { Chunks } from '../../../corpus/readers/reader.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
-import { openFileSource } from './input.ts';
+import { openFile } from '../files.ts';
 
 const RECORD = 'done.json';
 const BUFFER_BYTES = 1 << 20;
@@ -71,9 +71,11 @@ class NodeUnitFolder implements UnitFolder {
   spill(bytes: Uint8Array): ByteSource {
     const path = join(this.aside, `spill-${this.spills++}`);
     writeFileSync(path, bytes);
-    const source = openFileSource(path);
+    const source = openFile(path);
     return {
-      ...source,
+      name: source.name,
+      byteLength: source.byteLength,
+      readInto: (target, offset) => source.readInto(target, offset),
       close: () => {
         source.close();
         rmSync(path, { force: true });

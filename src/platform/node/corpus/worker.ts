@@ -1,17 +1,19 @@
-/** A worker thread of the corpus: receives a task, answers with its record. Models stay loaded between tasks. */
+/** A worker thread of the corpus: receives a task, answers with its record. Models stay loaded between tasks; language models come in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
-import type { Task } from '../../../corpus/pipeline/tasks.ts';
 import type { Recipe } from '../../../corpus/recipe/recipe.ts';
 import { createCorpusHost, type Folders } from './host.ts';
-import type { WorkerMessage } from './workers.ts';
+import type { WorkerMessage, WorkerRequest } from './workers.ts';
 
 const { recipe, folders } = workerData as { recipe: Recipe; folders: Folders };
 const host = createCorpusHost(folders);
-const context = { recipe, host, environment: createEnvironment(recipe, host) };
+const models = new Map<string, NgramParts>();
+const context = { recipe, host, environment: createEnvironment(recipe, host, models) };
 
-parentPort!.on('message', async (task: Task) => {
+parentPort!.on('message', async ({ task, models: received }: WorkerRequest) => {
+  for (const [name, parts] of received) models.set(name, parts);
   let message: WorkerMessage;
   try {
     message = { ok: true, record: await executeTask(task, context) };

@@ -1,12 +1,20 @@
 /** Hands for the corpus: worker threads that each take the next unit, or this thread alone. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
+import type { NgramParts } from '../../../corpus/ngram/file.ts';
+import { createEnvironment, loadNgramParts } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { CorpusHost, DoneRecord, Workforce } from '../../../corpus/pipeline/host.ts';
 import type { Task } from '../../../corpus/pipeline/tasks.ts';
 import type { Recipe } from '../../../corpus/recipe/recipe.ts';
-import type { Folders } from './host.ts';
+import { modelsOf } from '../../../corpus/stages/table.ts';
+import { createCorpusHost, type Folders } from './host.ts';
+
+/** A task, and the n-gram models that this worker has not been given yet. */
+export interface WorkerRequest {
+  readonly task: Task;
+  readonly models: readonly (readonly [name: string, parts: NgramParts])[];
+}
 
 export type WorkerMessage =
   | { readonly ok: true; readonly record: DoneRecord }
@@ -39,10 +47,25 @@ export function threadWorkforce(
   signal?: AbortSignal,
 ): ClosableWorkforce {
   const workers: Worker[] = [];
+  const host = createCorpusHost(folders);
+  /** Language models are the largest things that workers need: they are loaded once, into memory that all see. */
+  const models = new Map<string, NgramParts>();
+  const given = new Map<Worker, Set<string>>();
+  const modelsFor = (task: Task, worker: Worker): WorkerRequest['models'] => {
+    const known = given.get(worker)!;
+    const wanted = ngramModelsOf(task, recipe).filter((name) => !known.has(name));
+    return wanted.map((name) => {
+      let parts = models.get(name);
+      if (!parts) models.set(name, (parts = loadNgramParts(name, host, (bytes) => new SharedArrayBuffer(bytes))));
+      known.add(name);
+      return [name, parts] as const;
+    });
+  };
   const start = (): Worker => {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { workerData: { recipe, folders } });
     workers.push(worker);
+    given.set(worker, new Set());
     return worker;
   };
   return {
@@ -53,7 +76,7 @@ export function threadWorkforce(
         while (next < tasks.length && !failed && !signal?.aborted) {
           const task = tasks[next++]!;
           try {
-            onDone(task, await runOn(worker, task));
+            onDone(task, await runOn(worker, { task, models: modelsFor(task, worker) }));
           } catch (error) {
             failed = true;
             throw error;
@@ -76,7 +99,15 @@ export function threadWorkforce(
   };
 }
 
-function runOn(worker: Worker, task: Task): Promise<DoneRecord> {
+/** The language models that a task's stages score with. */
+function ngramModelsOf(task: Task, recipe: Recipe): string[] {
+  if (task.kind !== 'process' && task.kind !== 'collect') return [];
+  const { stages } = recipe.sources[task.unit.source]!;
+  const used = task.kind === 'collect' ? stages.slice(0, task.stage) : stages;
+  return used.filter(({ name }) => name === 'perplexity').flatMap(modelsOf);
+}
+
+function runOn(worker: Worker, request: WorkerRequest): Promise<DoneRecord> {
   return new Promise((resolve, reject) => {
     const settle = (finish: () => void): void => {
       worker.off('message', onMessage);
@@ -88,10 +119,10 @@ function runOn(worker: Worker, task: Task): Promise<DoneRecord> {
       settle(() => (message.ok ? resolve(message.record) : reject(message.error)));
     const onError = (error: unknown): void => settle(() => reject(error));
     const onExit = (code: number): void =>
-      settle(() => reject(new Error(`corpus worker ended with code ${code} during ${task.id}`)));
+      settle(() => reject(new Error(`corpus worker ended with code ${code} during ${request.task.id}`)));
     worker.on('message', onMessage);
     worker.on('error', onError);
     worker.on('exit', onExit);
-    worker.postMessage(task);
+    worker.postMessage(request);
   });
 }
