@@ -4,9 +4,9 @@
  */
 import type { KvType } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
-import type { Limits } from '../../platform/node/limits/limits.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
+import type { Limits } from './limits/limits.ts';
 import type { Test } from './measure.ts';
 
 const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
-import { type Limits, measureLimits } from '../../platform/node/limits/limits.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
+import { type Limits, measureLimits } from '../bench/limits/limits.ts';
 import { contextOf, measure, planTests, testName } from '../bench/measure.ts';
 import { shortestSeconds, type Work, workOf } from '../bench/roofline.ts';
 import { benchRow, type Row, toCsv, toMarkdown, withLimit } from '../bench/rows.ts';

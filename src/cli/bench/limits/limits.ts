@@ -1,7 +1,7 @@
 /** The machine's limits as WebAssembly meets them: memory read, and multiply-adds of int8 and f32. */
 import { Worker } from 'node:worker_threads';
 import { hasRelaxedSimd, kernelBytes } from '../../../devices/wasm/modules.ts';
-import { joinPairs, optimizingAtOnce } from '../wide-kernels.ts';
+import { joinPairs, optimizingAtOnce } from '../../../platform/node/wide-kernels.ts';
 
 export interface Limits {
   readonly readBytesPerSecond: number;
