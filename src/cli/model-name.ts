@@ -1,17 +1,8 @@
 /** From what the user calls a model to the path of its file or folder. */
-import { existsSync, globSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
 import { CriaError } from '../base/errors.ts';
+import { bundledModels } from '../platform/node/files.ts';
 import { didYouMean } from './did-you-mean.ts';
-
-const modelsFolder = fileURLToPath(new URL('../../models/', import.meta.url));
-
-/** The models that come with this copy of Cria: models/*.gguf. */
-export function bundledModels(): readonly { readonly name: string; readonly path: string }[] {
-  const files = globSync('*.gguf', { cwd: modelsFolder }).sort();
-  return files.map((file) => ({ name: basename(file, '.gguf'), path: join(modelsFolder, file) }));
-}
 
 /** A path, or the name of a bundled model; nothing means the first bundled model. */
 export function resolveModel(name: string | undefined): string {
@@ -22,7 +13,7 @@ export function resolveModel(name: string | undefined): string {
       'model.none',
       'no model was named, and this copy of Cria has none of its own. ' +
         'Name a file or folder with -m PATH (GGUF, safetensors, a Meta or Hugging Face folder, llama2.c), ' +
-        'or make an untrained one: `cria init stories260K -o tiny.gguf`.',
+        'or make an untrained one: `cria init stories-260k -o tiny.gguf`.',
     );
   }
   if (existsSync(name)) return name;

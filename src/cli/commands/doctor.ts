@@ -3,11 +3,11 @@ import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
+import { bundledModels } from '../../platform/node/files.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { findNativeLibrary } from '../../platform/node/native-library.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { bundledModels } from '../model-name.ts';
 
 /** One thing that is here or not, and what to do when it is not. */
 interface Finding {

@@ -1,6 +1,7 @@
 /** Files and folders of this machine, as the sources that the lower layers read from. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { truncated } from '../../formats/memory-source.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../model/checkpoint/open.ts';
@@ -70,4 +71,12 @@ export function openFolder(path: string): FileFolder {
 export function openCheckpointAt(path: string): Checkpoint {
   if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path));
   return openCheckpoint(openFile(path), openFolder(dirname(path)));
+}
+
+const modelsFolder = fileURLToPath(new URL('../../../models/', import.meta.url));
+
+/** The models that come with this copy of Cria: models/*.gguf. The first is used where none is named. */
+export function bundledModels(): readonly { readonly name: string; readonly path: string }[] {
+  const files = existsSync(modelsFolder) ? readdirSync(modelsFolder).filter((file) => file.endsWith('.gguf')) : [];
+  return files.sort().map((file) => ({ name: basename(file, '.gguf'), path: join(modelsFolder, file) }));
 }

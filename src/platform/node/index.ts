@@ -8,6 +8,7 @@ import type { Source } from '../../inference/remote/protocol.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
 import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
 import { startEngine } from './engine/start.ts';
+import { bundledModels } from './files.ts';
 import { loadTokenizer } from './load-tokenizer.ts';
 import { saveModel } from './save/save.ts';
 import { trainables } from './training/trainables.ts';
@@ -30,12 +31,14 @@ export class Llama extends RemoteModel {
   private source: Source | null = null;
 
   /**
-   * Loads a model: a GGUF, safetensors, PyTorch or llama2.c file, a Hugging Face or Meta folder, a URL of one of these, or bytes.
+   * Loads a model: a GGUF, safetensors, PyTorch or llama2.c file, a Hugging Face or Meta folder, a URL of one of these, or bytes;
+   * nothing: the model that comes with the package.
    * Throws FormatError, ConfigError, ArgumentError, UnsupportedError.
    */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
-    if (source === undefined) throw noBundledModel();
-    const found = toSource(source);
+    const chosen = source ?? bundledModels()[0]?.path;
+    if (chosen === undefined) throw noBundledModel();
+    const found = toSource(chosen);
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
