@@ -19,6 +19,33 @@ export interface MicroBatch {
 /** The label of a token that is no target. */
 export const NO_LABEL = -100;
 
+/** Tokens that go through the model at once: enough to keep its matrix products large; more would only need more memory. */
+export const PASS_TOKENS = 4096;
+
+/** A micro-batch in parts of at most `limit` tokens, or of one sequence where that is longer. Their gradients add up to the whole's. */
+export function splitMicroBatch(micro: MicroBatch, limit = PASS_TOKENS): MicroBatch[] {
+  const { ids, labels, rows, length } = micro;
+  if (rows * length <= limit) return [micro];
+  const parts: MicroBatch[] = [];
+  let documents: number[] = [];
+  let from = 0;
+  let to = 0;
+  const flush = () => {
+    if (to === from) return;
+    const slice = (values: ArrayLike<number>) => Array.prototype.slice.call(values, from, to) as number[];
+    parts.push({ ids: slice(ids), ...(labels && { labels: slice(labels) }), rows: 1, length: to - from, documents });
+    documents = [];
+    from = to;
+  };
+  for (const count of micro.documents ?? new Array<number>(rows).fill(length)) {
+    if (to - from + count > limit) flush();
+    documents.push(count);
+    to += count;
+  }
+  flush();
+  return parts;
+}
+
 export interface PreparedBatch {
   readonly batch: Batch;
   /** For each row, the id that it should predict; negative: none. */
@@ -31,8 +58,7 @@ export function prepareBatch(micro: MicroBatch, vocabSize: number): PreparedBatc
   const { ids, labels = ids, rows, length } = micro;
   const count = rows * length;
   const documents = micro.documents ?? new Array<number>(rows).fill(length);
-  const problem = problemOf(micro, documents);
-  if (problem) throw new ArgumentError('training.batch', `training batch: ${problem}`);
+  checkMicroBatch(micro);
 
   const positions = new Uint32Array(count);
   const targets_N = new Int32Array(count).fill(NO_LABEL);
@@ -56,6 +82,12 @@ export function prepareBatch(micro: MicroBatch, vocabSize: number): PreparedBatc
   return { batch: { ids: Uint32Array.from(ids), positions, spans }, targets_N, targetCount };
 }
 
+/** Throws ArgumentError `training.batch` when the parts of a micro-batch do not fit together. */
+export function checkMicroBatch(micro: MicroBatch): void {
+  const problem = problemOf(micro, micro.documents ?? []);
+  if (problem) throw new ArgumentError('training.batch', `training batch: ${problem}`);
+}
+
 function problemOf({ ids, labels, rows, length }: MicroBatch, documents: readonly number[]): string | null {
   const count = rows * length;
   if (!(count > 0)) return `expected at least one token, got ${rows} rows of ${length}`;
@@ -63,7 +95,7 @@ function problemOf({ ids, labels, rows, length }: MicroBatch, documents: readonl
   if (labels && labels.length !== count) return `expected one label per id = ${count}, got ${labels.length}`;
   if (documents.some((n) => !(Number.isInteger(n) && n > 0))) return 'a document length is not a positive whole number';
   const sum = documents.reduce((a, b) => a + b, 0);
-  return sum === count ? null : `the document lengths add up to ${sum}, expected ${count}`;
+  return documents.length === 0 || sum === count ? null : `the document lengths add up to ${sum}, expected ${count}`;
 }
 
 function outside(what: string, value: number, at: number, vocabSize: number): ArgumentError {

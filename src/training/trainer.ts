@@ -14,7 +14,7 @@ import { forward, hidden } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
-import { type MicroBatch, type PreparedBatch, prepareBatch } from './micro-batch.ts';
+import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { AdamW, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
 
@@ -86,8 +86,11 @@ export class StepTrainer {
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
   computeGradients(microBatches: readonly MicroBatch[]): { readonly loss: number; readonly labelCount: number } {
-    const { vocabSize } = this.model.config;
-    const prepared = microBatches.map((micro) => prepareBatch(micro, vocabSize));
+    const { vocabSize, norm } = this.model.config;
+    for (const micro of microBatches) checkMicroBatch(micro);
+    // A batch norm looks at the whole micro-batch.
+    const passes = norm === 'batch' ? microBatches : microBatches.flatMap((micro) => splitMicroBatch(micro));
+    const prepared = passes.map((micro) => prepareBatch(micro, vocabSize));
     const totals = Float64Array.of(
       prepared.reduce((sum, { targetCount }) => sum + targetCount, 0),
       0,

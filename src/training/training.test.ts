@@ -10,7 +10,7 @@ import { Packer } from './data/packer.ts';
 import { evaluate } from './evaluate.ts';
 import { AnomalyError, Guard } from './guard.ts';
 import { initialWeights } from './initialize.ts';
-import { NO_LABEL, prepareBatch } from './micro-batch.ts';
+import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { shardOf } from './optimizer.ts';
 import { cosineSchedule, stableSchedule } from './schedule.ts';
 import { placeModel } from './trainable-model.ts';
@@ -101,6 +101,24 @@ test('splitting a batch into micro-batches changes nothing but rounding, whateve
   for (const [i, { tensor }] of whole.parameters.entries()) {
     assertClose('weights', whole.device.view(tensor), split.device.view(split.parameters[i]!.tensor), { atol: 1e-5 });
   }
+});
+
+test('a large micro-batch is worked off in parts that hold its sequences whole, in order', () => {
+  const micro = { ids, labels: ids.map((id) => id + 1), rows: 4, length: 8 };
+  deepEqual(splitMicroBatch(micro, 32), [micro]);
+  const parts = splitMicroBatch({ ...micro, documents: [5, 6, 20, 1] }, 12);
+  deepEqual(
+    parts.map(({ documents }) => documents),
+    [[5, 6], [20], [1]],
+  );
+  deepEqual(
+    parts.flatMap((part) => Array.from(part.ids)),
+    [...ids],
+  );
+  deepEqual(
+    parts.flatMap((part) => Array.from(part.labels!)),
+    [...micro.labels],
+  );
 });
 
 test('every variant of the lab trains: its loss falls', () => {

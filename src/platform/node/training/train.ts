@@ -12,6 +12,7 @@ import type { Collective } from '../../../training/collective.ts';
 import { solo } from '../../../training/collective.ts';
 import { Packer, type Source } from '../../../training/data/packer.ts';
 import { initialWeights } from '../../../training/initialize.ts';
+import { PASS_TOKENS } from '../../../training/micro-batch.ts';
 import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../training/recipe.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
 import { runTraining, type StepMetrics } from '../../../training/run/loop.ts';
@@ -194,7 +195,8 @@ function describe(
   { size }: Collective,
 ): (readonly [string, string])[] {
   const { config } = derived;
-  const tokens = Math.ceil(derived.rows / size) * config.contextLength;
+  const rankTokens = Math.ceil(derived.rows / size) * config.contextLength;
+  const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
   const memory = estimateMemory(config, tokens, derived.recompute, size);
   const all = derived.totalSteps * derived.batchTokens;
   // Steps reach about half of the rate of one large product.

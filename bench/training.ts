@@ -1,0 +1,144 @@
+/**
+ * Training speed and memory: `node bench/training.ts [--shape 7M|110M] [--threads 1] [--length 256] [--batch 16] [--recompute none]
+ * [--steps 5] [--ways wasm,blas] [--peer "python pytorch_train.py"]`
+ *
+ * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
+ * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second.
+ */
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { type Recompute, recomputePolicies } from '../src/autograd/tape.ts';
+import { Random } from '../src/base/random.ts';
+import { createWasmTrainingDevice } from '../src/devices/wasm/training.ts';
+import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
+import { parameterCount } from '../src/model/parameters.ts';
+import { loadBlas } from '../src/platform/node/blas.ts';
+import { nodeThreads } from '../src/platform/node/threads.ts';
+import { useWideVectors } from '../src/platform/node/training/wide-vectors.ts';
+import { initialWeights } from '../src/training/initialize.ts';
+import { PASS_TOKENS } from '../src/training/micro-batch.ts';
+import { estimateMemory, flopsPerToken } from '../src/training/run/estimate.ts';
+import { placeModel } from '../src/training/trainable-model.ts';
+import { StepTrainer } from '../src/training/trainer.ts';
+
+const shapes = {
+  '7M': { vocabSize: 4096, width: 288, ffnWidth: 768, blockCount: 6, headCount: 6 },
+  '110M': { vocabSize: 32000, width: 768, ffnWidth: 2048, blockCount: 12, headCount: 12 },
+} as const;
+
+const { values } = parseArgs({
+  options: {
+    shape: { type: 'string', default: '7M' },
+    threads: { type: 'string', default: '1' },
+    length: { type: 'string', default: '256' },
+    batch: { type: 'string', default: '16' },
+    recompute: { type: 'string', default: 'none' },
+    steps: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '2' },
+    ways: { type: 'string', default: 'wasm,blas' },
+    peer: { type: 'string' },
+    /** One measurement in this process: for the bench itself. */
+    only: { type: 'string' },
+  },
+});
+
+const shape = shapes[values.shape as keyof typeof shapes];
+if (!shape || !recomputePolicies.includes(values.recompute as Recompute)) {
+  console.error(
+    `bench: --shape is one of ${Object.keys(shapes).join(', ')}, --recompute one of ${recomputePolicies.join(', ')}`,
+  );
+  process.exit(2);
+}
+const [threads, length, batch, steps, rounds] = [
+  values.threads,
+  values.length,
+  values.batch,
+  values.steps,
+  values.rounds,
+].map(Number) as [number, number, number, number, number];
+const config: LlamaConfig = {
+  ...paperChoices,
+  ...shape,
+  kvHeadCount: shape.headCount,
+  headSize: shape.width / shape.headCount,
+  contextLength: length,
+  normEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: { kind: 'none' },
+  tiedEmbeddings: true,
+  attentionBias: false,
+  slidingWindow: null,
+};
+
+if (values.only) {
+  console.log(JSON.stringify(await measure(values.only)));
+  process.exit(0);
+}
+
+const results = new Map<string, number[]>();
+for (let round = 0; round < rounds; round++) {
+  for (const way of values.ways.split(',')) {
+    const words = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), '--only', way];
+    const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    const result = JSON.parse(stdout) as { way: string; tokensPerSecond: number };
+    console.log(stdout.trim());
+    results.set(way, [...(results.get(way) ?? []), result.tokensPerSecond]);
+  }
+  if (values.peer) {
+    const { vocabSize, width, ffnWidth, blockCount, headCount } = shape;
+    const sizes = [threads, vocabSize, width, ffnWidth, blockCount, headCount, length, batch, steps];
+    const { stdout } = spawnSync(`${values.peer} ${sizes.join(' ')}`, { shell: true, encoding: 'utf8' });
+    console.log(stdout.trim());
+    const { median_tokens_per_second } = JSON.parse(stdout) as { median_tokens_per_second: number };
+    results.set('peer', [...(results.get('peer') ?? []), median_tokens_per_second]);
+  }
+}
+const peer = results.get('peer');
+for (const [way, rates] of results) {
+  const best = Math.max(...rates);
+  const against = peer && way !== 'peer' ? `, ${(best / Math.max(...peer)).toFixed(2)} × the peer` : '';
+  console.log(`${way}: ${best.toFixed(0)} tokens/s (${rates.map((rate) => rate.toFixed(0)).join(', ')})${against}`);
+}
+
+async function measure(way: string) {
+  const device = await createWasmTrainingDevice({
+    threads,
+    host: nodeThreads,
+    wideVectors: way !== 'wasm128' && useWideVectors(),
+    blas: way === 'blas' ? loadBlas(threads) : null,
+  });
+  const { model, parameters } = placeModel(device, config, initialWeights(config, 1));
+  const recompute = values.recompute as Recompute;
+  const trainer = new StepTrainer(device, model, parameters, { schedule: () => 5e-4, recompute });
+  const random = new Random(1);
+  const ids = Uint32Array.from({ length: batch * length }, () => random.below(config.vocabSize));
+  const seconds: number[] = [];
+  for (let step = 0; step < steps + 2; step++) {
+    const from = performance.now();
+    trainer.step([{ ids, rows: batch, length }]);
+    if (step >= 2) seconds.push((performance.now() - from) / 1000);
+  }
+  seconds.sort((a, b) => a - b);
+  const tokensPerSecond = ids.length / seconds[seconds.length >> 1]!;
+  const memory = device.memory();
+  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+  const limit = parameterCount(config) * 16 + config.blockCount * length * config.width * 4 * batch + 300e6;
+  const estimate = estimateMemory(config, Math.min(ids.length, Math.max(PASS_TOKENS, length)), recompute);
+  return {
+    way,
+    device: device.description,
+    parameters: parameterCount(config),
+    threads,
+    length,
+    batch,
+    recompute,
+    tokensPerSecond: Math.round(tokensPerSecond),
+    fastest: Math.round(ids.length / seconds[0]!),
+    gflops: Math.round((tokensPerSecond * flopsPerToken(config, length)) / 1e9),
+    memoryMib: mib(memory.persistent + memory.arenaPeak),
+    estimateMib: mib(estimate.parameters + estimate.activations),
+    checkpointingLimitMib: mib(limit),
+    processMib: mib(process.memoryUsage.rss()),
+  };
+}
