@@ -1,5 +1,6 @@
 import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
-import { type CorpusEvent, parseShard, shardFromEnvironment } from '../../corpus/pipeline/run.ts';
+import { parseShard, shardFromEnvironment } from '../../corpus/pipeline/ranks.ts';
+import type { CorpusEvent } from '../../corpus/pipeline/run.ts';
 import { type BuiltCorpus, buildCorpus, loadRecipe } from '../../platform/node/corpus/build.ts';
 import { defaultWorkerCount } from '../../platform/node/corpus/workers.ts';
 import { defineCommand } from '../command.ts';

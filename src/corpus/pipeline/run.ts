@@ -7,27 +7,16 @@
  * and upstream units included. So a second run does nothing, a changed threshold repeats what follows from it, and after a kill only the units in
  * flight are repeated. Every rank of `--shard i/n` takes each n-th unit of a phase and waits for the others' before the next.
  */
-import { ConfigError, CriaError } from '../../base/errors.ts';
 import type { TokenManifest } from '../mixture/shards.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type CorpusAudit, corpusAudit } from '../report/corpus-audit.ts';
 import { renderReport } from '../report/html.ts';
-import { dedupPlan } from '../stages/table.ts';
-import { modelTaskId } from './environment.ts';
 import type { CorpusHost, Workforce } from './host.ts';
 import { buildManifest } from './manifest.ts';
 import type { MixResult } from './mix-task.ts';
-import {
-  type DedupInput,
-  dedupStages,
-  digest,
-  modelKeys,
-  type PlannedUnit,
-  planUnits,
-  stagesKey,
-  type Task,
-  unitName,
-} from './tasks.ts';
+import { PhaseRunner } from './phase-runner.ts';
+import { collectTasks, mergeTasks, modelTasks, processTask } from './phases.ts';
+import { type DedupInput, digest, modelKeys, planUnits, type Task, unitName } from './tasks.ts';
 
 /** Where results are put for people and the trainer, beside the work folder. */
 export interface Publisher {
@@ -67,8 +56,6 @@ export interface CorpusSummary {
   readonly units: number;
   readonly manifest: TokenManifest | undefined;
 }
-
-const POLL_MILLISECONDS = 2000;
 
 export async function runCorpus(
   recipe: Recipe,
@@ -166,199 +153,4 @@ async function makeTokens(
       shards.map(({ id }) => id),
     );
   return { manifest, mix, tokenised };
-}
-
-function modelTasks(recipe: Recipe, keys: Readonly<Record<string, string>>): Task[] {
-  return Object.entries(recipe.models)
-    .filter(([, model]) => model.name !== 'fasttext')
-    .map(([name, model]) => ({
-      kind: 'model',
-      id: modelTaskId(name),
-      key: digest([keys[name], model.name === 'train-classifier' ? recipe.seed : null]),
-      model: name,
-    }));
-}
-
-type CollectTask = Extract<Task, { kind: 'collect' }>;
-
-/** The units of all sources that have a dedup stage number `round`. */
-function collectTasks(
-  recipe: Recipe,
-  host: CorpusHost,
-  units: readonly PlannedUnit[],
-  models: Readonly<Record<string, string>>,
-  inputs: ReadonlyMap<string, DedupInput[]>,
-  round: number,
-): CollectTask[] {
-  return units.flatMap((unit) => {
-    const { stages, reader } = recipe.sources[unit.source]!;
-    const stage = dedupStages(stages)[round];
-    if (stage === undefined) return [];
-    const before = inputs.get(unitName(unit)) ?? [];
-    const key = digest([
-      unit.digest,
-      reader,
-      stagesKey(stages.slice(0, stage), models, recipe, host),
-      stages[stage],
-      before.map(mergeKey(host)),
-    ]);
-    return [
-      { kind: 'collect' as const, id: `collect-${round + 1}/${unitName(unit)}`, key, unit: bare(unit), stage, before },
-    ];
-  });
-}
-
-/** Groups a source's runs, and makes a task per group and slice; notes for each unit where its duplicates will be. */
-function mergeTasks(recipe: Recipe, collected: readonly CollectTask[], inputs: Map<string, DedupInput[]>): Task[] {
-  const tasks: Task[] = [];
-  for (const [source, members] of Map.groupBy(collected, ({ unit }) => unit.source)) {
-    const { stage } = members[0]!;
-    const plan = dedupPlan(recipe.sources[source]!.stages[stage]!)!;
-    const groupSize = plan.kind === 'exact' ? plan.group : members.length;
-    const sliceCount = plan.kind === 'exact' ? recipe.dedupSlices : 1;
-    for (let first = 0, group = 0; first < members.length; first += groupSize, group++) {
-      const runs = members.slice(first, first + groupSize);
-      const merges: string[] = [];
-      for (let slice = 0; slice < sliceCount; slice++) {
-        const id = `merge/${source}-stage${stage}-group${group}-slice${slice}of${sliceCount}`;
-        const key = digest([runs.map(({ key }) => key), slice, sliceCount]);
-        tasks.push({ kind: 'merge', id, key, source, stage, runs: runs.map(({ id }) => id), slice, sliceCount });
-        merges.push(id);
-      }
-      for (const [run, member] of runs.entries()) {
-        const name = unitName(member.unit);
-        inputs.set(name, [...(inputs.get(name) ?? []), { stage, merges, run }]);
-      }
-    }
-  }
-  return tasks;
-}
-
-function processTask(
-  recipe: Recipe,
-  host: CorpusHost,
-  unit: PlannedUnit,
-  models: Readonly<Record<string, string>>,
-  inputs: ReadonlyMap<string, DedupInput[]>,
-): Extract<Task, { kind: 'process' }> {
-  const { stages, reader } = recipe.sources[unit.source]!;
-  const before = inputs.get(unitName(unit)) ?? [];
-  const countsTokens = stages.some(({ name }) => name === 'github') ? (recipe.tokens?.tokenizer ?? null) : null;
-  const key = digest([
-    unit.digest,
-    reader,
-    stagesKey(stages, models, recipe, host),
-    before.map(mergeKey(host)),
-    countsTokens,
-  ]);
-  return { kind: 'process', id: `process/${unitName(unit)}`, key, unit: bare(unit), before };
-}
-
-/** Merge tasks have run by now: their keys stand for all that they saw. */
-function mergeKey(host: CorpusHost): (input: DedupInput) => unknown {
-  return ({ stage, merges, run }) => [stage, run, merges.map((id) => host.work.done(id)?.key)];
-}
-
-function bare({ source, index, files, limit }: PlannedUnit): PlannedUnit | Extract<Task, { kind: 'process' }>['unit'] {
-  return { source, index, files, ...(limit === undefined ? {} : { limit }) };
-}
-
-class PhaseRunner {
-  made = 0;
-  total = 0;
-  readonly isFirstRank: boolean;
-  private readonly host: CorpusHost;
-  private readonly publisher: Publisher;
-  private readonly workforce: Workforce;
-  private readonly options: RunOptions;
-
-  constructor(host: CorpusHost, publisher: Publisher, workforce: Workforce, options: RunOptions) {
-    this.host = host;
-    this.publisher = publisher;
-    this.workforce = workforce;
-    this.options = options;
-    this.isFirstRank = (options.shard?.index ?? 0) === 0;
-  }
-
-  async phase(phase: string, tasks: readonly Task[]): Promise<void> {
-    if (tasks.length === 0) return;
-    const { index = 0, count = 1 } = this.options.shard ?? {};
-    const pending = tasks.filter((task, i) => i % count === index && !this.isDone(task));
-    this.total += tasks.length;
-    this.options.onEvent?.({ kind: 'phase', phase, units: tasks.length, pending: pending.length });
-    let done = 0;
-    this.stopIfAborted();
-    await this.workforce.run(pending, (task) => {
-      this.made++;
-      this.options.onEvent?.({ kind: 'unit', phase, unit: task.id, done: ++done, units: pending.length });
-    });
-    this.stopIfAborted();
-    if (count > 1) await this.waitForOthers(phase, tasks);
-  }
-
-  publishTokens(manifest: TokenManifest, ids: readonly string[]): void {
-    const names = ['manifest.json'];
-    for (const [i, { file, endsFile }] of manifest.shards.entries()) {
-      this.publisher.publish(ids[i]!, 'tokens.bin', `tokens/${file}`);
-      this.publisher.publish(ids[i]!, 'ends.bin', `tokens/${endsFile}`);
-      names.push(file, endsFile);
-    }
-    this.publisher.writeText('tokens/manifest.json', `${JSON.stringify(manifest, undefined, 1)}\n`);
-    this.publisher.keepOnly('tokens', names);
-  }
-
-  private isDone(task: Task): boolean {
-    return this.host.work.done(task.id)?.key === task.key;
-  }
-
-  private async waitForOthers(phase: string, tasks: readonly Task[]): Promise<void> {
-    for (let missing = tasks; ; ) {
-      missing = missing.filter((task) => !this.isDone(task));
-      if (missing.length === 0) return;
-      this.options.onEvent?.({ kind: 'waiting', phase, missing: missing.length });
-      await this.publisher.sleep(POLL_MILLISECONDS);
-      this.stopIfAborted();
-    }
-  }
-
-  private stopIfAborted(): void {
-    if (this.options.signal?.aborted)
-      throw new CriaError('corpus.stopped', 'corpus: stopped; run the same command again to go on');
-  }
-}
-
-/**
- * The part that a launcher gives this process: OpenMPI, MPICH and Slurm's job arrays say it in the environment, so that
- * `mpirun -np 8 cria corpus …` and `#SBATCH --array=0-7` need no option. Undefined outside of them.
- */
-export function shardFromEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): { index: number; count: number; sharingMachine: number } | undefined {
-  const number = (name: string): number | undefined => {
-    const value = env[name];
-    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
-  };
-  for (const [rank, size, local] of [
-    ['OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_SIZE'],
-    ['PMI_RANK', 'PMI_SIZE', 'MPI_LOCALNRANKS'],
-  ] as const) {
-    const index = number(rank);
-    const count = number(size);
-    if (index !== undefined && count !== undefined && index < count)
-      return { index, count, sharingMachine: number(local) ?? 1 };
-  }
-  const task = number('SLURM_ARRAY_TASK_ID');
-  const first = number('SLURM_ARRAY_TASK_MIN') ?? 0;
-  const count = number('SLURM_ARRAY_TASK_COUNT');
-  if (task === undefined || count === undefined || !(task - first < count)) return undefined;
-  return { index: task - first, count, sharingMachine: 1 };
-}
-
-/** '2/8' → index 2 of 8. Throws ConfigError. */
-export function parseShard(text: string): { index: number; count: number } {
-  const match = /^(\d+)\/(\d+)$/.exec(text);
-  const index = Number(match?.[1]);
-  const count = Number(match?.[2]);
-  if (match && count >= 1 && index < count) return { index, count };
-  throw new ConfigError('--shard', [`must be i/n with i from 0 to n − 1, got ${JSON.stringify(text)}`], 'corpus.shard');
 }

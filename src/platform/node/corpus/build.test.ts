@@ -9,7 +9,8 @@ import { parseTokenManifest, TokenShards } from '../../../corpus/mixture/shards.
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { Workforce } from '../../../corpus/pipeline/host.ts';
-import { parseShard, runCorpus, shardFromEnvironment } from '../../../corpus/pipeline/run.ts';
+import { parseShard, shardFromEnvironment } from '../../../corpus/pipeline/ranks.ts';
+import { runCorpus } from '../../../corpus/pipeline/run.ts';
 import type { Task } from '../../../corpus/pipeline/tasks.ts';
 import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
 import { openFile } from '../files.ts';
