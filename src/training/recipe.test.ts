@@ -105,10 +105,17 @@ test('estimates: 16 bytes a parameter, less activations the more is computed aga
   equal(flopsPerToken(config, 256), byHand);
 });
 
-test('the recipes of this repository are sound', () => {
-  const file = new URL('../../recipes/stories.yaml', import.meta.url);
-  const { parameters } = deriveRecipe(checkRecipe(parse(readFileSync(file, 'utf8')), 'stories.yaml'), 4096);
+const recipeFile = (name: string) => {
+  const text = readFileSync(new URL(`../../recipes/${name}`, import.meta.url), 'utf8');
+  return deriveRecipe(checkRecipe(parse(text), name), name === 'stories.yaml' ? 4096 : 32000);
+};
+
+test('the recipes of this repository are sound: the bundled model, and LLaMA 7B with the parameters and steps of its paper', () => {
+  const { parameters } = recipeFile('stories.yaml');
   ok(parameters >= 3e6 && parameters <= 8e6);
+  const large = recipeFile('llama1-7b.yaml');
+  equal(large.parameters, 6_738_415_616);
+  deepEqual([large.learningRate, large.warmupSteps, large.batchTokens], [3e-4, 2000, 4_194_304]);
 });
 
 test('the report draws its curves, escapes what the model wrote, and stands without any step', () => {

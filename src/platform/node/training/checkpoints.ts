@@ -2,13 +2,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
-import { FormatError } from '../../../base/errors.ts';
+import { CriaError, FormatError } from '../../../base/errors.ts';
 import type { TrainingDevice } from '../../../devices/training-device.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
-import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
+import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import type { Collective } from '../../../training/collective.ts';
 import type { AdamW, TrainableParameter } from '../../../training/optimizer.ts';
@@ -51,7 +51,7 @@ export class Checkpoints {
       collective.barrier();
       return path;
     }
-    writeWholeFolder(path, (folder) => {
+    const write = (folder: FolderSink) => {
       const { config, parameters, optimizer, tokenizer, bosId, eosId } = this.content;
       const tensors = new Map(parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
@@ -70,7 +70,12 @@ export class Checkpoints {
       const file = folder.create(STATE);
       file.write(new TextEncoder().encode(`${JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2)}\n`));
       file.close();
-    });
+    };
+    try {
+      writeWholeFolder(path, write);
+    } catch (error) {
+      throw saveFailed(path, error);
+    }
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
     this.prune(keepLast, state.best?.step ?? null);
     collective.barrier();
@@ -134,6 +139,16 @@ export class Checkpoints {
       if (name.endsWith('.partial.old')) rmSync(join(this.folder, name), { recursive: true, force: true });
     }
   }
+}
+
+function saveFailed(path: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^E[A-Z]+$/.test(code)) return error;
+  const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code;
+  const advice = 'The checkpoints before it are whole: make room and go on with --resume.';
+  return new CriaError('training.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
+    cause: error,
+  });
 }
 
 export function checkpointName(step: number): string {

@@ -180,6 +180,19 @@ test('a tiny text trains: shorter than a row, it is repeated', () => {
   equal(result.status, 0, result.stderr);
 });
 
+const noLimits = process.platform === 'win32' ? 'this system has no ulimit' : false;
+test('a checkpoint that does not fit on the disk: the run ends with a word, and goes on when there is room', {
+  skip: noLimits,
+}, () => {
+  const quoted = [process.execPath, ...words('full')].map((word) => `'${word}'`).join(' ');
+  const result = spawnSync('bash', ['-c', `ulimit -f 200; exec ${quoted}`], { encoding: 'utf8' });
+  equal(result.status, 1, result.stderr);
+  match(result.stderr, /step-00000003: the checkpoint could not be written \(EFBIG\).*go on with --resume/);
+  deepEqual(readdirSync(join(at('full'), 'checkpoints')), []);
+  equal(cria('full', '--resume').status, 0);
+  equal(weights('full'), weights('first'));
+});
+
 test('a full disk in the middle of a save leaves the earlier folder whole', () => {
   const folder = at('whole');
   const write = (content: string, fails = false) =>
