@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
+import { packageVersion } from '../../platform/node/serve/version.ts';
 import { type Limits, measureLimits } from '../bench/limits/limits.ts';
 import { contextOf, measure, planTests, testName } from '../bench/measure.ts';
 import { shortestSeconds, type Work, workOf } from '../bench/roofline.ts';
@@ -117,9 +117,4 @@ function describeLimits(threads: number, { readBytesPerSecond, int8PerSecond, f3
   const giga = (value: number) => (value / 1e9).toFixed(1);
   const multiplies = `${giga(int8PerSecond)} G int8 and ${giga(f32PerSecond)} G f32 multiply-adds a second`;
   return `limits of ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${giga(readBytesPerSecond)} GB/s read, ${multiplies}`;
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
 }

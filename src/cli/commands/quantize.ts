@@ -30,6 +30,11 @@ export const command = defineCommand({
     const path = resolveModel(options.model);
     const job = { source: { kind: 'checkpoint', path }, dtype: options.dtype, measure: true } as const;
     const tensors = await save('quantizing', job, options, io);
+    const again = tensors.filter(({ from, to }) => from !== to && !/^b?f\d/.test(from));
+    if (again.length > 0) {
+      const words = `${again.length} tensors were quantized before; errors add up, so start from f16 or bf16 where you can`;
+      writeLine(io.stderr, `cria quantize: ${words}`);
+    }
     if (options.json) {
       const rows = tensors.map(({ error, ...tensor }) => ({ ...tensor, relativeError: relative(error) }));
       writeJson(io.stdout, {

@@ -1,7 +1,9 @@
 /** The `cria` command: real streams, signals and exit codes around src/cli/program.ts. */
-import { readFileSync } from 'node:fs';
 import type { Io } from '../../cli/io.ts';
 import { exitCodes, runProgram } from '../../cli/program.ts';
+import { packageVersion } from './serve/version.ts';
+
+const SAME_KEY_MS = 500;
 
 export async function main(words: readonly string[]): Promise<void> {
   // A reader that has seen enough (`cria tokenize … | head`) is no failure.
@@ -9,8 +11,11 @@ export async function main(words: readonly string[]): Promise<void> {
 
   const aborter = new AbortController();
   const handlers: (() => void)[] = [];
+  let firstMs = 0;
   const end = () => {
-    if (aborter.signal.aborted) process.exit(exitCodes.interrupted);
+    // npx hands on the signal that the terminal has sent to everybody: two at once are one.
+    if (aborter.signal.aborted && performance.now() - firstMs > SAME_KEY_MS) process.exit(exitCodes.interrupted);
+    if (!aborter.signal.aborted) firstMs = performance.now();
     aborter.abort();
   };
   process.on('SIGINT', () => (handlers.at(-1) ?? end)());
@@ -27,14 +32,8 @@ export async function main(words: readonly string[]): Promise<void> {
       return () => void handlers.splice(handlers.lastIndexOf(handler), 1);
     },
   };
-  const code = await runProgram(words, io, version());
+  const code = await runProgram(words, io, packageVersion());
   // Written text is on its way in pipes; exit when it has arrived.
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
   process.exit(code);
-}
-
-function version(): string {
-  // src/platform/node and dist/platform/node lie equally deep.
-  const file = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

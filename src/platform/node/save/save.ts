@@ -40,6 +40,8 @@ export async function saveModel(job: SaveJob, path: string, options: SaveOptions
   checkTarget(job, path, total);
   if (job.format === 'gguf') closeSync(openSync(temporary, 'w'));
   else mkdirSync(temporary);
+  const clean = () => rmSync(temporary, { recursive: true, force: true });
+  process.on('exit', clean); // a second Ctrl-C
   try {
     const count = Math.max(1, Math.min(options.threads, Math.ceil(total / THREAD_BYTES)));
     const reports = await runWorkers(job, temporary, count, total, options);
@@ -49,7 +51,8 @@ export async function saveModel(job: SaveJob, path: string, options: SaveOptions
     renameSync(temporary, path);
     return mergeReports(reports);
   } finally {
-    rmSync(temporary, { recursive: true, force: true });
+    clean();
+    process.off('exit', clean);
   }
 }
 
