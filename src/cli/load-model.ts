@@ -1,19 +1,26 @@
+import { findCached } from '../platform/hub/cache.ts';
+import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
 import type { Io } from './io.ts';
 import { resolveModel } from './model-name.ts';
 import type { ModelOptions } from './model-options.ts';
+import { pullModel } from './pull-model.ts';
 import { startProgress } from './terminal/progress.ts';
 
-/** Sizes of the engine that some verbs set. */
-interface LoadSizes {
+/** What only some verbs say. */
+interface LoadOptions {
+  readonly offline?: boolean;
   readonly batchTokens?: number;
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
 }
 
-/** Loads what the options name, with a progress bar on a terminal; Ctrl-C ends it. */
-export async function loadModel(options: ModelOptions & LoadSizes, io: Io): Promise<Llama> {
+/** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
+export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
   const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
+  if (isHubName(options.model) && findCached(parseHubName(options.model)) === null) {
+    await pullModel(options.model, io, { offline: options.offline ?? false });
+  }
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
     return await Llama.load(resolveModel(options.model), {

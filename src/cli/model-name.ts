@@ -1,10 +1,12 @@
 /** From what the user calls a model to the path of its file or folder. */
 import { existsSync } from 'node:fs';
 import { CriaError } from '../base/errors.ts';
+import { findCached, notCached } from '../platform/hub/cache.ts';
+import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { bundledModels } from '../platform/node/files.ts';
 import { didYouMean } from './did-you-mean.ts';
 
-/** A path, or the name of a bundled model; nothing means the first bundled model. */
+/** A path, the name of a bundled model, or `hf:owner/repo` of one that was pulled; nothing means the first bundled model. */
 export function resolveModel(name: string | undefined): string {
   const bundled = bundledModels();
   if (name === undefined) {
@@ -17,19 +19,25 @@ export function resolveModel(name: string | undefined): string {
     );
   }
   if (existsSync(name)) return name;
+  if (isHubName(name)) {
+    const hub = parseHubName(name);
+    const path = findCached(hub);
+    if (path === null) throw notCached(hub);
+    return path;
+  }
   const known = bundled.find((model) => model.name === name);
   if (known) return known.path;
   const names = bundled.map((model) => model.name);
   const choices = names.length === 0 ? 'There are no bundled models' : `Bundled models: ${names.join(', ')}`;
   throw new CriaError(
     'model.not-found',
-    `${name}: expected a file, a folder or the name of a bundled model${didYouMean(name, names)}. ${choices}.`,
+    `${name}: expected a file, a folder, hf:owner/repo or the name of a bundled model${didYouMean(name, names)}. ${choices}.`,
   );
 }
 
 /** Whether a word is meant as a model rather than as a text: it exists, is bundled, or is spelled like a model's path. */
 export function looksLikeModel(word: string): boolean {
-  if (bundledModels().some(({ name }) => name === word)) return true;
+  if (isHubName(word) || bundledModels().some(({ name }) => name === word)) return true;
   if (/\.(gguf|safetensors|bin|pth|pt)$/i.test(word)) return true;
   return !/\s/.test(word) && existsSync(word);
 }

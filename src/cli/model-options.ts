@@ -9,7 +9,7 @@ export const modelOption = {
   short: 'm',
   value: 'PATH|NAME',
   otherwise: 'the bundled model',
-  help: 'GGUF or safetensors file, Hugging Face or Meta folder, llama2.c file, or the name of a bundled model',
+  help: 'GGUF or safetensors file, Hugging Face or Meta folder, llama2.c file, hf:owner/repo[:quant], or the name of a bundled model',
 } as const satisfies OptionSpec;
 
 export const jsonOption = {
@@ -44,6 +44,7 @@ export const modelOptions = {
   device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
   blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
   revectorize: { kind: 'flag', default: true, help: '256-bit vectors where this Node has them' },
+  offline: { kind: 'flag', help: 'never fetch a model: hf: names must have been pulled before' },
 } as const satisfies OptionTable;
 
 export type ModelOptions = Options<typeof modelOptions>;

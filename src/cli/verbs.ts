@@ -24,6 +24,21 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: "answer OpenAI's protocol over HTTP, with a chat page",
     load: () => import('./commands/serve.ts'),
   },
+  pull: {
+    group: 'Use a model',
+    summary: 'fetch a model from the Hugging Face hub',
+    load: () => import('./commands/pull.ts'),
+  },
+  list: {
+    group: 'Use a model',
+    summary: 'the models that are here',
+    load: () => import('./commands/list.ts'),
+  },
+  rm: {
+    group: 'Use a model',
+    summary: 'remove a model that was pulled',
+    load: () => import('./commands/rm.ts'),
+  },
   init: {
     group: 'Make a model',
     summary: 'write a model of any size with random weights',

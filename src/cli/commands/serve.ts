@@ -68,11 +68,11 @@ export const command = defineCommand({
   async run(options, io) {
     const { host, apiKey: apiKeys } = options;
     if (apiKeys.some((key) => key === '')) throw new UsageError(['--api-key is empty, expected a key']);
-    const path = resolveModel(options.model);
     const template = options.template === undefined ? undefined : templateOf(options.template);
     const { cacheTokens, ...others } = options;
     const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
     const model = await loadModel({ ...others, ...sizes }, io);
+    const path = resolveModel(options.model);
     try {
       const log = createLog(
         { write: (line) => void io.stderr.write(line) },
