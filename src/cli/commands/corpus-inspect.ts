@@ -1,7 +1,8 @@
+import { CriaError } from '../../base/errors.ts';
 import { formatBytes, formatCount } from '../../base/units.ts';
-import { type DropQuery, findDrops, readAudit } from '../../platform/node/corpus/inspect.ts';
+import { attributeSpread, type DropQuery, findDrops, readAudit } from '../../platform/node/corpus/inspect.ts';
 import { defineCommand } from '../command.ts';
-import { writeJson, writeLine } from '../io.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
 
 export const command = defineCommand({
   options: {
@@ -14,6 +15,11 @@ export const command = defineCommand({
       value: 'ID',
       help: 'everything that happened to documents whose id or address contains this text',
     },
+    attribute: {
+      kind: 'text',
+      value: 'NAME',
+      help: 'how an attribute (perplexity, languageScore, …) is spread, by source and language, to choose thresholds by',
+    },
     count: { kind: 'integer', short: 'n', min: 0, default: 3, help: 'examples of each reason' },
     json: { kind: 'flag', help: 'JSON lines' },
   },
@@ -23,8 +29,10 @@ export const command = defineCommand({
   examples: [
     ['corpus inspect corpus --stage c4 -n 5', 'what the C4 rules removed'],
     ['corpus inspect corpus --document example.com', 'what became of a site'],
+    ['corpus inspect corpus --attribute perplexity', 'deciles per language'],
   ],
   async run(options, io) {
+    if (options.attribute !== undefined) return showAttribute(options.folder, options.attribute, options.json, io);
     if (options.document !== undefined) {
       const query: DropQuery = {
         document: options.document,
@@ -74,3 +82,21 @@ export const command = defineCommand({
     }
   },
 });
+
+async function showAttribute(folder: string, attribute: string, json: boolean, io: Io): Promise<void> {
+  const spreads = await attributeSpread(folder, attribute);
+  if (spreads.length === 0)
+    throw new CriaError('corpus.no-attribute', `${folder}: no document has the attribute ${attribute}`);
+  for (const spread of spreads) {
+    if (json) writeJson(io.stdout, spread);
+    else {
+      const shown = spread.percentiles
+        ? spread.percentiles.map((value, i) => `${i * 10} %: ${value}`).join('  ')
+        : spread
+            .values!.slice(0, 20)
+            .map(([value, count]) => `${value}: ${count}`)
+            .join('  ');
+      writeLine(io.stdout, `${spread.source} · ${spread.language} · ${spread.documents} documents: ${shown}`);
+    }
+  }
+}

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FormatError } from '../../../base/errors.ts';
+import { CriaError, FormatError } from '../../../base/errors.ts';
 import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
@@ -63,6 +63,12 @@ function listFiles(root: string, patterns: readonly string[]): InputEntry[] {
 }
 
 function readTokenizer(given: string): CorpusTokenizer {
+  if (!existsSync(given)) {
+    throw new CriaError(
+      'tokenizer.missing',
+      `${given}: there is no such file. Set tokens.tokenizer (or pieces) to a tokenizer below the input folder.`,
+    );
+  }
   const path = statSync(given).isDirectory() ? tokenizerFileIn(given) : given;
   const bytes = readFileSync(path);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -111,6 +117,9 @@ function piecesOnly(name: string, sha256: string, pieces: (text: string) => stri
   };
 }
 
+/** What earlier runs may have left in the tokens folder; other files there are not ours to remove. */
+const ownFile = /^tokens-\d{5,}(?:\.ends)?\.bin(?:\.making)?$/;
+
 export function createPublisher(output: string): Publisher {
   return {
     publish(id, file, name) {
@@ -136,7 +145,9 @@ export function createPublisher(output: string): Publisher {
     },
     keepOnly(folder, names) {
       const kept = new Set(names);
-      for (const name of readdirSync(join(output, folder))) if (!kept.has(name)) rmSync(join(output, folder, name));
+      for (const name of readdirSync(join(output, folder))) {
+        if (ownFile.test(name) && !kept.has(name)) rmSync(join(output, folder, name));
+      }
     },
     sleep: (milliseconds) => sleep(milliseconds),
   };

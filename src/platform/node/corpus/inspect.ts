@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError } from '../../../base/errors.ts';
+import type { Attributes, AttributeValue } from '../../../corpus/document.ts';
 import { ByteQueue } from '../../../corpus/readers/byte-queue.ts';
 import type { DropRecord } from '../../../corpus/report/audit.ts';
 import type { CorpusAudit } from '../../../corpus/report/corpus-audit.ts';
@@ -42,6 +43,56 @@ export async function* findDrops(folder: string, query: DropQuery): AsyncGenerat
       }
     }
   }
+}
+
+export interface AttributeSpread {
+  readonly source: string;
+  readonly language: string;
+  readonly documents: number;
+  /** Values at 0, 10, … 100 % for numbers. */
+  readonly percentiles?: readonly number[];
+  /** Documents per value for texts, most frequent first. */
+  readonly values?: readonly (readonly [value: string, documents: number])[];
+}
+
+const PERCENTILES = Array.from({ length: 11 }, (_, i) => i * 10);
+
+/** How an attribute is spread over the documents that the stages let through: what a threshold would keep. */
+export async function attributeSpread(folder: string, attribute: string): Promise<AttributeSpread[]> {
+  const root = join(folder, 'work', 'process');
+  const work = openWorkStore(join(folder, 'work'));
+  const groups = new Map<string, AttributeValue[]>();
+  for (const unit of existsSync(root) ? readdirSync(root).sort() : []) {
+    const source = unit.slice(0, unit.lastIndexOf('-'));
+    const lines = new ByteQueue(work.read(`process/${unit}`, 'attributes.jsonl'));
+    for (;;) {
+      const line = await lines.until(10, Number.MAX_SAFE_INTEGER);
+      if (line === undefined || line === 'too-long') break;
+      const attributes = JSON.parse(new TextDecoder().decode(line)) as Attributes;
+      const value = attributes[attribute];
+      if (value === undefined) continue;
+      const key = `${source}\n${attributes.language ?? 'not identified'}`;
+      const values = groups.get(key);
+      if (values) values.push(value);
+      else groups.set(key, [value]);
+    }
+  }
+  return [...groups].map(([key, values]) => {
+    const [source, language] = key.split('\n') as [string, string];
+    return { source, language, documents: values.length, ...spreadOf(values) };
+  });
+}
+
+function spreadOf(values: readonly AttributeValue[]): Pick<AttributeSpread, 'percentiles' | 'values'> {
+  if (values.every((value) => typeof value === 'number')) {
+    const sorted = Float64Array.from(values).sort();
+    return {
+      percentiles: PERCENTILES.map((p) => sorted[Math.min(sorted.length - 1, Math.floor((p / 100) * sorted.length))]!),
+    };
+  }
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(String(value), (counts.get(String(value)) ?? 0) + 1);
+  return { values: [...counts].sort((a, b) => b[1] - a[1]) };
 }
 
 function fits(drop: DropRecord, { document, stage, reason }: DropQuery): boolean {

@@ -7,6 +7,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { missing, shared } from '../../../../test/support/shared.ts';
 import type { Document } from '../../../corpus/document.ts';
 import { htmlToText } from '../../../corpus/readers/html-text.ts';
+import type { InputFile } from '../../../corpus/readers/reader.ts';
 import type { ReaderChoice } from '../../../corpus/readers/table.ts';
 import { createReader, readerRule } from '../../../corpus/readers/table.ts';
 import { wikitextToProse } from '../../../corpus/readers/wikitext.ts';
@@ -349,5 +350,41 @@ test('bzip2: every truncation and every flipped byte of a real file is noticed',
     const damaged = Uint8Array.from(bytes);
     damaged[at]! ^= 0x10;
     await rejects(written('jsonl', 'damaged.bz2', damaged), { name: 'FormatError' });
+  }
+});
+
+test('what a reader finds does not depend on where chunks end', skip, async () => {
+  const files: [reader: unknown, name: string][] = [
+    ['wet', 'reference/cc_net/sample.warc.txt'],
+    [{ warc: {} }, 'warcio/example-iana.org-chunked.warc'],
+    ['stackexchange', 'posts'],
+    [{ text: { separator: '<|endoftext|>' } }, 'text/tinystories_sample.txt'],
+    ['jsonl', 'web/dolma/cc_en_head-0174.jsonl'],
+  ];
+  const posts =
+    '<posts><row Id="1" PostTypeId="1" Score="2" Title="Tätä" Body="q"/><row Id="2" ParentId="1" PostTypeId="2" Score="2" Body="ä"/></posts>';
+  for (const [reader, name] of files) {
+    const path = name.startsWith('warcio') ? `web/${name}` : name;
+    const bytes = name === 'posts' ? Buffer.from(posts) : readFileSync(shared(`real/${path}`)).subarray(0, 40_000);
+    const readIn = async (size: number): Promise<Read> => {
+      const problems: string[] = [];
+      const file: InputFile = {
+        name: 'file',
+        async *chunks() {
+          for (let at = 0; at < bytes.length; at += size) yield new Uint8Array(bytes.subarray(at, at + size));
+        },
+        source: () => {
+          throw new Error('not read by offset');
+        },
+      };
+      const documents: Document[] = [];
+      const context = readContext(folder, (kind) => void problems.push(kind), 1 << 20);
+      for await (const document of createReader(readerRule.check(reader, '', []) as ReaderChoice)(file, context))
+        documents.push(document);
+      return { documents, problems };
+    };
+    const whole = await readIn(bytes.length);
+    ok(whole.documents.length > 0, name);
+    for (const size of [1, 7, 1000, 4093]) deepStrictEqual(await readIn(size), whole, `${name} in chunks of ${size}`);
   }
 });

@@ -1,5 +1,6 @@
 /** A worker thread of the corpus: receives a task, answers with its record. Models stay loaded between tasks; language models come in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { CriaError } from '../../../base/errors.ts';
 import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
@@ -18,7 +19,7 @@ parentPort!.on('message', async ({ task, models: received }: WorkerRequest) => {
   try {
     message = { ok: true, record: await executeTask(task, context) };
   } catch (error) {
-    message = { ok: false, error };
+    message = { ok: false, code: error instanceof CriaError ? error.code : undefined, error };
   }
   parentPort!.postMessage(message);
 });

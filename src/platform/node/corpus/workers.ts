@@ -1,6 +1,7 @@
 /** Hands for the corpus: worker threads that each take the next unit, or this thread alone. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { CriaError } from '../../../base/errors.ts';
 import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment, loadNgramParts } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
@@ -18,7 +19,8 @@ export interface WorkerRequest {
 
 export type WorkerMessage =
   | { readonly ok: true; readonly record: DoneRecord }
-  | { readonly ok: false; readonly error: unknown };
+  /** Errors lose their class between threads; a code says that it is the input's fault. */
+  | { readonly ok: false; readonly code: string | undefined; readonly error: unknown };
 
 export interface ClosableWorkforce extends Workforce {
   close(): Promise<void>;
@@ -99,6 +101,10 @@ export function threadWorkforce(
   };
 }
 
+function asThrown({ code, error }: Extract<WorkerMessage, { ok: false }>): unknown {
+  return code === undefined ? error : new CriaError(code, (error as Error).message);
+}
+
 /** The language models that a task's stages score with. */
 function ngramModelsOf(task: Task, recipe: Recipe): string[] {
   if (task.kind !== 'process' && task.kind !== 'collect') return [];
@@ -116,7 +122,7 @@ function runOn(worker: Worker, request: WorkerRequest): Promise<DoneRecord> {
       finish();
     };
     const onMessage = (message: WorkerMessage): void =>
-      settle(() => (message.ok ? resolve(message.record) : reject(message.error)));
+      settle(() => (message.ok ? resolve(message.record) : reject(asThrown(message))));
     const onError = (error: unknown): void => settle(() => reject(error));
     const onExit = (code: number): void =>
       settle(() => reject(new Error(`corpus worker ended with code ${code} during ${request.task.id}`)));
