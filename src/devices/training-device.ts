@@ -1,4 +1,5 @@
 import type { BackwardOps, TrainingOps } from '../kernels/backward-ops.ts';
+import type { MuonStep } from '../kernels/muon/reference.ts';
 import type { Floats, Tensor } from '../tensor/tensor.ts';
 import type { DeviceKind } from './device.ts';
 
@@ -29,6 +30,9 @@ export interface TrainingDevice {
   sumSquares(tensor: Tensor): number;
   /** One AdamW step on the elements [from, from + m's length) of a parameter. */
   adamW(parameter: Tensor, gradient: Tensor, moments: Moments, from: number, step: AdamWStep): void;
+
+  /** One Muon step on a whole matrix; `m` is its momentum. */
+  muon(parameter: Tensor, gradient: Tensor, m: Tensor, step: MuonStep): void;
 
   /** Bytes held: what lives until close(), and the most that the arena has held. */
   memory(): { readonly persistent: number; readonly arenaPeak: number };

@@ -1,4 +1,5 @@
-/** AdamW over a list of parameters, its state sharded over the ranks (ZeRO-1). */
+/** AdamW over a list of parameters, its state sharded over the ranks (ZeRO-1); Muon for the blocks' matrices where asked for. */
+import { UnsupportedError } from '../base/errors.ts';
 import type { Moments, TrainingDevice } from '../devices/training-device.ts';
 import type { Gradient } from '../kernels/backward-ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
@@ -17,10 +18,18 @@ export interface OptimizerOptions {
   readonly weightDecay: number;
   /** Which parameters decay: those with two or more dimensions, embedding and head included; or norm gains and biases too. */
   readonly decay: 'matrices' | 'all';
+  /** What moves the matrices of the blocks; everything else is AdamW's. 'muon' works on one rank only. */
+  readonly matrices: 'adamw' | 'muon';
 }
 
 /** Touvron et al. 2023, arXiv:2302.13971 §2.3. */
-export const paperOptimizer: OptimizerOptions = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, decay: 'matrices' };
+export const paperOptimizer: OptimizerOptions = {
+  betas: [0.9, 0.95],
+  eps: 1e-8,
+  weightDecay: 0.1,
+  decay: 'matrices',
+  matrices: 'adamw',
+};
 
 /** The part of a parameter whose moments a rank holds: elements [from, from + count). */
 export interface OptimizerShard {
@@ -31,7 +40,10 @@ export interface OptimizerShard {
   readonly moments: Moments | null;
 }
 
-export class AdamW {
+/** Momentum of Muon, as its source has it. */
+const MUON_MOMENTUM = 0.95;
+
+export class Optimizer {
   readonly shards: readonly OptimizerShard[];
   /** Steps taken. */
   step = 0;
@@ -45,6 +57,10 @@ export class AdamW {
     options: OptimizerOptions,
     collective = solo,
   ) {
+    if (options.matrices === 'muon' && collective.size > 1) {
+      const found = `optimizer: muon needs whole matrices, expected one rank, found ${collective.size}`;
+      throw new UnsupportedError('training.muon-ranks', `${found}. Train with adamw, or on one rank.`);
+    }
     this.device = device;
     this.options = options;
     this.collective = collective;
@@ -61,7 +77,10 @@ export class AdamW {
     this.step++;
     for (const { parameter, from, moments } of this.shards) {
       const decays = decay === 'all' || parameter.tensor.shape.length >= 2;
-      if (moments) {
+      if (moments && this.options.matrices === 'muon' && isBlockMatrix(parameter)) {
+        const step = { learningRate, momentum: MUON_MOMENTUM, weightDecay, gradientScale };
+        this.device.muon(parameter.tensor, parameter.gradient.tensor, moments.m, step);
+      } else if (moments) {
         this.device.adamW(parameter.tensor, parameter.gradient.tensor, moments, from, {
           learningRate,
           gradientScale,
@@ -86,6 +105,10 @@ export class AdamW {
       if (count > 0) collective.broadcast(values.subarray(from, from + count), rank);
     }
   }
+}
+
+function isBlockMatrix({ name, tensor }: TrainableParameter): boolean {
+  return tensor.shape.length === 2 && name.startsWith('blocks.');
 }
 
 /** A rank's part of `length` elements: as even as can be, in order. */

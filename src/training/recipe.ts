@@ -75,6 +75,8 @@ export const recipeSchema = {
         decayFraction: { kind: 'number', min: 0, max: 1, default: 0.2 },
         finalFraction: { kind: 'number', min: 0, max: 1, default: 0.1 },
         weightDecay: { kind: 'number', min: 0, default: 0.1 },
+        /** What moves the matrices of the blocks. The papers: adamw. */
+        matrices: { kind: 'choice', values: ['adamw', 'muon'], default: 'adamw' },
         beta1: { kind: 'number', min: 0, max: 1, default: 0.9 },
         beta2: { kind: 'number', min: 0, max: 1, default: 0.95 },
         eps: { ...positive, default: 1e-8 },

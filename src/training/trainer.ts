@@ -1,5 +1,5 @@
 /**
- * One training step: loss and gradients of some micro-batches, clipped, then AdamW.
+ * One training step: loss and gradients of some micro-batches, clipped, then the optimizer.
  *
  *   loss = Σ over all labels of −log p(label) / number of labels, over all micro-batches and ranks together
  *
@@ -15,7 +15,7 @@ import type { Model } from '../model/model.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
-import { AdamW, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
 
 export interface TrainerOptions {
@@ -46,7 +46,7 @@ export type RowWeights = Float64Array | ((losses_N: Float64Array) => Float64Arra
 
 export class StepTrainer {
   readonly model: Model;
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly guard: Guard;
   readonly parameters: readonly TrainableParameter[];
   private readonly device: TrainingDevice;
@@ -72,7 +72,7 @@ export class StepTrainer {
     this.recompute = recompute;
     this.collective = collective;
     this.decorate = decorate;
-    this.optimizer = new AdamW(device, parameters, { ...paperOptimizer, ...options.optimizer }, collective);
+    this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, collective);
     const guard = { ...defaultGuard, ...options.guard };
     this.guard = new Guard(guard);
     this.onAnomaly = guard.onAnomaly;

@@ -10,6 +10,7 @@ import { embedBackward } from '../../kernels/embed/backward.reference.ts';
 import { gegluBackward, swigluBackward } from '../../kernels/gated/backward.reference.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
 import { linearBackward } from '../../kernels/linear/backward.reference.ts';
+import { muon } from '../../kernels/muon/reference.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
 import { rmsNormBackward } from '../../kernels/rms-norm/backward.reference.ts';
 import { ropeBackward } from '../../kernels/rope/backward.reference.ts';
@@ -142,6 +143,15 @@ export function createReferenceTrainingDevice(): TrainingDevice {
     },
     adamW: (parameter, gradient, { m, v }, from, step) =>
       adamW(dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v), from, step),
+    muon: (parameter, gradient, m, step) =>
+      muon(
+        dataOf(parameter),
+        dataOf(gradient),
+        dataOf(m),
+        rowCount(parameter.shape),
+        columnCount(parameter.shape),
+        step,
+      ),
     memory: () => ({ persistent, arenaPeak: 0 }),
     close: () => {},
   };

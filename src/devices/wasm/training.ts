@@ -9,6 +9,7 @@ import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { TrainingDevice } from '../training-device.ts';
 import { compileKernels, type SimdBuild } from './modules.ts';
+import { muonStep } from './muon.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { createWasmBackward } from './training-backward.ts';
@@ -56,6 +57,7 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
     keep: (mark, tensors) => kernels.keep(mark, tensors),
     sumSquares: (tensor) => kernels.sumSquares(tensor),
     adamW: (parameter, gradient, moments, from, step) => kernels.adamW(parameter, gradient, moments, from, step),
+    muon: (parameter, gradient, m, step) => muonStep(kernels, parameter, gradient, m, step),
     memory: () => ({ persistent, arenaPeak: kernels.arena.bytes }),
     close: () => team.close(),
   };

@@ -6,7 +6,7 @@ import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
-import { type AdamW, shardOf } from '../optimizer.ts';
+import { type Optimizer, shardOf } from '../optimizer.ts';
 
 /** All of a run but its numbers: what state.json holds. */
 export interface RunState {
@@ -41,7 +41,7 @@ export function tensorSource(device: TrainingDevice, name: string, tensor: Tenso
  * The optimizer's moments under their parameters' names, whole: every rank sends its part. All ranks must call this; what it gives
  * is of use on rank 0 only.
  */
-export function momentTensors(device: TrainingDevice, optimizer: AdamW, collective: Collective): NamedTensor[] {
+export function momentTensors(device: TrainingDevice, optimizer: Optimizer, collective: Collective): NamedTensor[] {
   return optimizer.shards.flatMap(({ parameter, from, count, moments }) =>
     (['m', 'v'] as const).map((kind): NamedTensor => {
       const name = `${kind}.${parameter.name}`;
@@ -71,7 +71,7 @@ function arraySource(name: string, values: Float32Array): TensorSource {
 /** Fills this rank's moments. Throws ArgumentError `training.moments` when they are of another shape. */
 export function restoreMoments(
   device: TrainingDevice,
-  optimizer: AdamW,
+  optimizer: Optimizer,
   tensors: ReadonlyMap<string, TensorSource>,
 ): void {
   for (const { parameter, from, count, moments } of optimizer.shards) {

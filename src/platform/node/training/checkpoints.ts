@@ -11,7 +11,7 @@ import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import type { Collective } from '../../../training/collective.ts';
-import type { AdamW, TrainableParameter } from '../../../training/optimizer.ts';
+import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
 import { momentTensors, type RunState, restoreMoments, tensorSource } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
@@ -23,7 +23,7 @@ const BEST = 'best.json';
 export interface CheckpointContent {
   readonly config: LlamaConfig;
   readonly parameters: readonly TrainableParameter[];
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly tokenizer: TokenizerFiles | null;
   readonly bosId: number | null;
   readonly eosId: number | null;

@@ -80,7 +80,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const { model, parameters } = placeModel(device, derived.config, initialWeights(derived.config, recipe.seed));
     const { training, output } = recipe;
     const trainer = new StepTrainer(device, model, parameters, {
-      optimizer: { betas: [training.beta1, training.beta2], eps: training.eps, weightDecay: training.weightDecay },
+      optimizer: {
+        betas: [training.beta1, training.beta2],
+        eps: training.eps,
+        weightDecay: training.weightDecay,
+        matrices: training.matrices,
+      },
       schedule: scheduleOf(recipe, derived),
       clip: training.clip,
       recompute: derived.recompute,
