@@ -7,7 +7,7 @@
  * Peers are installed on first use, each in a folder of its own under bench/peers, never by `npm ci`.
  */
 import { basename } from 'node:path';
-import { parse } from '../src/cli/parse.ts';
+import { parse } from '../src/cli/parse/parse.ts';
 import { describeMachine } from '../src/platform/node/machine.ts';
 import { type Engine, startEngine } from './engines.ts';
 import { type Comparison, median, toSection } from './report.ts';

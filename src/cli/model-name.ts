@@ -4,7 +4,7 @@ import { CriaError } from '../base/errors.ts';
 import { findCached, notCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { bundledModels } from '../platform/node/files.ts';
-import { didYouMean } from './did-you-mean.ts';
+import { didYouMean } from './parse/did-you-mean.ts';
 
 /** A path, the name of a bundled model, or `hf:owner/repo` of one that was pulled; nothing means the first bundled model. */
 export function resolveModel(name: string | undefined): string {

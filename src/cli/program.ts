@@ -1,10 +1,10 @@
 /** The command line as a function: words in, exit code out. main.ts gives it the real streams, tests their own. */
 import { ConfigError, CriaError, UsageError } from '../base/errors.ts';
 import type { Command } from './command.ts';
-import { didYouMean } from './did-you-mean.ts';
 import { commandHelp, overview } from './help.ts';
 import { type Io, writeLine } from './io.ts';
-import { parse } from './parse.ts';
+import { didYouMean } from './parse/did-you-mean.ts';
+import { parse } from './parse/parse.ts';
 import { verbs } from './verbs.ts';
 
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;

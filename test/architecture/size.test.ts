@@ -9,6 +9,7 @@ const MOST_ENTRIES = 16;
 const lists = [
   'src', // the house's folders
   'src/kernels', // one room per operation
+  'src/cli/commands', // one file per verb
   'src/corpus/readers', // one reader per kind of source
   'src/devices/wasm', // the device and its training half
 ];

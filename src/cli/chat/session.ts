@@ -4,8 +4,8 @@ import { CriaError } from '../../base/errors.ts';
 import type { Timings } from '../../inference/generation.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import type { Chat } from '../../inference/remote/chat.ts';
-import { didYouMean } from '../did-you-mean.ts';
 import { type Io, writeLine } from '../io.ts';
+import { didYouMean } from '../parse/did-you-mean.ts';
 import { describeTimings } from '../terminal/timings.ts';
 
 /** What a session needs of a model. */

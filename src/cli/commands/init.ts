@@ -11,8 +11,8 @@ import { findTokenizerFiles } from '../../platform/node/load-tokenizer.ts';
 import { byteVocabulary, LEAST_BYTE_VOCABULARY } from '../../tokenizer/byte-vocabulary.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { defineCommand } from '../command.ts';
-import { didYouMean } from '../did-you-mean.ts';
 import { writeJson, writeLine } from '../io.ts';
+import { didYouMean } from '../parse/did-you-mean.ts';
 import { dtypeOption, save, saveOptions, totals } from '../save-model.ts';
 
 export const command = defineCommand({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { OptionTable } from './option-table.ts';
+import type { OptionTable } from '../option-table.ts';
 import { parse } from './parse.ts';
 
 const table = {

@@ -4,8 +4,7 @@
  *
  *   --name value   --name=value   --flag   --no-flag   -n value   -nvalue   -n=value   --   (all that follows is no option)
  */
-import { editDistance } from '../base/nearest.ts';
-import { didYouMean } from './did-you-mean.ts';
+import { editDistance } from '../../base/nearest.ts';
 import {
   environmentName,
   isRepeatable,
@@ -14,7 +13,8 @@ import {
   type Options,
   type OptionTable,
   valueName,
-} from './option-table.ts';
+} from '../option-table.ts';
+import { didYouMean } from './did-you-mean.ts';
 
 export interface Parsed<Table extends OptionTable> {
   /** Complete only when there are no problems. */

@@ -1,4 +1,4 @@
-import { nearestNames } from '../base/nearest.ts';
+import { nearestNames } from '../../base/nearest.ts';
 
 /** ' (did you mean X?)' for a mistyped or shortened word, or nothing when no candidate is near. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
