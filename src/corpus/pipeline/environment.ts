@@ -60,6 +60,9 @@ export function loadNgramParts(
   }
 }
 
+/** System errors that say nothing about the file. */
+const machineErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EIO']);
+
 export function modelTaskId(name: string): string {
   return `model/${name}`;
 }
@@ -83,8 +86,9 @@ export async function* readDocuments(
         if (++count === options.limit) break;
       }
     } catch (error) {
-      // Only what the file did to the reader; our own mistakes must not hide among the input's.
-      if ((error as Error).name === 'InvariantError' || error instanceof TypeError) throw error;
+      // Only what the file did to the reader: our own mistakes, and a machine out of its means, must not hide among the input's.
+      const { name, code } = error as Error & { code?: string };
+      if (name === 'InvariantError' || error instanceof TypeError || machineErrors.has(code ?? '')) throw error;
       problem(file, 'broken-file', `${file}: ${(error as Error).message}; ${count} documents before it were kept`);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * HTML → the text a reader sees, roughly as Common Crawl's WET files have it: scripts, styles and the head go, block elements end lines,
+ * HTML → the text a reader sees, roughly as Common Crawl's WET files have it: scripts and styles go, block elements end lines,
  * spaces collapse.
  *
  * Works on parse5's token stream, not on its tree: the tree of a hostile page can be quadratically larger than the page
@@ -14,7 +14,7 @@ export interface HtmlText {
 
 /** Their content is not prose, or is not shown. */
 const skipped = new Set(
-  'script style noscript template iframe object svg math canvas audio video select datalist head'.split(' '),
+  'script style noscript template iframe object svg math canvas audio video select datalist'.split(' '),
 );
 const rawText = new Set('style xmp iframe noembed noframes noscript'.split(' '));
 const blocks = new Set(
@@ -50,9 +50,7 @@ export function htmlToText(source: string, { listMarker = '' }: HtmlOptions = {}
         if (tagName === 'title' || tagName === 'textarea') tokenizer.state = TokenizerMode.RCDATA;
         else if (tagName === 'script') tokenizer.state = TokenizerMode.SCRIPT_DATA;
         else if (rawText.has(tagName)) tokenizer.state = TokenizerMode.RAWTEXT;
-        if (tagName === 'title' && title === '' && (skipping === '' || skipping === 'head')) inTitle = true;
-        // A body without </head> ends the head.
-        if (skipping === 'head' && tagName === 'body') skipping = '';
+        if (tagName === 'title' && title === '' && skipping === '') inTitle = true;
         if (skipping !== '') {
           if (tagName === skipping) skipDepth++;
           return;

@@ -43,24 +43,45 @@ export function wikitextToProse(source: string): string {
   );
   text = text.replace(/<\/?[a-z][^<>]{0,500}>/gi, '');
   text = text.replace(/'{2,5}/g, '').replace(/__[A-Z]{3,20}__/g, '');
-  return decodeEntities(text)
-    .split('\n')
-    .map(cleanLine)
+  const lines = decodeEntities(text).split('\n').map(cleanLine);
+  return withoutEmptySections(lines)
     .join('\n')
     .replace(/\n{3,}/g, '\n\n')
     .trim();
 }
 
-/** Headings lose their marks, list items theirs; lines of punctuation that markup left behind become empty. */
-function cleanLine(line: string): string {
+/** A line of prose (level 0) or a heading; markup that leaves only punctuation behind becomes an empty line. */
+interface Line {
+  readonly text: string;
+  readonly level: number;
+}
+
+function cleanLine(line: string): Line {
   const heading = line.length < 500 ? /^(={1,6})\s*(.*?)\s*\1\s*$/.exec(line) : null;
-  if (heading) return heading[2]!;
+  if (heading) return { text: heading[2]!, level: heading[1]!.length };
   const plain = line
     .replace(/^[*#:;]+\s*/, '')
     .replace(/\(\s{0,9}[,;]{0,9}\s{0,9}\)/g, '')
     .replace(/[ \t\u00a0]{2,}/g, ' ')
     .trim();
-  return /[\p{L}\p{N}]/u.test(plain) ? plain : '';
+  return { text: /[\p{L}\p{N}]/u.test(plain) ? plain : '', level: 0 };
+}
+
+/** A heading whose section holds nothing, such as "References" once the references are gone, goes too. */
+function withoutEmptySections(lines: readonly Line[]): string[] {
+  const kept: string[] = [];
+  /** The highest heading (smallest number) since the last prose, looking from the end. */
+  let below = 0;
+  for (const { text, level } of lines.toReversed()) {
+    if (level === 0) {
+      if (text !== '') below = Number.POSITIVE_INFINITY;
+      kept.push(text);
+    } else if (below > level) {
+      kept.push(text);
+      below = level;
+    } else below = Math.min(below, level);
+  }
+  return kept.reverse();
 }
 
 function removeBetween(text: string, open: string, close: string): string {

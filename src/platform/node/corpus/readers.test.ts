@@ -102,6 +102,16 @@ test('HTML extraction: what is seen stays, scripts and head go, lines end where 
   deepStrictEqual(htmlToText(page), { text: 'One bold word\nTwo\nthree\na\nb\nx\n  y\n1 2', title: 'A & B' });
 });
 
+test('pages that leave out what may be left out keep their text', () => {
+  deepStrictEqual(htmlToText('<title>T</title><p>Hello'), { text: 'Hello', title: 'T' });
+  deepStrictEqual(htmlToText('<head><meta a><title>T</title><link b><p>Hello'), { text: 'Hello', title: 'T' });
+  deepStrictEqual(htmlToText('just text &copy;'), { text: 'just text ©', title: '' });
+  deepStrictEqual(htmlToText('<noscript><p>no</noscript><iframe><p>no</iframe>yes<svg><title>no</title></svg>'), {
+    text: 'yes',
+    title: '',
+  });
+});
+
 test('hostile HTML stays linear: unclosed formatting, deep nesting, an endless attribute', () => {
   const formatting = Array.from({ length: 20_000 }, (_, i) => `<b id=${i}>`).join('') + '<p>x'.repeat(20_000);
   for (const page of [
@@ -135,6 +145,11 @@ test('wikitext by example', () => {
     ['[[File:A.jpg|thumb|A [[link]] inside]]Seen [[Category:X]][[de:Y]]', 'Seen'],
     ['== Head ==\n* item [http://x.y label]\n# [https://z]\n----', 'Head\nitem label'],
     ['A&nbsp;B &amp; &#233; <br/>C', 'A B & é C'],
+    [
+      '== A ==\n=== B ===\n== C ==\ntext\n=== D ===\n<!-- x -->\n== See also ==\n== References ==\n{{reflist}}',
+      'C\ntext',
+    ],
+    ['== A ==\n=== B ===\ndeep', 'A\nB\ndeep'],
     ['{{unclosed [[link', 'unclosed link'],
     ['a <math>x<y</math> b <gallery>\nF.jpg\n</gallery>c', 'a b c'],
   ];
