@@ -49,6 +49,12 @@ describe('README', () => {
 
   for (const words of commandLines(readme)) {
     test(`npx cria ${words.join(' ')}`, async () => {
+      if (words[0] === 'serve') {
+        const served = await spawnCria(words, { cwd: folder, env: { CRIA_PORT: '0' }, signal: 'SIGTERM' });
+        assert.equal(served.code, 0, served.stderr);
+        assert.match(served.stdout, /^http:\/\/127\.0\.0\.1:\d+\n$/);
+        return;
+      }
       const { code, stdout, stderr } = await spawnCria(words, { cwd: folder });
       if (words[0] === 'run' && !words.includes('-m') && bundledModels().length === 0) {
         assert.equal(code, 1);
