@@ -108,6 +108,25 @@ describe('verbs', () => {
     assert.equal(report.logprobs[0]!.top.length, 2);
   });
 
+  test('run: token ids instead of a text; a model without a tokenizer answers in ids, and says so to a text', async () => {
+    const config = {
+      model_type: 'llama',
+      hidden_size: 32,
+      intermediate_size: 48,
+      num_hidden_layers: 1,
+      vocab_size: 100,
+    };
+    writeFileSync(at('small.json'), JSON.stringify({ ...config, num_attention_heads: 2 }));
+    await ok(['init', at('small.json'), '-o', at('bare.gguf')]);
+    const words = ['run', '-m', at('bare.gguf'), '-n', '3', '--temperature', '0'];
+    const { tokens } = JSON.parse(await ok([...words, '--ids', '1,2,3', '--json'])) as RunReport;
+    assert.equal((await ok([...words, '--ids', '1,2,3'])).trim(), tokens.join(' '));
+    const { code, stdout, stderr } = await cria([...words, 'text']);
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, /no tokenizer/);
+  });
+
   test('Ctrl-C ends a generation cleanly: exit code 130', async () => {
     const { code, stdout, stderr } = await spawnCria(['run', '-m', model, 'Once', '--ignore-eos'], {
       signal: 'SIGINT',

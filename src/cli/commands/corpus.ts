@@ -27,6 +27,7 @@ export const command = defineCommand({
       otherwise: 'what mpirun or a Slurm array says',
       help: 'do part i (from 0) of n; all parts share the output folder and wait for each other',
     },
+    verify: { kind: 'flag', help: 'compare finished units with their SHA-256 and make damaged ones again' },
     json: { kind: 'flag', help: 'progress and the result as JSON lines' },
   },
   positionals: ['recipe'],
@@ -51,6 +52,7 @@ export const command = defineCommand({
       workers: options.workers ?? Math.max(1, Math.floor(defaultWorkerCount() / (launched?.sharingMachine ?? 1))),
       ...(options.sample === undefined ? {} : { sample: options.sample }),
       ...(shard === undefined ? {} : { shard }),
+      verify: options.verify,
       signal: io.signal,
       onEvent: reporter(io, options.json),
     });

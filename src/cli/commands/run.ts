@@ -14,6 +14,11 @@ const options = {
   ...modelOptions,
   prompt: { kind: 'text', short: 'p', otherwise: 'standard input', help: 'the beginning of the text' },
   file: { kind: 'text', short: 'f', value: 'PATH', help: 'read the prompt from a file' },
+  ids: {
+    kind: 'integers',
+    min: 0,
+    help: 'the prompt as token ids; a model without a tokenizer then answers in ids too',
+  },
   echo: { kind: 'flag', default: true, help: 'write the continuation only, without the prompt in front' },
   json: { kind: 'flag', help: 'one JSON object at the end instead of the text' },
   ...generationOptions,
@@ -50,7 +55,8 @@ export const command = defineCommand({
         for await (const piece of stream) pieces.push(piece);
         writeJson(io.stdout, report(resolveModel(options.model), prompt, await stream.result, pieces));
       } else {
-        await writeText(stream, options.echo ? prompt : '', io);
+        const textOf = model.hasTokenizer ? ({ text }: Piece) => text : ({ id }: Piece) => ` ${id}`;
+        await writeText(stream, options.echo && typeof prompt === 'string' ? prompt : '', textOf, io);
         const { timings } = await stream.result;
         if (io.stderr.isTTY) writeLine(io.stderr, `\n${describeTimings(timings)}`);
       }
@@ -60,8 +66,11 @@ export const command = defineCommand({
   },
 });
 
-async function readPrompt({ prompt, file }: Options<typeof options>, io: Io): Promise<string> {
-  if (prompt !== undefined && file !== undefined) throw new UsageError(['--prompt and --file both give a prompt']);
+async function readPrompt({ prompt, file, ids }: Options<typeof options>, io: Io): Promise<string | readonly number[]> {
+  const given = { '--prompt': prompt, '--file': file, '--ids': ids };
+  const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (names.length > 1) throw new UsageError([`${names.join(' and ')} both give a prompt`]);
+  if (ids !== undefined) return ids;
   if (prompt !== undefined) return prompt;
   if (file !== undefined) return readFileSync(file, 'utf8');
   if (io.stdin.isTTY) {
@@ -70,18 +79,22 @@ async function readPrompt({ prompt, file }: Options<typeof options>, io: Io): Pr
   return readAll(io.stdin);
 }
 
-async function writeText(pieces: AsyncIterable<Piece>, prompt: string, io: Io): Promise<void> {
-  io.stdout.write(prompt);
-  let last = prompt;
-  for await (const { text } of pieces) {
+/** The prompt comes with the first piece, so that nothing is on stdout when there is no answer. */
+async function writeText(pieces: AsyncIterable<Piece>, prompt: string, textOf: (piece: Piece) => string, io: Io) {
+  let unwritten = prompt;
+  let last = '';
+  for await (const piece of pieces) {
+    const text = unwritten + textOf(piece);
+    unwritten = '';
     if (text === '') continue;
     io.stdout.write(text);
     last = text;
   }
+  if (unwritten !== '') io.stdout.write((last = unwritten));
   if (!last.endsWith('\n')) writeLine(io.stdout);
 }
 
-function report(model: string, prompt: string, result: GenerationResult, pieces: readonly Piece[]) {
+function report(model: string, prompt: string | readonly number[], result: GenerationResult, pieces: readonly Piece[]) {
   const { text, ids, finishReason, stop, seed, timings } = result;
   const logprobs = pieces.flatMap(({ id, text, logprobs }) => (logprobs ? [{ id, text, ...logprobs }] : []));
   return {
