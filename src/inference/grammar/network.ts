@@ -58,7 +58,7 @@ export function buildNetwork(grammar: Grammar): Network {
   const isNullable = findNullable(builder, starts, finals);
   for (let state = 0; state < stateCount; state++) {
     const edges = calls[state]!;
-    for (let i = 0; i < edges.length; i += 2) if (isNullable[edges[i]!]) free[state]!.push(edges[i + 1]!);
+    for (let i = 0; i < edges.length; i += 2) if (isNullable[edges[i]!]) push(free, state, edges[i + 1]!);
   }
   const isAlive = findAlive(builder, starts, finals);
   const root = ruleNames.indexOf(grammar.root);
@@ -93,6 +93,14 @@ function flags(length: number, indices: readonly number[]): Uint8Array {
   return out;
 }
 
+/** Stands for the edges of the many states that have none. */
+const none: number[] = [];
+
+function push(lists: number[][], state: number, ...values: number[]): void {
+  if (lists[state] === none) lists[state] = values;
+  else lists[state]!.push(...values);
+}
+
 /** Expressions to states and edges, piece by piece. */
 export class Builder {
   readonly free: number[][] = [];
@@ -109,9 +117,9 @@ export class Builder {
   state(): number {
     this.tick();
     if (this.free.length >= MAX_STATES) throw tooLarge(`${MAX_STATES} states`);
-    this.free.push([]);
-    this.byteEdges.push([]);
-    this.calls.push([]);
+    this.free.push(none);
+    this.byteEdges.push(none);
+    this.calls.push(none);
     return this.free.length - 1;
   }
 
@@ -151,8 +159,8 @@ export class Builder {
         const end = this.state();
         for (const option of expression.options) {
           const begin = this.state(); // options must not share the edges of a token or a loop
-          this.free[from]!.push(begin);
-          this.free[this.build(option, begin)]!.push(end);
+          push(this.free, from, begin);
+          push(this.free, this.build(option, begin), end);
         }
         return end;
       }
@@ -162,18 +170,22 @@ export class Builder {
         const index = this.ruleIndex.get(expression.name);
         if (index === undefined) throw new ArgumentError('grammar.no-rule', `grammar: no rule ${expression.name}.`);
         const to = this.state();
-        this.calls[from]!.push(index, to);
+        push(this.calls, from, index, to);
         return to;
       }
       case 'graph': {
         const states = Array.from({ length: expression.stateCount }, () => this.state());
         const end = this.state();
-        this.free[from]!.push(states[0]!);
+        push(this.free, from, states[0]!);
         for (const edge of expression.edges) {
+          if (edge.label?.kind === 'byte') {
+            this.byteEdge(states[edge.from]!, edge.label.from, edge.label.to, states[edge.to]!);
+            continue;
+          }
           const at = edge.label === null ? states[edge.from]! : this.build(edge.label, states[edge.from]!);
-          this.free[at]!.push(states[edge.to]!);
+          push(this.free, at, states[edge.to]!);
         }
-        for (const state of expression.finals) this.free[states[state]!]!.push(end);
+        for (const state of expression.finals) push(this.free, states[state]!, end);
         return end;
       }
       default:
@@ -186,23 +198,23 @@ export class Builder {
     for (let i = 0; i < min; i++) at = this.build(of, at);
     if (max === null) {
       const loop = this.state();
-      this.free[at]!.push(loop);
-      this.free[this.build(of, loop)]!.push(loop);
+      push(this.free, at, loop);
+      push(this.free, this.build(of, loop), loop);
       const end = this.state();
-      this.free[loop]!.push(end);
+      push(this.free, loop, end);
       return end;
     }
     const end = this.state();
-    this.free[at]!.push(end);
+    push(this.free, at, end);
     for (let i = min; i < max; i++) {
       at = this.build(of, at);
-      this.free[at]!.push(end);
+      push(this.free, at, end);
     }
     return end;
   }
 
   private byteEdge(from: number, low: number, high: number, to: number): number {
-    this.byteEdges[from]!.push(low, high, to);
+    push(this.byteEdges, from, low, high, to);
     return to;
   }
 
@@ -269,16 +281,16 @@ function findNullable({ free, calls }: Builder, starts: readonly number[], final
 /** From which states the end of their rule can be reached. */
 function findAlive(builder: Builder, starts: readonly number[], finals: readonly number[]): Uint8Array {
   const { free, byteEdges, calls, tokenEdges } = builder;
-  const before: number[][] = free.map(() => []);
+  const before: number[][] = free.map(() => none);
   /** Per state: calling state, rule, … */
-  const callsBefore: number[][] = free.map(() => []);
+  const callsBefore: number[][] = free.map(() => none);
   for (let state = 0; state < free.length; state++) {
-    for (const to of free[state]!) before[to]!.push(state);
+    for (const to of free[state]!) push(before, to, state);
     const bytes = byteEdges[state]!;
-    for (let i = 2; i < bytes.length; i += 3) before[bytes[i]!]!.push(state);
-    for (const { to } of tokenEdges.get(state) ?? []) before[to]!.push(state);
+    for (let i = 2; i < bytes.length; i += 3) push(before, bytes[i]!, state);
+    for (const { to } of tokenEdges.get(state) ?? []) push(before, to, state);
     const edges = calls[state]!;
-    for (let i = 0; i < edges.length; i += 2) callsBefore[edges[i + 1]!]!.push(state, edges[i]!);
+    for (let i = 0; i < edges.length; i += 2) push(callsBefore, edges[i + 1]!, state, edges[i]!);
   }
   const ruleOfStart = new Map(starts.map((state, rule) => [state, rule]));
   const canEnd = starts.map(() => false);
