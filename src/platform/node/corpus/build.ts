@@ -14,6 +14,8 @@ export interface BuildOptions {
   /** Worker threads; 0 works on this thread. All cores when absent. */
   readonly workers?: number;
   readonly sample?: number;
+  /** Check the digests of what is already there. */
+  readonly verify?: boolean;
   readonly shard?: { readonly index: number; readonly count: number };
   readonly onEvent?: (event: CorpusEvent) => void;
   readonly signal?: AbortSignal;
@@ -45,7 +47,7 @@ export interface BuiltCorpus extends CorpusSummary {
 export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): Promise<BuiltCorpus> {
   const output = options.sample === undefined ? recipe.output : join(recipe.output, 'dry-run');
   const folders = { input: recipe.input, output };
-  const host = createCorpusHost(folders);
+  const host = createCorpusHost({ ...folders, verify: options.verify ?? false });
   const count = options.workers ?? defaultWorkerCount();
   const workforce = count === 0 ? soloWorkforce(recipe, host) : threadWorkforce(recipe, folders, count, options.signal);
   try {

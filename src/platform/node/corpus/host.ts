@@ -27,9 +27,11 @@ import { openWorkStore } from './work-store.ts';
 export interface Folders {
   readonly input: string;
   readonly output: string;
+  /** Compare finished units with their digests, not only their sizes. */
+  readonly verify?: boolean;
 }
 
-export function createCorpusHost({ input, output }: Folders): CorpusHost {
+export function createCorpusHost({ input, output, verify = false }: Folders): CorpusHost {
   const root = resolve(input);
   const tokenizers = new Map<string, CorpusTokenizer>();
   return {
@@ -42,7 +44,7 @@ export function createCorpusHost({ input, output }: Folders): CorpusHost {
       if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));
       return tokenizer;
     },
-    work: openWorkStore(join(output, 'work')),
+    work: openWorkStore(join(output, 'work'), { verify }),
     clock: () => performance.now(),
   };
 }
