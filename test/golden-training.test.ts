@@ -104,6 +104,18 @@ for (const { name: deviceName, create } of trainingDevices) {
         for (const [i, parameter] of table.entries()) {
           const final = goldenParameter(tensors, parameter, config, 'final.');
           checkFinal(parameter.name, device.view(parameters[i]!.tensor), final);
+          if (name !== 'llama1-recipe') continue;
+          const { m, v } = trainer.optimizer.shards[i]!.moments!;
+          for (const [moment, prefix] of [
+            [m, 'final_exp_avg.'],
+            [v, 'final_exp_avg_sq.'],
+          ] as const) {
+            const error = relativeL2(
+              Float32Array.from(device.view(moment)),
+              goldenParameter(tensors, parameter, config, prefix),
+            );
+            ok(error <= 1e-3, `${prefix}${parameter.name}: relative L2 error ${error}`);
+          }
         }
         device.close();
       });
