@@ -6,6 +6,7 @@
  *   drops.jsonl        { id, stage, reason, detail?, bytes, lines? }
  */
 import { type Audit, addProblem, StageRunner } from '../report/audit.ts';
+import { countAttributes, type Histograms } from '../report/histogram.ts';
 import { makeStages } from './dedup-tasks.ts';
 import { readDocuments } from './environment.ts';
 import type { TaskContext, TaskOf } from './execute.ts';
@@ -13,6 +14,8 @@ import type { UnitFolder } from './host.ts';
 
 export interface ProcessResult {
   readonly audit: Audit;
+  /** What the stages measured of the documents that went through. */
+  readonly measures: Histograms;
   readonly seconds: number;
 }
 
@@ -28,6 +31,7 @@ export async function processUnit(
   const { unit } = task;
   const source = recipe.sources[unit.source]!;
   const started = host.clock();
+  const measures: Histograms = {};
   const documents = folder.createCompressed('documents.jsonl');
   const attributes = folder.createCompressed('attributes.jsonl');
   const drops = folder.createCompressed('drops.jsonl');
@@ -42,8 +46,9 @@ export async function processUnit(
   for await (const document of readDocuments(source.reader, unit.files, host, options, problem)) {
     if (!runner.run(document)) continue;
     const { attributes: measured, ...rest } = document;
+    countAttributes(measures, measured);
     documents.write(jsonLine(rest));
     attributes.write(jsonLine({ id: document.id, ...measured }));
   }
-  return { audit: runner.audit, seconds: (host.clock() - started) / 1000 };
+  return { audit: runner.audit, measures, seconds: (host.clock() - started) / 1000 };
 }

@@ -6,9 +6,11 @@ import type { PlannedUnit, Task } from '../pipeline/tasks.ts';
 import type { TokeniseResult } from '../pipeline/tokenise-task.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type Audit, emptyAudit, mergeAudit } from './audit.ts';
+import { type Histograms, mergeHistograms } from './histogram.ts';
 
 export interface SourceAudit {
   readonly audit: Audit;
+  readonly measures: Histograms;
   readonly units: number;
   readonly inputBytes: number;
   /** Processor time of all units, reading included. */
@@ -47,11 +49,13 @@ export function corpusAudit(
   const sources: Record<string, SourceAudit> = {};
   for (const name of Object.keys(recipe.sources)) {
     const audit = emptyAudit();
+    const measures: Histograms = {};
     let seconds = 0;
     for (const task of processed) {
       if (task.unit.source !== name) continue;
       const result = host.work.done(task.id)!.result as ProcessResult;
       mergeAudit(audit, result.audit);
+      mergeHistograms(measures, result.measures);
       seconds += result.seconds;
     }
     let tokens = 0;
@@ -67,6 +71,7 @@ export function corpusAudit(
     const own = units.filter(({ source }) => source === name);
     sources[name] = {
       audit,
+      measures,
       units: own.length,
       inputBytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
       seconds,

@@ -1,6 +1,7 @@
 /** The audit as one HTML page without scripts or outside files: what was dropped and why, what is left, how long it took. */
 import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
 import type { ReasonCounts, StageCounts } from './audit.ts';
+import { barChart, escapeHtml, histogramChart } from './charts.ts';
 import type { CorpusAudit, MixtureRow, SourceAudit } from './corpus-audit.ts';
 
 const style = `
@@ -141,7 +142,7 @@ function languageTable(sources: Sources): string {
 function sourceSection(name: string, source: SourceAudit): string {
   const stages = Object.entries(source.audit.stages);
   if (stages.length === 0)
-    return `<h2>${escapeHtml(name)}</h2><p class="note">No stages: everything that was read is kept.</p>`;
+    return `<h2>${escapeHtml(name)}</h2><p class="note">No stages: everything that was read is kept.</p>${measureSection(source)}`;
   const stageSeconds = sum(stages, ([, { seconds }]) => seconds);
   const reading = Math.max(0, source.seconds - stageSeconds);
   const speedRow = (label: string, counts: StageCounts | undefined, seconds: number): string[] => [
@@ -165,7 +166,15 @@ function sourceSection(name: string, source: SourceAudit): string {
       rows,
     ),
     ...stages.map(([stage, counts]) => reasonSection(stage, counts)),
+    measureSection(source),
   ].join('\n');
+}
+
+/** What was measured of the documents that went through, before any selection. */
+function measureSection({ measures }: SourceAudit): string {
+  const shown = Object.entries(measures).filter(([, counts]) => Object.keys(counts).length > 1);
+  if (shown.length === 0) return '';
+  return `<h3>What was measured</h3>${shown.map(([name, counts]) => histogramChart(name, counts)).join('')}`;
 }
 
 function reasonSection(stage: string, counts: StageCounts): string {
@@ -213,28 +222,6 @@ function problemSection(sources: Sources): string {
   return `<h2>Broken input</h2><p class="note">Skipped, and counted here.</p>${table(['source', 'kind', 'count', 'file', 'first message'], rows)}`;
 }
 
-interface BarRow {
-  readonly label: string;
-  readonly parts: readonly { readonly share: number; readonly color: string }[];
-  readonly note: string;
-}
-
-function barChart(rows: readonly BarRow[], title: string): string {
-  const height = 24;
-  const bars = rows.map(({ label, parts, note }, i) => {
-    const y = i * height;
-    let x = 260;
-    const rects = parts.map(({ share, color }) => {
-      const width = Math.max(share > 0 ? 1 : 0, share * 400);
-      const rect = `<rect x="${x}" y="${y + 5}" width="${width.toFixed(1)}" height="14" fill="${color}"/>`;
-      x += width;
-      return rect;
-    });
-    return `<text x="250" y="${y + 16}" text-anchor="end">${escapeHtml(shorten(label, 40))}</text>${rects.join('')}<text x="${x + 8}" y="${y + 16}">${escapeHtml(note)}</text>`;
-  });
-  return `<svg viewBox="0 0 960 ${rows.length * height + 4}" role="img" aria-label="${escapeHtml(title)}"><title>${escapeHtml(title)}</title>${bars.join('')}</svg>`;
-}
-
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (row: readonly string[], tag: string) =>
     `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
@@ -251,15 +238,4 @@ function percent(part: number, whole: number): string {
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {
   return values.reduce((total, value) => total + of(value), 0);
-}
-
-function shorten(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(
-    /[&<>"]/g,
-    (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character]!,
-  );
 }

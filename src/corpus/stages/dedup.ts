@@ -6,7 +6,7 @@
 import { HashMap64 } from '../dedup/hash-set.ts';
 import { hashLine, hashWords, type LineNormalisation } from '../dedup/line-hash.ts';
 import { KEEP_ONCE } from '../dedup/runs.ts';
-import type { Document } from '../document.ts';
+import { characterCount, type Document } from '../document.ts';
 import { splitSentences } from './c4.ts';
 import type { Drop, LineLog, Stage } from './stage.ts';
 
@@ -74,7 +74,7 @@ export function removeDuplicateLines(name: string, normalise: LineNormalisation,
       if (kept.length === 0) return { reason: 'every line is a duplicate', detail: `${lines.length} lines` };
       if (kept.length < lines.length) {
         document.attributes.originalLines ??= lines.length;
-        document.attributes.originalLength ??= document.text.length;
+        document.attributes.originalLength ??= characterCount(document.text);
         document.text = kept.join('\n');
       }
       return undefined;
