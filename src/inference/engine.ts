@@ -14,18 +14,19 @@ import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
 import { KvCache } from '../model/kv-cache.ts';
-import { forward, hidden, keepOutputs } from '../model/llama.ts';
+import { forward, hidden, keepOutputs, type Tap } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
+import { Embedding, type Pooling } from './embedding.ts';
 import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt } from './prompt.ts';
-import { type Listener, Running } from './running.ts';
-import { endsOfGeneration, SamplerMaker } from './sampler-maker.ts';
+import { type EngineSequence, type Listener, Running } from './running.ts';
+import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
 
 export interface EngineOptions {
   readonly model: Model;
@@ -87,8 +88,8 @@ export class Engine {
   private readonly samplers: SamplerMaker;
   private readonly clock: () => number;
   /** In order of admission. */
-  private readonly running: Running[] = [];
-  private readonly waiting: Running[] = [];
+  private readonly running: EngineSequence[] = [];
+  private readonly waiting: EngineSequence[] = [];
 
   constructor(options: EngineOptions) {
     const { model, device, contextLength, batchTokens = 512 } = options;
@@ -123,13 +124,7 @@ export class Engine {
   submit(prompt: Prompt, options: GenerationOptions, listener: Listener, constraint: Constraint | null = null): Job {
     const settings = resolveOptions('generate', generationOptions, options);
     const promptIds = this.encode(prompt, settings);
-    if (promptIds.length > this.contextLength) {
-      throw new ArgumentError(
-        'generate.context',
-        `generate: the prompt is ${promptIds.length} tokens, expected at most the context's ${this.contextLength}. ` +
-          'Shorten the prompt, or load the model with a larger contextLength.',
-      );
-    }
+    this.checkLength(promptIds);
     if (settings.stop.length > 0 && !this.tokenizer) {
       throw new ArgumentError(
         'generate.tokenizer',
@@ -147,12 +142,35 @@ export class Engine {
       contextLength,
       clock,
     });
+    return this.queue(job);
+  }
+
+  /** Queues a text whose states are wanted, pooled, of any length. Throws ArgumentError `generate.context`. */
+  embed(
+    ids: Uint32Array,
+    pooling: Pooling,
+    listener: { done(vector_D: Float32Array): void; failed(error: unknown): void },
+  ): Job {
+    this.checkLength(ids);
+    return this.queue(new Embedding(ids, this.model.config.width, pooling, listener));
+  }
+
+  private queue(job: EngineSequence): Job {
     this.waiting.push(job);
     return {
       abort: () => {
         job.aborted = true;
       },
     };
+  }
+
+  private checkLength({ length }: Uint32Array): void {
+    if (length <= this.contextLength) return;
+    throw new ArgumentError(
+      'generate.context',
+      `generate: the prompt is ${length} tokens, expected at most the context's ${this.contextLength}. ` +
+        'Shorten the prompt, or load the model with a larger contextLength.',
+    );
   }
 
   /** The token ids of a prompt, as submit() reads it. Throws ArgumentError. */
@@ -193,8 +211,9 @@ export class Engine {
     this.rows += batch.batch.ids.length;
     const mark = device.mark();
     let logits: Floats | null = null;
+    const finished: Embedding[] = [];
     try {
-      const options = { cache: this.store, rows_R, segment: this.segment };
+      const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, finished) };
       if (rows_R.length > 0) logits = device.toFloats(forward(model, device.ops, batch.batch, options));
       else hidden(model, device.ops, batch.batch, options);
     } finally {
@@ -204,13 +223,31 @@ export class Engine {
     for (const { job, count } of chosen) {
       const from = job.cached!.length;
       job.cached!.advance(job.ids.subarray(from, from + count));
-      if (job.pending > 0) continue;
+      if (job.pending > 0 || !(job instanceof Running)) continue;
       try {
         if (job.accept(logits!, row++)) remove(this.running, job);
       } catch (error) {
         this.end(job, error);
       }
     }
+    for (const job of finished) {
+      remove(this.running, job);
+      job.finish();
+    }
+  }
+
+  /** Hands the states of a batch to those that want them. */
+  private stateTap(chosen: readonly Chosen[], finished: Embedding[]): Tap | undefined {
+    if (!chosen.some(({ job }) => job instanceof Embedding)) return undefined;
+    return (name, tensor) => {
+      if (name !== 'norm') return;
+      const states_ND = this.device.toFloats(tensor);
+      let row = 0;
+      for (const { job, count } of chosen) {
+        if (job instanceof Embedding && job.takeStates(states_ND, row, count)) finished.push(job);
+        row += count;
+      }
+    };
   }
 
   /** Decoding rows first, then chunks of prompts, in order of admission. */
@@ -218,11 +255,11 @@ export class Engine {
     const { batch } = this;
     const chosen: Chosen[] = [];
     batch.clear();
-    const add = (job: Running, limit: number) => {
+    const add = (job: EngineSequence, limit: number) => {
       const count = Math.min(job.pending, batch.room, limit);
       if (count === 0 || !this.makeRoom(job, count, chosen)) return 0;
       const { length, blocks } = job.cached!;
-      batch.add(job.ids, length, count, blocks, count === job.pending);
+      batch.add(job.ids, length, count, blocks, job.wants === 'logits' && count === job.pending);
       chosen.push({ job, count });
       return count;
     };
@@ -235,7 +272,7 @@ export class Engine {
   }
 
   /** Reserves cache for `count` tokens, if need be at the expense of the sequences admitted last. */
-  private makeRoom(job: Running, count: number, chosen: readonly Chosen[]): boolean {
+  private makeRoom(job: EngineSequence, count: number, chosen: readonly Chosen[]): boolean {
     while (job.cached && !job.cached.reserve(count)) {
       const last = this.running.findLast((other) => !chosen.some((taken) => taken.job === other));
       assert(last !== undefined, 'engine: the cache is too small for one sequence');
@@ -249,7 +286,7 @@ export class Engine {
   private admit(): void {
     while (this.running.length < this.maxSequences && this.waiting.length > 0) {
       const job = this.waiting[0]!;
-      const cached = this.cache.createSequence(job.ids.subarray(0, job.length));
+      const cached = this.cache.createSequence(job.reusable);
       // All that is known of it must fit; what it generates is found room for as it comes.
       if (!cached.reserve(job.length - cached.length)) {
         cached.release();
@@ -271,7 +308,7 @@ export class Engine {
     }
   }
 
-  private end(job: Running, error: unknown): void {
+  private end(job: EngineSequence, error: unknown): void {
     remove(this.running, job);
     job.fail(error);
   }
@@ -279,7 +316,7 @@ export class Engine {
 
 /** A sequence's part of a batch. */
 interface Chosen {
-  readonly job: Running;
+  readonly job: EngineSequence;
   readonly count: number;
 }
 

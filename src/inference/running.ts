@@ -21,7 +21,31 @@ export interface Listener {
   failed(error: unknown): void;
 }
 
-export class Running {
+/** What the engine takes through its batches, and what it gets for it. */
+export interface EngineSequence {
+  /** Logits of the last token, to pick the next one, or the states of all. */
+  readonly wants: 'logits' | 'states';
+  /** The first `length` are valid. */
+  readonly ids: Uint32Array;
+  readonly length: number;
+  /** Tokens whose beginning the cache may know already. */
+  readonly reusable: Uint32Array;
+  /** null while it waits for room. */
+  cached: CachedSequence | null;
+  aborted: boolean;
+  /** Tokens whose keys and values are still to be computed: at least one. */
+  readonly pending: number;
+  /** Takes its place in the cache: at first, and again after it had to make room. */
+  admit(cached: CachedSequence): void;
+  /** Gives its blocks back; it keeps its tokens and goes on later. */
+  yieldRoom(): void;
+  /** Ends it where it is. */
+  abort(): void;
+  fail(error: unknown): void;
+}
+
+export class Running implements EngineSequence {
+  readonly wants = 'logits';
   /** Prompt and generated tokens; the first `length` are valid. */
   ids: Uint32Array;
   length: number;
@@ -77,12 +101,14 @@ export class Running {
     for (const id of promptIds) this.decode(id);
   }
 
-  /** Tokens whose keys and values are still to be computed: at least one. */
+  get reusable(): Uint32Array {
+    return this.ids.subarray(0, this.length);
+  }
+
   get pending(): number {
     return this.length - (this.cached?.length ?? 0);
   }
 
-  /** Takes its place in the cache: at first, and again after it had to make room. */
   admit(cached: CachedSequence): void {
     this.cached = cached;
     this.startMs ??= this.clock();
@@ -91,7 +117,6 @@ export class Running {
     this.listener.admitted?.(cached.length);
   }
 
-  /** Gives its blocks back; it keeps its tokens and goes on later. */
   yieldRoom(): void {
     this.cached?.release();
     this.cached = null;

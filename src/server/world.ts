@@ -1,4 +1,5 @@
 /** What the server's core is given: a model, its settings, and clocks and chances that it may not reach for itself. */
+import type { Pooling } from '../inference/embedding.ts';
 import type { RemoteModel } from '../inference/remote/model.ts';
 import type { Gate } from './gate.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -6,11 +7,8 @@ import type { ServerMetrics } from './metrics.ts';
 /** The part of a loaded model that is served. */
 export type ServedModel = Pick<
   RemoteModel,
-  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'generate' | 'hiddenStates' | 'engineLoad'
+  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'generate' | 'embed' | 'engineLoad'
 >;
-
-export const poolings = ['mean', 'last', 'cls'] as const;
-export type Pooling = (typeof poolings)[number];
 
 export interface ServerSettings {
   /** The name under which the model is served. */

@@ -30,7 +30,7 @@ export function scriptedModel(answerTo: (prompt: string) => string, pauseMs = 1)
       device: 'scripted',
     },
     engineLoad: async () => ({ running: 0, waiting: 0, usedBlocks: 0, blockCount: 1, steps: 0, rows: 0 }),
-    hiddenStates: async (ids) => new Float32Array(ids.length * config.width),
+    embed: async () => new Float32Array(config.width),
     generate(prompt, { onAdmitted, onPiece, signal, logprobs = -1 } = {}) {
       const ids = prompt as Uint32Array;
       const answer = answerTo(tokenizer.decode(ids));

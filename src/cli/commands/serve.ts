@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
+import { poolings } from '../../inference/embedding.ts';
 import { isLoopback } from '../../platform/node/serve/access.ts';
 import { createLog, logLevels } from '../../platform/node/serve/log.ts';
 import { startServer } from '../../platform/node/serve/server.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
-import { poolings } from '../../server/world.ts';
 import { defineCommand } from '../command.ts';
 import { writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';

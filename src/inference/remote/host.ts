@@ -89,6 +89,8 @@ export class EngineHost {
         return trace(device, model, checkIds('trace', message.args[0], vocabSize), message.args[1]);
       case 'traceNames':
         return traceNames(model.config);
+      case 'embed':
+        return this.embed(call, engine, message.args);
       case 'engineLoad':
         return engine.load;
       case 'memory':
@@ -160,6 +162,20 @@ export class EngineHost {
         },
       });
       this.jobs.set(call, job);
+      void this.run(engine);
+    });
+  }
+
+  private embed(call: number, engine: Engine, [ids, pooling]: Methods['embed']['args']): Promise<Float32Array> {
+    return new Promise((resolve, reject) => {
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          this.jobs.delete(call);
+          then(value);
+        };
+      const checked = checkIds('embed', ids, engine.model.config.vocabSize);
+      this.jobs.set(call, engine.embed(checked, pooling, { done: settle(resolve), failed: settle(reject) }));
       void this.run(engine);
     });
   }

@@ -2,6 +2,7 @@ import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Pooling } from '../embedding.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
@@ -118,6 +119,27 @@ export class RemoteModel {
   /** The state of every position after the last norm, row by row: ids.length × width. */
   async hiddenStates(ids: ArrayLike<number>): Promise<Float32Array> {
     return (await this.trace(ids, ['hidden.norm'])).get('hidden.norm')!.data;
+  }
+
+  /**
+   * A text as one vector of the model's width: the states after the last norm, pooled. It shares batches with everything else that
+   * runs, so that a long text makes nobody wait.
+   */
+  async embed(
+    ids: ArrayLike<number>,
+    { pooling = 'mean', signal }: { readonly pooling?: Pooling; readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
+    signal?.throwIfAborted();
+    if (this.refresh) await this.refreshed();
+    const { client } = this;
+    const { id, value } = client.call('embed', [cloneable(ids), pooling]);
+    const abort = () => client.abort(id);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      return await value;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** What the engine is busy with. */

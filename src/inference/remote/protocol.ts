@@ -6,6 +6,7 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
+import type { Pooling } from '../embedding.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
@@ -82,6 +83,7 @@ export interface Methods {
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
   trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
   traceNames: { args: []; value: string[]; event: never };
+  embed: { args: [ids: ArrayLike<number>, pooling: Pooling]; value: Float32Array; event: never };
   engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
   close: { args: []; value: null; event: never };

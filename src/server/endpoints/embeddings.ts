@@ -1,8 +1,7 @@
 /** POST /v1/embeddings: the states of the last layer, after its norm, pooled and of unit length. */
-import { ApiError } from '../api-error.ts';
 import { parseBody } from '../request/parse.ts';
 import { embeddingSchema, listOf } from '../request/texts.ts';
-import type { Call, Core, Pooling, Reply } from '../world.ts';
+import type { Call, Core, Reply } from '../world.ts';
 import { checkLength, checkModel, encodeTexts } from './prompts.ts';
 
 export async function embeddings(core: Core, { body, signal, notes }: Call): Promise<Reply> {
@@ -19,10 +18,10 @@ export async function embeddings(core: Core, { body, signal, notes }: Call): Pro
   const leave = gate.enter(1);
   try {
     const data = [];
-    for (const [index, ids] of inputs.entries()) {
-      if (signal.aborted) throw new ApiError(499, 'client_closed_request', 'the client has closed the connection.');
-      const states_ND = await model.hiddenStates(ids);
-      const vector = normalize(pool(states_ND, ids.length, request.pooling ?? settings.pooling));
+    const pooling = request.pooling ?? settings.pooling;
+    const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, { pooling, signal })));
+    for (const [index, pooled] of vectors.entries()) {
+      const vector = normalize(pooled);
       const embedding = request.encoding_format === 'base64' ? base64Of(vector) : Array.from(vector);
       data.push({ object: 'embedding', index, embedding });
     }
@@ -33,17 +32,7 @@ export async function embeddings(core: Core, { body, signal, notes }: Call): Pro
   }
 }
 
-/** mean: of all positions; last: what the next token would be made of; cls: the first position. Sums are f64. */
-export function pool(states_ND: Float32Array, N: number, how: Pooling): Float64Array {
-  const D = states_ND.length / N;
-  const pooled_D = new Float64Array(D);
-  const from = how === 'last' ? N - 1 : 0;
-  const to = how === 'cls' ? 1 : N;
-  for (let n = from; n < to; n++) for (let d = 0; d < D; d++) pooled_D[d]! += states_ND[n * D + d]! / (to - from);
-  return pooled_D;
-}
-
-export function normalize(vector: Float64Array): Float32Array {
+function normalize(vector: Float32Array): Float32Array {
   const norm = Math.hypot(...vector) || 1;
   return Float32Array.from(vector, (value) => value / norm);
 }

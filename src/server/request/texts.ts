@@ -1,5 +1,6 @@
 /** POST /v1/completions, /v1/embeddings, /tokenize, /detokenize: what a request may hold. */
 import { z } from 'zod';
+import { poolings } from '../../inference/embedding.ts';
 import { generationFields } from './generation-fields.ts';
 
 const id = z.int().min(0).max(0xffffffff);
@@ -23,10 +24,7 @@ export const embeddingSchema = z.strictObject({
   input: texts.describe('a text, token ids, or a list of either'),
   model: generationFields.model,
   encoding_format: z.enum(['float', 'base64']).nullish(),
-  pooling: z
-    .enum(['mean', 'last', 'cls'])
-    .nullish()
-    .describe("which state stands for the text; absent: the server's choice"),
+  pooling: z.enum(poolings).nullish().describe("which state stands for the text; absent: the server's choice"),
   user: generationFields.user,
 });
 

@@ -1,10 +1,10 @@
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { Constraint } from './constraint.ts';
-import type { GenerationSettings } from './options.ts';
-import { Candidates } from './sampler/candidates.ts';
-import { findBreakers, type SequenceBreakers } from './sampler/dry.ts';
-import { Sampler } from './sampler/sampler.ts';
-import { breakerVocabulary, resolveBiases } from './token-texts.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Constraint } from '../constraint.ts';
+import type { GenerationSettings } from '../options.ts';
+import { breakerVocabulary, resolveBiases } from '../token-texts.ts';
+import { Candidates } from './candidates.ts';
+import { findBreakers, type SequenceBreakers } from './dry.ts';
+import { Sampler } from './sampler.ts';
 
 interface SamplerModel {
   readonly tokenizer: Tokenizer | null;
