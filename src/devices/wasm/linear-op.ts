@@ -7,6 +7,9 @@ import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
 import { isFloatKind } from './weights.ts';
 
+/** Sums of the 8 panels that matrix-vector products read side by side. */
+const SUM_BYTES = 8 * 8 * 4;
+
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
 
@@ -32,7 +35,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = 2 * (N === 1 ? 0 : isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 32);
+    const scratchBytes = N === 1 ? SUM_BYTES : 2 * (isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 32);
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const { ints } = segment;
     ints[0] = kind;
@@ -52,11 +55,12 @@ export function createLinear(context: OpContext): Ops['linear'] {
     return y;
   };
 
-  /** Panels that a thread takes at a time: even, as the float kernels work on two. */
+  /** Panels that a thread takes at a time: whole groups of those that a kernel reads side by side. */
   function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
     const panels = Math.ceil(O / 8);
     const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
-    return 2 * Math.ceil(Math.max(least, panels / (team.size * 16)) / 2);
+    const together = N === 1 ? 8 : 2;
+    return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
 }
 

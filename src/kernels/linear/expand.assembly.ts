@@ -8,7 +8,6 @@
 //   minimum scale    f32 a row, and minima: i16 pair a row                                       (Q4_K, Q5_K)
 //
 // A flush ends when an i16 sum of products could overflow, or a sub-block ends. Q8_0 flushes its low nibbles, then its high ones (·16).
-import { scalesF16 } from '../simd.assembly';
 import {
   PACK_Q2_K,
   PACK_Q3_K,
@@ -31,7 +30,7 @@ import {
   superAt,
   superMinAt,
 } from './layout.assembly';
-import { firstOf, highBits, kept, nibbleHigh, secondOf } from './pieces.assembly';
+import { firstOf, highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, secondOf } from './pieces.assembly';
 
 @inline
 export function formOf(kind: i32): i32 {
@@ -78,6 +77,8 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
   let supers = w + superAt(kind, blocks);
   let superMinima = w + superMinAt(kind, blocks);
   const mask = kept(i8x16.splat(15));
+  const scaleBits = scaleMask();
+  const power = scalePower();
   for (let b: usize = 0; b < blocks; b++) {
     if (kind == PACK_Q8_0) {
       for (let g: usize = 0; g < 256; g += 32) {
@@ -141,8 +142,10 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
       out += form == PACK_Q6_K ? 384 : form == PACK_Q5_K ? 320 : form == PACK_Q4_K ? 288 : 256;
     }
     const at = isSuper(kind) ? supers + (b >> 3) * 16 : scales;
-    v128.store(out, scalesF16(v128.load16x4_s(at)));
-    v128.store(out, scalesF16(v128.load16x4_s(at, 8)), 16);
+    const da = scalesF16(v128.load16x4_s(at), scaleBits, power);
+    const db = scalesF16(v128.load16x4_s(at, 8), scaleBits, power);
+    v128.store(out, da);
+    v128.store(out, db, 16);
     out += 32;
     if (hasOffsets(form)) {
       const offset = i16x8.splat(<i16>offsetOf(kind));
@@ -154,11 +157,11 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
     if (hasMinima(form)) {
       for (let half: usize = 0; half < 16; half += 8, out += 16) {
         if (hasSuperMin(kind)) {
-          v128.store(out, scalesF16(v128.load16x4_s(superMinima + (b >> 3) * 16 + half)));
+          v128.store(out, scalesF16(v128.load16x4_s(superMinima + (b >> 3) * 16 + half), scaleBits, power));
           const pairs = v128.load8x8_u((kind == PACK_Q2_K ? minima : scales) + half);
           v128.store(out, kind == PACK_Q2_K ? pairs : secondOf(pairs), 32);
         } else if (hasMinPlane(kind)) {
-          v128.store(out, f32x4.neg(scalesF16(v128.load16x4_s(minima + half))));
+          v128.store(out, f32x4.neg(scalesF16(v128.load16x4_s(minima + half), scaleBits, power)));
           v128.store(out, i16x8.splat(1), 32);
         } else {
           v128.store(out, f32x4.splat(0));

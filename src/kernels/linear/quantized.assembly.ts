@@ -24,10 +24,11 @@ import { expand, formOf } from './expand.assembly';
 import { gemmTile } from './gemm.assembly';
 import { gemv, gemvQ8_0 } from './gemv.assembly';
 import { panelBytes } from './layout.assembly';
+import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
- * 9 scratch, 10 scratch bytes a thread (two expanded panels). Unit = one panel.
+ * 9 scratch, 10 scratch bytes a thread (N = 1: 256, else two expanded panels). Unit = one panel.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
   switch (<i32>arg(0)) {
@@ -88,6 +89,35 @@ function runQ8_0(first: i32, last: i32, thread: i32): void {
 
 @inline
 function panels(kind: i32, first: i32, last: i32, thread: i32): void {
+  if (arg(5) == 1) vector(kind, first, last, thread);
+  else matrix(kind, first, last, thread);
+}
+
+/** Panels that are read side by side at one activation row (gemv.assembly.ts says why). */
+const STREAMS: usize = 8;
+
+@inline
+function vector(kind: i32, first: i32, last: i32, thread: i32): void {
+  const blocks = arg(2) >> 5;
+  const bytes = panelBytes(kind, arg(2));
+  const sums = arg(9) + <usize>thread * arg(10);
+  for (let panel: usize = first; panel < <usize>last; panel += STREAMS) {
+    const count = min(STREAMS, <usize>last - panel);
+    memory.fill(sums, 0, count * 32);
+    const w = arg(1) + panel * bytes;
+    if (kind == PACK_Q8_0) gemvQ8_0(w, arg(4), blocks, count, bytes, sums);
+    else gemv(kind, w, arg(4), blocks, count, bytes, sums);
+    for (let i: usize = 0; i < count; i++) {
+      const at = panel + i;
+      const bias = arg(8) == 0 ? 0 : arg(8) + at * 32;
+      const rows = <i32>arg(3) - <i32>at * 8;
+      storeEight(v128.load(sums + i * 32), v128.load(sums + i * 32, 16), arg(7) + at * 32, bias, rows);
+    }
+  }
+}
+
+@inline
+function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
   const blocks = arg(2) >> 5;
   const O = arg(3);
   const N = arg(5);
@@ -98,16 +128,8 @@ function panels(kind: i32, first: i32, last: i32, thread: i32): void {
     const w = arg(1) + panel * bytes;
     const rows = <i32>O - <i32>panel * 8;
     let y = arg(7) + panel * 32;
-    let bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;
+    const bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;
     const isPair = panel + 1 < <usize>last;
-    if (N == 1) {
-      one(kind, w, arg(4), blocks, y, bias, rows);
-      if (isPair) {
-        if (bias != 0) bias += 32;
-        one(kind, w + bytes, arg(4), blocks, y + 32, bias, rows - 8);
-      }
-      continue;
-    }
     expand(kind, p, w, blocks);
     if (isPair) expand(kind, p + expanded, w + bytes, blocks);
     const q = isPair ? p + expanded : p;
@@ -117,12 +139,6 @@ function panels(kind: i32, first: i32, last: i32, thread: i32): void {
       tile(formOf(kind), p, q, x, blocks, y, O * 4, N - n, bias, wanted);
     }
   }
-}
-
-@inline
-function one(kind: i32, w: usize, x: usize, blocks: usize, y: usize, bias: usize, rows: i32): void {
-  if (kind == PACK_Q8_0) gemvQ8_0(w, x, blocks, y, bias, rows);
-  else gemv(kind, w, x, blocks, y, bias, rows);
 }
 
 // One function a form.
