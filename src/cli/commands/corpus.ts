@@ -57,7 +57,7 @@ export const command = defineCommand({
       onEvent: reporter(io, options.json),
     });
     if (options.json) writeJson(io.stdout, summaryOf(built));
-    else writeSummary(io, built);
+    else if ((shard?.index ?? 0) === 0) writeSummary(io, built);
   },
 });
 

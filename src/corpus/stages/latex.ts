@@ -13,7 +13,8 @@ export interface LatexOptions {
   readonly expandMacros: boolean;
 }
 
-const firstSection = /\\(?:part|chapter|section|subsection|subsubsection|paragraph|subparagraph)\*?\s*[[{]/;
+/** Not one inside a definition, whose title is an argument. */
+const firstSection = /\\(?:part|chapter|section|subsection|subsubsection|paragraph|subparagraph)\*?\s*[[{](?!\s*#)/g;
 const ending =
   /\\appendix(?![a-zA-Z])|\\begin\{references\}|\\begin\{REFERENCES\}|\\begin\{thebibliography\}|\\bibliography\s*\{|\\printbibliography|\\end\{document\}/;
 
@@ -30,6 +31,8 @@ export function cleanLatex(options: LatexOptions): Stage {
           log.removed('macro expansion stopped at its limit', 0, '');
         }
       }
+      // A preamble may define commands that make sections; the first real one comes after it.
+      firstSection.lastIndex = Math.max(0, text.indexOf('\\begin{document}'));
       const section = firstSection.exec(text);
       if (section) text = cutBefore(text, section.index, log);
       else if (options.withoutSection === 'drop') return { reason: 'no section' };

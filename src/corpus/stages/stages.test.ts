@@ -258,6 +258,8 @@ test('an article loses what comes before its first section and from its bibliogr
   const result = apply(stage, article);
   strictEqual(result.text, '\\section{One}\nText of Cria.');
   deepStrictEqual(result.removed, ['before the first section', 'bibliography and appendix']);
+  strictEqual(apply(stage, '\\newenvironment{e}[1]{\\subsection*{#1}}{}\\section{A} b').text, '\\section{A} b');
+  strictEqual(apply(stage, '\\renewcommand{x}{\\section{y}}\\begin{document}\\section{A} b').text, '\\section{A} b');
   strictEqual(apply(stage, 'only text').reason, 'no section');
   strictEqual(apply(stage, 'x\\paragraph{A} b\\subparagraph{c}').text, '\\paragraph{A} b\\subparagraph{c}');
 });
