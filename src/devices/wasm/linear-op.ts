@@ -35,7 +35,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = N === 1 ? SUM_BYTES : 2 * (isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 32);
+    const scratchBytes = N === 1 ? SUM_BYTES : isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 64;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const { ints } = segment;
     ints[0] = kind;

@@ -7,6 +7,8 @@
 //   offsets          i16 pair a row: what is taken off, times Σq                                 (Q6_K, Q5_K)
 //   minimum scale    f32 a row, and minima: i16 pair a row                                       (Q4_K, Q5_K)
 //
+// Two panels are expanded together, in alternating pieces of 32 bytes, so that one pointer walks through both.
+//
 // A flush ends when an i16 sum of products could overflow, or a sub-block ends. Q8_0 flushes its low nibbles, then its high ones (·16).
 import {
   PACK_Q2_K,
@@ -58,15 +60,15 @@ export function hasMinima(form: i32): bool {
   return form == PACK_Q4_K || form == PACK_Q5_K;
 }
 
-/** Bytes of an expanded panel. */
+/** Bytes of an expanded pair of panels. */
 export function expandedBytes(kind: i32, columns: usize): usize {
   const form = formOf(kind);
   const flush = 32 * groupsPerFlush(form) + (hasFactors(form) ? 32 : 0);
   const block = flushCount(form) * flush + 32 + (hasOffsets(form) ? 32 : 0) + (hasMinima(form) ? 64 : 0);
-  return <usize>block * (columns >> 5);
+  return <usize>block * (columns >> 5) * 2;
 }
 
-/** Writes the expanded form of the panel at w. */
+/** Writes the expanded form of the panel at w, as the first (out) or the second (out + 32) of its pair. */
 @inline
 export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
   const form = formOf(kind);
@@ -81,18 +83,18 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
   const power = scalePower();
   for (let b: usize = 0; b < blocks; b++) {
     if (kind == PACK_Q8_0) {
-      for (let g: usize = 0; g < 256; g += 32) {
+      for (let g: usize = 0; g < 256; g += 32, out += 64) {
         const pa = v128.load(low + g);
         const pb = v128.load(low + g, 16);
-        v128.store(out + g, v128.and(pa, mask));
-        v128.store(out + g, v128.and(pb, mask), 16);
-        v128.store(out + g, nibbleHigh(pa, mask), 256);
-        v128.store(out + g, nibbleHigh(pb, mask), 272);
+        v128.store(out, v128.and(pa, mask));
+        v128.store(out, v128.and(pb, mask), 16);
+        v128.store(out, nibbleHigh(pa, mask), 512);
+        v128.store(out, nibbleHigh(pb, mask), 528);
       }
       out += 512;
     } else {
       // groups 0…3 lie before the factors of the first half's flushes, groups 4…7 after
-      const firstBytes: usize = form == PACK_Q6_K ? 192 : form == PACK_Q5_K ? 160 : 128;
+      const firstBytes: usize = form == PACK_Q6_K ? 384 : form == PACK_Q5_K ? 320 : 256;
       for (let g: usize = 0; g < 4; g++) {
         const pa = v128.load(low + g * 32);
         const pb = v128.load(low + g * 32, 16);
@@ -106,7 +108,7 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
           ua = v128.or(ua, highOf(kind, high, <i32>g + 4));
           ub = v128.or(ub, highOf(kind, high + 16, <i32>g + 4));
         }
-        const to = out + g * 32 + (form == PACK_Q6_K && g > 1 ? 32 : 0);
+        const to = out + g * 64 + (form == PACK_Q6_K && g > 1 ? 64 : 0);
         v128.store(to, la);
         v128.store(to, lb, 16);
         v128.store(to + firstBytes, ua);
@@ -121,54 +123,54 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
         const ga = isHalved ? secondOf(pairsa) : fa;
         const gb = isHalved ? secondOf(pairsb) : fb;
         if (form == PACK_Q6_K) {
-          v128.store(out, fa, 64);
-          v128.store(out, fb, 80);
-          v128.store(out, fa, 160);
-          v128.store(out, fb, 176);
-          v128.store(out, ga, 256);
-          v128.store(out, gb, 272);
-          v128.store(out, ga, 352);
-          v128.store(out, gb, 368);
-        } else if (form == PACK_Q5_K) {
           v128.store(out, fa, 128);
           v128.store(out, fb, 144);
-          v128.store(out, ga, 288);
-          v128.store(out, gb, 304);
-        } else {
+          v128.store(out, fa, 320);
+          v128.store(out, fb, 336);
+          v128.store(out, ga, 512);
+          v128.store(out, gb, 528);
+          v128.store(out, ga, 704);
+          v128.store(out, gb, 720);
+        } else if (form == PACK_Q5_K) {
           v128.store(out, fa, 256);
           v128.store(out, fb, 272);
+          v128.store(out, ga, 576);
+          v128.store(out, gb, 592);
+        } else {
+          v128.store(out, fa, 512);
+          v128.store(out, fb, 528);
         }
       }
-      out += form == PACK_Q6_K ? 384 : form == PACK_Q5_K ? 320 : form == PACK_Q4_K ? 288 : 256;
+      out += form == PACK_Q6_K ? 768 : form == PACK_Q5_K ? 640 : form == PACK_Q4_K ? 576 : 512;
     }
     const at = isSuper(kind) ? supers + (b >> 3) * 16 : scales;
     const da = scalesF16(v128.load16x4_s(at), scaleBits, power);
     const db = scalesF16(v128.load16x4_s(at, 8), scaleBits, power);
     v128.store(out, da);
     v128.store(out, db, 16);
-    out += 32;
+    out += 64;
     if (hasOffsets(form)) {
       const offset = i16x8.splat(<i16>offsetOf(kind));
       const isScaled = kind == PACK_Q6_K || kind == PACK_Q3_K;
       v128.store(out, isScaled ? i16x8.mul(scalePairs(kind, scales), offset) : offset);
       v128.store(out, isScaled ? i16x8.mul(scalePairs(kind, scales + 8), offset) : offset, 16);
-      out += 32;
+      out += 64;
     }
     if (hasMinima(form)) {
       for (let half: usize = 0; half < 16; half += 8, out += 16) {
         if (hasSuperMin(kind)) {
           v128.store(out, scalesF16(v128.load16x4_s(superMinima + (b >> 3) * 16 + half), scaleBits, power));
           const pairs = v128.load8x8_u((kind == PACK_Q2_K ? minima : scales) + half);
-          v128.store(out, kind == PACK_Q2_K ? pairs : secondOf(pairs), 32);
+          v128.store(out, kind == PACK_Q2_K ? pairs : secondOf(pairs), 64);
         } else if (hasMinPlane(kind)) {
           v128.store(out, f32x4.neg(scalesF16(v128.load16x4_s(minima + half), scaleBits, power)));
-          v128.store(out, i16x8.splat(1), 32);
+          v128.store(out, i16x8.splat(1), 64);
         } else {
           v128.store(out, f32x4.splat(0));
-          v128.store(out, i16x8.splat(0), 32);
+          v128.store(out, i16x8.splat(0), 64);
         }
       }
-      out += 32;
+      out += 96;
     }
     low += lowBytes(kind);
     high += highBytes(kind);

@@ -11,12 +11,11 @@ function summed(form: i32, sum: v128, part: v128): v128 {
   return flushCount(form) == 1 ? part : i32x4.add(sum, part);
 }
 
-/** y (4 rows, yRow bytes apart; only the first `lanes` are wanted) = x (a tile of 4) · panels p and q, which hold `rows` rows or more. */
+/** y (4 rows, yRow bytes apart; only the first `lanes` are wanted) = x (a tile of 4) · an expanded pair of panels (p, q), which holds `rows` rows or more. */
 @inline
 export function gemmTile(
   form: i32,
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -79,11 +78,11 @@ export function gemmTile(
       let s3b = zero;
       let t3a = zero;
       let t3b = zero;
-      for (let group = 0; group < groupsPerFlush(form); group += 2) {
-        let wa = v128.load(p);
-        let wb = v128.load(p, 16);
-        let va = v128.load(q);
-        let vb = v128.load(q, 16);
+      for (const end = x + 4 * groupsPerFlush(form); x < end; ) {
+        let wa = v128.load(w);
+        let wb = v128.load(w, 16);
+        let va = v128.load(w, 32);
+        let vb = v128.load(w, 48);
         let xs = v128.load32_splat(x);
         s0a = i16x8.add(s0a, dotPairs(xs, wa));
         s0b = i16x8.add(s0b, dotPairs(xs, wb));
@@ -104,10 +103,10 @@ export function gemmTile(
         s3b = i16x8.add(s3b, dotPairs(xs, wb));
         t3a = i16x8.add(t3a, dotPairs(xs, va));
         t3b = i16x8.add(t3b, dotPairs(xs, vb));
-        wa = v128.load(p, 32);
-        wb = v128.load(p, 48);
-        va = v128.load(q, 32);
-        vb = v128.load(q, 48);
+        wa = v128.load(w, 64);
+        wb = v128.load(w, 80);
+        va = v128.load(w, 96);
+        vb = v128.load(w, 112);
         xs = v128.load32_splat(x, 4);
         s0a = i16x8.add(s0a, dotPairs(xs, wa));
         s0b = i16x8.add(s0b, dotPairs(xs, wb));
@@ -128,8 +127,7 @@ export function gemmTile(
         s3b = i16x8.add(s3b, dotPairs(xs, wb));
         t3a = i16x8.add(t3a, dotPairs(xs, va));
         t3b = i16x8.add(t3b, dotPairs(xs, vb));
-        p += 64;
-        q += 64;
+        w += 128;
         x += 8;
       }
       if (form == PACK_Q8_0) {
@@ -152,10 +150,10 @@ export function gemmTile(
         T3a = i32x4.add(T3a, i32x4.shl(i32x4.dot_i16x8_s(t3a, ones), shift));
         T3b = i32x4.add(T3b, i32x4.shl(i32x4.dot_i16x8_s(t3b, ones), shift));
       } else if (hasFactors(form)) {
-        const wa = v128.load(p);
-        const wb = v128.load(p, 16);
-        const va = v128.load(q);
-        const vb = v128.load(q, 16);
+        const wa = v128.load(w);
+        const wb = v128.load(w, 16);
+        const va = v128.load(w, 32);
+        const vb = v128.load(w, 48);
         S0a = summed(form, S0a, i32x4.dot_i16x8_s(s0a, wa));
         S0b = summed(form, S0b, i32x4.dot_i16x8_s(s0b, wb));
         T0a = summed(form, T0a, i32x4.dot_i16x8_s(t0a, va));
@@ -172,8 +170,7 @@ export function gemmTile(
         S3b = summed(form, S3b, i32x4.dot_i16x8_s(s3b, wb));
         T3a = summed(form, T3a, i32x4.dot_i16x8_s(t3a, va));
         T3b = summed(form, T3b, i32x4.dot_i16x8_s(t3b, vb));
-        p += 32;
-        q += 32;
+        w += 64;
       } else {
         S0a = summed(form, S0a, i32x4.dot_i16x8_s(s0a, ones));
         S0b = summed(form, S0b, i32x4.dot_i16x8_s(s0b, ones));
@@ -193,12 +190,11 @@ export function gemmTile(
         T3b = summed(form, T3b, i32x4.dot_i16x8_s(t3b, ones));
       }
     } while (flushCount(form) > 1 && ++flush < flushCount(form));
-    const da = v128.load(p);
-    const db = v128.load(p, 16);
-    const ea = v128.load(q);
-    const eb = v128.load(q, 16);
-    p += 32;
-    q += 32;
+    const da = v128.load(w);
+    const db = v128.load(w, 16);
+    const ea = v128.load(w, 32);
+    const eb = v128.load(w, 48);
+    w += 64;
     const dx0 = v128.load32_splat(x, 96);
     const dx1 = v128.load32_splat(x, 100);
     const dx2 = v128.load32_splat(x, 104);
@@ -226,12 +222,11 @@ export function gemmTile(
       T3b = i32x4.sub(T3b, offset3);
     }
     if (hasOffsets(form)) {
-      const oa = v128.load(p);
-      const ob = v128.load(p, 16);
-      const ua = v128.load(q);
-      const ub = v128.load(q, 16);
-      p += 32;
-      q += 32;
+      const oa = v128.load(w);
+      const ob = v128.load(w, 16);
+      const ua = v128.load(w, 32);
+      const ub = v128.load(w, 48);
+      w += 64;
       const sums0 = v128.load32_splat(x, 112);
       S0a = i32x4.sub(S0a, i32x4.dot_i16x8_s(oa, sums0));
       S0b = i32x4.sub(S0b, i32x4.dot_i16x8_s(ob, sums0));
@@ -270,16 +265,15 @@ export function gemmTile(
     q3a = f32x4.add(q3a, f32x4.mul(f32x4.convert_i32x4_s(T3a), f32x4.mul(ea, dx3)));
     q3b = f32x4.add(q3b, f32x4.mul(f32x4.convert_i32x4_s(T3b), f32x4.mul(eb, dx3)));
     if (hasMinima(form)) {
-      const ma = v128.load(p);
-      const mb = v128.load(p, 16);
-      const na = v128.load(q);
-      const nb = v128.load(q, 16);
-      const ia = v128.load(p, 32);
-      const ib = v128.load(p, 48);
-      const ja = v128.load(q, 32);
-      const jb = v128.load(q, 48);
-      p += 64;
-      q += 64;
+      const ma = v128.load(w);
+      const mb = v128.load(w, 16);
+      const na = v128.load(w, 32);
+      const nb = v128.load(w, 48);
+      const ia = v128.load(w, 64);
+      const ib = v128.load(w, 80);
+      const ja = v128.load(w, 96);
+      const jb = v128.load(w, 112);
+      w += 128;
       const sums0 = v128.load32_splat(x, 112);
       p0a = f32x4.sub(p0a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ia, sums0)), f32x4.mul(ma, dx0)));
       p0b = f32x4.sub(p0b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ib, sums0)), f32x4.mul(mb, dx0)));

@@ -28,7 +28,7 @@ import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
- * 9 scratch, 10 scratch bytes a thread (N = 1: 256, else two expanded panels). Unit = one panel.
+ * 9 scratch, 10 scratch bytes a thread (N = 1: 256, else an expanded pair). Unit = one panel.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
   switch (<i32>arg(0)) {
@@ -122,7 +122,6 @@ function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
   const O = arg(3);
   const N = arg(5);
   const bytes = panelBytes(kind, arg(2));
-  const expanded = arg(10) >> 1;
   const p = arg(9) + <usize>thread * arg(10);
   for (let panel: usize = first; panel < <usize>last; panel += 2) {
     const w = arg(1) + panel * bytes;
@@ -131,12 +130,11 @@ function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
     const bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;
     const isPair = panel + 1 < <usize>last;
     expand(kind, p, w, blocks);
-    if (isPair) expand(kind, p + expanded, w + bytes, blocks);
-    const q = isPair ? p + expanded : p;
+    if (isPair) expand(kind, p + 32, w + bytes, blocks);
     const wanted = isPair ? rows : min(rows, 8);
     let x = arg(4);
     for (let n: usize = 0; n < N; n += 4, x += blocks * 160, y += 16 * O) {
-      tile(formOf(kind), p, q, x, blocks, y, O * 4, N - n, bias, wanted);
+      tile(formOf(kind), p, x, blocks, y, O * 4, N - n, bias, wanted);
     }
   }
 }
@@ -145,8 +143,7 @@ function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
 @inline
 function tile(
   form: i32,
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -155,15 +152,14 @@ function tile(
   bias: usize,
   rows: i32,
 ): void {
-  if (form == PACK_Q4_0) tileQ4_0(p, q, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q8_0) tileQ8_0(p, q, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q4_K) tileQ4_K(p, q, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q6_K) tileQ6_K(p, q, x, blocks, y, yRow, lanes, bias, rows);
-  else tileQ5_K(p, q, x, blocks, y, yRow, lanes, bias, rows);
+  if (form == PACK_Q4_0) tileQ4_0(w, x, blocks, y, yRow, lanes, bias, rows);
+  else if (form == PACK_Q8_0) tileQ8_0(w, x, blocks, y, yRow, lanes, bias, rows);
+  else if (form == PACK_Q4_K) tileQ4_K(w, x, blocks, y, yRow, lanes, bias, rows);
+  else if (form == PACK_Q6_K) tileQ6_K(w, x, blocks, y, yRow, lanes, bias, rows);
+  else tileQ5_K(w, x, blocks, y, yRow, lanes, bias, rows);
 }
 function tileQ4_0(
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -172,11 +168,10 @@ function tileQ4_0(
   bias: usize,
   rows: i32,
 ): void {
-  gemmTile(PACK_Q4_0, p, q, x, blocks, y, yRow, lanes, bias, rows);
+  gemmTile(PACK_Q4_0, w, x, blocks, y, yRow, lanes, bias, rows);
 }
 function tileQ8_0(
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -185,11 +180,10 @@ function tileQ8_0(
   bias: usize,
   rows: i32,
 ): void {
-  gemmTile(PACK_Q8_0, p, q, x, blocks, y, yRow, lanes, bias, rows);
+  gemmTile(PACK_Q8_0, w, x, blocks, y, yRow, lanes, bias, rows);
 }
 function tileQ4_K(
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -198,11 +192,10 @@ function tileQ4_K(
   bias: usize,
   rows: i32,
 ): void {
-  gemmTile(PACK_Q4_K, p, q, x, blocks, y, yRow, lanes, bias, rows);
+  gemmTile(PACK_Q4_K, w, x, blocks, y, yRow, lanes, bias, rows);
 }
 function tileQ6_K(
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -211,11 +204,10 @@ function tileQ6_K(
   bias: usize,
   rows: i32,
 ): void {
-  gemmTile(PACK_Q6_K, p, q, x, blocks, y, yRow, lanes, bias, rows);
+  gemmTile(PACK_Q6_K, w, x, blocks, y, yRow, lanes, bias, rows);
 }
 function tileQ5_K(
-  p: usize,
-  q: usize,
+  w: usize,
   x: usize,
   blocks: usize,
   y: usize,
@@ -224,5 +216,5 @@ function tileQ5_K(
   bias: usize,
   rows: i32,
 ): void {
-  gemmTile(PACK_Q5_K, p, q, x, blocks, y, yRow, lanes, bias, rows);
+  gemmTile(PACK_Q5_K, w, x, blocks, y, yRow, lanes, bias, rows);
 }
