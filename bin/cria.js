@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // Starts the command line. The sources are TypeScript that Node ≥ 22.18 runs as they are; a clone pins its own
 // Node (the npm package `node`), so an older one only has to hand over. A published package carries dist/.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import * as module from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -24,7 +25,9 @@ if (major > 22 || (major === 22 && minor >= 18)) {
     );
     process.exit(1);
   }
-  process.on('SIGINT', () => {}); // Ctrl-C is the child's to answer
-  const child = spawnSync(pinned, [at('bin/cria.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
-  process.exit(child.status ?? 1);
+  // Asynchronous, so that a signal to this process reaches the child, which would live on alone.
+  const child = spawn(pinned, [at('bin/cria.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT')); // a terminal's Ctrl-C has reached the child too
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

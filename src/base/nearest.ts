@@ -1,6 +1,6 @@
 /** The candidates most like a mistyped name, best first, at most `limit`; those that share next to nothing are left out. */
 export function nearestNames(name: string, candidates: readonly string[], limit = 3): string[] {
-  const bound = Math.max(2, Math.ceil(name.length / 2));
+  const bound = Math.max(2, Math.ceil(name.length / 3));
   return candidates
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= bound)

@@ -48,10 +48,17 @@ function openFile(source: ByteSource, beside: FileFolder | null, files: OpenFile
   if (isTorch(source)) return openTorchFile(source, orNone(beside, source), files);
   if (isLlama2c(source)) return openLlama2c(source, beside, files);
   if (isSafetensors(source)) return openHf(orNone(beside, source), { kind: 'safetensors', source }, files);
+  if (isLfsPointer(source)) {
+    throw new FormatError(
+      { code: 'checkpoint.lfs-pointer', file: source.name, where: 'byte 0' },
+      'expected a model file, found the Git LFS pointer to one',
+      'Fetch the file itself with `git lfs pull` in its repository.',
+    );
+  }
   throw new FormatError(
     { code: 'checkpoint.unknown-file', file: source.name, where: 'byte 0' },
     `expected the start of a GGUF, safetensors, PyTorch or llama2.c file, found ${firstBytes(source)} in ${source.byteLength} bytes`,
-    'Is this a model file? It may be truncated, a Git LFS pointer or an error page.',
+    'Is this a model file? It may be truncated, or an error page.',
   );
 }
 
@@ -69,6 +76,14 @@ function isSafetensors(source: ByteSource): boolean {
   const cursor = new Cursor(source);
   cursor.skip(8);
   return cursor.u8() === 0x7b;
+}
+
+function isLfsPointer(source: ByteSource): boolean {
+  const start = 'version https://git-lfs';
+  if (source.byteLength < start.length) return false;
+  const bytes = new Uint8Array(start.length);
+  source.readInto(bytes, 0);
+  return String.fromCharCode(...bytes) === start;
 }
 
 function firstBytes(source: ByteSource): string {

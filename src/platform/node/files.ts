@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FormatError } from '../../base/errors.ts';
 import { truncated } from '../../formats/memory-source.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../model/checkpoint/open.ts';
@@ -15,8 +16,16 @@ class NodeFile implements ByteSource {
   readonly byteLength: number;
   private descriptor: number | null;
 
+  /** Throws FormatError `file.kind` for a pipe or a device: opening one may wait for ever, and it has no length. */
   constructor(path: string) {
     this.name = basename(path);
+    if (!statSync(path).isFile()) {
+      throw new FormatError(
+        { code: 'file.kind', file: this.name, where: 'file' },
+        'expected a file, found a folder, a pipe or a device',
+        'Copy it into a file first.',
+      );
+    }
     this.descriptor = openSync(path, 'r');
     this.byteLength = fstatSync(this.descriptor).size;
   }

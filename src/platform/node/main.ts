@@ -7,7 +7,10 @@ const SAME_KEY_MS = 500;
 
 export async function main(words: readonly string[]): Promise<void> {
   // A reader that has seen enough (`cria tokenize … | head`) is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.done);
+    process.stderr.write(`cria: standard output: ${error.message}\n`, () => process.exit(exitCodes.failed));
+  });
 
   const aborter = new AbortController();
   const handlers: (() => void)[] = [];

@@ -10,6 +10,7 @@ import {
   rmdirSync,
   rmSync,
   statfsSync,
+  statSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -33,7 +34,7 @@ type Message =
   | { readonly kind: 'done'; readonly tensors: readonly SavedTensor[] }
   | { readonly kind: 'error'; readonly error: WireError };
 
-/** Throws CriaError `save.no-room`, `save.exists`; what the formats throw; AbortError. */
+/** Throws CriaError `save.no-room`, `save.no-folder`, `save.exists`; what the formats throw; AbortError. */
 export async function saveModel(job: SaveJob, path: string, options: SaveOptions): Promise<readonly SavedTensor[]> {
   const total = plannedBytes(job);
   const temporary = `${resolve(path)}.${process.pid}.tmp`;
@@ -68,6 +69,18 @@ function checkTarget(job: SaveJob, path: string, total: number): void {
     throw new CriaError(
       'save.exists',
       `${path}: expected a new or an empty folder, found files in it. Choose another name.`,
+    );
+  }
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CriaError(
+      'save.no-folder',
+      `${path}: expected a folder ${folder} to write into, found none. Make it first.`,
+    );
+  }
+  if (job.format === 'gguf' && statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CriaError(
+      'save.exists',
+      `${path}: expected a file or nothing at this name, found a folder. Choose another name.`,
     );
   }
   const { bavail, bsize } = statfsSync(folder);
