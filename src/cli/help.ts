@@ -32,7 +32,7 @@ export function commandHelp(verb: string, command: Command, width: number): stri
     `Usage  ${usage(verb, command)}`,
     '',
   ];
-  if (command.details) lines.push(...command.details.split('\n').flatMap((line) => wrap(line, width)), '');
+  if (command.details) lines.push(...wrap(command.details.replaceAll('\n', ' '), width), '');
   lines.push('Options');
   const rows = Object.entries(command.options).map(([key, spec]) => [`  ${spelling(key, spec)}`, describe(spec)]);
   rows.push(['  -h, --help', 'this text']);
@@ -98,7 +98,7 @@ function describe(spec: OptionSpec): string {
   if (spec.required) notes.push('required');
   const shown = showDefault(spec);
   if (shown !== null) notes.push(`default ${shown}`);
-  if (spec.otherwise) notes.push(`without it: ${spec.otherwise}`);
+  if (spec.otherwise && !spec.required) notes.push(`without it: ${spec.otherwise}`);
   if (isRepeatable(spec)) notes.push('may be repeated');
   return notes.length === 0 ? spec.help : `${spec.help} [${notes.join('; ')}]`;
 }

@@ -4,7 +4,7 @@ import { describeMachine } from '../platform/node/machine.ts';
 import type { SavedTensor, SaveJob } from '../platform/node/save/job.ts';
 import { saveModel } from '../platform/node/save/save.ts';
 import { type MixName, mixes, parseMix } from '../quant/mixes.ts';
-import type { Io } from './io.ts';
+import { type Io, writeLine } from './io.ts';
 import type { OptionSpec, OptionTable } from './option-table.ts';
 import { startProgress } from './terminal/progress.ts';
 
@@ -76,6 +76,15 @@ export async function save(
   } finally {
     (progress as ReturnType<typeof startProgress> | null)?.end();
   }
+}
+
+/** Says once, on stderr, which tensors could not have the type that was asked for. */
+export function sayFallbacks(verb: string, tensors: readonly SavedTensor[], io: Io): void {
+  const others = tensors.filter(({ reason }) => reason !== null);
+  if (others.length === 0) return;
+  const [{ name, reason }] = others as [SavedTensor];
+  const rest = others.length === 1 ? '' : `, and ${others.length - 1} more like it`;
+  writeLine(io.stderr, `cria ${verb}: ${name}: ${reason}${rest}`);
 }
 
 /** Size and bits of a written model. */

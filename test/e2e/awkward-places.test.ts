@@ -38,6 +38,18 @@ describe('awkward places', () => {
     assert.match(taken.stderr, /expected a file or nothing at this name, found a folder/);
   });
 
+  test('weights that cannot have the type that was asked for are said, by init and by convert', async () => {
+    const made = await cria(['init', 'stories-260k', '-o', inFolder('k.gguf'), '--dtype', 'q4_k_m']);
+    assert.equal(made.code, 0);
+    assert.match(
+      made.stderr,
+      /cria init: embed_VD: rows of 64 do not fill Q4_K blocks of 256; .*, and \d+ more like it/,
+    );
+    const converted = await cria(['convert', inFolder('k.gguf'), inFolder('k2.gguf'), '--dtype', 'q6_k']);
+    assert.equal(converted.code, 0);
+    assert.match(converted.stderr, /cria convert: embed_VD: rows of 64 do not fill Q6_K/);
+  });
+
   test('options with nothing like them get no suggestion', async () => {
     const { code, stderr } = await cria(['run', '--bogus', '-q', '--temperture', '1']);
     assert.equal(code, 2);

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption } from '../model-options.ts';
-import { dtypeOption, save, saveOptions, totals } from '../save-model.ts';
+import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {
@@ -23,6 +23,7 @@ export const command = defineCommand({
     const path = resolveModel(options.model);
     const job = { source: { kind: 'checkpoint', path }, dtype: options.dtype, measure: false } as const;
     const tensors = await save('converting', job, options, io);
+    sayFallbacks('convert', tensors, io);
     const { bytes, parameters, bitsPerWeight } = totals(tensors);
     if (options.json)
       writeJson(io.stdout, { model: path, output: options.output, tensors: tensors.length, parameters, bytes });

@@ -13,7 +13,7 @@ import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
 import { didYouMean } from '../parse/did-you-mean.ts';
-import { dtypeOption, save, saveOptions, totals } from '../save-model.ts';
+import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {
@@ -50,6 +50,7 @@ export const command = defineCommand({
       measure: false,
     } as const;
     const tensors = await save('writing', job, options, io);
+    sayFallbacks('init', tensors, io);
     const { bytes, parameters } = totals(tensors);
     if (options.json) {
       const { output, dtype, seed } = options;
