@@ -2,7 +2,7 @@
 // Q4_K, Q6_K as themselves, all others as Q5_K with every optional part). An expanded panel holds, block after block:
 //
 //   for each flush:  the groups' quants, a byte a weight (32 bytes a group), all 0…127
-//                    factors: what the flushed i16 sums are multiplied by, an i16 pair a row     (K forms)
+//                    factors: what the flushed i16 sums are multiplied by, an i16 pair a row     (all but Q4_0)
 //   scale            f32 a row (32 bytes)
 //   offsets          i16 pair a row: what is taken off, times Σq                                 (Q6_K, Q5_K)
 //   minimum scale    f32 a row, and minima: i16 pair a row                                       (Q4_K, Q5_K)
@@ -49,7 +49,7 @@ export function groupsPerFlush(form: i32): i32 {
 }
 @inline
 export function hasFactors(form: i32): bool {
-  return form == PACK_Q4_K || form == PACK_Q5_K || form == PACK_Q6_K;
+  return form != PACK_Q4_0;
 }
 @inline
 export function hasOffsets(form: i32): bool {
@@ -88,10 +88,14 @@ export function expand(kind: i32, out: usize, w: usize, blocks: usize): void {
         const pb = v128.load(low + g, 16);
         v128.store(out, v128.and(pa, mask));
         v128.store(out, v128.and(pb, mask), 16);
-        v128.store(out, nibbleHigh(pa, mask), 512);
-        v128.store(out, nibbleHigh(pb, mask), 528);
+        v128.store(out, nibbleHigh(pa, mask), 576);
+        v128.store(out, nibbleHigh(pb, mask), 592);
       }
-      out += 512;
+      v128.store(out, i16x8.splat(1));
+      v128.store(out, i16x8.splat(1), 16);
+      v128.store(out, i16x8.splat(16), 576);
+      v128.store(out, i16x8.splat(16), 592);
+      out += 640;
     } else {
       // groups 0…3 lie before the factors of the first half's flushes, groups 4…7 after
       const firstBytes: usize = form == PACK_Q6_K ? 384 : form == PACK_Q5_K ? 320 : 256;

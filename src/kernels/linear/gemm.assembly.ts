@@ -130,26 +130,9 @@ export function gemmTile(
         w += 128;
         x += 8;
       }
-      if (form == PACK_Q8_0) {
-        if (flush == 0) x -= 32;
-        const shift = flush << 2;
-        S0a = i32x4.add(S0a, i32x4.shl(i32x4.dot_i16x8_s(s0a, ones), shift));
-        S0b = i32x4.add(S0b, i32x4.shl(i32x4.dot_i16x8_s(s0b, ones), shift));
-        T0a = i32x4.add(T0a, i32x4.shl(i32x4.dot_i16x8_s(t0a, ones), shift));
-        T0b = i32x4.add(T0b, i32x4.shl(i32x4.dot_i16x8_s(t0b, ones), shift));
-        S1a = i32x4.add(S1a, i32x4.shl(i32x4.dot_i16x8_s(s1a, ones), shift));
-        S1b = i32x4.add(S1b, i32x4.shl(i32x4.dot_i16x8_s(s1b, ones), shift));
-        T1a = i32x4.add(T1a, i32x4.shl(i32x4.dot_i16x8_s(t1a, ones), shift));
-        T1b = i32x4.add(T1b, i32x4.shl(i32x4.dot_i16x8_s(t1b, ones), shift));
-        S2a = i32x4.add(S2a, i32x4.shl(i32x4.dot_i16x8_s(s2a, ones), shift));
-        S2b = i32x4.add(S2b, i32x4.shl(i32x4.dot_i16x8_s(s2b, ones), shift));
-        T2a = i32x4.add(T2a, i32x4.shl(i32x4.dot_i16x8_s(t2a, ones), shift));
-        T2b = i32x4.add(T2b, i32x4.shl(i32x4.dot_i16x8_s(t2b, ones), shift));
-        S3a = i32x4.add(S3a, i32x4.shl(i32x4.dot_i16x8_s(s3a, ones), shift));
-        S3b = i32x4.add(S3b, i32x4.shl(i32x4.dot_i16x8_s(s3b, ones), shift));
-        T3a = i32x4.add(T3a, i32x4.shl(i32x4.dot_i16x8_s(t3a, ones), shift));
-        T3b = i32x4.add(T3b, i32x4.shl(i32x4.dot_i16x8_s(t3b, ones), shift));
-      } else if (hasFactors(form)) {
+      // both planes of Q8_0 meet the same activations
+      if (form == PACK_Q8_0 && flush == 0) x -= 32;
+      if (hasFactors(form)) {
         const wa = v128.load(w);
         const wb = v128.load(w, 16);
         const va = v128.load(w, 32);

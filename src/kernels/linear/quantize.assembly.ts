@@ -38,13 +38,12 @@ function quantizeBlock(x: usize, q: usize, scaleAt: usize, sumsAt: usize): void 
   const f = v128.load(x, 80);
   const g = v128.load(x, 96);
   const h = v128.load(x, 112);
-  const m0 = f32x4.max(f32x4.max(f32x4.abs(a), f32x4.abs(b)), f32x4.max(f32x4.abs(c), f32x4.abs(d)));
-  const m1 = f32x4.max(f32x4.max(f32x4.abs(e), f32x4.abs(f)), f32x4.max(f32x4.abs(g), f32x4.abs(h)));
-  const m = f32x4.max(m0, m1);
-  const largest = max(
-    max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1)),
-    max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)),
-  );
+  // magnitudes compare as integers do, with infinity above all numbers and NaN above infinity
+  const m0 = i32x4.max_s(i32x4.max_s(magnitude(a), magnitude(b)), i32x4.max_s(magnitude(c), magnitude(d)));
+  const m1 = i32x4.max_s(i32x4.max_s(magnitude(e), magnitude(f)), i32x4.max_s(magnitude(g), magnitude(h)));
+  const m2 = i32x4.max_s(m0, m1);
+  const m3 = i32x4.max_s(m2, v128.shuffle<i32>(m2, m2, 2, 3, 0, 1));
+  const largest = f32x4.extract_lane(i32x4.max_s(m3, v128.shuffle<i32>(m3, m3, 1, 0, 3, 2)), 0);
   // The reciprocal of a subnormal maximum would overflow: such a block is zero to every sum it enters.
   const isTiny = largest < 1e-36;
   const scale: f32 = isTiny ? <f32>0 : largest / 127;
@@ -61,8 +60,14 @@ function quantizeBlock(x: usize, q: usize, scaleAt: usize, sumsAt: usize): void 
 }
 
 @inline
+function magnitude(x: v128): v128 {
+  return v128.and(x, i32x4.splat(0x7fffffff));
+}
+
+/** x · inverse to the nearest integer, ties to even: next to 1.5 · 2²³ an f32 has no room for fractions. For |x · inverse| < 2²². */
+@inline
 function rounded(x: v128, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
+  return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), f32x4.splat(12582912)), i32x4.splat(0x4b400000));
 }
 
 @inline
