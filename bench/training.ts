@@ -14,7 +14,7 @@ import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { loadBlas } from '../src/platform/node/blas.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
-import { useWideVectors } from '../src/platform/node/training/wide-vectors.ts';
+import { trainingKernels } from '../src/platform/node/training/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { PASS_TOKENS } from '../src/training/micro-batch.ts';
 import { estimateMemory, flopsPerToken } from '../src/training/run/estimate.ts';
@@ -105,7 +105,7 @@ async function measure(way: string) {
   const device = await createWasmTrainingDevice({
     threads,
     host: nodeThreads,
-    wideVectors: way !== 'wasm128' && useWideVectors(),
+    ...(await trainingKernels(threads, way !== 'wasm128')),
     blas: way === 'blas' ? loadBlas(threads) : null,
   });
   const { model, parameters } = placeModel(device, config, initialWeights(config, 1));

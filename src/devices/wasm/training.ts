@@ -4,11 +4,13 @@
  * Weights are row-major and change at every step, so they are packed as they are used (kernels/gemm), unlike the weights of
  * inference. One memory of 4 GiB holds parameters, gradients, moments and activations.
  */
+
+import { assert } from '../../base/assert.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { TrainingDevice } from '../training-device.ts';
-import { compileKernels, type SimdBuild } from './modules.ts';
+import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { muonStep } from './muon.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
@@ -22,6 +24,8 @@ export interface WasmTrainingOptions {
   /** Makes worker threads; required for more than one. */
   readonly host?: ThreadHost;
   readonly simd?: SimdBuild | 'auto';
+  /** Compiled already; they must be for shared memory if there are threads. */
+  readonly kernels?: CompiledKernels;
   /** Whether this engine joins neighbouring 128-bit operations (V8's revectorizer): only the speed depends on it. */
   readonly wideVectors?: boolean;
   /** Does the f32 matrix products in place of our own kernels. */
@@ -30,13 +34,13 @@ export interface WasmTrainingOptions {
 
 export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}): Promise<TrainingDevice> {
   const { threads = 1, host, simd = 'auto', wideVectors = false, blas = null } = options;
-  const shared = threads > 1;
-  const { module, simd: build } = await compileKernels({ simd, shared });
+  const { module, simd: build, shared } = options.kernels ?? (await compileKernels({ simd, shared: threads > 1 }));
+  assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
-  if (host && shared) await team.grow(host, threads - 1);
+  if (host && threads > 1) await team.grow(host, threads - 1);
   const segment = new Segment(0, module, shared);
   team.introduce(segment);
-  if (host && shared) await team.arrived(host);
+  if (host && threads > 1) await team.arrived(host);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
   const kernels = new TrainingKernels(segment, team, blas);
   let persistent = 0;

@@ -33,9 +33,8 @@ export async function compileForThisMachine(options: {
     note: `128-bit (${why})`,
   });
   if (!options.revectorize) return narrow('--no-revectorize');
-  if (!describeMachine().revectorizer) return narrow('this processor or V8 cannot join pairs');
-  const version = process.versions.v8.split('.').slice(0, 2).join('.');
-  if (!TRIED_V8.includes(version)) return narrow(`joining pairs has not been tried in V8 ${version}`);
+  const obstacle = canJoinPairs();
+  if (obstacle !== null) return narrow(obstacle);
 
   return optimizingAtOnce(async () => {
     const expected = await run(await compileKernels({ shared, isApart: true }));
@@ -50,6 +49,13 @@ export async function compileForThisMachine(options: {
       note: '128-bit (256-bit kernels failed the self-test)',
     };
   });
+}
+
+/** null; or why pairs are not joined here. */
+export function canJoinPairs(): string | null {
+  if (!describeMachine().revectorizer) return 'this processor or V8 cannot join pairs';
+  const version = process.versions.v8.split('.').slice(0, 2).join('.');
+  return TRIED_V8.includes(version) ? null : `joining pairs has not been tried in V8 ${version}`;
 }
 
 /** What runs meanwhile is compiled by the optimizing compiler at its first call; pairs are joined from joinPairs() on. */

@@ -25,7 +25,7 @@ import { describeMachine } from '../machine.ts';
 import { nodeThreads } from '../threads.ts';
 import { trainables } from './trainables.ts';
 import { writeWholeFolder } from './whole-folder.ts';
-import { useWideVectors } from './wide-vectors.ts';
+import { trainingKernels } from './wide-kernels.ts';
 
 export type { MicroBatch } from '../../../training/micro-batch.ts';
 export { NO_LABEL } from '../../../training/micro-batch.ts';
@@ -71,7 +71,7 @@ export class Trainer {
         : await createWasmTrainingDevice({
             threads,
             host: nodeThreads,
-            wideVectors: useWideVectors(),
+            ...(await trainingKernels(threads, found.options.revectorize ?? true)),
             blas: blas ? loadBlas(threads) : null,
           });
     const checkpoint = await openSource(found.source, () => {});

@@ -27,7 +27,7 @@ import { Checkpoints, checkpointNames } from './checkpoints.ts';
 import { RunFolder } from './run-folder.ts';
 import { openTokens } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
-import { useWideVectors } from './wide-vectors.ts';
+import { trainingKernels } from './wide-kernels.ts';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
@@ -73,7 +73,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const device = await createWasmTrainingDevice({
     threads: options.threads,
     host: nodeThreads,
-    wideVectors: options.revectorize && useWideVectors(),
+    ...(await trainingKernels(options.threads, options.revectorize)),
     blas,
   });
   try {

@@ -1,0 +1,77 @@
+/** Every training kernel on small operands, for comparing one way of compiling them with another: the results must agree to the bit. */
+import { Random } from '../../base/random.ts';
+import type { Gradient } from '../../kernels/backward-ops.ts';
+import { batchOfSequences } from '../../kernels/batch.ts';
+import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
+import type { TrainingDevice } from '../training-device.ts';
+
+const STEP = { learningRate: 0.01, weightDecay: 0.1, gradientScale: 0.5 } as const;
+
+/** What the kernels compute, by name. The shapes have whole tiles and edges. */
+export function trainingResults(device: TrainingDevice): Map<string, Floats> {
+  const { ops, backward } = device;
+  const results = new Map<string, Floats>();
+  const random = new Random(1);
+  const mark = device.mark();
+  const filled = (...shape: number[]): Tensor => {
+    const tensor = device.scratch(shape);
+    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => random.normal()));
+    return tensor;
+  };
+  const keep = (name: string, ...tensors: Tensor[]) => {
+    for (const [i, tensor] of tensors.entries()) results.set(`${name} ${i}`, Float32Array.from(device.view(tensor)));
+  };
+  /** Gradients that are written, and ones that are added to. */
+  const gradients = (...like: Tensor[]): Gradient[] =>
+    like.map(({ shape }, i) => ({ tensor: filled(...shape), isEmpty: i % 2 === 0 }));
+  const tensorsOf = (list: readonly Gradient[]) => list.map(({ tensor }) => tensor);
+
+  for (const [N, I, O] of [
+    [8, 16, 32],
+    [5, 7, 19],
+  ] as const) {
+    const [x, w] = [filled(N, I), filled(O, I)];
+    const y = ops.linear(x, w);
+    const [dx, dw] = gradients(x, w) as [Gradient, Gradient];
+    backward.linear(dx, dw, null, y, x, w);
+    keep(`linear ${N} × ${I} × ${O}`, y, dx.tensor, dw.tensor);
+  }
+  const batch = batchOfSequences([new Uint32Array(70), new Uint32Array(3)]);
+  const options = { headSize: 12, window: null };
+  const [q, k, v] = [filled(73, 24), filled(73, 12), filled(73, 12)];
+  const saved = { q_NQ: q, k_NP: k, v_NP: v, ...ops.attentionWithLogSumExp(q, { k_NP: k, v_NP: v }, batch, options) };
+  const [dq, dk, dv] = gradients(q, k, v) as [Gradient, Gradient, Gradient];
+  backward.attention({ q_NQ: dq, k_NP: dk, v_NP: dv }, filled(73, 24), saved, batch, options);
+  keep('attention', saved.mix_NQ, saved.logSumExp_NH, dq.tensor, dk.tensor, dv.tensor);
+
+  const [x, head] = [filled(9, 8), filled(37, 8)];
+  const ce = gradients(x, head) as [Gradient, Gradient];
+  const labels = Int32Array.from({ length: 9 }, (_, n) => (n === 4 ? -100 : n));
+  results.set('losses', backward.crossEntropy(ce[0], ce[1], x, head, labels, new Float64Array(9).fill(0.25)));
+  keep('crossEntropy', ...tensorsOf(ce));
+
+  const [y, gain, up] = [filled(33, 22), filled(22), filled(33, 22)];
+  const norm = gradients(y, gain) as [Gradient, Gradient];
+  backward.rmsNorm(norm[0], norm[1], up, y, gain, 1e-5);
+  const gate = gradients(y, up) as [Gradient, Gradient];
+  backward.swiglu(gate[0], gate[1], filled(33, 22), y, up);
+  const [turned] = gradients(y) as [Gradient];
+  backward.rope(turned, y, filled(33, 22));
+  const [rows] = gradients(filled(5, 22)) as [Gradient];
+  backward.embed(
+    rows,
+    y,
+    Uint32Array.from({ length: 33 }, (_, n) => n % 5),
+  );
+  keep('elementwise', ops.rmsNorm(y, gain, 1e-5), ops.swiglu(y, up), ops.add(y, up), ops.scale(y, 0.3));
+  keep('gradients', ...tensorsOf([...norm, ...gate, turned, rows]));
+
+  const moments = { m: filled(33 * 22), v: ops.scale(filled(33 * 22), 0) };
+  device.adamW(y, up, moments, 0, { ...STEP, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 3 });
+  const matrix = filled(33, 22);
+  device.muon(matrix, up, moments.m, { ...STEP, momentum: 0.95 });
+  keep('optimizers', y, moments.m, moments.v, matrix);
+  results.set('squares', Float64Array.of(device.sumSquares(up)));
+  device.release(mark);
+  return results;
+}
