@@ -10,6 +10,8 @@ export type {
   Prompt,
   Timings,
 } from '../inference/generation.ts';
+export type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
+export type { JsonSchema } from '../inference/grammar/schema/document.ts';
 export type { Trace } from '../inference/observe.ts';
 export type { LogitBias } from '../inference/option-table.ts';
 export { type GenerationOptions, generationOptions } from '../inference/options.ts';
@@ -18,6 +20,7 @@ export type { GenerationStream } from '../inference/remote/generation-stream.ts'
 export type { LoadOptions } from '../inference/remote/load.ts';
 export type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 export type { LoadProgress, MemoryUse, ModelFacts } from '../inference/remote/protocol.ts';
+export type { TypedGeneration, TypedSchema } from '../inference/remote/typed.ts';
 export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions } from '../inference/sampler/options.ts';
 export type { KvType } from '../kernels/ops.ts';
 export type { LlamaConfig } from '../model/config.ts';

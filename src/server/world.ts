@@ -1,14 +1,16 @@
 /** What the server's core is given: a model, its settings, and clocks and chances that it may not reach for itself. */
 import type { Pooling } from '../inference/embedding.ts';
-import type { RemoteModel } from '../inference/remote/model.ts';
+import type { Prompt } from '../inference/generation.ts';
+import type { GenerationStream } from '../inference/remote/generation-stream.ts';
+import type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 import type { Gate } from './gate.ts';
 import type { ServerMetrics } from './metrics.ts';
 
 /** The part of a loaded model that is served. */
 export type ServedModel = Pick<
   RemoteModel,
-  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'generate' | 'embed' | 'engineLoad'
->;
+  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'embed' | 'engineLoad'
+> & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream };
 
 export interface ServerSettings {
   /** The name under which the model is served. */

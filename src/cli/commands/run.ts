@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import type { GenerationResult, Piece } from '../../inference/generation.ts';
+import { type ConstraintSpec, grammarOf } from '../../inference/grammar/compile-constraint.ts';
+import { parseSchema } from '../../inference/grammar/schema/document.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, readAll, writeJson, writeLine } from '../io.ts';
@@ -19,6 +21,12 @@ const options = {
     min: 0,
     help: 'the prompt as token ids; a model without a tokenizer then answers in ids too',
   },
+  grammar: {
+    kind: 'text',
+    value: 'FILE|TEXT',
+    help: "the answer keeps to this grammar, in llama.cpp's notation (GBNF)",
+  },
+  jsonSchema: { kind: 'text', value: 'FILE|TEXT', help: 'the answer is JSON that is valid for this schema' },
   echo: { kind: 'flag', default: true, help: 'write the continuation only, without the prompt in front' },
   json: { kind: 'flag', help: 'one JSON object at the end instead of the text' },
   ...generationOptions,
@@ -38,6 +46,7 @@ export const command = defineCommand({
     ['run "Once upon a time"', 'a story by the bundled model'],
     ['run -m model.gguf -p "Once" --temperature 0 -n 40', 'forty tokens, always the likeliest'],
     ['run model.gguf -f question.txt --json', 'text, token ids and timings for programs'],
+    ['run model.gguf -p "A llama:" --no-echo --json-schema llama.schema.json', 'an answer that a program can read'],
   ],
   async run(options, io) {
     if (options.logprobs >= 0 && !options.json) {
@@ -47,9 +56,14 @@ export const command = defineCommand({
       throw new UsageError(['--post-sampling-probs changes what --logprobs reports; add --logprobs N']);
     }
     const prompt = await readPrompt(options, io);
+    const constraint = readConstraint(options);
     const model = await loadModel(options, io);
     try {
-      const stream = model.generate(prompt, { ...pick(generationOptions, options), signal: io.signal });
+      const stream = model.generate(prompt, {
+        ...pick(generationOptions, options),
+        ...(constraint && { constraint }),
+        signal: io.signal,
+      });
       if (options.json) {
         const pieces: Piece[] = [];
         for await (const piece of stream) pieces.push(piece);
@@ -65,6 +79,22 @@ export const command = defineCommand({
     }
   },
 });
+
+/** Compiled once here, so that a mistake is told before a model is loaded. */
+function readConstraint({ grammar, jsonSchema }: Options<typeof options>): ConstraintSpec | null {
+  if (grammar !== undefined && jsonSchema !== undefined) {
+    throw new UsageError(['--grammar and --json-schema both say what the answer must be']);
+  }
+  const given = grammar ?? jsonSchema;
+  if (given === undefined) return null;
+  // A grammar says ::= somewhere and a schema is JSON; what is neither is a file's name.
+  const isText = grammar === undefined ? /^\s*(?:[{["]|true\b|false\b)/.test(given) : given.includes('::=');
+  const text = isText ? given : readFileSync(given, 'utf8');
+  const spec: ConstraintSpec =
+    grammar === undefined ? { kind: 'json_schema', schema: parseSchema(text) } : { kind: 'grammar', grammar: text };
+  grammarOf(spec);
+  return spec;
+}
 
 async function readPrompt({ prompt, file, ids }: Options<typeof options>, io: Io): Promise<string | readonly number[]> {
   const given = { '--prompt': prompt, '--file': file, '--ids': ids };

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Automaton } from './automaton.ts';
 import { choice, type Expression, type Grammar, repeat, rule, sequence, text } from './expression.ts';
 import { buildNetwork } from './network.ts';
-import { accepts, follow, idsOfSet, masksOf, readings, testVocabulary } from './testing.ts';
+import { accepts, follow, idsOfSet, masksOf, readings, testVocabulary } from './testing/grammars.ts';
 
 /** Random grammars over a and b: right, middle and no recursion, empty parts, repetitions within repetitions. */
 const expressions = fc.letrec<{ node: Expression }>((tie) => ({

@@ -2,7 +2,7 @@ import { strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseGbnf } from './gbnf.ts';
-import { accepts } from './testing.ts';
+import { accepts } from './testing/grammars.ts';
 
 function check(grammar: string, yes: readonly string[], no: readonly string[]): void {
   for (const value of yes)

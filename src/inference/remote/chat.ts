@@ -3,6 +3,7 @@ import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
 import type { ChatPrompt } from '../chat-prompt.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { GenerationStream } from './generation-stream.ts';
+import type { ConstraintOptions } from './typed.ts';
 
 export interface ChatOptions extends Omit<ChatPrompt, 'messages' | 'addGenerationPrompt'> {
   /** The system message, which opens the conversation. */
@@ -13,7 +14,7 @@ export interface ChatOptions extends Omit<ChatPrompt, 'messages' | 'addGeneratio
 
 type Generate = (
   prompt: ChatPrompt,
-  options: GenerationOptions & { readonly signal?: AbortSignal },
+  options: GenerationOptions & ConstraintOptions & { readonly signal?: AbortSignal },
 ) => GenerationStream;
 
 /**
@@ -35,7 +36,10 @@ export class Chat {
   }
 
   /** Adds the user's message and generates the answer. */
-  send(content: string, options: GenerationOptions & { readonly signal?: AbortSignal } = {}): GenerationStream {
+  send(
+    content: string,
+    options: GenerationOptions & ConstraintOptions & { readonly signal?: AbortSignal } = {},
+  ): GenerationStream {
     if (this.busy) {
       throw new ArgumentError(
         'chat.busy',

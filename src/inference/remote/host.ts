@@ -2,7 +2,7 @@
  * The worker's side: answers calls with one Engine, and steps it for as long as it has work, breathing between steps so that new
  * calls and aborts are heard.
  */
-import { CriaError } from '../../base/errors.ts';
+import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { loadModel } from '../../model/model.ts';
@@ -11,8 +11,10 @@ import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { Engine, type Job } from '../engine.ts';
+import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
+import type { Listener } from '../running.ts';
 import { contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   FromEngine,
@@ -47,6 +49,7 @@ export class EngineHost {
   private readonly world: EngineWorld;
   private loaded: Loaded | null = null;
   private readonly jobs = new Map<number, Job>();
+  private compiler: ConstraintCompiler | undefined;
   private events: (readonly [number, unknown])[] = [];
   private stepping = false;
 
@@ -135,6 +138,7 @@ export class EngineHost {
         drawSeed: () => drawSeed(),
       });
       this.loaded = { engine, checkpoint };
+      this.compiler = undefined;
       return { ...factsOf(checkpoint), contextLength, kvType, device: device.description };
     } catch (error) {
       device?.close();
@@ -146,10 +150,11 @@ export class EngineHost {
   private generate(
     call: number,
     engine: Engine,
-    args: Methods['generate']['args'],
+    [prompt, options, spec]: Methods['generate']['args'],
   ): Promise<Methods['generate']['value']> {
+    const constraint = spec && this.constraints(engine).compile(spec);
     return new Promise((resolve, reject) => {
-      const job = engine.submit(...args, {
+      const listener: Listener = {
         admitted: (cachedTokens) => void this.events.push([call, { cachedTokens }]),
         piece: (piece) => void this.events.push([call, piece]),
         done: (result) => {
@@ -160,10 +165,19 @@ export class EngineHost {
           this.jobs.delete(call);
           reject(error);
         },
-      });
-      this.jobs.set(call, job);
+      };
+      this.jobs.set(call, engine.submit(prompt, options, listener, constraint));
       void this.run(engine);
     });
+  }
+
+  private constraints(engine: Engine): ConstraintCompiler {
+    const { tokenizer, eogIds, model } = engine;
+    if (tokenizer) return (this.compiler ??= new ConstraintCompiler(tokenizer, eogIds, model.config.vocabSize));
+    throw new ArgumentError(
+      'generate.tokenizer',
+      'generate: a grammar or schema expects a model with a tokenizer, found none in its files. Put the tokenizer beside the model.',
+    );
   }
 
   private embed(call: number, engine: Engine, [ids, pooling]: Methods['embed']['args']): Promise<Float32Array> {

@@ -12,14 +12,16 @@ import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
 import type { MemoryUse, Method, Methods, ModelFacts } from './protocol.ts';
+import { type ConstraintOptions, constraintOf, TypedGeneration, type TypedSchema } from './typed.ts';
 
-export type GenerateOptions = GenerationOptions & {
-  readonly signal?: AbortSignal | undefined;
-  /** It has left the queue; the cache held this many tokens of its prompt. */
-  readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
-  /** Every piece as it comes, whether or not anybody reads the stream. */
-  readonly onPiece?: ((piece: Piece) => void) | undefined;
-};
+export type GenerateOptions = GenerationOptions &
+  ConstraintOptions & {
+    readonly signal?: AbortSignal | undefined;
+    /** It has left the queue; the cache held this many tokens of its prompt. */
+    readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
+    /** Every piece as it comes, whether or not anybody reads the stream. */
+    readonly onPiece?: ((piece: Piece) => void) | undefined;
+  };
 
 /**
  * A loaded model. The numbers are made in a worker, so nothing here blocks the caller's event loop; calls may overlap, and
@@ -62,18 +64,28 @@ export class RemoteModel {
   }
 
   /**
-   * Continues a text, token ids or a conversation. Every option of `generationOptions`, and `signal`, which ends the generation
-   * with finishReason 'abort'.
+   * Continues a text, token ids or a conversation. Every option of `generationOptions`; `grammar` or `jsonSchema`, which the text
+   * then keeps to; and `signal`, which ends the generation with finishReason 'abort'.
    */
-  generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
-    const { signal, onAdmitted, onPiece, ...rest } = options;
+  generate(prompt: Prompt, options?: GenerateOptions & { readonly schema?: undefined }): GenerationStream;
+  /** With a schema (zod's, say) the text is JSON that is valid for it, and value() is that JSON parsed and typed. */
+  generate<Output>(
+    prompt: Prompt,
+    options: Omit<GenerateOptions, keyof ConstraintOptions> & { readonly schema: TypedSchema<Output> },
+  ): TypedGeneration<Output>;
+  generate(
+    prompt: Prompt,
+    options: GenerateOptions & { readonly schema?: TypedSchema | undefined } = {},
+  ): GenerationStream {
+    const { signal, onAdmitted, onPiece, grammar, jsonSchema, constraint, schema, ...rest } = options;
     let abortCall = () => {};
     const abort = () => abortCall();
-    return new GenerationStream(async (push): Promise<GenerationResult> => {
+    const start = async (push: (piece: Piece) => void): Promise<GenerationResult> => {
       resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
+      const spec = constraintOf({ grammar, jsonSchema, constraint, schema });
       if (this.refresh) await this.refreshed();
       const { client } = this;
-      const call = client.call('generate', [cloneable(prompt), rest], (event) => {
+      const call = client.call('generate', [cloneable(prompt), rest, spec], (event) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
         else {
           push(event);
@@ -88,7 +100,8 @@ export class RemoteModel {
       } finally {
         signal?.removeEventListener('abort', abort);
       }
-    }, abort);
+    };
+    return schema ? new TypedGeneration(schema, start, abort) : new GenerationStream(start, abort);
   }
 
   /** A conversation in the model's own chat format, or in `template`. */

@@ -9,6 +9,7 @@ import type { LlamaConfig } from '../../model/config.ts';
 import type { Pooling } from '../embedding.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, Prompt } from '../generation.ts';
+import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { WireError } from './wire-errors.ts';
@@ -78,7 +79,11 @@ export interface Admitted {
 /** Every call: its arguments, its value, and what it tells on the way. */
 export interface Methods {
   load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
-  generate: { args: [prompt: Prompt, options: GenerationOptions]; value: GenerationResult; event: Piece | Admitted };
+  generate: {
+    args: [prompt: Prompt, options: GenerationOptions, constraint: ConstraintSpec | null];
+    value: GenerationResult;
+    event: Piece | Admitted;
+  };
   encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
   trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };

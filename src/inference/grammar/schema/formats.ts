@@ -120,6 +120,12 @@ const duration = sequence(
   ),
 );
 
+const sextet = chars('A-Za-z0-9+/');
+const base64 = sequence(
+  repeat(repeat(sextet, 4), 0, null),
+  optional(choice(sequence(repeat(sextet, 2), '=='), sequence(repeat(sextet, 3), '='))),
+);
+
 /** None of them needs escaping in JSON. */
 export const formats: Readonly<Record<string, Expression>> = {
   date,
@@ -132,4 +138,5 @@ export const formats: Readonly<Record<string, Expression>> = {
   ipv4,
   ipv6,
   uri,
+  base64,
 };

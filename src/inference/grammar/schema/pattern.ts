@@ -1,10 +1,11 @@
 /**
  * Regular expressions as grammars: ECMA-262's notation as JSON Schema's `pattern` uses it, as far as it is regular. Classes, groups,
- * alternatives, counts and anchors at the edges; what looks around, refers back or asks for word borders is refused. The engine's own
+ * alternatives, counts and anchors at the edges; looking ahead at the very beginning; what looks around elsewhere, refers back or asks for word borders is refused. The engine's own
  * RegExp never sees it, so there is nothing that could run away.
  */
 import { anyCharacter, type CharacterSet, characterSet, complement, intersection } from '../characters.ts';
 import { chars, choice, type Expression, nothing, repeat, sequence } from '../expression.ts';
+import { determinize, intersect as intersectDfa, subtract, toExpression } from '../regular.ts';
 
 const MAX_LENGTH = 10_000;
 const MAX_DEPTH = 100;
@@ -18,7 +19,9 @@ type Node =
   | { readonly kind: 'sequence'; readonly parts: readonly Node[] }
   | { readonly kind: 'choice'; readonly options: readonly Node[] }
   | { readonly kind: 'repeat'; readonly of: Node; readonly min: number; readonly max: number | null }
-  | { readonly kind: 'begin' | 'end' };
+  | { readonly kind: 'begin' | 'end' }
+  /** A look ahead: what follows begins so, or does not. */
+  | { readonly kind: 'look'; readonly of: Node; readonly negated: boolean };
 
 /**
  * The texts in which the pattern is found. `spell` writes one character of a set, so that the result may be spelled as in JSON.
@@ -43,19 +46,41 @@ export function compilePattern(pattern: string, spell: (set: CharacterSet) => Ex
         let [before, after] = [opens, closes];
         for (; opens && parts[0]?.kind === 'begin'; parts = parts.slice(1)) before = false;
         for (; closes && parts.at(-1)?.kind === 'end'; parts = parts.slice(0, -1)) after = false;
-        if (parts.length === 0) return before || after ? anything : nothing;
-        return sequence(...parts.map((part, i) => compile(part, before && i === 0, after && i === parts.length - 1)));
+        const lookCount = before ? 0 : opens ? countLooks(parts) : 0;
+        const rest = parts.slice(lookCount);
+        const whole =
+          rest.length === 0
+            ? before || after
+              ? anything
+              : nothing
+            : sequence(...rest.map((part, i) => compile(part, before && i === 0, after && i === rest.length - 1)));
+        if (lookCount === 0) return whole;
+        if (!closes) throw new PatternError('a look ahead inside a group');
+        // At the beginning of the text, looking ahead is a second language that must hold as well, or must not.
+        const looks = parts.slice(0, lookCount) as readonly Extract<Node, { kind: 'look' }>[];
+        const automaton = looks.reduce((dfa, { of, negated }) => {
+          const other = determinize(compile(of, false, true));
+          return negated ? subtract(dfa, other) : intersectDfa(dfa, other);
+        }, determinize(whole));
+        return toExpression(automaton);
       }
       case 'begin':
       case 'end':
         if (node.kind === 'begin' ? opens : closes)
           return (node.kind === 'begin' ? closes : opens) ? anything : nothing;
         throw new PatternError(`${node.kind === 'begin' ? '^' : '$'} inside the pattern`);
+      case 'look':
+        throw new PatternError('a look ahead that is not at the beginning');
       default:
         return node satisfies never;
     }
   };
   return compile(node, true, true);
+}
+
+function countLooks(parts: readonly Node[]): number {
+  const first = parts.findIndex(({ kind }) => kind !== 'look');
+  return first < 0 ? parts.length : first;
 }
 
 const digits = characterSet([[0x30, 0x39]]);
@@ -119,7 +144,8 @@ class Reader {
       let part = this.readAtom();
       const counts = this.readCounts();
       if (counts) {
-        if (part.kind === 'begin' || part.kind === 'end') throw new PatternError('a count behind an anchor');
+        if (part.kind === 'begin' || part.kind === 'end' || part.kind === 'look')
+          throw new PatternError('a count behind an anchor or a look');
         part = { kind: 'repeat', of: part, min: counts[0], max: counts[1] };
       }
       parts.push(part);
@@ -163,7 +189,11 @@ class Reader {
         this.at = close + 1;
       } else if (!this.take(':')) {
         const sign = this.characters[this.at];
-        throw new PatternError(sign === '=' || sign === '!' ? 'a look ahead' : `(?${sign ?? ''}`);
+        if (sign !== '=' && sign !== '!') throw new PatternError(`(?${sign ?? ''}`);
+        this.at++;
+        const of = this.readChoice();
+        if (!this.take(')')) throw new PatternError('a ( without its )');
+        return { kind: 'look', of, negated: sign === '!' };
       }
     }
     const inner = this.readChoice();

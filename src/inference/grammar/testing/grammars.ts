@@ -1,10 +1,10 @@
 /** For tests and benchmarks: small vocabularies, grammars as automata, and what a text or a token does to them. */
-import { Automaton, type Position } from './automaton.ts';
-import type { Expression, Grammar } from './expression.ts';
-import { parseGbnf } from './gbnf.ts';
-import { buildNetwork } from './network.ts';
-import { TokenMasks, type TokenSet } from './token-masks.ts';
-import { type GrammarVocabulary, vocabularyOf } from './vocabulary.ts';
+import { Automaton, type Position } from '../automaton.ts';
+import type { Expression, Grammar } from '../expression.ts';
+import { parseGbnf } from '../gbnf.ts';
+import { buildNetwork } from '../network.ts';
+import { TokenMasks, type TokenSet } from '../token-masks.ts';
+import { type GrammarVocabulary, vocabularyOf } from '../vocabulary.ts';
 
 const utf8 = new TextEncoder();
 

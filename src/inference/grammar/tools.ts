@@ -1,0 +1,238 @@
+/**
+ * Calls of tools as text: what a model may write when it is offered functions, and back. The notation is the model's own; see
+ * toolFormatOf().
+ */
+import { ArgumentError } from '../../base/errors.ts';
+import { anyCharacter } from './characters.ts';
+import {
+  choice,
+  type Expression,
+  type Grammar,
+  nothing,
+  optional,
+  repeat,
+  rule,
+  sequence,
+  text,
+} from './expression.ts';
+import { determinize, subtract, toExpression } from './regular.ts';
+import { compileSchema, jsonGrammar } from './schema/compile-schema.ts';
+import type { JsonSchema } from './schema/document.ts';
+
+export interface ToolFunction {
+  readonly name: string;
+  /** The schema of its arguments; absent: any object. */
+  readonly parameters?: JsonSchema | null | undefined;
+  /** Objects of the schema are closed unless they say otherwise. */
+  readonly strict?: boolean | null | undefined;
+}
+
+export interface ToolsSpec {
+  readonly kind: 'tools';
+  readonly tools: readonly ToolFunction[];
+  /** 'auto': text, calls or both; 'required': at least one call; a name: that function. */
+  readonly choice: 'auto' | 'required' | { readonly name: string };
+  /** More than one call at a time. */
+  readonly parallel: boolean;
+  readonly format: ToolFormat;
+}
+
+interface Notation {
+  /** Announces calls; null: a text that begins with { is one. A token of this name counts as this text. */
+  readonly begin: string | null;
+  readonly before: string;
+  readonly between: string;
+  readonly after: string;
+  /** `begin`, `before` and `after` stand around each call, or around all of them. */
+  readonly around: 'each' | 'all';
+  readonly argumentsKey: string;
+}
+
+const notations = {
+  /** `<tool_call>` JSON `</tool_call>`: Hermes, Qwen, and models that know no notation of their own. */
+  hermes: {
+    begin: '<tool_call>',
+    before: '\n',
+    between: '\n',
+    after: '\n</tool_call>',
+    around: 'each',
+    argumentsKey: 'arguments',
+  },
+  /** Llama 3.1 to 3.3: the JSON object alone. */
+  llama3: { begin: null, before: '', between: '; ', after: '', around: 'each', argumentsKey: 'parameters' },
+  /** `[TOOL_CALLS]` and a list. */
+  mistral: { begin: '[TOOL_CALLS]', before: '[', between: ', ', after: ']', around: 'all', argumentsKey: 'arguments' },
+} as const satisfies Record<string, Notation>;
+
+export type ToolFormat = keyof typeof notations;
+
+/** The notation that a chat template teaches. */
+export function toolFormatOf(template: string | null): ToolFormat {
+  if (template?.includes('[TOOL_CALLS]')) return 'mistral';
+  if (template?.includes('<tool_call>')) return 'hermes';
+  return template && /ipython|python_tag/.test(template) ? 'llama3' : 'hermes';
+}
+
+/** `hasToken`: whether the vocabulary has a token of this text. Throws ArgumentError `tools.invalid`, and what the schemas say. */
+export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolean): Grammar {
+  const { choice: wanted, parallel } = spec;
+  const tools = typeof wanted === 'object' ? spec.tools.filter(({ name }) => name === wanted.name) : spec.tools;
+  checkTools(spec.tools, typeof wanted === 'object' && tools.length === 0 ? wanted.name : null);
+  const notation: Notation = notations[spec.format];
+  const rules = new Map<string, Expression>(jsonGrammar('object').rules);
+  const calls = tools.map(({ name, parameters, strict }, i) => {
+    const grammar = parameters == null ? jsonGrammar('object') : argumentsGrammar(name, parameters, strict ?? false);
+    // Rules of one schema are named after their places; those of all schemas keep their names.
+    const rename = (inner: string) => (inner === 'root' || /^(?:#|name )/.test(inner) ? `${i} ${inner}` : inner);
+    for (const [inner, expression] of grammar.rules) rules.set(rename(inner), renameRules(expression, rename));
+    const space = rule('space');
+    const head = sequence('{', space, '"name":', space, JSON.stringify(name), ',', space);
+    return sequence(head, `${JSON.stringify(notation.argumentsKey)}:`, space, rule(`${i} root`), space, '}');
+  });
+  rules.set('call', choice(...calls));
+  rules.set('calls', callsExpression(notation, parallel, hasToken));
+  rules.set('root', wanted === 'auto' ? withText(notation) : rule('calls'));
+  return { rules, root: 'root' };
+}
+
+function checkTools(tools: readonly ToolFunction[], missing: string | null): void {
+  const fail = (problem: string): never => {
+    throw new ArgumentError('tools.invalid', `tools: ${problem}.`);
+  };
+  if (tools.length === 0) fail('expected at least one function, found none');
+  if (missing !== null)
+    fail(`expected a function named ${JSON.stringify(missing)}, found ${tools.map(({ name }) => name).join(', ')}`);
+  const names = new Set<string>();
+  for (const { name } of tools) {
+    if (!/^[\w.-]{1,128}$/.test(name))
+      fail(`expected a name of letters, digits, _ . and -, found ${JSON.stringify(name)}`);
+    if (names.has(name)) fail(`expected each name once, found ${JSON.stringify(name)} again`);
+    names.add(name);
+  }
+}
+
+function argumentsGrammar(name: string, parameters: JsonSchema, strict: boolean): Grammar {
+  try {
+    return compileSchema(parameters, { strict });
+  } catch (error) {
+    if (error instanceof ArgumentError)
+      throw new ArgumentError(error.code, `tools: ${name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+function callsExpression(notation: Notation, parallel: boolean, hasToken: (text: string) => boolean): Expression {
+  const { begin, before, between, after, around } = notation;
+  const opening: Expression =
+    begin === null
+      ? nothing
+      : hasToken(begin)
+        ? choice({ kind: 'token', token: begin, negated: false }, begin)
+        : text(begin);
+  const call = around === 'each' ? sequence(opening, before, rule('call'), after) : rule('call');
+  const list = parallel ? sequence(call, repeat(sequence(between, call), 0, null)) : call;
+  return around === 'each' ? list : sequence(opening, before, list, after);
+}
+
+/** Calls, text without the announcement of a call, or first the one and then the other. */
+function withText({ begin }: Notation): Expression {
+  const any: Expression = repeat({ kind: 'characters', set: anyCharacter }, 0, null);
+  if (begin === null) {
+    const notBrace: Expression = {
+      kind: 'characters',
+      set: anyCharacter.flatMap(([from, to]) =>
+        from <= 0x7b && to >= 0x7b ? [[from, 0x7a] as const, [0x7c, to] as const] : [[from, to] as const],
+      ),
+    };
+    return choice(rule('calls'), sequence(notBrace, any), nothing);
+  }
+  const plain = toExpression(subtract(determinize(any), determinize(sequence(any, begin, any))));
+  return sequence(plain, optional(rule('calls')));
+}
+
+function renameRules(expression: Expression, rename: (name: string) => string): Expression {
+  const inner = (part: Expression) => renameRules(part, rename);
+  switch (expression.kind) {
+    case 'rule':
+      return rule(rename(expression.name));
+    case 'sequence':
+      return { ...expression, parts: expression.parts.map(inner) };
+    case 'choice':
+      return { ...expression, options: expression.options.map(inner) };
+    case 'repeat':
+      return { ...expression, of: inner(expression.of) };
+    case 'graph':
+      return {
+        ...expression,
+        edges: expression.edges.map((edge) => ({ ...edge, label: edge.label && inner(edge.label) })),
+      };
+    default:
+      return expression;
+  }
+}
+
+export interface ToolCall {
+  readonly name: string;
+  /** JSON, as OpenAI's clients expect it. */
+  readonly arguments: string;
+}
+
+/** A text by toolsGrammar() taken apart: what was said, and the calls. What is no whole call stays text. */
+export function parseToolCalls(
+  text: string,
+  format: ToolFormat,
+): { readonly content: string; readonly calls: readonly ToolCall[] } {
+  const notation: Notation = notations[format];
+  const { begin, after, around } = notation;
+  const at = begin === null ? text.search(/\S/) : text.indexOf(begin);
+  // A special token that announces leaves no text.
+  const start = at < 0 && begin !== null && /^\s*[[{]/.test(text) ? text.search(/\S/) : at;
+  if (start < 0 || (begin === null && text[start] !== '{')) return { content: text, calls: [] };
+  const calls: ToolCall[] = [];
+  let rest = text.slice(start);
+  const skip = (piece: string) => {
+    rest = rest.trimStart();
+    if (piece !== '' && rest.startsWith(piece)) rest = rest.slice(piece.length).trimStart();
+  };
+  skip(begin ?? '');
+  if (around === 'all') skip('[');
+  while (rest.startsWith('{')) {
+    const end = endOfObject(rest);
+    const call = end < 0 ? null : readCall(rest.slice(0, end), notation);
+    if (!call) return { content: text, calls: [] };
+    calls.push(call);
+    rest = rest.slice(end);
+    if (around === 'each') {
+      skip(after.trim());
+      skip(notation.between.trim());
+      skip(begin ?? '');
+    } else skip(notation.between.trim());
+  }
+  return calls.length === 0 ? { content: text, calls } : { content: text.slice(0, start).trimEnd(), calls };
+}
+
+function readCall(json: string, { argumentsKey }: Notation): ToolCall | null {
+  try {
+    const value = JSON.parse(json) as Record<string, unknown>;
+    if (typeof value.name !== 'string' || value[argumentsKey] === undefined) return null;
+    return { name: value.name, arguments: JSON.stringify(value[argumentsKey]) };
+  } catch {
+    return null;
+  }
+}
+
+/** Where the JSON object at the beginning ends; −1 when it does not. */
+function endOfObject(text: string): number {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (quoted) {
+      if (character === '\\') i++;
+      else if (character === '"') quoted = false;
+    } else if (character === '"') quoted = true;
+    else if (character === '{' || character === '[') depth++;
+    else if ((character === '}' || character === ']') && --depth === 0) return i + 1;
+  }
+  return -1;
+}
