@@ -1,0 +1,148 @@
+/**
+ * What constrained output costs: compiling a grammar, and masking and following each token.
+ *
+ *   node bench/grammar.ts [TOKENIZER …]        default: the tokenizers of Llama 2 (32k) and Llama 3 (128k) in ../shared
+ *
+ * Each grammar is followed along a document of its own, always by the longest token that fits: once with nothing known ("first":
+ * every mask is worked out), and once more ("again": as in the next request of the same content). A token costs the mask, its
+ * application to a row of logits, and the step. For scale: a 1.1B model in Q4_0 decodes in some 25 to 50 ms per token on two cores.
+ */
+
+import { Automaton } from '../src/inference/grammar/automaton.ts';
+import type { Grammar } from '../src/inference/grammar/expression.ts';
+import { parseGbnf } from '../src/inference/grammar/gbnf.ts';
+import { buildNetwork } from '../src/inference/grammar/network.ts';
+import { compileSchema, jsonGrammar } from '../src/inference/grammar/schema/compile-schema.ts';
+import { TokenConstraint } from '../src/inference/grammar/token-constraint.ts';
+import { TokenMasks } from '../src/inference/grammar/token-masks.ts';
+import { createGrammarVocabulary, type GrammarVocabulary } from '../src/inference/grammar/vocabulary.ts';
+import { loadTokenizer } from '../src/platform/node/load-tokenizer.ts';
+import { shared } from '../test/support/shared.ts';
+
+const person = {
+  type: 'object',
+  properties: {
+    name: { type: 'string', minLength: 1, maxLength: 60 },
+    age: { type: 'integer', minimum: 0, maximum: 150 },
+    email: { type: 'string', format: 'email' },
+    kind: { enum: ['guest', 'member', 'admin'] },
+    joined: { type: 'string', format: 'date' },
+    scores: { type: 'array', items: { type: 'number' }, maxItems: 8 },
+    friends: { type: 'array', items: { $ref: '#' } },
+  },
+  required: ['name', 'age', 'kind'],
+  additionalProperties: false,
+};
+const ada = {
+  name: 'Ada Lovelace',
+  age: 36,
+  email: 'ada@example.com',
+  kind: 'admin',
+  joined: '1835-06-08',
+  scores: [0.5, 12, -3.25],
+};
+const friends = [
+  { ...ada, name: 'Charles Babbage "the engine"', friends: [{ name: '해리엇 마티노', age: 40, kind: 'guest' }] },
+];
+const story = {
+  title: 'A llama',
+  text: 'Once upon a time there was a llama who could count. '.repeat(8),
+  tags: ['a', 'b', { deep: [[null, true]] }],
+};
+
+const cases: readonly (readonly [name: string, make: () => Grammar, text: string])[] = [
+  ['schema, compact', () => compileSchema(person), JSON.stringify({ ...ada, friends })],
+  ['schema, indented', () => compileSchema(person), JSON.stringify({ ...ada, friends }, null, 2)],
+  ['free JSON', () => jsonGrammar('object'), JSON.stringify({ story, ada, friends })],
+  [
+    'text to 2000 letters',
+    () => compileSchema({ type: 'string', maxLength: 2000 }),
+    JSON.stringify(story.text.repeat(2)),
+  ],
+  [
+    'pattern',
+    () => compileSchema({ type: 'array', items: { type: 'string', pattern: '^[A-Z][a-z]+( [A-Z][a-z]+)*$' } }),
+    JSON.stringify(['Once Upon', 'There Was A Llama', 'Count']),
+  ],
+  [
+    'GBNF, arithmetic',
+    () =>
+      parseGbnf(
+        'root ::= (expr "=" num "\\n")+\nexpr ::= term ([-+*/] term)*\nterm ::= num | "(" expr ")"\nnum ::= [0-9]+',
+      ),
+    '12+3*(45-6)=129\n(1+(2*(3+4)))/5=3\n',
+  ],
+];
+
+const paths = process.argv.slice(2);
+if (paths.length === 0) {
+  paths.push(shared('real/tokenizers/llama2_tokenizer.model'), shared('real/tokenizers/llama3_tokenizer.model'));
+}
+for (const path of paths) {
+  const tokenizer = loadTokenizer(path);
+  const [vocabulary, vocabularyMs] = timed(() => createGrammarVocabulary(tokenizer, tokenizer.eogIds));
+  console.log(
+    `\n${vocabulary.size} tokens (${path.split('/').at(-1)}); tries built once in ${vocabularyMs.toFixed(0)} ms\n`,
+  );
+  console.log('| grammar | tokens | compile ms | first mask ms | first µs/token (worst) | again µs/token (worst) |');
+  console.log('|---|---|---|---|---|---|');
+  for (const [name, make, text] of cases) {
+    measure(make, text, vocabulary, tokenizer.eogIds); // lets the compiler of JavaScript warm up
+    const [masks, compileMs] = timed(() => new TokenMasks(new Automaton(buildNetwork(make())), vocabulary));
+    const [, maskMs] = timed(() => masks.maskOf(masks.automaton.start));
+    const first = follow(masks, vocabulary, tokenizer.eogIds, text);
+    const again = follow(masks, vocabulary, tokenizer.eogIds, text);
+    console.log(
+      `| ${name} | ${first.length} | ${compileMs.toFixed(1)} | ${maskMs.toFixed(2)} | ${summary(first)} | ${summary(again)} |`,
+    );
+  }
+}
+
+function measure(make: () => Grammar, text: string, vocabulary: GrammarVocabulary, eogIds: ReadonlySet<number>): void {
+  follow(new TokenMasks(new Automaton(buildNetwork(make())), vocabulary), vocabulary, eogIds, text);
+}
+
+/** Microseconds of each token. */
+function follow(masks: TokenMasks, vocabulary: GrammarVocabulary, eogIds: ReadonlySet<number>, text: string): number[] {
+  const constraint = new TokenConstraint(masks, eogIds);
+  const bytes = new TextEncoder().encode(text);
+  const logits = new Float64Array(vocabulary.size);
+  const times: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    logits.fill(0);
+    const [, maskMs] = timed(() => constraint.mask(logits));
+    const id = longestToken(vocabulary, bytes, at, logits);
+    const [, stepMs] = timed(() => constraint.accept(id));
+    times.push(1000 * (maskMs + stepMs));
+    at += vocabulary.bytesOf[id]!.length;
+  }
+  return times;
+}
+
+function longestToken({ all }: GrammarVocabulary, bytes: Uint8Array, at: number, logits: Float64Array): number {
+  let found = -1;
+  for (let node = 0, depth = 0, end = all.nodeCount; node < end && at + depth < bytes.length; ) {
+    if (all.bytes[node] !== bytes[at + depth]) {
+      node = all.ends[node]!;
+      continue;
+    }
+    for (let i = all.firstId[node]!; i < all.firstId[node + 1]!; i++)
+      if (logits[all.ids[i]!] === 0) found = all.ids[i]!;
+    end = all.ends[node]!;
+    node++;
+    depth++;
+  }
+  if (found < 0) throw new Error(`the document does not fit its grammar at byte ${at}`);
+  return found;
+}
+
+function summary(times: readonly number[]): string {
+  const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+  return `${mean.toFixed(0)} (${Math.max(...times).toFixed(0)})`;
+}
+
+function timed<T>(run: () => T): [value: T, milliseconds: number] {
+  const start = performance.now();
+  const value = run();
+  return [value, performance.now() - start];
+}

@@ -1,0 +1,124 @@
+import { deepStrictEqual, ok, throws } from 'node:assert/strict';
+import { test } from 'node:test';
+import { accepts, idsOfSet, masksOf, testVocabulary } from './testing/grammars.ts';
+import { parseToolCalls, type ToolFormat, type ToolFunction, toolFormatOf, toolsGrammar } from './tools.ts';
+
+const tools: readonly ToolFunction[] = [
+  {
+    name: 'get_weather',
+    parameters: {
+      type: 'object',
+      properties: { city: { $ref: '#/$defs/city' }, unit: { enum: ['C', 'F'] } },
+      required: ['city'],
+      additionalProperties: false,
+      $defs: { city: { type: 'string', minLength: 1 } },
+    },
+  },
+  { name: 'now' },
+];
+const noTokens = () => false;
+const weather = (key: string) => `{"name": "get_weather", "${key}": {"city": "Seoul", "unit": "C"}}`;
+
+const written: readonly (readonly [format: ToolFormat, one: string, two: string])[] = [
+  [
+    'hermes',
+    `<tool_call>\n${weather('arguments')}\n</tool_call>`,
+    '<tool_call>\n{"name":"now","arguments":{}}\n</tool_call>',
+  ],
+  ['llama3', weather('parameters'), '{"name":"now","parameters":{}}'],
+];
+
+for (const [format, one, two] of written) {
+  const both = format === 'hermes' ? `${one}\n${two}` : `${one}; ${two}`;
+
+  test(`${format}: calls, with arguments that fit, and back`, () => {
+    const grammar = toolsGrammar({ kind: 'tools', tools, choice: 'required', parallel: true, format }, noTokens);
+    ok(accepts(grammar, one));
+    ok(accepts(grammar, both));
+    for (const bad of [
+      '',
+      'Hello',
+      one.replace('"C"', '"K"'),
+      one.replace('Seoul', ''),
+      one.replace('get_weather', 'get'),
+      one.slice(0, -1),
+    ]) {
+      ok(!accepts(grammar, bad), bad);
+    }
+    const calls = [
+      { name: 'get_weather', arguments: '{"city":"Seoul","unit":"C"}' },
+      { name: 'now', arguments: '{}' },
+    ];
+    deepStrictEqual(parseToolCalls(one, format), { content: '', calls: calls.slice(0, 1) });
+    deepStrictEqual(parseToolCalls(both, format), { content: '', calls });
+  });
+
+  test(`${format}: one call where only one is allowed, one function where it is named`, () => {
+    const single = toolsGrammar({ kind: 'tools', tools, choice: 'required', parallel: false, format }, noTokens);
+    ok(accepts(single, one) && !accepts(single, both));
+    const named = toolsGrammar({ kind: 'tools', tools, choice: { name: 'now' }, parallel: false, format }, noTokens);
+    ok(accepts(named, two) && !accepts(named, one));
+  });
+
+  test(`${format}: text or calls where the model may choose`, () => {
+    const auto = toolsGrammar({ kind: 'tools', tools, choice: 'auto', parallel: true, format }, noTokens);
+    for (const value of ['', 'It rains.\nOften {', 'a < b', one, both]) ok(accepts(auto, value), value);
+    ok(!accepts(auto, one.replace('get_weather', 'get_wether')));
+    deepStrictEqual(parseToolCalls('It rains.', format), { content: 'It rains.', calls: [] });
+  });
+}
+
+test('hermes: text first, then a call; a call that was cut off stays text', () => {
+  const auto = toolsGrammar({ kind: 'tools', tools, choice: 'auto', parallel: true, format: 'hermes' }, noTokens);
+  const text = `Let me look.\n${written[0]![1]}`;
+  ok(accepts(auto, text));
+  deepStrictEqual(parseToolCalls(text, 'hermes').content, 'Let me look.');
+  deepStrictEqual(parseToolCalls(text.slice(0, -40), 'hermes'), { content: text.slice(0, -40), calls: [] });
+});
+
+test('mistral: a list behind its token, whether or not the token leaves a text', () => {
+  const list = `[${weather('arguments')}, {"name":"now","arguments":{}}]`;
+  const grammar = toolsGrammar(
+    { kind: 'tools', tools, choice: 'required', parallel: true, format: 'mistral' },
+    noTokens,
+  );
+  ok(accepts(grammar, `[TOOL_CALLS]${list}`));
+  for (const value of [`[TOOL_CALLS]${list}`, list]) {
+    deepStrictEqual(
+      parseToolCalls(value, 'mistral').calls.map(({ name }) => name),
+      ['get_weather', 'now'],
+    );
+  }
+});
+
+test('a token that announces calls is allowed as a token, where the vocabulary has it', () => {
+  const vocabulary = { ...testVocabulary([]), idOf: (text: string) => (text === '<tool_call>' ? 1 : null) };
+  const grammar = toolsGrammar(
+    { kind: 'tools', tools, choice: 'auto', parallel: true, format: 'hermes' },
+    (text) => vocabulary.idOf(text) !== null,
+  );
+  const masks = masksOf(grammar, vocabulary);
+  ok(idsOfSet(masks.maskOf(masks.automaton.start)).includes(1));
+  ok(masks.advance(masks.automaton.start, 1) !== null);
+});
+
+test('what is wrong with the tools', () => {
+  const spec = { kind: 'tools', choice: 'auto', parallel: true, format: 'hermes' } as const;
+  throws(() => toolsGrammar({ ...spec, tools: [] }, noTokens), /at least one function/);
+  throws(() => toolsGrammar({ ...spec, tools, choice: { name: 'x' } }, noTokens), /named "x", found get_weather, now/);
+  throws(() => toolsGrammar({ ...spec, tools: [{ name: 'a b' }] }, noTokens), /found "a b"/);
+  throws(() => toolsGrammar({ ...spec, tools: [tools[1]!, tools[1]!] }, noTokens), /found "now" again/);
+  throws(
+    () => toolsGrammar({ ...spec, tools: [{ name: 'f', parameters: { not: {} } }] }, noTokens),
+    /tools: f: json schema: 1 problem/,
+  );
+});
+
+test('the notation is read from the chat template', () => {
+  deepStrictEqual([null, 'x <tool_call> y', '[TOOL_CALLS]', "role == 'ipython'"].map(toolFormatOf), [
+    'hermes',
+    'hermes',
+    'mistral',
+    'llama3',
+  ]);
+});
