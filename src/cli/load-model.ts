@@ -4,7 +4,6 @@ import { Llama } from '../platform/node/index.ts';
 import type { Io } from './io.ts';
 import { resolveModel } from './model-name.ts';
 import type { ModelOptions } from './model-options.ts';
-import { pullModel } from './pull-model.ts';
 import { startProgress } from './terminal/progress.ts';
 
 /** What only some verbs say. */
@@ -19,6 +18,7 @@ interface LoadOptions {
 export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
   const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
   if (isHubName(options.model) && findCached(parseHubName(options.model)) === null) {
+    const { pullModel } = await import('./pull-model.ts'); // the hub's client is not small
     await pullModel(options.model, io, { offline: options.offline ?? false });
   }
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });

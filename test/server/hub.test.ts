@@ -75,7 +75,10 @@ describe('pull', () => {
         'content-length': q4.length - from,
         'content-range': `bytes ${from}-${q4.length - 1}/${q4.length}`,
       });
-      response.write(q4.subarray(from, end), () => (end < q4.length ? response.destroy() : response.end()));
+      response.write(q4.subarray(from, end), () => {
+        if (end === q4.length) response.end();
+        else setTimeout(() => response.destroy(), 30); // when it has arrived
+      });
       return true;
     };
     const path = await pull(name, options(newCache()));

@@ -36,6 +36,20 @@ describe('limits', () => {
     }
   });
 
+  test('a text that could never fit is refused without reading it', async () => {
+    const roomy = await testServer({ bodyBytes: 1 << 25 }, { contextLength: 64 });
+    const text = 'Once upon a time '.repeat(1_000_000);
+    for (const [path, body, param] of [
+      ['/v1/completions', { prompt: text }, 'prompt'],
+      ['/v1/chat/completions', { messages: [{ role: 'user', content: text }] }, 'messages'],
+      ['/v1/embeddings', { input: text }, 'input'],
+    ] as const) {
+      const { status, json } = await post(roomy, path, body);
+      deepStrictEqual([status, json.error.code, json.error.param], [400, 'context_length_exceeded', param]);
+      ok(/characters/.test(json.error.message));
+    }
+  });
+
   test('unknown paths and wrong methods are said in the same shape', async () => {
     const lost = await fetch(`${server.url}/v1/nothing`);
     deepStrictEqual([lost.status, ((await lost.json()) as { error: { code: string } }).error.code], [404, 'not_found']);

@@ -6,8 +6,8 @@
  *   models--owner--repo/refs/<revision>              the commit of a branch
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join, relative, sep } from 'node:path';
-import { getHFHubCachePath, getRepoFolderName } from '@huggingface/hub';
 import { CriaError } from '../../base/errors.ts';
 import { type Choice, chooseFiles, type HubFile, type HubName } from './names.ts';
 
@@ -18,12 +18,14 @@ export interface CachedModel {
   readonly files: readonly HubFile[];
 }
 
-export function cacheFolder(): string {
-  return getHFHubCachePath();
+/** Where huggingface_hub looks, too. */
+export function cacheFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  const home = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
+  return env.HF_HUB_CACHE ?? env.HUGGINGFACE_HUB_CACHE ?? join(home, 'hub');
 }
 
 export function repoFolder(repo: string, root = cacheFolder()): string {
-  return join(root, getRepoFolderName({ name: repo, type: 'model' }));
+  return join(root, `models--${repo.replace('/', '--')}`);
 }
 
 /** The path of a model that is here in full; null where it is not. */

@@ -1,4 +1,5 @@
 /** POST /v1/chat/completions. */
+import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
@@ -9,7 +10,7 @@ import { refuseConstraints } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { checkLength, checkModel, encoderOf } from './prompts.ts';
+import { checkCharacters, checkLength, checkModel, encoderOf } from './prompts.ts';
 
 export async function chatCompletions(core: Core, { body, signal, notes }: Call): Promise<Reply> {
   const request = parseBody(chatSchema, body);
@@ -20,6 +21,7 @@ export async function chatCompletions(core: Core, { body, signal, notes }: Call)
   const logprobs = chatLogprobs(request);
   const options = { ...optionsOf(request), logprobs };
   const messages = chatPromptOf(request, settings.template);
+  checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
   Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
@@ -29,6 +31,10 @@ export async function chatCompletions(core: Core, { body, signal, notes }: Call)
   if (!shape.stream) return { kind: 'json', body: await writer.whole() };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
   return { kind: 'events', events };
+}
+
+function charactersOf({ messages }: ChatPrompt): number {
+  return messages.reduce((sum, { content }) => sum + String(content).length, 0);
 }
 
 /** The answer in OpenAI's shapes. */

@@ -1,6 +1,7 @@
 /** What every endpoint does with a request before it reaches the model. */
 import type { GenerationOptions } from '../../inference/options.ts';
 import { checkIds, encodePrompt } from '../../inference/prompt.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
 import type { Core, ServedModel } from '../world.ts';
 
@@ -20,6 +21,29 @@ export function encoderOf({ tokenizer, facts, config }: ServedModel) {
   return { tokenizer, chatTemplate: facts.chatTemplate, vocabSize: config.vocabSize };
 }
 
+const longest = new WeakMap<Tokenizer, number>();
+
+/**
+ * Throws ApiError 400 where a text is so long that no tokens could be few enough, without encoding it: a body of megabytes for a
+ * context of thousands must not keep the server from its work.
+ */
+export function checkCharacters({ tokenizer, contextLength }: ServedModel, characters: number, param: string): void {
+  let most = longest.get(tokenizer);
+  if (most === undefined) {
+    most = 1;
+    for (let id = 0; id < tokenizer.vocabSize; id++) most = Math.max(most, tokenizer.pieceOf(id).length);
+    longest.set(tokenizer, most);
+  }
+  // A tokenizer may drop characters, runs of spaces say, but hardly three of four.
+  if (characters <= 4 * most * contextLength) return;
+  throw new ApiError(
+    400,
+    'context_length_exceeded',
+    `the prompt is ${characters} characters, more than this model's ${contextLength} tokens could be.`,
+    { param },
+  );
+}
+
 /** The texts' ids, as the model reads them. */
 export function encodeTexts(
   model: ServedModel,
@@ -28,6 +52,7 @@ export function encodeTexts(
   parseSpecial = false,
 ): Uint32Array[] {
   const { vocabSize } = model.config;
+  for (const text of texts) checkCharacters(model, text.length, param);
   return texts.map((text, i) => {
     try {
       return typeof text === 'string'
