@@ -48,6 +48,8 @@ export class Tape {
   private readonly dependent = new WeakSet<Tensor>();
   private readonly gradients = new Map<Tensor, Gradient>();
   private pass: Pass | null = null;
+  /** Gradients that are done with, where the backward pass is. */
+  private free: Tensor[] = [];
 
   constructor(device: TrainingDevice, parameters: ReadonlyMap<Tensor, Gradient>, recompute: Recompute) {
     this.device = device;
@@ -88,7 +90,8 @@ export class Tape {
     if (!this.dependent.has(tensor)) return null;
     let gradient = this.gradients.get(tensor);
     if (!gradient) {
-      gradient = { tensor: this.device.scratch(tensor.shape), isEmpty: true };
+      const place = this.reused(tensor.shape) ?? this.device.scratch(tensor.shape);
+      gradient = { tensor: place, isEmpty: true };
       this.gradients.set(tensor, gradient);
     }
     return gradient;
@@ -96,20 +99,30 @@ export class Tape {
 
   /** Runs the rules of everything recorded, last first. The caller has put the loss's gradient into its inputs' gradients. */
   backward(): void {
-    const free: Tensor[] = [];
     for (const item of this.items.reverse()) {
       const dy = this.gradients.get(item.output);
       if (!dy || dy.isEmpty) continue;
       if ('op' in item) this.runCall(item, dy.tensor);
       else {
-        this.reserve(item.input, free);
+        this.gradientOf(item.input); // outlives the segment, so it has its place before
         this.runSegment(item);
-        free.push(dy.tensor);
       }
-      this.gradients.delete(item.output);
+      this.done(item.output, dy);
     }
     this.items.length = 0;
     this.gradients.clear();
+    this.free = [];
+  }
+
+  /** An activation's gradient has been passed on: its memory may serve another. */
+  private done(output: Tensor, dy: Gradient): void {
+    this.free.push(dy.tensor);
+    this.gradients.delete(output);
+  }
+
+  private reused(shape: readonly number[]): Tensor | null {
+    const fits = this.free.findIndex((tensor) => elementCount(tensor.shape) === elementCount(shape));
+    return fits < 0 ? null : { ...this.free.splice(fits, 1)[0]!, shape };
   }
 
   private runCall(call: RecordedCall, dy: Tensor): void {
@@ -118,6 +131,8 @@ export class Tape {
 
   private runSegment({ input, output, run, calls, kept }: Segment): void {
     const mark = this.device.mark();
+    const outside = this.free;
+    this.free = [];
     let recorded = calls;
     let result = output;
     if (!recorded) {
@@ -130,18 +145,13 @@ export class Tape {
     }
     for (const call of recorded.toReversed()) {
       const dy = this.gradients.get(call.output);
-      if (dy && !dy.isEmpty) this.runCall(call, dy.tensor);
-      this.gradients.delete(call.output);
+      if (!dy) continue;
+      if (!dy.isEmpty) this.runCall(call, dy.tensor);
+      if (call.output === result) this.gradients.delete(result);
+      else this.done(call.output, dy);
     }
     this.device.release(mark);
-  }
-
-  /** The gradient of a segment's input outlives the segment: it takes the place of one that is done with, where it fits. */
-  private reserve(input: Tensor, free: Tensor[]): void {
-    if (this.gradients.has(input) || !this.dependent.has(input)) return;
-    const fits = free.findIndex(({ shape }) => elementCount(shape) === elementCount(input.shape));
-    if (fits >= 0) this.gradients.set(input, { tensor: free.splice(fits, 1)[0]!, isEmpty: true });
-    else this.gradientOf(input);
+    this.free = outside;
   }
 
   private needsGradient(tensor: Tensor): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Segment } from './segment.ts';
 
-const GROWTH_BYTES = 32 * 2 ** 20;
+const GROWTH_BYTES = 8 * 2 ** 20;
 const ALIGNMENT = 64;
 
 export class Arena {
