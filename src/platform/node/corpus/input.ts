@@ -15,8 +15,10 @@ import { FormatError } from '../../../base/errors.ts';
 import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
 import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
 import { openFile } from '../files.ts';
+import { throughStream } from './zlib-stream.ts';
 
 const CHUNK_BYTES = 256 * 1024;
+const BITE_BYTES = 16 * 1024;
 /** Text compresses three to ten times, rarely fifty. What grows more than this, beyond the first 64 MiB, is a bomb. */
 const MAXIMUM_EXPANSION = 200;
 const EXPANSION_FLOOR = 64 * 2 ** 20;
@@ -32,12 +34,13 @@ async function* decompressed(path: string, name: string): Chunks {
   const source = openFile(path);
   source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
   source.close();
-  if (head[0] === 0x1f && head[1] === 0x8b) yield* inflated(path, name, createGunzip());
-  else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd)
-    yield* inflated(path, name, createZstdDecompress());
-  else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68)
-    yield* bounded(path, name, bunzip2(plain(path), name));
-  else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
+  if (head[0] === 0x1f && head[1] === 0x8b) {
+    yield* bounded(name, plain(path), (input) => throughStream(input, createGunzip()));
+  } else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) {
+    yield* bounded(name, plain(path), (input) => throughStream(input, createZstdDecompress()));
+  } else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) {
+    yield* bounded(name, plain(path), (input) => bunzip2(input, name));
+  } else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
     throw new FormatError(
       { code: 'input.xz', file: name, where: 'byte 0' },
       'xz compression is not read here',
@@ -60,57 +63,21 @@ async function* plain(path: string): Chunks {
   }
 }
 
-/**
- * Feeds a zlib stream one chunk at a time and hands out all that comes of it before the next: what was unpacked before an error
- * is never lost, so that a damaged file gives the same documents every time.
- */
-async function* inflated(path: string, name: string, stream: ReturnType<typeof createGunzip>): Chunks {
-  let output: Uint8Array[] = [];
-  let failed: Error | undefined;
-  stream.on('data', (chunk: Uint8Array) => output.push(chunk));
-  stream.on('error', (error) => (failed = error));
+/** Ends with an error where the output outgrows the input beyond all reason. */
+async function* bounded(name: string, input: Chunks, unpack: (input: Chunks) => Chunks): Chunks {
   let bytesIn = 0;
-  let bytesOut = 0;
-  const takeOutput = function* (): Generator<Uint8Array> {
-    for (const chunk of output) {
-      bytesOut += chunk.length;
-      if (bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION)
-        throw bombError(name, bytesIn, bytesOut);
-      yield chunk;
-    }
-    output = [];
-  };
-  try {
-    for await (const chunk of plain(path)) {
+  const counted = async function* (): Chunks {
+    for await (const chunk of input) {
       // Small bites, so that a bomb has little to unfold before it is noticed.
-      for (let at = 0; at < chunk.length && !failed; at += 16 * 1024) {
-        const bite = chunk.subarray(at, at + 16 * 1024);
+      for (let at = 0; at < chunk.length; at += BITE_BYTES) {
+        const bite = chunk.subarray(at, at + BITE_BYTES);
         bytesIn += bite.length;
-        await new Promise<void>((done) => stream.write(bite, () => done()));
-        yield* takeOutput();
+        yield bite;
       }
-      if (failed) break;
     }
-    if (!failed) {
-      await new Promise<void>((done) => {
-        stream.once('end', done);
-        stream.once('error', () => done());
-        stream.end();
-      });
-    }
-    yield* takeOutput();
-    if (failed) throw failed;
-  } finally {
-    stream.destroy();
-  }
-}
-
-async function* bounded(path: string, name: string, chunks: Chunks): Chunks {
-  const source = openFile(path);
-  const bytesIn = source.byteLength;
-  source.close();
+  };
   let bytesOut = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of unpack(counted())) {
     bytesOut += chunk.length;
     if (bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION) throw bombError(name, bytesIn, bytesOut);
     yield chunk;

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { missing, shared } from '../../../../test/support/shared.ts';
+import { Random } from '../../../base/random.ts';
 import type { Document } from '../../../corpus/document.ts';
 import { htmlToText } from '../../../corpus/readers/html-text.ts';
+import { defaultFields } from '../../../corpus/readers/jsonl.ts';
 import type { InputFile } from '../../../corpus/readers/reader.ts';
 import type { ReaderChoice } from '../../../corpus/readers/table.ts';
 import { createReader, readerRule } from '../../../corpus/readers/table.ts';
@@ -276,6 +278,35 @@ test('files of a source tree carry the licence of the nearest LICENSE, or their 
   strictEqual(await licence('repo/vendor/src/b.c', 'int b;'), 'gpl');
   strictEqual(await licence('repo/vendor/src/c.c', '// SPDX-License-Identifier: BSD-3-Clause\nint c;'), 'bsd-3-clause');
   strictEqual(await licence('alone.ts', 'let a;'), undefined);
+});
+
+test('compressed data followed by something else: the documents before it, and an error instead of a hang', async () => {
+  const random = new Random(1);
+  const texts = Array.from({ length: 40 }, () =>
+    Array.from({ length: 400 }, () => random.uint32().toString(36)).join(''),
+  );
+  const lines = Buffer.from(texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
+  for (const pack of [gzipSync, zstdCompressSync]) {
+    const packed = Buffer.concat([pack(lines), Buffer.from('rubbish that is not compressed')]);
+    writeFileSync(join(folder, 'tail.gz'), packed);
+    const documents: string[] = [];
+    const reader = createReader({ name: 'jsonl', options: { ...defaultFields } });
+    await rejects(async () => {
+      for await (const { text } of reader(
+        openInput(folder, 'tail.gz'),
+        readContext(folder, () => {}, 100_000),
+      ))
+        documents.push(text);
+    });
+    // What the last 16 KiB of the file hold may be lost with the error.
+    ok(documents.length >= 25, `${documents.length} of 40`);
+    deepStrictEqual(documents, texts.slice(0, documents.length));
+  }
+  const members = Buffer.concat([gzipSync('{"text":"a"}\n'), gzipSync('{"text":"b"}\n')]);
+  deepStrictEqual(
+    (await written('jsonl', 'members.gz', members)).documents.map(({ text }) => text),
+    ['a', 'b'],
+  );
 });
 
 test('text with a separator is cut wherever chunks end', async () => {

@@ -21,6 +21,7 @@ import type { DoneRecord, Sink, UnitFolder, WorkStore } from '../../../corpus/pi
 import type { Chunks } from '../../../corpus/readers/reader.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
+import { throughStream } from './zlib-stream.ts';
 
 const RECORD = 'done.json';
 const BUFFER_BYTES = 1 << 20;
@@ -220,32 +221,19 @@ const MAXIMUM_DESCRIPTORS = 256;
 let openDescriptors = 0;
 
 async function* readZstd(path: string): Chunks {
-  const { size } = statSync(path);
-  if (size === 0) return;
+  if (statSync(path).size > 0) yield* throughStream(fileChunks(path), createZstdDecompress());
+}
+
+async function* fileChunks(path: string): Chunks {
   const file = openSync(path, 'r');
-  const stream = createZstdDecompress();
-  let output: Uint8Array[] = [];
-  let failed: Error | undefined;
-  stream.on('data', (chunk: Uint8Array) => output.push(chunk));
-  stream.on('error', (error) => (failed = error));
   try {
     for (;;) {
       const chunk = new Uint8Array(1 << 18);
       const count = readSync(file, chunk);
-      if (count === 0) break;
-      await new Promise<void>((done) => stream.write(chunk.subarray(0, count), () => done()));
-      yield* output;
-      output = [];
+      if (count === 0) return;
+      yield chunk.subarray(0, count);
     }
-    await new Promise<void>((done) => {
-      stream.once('end', done);
-      stream.once('error', () => done());
-      stream.end();
-    });
-    yield* output;
-    if (failed) throw failed;
   } finally {
     closeSync(file);
-    stream.destroy();
   }
 }
