@@ -1,6 +1,8 @@
 /**
  * What a command sees of the world: its streams, the environment and the Ctrl-C key. main.ts makes the real one, tests make their own.
  */
+import { addAbortSignal } from 'node:stream';
+
 export interface Io {
   /** Results, and nothing else. */
   readonly stdout: Output;
@@ -33,9 +35,10 @@ export function writeJson(output: Output, value: unknown, indent?: number): void
   output.write(`${JSON.stringify(value, plain, indent)}\n`);
 }
 
-/** All of standard input as text. */
-export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
+/** All of standard input as text. Throws AbortError when Ctrl-C comes while it waits. */
+export async function readAll({ stdin, signal }: Pick<Io, 'stdin' | 'signal'>): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk);
+  const input = addAbortSignal(signal, stdin);
+  for await (const chunk of input) chunks.push(typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk);
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(chunks));
 }

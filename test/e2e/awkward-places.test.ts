@@ -70,6 +70,17 @@ describe('awkward places', () => {
     assert.match(stderr.toString(), /^cria: standard output: ENOSPC/);
   });
 
+  test('Ctrl-C while standard input is awaited ends the command', { skip: noPipes }, async () => {
+    const model = goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf');
+    const child = spawn(process.execPath, [bin, 'tokenize', '-m', model], { stdio: ['pipe', 'pipe', 'pipe'] });
+    // The text has no end; by then the program listens.
+    child.stdin.write('hello');
+    const timer = setTimeout(() => child.kill('SIGINT'), 1500);
+    const code = await new Promise((done) => child.once('close', done));
+    clearTimeout(timer);
+    assert.equal(code, 130);
+  });
+
   test('an old Node that handed over takes the pinned one with it when it is ended', { skip: noPipes }, async () => {
     const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.0.0' } })";
     const model = goldenPath('formats/gguf-llama-cpp-converter/model-f16.gguf');

@@ -38,7 +38,7 @@ export const command = defineCommand({
     if (options.stride !== undefined && options.stride > options.context) {
       throw new UsageError([`--stride is ${options.stride}, expected at most --context, ${options.context}`]);
     }
-    const text = options.file === undefined ? await readAll(io.stdin) : readFileSync(options.file, 'utf8');
+    const text = options.file === undefined ? await readAll(io) : readFileSync(options.file, 'utf8');
     const model = await loadModel(options, io);
     try {
       const { tokenizer } = model;

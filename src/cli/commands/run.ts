@@ -106,7 +106,7 @@ async function readPrompt({ prompt, file, ids }: Options<typeof options>, io: Io
   if (io.stdin.isTTY) {
     throw new UsageError(['a prompt is missing: give it as a word, with --prompt, --file, or on standard input']);
   }
-  return readAll(io.stdin);
+  return readAll(io);
 }
 
 /** The prompt comes with the first piece, so that nothing is on stdout when there is no answer. */

@@ -23,7 +23,7 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     const tokenizer = loadTokenizer(resolveModel(options.model));
-    const input = options.text ?? (await readAll(io.stdin));
+    const input = options.text ?? (await readAll(io));
     if (options.decode) {
       const ids = parseIds(input);
       const text = tokenizer.decode(ids);
