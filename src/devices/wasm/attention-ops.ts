@@ -11,7 +11,7 @@ import { activation } from './tensors.ts';
 /** As in kernels/attention/assembly.ts. */
 const TILE_ROWS = 8;
 const SPLIT_TOKENS = 512;
-const SCORE_BYTES = 1024;
+const SCORE_BYTES = 1024 + 64;
 const BLOCK_FLOATS = 2 * 32; // keys and values of a block, per column
 
 /** One layer's keys and values, in blocks. */

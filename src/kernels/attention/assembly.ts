@@ -14,6 +14,8 @@ import { widenBlock } from './widen.assembly';
 const SPLIT_BLOCKS: i32 = 16;
 /** Query rows that share a pass over the keys. */
 const TILE_ROWS: i32 = 8;
+/** Scores of a block, then the rows' positions and query addresses. */
+const SCORE_BYTES: usize = 8 * 32 * 4 + 2 * 32;
 
 // Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 1/√E (f32),
 // 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8
@@ -32,11 +34,11 @@ export function partialBytes(): usize {
 
 export function attention(first: i32, last: i32, thread: i32): void {
   const scratch = arg(12) + <usize>thread * arg(13);
-  // scratch: 8 rows of 32 scores, one block widened to f32, two partial results
+  // scratch: 8 rows of 32 scores, each row's position and query address, one block widened to f32, two partial results
   const splits = <i32>arg(10);
   for (let unit = first; unit < last; unit++) {
     if (splits == 0) {
-      const total = scratch + 1024 + 256 * paddedE();
+      const total = scratch + SCORE_BYTES + 256 * paddedE();
       const part = total + partialBytes();
       const count = beginTile(unit);
       let isFirst = true;
@@ -120,9 +122,15 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
   const rows = tileTokens * heads;
   const stride = paddedE() * 4;
   const maxima = out + TILE_ROWS * stride;
-  const wide = scratch + 1024;
+  const wide = scratch + SCORE_BYTES;
+  const positions = scratch + 1024;
+  const queries = scratch + 1056;
   memory.fill(out, 0, partialBytes());
-  for (let r = 0; r < rows; r++) store<f32>(maxima + (r << 2), -Infinity);
+  for (let r = 0; r < rows; r++) {
+    store<f32>(maxima + (r << 2), -Infinity);
+    store<i32>(positions + (r << 2), tilePosition + r / heads);
+    store<u32>(queries + (r << 2), <u32>rowAt(arg(4), r));
+  }
   const lastPosition = tilePosition + tileTokens - 1;
   const begin = max(split * SPLIT_BLOCKS, firstVisible(tilePosition) >> 5);
   const end = min((split + 1) * SPLIT_BLOCKS, (lastPosition >> 5) + 1);
@@ -135,41 +143,47 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
     const values = keys + E * 128;
     let r = 0;
     for (; r + 4 <= rows; r += 4) {
-      scoresFour(scratch + (r << 7), rowAt(arg(4), r), rowAt(arg(4), r + 1), rowAt(arg(4), r + 2), rowAt(arg(4), r + 3), keys, E);
+      const q = queries + (r << 2);
+      scoresFour(scratch + (r << 7), load<u32>(q), load<u32>(q, 4), load<u32>(q, 8), load<u32>(q, 12), keys, E);
     }
-    for (; r < rows; r++) scoresOne(scratch + (r << 7), rowAt(arg(4), r), keys, E);
-    for (r = 0; r < rows; r++) softmaxRow(scratch + (r << 7), out, maxima, r, b);
+    for (; r < rows; r++) scoresOne(scratch + (r << 7), load<u32>(queries + (r << 2)), keys, E);
+    for (r = 0; r < rows; r++) {
+      const from = fromSlot(positions, r, b);
+      const to = toSlot(positions, r, b);
+      if (from < to) softmaxRow(scratch + (r << 7), out, maxima, r, from, to);
+    }
     r = 0;
     for (; r + 4 <= rows; r += 4) {
-      const from = fromSlot(r, b);
-      const to = toSlot(r, b);
-      if (from == fromSlot(r + 3, b) && to == toSlot(r + 3, b)) {
+      const from = fromSlot(positions, r, b);
+      const to = toSlot(positions, r, b);
+      if (from == fromSlot(positions, r + 3, b) && to == toSlot(positions, r + 3, b)) {
         mixFour(out + r * stride, stride, scratch + (r << 7), values, from, to);
       } else {
         for (let i = r; i < r + 4; i++) {
-          mixOne(out + i * stride, stride, scratch + (i << 7), values, fromSlot(i, b), toSlot(i, b));
+          const own = fromSlot(positions, i, b);
+          mixOne(out + i * stride, stride, scratch + (i << 7), values, own, toSlot(positions, i, b));
         }
       }
     }
-    for (; r < rows; r++) mixOne(out + r * stride, stride, scratch + (r << 7), values, fromSlot(r, b), toSlot(r, b));
+    for (; r < rows; r++) {
+      const own = fromSlot(positions, r, b);
+      mixOne(out + r * stride, stride, scratch + (r << 7), values, own, toSlot(positions, r, b));
+    }
   }
 }
 
 /** Row r sees the positions from … to − 1 of block b. */
 @inline
-function fromSlot(r: i32, b: i32): i32 {
-  return max(0, firstVisible(tilePosition + r / heads) - (b << 5));
+function fromSlot(positions: usize, r: i32, b: i32): i32 {
+  return max(0, firstVisible(load<i32>(positions + (r << 2))) - (b << 5));
 }
 @inline
-function toSlot(r: i32, b: i32): i32 {
-  return min(32, tilePosition + r / heads + 1 - (b << 5));
+function toSlot(positions: usize, r: i32, b: i32): i32 {
+  return min(32, load<i32>(positions + (r << 2)) + 1 - (b << 5));
 }
 
 /** scores → exp(score − m), with m, l and o of the row brought up to date. */
-function softmaxRow(scores: usize, out: usize, maxima: usize, r: i32, b: i32): void {
-  const from = fromSlot(r, b);
-  const to = toSlot(r, b);
-  if (from >= to) return;
+function softmaxRow(scores: usize, out: usize, maxima: usize, r: i32, from: i32, to: i32): void {
   if (from > 0 || to < 32) {
     for (let s = 0; s < from; s++) store<f32>(scores + (s << 2), -Infinity);
     for (let s = to; s < 32; s++) store<f32>(scores + (s << 2), -Infinity);
