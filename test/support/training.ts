@@ -4,9 +4,13 @@ import type { TrainingDevice } from '../../src/devices/training-device.ts';
 import { createWasmTrainingDevice } from '../../src/devices/wasm/training.ts';
 import { type LlamaConfig, paperChoices } from '../../src/model/config.ts';
 import { foreignName, listParameters, type Parameter } from '../../src/model/parameters.ts';
+import { loadBlas } from '../../src/platform/node/blas.ts';
+import { nodeThreads } from '../../src/platform/node/threads.ts';
 import type { MicroBatch } from '../../src/training/micro-batch.ts';
 import { placeModel, type TrainableModel } from '../../src/training/trainable-model.ts';
 import { type GoldenTensor, goldenJson, goldenTensors } from './golden.ts';
+
+const blas = loadBlas(1);
 
 export const trainingDevices: readonly {
   readonly name: string;
@@ -14,6 +18,9 @@ export const trainingDevices: readonly {
 }[] = [
   { name: 'reference', create: createReferenceTrainingDevice },
   { name: 'wasm', create: () => createWasmTrainingDevice() },
+  { name: 'wasm, two threads', create: () => createWasmTrainingDevice({ threads: 2, host: nodeThreads }) },
+  // Where there is no BLAS, src/devices/wasm/training.test.ts is skipped aloud.
+  ...(blas ? [{ name: 'wasm with BLAS', create: () => createWasmTrainingDevice({ blas }) }] : []),
 ];
 
 export function goldenConfig(folder: string): LlamaConfig {
