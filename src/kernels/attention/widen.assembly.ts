@@ -28,7 +28,22 @@ function widenF16(out: usize, from: usize, count: usize): void {
   const magnitude = kept(i32x4.splat(0x7fffffff));
   const largest = kept(i32x4.splat(0x0f7fffff));
   const special = kept(i32x4.splat(0x7f800000));
-  for (const end = out + count * 4; out < end; out += 32, from += 16) {
+  const end = out + count * 4;
+  for (; out + 64 <= end; out += 64, from += 32) {
+    const a = v128.and(i32x4.shl(v128.load16x4_s(from), 13), mask);
+    const b = v128.and(i32x4.shl(v128.load16x4_s(from, 8), 13), mask);
+    const c = v128.and(i32x4.shl(v128.load16x4_s(from, 16), 13), mask);
+    const d = v128.and(i32x4.shl(v128.load16x4_s(from, 24), 13), mask);
+    const sa = v128.and(i32x4.gt_s(v128.and(a, magnitude), largest), special);
+    const sb = v128.and(i32x4.gt_s(v128.and(b, magnitude), largest), special);
+    const sc = v128.and(i32x4.gt_s(v128.and(c, magnitude), largest), special);
+    const sd = v128.and(i32x4.gt_s(v128.and(d, magnitude), largest), special);
+    v128.store(out, v128.or(f32x4.mul(a, power), sa));
+    v128.store(out, v128.or(f32x4.mul(b, power), sb), 16);
+    v128.store(out, v128.or(f32x4.mul(c, power), sc), 32);
+    v128.store(out, v128.or(f32x4.mul(d, power), sd), 48);
+  }
+  if (out < end) {
     const a = v128.and(i32x4.shl(v128.load16x4_s(from), 13), mask);
     const b = v128.and(i32x4.shl(v128.load16x4_s(from, 8), 13), mask);
     const sa = v128.and(i32x4.gt_s(v128.and(a, magnitude), largest), special);
