@@ -58,6 +58,9 @@ const paramOf: Readonly<Record<string, string>> = {
   'chat.no-template': 'messages',
 };
 
+/** The same, by the area of the code. */
+const areaParams: Readonly<Record<string, string>> = { grammar: 'grammar', schema: 'response_format', tools: 'tools' };
+
 /** Any error as one that may be told to a client: the caller's faults in full, ours without their insides. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
@@ -69,7 +72,7 @@ export function toApiError(error: unknown): ApiError {
   const theirs = error instanceof ArgumentError || error instanceof UnsupportedError;
   // Chat templates are the model's; what they raise is about the messages that they were given.
   if (theirs || (error instanceof CriaError && error.code.startsWith('chat.'))) {
-    const param = paramOf[error.code];
+    const param = paramOf[error.code] ?? areaParams[error.code.split('.')[0]!];
     return new ApiError(400, error.code, error.message, { ...(param !== undefined && { param }), cause: error });
   }
   return new ApiError(500, 'internal_error', 'the server made a mistake; its log says which.', { cause: error });

@@ -3,6 +3,7 @@
  * place, so that a request that must be refused still can be, with a status.
  */
 import type { GenerationResult, Piece } from '../inference/generation.ts';
+import type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
 import { ApiError } from './api-error.ts';
@@ -13,7 +14,7 @@ export interface Plan {
   readonly prompts: readonly Uint32Array[];
   /** Answers for each prompt. */
   readonly n: number;
-  readonly options: GenerationOptions;
+  readonly options: GenerationOptions & { readonly constraint?: ConstraintSpec | undefined };
 }
 
 export interface Generations {
@@ -86,7 +87,7 @@ function answersOf(
 function launch(
   { model, clocks, metrics }: Core,
   prompt: Uint32Array,
-  options: GenerationOptions,
+  options: Plan['options'],
   signal: AbortSignal,
   leave: () => void,
 ): StartedAnswer & { readonly hasRead: Promise<unknown> } {

@@ -21,7 +21,7 @@ describe('limits', () => {
       ['cut', '{"prompt": "x', {}, 400, 'invalid_json'],
       ['bytes', Uint8Array.of(0x22, 0xff, 0x22), {}, 400, 'invalid_json'],
       ['form', 'prompt=x', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'unsupported_media_type'],
-      ['deep', `{"prompt":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, {}, 400, 'invalid_type'],
+      ['deep', `{"prompt":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, {}, 400, 'invalid_json'],
       ['array', '[]', {}, 400, 'invalid_type'],
       ['null', 'null', {}, 400, 'invalid_type'],
     ];

@@ -165,8 +165,7 @@ describe('the other endpoints', () => {
 describe('refusals come as the client knows them', () => {
   for (const [what, request, param, code] of [
     ['an unknown parameter', { temperatur: 1 }, 'temperatur', 'unknown_parameter'],
-    ['json output', { response_format: { type: 'json_object' } }, 'response_format', 'unsupported_parameter'],
-    ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools', 'unsupported_parameter'],
+    ['an unknown kind of output', { response_format: { type: 'xml' } }, 'response_format.type', 'invalid_value'],
     ['a wrong type', { temperature: 'hot' }, 'temperature', 'invalid_type'],
     ['a value out of range', { top_p: 2 }, 'top_p', 'invalid_value'],
     ['no messages', { messages: undefined }, 'messages', 'missing_required_parameter'],

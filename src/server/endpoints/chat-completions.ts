@@ -1,12 +1,16 @@
 /** POST /v1/chat/completions. */
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
+import type { GenerationResult } from '../../inference/generation.ts';
+import type { ToolCall } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
+import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { TokenNames } from '../reply/token-names.ts';
+import { ToolText } from '../reply/tool-text.ts';
 import { chatLogprobs, chatPromptOf, chatSchema } from '../request/chat.ts';
-import { refuseConstraints } from '../request/constrained.ts';
+import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
@@ -16,18 +20,19 @@ export async function chatCompletions(core: Core, { body, signal, notes }: Call)
   const request = parseBody(chatSchema, body);
   const { model, settings } = core;
   checkModel(core, request.model);
-  refuseConstraints(request);
   const shape = shapeOf(request);
   const logprobs = chatLogprobs(request);
-  const options = { ...optionsOf(request), logprobs };
-  const messages = chatPromptOf(request, settings.template);
+  const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
+  const { spec, tools } = chatConstraint(request, template);
+  const options = { ...optionsOf(request), logprobs, constraint: spec ?? undefined };
+  const messages = { ...chatPromptOf(request, template), tools: tools?.offered ?? null };
   checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
   Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
 
   const generations = await startGenerations(core, { prompts: [prompt], n: shape.n, options }, signal);
-  const writer = new ChatWriter(core, generations, prompt.length, { ...shape, logprobs: logprobs >= 0 }, notes);
+  const writer = new ChatWriter(core, generations, prompt.length, { ...shape, logprobs: logprobs >= 0, tools }, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole() };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
   return { kind: 'events', events };
@@ -37,11 +42,16 @@ function charactersOf({ messages }: ChatPrompt): number {
   return messages.reduce((sum, { content }) => sum + String(content).length, 0);
 }
 
+interface ChatShape extends Shape, Pick<ChatConstraint, 'tools'> {
+  readonly logprobs: boolean;
+}
+
 /** The answer in OpenAI's shapes. */
 class ChatWriter {
+  private readonly core: Core;
   private readonly generations: Generations;
   private readonly promptTokens: number;
-  private readonly shape: Shape & { readonly logprobs: boolean };
+  private readonly shape: ChatShape;
   private readonly notes: Record<string, unknown>;
   private readonly names: TokenNames;
   private readonly head: Readonly<Record<string, unknown>>;
@@ -50,9 +60,10 @@ class ChatWriter {
     core: Core,
     generations: Generations,
     promptTokens: number,
-    shape: Shape & { readonly logprobs: boolean },
+    shape: ChatShape,
     notes: Record<string, unknown>,
   ) {
+    this.core = core;
     this.generations = generations;
     this.promptTokens = promptTokens;
     this.shape = shape;
@@ -80,9 +91,8 @@ class ChatWriter {
       object: 'chat.completion',
       choices: results.map((result, index) => ({
         index,
-        message: { role: 'assistant', content: result.text, refusal: null },
+        ...this.message(result),
         logprobs: this.shape.logprobs ? { content: contents[index], refusal: null } : null,
-        finish_reason: finishReasonOf(result.finishReason),
       })),
       usage,
       ...timings,
@@ -93,14 +103,23 @@ class ChatWriter {
     const { answers } = this.generations;
     try {
       for (const index of answers.keys()) yield this.chunk(index, { role: 'assistant', content: '' }, null, null);
+      const { tools } = this.shape;
+      const texts = answers.map(() => (tools ? new ToolText(tools.format) : null));
       let open = answers.length;
       for await (const event of mergeAnswers(answers)) {
         if ('piece' in event) {
           const { piece, index } = event;
-          if (piece.text === '' && !this.shape.logprobs) continue;
-          yield this.chunk(index, { content: piece.text }, this.shape.logprobs ? this.names.chat(piece) : null, null);
+          const content = texts[index]?.push(piece.text) ?? piece.text;
+          if (content === '' && !this.shape.logprobs) continue;
+          yield this.chunk(index, { content }, this.shape.logprobs ? this.names.chat(piece) : null, null);
         } else {
-          const finish = finishReasonOf(event.result.finishReason);
+          const { result, index } = event;
+          const said = texts[index]?.end(result.text);
+          if (said?.rest) yield this.chunk(index, { content: said.rest }, null, null);
+          for (const [i, call] of (said?.calls ?? []).entries()) {
+            yield this.chunk(index, { tool_calls: [{ index: i, ...this.wireCall(call) }] }, null, null);
+          }
+          const finish = finishOf(result, said?.calls ?? []);
           const { timings } = --open === 0 ? await this.end() : { timings: {} };
           yield { ...this.chunk(event.index, {}, null, finish), ...timings };
         }
@@ -110,6 +129,24 @@ class ChatWriter {
     } finally {
       this.generations.abort();
     }
+  }
+
+  private message(result: GenerationResult) {
+    const { tools } = this.shape;
+    const { content, calls } = tools
+      ? new ToolText(tools.format).end(result.text)
+      : { content: result.text, calls: [] };
+    const message = {
+      role: 'assistant',
+      content: content === '' && calls.length > 0 ? null : content,
+      refusal: null,
+      ...(calls.length > 0 && { tool_calls: calls.map((call) => this.wireCall(call)) }),
+    };
+    return { message, finish_reason: finishOf(result, calls) };
+  }
+
+  private wireCall(call: ToolCall) {
+    return { id: `call_${this.core.randomId()}`, type: 'function', function: call };
   }
 
   private get chunkHead(): Readonly<Record<string, unknown>> {
@@ -132,4 +169,9 @@ class ChatWriter {
     // llama-server's numbers are of one answer.
     return { results, usage, timings: results.length === 1 ? { timings: results[0]!.timings } : {} };
   }
+}
+
+/** Calls that max_tokens cut short are no calls: then it says so. */
+function finishOf({ finishReason }: GenerationResult, calls: readonly ToolCall[]): string {
+  return calls.length > 0 && finishReason === 'stop' ? 'tool_calls' : finishReasonOf(finishReason);
 }

@@ -5,6 +5,7 @@ import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { completionLogprobs, TokenNames } from '../reply/token-names.ts';
+import { grammarConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
 import { completionSchema, listOf } from '../request/texts.ts';
@@ -20,7 +21,8 @@ export async function completions(core: Core, { body, signal, notes }: Call): Pr
   if (request.echo && withLogprobs) {
     throw new ApiError(400, 'unsupported_parameter', 'echo: not supported together with logprobs.', { param: 'echo' });
   }
-  const options = { ...optionsOf(request), logprobs: request.logprobs ?? -1 };
+  const constraint = grammarConstraint(request) ?? undefined;
+  const options = { ...optionsOf(request), logprobs: request.logprobs ?? -1, constraint };
   const prompts = encodeTexts(model, listOf(request.prompt), 'prompt', request.parse_special ?? false);
   for (const prompt of prompts) checkLength(model, prompt, 'prompt', options);
   const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);

@@ -21,7 +21,12 @@ const message = z.discriminatedUnion('role', [
     role: z.literal('assistant'),
     content: content.nullish(),
     name: z.string().max(64).optional(),
-    tool_calls: z.array(toolCall).max(128).optional(),
+    tool_calls: z.array(toolCall).max(128).nullish(),
+    // What clients send back of an answer as they got it.
+    refusal: z.null().optional(),
+    audio: z.null().optional(),
+    function_call: z.null().optional(),
+    annotations: z.array(z.never()).nullish(),
   }),
   z.strictObject({ role: z.literal('tool'), content, tool_call_id: z.string() }),
 ]);
@@ -74,13 +79,24 @@ export function chatPromptOf(request: TemplateRequest, template: string | undefi
 }
 
 function toMessage(message: TemplateRequest['messages'][number]): ChatMessage {
-  const { role, content, ...rest } = message;
+  const { role, content } = message;
   return {
-    ...rest,
+    ...('name' in message && message.name !== undefined && { name: message.name }),
+    ...('tool_call_id' in message && { tool_call_id: message.tool_call_id }),
     // Models know the older name of the same thing.
     role: role === 'developer' ? 'system' : role,
+    ...('tool_calls' in message && message.tool_calls && { tool_calls: message.tool_calls.map(toTemplateCall) }),
     content: Array.isArray(content) ? content.map(({ text }) => text).join('\n') : (content ?? ''),
   };
+}
+
+/** Templates want arguments as an object; on OpenAI's wire they are its text. */
+function toTemplateCall({ function: called, ...rest }: z.infer<typeof toolCall>) {
+  try {
+    return { ...rest, function: { ...called, arguments: JSON.parse(called.arguments) as unknown } };
+  } catch {
+    return { ...rest, function: called };
+  }
 }
 
 /** −1: off; otherwise how many alternatives. Throws ApiError. */

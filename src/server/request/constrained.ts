@@ -1,36 +1,121 @@
-/**
- * Where a request says what its answer must look like: response_format, tools. The place at which they become a Constraint of the
- * sampler (inference/constraint.ts) and a part of the prompt. Until there are grammars, what would need one is refused.
- */
+/** Where a request says what its answer must look like: response_format, tools, grammar, json_schema. */
 import { z } from 'zod';
+import type { ConstraintSpec } from '../../inference/grammar/compile-constraint.ts';
+import { type ToolFormat, type ToolsSpec, toolFormatOf } from '../../inference/grammar/tools.ts';
 import { ApiError } from '../api-error.ts';
 
-const anyObject = z.record(z.string(), z.unknown());
+const schema = z.record(z.string(), z.unknown());
+const name = z.string().regex(/^[\w.-]{1,128}$/, 'expected letters, digits, _ . and -');
 
-export const constrainedFields = {
-  response_format: anyObject.nullish().describe('only { "type": "text" } so far'),
-  tools: z.array(z.unknown()).max(128).nullish().describe('only an empty list so far'),
-  tool_choice: z.union([z.string(), anyObject]).nullish().describe('only "none" so far'),
-  parallel_tool_calls: z.boolean().nullish().describe('not without tools'),
+/** llama-server's names, of both generating endpoints. */
+export const grammarFields = {
+  grammar: z
+    .string()
+    .max(1 << 20)
+    .nullish()
+    .describe("the answer is a text of this grammar, in llama.cpp's notation (GBNF)"),
+  json_schema: schema.nullish().describe('the answer is JSON that is valid for this schema'),
 };
 
-export interface ConstrainedFields {
-  readonly response_format?: Readonly<Record<string, unknown>> | null | undefined;
-  readonly tools?: readonly unknown[] | null | undefined;
-  readonly tool_choice?: unknown;
-  readonly parallel_tool_calls?: boolean | null | undefined;
+const tool = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name,
+    description: z.string().nullish(),
+    parameters: schema.nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+export const constrainedFields = {
+  ...grammarFields,
+  response_format: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('text') }),
+      z.strictObject({ type: z.literal('json_object'), schema: schema.nullish() }),
+      z.strictObject({
+        type: z.literal('json_schema'),
+        json_schema: z.strictObject({
+          name,
+          description: z.string().nullish(),
+          schema: schema.nullish(),
+          strict: z.boolean().nullish(),
+        }),
+      }),
+    ])
+    .nullish()
+    .describe('what the answer is: a text, any JSON object, or JSON of a schema'),
+  tools: z.array(tool).max(128).nullish().describe('functions that the answer may call'),
+  tool_choice: z
+    .union([
+      z.enum(['none', 'auto', 'required']),
+      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name }) }),
+    ])
+    .nullish()
+    .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
+  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer (default true)'),
+};
+
+type Fields = z.infer<z.ZodObject<typeof constrainedFields>>;
+type GrammarFields = z.infer<z.ZodObject<typeof grammarFields>>;
+
+/** grammar or json_schema. Throws ApiError 400 where there are both. */
+export function grammarConstraint({ grammar, json_schema: schema }: GrammarFields): ConstraintSpec | null {
+  if (grammar != null && schema != null) throw conflict('grammar', 'json_schema');
+  if (grammar != null) return { kind: 'grammar', grammar };
+  return schema == null ? null : { kind: 'json_schema', schema };
 }
 
-/** Throws ApiError 400 for everything that needs constrained output. */
-export function refuseConstraints(fields: ConstrainedFields): void {
-  const refuse = (param: string, what: string): never => {
-    throw new ApiError(400, 'unsupported_parameter', `${param}: ${what} is not supported by this server.`, { param });
-  };
-  const { response_format: format, tools, tool_choice: choice } = fields;
-  if (format && (format.type !== 'text' || Object.keys(format).length > 1)) {
-    refuse('response_format', `type ${JSON.stringify(format.type)}`);
+export interface ChatConstraint {
+  readonly spec: ConstraintSpec | null;
+  /** What the template is told of, and how calls are written; null: nothing may be called. */
+  readonly tools: { readonly offered: NonNullable<Fields['tools']>; readonly format: ToolFormat } | null;
+}
+
+/** `template`: the Jinja text in use, which teaches the notation of calls. Throws ApiError 400. */
+export function chatConstraint(fields: Fields, template: string | null): ChatConstraint {
+  const given = (['grammar', 'json_schema', 'response_format'] as const).filter(
+    (key) => fields[key] != null && !(key === 'response_format' && fields.response_format?.type === 'text'),
+  );
+  if (given.length > 1) throw conflict(given[0]!, given[1]!);
+  const tools = toolsOf(fields, template);
+  if (tools && given[0]) throw conflict('tools', given[0]);
+  if (tools) return { spec: tools.spec, tools };
+  const format = fields.response_format;
+  if (format?.type === 'json_object') {
+    return {
+      spec: format.schema ? { kind: 'json_schema', schema: format.schema } : { kind: 'json_object' },
+      tools: null,
+    };
   }
-  if (tools && tools.length > 0) refuse('tools', 'calling tools');
-  if (choice != null && choice !== 'none') refuse('tool_choice', 'anything but "none"');
-  if (fields.parallel_tool_calls != null) refuse('parallel_tool_calls', 'calling tools');
+  if (format?.type === 'json_schema') {
+    const { schema, strict } = format.json_schema;
+    return {
+      spec: schema ? { kind: 'json_schema', schema, strict: strict ?? false } : { kind: 'json_object' },
+      tools: null,
+    };
+  }
+  return { spec: grammarConstraint(fields), tools: null };
+}
+
+function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: Fields, template: string | null) {
+  if (!tools || tools.length === 0) {
+    const stray = choice != null && choice !== 'none' ? 'tool_choice' : parallel != null ? 'parallel_tool_calls' : null;
+    if (stray) throw new ApiError(400, 'invalid_value', `${stray}: expected only with tools.`, { param: stray });
+    return null;
+  }
+  if (choice === 'none') return null;
+  const format = toolFormatOf(template);
+  const spec: ToolsSpec = {
+    kind: 'tools',
+    tools: tools.map(({ function: { name, parameters, strict } }) => ({ name, parameters, strict })),
+    choice: typeof choice === 'object' && choice !== null ? { name: choice.function.name } : (choice ?? 'auto'),
+    parallel: parallel ?? true,
+    format,
+  };
+  return { spec, offered: tools, format };
+}
+
+function conflict(one: string, other: string): ApiError {
+  return new ApiError(400, 'invalid_value', `${one} and ${other}: expected one of them.`, { param: other });
 }

@@ -3,8 +3,26 @@ import type { z } from 'zod';
 import { nearestNames } from '../../base/nearest.ts';
 import { ApiError } from '../api-error.ts';
 
+/** No request needs more, and everything that walks over a body is safe then. */
+const DEEPEST = 128;
+
+function isDeep(text: string): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x22) quoted = !quoted;
+    else if (quoted) i += code === 0x5c ? 1 : 0;
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > DEEPEST) return true;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return false;
+}
+
 /** Throws ApiError 400 `invalid_json`. */
 export function parseJson(text: string): unknown {
+  if (isDeep(text)) throw new ApiError(400, 'invalid_json', `the body is nested deeper than ${DEEPEST} levels.`);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,6 +1,7 @@
 /** POST /v1/completions, /v1/embeddings, /tokenize, /detokenize: what a request may hold. */
 import { z } from 'zod';
 import { poolings } from '../../inference/embedding.ts';
+import { grammarFields } from './constrained.ts';
 import { generationFields } from './generation-fields.ts';
 
 const id = z.int().min(0).max(0xffffffff);
@@ -15,6 +16,7 @@ const texts = z.union([
 export const completionSchema = z.strictObject({
   prompt: texts.describe('a text, token ids, or a list of either'),
   ...generationFields,
+  ...grammarFields,
   logprobs: z.int().min(0).max(20).nullish().describe('report log-probabilities, of this many likeliest tokens too'),
   echo: z.boolean().nullish().describe('put the prompt in front of the answer; not together with logprobs'),
   parse_special: z.boolean().nullish().describe('special tokens written in the prompt are those tokens'),
