@@ -38,7 +38,10 @@ export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decora
 
 const knownOptions = ['optimizer', 'schedule', 'clip', 'recompute', 'guard', 'blas'];
 
-/** Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights. */
+/**
+ * Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights.
+ * A step computes in the calling thread (and its own workers): run it in a worker where an event loop must stay free.
+ */
 export class Trainer {
   private readonly device: TrainingDevice;
   private readonly trainable: TrainableModel;

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
 import {
   encodeTokens,
@@ -53,7 +53,7 @@ export async function openTokens(
   tell: (message: string) => void,
 ): Promise<TokenizedText> {
   if (existsSync(source.path) && statSync(source.path).isDirectory())
-    return openShards(source.name, source.path, tokenizer);
+    return openShards(source.name, source.path, tokenizer, tokenizerDigest, tell);
   if (!existsSync(source.path)) {
     throw new ArgumentError(
       'training.no-file',
@@ -67,7 +67,7 @@ export async function openTokens(
     weightPower: source.weightPower,
   };
   if (!isCurrent(folder, key)) await tokenize(source, folder, tokenizer, key, tell);
-  return openShards(source.name, folder, tokenizer);
+  return openShards(source.name, folder, tokenizer, tokenizerDigest, tell);
 }
 
 function isCurrent(folder: string, key: CacheKey): boolean {
@@ -147,7 +147,7 @@ async function tokenize(
       vocabularySize: tokenizer.vocabSize,
       bos: tokenizer.bosId,
       eos: tokenizer.eosId,
-      tokenizer: { name: basename(source.path), sha256: key.tokenizer },
+      tokenizer: { name: 'the tokenizer of the recipe', sha256: key.tokenizer },
       seed: 0,
       tokenCount: total,
       documentCount: read.length,
@@ -174,7 +174,13 @@ function meanOneWeights(documents: readonly TextDocument[], lengths: Float64Arra
   return weights.map((weight) => (weight * plain) / weighted);
 }
 
-function openShards(name: string, folder: string, tokenizer: Tokenizer): TokenizedText {
+function openShards(
+  name: string,
+  folder: string,
+  tokenizer: Tokenizer,
+  tokenizerDigest: string,
+  tell: (message: string) => void,
+): TokenizedText {
   const manifest = parseTokenManifest(
     readFileSync(join(folder, 'manifest.json'), 'utf8'),
     join(folder, 'manifest.json'),
@@ -184,6 +190,11 @@ function openShards(name: string, folder: string, tokenizer: Tokenizer): Tokeniz
       'training.vocabulary',
       `${folder}: its tokens are of a vocabulary of ${manifest.vocabularySize}, the tokenizer has ${tokenizer.vocabSize} pieces. ` +
         'Use the tokenizer that the shards were made with.',
+    );
+  }
+  if (manifest.tokenizer.sha256 !== tokenizerDigest) {
+    tell(
+      `${folder}: its tokens were made with another tokenizer file, ${manifest.tokenizer.name}; the sizes agree. Is it the same?`,
     );
   }
   const shards = new TokenShards(manifest, (file) => openFile(join(folder, file)));

@@ -166,6 +166,20 @@ test('what cannot work is refused in words, and nothing is lost', async () => {
   equal(weights('first'), weights('twin'));
 });
 
+test('token shards are used as they are; made with another tokenizer of the same size, that is said', () => {
+  const shards = at('shards');
+  cpSync(join(at('first'), 'tokens', 'train-0'), shards, { recursive: true });
+  const manifest = join(shards, 'manifest.json');
+  writeFileSync(
+    manifest,
+    readFileSync(manifest, 'utf8').replace(/"sha256": "[0-9a-f]{64}"/, `"sha256": "${'0'.repeat(64)}"`),
+  );
+  const source = ['--set', `data.train.0.path=${shards}`, '--set', 'training.tokens=64'];
+  const result = cria('from-shards', ...source);
+  equal(result.status, 0, result.stderr);
+  match(result.stderr, /made with another tokenizer file/);
+});
+
 test('a tiny text trains: shorter than a row, it is repeated', () => {
   writeFileSync(at('tiny.txt'), 'A cat.');
   const result = cria(
