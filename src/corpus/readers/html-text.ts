@@ -86,33 +86,42 @@ export function htmlToText(source: string, { listMarker = '' }: HtmlOptions = {}
   return { text: writer.finish(), title: title.replace(/\s+/g, ' ').trim() };
 }
 
-/** Collapses spaces, drops empty lines, keeps preformatted text as it is. */
+/** Collapses spaces, drops empty lines, keeps preformatted text as it is. Text comes in many small pieces, which are joined once a line. */
 class LineWriter {
   private readonly lines: string[] = [];
-  private line = '';
+  private parts: string[] = [];
+  /** A space now would be a second one, or the first of the line. */
+  private afterSpace = true;
 
   text(chars: string, preformatted: boolean): void {
     if (preformatted) {
       const [first, ...rest] = chars.split('\n');
-      this.line += first;
+      this.add(first!);
       for (const next of rest) {
         this.endLine();
-        this.line = next;
+        this.add(next);
       }
       return;
     }
     const collapsed = chars.replace(/[ \t\n\r\f]+/g, ' ');
-    this.line += this.line === '' || this.line.endsWith(' ') ? collapsed.trimStart() : collapsed;
+    this.add(this.afterSpace && collapsed.startsWith(' ') ? collapsed.slice(1) : collapsed);
   }
 
   endLine(): void {
-    const line = this.line.trimEnd();
+    const line = this.parts.join('').trimEnd();
     if (line !== '') this.lines.push(line);
-    this.line = '';
+    this.parts = [];
+    this.afterSpace = true;
   }
 
   finish(): string {
     this.endLine();
     return this.lines.join('\n');
+  }
+
+  private add(chars: string): void {
+    if (chars === '') return;
+    this.parts.push(chars);
+    this.afterSpace = chars.endsWith(' ');
   }
 }

@@ -2,9 +2,9 @@ import type { Document } from '../document.ts';
 import type { Stage } from './stage.ts';
 
 const start =
-  /^\s*(?:\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG EBOOK.*\*{3}|\*END\*?\s*THE SMALL PRINT!.*\*END\*.*|\*END THE SMALL PRINT.*)\s*$/im;
+  /^[ \t]*(?:\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG EBOOK.*\*{3}|\*END\*?[ \t]*THE SMALL PRINT!.*\*END\*.*|\*END THE SMALL PRINT.*)[ \t]*\r?$/im;
 const end =
-  /^\s*(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG EBOOK.*|End of (?:the )?Project Gutenberg(?:'s|’s)?\b.*)$/im;
+  /^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG EBOOK.*|End of (?:the )?Project Gutenberg(?:'s|’s)?\b.*)$/im;
 /** The licence at the top is no longer than this; a mark further down is the book quoting it. */
 const HEADER_CHARACTERS = 40_000;
 

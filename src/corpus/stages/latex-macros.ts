@@ -178,7 +178,7 @@ function readOptional(text: string, start: number): Piece | undefined {
 }
 
 /** A group longer than this is not an argument but a missing brace. */
-const MAXIMUM_GROUP = 50_000;
+const MAXIMUM_GROUP = 5000;
 
 function readBalanced(text: string, start: number, open: string, close: string): Piece | undefined {
   let at = start;
