@@ -17,7 +17,7 @@ import type { Network, TokenEdge } from './network.ts';
 /** What one mask or one token may cost, in edges and links looked at: about a tenth of a second. */
 const MAX_WORK = 3_000_000;
 /** Entries of the tables, their parts counted, at which they are emptied and begin anew. */
-const MAX_KEPT = 1_000_000;
+const MAX_KEPT = 200_000;
 
 export interface Place {
   readonly id: number;
@@ -128,6 +128,25 @@ export class Automaton {
   /** A rule's place by itself, whoever called it: positions in it say isOutside where the caller would have to go on. */
   inside(place: Place): Position {
     return this.position(new Map([[this.unknown, place]]));
+  }
+
+  /** A rule by itself. */
+  insideRule(rule: number): Position {
+    return this.inside(this.beginning(rule));
+  }
+
+  /** The place itself, without the rules that it calls, reads a byte of this class. */
+  reads(place: Place, byteClass: number): boolean {
+    return this.nextPlace(place, byteClass) !== null;
+  }
+
+  /** Where the kernel's calls of those rules lead when the rules have been read; null when there are none. */
+  afterRules(position: Position, isRead: (rule: number) => boolean): Position | null {
+    const kernel = new Map<Frame, Place>();
+    for (const [frame, place] of position.kernel) {
+      for (const { rule, back } of this.callsOf(place)) if (isRead(rule)) this.enter(kernel, back, frame);
+    }
+    return kernel.size === 0 ? null : this.position(kernel);
   }
 
   /** Where a frame's callers stand when its rule is done; null where the text ends with it. */

@@ -22,8 +22,9 @@ export type ConstraintSpec =
   | { readonly kind: 'json_object' }
   | ToolsSpec;
 
-/** Grammars kept for the next request. */
-const MAX_KEPT = 32;
+/** Grammars kept for the next request, and how many states they may have together: some megabytes each, whatever is asked for. */
+const MAX_KEPT = 16;
+const MAX_KEPT_STATES = 400_000;
 
 /** Throws ArgumentError `grammar.…`, `schema.…`, `tools.…`. */
 export function grammarOf(spec: ConstraintSpec, hasToken: (text: string) => boolean = () => false): Grammar {
@@ -65,8 +66,17 @@ export class ConstraintCompiler {
     const masks = this.kept.get(key) ?? this.masksFor(spec);
     this.kept.delete(key);
     this.kept.set(key, masks);
-    if (this.kept.size > MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.forgetOldest();
     return new TokenConstraint(masks, this.eogIds);
+  }
+
+  private forgetOldest(): void {
+    let states = this.kept.values().reduce((sum, { automaton }) => sum + automaton.network.stateCount, 0);
+    for (const [key, { automaton }] of this.kept) {
+      if (this.kept.size <= MAX_KEPT && (states <= MAX_KEPT_STATES || this.kept.size === 1)) return;
+      states -= automaton.network.stateCount;
+      this.kept.delete(key);
+    }
   }
 
   private masksFor(spec: ConstraintSpec): TokenMasks {

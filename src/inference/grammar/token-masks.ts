@@ -21,7 +21,7 @@ interface PlacePart {
 }
 
 /** Bytes of masks that are kept. */
-const MAX_KEPT_BYTES = 64 << 20;
+const MAX_KEPT_BYTES = 8 << 20;
 
 export class TokenMasks {
   readonly automaton: Automaton;
@@ -32,6 +32,9 @@ export class TokenMasks {
   private keptBytes = 0;
   private readonly scratch: Uint32Array;
   private readonly path: Position[];
+  private readonly plainParts = new Map<number, 'one' | 'none' | 'other'>();
+  /** The classes of bytes with which plain characters begin. */
+  private readonly plainClasses: readonly number[];
 
   /** Throws ArgumentError `grammar.no-token` for tokens that the vocabulary does not have. */
   constructor(automaton: Automaton, vocabulary: GrammarVocabulary) {
@@ -39,6 +42,9 @@ export class TokenMasks {
     this.vocabulary = vocabulary;
     this.scratch = new Uint32Array(wordsOf(vocabulary.size));
     this.path = new Array(vocabulary.all.maxDepth + 1);
+    const firstBytes = plainSequences.flatMap(([first]) => first!);
+    const classes = firstBytes.flatMap(([from, to]) => [...automaton.network.classOf.subarray(from, to + 1)]);
+    this.plainClasses = [...new Set(classes)];
     for (const { token } of [...automaton.network.tokenEdges.values()].flat()) {
       const id = typeof token === 'number' ? token : vocabulary.idOf(token);
       if (id === null || id >= vocabulary.size) {
@@ -142,7 +148,7 @@ export class TokenMasks {
     for (let count = 0; count < most; count++) {
       const next = this.afterPlain(at);
       if (next === 'none') return count;
-      if (next === 'several') return null;
+      if (next === 'several' || next.isOutside) return null;
       if (next === at) return most;
       at = next;
     }
@@ -150,7 +156,28 @@ export class TokenMasks {
   }
 
   private afterPlain(position: Position): Position | 'none' | 'several' {
-    return (position.afterPlain ??= this.findAfterPlain(position));
+    return (position.afterPlain ??= this.afterPlainRules(position) ?? this.findAfterPlain(position));
+  }
+
+  /** The short way: all plain characters are read by rules that read one character. A counted text is a long chain of that. */
+  private afterPlainRules(position: Position): Position | 'none' | null {
+    for (const place of position.kernel.values()) {
+      if (this.plainClasses.some((byteClass) => this.automaton.reads(place, byteClass))) return null;
+      for (const rule of place.returns.keys()) if (this.plainPartOf(rule) === 'other') return null;
+    }
+    return this.automaton.afterRules(position, (rule) => this.plainPartOf(rule) === 'one') ?? 'none';
+  }
+
+  /** What plain characters a rule reads: any one and then it is done, none, or something else. */
+  private plainPartOf(rule: number): 'one' | 'none' | 'other' {
+    const known = this.plainParts.get(rule);
+    if (known) return known;
+    const after = this.findAfterPlain(this.automaton.insideRule(rule));
+    const isDone =
+      typeof after === 'object' && after.isOutside && [...after.kernel.values()].every(({ isLast }) => isLast);
+    const part = after === 'none' ? 'none' : isDone ? 'one' : 'other';
+    this.plainParts.set(rule, part);
+    return part;
   }
 
   private findAfterPlain(position: Position): Position | 'none' | 'several' {
@@ -167,7 +194,7 @@ export class TokenMasks {
           if (seen.has(byteClass)) continue;
           seen.add(byteClass);
           const next = this.automaton.step(at, byteClass);
-          if (next?.isOutside) ends.add(null).add(position);
+          if (next?.isOutside && ranges.length > 1) ends.add(null).add(position);
           follow(next, ranges.slice(1));
           if (ends.size > 1) return;
         }

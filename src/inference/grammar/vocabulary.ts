@@ -107,7 +107,7 @@ function plainLength(bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; ) {
     const byte = bytes[i]!;
     if (byte < 0x80) {
-      if (!plainRanges.some(([from, to]) => byte >= from && byte <= to)) return -1;
+      if (byte < 0x20 || byte === 0x22 || byte === 0x5c || byte === 0x7f) return -1; // plainRanges, written out for speed
       i++;
     } else {
       const length = byte < 0xc2 ? 0 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 0;
@@ -126,45 +126,49 @@ function plainLength(bytes: Uint8Array): number {
 
 function sortedByBytes(ids: readonly number[], bytesOf: readonly (Uint8Array | null)[]): number[] {
   // One character for each byte: strings compare fast.
-  const keys = ids.map((id) => ({ id, key: String.fromCharCode(...bytesOf[id]!) }));
-  keys.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.id - b.id));
-  return keys.map(({ id }) => id);
+  const keys = bytesOf.map((bytes) =>
+    bytes === null ? '' : String.fromCharCode.apply(null, bytes as unknown as number[]),
+  );
+  return ids.toSorted((a, b) => (keys[a]! < keys[b]! ? -1 : keys[a]! > keys[b]! ? 1 : a - b));
 }
 
 /** `order`: ids sorted by their bytes. */
 function buildTrie(order: readonly number[], bytesOf: readonly (Uint8Array | null)[]): Trie {
-  const bytes: number[] = [];
-  const ends: number[] = [];
-  const depths: number[] = [];
-  const firstId: number[] = [];
-  const open: number[] = []; // nodes of the token before, by depth
+  const most = order.reduce((sum, id) => sum + bytesOf[id]!.length, 0);
+  const bytes = new Uint8Array(most);
+  const ends = new Uint32Array(most);
+  const depths = new Uint16Array(most);
+  const firstId = new Uint32Array(most + 1);
+  let count = 0;
+  let maxDepth = 0;
   let before: Uint8Array = new Uint8Array(0);
+  const open: number[] = []; // nodes of the token before, by depth
   const close = (depth: number) => {
-    while (open.length > depth) ends[open.pop()!] = bytes.length;
+    while (open.length > depth) ends[open.pop()!] = count;
   };
-  for (const [i, id] of order.entries()) {
-    const token = bytesOf[id]!;
+  for (let i = 0; i < order.length; i++) {
+    const token = bytesOf[order[i]!]!;
     let shared = 0;
     while (shared < before.length && shared < token.length && before[shared] === token[shared]) shared++;
     close(shared);
     for (let depth = shared; depth < token.length; depth++) {
-      open.push(bytes.length);
-      bytes.push(token[depth]!);
-      ends.push(0);
-      depths.push(depth + 1);
-      firstId.push(i); // an inner node's own tokens end where its first child's begin: it has none
+      open.push(count);
+      bytes[count] = token[depth]!;
+      depths[count] = depth + 1;
+      firstId[count++] = i; // an inner node's own tokens end where its first child's begin: it has none
     }
+    maxDepth = Math.max(maxDepth, token.length);
     before = token;
   }
   close(0);
-  firstId.push(order.length);
+  firstId[count] = order.length;
   return {
-    nodeCount: bytes.length,
-    bytes: Uint8Array.from(bytes),
-    ends: Uint32Array.from(ends),
-    depths: Uint16Array.from(depths),
-    firstId: Uint32Array.from(firstId),
+    nodeCount: count,
+    bytes: bytes.slice(0, count),
+    ends: ends.slice(0, count),
+    depths: depths.slice(0, count),
+    firstId: firstId.slice(0, count + 1),
     ids: Uint32Array.from(order),
-    maxDepth: depths.reduce((a, b) => Math.max(a, b), 0),
+    maxDepth,
   };
 }

@@ -265,3 +265,42 @@ test('a long text with a limit: the count is exact', () => {
   ok(accepts(grammar, `"${'é'.repeat(3000)}"`));
   ok(!accepts(grammar, `"${'é'.repeat(3001)}"`));
 });
+
+test('looking ahead: at the beginning of a pattern a second language, elsewhere refused', () => {
+  const grammar = compileSchema({ type: 'string', pattern: '^(?!.*\\.\\.)(?=.*[0-9])[a-z0-9.]+$' });
+  for (const value of ['"a.1"', '"1"']) ok(accepts(grammar, value), value);
+  for (const value of ['"a"', '"a..1"', '""']) ok(!accepts(grammar, value), value);
+  throws(() => compileSchema({ pattern: 'a(?=b)' }), /a look ahead that is not at the beginning/);
+});
+
+test('patterns mean what RegExp says they mean', () => {
+  const patterns = [
+    '^a|b$',
+    '^(a|b)+$',
+    '(^a)b|c',
+    'a{2,3}',
+    '^[^a]*$',
+    '^a.b$',
+    '\\s',
+    '^\\w{1,2}\\W$',
+    '^(?:a|(?<n>b))?c$',
+    '^$',
+    '^(?!ab)[abc]{1,3}$',
+    '[\\u0061-b\\u{63}]{3}',
+    'a+?b*?$',
+  ];
+  for (const source of patterns) {
+    const expected = new RegExp(source, 'u');
+    const grammar = compileSchema({ type: 'string', pattern: source });
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', '\n', '-', '😀'), maxLength: 4 }), (value) => {
+        strictEqual(
+          accepts(grammar, JSON.stringify(value)),
+          expected.test(value),
+          `${source} ${JSON.stringify(value)}`,
+        );
+      }),
+      { numRuns: 60 },
+    );
+  }
+});

@@ -1,5 +1,5 @@
 /** For tests: validators, a small vocabulary of JSON, and texts that the masks lead to by chance. */
-import { ok } from 'node:assert/strict';
+import { deepStrictEqual, ok } from 'node:assert/strict';
 import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -60,6 +60,10 @@ export function randomText(masks: TokenMasks, random: Random): string | null {
     if (allowed[0] === 0 && (allowed.length === 1 || random.uniform() < 0.5))
       return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes));
     const text = allowed.filter((id) => id !== 0);
+    if (random.uniform() < 0.05) {
+      const readable = [...vocabulary.bytesOf.keys()].filter((id) => masks.advance(at, id) !== null);
+      deepStrictEqual(text, readable, 'the mask is not what the bytes say');
+    }
     const closing = text.filter((id) => '"]}'.includes(String.fromCharCode(vocabulary.bytesOf[id]!.at(-1)!)));
     const from = closing.length > 0 && random.uniform() < (step > 200 ? 0.9 : 0.4) ? closing : text;
     const id = from[Math.floor(random.uniform() * from.length)]!;
