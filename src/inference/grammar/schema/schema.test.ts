@@ -120,9 +120,9 @@ test('random schemas: whatever the masks lead to is valid', () => {
     fc.property(pairs.pair, fc.nat(), ({ schema }, seed) => {
       finished += checkWalks(schema, seed);
     }),
-    { numRuns: 80 },
+    { numRuns: 50 },
   );
-  ok(finished > 160, `only ${finished} walks ended`);
+  ok(finished > 100, `only ${finished} walks ended`);
 });
 
 test('random schemas: valid documents are accepted, compact, spaced and indented, byte by byte and token by token', () => {
