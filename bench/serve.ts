@@ -3,6 +3,8 @@
  *
  *   node bench/serve.ts -m model.gguf [--clients 1,4,16] [--requests 1] [--prompt 64] [--output 64] [--threads 2] [--soak SECONDS]
  *
+ * Tokens per second of processor time say, on a machine that others use too, what the batch saves; take one thread for them.
+ *
  * Every prompt is of other random tokens, so that no request finds another's in the cache. Prints, for each number of clients, the
  * tokens per second of all of them together, against one client's, and how long the first token and the others took. With --soak the
  * last number of clients goes on for so long, and the memory is printed as it goes.
@@ -96,22 +98,28 @@ const percentile = (numbers: readonly number[], share: number) =>
 
 await run(1, () => false); // warm-up
 console.log(
-  '| clients | tokens/s | × one client | first token p50 ms | p99 ms | per token p50 ms | p99 ms | rows a step |',
+  '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | per token p50 ms | p99 ms | rows a step |',
 );
-console.log('|---:|---:|---:|---:|---:|---:|---:|---:|');
+console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
 let single = 0;
+let singleCpu = 0;
 for (const clients of clientCounts) {
   let left = clients * Number(values.requests) - clients;
   const before = await model.engineLoad();
+  const cpuBefore = process.cpuUsage();
   const { measured, seconds } = await run(clients, () => left-- > 0);
   const after = await model.engineLoad();
+  const cpu = process.cpuUsage(cpuBefore);
+  const cpuRate = (measured.length * outputTokens * 1e6) / (cpu.user + cpu.system);
   const rate = (measured.length * outputTokens) / seconds;
-  if (clients === 1) single = rate;
+  if (clients === 1) [single, singleCpu] = [rate, cpuRate];
   const first = measured.map(({ firstMs }) => firstMs);
   const each = measured.map(({ eachMs }) => eachMs);
   const cells = [
     rate.toFixed(1),
     single > 0 ? (rate / single).toFixed(2) : '',
+    cpuRate.toFixed(2),
+    singleCpu > 0 ? (cpuRate / singleCpu).toFixed(2) : '',
     percentile(first, 0.5).toFixed(0),
     percentile(first, 0.99).toFixed(0),
     percentile(each, 0.5).toFixed(1),
