@@ -60,3 +60,11 @@ test('an unknown name is refused with the nearest ones', () => {
   );
   throws(() => trace(device, model, ids, ['blocks.2.output']), { code: 'trace.names' });
 });
+
+test('more tokens than the model’s context are refused with both lengths', () => {
+  const many = new Uint32Array(model.config.contextLength + 1).fill(1);
+  const told = new RegExp(
+    `${many.length} tokens, expected at most the model's context of ${model.config.contextLength}`,
+  );
+  throws(() => trace(device, model, many, ['norm']), { code: 'trace.context', message: told });
+});

@@ -21,8 +21,9 @@ export interface Trace {
 /** Rows of logits that are made at once, so that a long text of a large vocabulary needs no giant arena. */
 const LOGIT_ROWS = 256;
 
-/** logits_NV of all positions of one sequence. */
+/** logits_NV of all positions of one sequence. Throws ArgumentError `logits.context` for more tokens than the model was made for. */
 export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Float32Array {
+  checkContext('logits', ids_N.length, model.config);
   const V = model.config.vocabSize;
   const logits_NV = new Float32Array(ids_N.length * V);
   const { ops } = device;
@@ -43,6 +44,15 @@ export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Floa
   return logits_NV;
 }
 
+/** Positions beyond the model's context give numbers that mean nothing; they are refused, as they are in generation. */
+function checkContext(where: string, count: number, { contextLength }: LlamaConfig): void {
+  if (count <= contextLength) return;
+  throw new ArgumentError(
+    `${where}.context`,
+    `${where}: ${count} tokens, expected at most the model's context of ${contextLength}. Shorten the text, or take it in windows.`,
+  );
+}
+
 /** Every name that trace() knows, in the order of computation. */
 export function traceNames(config: LlamaConfig): string[] {
   const names = ['embedding', 'hidden.0'];
@@ -61,9 +71,10 @@ export function traceNames(config: LlamaConfig): string[] {
  *
  * `hidden.0` is the embedding, `hidden.i` the output of block i − 1, `hidden.norm` the state that the output layer reads.
  * `blocks.i.attention.probabilities` is H × N × N: fast attention never holds it, so it is computed from the rotated queries and keys.
- * Throws ArgumentError `trace.names`, with the nearest names.
+ * Throws ArgumentError `trace.names`, with the nearest names; `trace.context` for more tokens than the model was made for.
  */
 export function trace(device: Device, model: Model, ids_N: Uint32Array, names: readonly string[]): Map<string, Trace> {
+  checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));
   const taps = new Set(wanted.flatMap((name) => tapsFor(name)));
   const seen = new Map<string, Tensor>();

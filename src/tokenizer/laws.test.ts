@@ -251,3 +251,11 @@ test('ids outside the vocabulary and a missing bos are refused', () => {
   });
   throws(() => bare.encode('a', { bos: true }), /expected a tokenizer with a bos token/);
 });
+
+test('an option that encode or decode does not have is refused, with the nearest one; so is a value it does not have', () => {
+  const encode = (options: object) => () => metaspace.encode('text', options);
+  throws(encode({ parseSpecial: true }), { code: 'tokenizer.options', message: /parseSpecial is not an option/ });
+  throws(encode({ boss: true }), { code: 'tokenizer.options', message: /did you mean bos\?/ });
+  throws(encode({ special: 'Parse' }), { code: 'tokenizer.options', message: /expected "text" or "parse"/ });
+  throws(() => metaspace.decode([1], { special: 'parse' as 'text' }), { code: 'tokenizer.options' });
+});

@@ -6,6 +6,7 @@
  * cannot end a turn or start a system message.
  */
 import { ArgumentError } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
 import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens.ts';
 import { IdBuffer } from './encode/id-buffer.ts';
 import { SPACE } from './encode/merges.ts';
@@ -85,7 +86,9 @@ export class Tokenizer {
     this.byteTexts = new ByteTexts(parts.vocabulary);
   }
 
+  /** Throws ArgumentError `tokenizer.options` for an option that it does not have. */
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
+    checkOptions('encode', options, { bos: [true, false], eos: [true, false], special: ['text', 'parse'] });
     const permit: Permit = options.special === 'parse' ? () => true : isVocabulary;
     return this.encodeParts(text.toWellFormed(), permit, permit, options);
   }
@@ -113,6 +116,7 @@ export class Tokenizer {
   }
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    checkOptions('decode', options, { special: ['skip', 'text'] });
     const decoder = this.decoder(options);
     let text = '';
     for (let i = 0; i < ids.length; i++) text += decoder.push(ids[i]!);
@@ -240,4 +244,21 @@ export function controlTokens(vocabulary: Vocabulary, kinds: readonly PieceKind[
     tokens.push({ id, content, control, lstrip: false, rstrip: false, singleWord: false });
   }
   return tokens;
+}
+
+/** No option is accepted and ignored: every key must be known, and every value one of its choices. */
+function checkOptions(call: string, options: object, known: Readonly<Record<string, readonly unknown[]>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const choices = Object.hasOwn(known, name) ? known[name]! : null;
+    if (choices?.includes(value)) continue;
+    const near = nearestNames(name, Object.keys(known), 1)[0];
+    const problem = choices
+      ? `${name} is ${JSON.stringify(value)}, expected ${choices.map((choice) => JSON.stringify(choice)).join(' or ')}`
+      : `${name} is not an option${near ? ` (did you mean ${near}?)` : ''}`;
+    throw new ArgumentError(
+      'tokenizer.options',
+      `tokenizer.${call}: ${problem}. The options are ${Object.keys(known).join(', ')}.`,
+    );
+  }
 }
