@@ -76,7 +76,7 @@ describe('limits', () => {
 
   test('who waits too long for a place is refused with a status, streaming or not; who talks too long is cut', async () => {
     const slow = await testServer(
-      { parallel: 1, queue: 4, queueSeconds: 0.2, timeLimitSeconds: 1 },
+      { parallel: 1, queue: 4, queueSeconds: 0.05, timeLimitSeconds: 0.5 },
       { contextLength: 4096, maxSequences: 1 },
     );
     const long = post(slow, '/v1/completions', story(0, { max_tokens: 4000 }));
