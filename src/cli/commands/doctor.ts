@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
+import { openBlasLibrary } from '../../platform/node/blas-library.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
 import { bundledModels } from '../../platform/node/files.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
-import { findNativeLibrary } from '../../platform/node/native-library.ts';
+import { findMpiLibrary } from '../../platform/node/native-library.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 
@@ -31,8 +32,8 @@ export const command = defineCommand({
 });
 
 async function examine(machine: Machine, io: Io): Promise<Finding[]> {
-  const blas = findNativeLibrary('blas', io.env);
-  const mpi = findNativeLibrary('mpi', io.env);
+  const blas = openBlasLibrary(io.env);
+  const mpi = findMpiLibrary(io.env);
   const mpirun = onPath('mpirun', io.env.PATH);
   const models = bundledModels();
   return [
@@ -62,9 +63,10 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
     },
     {
       name: 'BLAS',
-      here: blas !== null,
-      found: blas ?? 'no library found',
+      here: blas !== null && blas.problem === null,
+      found: blas === null ? 'no library found' : blas.description,
       advice:
+        blas?.problem ??
         'Optional: training and `--blas` prefill are faster with one, as from `apt install libopenblas0-pthread`.',
     },
     {

@@ -52,9 +52,14 @@ function physicalCoreCount(): number | null {
 /** The switch exists only in V8s that carry the revectorizer; an unknown switch leaves no trace in the flag hash. */
 function hasRevectorizer(): boolean {
   if (process.arch !== 'x64') return false;
-  if (process.platform === 'linux' && !/^flags\s*:.*\bavx2\b/m.test(readText('/proc/cpuinfo'))) return false;
+  if (process.platform === 'linux' && !cpuFlags().has('avx2')) return false;
   const [major = 0] = process.versions.v8.split('.').map(Number);
   return major >= 12 && typeof v8.setFlagsFromString === 'function';
+}
+
+/** What the processor can do, as Linux names it: 'avx2', 'avx512f' …; empty on other systems. */
+export function cpuFlags(): ReadonlySet<string> {
+  return new Set((/^flags\s*:(.*)$/m.exec(readText('/proc/cpuinfo'))?.[1] ?? '').trim().split(/\s+/));
 }
 
 function readText(path: string): string {

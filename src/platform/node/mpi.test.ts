@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { assertClose } from '../../../test/support/close.ts';
 import { goldenPath } from '../../../test/support/golden.ts';
 import { mpiJob } from './mpi.ts';
-import { findNativeLibrary } from './native-library.ts';
+import { findMpiLibrary } from './native-library.ts';
 
 const bin = fileURLToPath(new URL('../../../bin/cria.js', import.meta.url));
-const hasMpi = findNativeLibrary('mpi') !== null && spawnSync('mpirun', ['--version']).status === 0;
+const hasMpi = findMpiLibrary() !== null && spawnSync('mpirun', ['--version']).status === 0;
 const skip = hasMpi ? false : 'Open MPI is not installed (mpirun and libmpi)';
 const work = mkdtempSync(join(tmpdir(), 'cria-mpi-'));
 after(() => rmSync(work, { recursive: true, force: true }));

@@ -2,7 +2,7 @@
 import koffi from 'koffi';
 import { UnsupportedError } from '../../base/errors.ts';
 import type { Collective } from '../../training/collective.ts';
-import { findNativeLibrary } from './native-library.ts';
+import { findMpiLibrary } from './native-library.ts';
 
 /** Elements of one call at most: MPI counts in 32-bit integers. */
 const MOST_ELEMENTS = 2 ** 28;
@@ -28,7 +28,7 @@ export interface MpiCollective extends Collective {
 
 /** Joins the job that mpirun has started. Throws UnsupportedError `mpi.library` where libmpi is missing. */
 export function joinMpi(): MpiCollective {
-  const name = findNativeLibrary('mpi');
+  const name = findMpiLibrary();
   if (name === null) {
     throw new UnsupportedError(
       'mpi.library',

@@ -20,7 +20,7 @@ import { sampleIds } from '../../../training/run/sample.ts';
 import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
-import { loadBlas } from '../blas.ts';
+import { blasProblem, loadBlas } from '../blas.ts';
 import { findTokenizerFiles } from '../load-tokenizer.ts';
 import { nodeThreads } from '../threads.ts';
 import { Checkpoints, checkpointNames } from './checkpoints.ts';
@@ -76,6 +76,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ...(await trainingKernels(options.threads, options.revectorize)),
     blas,
   });
+  if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   try {
     const { model, parameters } = placeModel(device, derived.config, initialWeights(derived.config, recipe.seed));
     const { training, output } = recipe;
