@@ -356,8 +356,8 @@ test('rotary frequencies with and without scaling equal those of transformers', 
 test('every golden component has a case here or is checked elsewhere', () => {
   const elsewhere = [
     'cross-entropy-ignore',
-    'log-softmax',
-    'softmax',
+    'log-softmax', // golden-softmax.test.ts
+    'softmax', // golden-softmax.test.ts
     'rope-inv-freq-scaled',
     'rope-weight-permutation',
   ];

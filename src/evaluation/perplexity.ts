@@ -8,6 +8,7 @@
  * Source   llama.cpp tools/perplexity; transformers docs, "Perplexity of fixed-length models".
  */
 import { ArgumentError } from '../base/errors.ts';
+import { logSoftmaxAt } from '../kernels/softmax/reference.ts';
 
 /** Log-probabilities' raw material for all positions of the ids: ids.length × vocabulary. */
 export type Logits = (ids: Uint32Array) => Promise<Float32Array>;
@@ -86,7 +87,7 @@ export async function perplexity(
     let windowSum = 0;
     let windowSquares = 0;
     for (const [k, place] of places.entries()) {
-      const nll = -logProbability(logits_TV.subarray(place * V, (place + 1) * V), targets[k]!);
+      const nll = -logSoftmaxAt(logits_TV.subarray(place * V, (place + 1) * V), targets[k]!);
       windowSum += nll;
       windowSquares += nll * nll;
     }
@@ -100,13 +101,4 @@ export async function perplexity(
     onWindow(i + 1, result);
   }
   return result;
-}
-
-/** log softmax(logits_V)[target], in f64, without overflow. */
-export function logProbability(logits_V: Float32Array, target: number): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let v = 0; v < logits_V.length; v++) if (logits_V[v]! > max) max = logits_V[v]!;
-  let sum = 0;
-  for (let v = 0; v < logits_V.length; v++) sum += Math.exp(logits_V[v]! - max);
-  return logits_V[target]! - max - Math.log(sum);
 }

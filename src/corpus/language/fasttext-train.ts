@@ -9,6 +9,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { Random } from '../../base/random.ts';
+import { softmax } from '../../kernels/softmax/reference.ts';
 import { createVocabulary, END_OF_LINE, lineRows, splitWords, type Vocabulary } from './fasttext-features.ts';
 import type { DictionaryEntry, FastTextFile } from './fasttext-format.ts';
 
@@ -156,18 +157,14 @@ function step(
   for (const row of rows) for (let d = 0; d < dim; d++) hidden[d]! += input[row * dim + d]!;
   for (let d = 0; d < dim; d++) hidden[d]! /= rows.length;
   const p = new Float64Array(labels.length);
-  let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < p.length; i++) {
     let score = 0;
     for (let d = 0; d < dim; d++) score += output[i * dim + d]! * hidden[d]!;
     p[i] = score;
-    largest = Math.max(largest, score);
   }
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(p[i]! - largest);
+  softmax(p, p);
   const gradient = new Float64Array(dim);
   for (let i = 0; i < p.length; i++) {
-    p[i]! /= sum;
     const alpha = learningRate * ((i === target ? 1 : 0) - p[i]!);
     for (let d = 0; d < dim; d++) {
       gradient[d]! += alpha * output[i * dim + d]!;

@@ -6,6 +6,7 @@
  * Numbers  sums are f64 over f32 rows; fastText sums in f32, so probabilities agree to about 1e-6.
  * Source   Joulin et al. 2016, arXiv:1607.01759; hierarchical softmax as in word2vec.
  */
+import { softmax } from '../../kernels/softmax/reference.ts';
 import {
   createVocabulary,
   END_OF_LINE,
@@ -118,11 +119,8 @@ export class FastText {
     const scores = new Float64Array(this.labels.length);
     for (let i = 0; i < scores.length; i++) scores[i] = dotRow(hidden, this.file.output, i);
     if (this.file.args.loss !== 3) return scores.map((score) => 1 / (1 + Math.exp(-score)));
-    let largest = Number.NEGATIVE_INFINITY;
-    for (const score of scores) largest = Math.max(largest, score);
-    let sum = 0;
-    for (let i = 0; i < scores.length; i++) sum += scores[i] = Math.exp(scores[i]! - largest);
-    return scores.map((score) => score / sum);
+    softmax(scores, scores);
+    return scores;
   }
 
   /** exp of the sum of log(p + 1e-5) along each leaf's path; the 1e-5 is fastText's own. */

@@ -2,7 +2,11 @@
 import { geluBackward, reluBackward } from '../../kernels/activation/backward.reference.ts';
 import { adamW } from '../../kernels/adamw/reference.ts';
 import { accumulate } from '../../kernels/add/backward.reference.ts';
-import { type AttentionSizes, attentionBackward, logSumExp } from '../../kernels/attention/backward.reference.ts';
+import {
+  type AttentionSizes,
+  attentionBackward,
+  attentionLogSumExp,
+} from '../../kernels/attention/backward.reference.ts';
 import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
 import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
@@ -36,7 +40,7 @@ export const referenceTrainingOps: TrainingOps = {
   attentionWithLogSumExp(q_NQ, keyValues, batch, options) {
     const sizes = attentionSizes(q_NQ, keyValues.k_NP, options);
     const sums = new Float64Array(rowCount(q_NQ.shape) * sizes.H);
-    logSumExp(sums, dataOf(q_NQ), dataOf(keyValues.k_NP), batch.spans, sizes);
+    attentionLogSumExp(sums, dataOf(q_NQ), dataOf(keyValues.k_NP), batch.spans, sizes);
     return {
       mix_NQ: referenceOps.attention(q_NQ, keyValues, batch, options),
       logSumExp_NH: referenceTensor(sums, [rowCount(q_NQ.shape), sizes.H]),

@@ -1,4 +1,5 @@
 import { CriaError } from '../../base/errors.ts';
+import { logSumExp, softmax } from '../../kernels/softmax/reference.ts';
 import type { Floats } from '../../tensor/tensor.ts';
 
 /** sortShare's histogram: sixteenths of a nat below the best, and a last bucket for all the rest. */
@@ -175,13 +176,15 @@ export class Candidates {
     return this.logits[i] === largest ? 1 : Math.exp(this.logits[i]! - largest);
   }
 
-  /** probabilities[i] = exp(logit_i − max) / Σ exp(logit − max). */
+  /** Fills `probabilities`. */
   softmax(): void {
-    const largest = this.largestLogit();
-    if (largest === Number.NEGATIVE_INFINITY) throw noneLeft();
-    let sum = 0;
-    for (let i = 0; i < this.count; i++) sum += this.probabilities[i] = this.weight(i, largest);
-    for (let i = 0; i < this.count; i++) this.probabilities[i]! /= sum;
+    if (this.largestLogit() === Number.NEGATIVE_INFINITY) throw noneLeft();
+    softmax(this.probabilities, this.logits, this.count);
+  }
+
+  /** log Σ exp(logit), over the candidates. */
+  logSumExp(): number {
+    return logSumExp(this.logits, this.count);
   }
 
   /** −Σ p·ln p of the probabilities that softmax() left. */
@@ -245,6 +248,6 @@ function nanError(id: number): CriaError {
 export function noneLeft(): CriaError {
   return new CriaError(
     'sampling.none-left',
-    'sampling: every token is forbidden, expected at least one that may be chosen. Relax the logit bias.',
+    'sampling: every token is forbidden, expected at least one that may be chosen. Relax the logit bias or noRepeatNgram.',
   );
 }

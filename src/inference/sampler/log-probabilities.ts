@@ -26,8 +26,7 @@ export function rawLogProbabilities(
 ): PickLogProbabilities {
   candidates.load(logits_RV, row);
   const chosen = candidates.logits[id]!;
-  const largest = candidates.largestLogit();
-  const logTotal = largest + Math.log(candidates.expSum(largest));
+  const logTotal = candidates.logSumExp();
   candidates.sortBest(top);
   return { logprob: chosen - logTotal, top: listTop(candidates, top, (i) => candidates.logits[i]! - logTotal) };
 }

@@ -16,7 +16,8 @@ export const samplerNames = [
 export type SamplerName = (typeof samplerNames)[number];
 
 /**
- * Every sampling option: names, defaults and meanings are llama.cpp's (common/common.h, llama-server's README).
+ * Every sampling option: names, defaults and meanings are llama.cpp's (common/common.h, llama-server's README), but for
+ * noRepeatNgram, which is transformers'.
  * The library's types, the command line's flags and the server's JSON are read from this table.
  */
 export const samplingOptions = {
@@ -101,6 +102,13 @@ export const samplingOptions = {
   dryAllowedLength: { kind: 'integer', default: 2, min: 0, help: 'repeats shorter than this are free of DRY' },
   dryPenaltyLastN: { kind: 'integer', default: 64, min: -1, help: 'how far back DRY looks; 0: off, −1: all' },
   drySequenceBreakers: { kind: 'texts', default: ['\n', ':', '"', '*'], help: 'DRY does not see repeats across these' },
+  noRepeatNgram: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    wire: 'no_repeat_ngram_size',
+    help: 'never complete a sequence of this many tokens twice (as transformers does; not in llama.cpp); 0: off',
+  },
   mirostat: {
     kind: 'integer',
     default: 0,

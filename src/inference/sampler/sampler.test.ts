@@ -2,103 +2,24 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assertClose } from '../../../test/support/close.ts';
-import { goldenJson, goldenTensors } from '../../../test/support/golden.ts';
 import { Random } from '../../base/random.ts';
-import { resolveOptions } from '../option-table.ts';
 import { AdaptiveP } from './adaptive-p.ts';
 import { Candidates } from './candidates.ts';
 import { Dry, findBreakers } from './dry.ts';
 import { keptLogProbabilities, rawLogProbabilities } from './log-probabilities.ts';
 import { mirostat1, mirostat2, mirostatUpdate } from './mirostat.ts';
-import { type SamplingOptions, samplingOptions } from './options.ts';
+import type { SamplingOptions } from './options.ts';
 import { penalize } from './penalties.ts';
-import { Sampler } from './sampler.ts';
 import { temper } from './temperature.ts';
+import { keptIds, off, probabilitiesById, samplerOf, settingsOf } from './testing/samplers.ts';
 import { minP, topK, topNSigma, topP, typical, xtc } from './truncation.ts';
 
 const none = new Uint32Array(0);
-const settingsOf = (options: SamplingOptions) => resolveOptions('test', samplingOptions, options);
-
 /** Candidates with the given probabilities, as logits ln p. */
 function withProbabilities(...p: number[]): Candidates {
   const candidates = new Candidates(p.length);
   candidates.load(Float64Array.from(p, Math.log));
   return candidates;
-}
-
-const keptIds = (candidates: Candidates) => [...candidates.ids.subarray(0, candidates.count)].sort((a, b) => a - b);
-
-function probabilitiesById(candidates: Candidates): Float64Array {
-  const p = new Float64Array(candidates.vocabSize);
-  candidates.softmax();
-  for (let i = 0; i < candidates.count; i++) p[candidates.ids[i]!] = candidates.probabilities[i]!;
-  return p;
-}
-
-function samplerOf(
-  vocabSize: number,
-  options: SamplingOptions,
-  biases = new Map<number, number>(),
-): [Sampler, Candidates] {
-  const candidates = new Candidates(vocabSize);
-  const settings = settingsOf(options);
-  return [new Sampler(settings, { candidates, seed: settings.seed, biases, breakers: new Map() }), candidates];
-}
-
-const off = { topK: 0, topP: 1, minP: 0 } as const;
-
-interface GoldenSampling {
-  tie_row: number;
-  cases: {
-    index: number;
-    kept: number[][];
-    settings: Record<string, number> & { suppress_tokens?: number[]; no_repeat_ngram_size?: number };
-  }[];
-}
-const goldenCases = goldenJson<GoldenSampling>('sampling-eval/sampling/expected.json');
-const inputs = goldenTensors('sampling-eval/sampling/input.safetensors');
-const expected = goldenTensors('sampling-eval/sampling/expected.safetensors');
-
-for (const { index, kept, settings } of goldenCases.cases) {
-  if (settings.no_repeat_ngram_size) continue; // llama.cpp has no such sampler
-  test(`case ${index} of transformers' processors: ${JSON.stringify(settings)} keeps the same tokens with the same probabilities`, () => {
-    const logits_RV = inputs.logits!.data;
-    const probabilities_RV = expected[`probs.${index}`]!.data;
-    const [sampler, candidates] = samplerOf(
-      48,
-      {
-        ...off,
-        seed: 1,
-        temperature: settings.temperature ?? 1,
-        topK: settings.top_k ?? 0,
-        topP: settings.top_p ?? 1,
-        minP: settings.min_p ?? 0,
-        typicalP: settings.typical_p ?? 1,
-        repeatPenalty: settings.repetition_penalty ?? 1,
-        repeatLastN: -1,
-        samplers: ['penalties', 'temperature', 'top_k', 'top_p', 'min_p', 'typ_p'],
-      },
-      new Map((settings.suppress_tokens ?? []).map((id) => [id, Number.NEGATIVE_INFINITY])),
-    );
-    // A repeated token is penalized once per distinct token there and here.
-    for (let row = 0; row < 6; row++) {
-      const history = Uint32Array.from(inputs.input_ids!.data.subarray(row * 12, (row + 1) * 12));
-      sampler.sample(logits_RV, row, history, history.length);
-      const p = probabilitiesById(candidates);
-      const want = probabilities_RV.subarray(row * 48, (row + 1) * 48);
-      if (row === goldenCases.tie_row) {
-        // Equal logits: top-k and typical keep all that tie there, the smallest ids here; at top-p only the mass is comparable.
-        if (settings.top_k || settings.typical_p) ok(new Set(keptIds(candidates)).isSubsetOf(new Set(kept[row])));
-        else assertClose('sorted probabilities', p.toSorted(), want.toSorted(), { atol: 1e-5 });
-      } else {
-        deepStrictEqual(
-          keptIds(candidates).filter((id) => p[id]! > 0),
-          kept[row],
-        );
-        assertClose('probabilities', p, want, { atol: 1e-5 });
-      }
-    }
-  });
 }
 
 test('top-k keeps the k best, the smaller id among equals; 0 keeps all', () => {

@@ -5,6 +5,7 @@ import { AdaptiveP } from './adaptive-p.ts';
 import { argmax, type Candidates, noneLeft } from './candidates.ts';
 import { Dry, type SequenceBreakers } from './dry.ts';
 import { mirostat1, mirostat2, mirostatUpdate } from './mirostat.ts';
+import { forbidRepeatedNgrams } from './no-repeat.ts';
 import type { SamplerName, SamplingSettings } from './options.ts';
 import { penalize } from './penalties.ts';
 import { temper } from './temperature.ts';
@@ -26,9 +27,9 @@ export interface SamplerContext {
 /**
  * Picks the next token of one sequence from its logits:
  *
- *   logit bias → constraint → penalties → DRY → top-n-σ → top-k → typical → top-p → min-p → XTC → temperature → pick
+ *   logit bias → no-repeat → constraint → penalties → DRY → top-n-σ → top-k → typical → top-p → min-p → XTC → temperature → pick
  *
- * The order is llama.cpp's and can be changed by `samplers`. With mirostat, temperature and mirostat replace the chain.
+ * The order is llama.cpp's and can be changed by `samplers`; no-repeat (off unless asked for) is transformers'. With mirostat, temperature and mirostat replace the chain.
  * After sample(), the candidates hold what was left and their probabilities. The state (random numbers, mirostat's μ) is the
  * sequence's own: same seed and same logits, same tokens, whoever shares the batch.
  */
@@ -76,6 +77,7 @@ export class Sampler {
       const id = this.biasIds[i]!;
       candidates.logits[id] = biased(candidates.logits[id]!, this.biases[i]!);
     }
+    forbidRepeatedNgrams(candidates.logits, settings.noRepeatNgram, history, length);
     this.constraint?.mask(candidates.logits);
     const id = settings.mirostat > 0 ? this.pickMirostat() : this.pickFromChain(history, length);
     this.constraint?.accept(id);
@@ -174,7 +176,7 @@ function biased(logit: number, bias: number): number {
 function onlyTheLargestMatters(settings: SamplingSettings): boolean {
   const { temperature, samplers, repeatPenalty, presencePenalty, frequencyPenalty } = settings;
   const on = (name: SamplerName) => samplers.includes(name);
-  if (temperature > 0) return false;
+  if (temperature > 0 || settings.noRepeatNgram > 0) return false;
   if (on('penalties') && (repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0)) return false;
   if (on('dry') && settings.dryMultiplier !== 0) return false;
   return !(on('typ_p') && settings.typicalP < 1) && !(on('xtc') && settings.xtcProbability > 0);

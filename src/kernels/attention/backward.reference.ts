@@ -1,5 +1,6 @@
 import type { Floats } from '../../tensor/tensor.ts';
 import type { Batch } from '../batch.ts';
+import { logSumExp } from '../softmax/reference.ts';
 
 export interface AttentionSizes {
   readonly H: number;
@@ -13,7 +14,7 @@ export interface AttentionSizes {
  *
  *   L_nh = log Σ_s exp(q_nh · k_s,g / √E)
  */
-export function logSumExp(
+export function attentionLogSumExp(
   logSumExp_NH: Floats,
   q_NQ: Floats,
   k_NP: Floats,
@@ -25,17 +26,10 @@ export function logSumExp(
       const firstKey = window === null ? firstRow : Math.max(firstRow, n - window + 1);
       for (let h = 0; h < H; h++) {
         const g = Math.floor((h * K) / H);
-        let max = Number.NEGATIVE_INFINITY;
-        let sum = 0;
-        for (let s = firstKey; s <= n; s++) {
-          const score = dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E) / Math.sqrt(E);
-          if (score > max) {
-            sum *= Math.exp(max - score);
-            max = score;
-          }
-          sum += Math.exp(score - max);
-        }
-        logSumExp_NH[n * H + h] = max + Math.log(sum);
+        const scores = new Float64Array(n + 1 - firstKey);
+        for (let s = firstKey; s <= n; s++)
+          scores[s - firstKey] = dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E) / Math.sqrt(E);
+        logSumExp_NH[n * H + h] = logSumExp(scores);
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Floats } from '../../tensor/tensor.ts';
+import { softmax } from '../softmax/reference.ts';
 
 /** Where the keys and values of one sequence lie: row of position s, in units of P floats. */
 export type KeyRow = (position: number) => number;
@@ -11,7 +12,7 @@ export type KeyRow = (position: number) => number;
  * Key s is visible to the query at position t iff s ≤ t and (window = null or s > t − window).
  *
  * Shapes   mix_Q, q_Q (one row); k and v hold rows of P = K·E floats; probabilities, where asked for, are H × (t + 1)
- * Numbers  softmax with the maximum taken off, f64.
+ * Numbers  f64; softmax/reference.ts.
  * Source   Vaswani et al. 2017 eq. 1; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; window: Jiang et al. 2023, arXiv:2310.06825.
  */
 export function attendOne(
@@ -30,21 +31,18 @@ export function attendOne(
   const first = window === null ? 0 : Math.max(0, position - window + 1);
   const scale = 1 / Math.sqrt(E);
   const p = new Float64Array(position + 1);
+  const visible = p.subarray(first);
   for (let h = 0; h < H; h++) {
     const kvOffset = Math.floor(h / group) * E;
-    let max = Number.NEGATIVE_INFINITY;
     for (let s = first; s <= position; s++) {
       const key = keyRow(s) * P + kvOffset;
       let score = 0;
       for (let e = 0; e < E; e++) score += q_Q[h * E + e]! * k_SP[key + e]!;
       p[s] = score * scale;
-      max = Math.max(max, p[s]!);
     }
-    let sum = 0;
-    for (let s = first; s <= position; s++) sum += p[s] = Math.exp(p[s]! - max);
+    softmax(visible, visible);
     mix_Q.fill(0, h * E, (h + 1) * E);
     for (let s = first; s <= position; s++) {
-      p[s]! /= sum;
       const value = keyRow(s) * P + kvOffset;
       for (let e = 0; e < E; e++) mix_Q[h * E + e]! += p[s]! * v_SP[value + e]!;
     }

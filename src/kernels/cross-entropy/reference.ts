@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { logSumExp } from '../softmax/reference.ts';
 
 /** Rows whose logits exist at once. */
 export const CROSS_ENTROPY_ROWS = 64;
@@ -11,7 +12,7 @@ export const CROSS_ENTROPY_ROWS = 64;
  *   dz_nv = weight_n · (softmax(z_n)_v − [v = label_n])      dx_n += Σ_v dz_nv · head_v      dHead_v += Σ_n dz_nv · x_n
  *
  * Shapes   dx_ND, dHead_VD (null: not wanted); x_ND, head_VD, labels_N, weights_N
- * Numbers  the maximum is taken off before exp; f64.
+ * Numbers  f64; softmax/reference.ts.
  * Returns  loss_N
  * Source   the idea of fusing: Wijmans et al. 2024, arXiv:2411.09009.
  */
@@ -36,16 +37,12 @@ export function crossEntropy(
       if (label < 0) continue;
       assert(label < V, `crossEntropy: label ${label} at row ${n} is outside the vocabulary of ${V}`);
       const z = z_CV.subarray((n - first) * V, (n - first + 1) * V);
-      let max = Number.NEGATIVE_INFINITY;
       for (let v = 0; v < V; v++) {
         let sum = 0;
         for (let d = 0; d < D; d++) sum += x_ND[n * D + d]! * head_VD[v * D + d]!;
         z[v] = sum;
-        max = Math.max(max, sum);
       }
-      let sum = 0;
-      for (let v = 0; v < V; v++) sum += Math.exp(z[v]! - max);
-      const logSum = max + Math.log(sum);
+      const logSum = logSumExp(z);
       losses_N[n] = logSum - z[label]!;
       for (let v = 0; v < V; v++) {
         const dz = weights_N[n]! * (Math.exp(z[v]! - logSum) - (v === label ? 1 : 0));
