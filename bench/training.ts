@@ -1,15 +1,18 @@
 /**
- * Training speed and memory: `node bench/training.ts [--shape 7M|110M] [--threads 1] [--length 256] [--batch 16] [--recompute none]
- * [--steps 5] [--ways wasm,blas] [--peer "python pytorch_train.py"]`
+ * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
+ * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas] [--tasks] [--peer "python pytorch_train.py"]`
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
  * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second.
+ * --tasks adds the milliseconds of a step that each kernel takes, and those outside of all ('other').
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { type Recompute, recomputePolicies } from '../src/autograd/tape.ts';
 import { Random } from '../src/base/random.ts';
 import { createWasmTrainingDevice } from '../src/devices/wasm/training.ts';
+import * as inferenceTasks from '../src/kernels/tasks.ts';
+import * as trainingTasks from '../src/kernels/training-tasks.ts';
 import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { loadBlas } from '../src/platform/node/blas.ts';
@@ -17,12 +20,15 @@ import { nodeThreads } from '../src/platform/node/threads.ts';
 import { trainingKernels } from '../src/platform/node/training/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { PASS_TOKENS } from '../src/training/micro-batch.ts';
+import type { OptimizerOptions } from '../src/training/optimizer.ts';
 import { estimateMemory, flopsPerToken } from '../src/training/run/estimate.ts';
 import { placeModel } from '../src/training/trainable-model.ts';
 import { StepTrainer } from '../src/training/trainer.ts';
 
 const shapes = {
   '7M': { vocabSize: 4096, width: 288, ffnWidth: 768, blockCount: 6, headCount: 6 },
+  /** recipes/stories.yaml: --length 512. */
+  stories: { vocabSize: 4096, width: 256, ffnWidth: 704, blockCount: 6, headCount: 4 },
   '110M': { vocabSize: 32000, width: 768, ffnWidth: 2048, blockCount: 12, headCount: 12 },
 } as const;
 
@@ -33,6 +39,8 @@ const { values } = parseArgs({
     length: { type: 'string', default: '256' },
     batch: { type: 'string', default: '16' },
     recompute: { type: 'string', default: 'none' },
+    matrices: { type: 'string', default: 'adamw' },
+    tasks: { type: 'boolean', default: false },
     steps: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '2' },
     ways: { type: 'string', default: 'wasm,blas' },
@@ -102,23 +110,33 @@ for (const [way, rates] of results) {
 }
 
 async function measure(way: string) {
+  const spent = new Map<number, number>();
+  const watch = (task: number, work: () => void) => {
+    const from = performance.now();
+    work();
+    spent.set(task, (spent.get(task) ?? 0) + performance.now() - from);
+  };
   const device = await createWasmTrainingDevice({
     threads,
     host: nodeThreads,
     ...(await trainingKernels(threads, way !== 'wasm128')),
     blas: way === 'blas' ? loadBlas(threads) : null,
+    watch: values.tasks ? watch : null,
   });
   const { model, parameters } = placeModel(device, config, initialWeights(config, 1));
   const recompute = values.recompute as Recompute;
-  const trainer = new StepTrainer(device, model, parameters, { schedule: () => 5e-4, recompute });
+  const optimizer = { matrices: values.matrices as OptimizerOptions['matrices'] };
+  const trainer = new StepTrainer(device, model, parameters, { schedule: () => 5e-4, recompute, optimizer });
   const random = new Random(1);
   const ids = Uint32Array.from({ length: batch * length }, () => random.below(config.vocabSize));
   const seconds: number[] = [];
   for (let step = 0; step < steps + 2; step++) {
+    if (step === 2) spent.clear();
     const from = performance.now();
     trainer.step([{ ids, rows: batch, length }]);
     if (step >= 2) seconds.push((performance.now() - from) / 1000);
   }
+  const tasks = values.tasks && breakdown(spent, seconds);
   seconds.sort((a, b) => a - b);
   const tokensPerSecond = ids.length / seconds[seconds.length >> 1]!;
   const memory = device.memory();
@@ -140,5 +158,16 @@ async function measure(way: string) {
     estimateMib: mib(estimate.parameters + estimate.activations),
     checkpointingLimitMib: mib(limit),
     processMib: mib(process.memoryUsage.rss()),
+    ...(tasks && { tasks }),
   };
+}
+
+/** Milliseconds a step by task, the largest first. */
+function breakdown(spent: ReadonlyMap<number, number>, seconds: readonly number[]): Record<string, number> {
+  const names = Object.entries({ ...inferenceTasks, ...trainingTasks }).filter(([name]) => name.startsWith('TASK_'));
+  const all = seconds.reduce((sum, s) => sum + s * 1000, 0);
+  const rows = [...spent].map(([task, ms]) => [names.find(([, number]) => number === task)![0].slice(5), ms] as const);
+  const other = all - rows.reduce((sum, [, ms]) => sum + ms, 0);
+  const sorted = [...rows, ['other', other] as const].sort((a, b) => b[1] - a[1]);
+  return Object.fromEntries(sorted.map(([name, ms]) => [name, Number((ms / seconds.length).toFixed(1))]));
 }

@@ -28,6 +28,9 @@ export interface TrainingTensor extends Tensor {
   readonly pointer: number;
 }
 
+/** Runs every task of a device that is being measured; a product by BLAS counts as TASK_GEMM. */
+export type TaskWatch = (task: number, work: () => void) => void;
+
 /** A matrix as the product sees it: rows × K numbers, `rowStride` and `kStride` floats apart; one of the two is 1. */
 export interface Operand {
   readonly pointer: number;
@@ -41,12 +44,14 @@ export class TrainingKernels {
   readonly exports: TrainingExports;
   private readonly team: Team;
   private readonly blas: Blas | null;
+  private readonly watch: TaskWatch | null;
   private readonly edges: number;
 
-  constructor(segment: Segment, team: Team, blas: Blas | null) {
+  constructor(segment: Segment, team: Team, blas: Blas | null, watch: TaskWatch | null) {
     this.segment = segment;
     this.team = team;
     this.blas = blas;
+    this.watch = watch;
     this.arena = new Arena(segment);
     this.exports = segment.kernels as TrainingExports;
     this.edges = segment.allocate(team.size * EDGE_BYTES, 'scratch');
@@ -74,7 +79,8 @@ export class TrainingKernels {
       if (typeof value === 'number') this.segment.ints[i] = value;
       else this.segment.floats[i] = value.f32;
     });
-    this.team.run(this.segment, task, units, chunk);
+    if (this.watch) this.watch(task, () => this.team.run(this.segment, task, units, chunk));
+    else this.team.run(this.segment, task, units, chunk);
   }
 
   keep(mark: number, tensors: readonly Tensor[]): Tensor[] {
@@ -102,7 +108,7 @@ export class TrainingKernels {
       const floats = (pointer: number, count: number) => this.segment.floatsAt(pointer, count);
       const transposeA = a.kStride !== 1;
       const transposeB = b.kStride === 1;
-      this.blas.sgemm({
+      const call = {
         M,
         N,
         K,
@@ -115,7 +121,10 @@ export class TrainingKernels {
         beta: add ? 1 : 0,
         c: floats(c, M * N),
         cStride: N,
-      });
+      } as const;
+      const { blas, watch } = this;
+      if (watch) watch(TASK_GEMM, () => blas.sgemm(call));
+      else blas.sgemm(call);
       return;
     }
     const mark = this.arena.mark();

@@ -15,7 +15,7 @@ import { muonStep } from './muon.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { createWasmBackward } from './training-backward.ts';
-import { TrainingKernels } from './training-kernels.ts';
+import { type TaskWatch, TrainingKernels } from './training-kernels.ts';
 import { createWasmTrainingOps } from './training-ops.ts';
 
 export interface WasmTrainingOptions {
@@ -30,10 +30,12 @@ export interface WasmTrainingOptions {
   readonly wideVectors?: boolean;
   /** Does the f32 matrix products in place of our own kernels. */
   readonly blas?: Blas | null;
+  /** Wraps every task, for measuring. */
+  readonly watch?: TaskWatch | null;
 }
 
 export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}): Promise<TrainingDevice> {
-  const { threads = 1, host, simd = 'auto', wideVectors = false, blas = null } = options;
+  const { threads = 1, host, simd = 'auto', wideVectors = false, blas = null, watch = null } = options;
   const { module, simd: build, shared } = options.kernels ?? (await compileKernels({ simd, shared: threads > 1 }));
   assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
@@ -42,7 +44,7 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   team.introduce(segment);
   if (host && threads > 1) await team.arrived(host);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
-  const kernels = new TrainingKernels(segment, team, blas);
+  const kernels = new TrainingKernels(segment, team, blas, watch);
   let persistent = 0;
   return {
     kind: 'wasm',
