@@ -21,6 +21,8 @@ export const recipeSchema = {
     model: {
       kind: 'object',
       keys: {
+        /** A model whose weights the run begins with, of the sizes named here; absent: fresh weights. */
+        from: { kind: 'text' },
         depth: { ...count, default: 6 },
         width: count,
         heads: count,

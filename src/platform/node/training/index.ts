@@ -11,10 +11,7 @@ import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
-import { decodeRow } from '../../../quant/rows.ts';
-import { isWeightType, rowBytes } from '../../../tensor/dtype.ts';
-import type { TensorSource } from '../../../tensor/source.ts';
-import { columnCount, elementCount, rowCount } from '../../../tensor/tensor.ts';
+import { elementCount } from '../../../tensor/tensor.ts';
 import type { MicroBatch } from '../../../training/micro-batch.ts';
 import { tensorSource } from '../../../training/run/state.ts';
 import { placeModel, type TrainableModel } from '../../../training/trainable-model.ts';
@@ -23,6 +20,7 @@ import { loadBlas } from '../blas.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
 import { nodeThreads } from '../threads.ts';
+import { numbersOf } from './stored-weights.ts';
 import { trainables } from './trainables.ts';
 import { writeWholeFolder } from './whole-folder.ts';
 import { trainingKernels } from './wide-kernels.ts';
@@ -156,16 +154,4 @@ function checkOptions(options: TrainerOptions): void {
   if (problems.length === 0) return;
   const all = `${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`;
   throw new ArgumentError('trainer.options', `Trainer.create: ${all}`);
-}
-
-/** A stored weight as numbers, whatever its type. */
-function numbersOf(source: TensorSource): Float32Array {
-  const { dtype, shape } = source;
-  assert(isWeightType(dtype), `${source.name}: ${dtype} holds no weights`);
-  const rows = rowCount(shape);
-  const bytes = new Uint8Array(rows * rowBytes(dtype, columnCount(shape)));
-  source.readRows(bytes, 0, rows);
-  const numbers = new Float32Array(elementCount(shape));
-  decodeRow(dtype, bytes, numbers);
-  return numbers;
 }

@@ -74,7 +74,8 @@ async function inProcess(line: readonly string[]): Promise<{ status: number; std
   };
   return { status: await runProgram(line, io, '0'), stderr };
 }
-const weights = (out: string) => digestOf(join(at(out), 'checkpoints', `step-000000${STEPS}`, 'model.safetensors'));
+const weights = (out: string, step = STEPS) =>
+  digestOf(join(at(out), 'checkpoints', `step-${String(step).padStart(8, '0')}`, 'model.safetensors'));
 const checkpointsOf = (out: string) =>
   readdirSync(join(at(out), 'checkpoints')).filter((name) => name.startsWith('step-'));
 
@@ -231,4 +232,16 @@ test('a full disk in the middle of a save leaves the earlier folder whole', () =
     readdirSync(work).filter((name) => name.includes('partial')),
     [],
   );
+});
+
+test('a run can begin with the weights of another model, of the same shape', () => {
+  const from = join(at('first'), 'checkpoints', `step-000000${STEPS}`);
+  const still = ['--set', `model.from=${from}`, '--set', 'training.learningRate=1e-30', '--set', 'training.tokens=64'];
+  const result = cria('continued', ...still);
+  equal(result.status, 0, result.stderr);
+  equal(weights('continued', 1), weights('first'));
+  const other = cria('other-shape', '--set', `model.from=${from}`, '--set', 'model.width=64', '--set', 'model.depth=3');
+  equal(other.status, 1);
+  match(other.stderr, /width is 32 there, 64 in the recipe/);
+  match(other.stderr, /blockCount is 2 there, 3 in the recipe/);
 });

@@ -25,6 +25,7 @@ import { findTokenizerFiles } from '../load-tokenizer.ts';
 import { nodeThreads } from '../threads.ts';
 import { Checkpoints, checkpointNames } from './checkpoints.ts';
 import { RunFolder } from './run-folder.ts';
+import { openStoredWeights } from './stored-weights.ts';
 import { openTokens } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
 import { trainingKernels } from './wide-kernels.ts';
@@ -78,8 +79,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   });
   if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   try {
-    const { model, parameters } = placeModel(device, derived.config, initialWeights(derived.config, recipe.seed));
     const { training, output } = recipe;
+    const { from } = recipe.model;
+    const stored = from === undefined ? null : openStoredWeights(from, derived.config);
+    const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
+    const { model, parameters } = placeModel(device, derived.config, begin);
+    stored?.close();
     const trainer = new StepTrainer(device, model, parameters, {
       optimizer: {
         betas: [training.beta1, training.beta2],
