@@ -15,7 +15,7 @@ import * as inferenceTasks from '../src/kernels/tasks.ts';
 import * as trainingTasks from '../src/kernels/training-tasks.ts';
 import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { parameterCount } from '../src/model/parameters.ts';
-import { loadBlas } from '../src/platform/node/blas.ts';
+import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { trainingKernels } from '../src/platform/node/training/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';

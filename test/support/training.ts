@@ -4,7 +4,7 @@ import type { TrainingDevice } from '../../src/devices/training-device.ts';
 import { createWasmTrainingDevice } from '../../src/devices/wasm/training.ts';
 import { type LlamaConfig, paperChoices } from '../../src/model/config.ts';
 import { foreignName, listParameters, type Parameter } from '../../src/model/parameters.ts';
-import { loadBlas } from '../../src/platform/node/blas.ts';
+import { loadBlas } from '../../src/platform/node/native/blas.ts';
 import { nodeThreads } from '../../src/platform/node/threads.ts';
 import type { MicroBatch } from '../../src/training/micro-batch.ts';
 import { placeModel, type TrainableModel } from '../../src/training/trainable-model.ts';

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
-import { openBlasLibrary } from '../../platform/node/blas-library.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
 import { bundledModels } from '../../platform/node/files.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
-import { findMpiLibrary } from '../../platform/node/native-library.ts';
+import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
+import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 

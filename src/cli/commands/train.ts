@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { ConfigError, UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
-import { joinMpi, mpiJob } from '../../platform/node/mpi.ts';
+import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { readRecipeText, type TrainResult, train } from '../../platform/node/training/train.ts';
 import { checkRecipe, type Recipe } from '../../training/recipe.ts';
 import { setValue } from '../../training/recipe-schema.ts';

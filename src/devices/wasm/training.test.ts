@@ -5,7 +5,7 @@ import { Tape } from '../../autograd/tape.ts';
 import { Random } from '../../base/random.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { batchOfSequences } from '../../kernels/batch.ts';
-import { loadBlas } from '../../platform/node/blas.ts';
+import { loadBlas } from '../../platform/node/native/blas.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { createReferenceTrainingDevice } from '../reference/training.ts';

@@ -4,7 +4,7 @@
  * take others.
  */
 import koffi from 'koffi';
-import { cpuFlags } from './machine.ts';
+import { cpuFlags } from '../machine.ts';
 import { nativeCandidates } from './native-library.ts';
 
 type Library = ReturnType<typeof koffi.load>;

@@ -1,7 +1,7 @@
 /** Data-parallel training over MPI: `mpirun -np N npx cria train …`. Binds the system's Open MPI; no home-made cluster. */
 import koffi from 'koffi';
-import { UnsupportedError } from '../../base/errors.ts';
-import type { Collective } from '../../training/collective.ts';
+import { UnsupportedError } from '../../../base/errors.ts';
+import type { Collective } from '../../../training/collective.ts';
 import { findMpiLibrary } from './native-library.ts';
 
 /** Elements of one call at most: MPI counts in 32-bit integers. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { cpuFlags } from '../machine.ts';
 import { openBlasLibrary } from './blas-library.ts';
-import { cpuFlags } from './machine.ts';
 
 const here = openBlasLibrary();
 const skip = here?.description.includes('OpenBLAS') ? false : 'no OpenBLAS here';

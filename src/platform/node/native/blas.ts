@@ -1,5 +1,5 @@
 /** Binds a system's CBLAS for the f32 matrix products of training. */
-import type { Blas } from '../../kernels/gemm/blas.ts';
+import type { Blas } from '../../../kernels/gemm/blas.ts';
 import { type BlasLibrary, openBlasLibrary } from './blas-library.ts';
 
 const ROW_MAJOR = 101;

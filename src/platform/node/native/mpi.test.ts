@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertClose } from '../../../test/support/close.ts';
-import { goldenPath } from '../../../test/support/golden.ts';
+import { assertClose } from '../../../../test/support/close.ts';
+import { goldenPath } from '../../../../test/support/golden.ts';
 import { mpiJob } from './mpi.ts';
 import { findMpiLibrary } from './native-library.ts';
 
-const bin = fileURLToPath(new URL('../../../bin/cria.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../../bin/cria.js', import.meta.url));
 const hasMpi = findMpiLibrary() !== null && spawnSync('mpirun', ['--version']).status === 0;
 const skip = hasMpi ? false : 'Open MPI is not installed (mpirun and libmpi)';
 const work = mkdtempSync(join(tmpdir(), 'cria-mpi-'));
