@@ -29,6 +29,8 @@ export interface WasmDeviceOptions {
   readonly note?: string;
   /** Compiled already; they must be for shared memory if there are threads. */
   readonly kernels?: CompiledKernels;
+  /** Called when numbers leave the kernels, before anybody computes with them. */
+  readonly leave?: () => void;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
   readonly segmentWeights?: number;
 }
@@ -41,6 +43,7 @@ const SEGMENT_WEIGHTS = 2.75 * 2 ** 30;
 
 export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
   const { threads = 1, activations = 'auto', host = null, note, segmentWeights = SEGMENT_WEIGHTS } = options;
+  const leave = options.leave ?? (() => {});
   assert(
     Number.isInteger(threads) && threads >= 1,
     `createWasmDevice: threads is ${threads}, expected a whole number ≥ 1`,
@@ -100,7 +103,10 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       floatsOf(tensor).set(data);
       return tensor;
     },
-    toFloats: (tensor) => floatsOf(tensor).slice(),
+    toFloats(tensor) {
+      leave();
+      return floatsOf(tensor).slice();
+    },
     createKvStore: (kv: Omit<KvStore, 'blockTokens'>) => createKvStore(kv, (layer) => layerSegments[layer] ?? home),
     copyKvBlock: (store, from, to) => copyKvBlock(store as WasmKvStore, from, to),
     mark: () => arena.mark(),
