@@ -11,6 +11,7 @@ interface Curve {
 const WIDTH = 640;
 const HEIGHT = 220;
 const LEFT = 56;
+const RIGHT = 24;
 const BOTTOM = 28;
 const TOP = 24;
 const MOST_POINTS = 600;
@@ -18,24 +19,32 @@ const MOST_POINTS = 600;
 /** All charts of a run in one SVG. */
 export function reportSvg(metrics: readonly StepMetrics[]): string {
   const validation = metrics.filter(({ validation }) => validation);
-  const charts = [
-    chart('loss (nats a token)', [
-      { label: 'training', color: '#9ab', points: series(metrics, ({ loss }) => loss) },
-      { label: 'smoothed', color: '#247', points: series(metrics, ({ smoothedLoss }) => smoothedLoss) },
-      { label: 'validation', color: '#c40', points: series(validation, ({ validation }) => validation!.loss) },
-    ]),
-    chart('validation, bits per byte', [
-      { label: '', color: '#c40', points: series(validation, ({ validation }) => validation!.bitsPerByte) },
-    ]),
-    chart('learning rate', [{ label: '', color: '#383', points: series(metrics, ({ learningRate }) => learningRate) }]),
-    chart('gradient norm', [{ label: '', color: '#639', points: series(metrics, ({ gradientNorm }) => gradientNorm) }]),
-    chart('tokens a second', [
-      { label: '', color: '#555', points: series(metrics, ({ tokensPerSecond }) => tokensPerSecond) },
-    ]),
+  const charts: [title: string, curves: Curve[]][] = [
+    [
+      'loss (nats a token)',
+      [
+        { label: 'training', color: '#89a', points: series(metrics, ({ loss }) => loss) },
+        { label: 'smoothed', color: '#47c', points: series(metrics, ({ smoothedLoss }) => smoothedLoss) },
+        { label: 'validation', color: '#c40', points: series(validation, ({ validation }) => validation!.loss) },
+      ],
+    ],
+    [
+      'validation, bits per byte',
+      [{ label: '', color: '#c40', points: series(validation, ({ validation }) => validation!.bitsPerByte) }],
+    ],
+    ['learning rate', [{ label: '', color: '#383', points: series(metrics, ({ learningRate }) => learningRate) }]],
+    ['gradient norm', [{ label: '', color: '#639', points: series(metrics, ({ gradientNorm }) => gradientNorm) }]],
+    [
+      'tokens a second',
+      [{ label: '', color: '#888', points: series(metrics, ({ tokensPerSecond }) => tokensPerSecond) }],
+    ],
   ];
-  const height = charts.length * HEIGHT;
-  const body = charts.map((text, i) => `<g transform="translate(0,${i * HEIGHT})">${text}</g>`).join('\n');
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11">\n${body}\n</svg>\n`;
+  const drawn = charts
+    .filter(([, curves]) => curves.some(({ points }) => points.some(([, y]) => Number.isFinite(y))))
+    .map(([title, curves]) => chart(title, curves));
+  const height = drawn.length * HEIGHT;
+  const body = drawn.map((text, i) => `<g transform="translate(0,${i * HEIGHT})">${text}</g>`).join('\n');
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">\n${body}\n</svg>\n`;
 }
 
 /** One page without scripts or a server. */
@@ -51,7 +60,8 @@ export function reportHtml(
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">${isRunning ? '<meta http-equiv="refresh" content="15">' : ''}
 <title>${escapeText(name)}</title>
-<style>body{font-family:sans-serif;max-width:680px;margin:2em auto;padding:0 1em}td{padding:2px 12px 2px 0;vertical-align:top}pre{white-space:pre-wrap;background:#f4f4f0;padding:1em}</style>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<style>body{font-family:sans-serif;max-width:680px;margin:2em auto;padding:0 1em}td{padding:2px 12px 2px 0;vertical-align:top}pre{white-space:pre-wrap;border:1px solid #8886;padding:1em}svg{max-width:100%;height:auto}</style>
 </head><body><h1>${escapeText(name)}</h1>
 <table>${rows.map(([key, value]) => `<tr><td>${escapeText(key)}</td><td>${escapeText(value)}</td></tr>`).join('')}</table>
 ${reportSvg(metrics)}
@@ -82,30 +92,46 @@ function series(metrics: readonly StepMetrics[], value: (m: StepMetrics) => numb
 function chart(title: string, curves: readonly Curve[]): string {
   const points = curves.flatMap(({ points }) => points).filter(([, y]) => Number.isFinite(y));
   const heading = `<text x="${LEFT}" y="14" font-weight="bold">${escapeText(title)}</text>`;
-  if (points.length === 0) return heading;
   const maxX = Math.max(...points.map(([x]) => x));
-  const lows = Math.min(...points.map(([, y]) => y));
-  const highs = Math.max(...points.map(([, y]) => y));
-  const spread = highs - lows || Math.abs(highs) || 1;
-  const [low, high] = [lows - spread * 0.05, highs + spread * 0.05];
-  const X = (x: number) => (LEFT + (x / maxX) * (WIDTH - LEFT - 12)).toFixed(1);
+  const values = points.map(([, y]) => y);
+  const marksY = roundMarks(Math.min(...values), Math.max(...values));
+  const marksX = roundMarks(0, maxX).filter((x) => x <= maxX);
+  const [low, high] = [marksY[0]!, marksY.at(-1)!];
+  const X = (x: number) => (LEFT + (x / maxX) * (WIDTH - LEFT - RIGHT)).toFixed(1);
   const Y = (y: number) => (HEIGHT - BOTTOM - ((y - low) / (high - low)) * (HEIGHT - BOTTOM - TOP)).toFixed(1);
-  const grid = [0, 0.5, 1].map((part) => {
-    const y = low + part * (high - low);
-    return `<line x1="${LEFT}" x2="${WIDTH - 12}" y1="${Y(y)}" y2="${Y(y)}" stroke="#ddd"/><text x="${LEFT - 4}" y="${Number(Y(y)) + 4}" text-anchor="end">${y.toPrecision(3)}</text>`;
-  });
-  const axis = [0, 0.5, 1].map(
-    (part) =>
-      `<text x="${X(maxX * part)}" y="${HEIGHT - 10}" text-anchor="middle">${formatCount(Math.round(maxX * part))}</text>`,
+  const grid = marksY.map(
+    (y) =>
+      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${Y(y)}" y2="${Y(y)}" stroke="currentColor" opacity="0.15"/>` +
+      `<text x="${LEFT - 4}" y="${Number(Y(y)) + 4}" text-anchor="end">${plain(y)}</text>`,
+  );
+  const axis = marksX.map(
+    (x) => `<text x="${X(x)}" y="${HEIGHT - 10}" text-anchor="middle">${x === 0 ? 0 : formatCount(x)}</text>`,
   );
   const lines = curves.map(({ color, points: own }) => {
     const path = own.filter(([, y]) => Number.isFinite(y)).map(([x, y]) => `${X(x)},${Y(y)}`);
+    // A line of one point shows nothing: it is a dot.
+    if (path.length === 1) return `<circle r="2.5" fill="${color}" transform="translate(${path[0]})"/>`;
     return `<polyline fill="none" stroke="${color}" stroke-width="1.4" points="${path.join(' ')}"/>`;
   });
   const legend = curves
     .filter(({ label }) => label)
     .map(({ label, color }, i) => `<text x="${WIDTH - 230 + i * 78}" y="14" fill="${color}">${label}</text>`);
   return [heading, ...grid, ...axis, ...lines, ...legend].join('');
+}
+
+/** Three to seven round numbers, from at or below `least` to at or above `most`. */
+function roundMarks(least: number, most: number): number[] {
+  const spread = most - least || Math.abs(most) || 1;
+  const power = 10 ** Math.floor(Math.log10(spread / 3));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => spread / size <= 5)!;
+  const first = Math.floor(least / step);
+  const last = Math.max(first + 1, Math.ceil(most / step));
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** Without the tail that adding steps up leaves. */
+function plain(value: number): string {
+  return String(Number(value.toPrecision(6)));
 }
 
 function escapeText(text: string): string {
