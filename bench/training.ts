@@ -120,7 +120,7 @@ async function measure(way: string) {
     threads,
     host: nodeThreads,
     ...(await trainingKernels(threads, way !== 'wasm128')),
-    blas: way === 'blas' ? loadBlas(threads) : null,
+    blas: way === 'blas' ? loadBlas() : null,
     watch: values.tasks ? watch : null,
   });
   const { model, parameters } = placeModel(device, config, initialWeights(config, 1));

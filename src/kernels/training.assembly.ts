@@ -6,6 +6,7 @@ import { crossEntropyRows } from './cross-entropy/assembly';
 import { embedBackward } from './embed/backward.assembly';
 import { swigluBackward, swigluForward } from './gated/backward.assembly';
 import { gemm, gemmPack } from './gemm/assembly';
+import { gemmBlas } from './gemm/blas.assembly';
 import { columnSums, rmsNormBackward } from './rms-norm/backward.assembly';
 import { ropeBackward } from './rope/backward.assembly';
 import {
@@ -17,6 +18,7 @@ import {
   TASK_CROSS_ENTROPY_ROWS,
   TASK_EMBED_BACKWARD,
   TASK_GEMM,
+  TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
   TASK_RMS_NORM_BACKWARD,
   TASK_ROPE_BACKWARD,
@@ -33,6 +35,8 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return gemmPack(first, last);
     case TASK_GEMM:
       return gemm(first, last, thread);
+    case TASK_GEMM_BLAS:
+      return gemmBlas(first, last);
     case TASK_ATTENTION_FORWARD:
       return attentionForward(first, last, thread);
     case TASK_ATTENTION_BACKWARD:

@@ -10,7 +10,7 @@ import type { MicroBatch } from '../../src/training/micro-batch.ts';
 import { placeModel, type TrainableModel } from '../../src/training/trainable-model.ts';
 import { type GoldenTensor, goldenJson, goldenTensors } from './golden.ts';
 
-const blas = loadBlas(1);
+const blas = loadBlas();
 
 export const trainingDevices: readonly {
   readonly name: string;
@@ -20,7 +20,12 @@ export const trainingDevices: readonly {
   { name: 'wasm', create: () => createWasmTrainingDevice() },
   { name: 'wasm, two threads', create: () => createWasmTrainingDevice({ threads: 2, host: nodeThreads }) },
   // Where there is no BLAS, src/devices/wasm/training.test.ts is skipped aloud.
-  ...(blas ? [{ name: 'wasm with BLAS', create: () => createWasmTrainingDevice({ blas }) }] : []),
+  ...(blas
+    ? [1, 2].map((threads) => ({
+        name: `wasm with BLAS, threads: ${threads}`,
+        create: () => createWasmTrainingDevice({ threads, host: nodeThreads, blas }),
+      }))
+    : []),
 ];
 
 export function goldenConfig(folder: string): LlamaConfig {

@@ -1,3 +1,6 @@
+import { assert } from '../../base/assert.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
+
 /** What the kernels export (src/kernels/kernels.assembly.ts). */
 export interface KernelExports {
   heapStart(): number;
@@ -16,6 +19,8 @@ export interface KernelExports {
   partialBytes(): number;
 }
 
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as KernelExports;
+/** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one. */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, blas: Blas | null): KernelExports {
+  const sgemm = blas ? blas.sgemm(memory) : () => assert(false, 'kernels: a task for a BLAS, and none was given');
+  return new WebAssembly.Instance(module, { env: { memory, sgemm } }).exports as unknown as KernelExports;
 }

@@ -60,7 +60,7 @@ const HAS_MAXIMUM = 1;
 const SHARED = 2;
 
 /**
- * Where a module says that its one import, the memory, is shared.
+ * Where a module says that the memory it imports is shared; it imports functions else.
  * Source: WebAssembly core specification §5.5 (sections, imports); threads proposal (limits).
  */
 function memoryFlagsAt(bytes: Uint8Array): number {
@@ -79,15 +79,18 @@ function memoryFlagsAt(bytes: Uint8Array): number {
   }
   number(); // bytes of the section
   const count = number();
-  for (let i = 0; i < 2; i++) {
-    const length = number(); // of the module's name, then the memory's
-    at += length;
+  for (let i = 0; ; i++) {
+    assert(i < count, 'kernels: expected an imported memory');
+    for (let name = 0; name < 2; name++) {
+      const length = number(); // of the module's name, then of the import's
+      at += length;
+    }
+    if (bytes[at++] === MEMORY) {
+      assert(bytes[at] === (HAS_MAXIMUM | SHARED), 'kernels: expected a shared memory');
+      return at;
+    }
+    number(); // a function's type
   }
-  assert(
-    count === 1 && bytes[at] === MEMORY && bytes[at + 1] === (HAS_MAXIMUM | SHARED),
-    'kernels: expected one import, a shared memory',
-  );
-  return at + 1;
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

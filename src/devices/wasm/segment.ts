@@ -7,6 +7,7 @@
  */
 import { UnsupportedError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
 import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
 import { instantiate, type KernelExports } from './kernel-exports.ts';
 
@@ -35,10 +36,10 @@ export class Segment {
   weightBytes = 0;
   cacheBytes = 0;
 
-  constructor(index: number, module: WebAssembly.Module, shared: boolean) {
+  constructor(index: number, module: WebAssembly.Module, shared: boolean, blas: Blas | null = null) {
     this.index = index;
     this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
-    this.kernels = instantiate(module, this.memory);
+    this.kernels = instantiate(module, this.memory, blas);
     this.kernels.prepareTeam();
     this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
     this.refresh();

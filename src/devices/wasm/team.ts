@@ -3,14 +3,15 @@
  * How a thread is made is layer 7's business: a ThreadHost is passed in.
  */
 import { UnsupportedError } from '../../base/errors.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
 import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
 import { instantiate, type KernelExports } from './kernel-exports.ts';
 import type { Segment } from './segment.ts';
 
 /** Starts threads that hand every message they get to one `createWorker()`. */
 export interface ThreadHost {
-  /** Resolves when the thread can take messages. */
-  spawn(): Promise<TeamThread>;
+  /** Resolves when the thread can take messages. `blas`: its worker is to have one, the same as the leader's. */
+  spawn(options: { readonly blas: boolean }): Promise<TeamThread>;
   /** Resolves a moment later, and keeps the program running until then. */
   pause(ms: number): Promise<void>;
 }
@@ -34,11 +35,11 @@ const ANSWER_MS = 20000;
 const PATIENCE_MS = 100;
 
 /** The worker's side: call the result with every message. It returns only to take the next message. */
-export function createWorker(): (message: WorkerMessage) => void {
+export function createWorker(blas: Blas | null = null): (message: WorkerMessage) => void {
   const kernels: KernelExports[] = [];
   let words = new Int32Array(0);
   return ({ thread, segment, module, memory }) => {
-    kernels[segment] = instantiate(module, memory);
+    kernels[segment] = instantiate(module, memory, blas);
     const home = kernels[0]!;
     if (segment === 0) words = new Int32Array(memory.buffer);
     Atomics.add(words, CONTROL_READY >>> 2, 1);
@@ -73,8 +74,8 @@ export class Team {
     return this.threads.length + 1;
   }
 
-  async grow(host: ThreadHost, count: number): Promise<void> {
-    this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn()))));
+  async grow(host: ThreadHost, count: number, options = { blas: false }): Promise<void> {
+    this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn(options)))));
   }
 
   /** Gives all workers a new segment, and waits until they have it. */

@@ -1,7 +1,6 @@
 /** What the wasm training device's forward and backward operations share: tensors, tasks and the matrix product. */
 import { assert } from '../../base/assert.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
-import type { Blas } from '../../kernels/gemm/blas.ts';
 import {
   BLOCK_COLUMNS,
   BLOCK_ROWS,
@@ -11,6 +10,7 @@ import {
   TASK_ACCUMULATE,
   TASK_ADAMW,
   TASK_GEMM,
+  TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
   TASK_SUM_SQUARES,
   TILE_COLUMNS,
@@ -28,7 +28,7 @@ export interface TrainingTensor extends Tensor {
   readonly pointer: number;
 }
 
-/** Runs every task of a device that is being measured; a product by BLAS counts as TASK_GEMM. */
+/** Runs every task of a device that is being measured */
 export type TaskWatch = (task: number, work: () => void) => void;
 
 /** A matrix as the product sees it: rows × K numbers, `rowStride` and `kStride` floats apart; one of the two is 1. */
@@ -38,19 +38,23 @@ export interface Operand {
   readonly kStride: number;
 }
 
+/** Rows or columns below which a tile for a BLAS is not cut to give the threads several each; what all tiles are multiples of. */
+const BLAS_TILE = 256;
+const BLAS_UNIT = 32;
+
 export class TrainingKernels {
   readonly segment: Segment;
   readonly arena: Arena;
   readonly exports: TrainingExports;
   private readonly team: Team;
-  private readonly blas: Blas | null;
+  private readonly usesBlas: boolean;
   private readonly watch: TaskWatch | null;
   private readonly edges: number;
 
-  constructor(segment: Segment, team: Team, blas: Blas | null, watch: TaskWatch | null) {
+  constructor(segment: Segment, team: Team, usesBlas: boolean, watch: TaskWatch | null) {
     this.segment = segment;
     this.team = team;
-    this.blas = blas;
+    this.usesBlas = usesBlas;
     this.watch = watch;
     this.arena = new Arena(segment);
     this.exports = segment.kernels as TrainingExports;
@@ -104,27 +108,8 @@ export class TrainingKernels {
   /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers. */
   gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
     if (M === 0 || N === 0) return;
-    if (this.blas) {
-      const floats = (pointer: number, count: number) => this.segment.floatsAt(pointer, count);
-      const transposeA = a.kStride !== 1;
-      const transposeB = b.kStride === 1;
-      const call = {
-        M,
-        N,
-        K,
-        a: floats(a.pointer, M * K),
-        transposeA,
-        aStride: transposeA ? a.kStride : a.rowStride,
-        b: floats(b.pointer, N * K),
-        transposeB,
-        bStride: transposeB ? b.rowStride : b.kStride,
-        beta: add ? 1 : 0,
-        c: floats(c, M * N),
-        cStride: N,
-      } as const;
-      const { blas, watch } = this;
-      if (watch) watch(TASK_GEMM, () => blas.sgemm(call));
-      else blas.sgemm(call);
+    if (this.usesBlas) {
+      this.gemmByBlas(c, M, N, K, a, b, add);
       return;
     }
     const mark = this.arena.mark();
@@ -133,6 +118,33 @@ export class TrainingKernels {
     const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(N / BLOCK_COLUMNS);
     this.run(TASK_GEMM, units, 1, packedA, packedB, c, N * 4, M, N, K, add ? 1 : 0, this.edges);
     this.arena.release(mark);
+  }
+
+  /** Tiles of all columns or of all rows: a BLAS packs its operands for every call, so they are few, and the longer side is cut. */
+  private gemmByBlas(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+    const isTall = M >= N;
+    const length = Math.max(M, N);
+    const parts = this.team.size * Math.max(1, Math.min(4, Math.floor(length / (BLAS_TILE * this.team.size))));
+    const cut = this.team.size === 1 ? length : Math.ceil(length / parts / BLAS_UNIT) * BLAS_UNIT;
+    const [rows, columns] = isTall ? [cut, N] : [M, cut];
+    this.run(
+      TASK_GEMM_BLAS,
+      Math.ceil(length / cut),
+      1,
+      c,
+      M,
+      N,
+      K,
+      a.pointer,
+      a.rowStride,
+      a.kStride,
+      b.pointer,
+      b.rowStride,
+      b.kStride,
+      add ? 1 : 0,
+      rows,
+      columns,
+    );
   }
 
   private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {

@@ -145,19 +145,27 @@ for (const [name, create] of Object.entries(devices)) {
   });
 }
 
-test('matrix products by BLAS agree with the reference', { skip: loadBlas(1) ? false : 'no BLAS here' }, async () => {
-  const device = await createWasmTrainingDevice({ blas: loadBlas(1) });
-  for (const [what, { shapes, run }] of Object.entries(cases).filter(([key]) => key.startsWith('linear'))) {
-    for (const begin of [0, 2]) {
-      const expected = gradientsOn(reference, shapes, run, begin);
-      for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
-        const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-        assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
+for (const threads of [1, 3]) {
+  const skip = loadBlas() ? false : 'no BLAS here';
+  test(`matrix products by BLAS on ${threads} of our threads agree with the reference`, { skip }, async () => {
+    const device = await createWasmTrainingDevice({ threads, host: nodeThreads, blas: loadBlas() });
+    const linear = Object.entries(cases).filter(([key]) => key.startsWith('linear'));
+    const large = [1, 40, 300, 700].map((N) => {
+      const shapes = [[N, 70], [601, 70], [601]];
+      return [`linear ${N}`, { shapes, run: cases['linear with bias']!.run }] as const;
+    });
+    for (const [what, { shapes, run }] of [...linear, ...large]) {
+      for (const begin of [0, 2]) {
+        const expected = gradientsOn(reference, shapes, run, begin);
+        for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
+          const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+          assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
+        }
       }
     }
-  }
-  device.close();
-});
+    device.close();
+  });
+}
 
 test('any number of threads gives the same bits, and so does either form of the tile', async () => {
   const results: string[] = [];

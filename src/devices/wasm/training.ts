@@ -39,12 +39,12 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   const { module, simd: build, shared } = options.kernels ?? (await compileKernels({ simd, shared: threads > 1 }));
   assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
-  if (host && threads > 1) await team.grow(host, threads - 1);
-  const segment = new Segment(0, module, shared);
+  if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas !== null });
+  const segment = new Segment(0, module, shared, blas);
   team.introduce(segment);
   if (host && threads > 1) await team.arrived(host);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
-  const kernels = new TrainingKernels(segment, team, blas, watch);
+  const kernels = new TrainingKernels(segment, team, blas !== null, watch);
   let persistent = 0;
   return {
     kind: 'wasm',

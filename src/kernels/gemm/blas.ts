@@ -1,23 +1,26 @@
-/** A system's matrix product, where one was found (layer 7 binds it). Row-major, as CBLAS: C ← op(A) · op(B) + beta · C. */
+/** A system's matrix product, where one was found (layer 7 binds it). It is called by several threads at a time, each on its own tile. */
 export interface Blas {
-  /** For people: 'libopenblas.so.0, 2 threads'. */
+  /** For people: 'libopenblas.so.0 (OpenBLAS 0.3.21, SkylakeX kernels)'. */
   readonly description: string;
-  sgemm(call: BlasCall): void;
+  /** The product within one memory, for the kernels of that memory to import. */
+  sgemm(memory: WebAssembly.Memory): Sgemm;
 }
 
-export interface BlasCall {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-  readonly a: Float32Array;
-  /** A is stored K × M. */
-  readonly transposeA: boolean;
-  readonly aStride: number;
-  readonly b: Float32Array;
-  /** B is stored N × K. */
-  readonly transposeB: boolean;
-  readonly bStride: number;
-  readonly beta: 0 | 1;
-  readonly c: Float32Array;
-  readonly cStride: number;
-}
+/**
+ * C [M × N] = A [M × K] · B [K × N] + beta · C, f32. a, b, c: where they lie in the memory, in bytes. Strides in numbers: from row to row and
+ * from column to column; of A's two one is 1, and of B's.
+ */
+export type Sgemm = (
+  M: number,
+  N: number,
+  K: number,
+  a: number,
+  aRow: number,
+  aColumn: number,
+  b: number,
+  bRow: number,
+  bColumn: number,
+  beta: number,
+  c: number,
+  cRow: number,
+) => void;

@@ -1,7 +1,8 @@
 // A thread of the wasm device's team, in Node.
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { createWorker } from '../../devices/wasm/team.ts';
 
-const take = createWorker();
+const { blas } = workerData as { readonly blas: boolean };
+const take = createWorker(blas ? (await import('./native/blas.ts')).loadBlas() : null);
 parentPort!.on('message', take);
 parentPort!.postMessage('ready');

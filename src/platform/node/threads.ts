@@ -5,8 +5,11 @@ import type { ThreadHost, WorkerMessage } from '../../devices/wasm/team.ts';
 
 /** Threads of the wasm device as worker_threads. They do not keep the process alive. */
 export const nodeThreads: ThreadHost = {
-  async spawn() {
-    const worker = new Worker(new URL('./thread-worker.ts', import.meta.url), { name: 'cria kernels' });
+  async spawn({ blas }) {
+    const worker = new Worker(new URL('./thread-worker.ts', import.meta.url), {
+      name: 'cria kernels',
+      workerData: { blas },
+    });
     await once(worker, 'message');
     worker.unref();
     return {

@@ -73,7 +73,7 @@ export class Trainer {
             threads,
             host: nodeThreads,
             ...(await trainingKernels(threads, found.options.revectorize ?? true)),
-            blas: blas ? loadBlas(threads) : null,
+            blas: blas ? loadBlas() : null,
           });
     const checkpoint = await openSource(found.source, () => {});
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));

@@ -70,7 +70,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
-  const blas = options.blas ? loadBlas(options.threads) : null;
+  const blas = options.blas ? loadBlas() : null;
   const device = await createWasmTrainingDevice({
     threads: options.threads,
     host: nodeThreads,
