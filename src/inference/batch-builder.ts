@@ -35,8 +35,8 @@ export class BatchBuilder {
     return this.ids.length - this.rowCount;
   }
 
-  /** Adds ids[from … from + count) of one sequence; `last`: the logits of its last row are wanted. */
-  add(ids: Uint32Array, from: number, count: number, blocks: Uint32Array, last: boolean): void {
+  /** Adds ids[from … from + count) of one sequence; the logits of its last `wanted` rows are wanted. */
+  add(ids: Uint32Array, from: number, count: number, blocks: Uint32Array, wanted: number): void {
     assert(count > 0 && count <= this.room, `batch: ${count} rows for ${this.room} places`);
     for (let i = 0; i < count; i++) {
       this.ids[this.rowCount + i] = ids[from + i]!;
@@ -48,7 +48,7 @@ export class BatchBuilder {
     span.firstPosition = from;
     span.blocks = blocks;
     this.rowCount += count;
-    if (last) this.rows[this.wanted++] = this.rowCount - 1;
+    for (let row = this.rowCount - wanted; row < this.rowCount; row++) this.rows[this.wanted++] = row;
   }
 
   /** What was added since clear(); valid until the next clear(). */

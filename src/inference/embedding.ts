@@ -13,7 +13,6 @@ interface EmbeddingListener {
 }
 
 export class Embedding implements EngineSequence {
-  readonly wants = 'states';
   readonly ids: Uint32Array;
   readonly length: number;
   /** Every state is wanted, so that no known beginning can stand for any. */
@@ -35,6 +34,10 @@ export class Embedding implements EngineSequence {
 
   get pending(): number {
     return this.length - (this.cached?.length ?? 0);
+  }
+
+  wantedLogits(): number {
+    return 0;
   }
 
   admit(cached: CachedSequence): void {

@@ -25,8 +25,12 @@ import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt } from './prompt.ts';
-import { type EngineSequence, type Listener, Running } from './running.ts';
+import { type Listener, Running } from './running.ts';
 import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
+import { collectScores, Prefix, type ScoreListener, Scoring } from './scoring.ts';
+
+/** Rows of logits of one batch, so that scoring with a large vocabulary needs no giant arena. */
+const LOGIT_ROWS = 256;
 
 export interface EngineOptions {
   readonly model: Model;
@@ -88,8 +92,8 @@ export class Engine {
   private readonly samplers: SamplerMaker;
   private readonly clock: () => number;
   /** In order of admission. */
-  private readonly running: EngineSequence[] = [];
-  private readonly waiting: EngineSequence[] = [];
+  private readonly running: Sequence[] = [];
+  private readonly waiting: Sequence[] = [];
 
   constructor(options: EngineOptions) {
     const { model, device, contextLength, batchTokens = 512 } = options;
@@ -155,7 +159,32 @@ export class Engine {
     return this.queue(new Embedding(ids, this.model.config.width, pooling, listener));
   }
 
-  private queue(job: EngineSequence): Job {
+  /**
+   * Queues the scoring of continuations of one text, which is computed once for all of them. None of the arrays may be empty.
+   * Throws ArgumentError `score.context`.
+   */
+  score(context: Uint32Array, continuations: readonly Uint32Array[], listener: ScoreListener): Job {
+    const longest = context.length + Math.max(...continuations.map(({ length }) => length)) - 1;
+    if (longest > this.contextLength) {
+      throw new ArgumentError(
+        'score.context',
+        `score: a text and its continuation are ${longest + 1} tokens, expected at most one more than the context's ${this.contextLength}. ` +
+          'Shorten the text, or load the model with a larger contextLength.',
+      );
+    }
+    const settle = collectScores(continuations.length, listener);
+    const { vocabSize } = this.model.config;
+    const jobs = continuations.map((continuation, i) => new Scoring(context, continuation, vocabSize, settle(i)));
+    const isShared = jobs.length > 1 && context.length > 1;
+    this.waiting.push(...(isShared ? [new Prefix(context, jobs)] : jobs));
+    return {
+      abort: () => {
+        for (const job of jobs) job.aborted = true;
+      },
+    };
+  }
+
+  private queue(job: Running | Embedding): Job {
     this.waiting.push(job);
     return {
       abort: () => {
@@ -220,20 +249,35 @@ export class Engine {
       device.release(mark);
     }
     let row = 0;
-    for (const { job, count } of chosen) {
+    for (const { job, count, wanted } of chosen) {
       const from = job.cached!.length;
       job.cached!.advance(job.ids.subarray(from, from + count));
-      if (job.pending > 0 || !(job instanceof Running)) continue;
+      if (job instanceof Prefix && job.pending === 0) this.branch(job);
+      if (wanted === 0 || job instanceof Embedding || job instanceof Prefix) continue;
       try {
-        if (job.accept(logits!, row++)) remove(this.running, job);
+        if (job.accept(logits!, row, wanted)) remove(this.running, job);
       } catch (error) {
         this.end(job, error);
       }
+      row += wanted;
     }
     for (const job of finished) {
       remove(this.running, job);
       job.finish();
     }
+  }
+
+  /** A shared text is in the cache: its continuations go on from there, as many as may run; the others find what is known of it. */
+  private branch(prefix: Prefix): void {
+    remove(this.running, prefix);
+    for (const job of prefix.continuations) {
+      if (this.running.length >= this.maxSequences) this.waiting.unshift(job);
+      else {
+        job.admit(prefix.cached!.fork());
+        this.running.push(job);
+      }
+    }
+    prefix.yieldRoom();
   }
 
   /** Hands the states of a batch to those that want them. */
@@ -255,24 +299,29 @@ export class Engine {
     const { batch } = this;
     const chosen: Chosen[] = [];
     batch.clear();
-    const add = (job: EngineSequence, limit: number) => {
-      const count = Math.min(job.pending, batch.room, limit);
+    let logitRows = LOGIT_ROWS;
+    const add = (job: Sequence, limit: number) => {
+      if (!job.cached) return 0;
+      const fitting = Math.min(job.pending, batch.room, limit);
+      const count = fitting - Math.max(0, job.wantedLogits(fitting) - logitRows);
       if (count === 0 || !this.makeRoom(job, count, chosen)) return 0;
+      const wanted = job.wantedLogits(count);
       const { length, blocks } = job.cached!;
-      batch.add(job.ids, length, count, blocks, job.wants === 'logits' && count === job.pending);
-      chosen.push({ job, count });
+      batch.add(job.ids, length, count, blocks, wanted);
+      chosen.push({ job, count, wanted });
+      logitRows -= wanted;
       return count;
     };
     const decoding = this.running.filter((job) => job.pending === 1);
     const reading = this.running.filter((job) => job.pending > 1);
     for (const job of decoding) add(job, 1);
     let promptTokens = decoding.length > 0 ? this.sharedPromptTokens : batch.room;
-    for (const job of reading) if (job.cached) promptTokens -= add(job, promptTokens);
+    for (const job of reading) promptTokens -= add(job, promptTokens);
     return chosen;
   }
 
   /** Reserves cache for `count` tokens, if need be at the expense of the sequences admitted last. */
-  private makeRoom(job: EngineSequence, count: number, chosen: readonly Chosen[]): boolean {
+  private makeRoom(job: Sequence, count: number, chosen: readonly Chosen[]): boolean {
     while (job.cached && !job.cached.reserve(count)) {
       const last = this.running.findLast((other) => !chosen.some((taken) => taken.job === other));
       assert(last !== undefined, 'engine: the cache is too small for one sequence');
@@ -308,7 +357,7 @@ export class Engine {
     }
   }
 
-  private end(job: EngineSequence, error: unknown): void {
+  private end(job: Sequence, error: unknown): void {
     remove(this.running, job);
     job.fail(error);
   }
@@ -316,9 +365,13 @@ export class Engine {
 
 /** A sequence's part of a batch. */
 interface Chosen {
-  readonly job: EngineSequence;
+  readonly job: Sequence;
   readonly count: number;
+  /** Rows of logits. */
+  readonly wanted: number;
 }
+
+type Sequence = Running | Embedding | Scoring | Prefix;
 
 function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {
   const { blockCount: layerCount, kvHeadCount, headSize } = model.config;

@@ -23,8 +23,6 @@ export interface Listener {
 
 /** What the engine takes through its batches, and what it gets for it. */
 export interface EngineSequence {
-  /** Logits of the last token, to pick the next one, or the states of all. */
-  readonly wants: 'logits' | 'states';
   /** The first `length` are valid. */
   readonly ids: Uint32Array;
   readonly length: number;
@@ -32,9 +30,11 @@ export interface EngineSequence {
   readonly reusable: Uint32Array;
   /** null while it waits for room. */
   cached: CachedSequence | null;
-  aborted: boolean;
+  readonly aborted: boolean;
   /** Tokens whose keys and values are still to be computed: at least one. */
   readonly pending: number;
+  /** Of the next `count` tokens, after how many of the last ones the logits are wanted. Asked before they are computed. */
+  wantedLogits(count: number): number;
   /** Takes its place in the cache: at first, and again after it had to make room. */
   admit(cached: CachedSequence): void;
   /** Gives its blocks back; it keeps its tokens and goes on later. */
@@ -45,7 +45,6 @@ export interface EngineSequence {
 }
 
 export class Running implements EngineSequence {
-  readonly wants = 'logits';
   /** Prompt and generated tokens; the first `length` are valid. */
   ids: Uint32Array;
   length: number;
@@ -107,6 +106,10 @@ export class Running implements EngineSequence {
 
   get pending(): number {
     return this.length - (this.cached?.length ?? 0);
+  }
+
+  wantedLogits(count: number): number {
+    return count === this.pending ? 1 : 0;
   }
 
   admit(cached: CachedSequence): void {

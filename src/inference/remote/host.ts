@@ -15,6 +15,7 @@ import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
 import type { Listener } from '../running.ts';
+import type { Score } from '../scoring.ts';
 import { contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   FromEngine,
@@ -94,6 +95,8 @@ export class EngineHost {
         return traceNames(model.config);
       case 'embed':
         return this.embed(call, engine, message.args);
+      case 'score':
+        return this.score(call, engine, message.args);
       case 'engineLoad':
         return engine.load;
       case 'memory':
@@ -181,6 +184,32 @@ export class EngineHost {
   }
 
   private embed(call: number, engine: Engine, [ids, pooling]: Methods['embed']['args']): Promise<Float32Array> {
+    const checked = checkIds('embed', ids, engine.model.config.vocabSize);
+    return this.runJob(call, engine, (listener) => engine.embed(checked, pooling, listener));
+  }
+
+  private score(
+    call: number,
+    engine: Engine,
+    [context, continuations]: Methods['score']['args'],
+  ): Promise<readonly Score[]> {
+    const { vocabSize } = engine.model.config;
+    if (continuations.length === 0) {
+      throw new ArgumentError(
+        'score.prompt',
+        'score: no continuations, expected at least one. Give texts or arrays of ids.',
+      );
+    }
+    const [text, ...rest] = [context, ...continuations].map((ids) => checkIds('score', ids, vocabSize));
+    return this.runJob(call, engine, (listener) => engine.score(text!, rest, listener));
+  }
+
+  /** A job with one result. */
+  private runJob<Value>(
+    call: number,
+    engine: Engine,
+    submit: (listener: { done(value: Value): void; failed(error: unknown): void }) => Job,
+  ): Promise<Value> {
     return new Promise((resolve, reject) => {
       const settle =
         <T>(then: (value: T) => void) =>
@@ -188,8 +217,7 @@ export class EngineHost {
           this.jobs.delete(call);
           then(value);
         };
-      const checked = checkIds('embed', ids, engine.model.config.vocabSize);
-      this.jobs.set(call, engine.embed(checked, pooling, { done: settle(resolve), failed: settle(reject) }));
+      this.jobs.set(call, submit({ done: settle(resolve), failed: settle(reject) }));
       void this.run(engine);
     });
   }

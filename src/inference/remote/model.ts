@@ -8,6 +8,7 @@ import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
+import type { Score } from '../scoring.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
@@ -142,10 +143,31 @@ export class RemoteModel {
     ids: ArrayLike<number>,
     { pooling = 'mean', signal }: { readonly pooling?: Pooling; readonly signal?: AbortSignal } = {},
   ): Promise<Float32Array> {
+    return this.abortable(signal, (client) => client.call('embed', [cloneable(ids), pooling]));
+  }
+
+  /**
+   * How likely the model finds each continuation of a text: Σ log p of its tokens. The text is computed once for all of them, and
+   * everything shares batches with what else runs. A text's own beginning token is up to the caller; see encodePair().
+   * Throws ArgumentError `score.prompt`, `score.context`.
+   */
+  async score(
+    context: ArrayLike<number>,
+    continuations: readonly ArrayLike<number>[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<readonly Score[]> {
+    return this.abortable(signal, (client) => client.call('score', [cloneable(context), continuations.map(cloneable)]));
+  }
+
+  /** A call whose job the signal ends. */
+  private async abortable<Value>(
+    signal: AbortSignal | undefined,
+    begin: (client: EngineClient) => { readonly id: number; readonly value: Promise<Value> },
+  ): Promise<Value> {
     signal?.throwIfAborted();
     if (this.refresh) await this.refreshed();
     const { client } = this;
-    const { id, value } = client.call('embed', [cloneable(ids), pooling]);
+    const { id, value } = begin(client);
     const abort = () => client.abort(id);
     signal?.addEventListener('abort', abort, { once: true });
     try {

@@ -12,6 +12,7 @@ import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
+import type { Score } from '../scoring.ts';
 import type { WireError } from './wire-errors.ts';
 
 /** Where a model comes from, as a worker can be told: a path or a URL, bytes, or several files' bytes by name. */
@@ -89,6 +90,11 @@ export interface Methods {
   trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
   traceNames: { args: []; value: string[]; event: never };
   embed: { args: [ids: ArrayLike<number>, pooling: Pooling]; value: Float32Array; event: never };
+  score: {
+    args: [context: ArrayLike<number>, continuations: readonly ArrayLike<number>[]];
+    value: readonly Score[];
+    event: never;
+  };
   engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
   close: { args: []; value: null; event: never };
