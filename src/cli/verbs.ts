@@ -89,6 +89,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'how well a model predicts a text',
     load: () => import('./commands/perplexity.ts'),
   },
+  eval: {
+    group: 'Look and measure',
+    summary: 'how many multiple-choice questions a model gets right',
+    load: () => import('./commands/eval.ts'),
+  },
   bench: {
     group: 'Look and measure',
     summary: "speed, in llama-bench's rows",

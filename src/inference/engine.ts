@@ -20,14 +20,14 @@ import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
-import { Embedding, type Pooling } from './embedding.ts';
 import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt } from './prompt.ts';
+import { Embedding, type Pooling } from './reading/embedding.ts';
+import { collectScores, Prefix, type ScoreListener, Scoring } from './reading/scoring.ts';
 import { type Listener, Running } from './running.ts';
 import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
-import { collectScores, Prefix, type ScoreListener, Scoring } from './scoring.ts';
 
 /** Rows of logits of one batch, so that scoring with a large vocabulary needs no giant arena. */
 const LOGIT_ROWS = 256;

@@ -1,6 +1,27 @@
 /** What the library offers besides Llama.load, the same in Node and in the browser. */
 export { InvariantError } from '../base/assert.ts';
 export { ArgumentError, ConfigError, CriaError, FormatError, UnsupportedError } from '../base/errors.ts';
+export { parseItems } from '../evaluation/items.ts';
+export {
+  type Accuracy,
+  accuracies,
+  type Choice,
+  type ChoiceScore,
+  choiceRules,
+  choose,
+  type Item,
+  type RuleName,
+  scoreItem,
+} from '../evaluation/multiple-choice.ts';
+export {
+  encodePair,
+  type Request,
+  type RollingMetrics,
+  rollingMetrics,
+  rollingWindows,
+  type Scorer,
+  scoreRequests,
+} from '../evaluation/requests.ts';
 export type { ChatPrompt } from '../inference/chat-prompt.ts';
 export type {
   FinishReason,
@@ -15,6 +36,7 @@ export type { JsonSchema } from '../inference/grammar/schema/document.ts';
 export type { Trace } from '../inference/observe.ts';
 export type { LogitBias } from '../inference/option-table.ts';
 export { type GenerationOptions, generationOptions } from '../inference/options.ts';
+export type { Score } from '../inference/reading/scoring.ts';
 export type { Chat, ChatOptions } from '../inference/remote/chat.ts';
 export type { GenerationStream } from '../inference/remote/generation-stream.ts';
 export type { LoadOptions } from '../inference/remote/load.ts';

@@ -1,6 +1,7 @@
 /** What the server's core is given: a model, its settings, and clocks and chances that it may not reach for itself. */
-import type { Pooling } from '../inference/embedding.ts';
+
 import type { Prompt } from '../inference/generation.ts';
+import type { Pooling } from '../inference/reading/embedding.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
 import type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 import type { Gate } from './gate.ts';

@@ -245,6 +245,57 @@ describe('verbs', () => {
     assert.match(short.stderr, /at least two windows/);
   });
 
+  test('perplexity --rolling: words and bytes of the whole text, with nothing left out', async () => {
+    const text = 'The quick brown fox';
+    const words = ['perplexity', '-m', model, '-c', '16', '--rolling', '--json'];
+    const report = JSON.parse(await ok(words, { input: text })) as Record<string, number>;
+    const ids = (
+      JSON.parse(await ok(['tokenize', '-m', model, '--bos', '--json', '--text', text])) as { ids: number[] }
+    ).ids;
+    assert.equal(report.tokens, ids.length);
+    assert.ok(Math.abs(Math.exp(-report.logLikelihood! / 4) / report.wordPerplexity! - 1) < 1e-9);
+    assert.ok(Math.abs(-report.logLikelihood! / 19 / Math.LN2 / report.bitsPerByte! - 1) < 1e-9);
+    const wrong = await cria([...words, '--stride', '3'], { input: text });
+    assert.equal(wrong.code, 2);
+  });
+
+  test('eval: accuracies by every rule, the scores of every answer, and what is wrong with a file', async () => {
+    const items = [
+      { query: 'One and one is', choices: ['two', 'seven'], gold: 0 },
+      { query: 'The sky is ', choices: ['green', 'blue', 'a very loud colour indeed'], gold: 1 },
+    ];
+    writeFileSync(at('items.jsonl'), items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    const words = ['eval', '-m', model, at('items.jsonl')];
+    const report = JSON.parse(await ok([...words, '--json', '--scores', at('scores.jsonl')])) as {
+      items: number;
+      results: Record<string, { accuracy: number; items: number }>;
+    };
+    assert.equal(report.items, 2);
+    assert.deepEqual(Object.keys(report.results), ['acc', 'acc_norm', 'acc_bytes', 'acc_per_token', 'acc_uncond']);
+    const scored = readFileSync(at('scores.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const best = scored.map(({ scores }: { scores: { logLikelihood: number }[] }) => {
+      const values = scores.map(({ logLikelihood }) => logLikelihood);
+      return values.indexOf(Math.max(...values));
+    });
+    const right = best.filter((choice, i) => choice === items[i]!.gold).length;
+    assert.equal(report.results.acc!.accuracy, right / 2);
+    assert.match(
+      await ok([...words, '--limit', '1', '--unconditional', '']),
+      /^acc [\s\S]*acc_per_token[^\n]*\n1 items$/m,
+    );
+    const small = await cria([...words, '-c', '8']);
+    assert.equal(small.code, 1);
+    assert.match(small.stderr, /expected at most 9 together/);
+    assert.match(await ok([...words, '-c', '32', '--truncate']), /2 items, 1 without their beginning/);
+    writeFileSync(at('wrong.jsonl'), '{"prompt": "x"}\n');
+    const wrong = await cria(['eval', '-m', model, at('wrong.jsonl')]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /wrong\.jsonl @ line 1: found the fields prompt; expected query and choices/);
+  });
+
   test('chat through a pipe: answers on stdout, notes on stderr, commands work', async () => {
     const input = 'Hello\n/regen\n/undo\n/nonsense\n"""\ntwo\nlines"""\n/save CHAT\n/exit\nnever said\n'.replace(
       'CHAT',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
-import { poolings } from '../../inference/embedding.ts';
+import { poolings } from '../../inference/reading/embedding.ts';
 import { isLoopback } from '../../platform/node/serve/access.ts';
 import { createLog, logLevels } from '../../platform/node/serve/log.ts';
 import { startServer } from '../../platform/node/serve/server.ts';

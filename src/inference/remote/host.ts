@@ -14,8 +14,8 @@ import { Engine, type Job } from '../engine.ts';
 import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
+import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
-import type { Score } from '../scoring.ts';
 import { contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   FromEngine,

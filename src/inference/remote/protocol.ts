@@ -6,13 +6,13 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import type { Pooling } from '../embedding.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, Prompt } from '../generation.ts';
 import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
-import type { Score } from '../scoring.ts';
+import type { Pooling } from '../reading/embedding.ts';
+import type { Score } from '../reading/scoring.ts';
 import type { WireError } from './wire-errors.ts';
 
 /** Where a model comes from, as a worker can be told: a path or a URL, bytes, or several files' bytes by name. */

@@ -1,6 +1,6 @@
 /** POST /v1/completions, /v1/embeddings, /tokenize, /detokenize: what a request may hold. */
 import { z } from 'zod';
-import { poolings } from '../../inference/embedding.ts';
+import { poolings } from '../../inference/reading/embedding.ts';
 import { grammarFields } from './constrained.ts';
 import { generationFields } from './generation-fields.ts';
 

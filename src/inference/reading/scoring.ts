@@ -2,11 +2,11 @@
  * How likely a model finds given continuations of a text, on their way through the engine. The shared text is computed once: a
  * Prefix reads it, and its continuations go on as forks of its place in the cache, in one batch.
  */
-import { logSoftmaxAt } from '../kernels/softmax/reference.ts';
-import type { CachedSequence } from '../model/kv-cache.ts';
-import type { Floats } from '../tensor/tensor.ts';
-import type { EngineSequence } from './running.ts';
-import { argmax } from './sampler/candidates.ts';
+import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
+import type { CachedSequence } from '../../model/kv-cache.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import type { EngineSequence } from '../running.ts';
+import { argmax } from '../sampler/candidates.ts';
 
 export interface Score {
   /** Σ log p of the continuation's tokens, each given all before it, in nats. */

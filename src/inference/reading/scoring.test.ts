@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { testDevices } from '../../test/support/devices.ts';
-import { runAll, submit, tinyEngine, tinyModel } from '../../test/support/tiny-model.ts';
-import type { Device } from '../devices/device.ts';
-import { logSoftmaxAt } from '../kernels/softmax/reference.ts';
-import type { Model } from '../model/model.ts';
-import type { Engine } from './engine.ts';
-import { logitsOf } from './observe.ts';
+import { testDevices } from '../../../test/support/devices.ts';
+import { runAll, submit, tinyEngine, tinyModel } from '../../../test/support/tiny-model.ts';
+import type { Device } from '../../devices/device.ts';
+import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
+import type { Model } from '../../model/model.ts';
+import type { Engine } from '../engine.ts';
+import { logitsOf } from '../observe.ts';
 import type { Score } from './scoring.ts';
 
 const ids = (length: number, seed = 1) => Uint32Array.from({ length }, (_, i) => (i * 13 + 5 * seed + i * i) % 96);

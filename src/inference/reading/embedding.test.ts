@@ -1,11 +1,11 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertClose } from '../../test/support/close.ts';
-import { generate, runAll, submit, tinyConfig, tinyEngine, tinyModel } from '../../test/support/tiny-model.ts';
-import { createReferenceDevice } from '../devices/reference/device.ts';
+import { assertClose } from '../../../test/support/close.ts';
+import { generate, runAll, submit, tinyConfig, tinyEngine, tinyModel } from '../../../test/support/tiny-model.ts';
+import { createReferenceDevice } from '../../devices/reference/device.ts';
+import type { Engine } from '../engine.ts';
+import { trace } from '../observe.ts';
 import { poolings } from './embedding.ts';
-import type { Engine } from './engine.ts';
-import { trace } from './observe.ts';
 
 const ids = (length: number) => Uint32Array.from({ length }, (_, i) => (i * 13 + 5) % 96);
 const device = createReferenceDevice();

@@ -1,7 +1,7 @@
 /** A text as one vector, on its way through the engine: the states of its positions after the last norm, pooled. */
-import type { CachedSequence } from '../model/kv-cache.ts';
-import type { Floats } from '../tensor/tensor.ts';
-import type { EngineSequence } from './running.ts';
+import type { CachedSequence } from '../../model/kv-cache.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import type { EngineSequence } from '../running.ts';
 
 /** mean: of all positions; last: what the next token would be made of; cls: the first position. */
 export const poolings = ['mean', 'last', 'cls'] as const;
