@@ -11,8 +11,14 @@ export interface Vocabulary {
   readonly args: Pick<FastTextArguments, 'bucket' | 'minn' | 'maxn' | 'wordNgrams'>;
   readonly wordIds: ReadonlyMap<string, number>;
   readonly wordCount: number;
-  /** bucket → row after the words, −1 for a pruned bucket; undefined: every bucket has its row. */
-  readonly pruned: Int32Array | undefined;
+  /** bucket → row after the words, for models whose buckets are pruned; undefined: every bucket has its row. */
+  readonly pruned: PrunedBuckets | undefined;
+}
+
+interface PrunedBuckets {
+  /** A bit per bucket that has a row: most have none, and the bits fit in a core's cache where the rows do not. */
+  readonly present: Uint8Array;
+  readonly rows: Int32Array;
 }
 
 export function createVocabulary(
@@ -21,12 +27,18 @@ export function createVocabulary(
   pruned: ReadonlyMap<number, number> | undefined,
 ): Vocabulary {
   const wordIds = new Map(words.map(({ text }, id) => [text, id]));
-  let table: Int32Array | undefined;
-  if (pruned) {
-    table = new Int32Array(args.bucket).fill(-1);
-    for (const [bucket, row] of pruned) if (bucket >= 0 && bucket < args.bucket) table[bucket] = row;
+  return { args, wordIds, wordCount: words.length, pruned: pruned && prunedBuckets(args.bucket, pruned) };
+}
+
+function prunedBuckets(bucketCount: number, pruned: ReadonlyMap<number, number>): PrunedBuckets {
+  const present = new Uint8Array(Math.ceil(bucketCount / 8));
+  const rows = new Int32Array(bucketCount);
+  for (const [bucket, row] of pruned) {
+    if (bucket < 0 || bucket >= bucketCount || row < 0) continue;
+    present[bucket >> 3]! |= 1 << (bucket & 7);
+    rows[bucket] = row;
   }
-  return { args, wordIds, wordCount: words.length, pruned: table };
+  return { present, rows };
 }
 
 /** FNV-1a as fastText computes it: bytes are sign-extended first. */
@@ -36,7 +48,12 @@ export function fastTextHash(bytes: Uint8Array, from = 0, to = bytes.length): nu
   return hash >>> 0;
 }
 
-/** Words of a line as fastText cuts them: at space, tab, line ends, vertical tab, form feed and NUL. */
+/** What fastText cuts words at: space, tab, line ends, vertical tab, form feed and NUL. */
+export function isWordEnd(unit: number): boolean {
+  return unit <= 32 && (unit === 32 || (unit >= 9 && unit <= 13) || unit === 0);
+}
+
+/** Words of a line as fastText cuts them, at isWordEnd. */
 export function splitWords(text: string): string[] {
   return text.split(/[ \n\r\t\v\f\0]+/).filter((word) => word !== '');
 }
@@ -50,7 +67,7 @@ export function pushWordRows(rows: number[], word: string, vocabulary: Vocabular
   const bytes = encoder.encode(`<${word}>`);
   for (let i = 0; i < bytes.length; i++) {
     if ((bytes[i]! & 0xc0) === 0x80) continue;
-    let hash = 2166136261;
+    let hash = 2166136261 | 0;
     for (let j = i, n = 1; j < bytes.length && n <= maxn; n++) {
       do hash = Math.imul(hash ^ ((bytes[j++]! << 24) >> 24), 16777619);
       while (j < bytes.length && (bytes[j]! & 0xc0) === 0x80);
@@ -60,14 +77,34 @@ export function pushWordRows(rows: number[], word: string, vocabulary: Vocabular
   }
 }
 
-/** Appends the rows of the hashed word n-grams of a line. `hashes`: fastTextHash of each word, in order. */
+/** fastText's multiplier of word n-gram hashes, under 2²⁷. */
+const WORD_NGRAM_PRIME = 116049371;
+
+/**
+ * Appends the rows of the hashed word n-grams of a line: hash · prime + next word, modulo 2⁶⁴, words sign-extended, kept in two halves.
+ * `hashes`: fastTextHash of each word, in order.
+ */
 export function pushWordNgramRows(rows: number[], hashes: readonly number[], vocabulary: Vocabulary): void {
-  const { wordNgrams } = vocabulary.args;
+  const { wordNgrams, bucket } = vocabulary.args;
   for (let i = 0; i < hashes.length; i++) {
-    let hash = BigInt.asUintN(64, BigInt(hashes[i]! | 0));
+    let low = hashes[i]! >>> 0;
+    let high = (hashes[i]! | 0) < 0 ? 0xffffffff : 0;
     for (let j = i + 1; j < hashes.length && j < i + wordNgrams; j++) {
-      hash = BigInt.asUintN(64, hash * 116049371n + BigInt(hashes[j]! | 0));
-      pushBucket(rows, Number(hash % BigInt(vocabulary.args.bucket)), vocabulary);
+      const word = hashes[j]! | 0;
+      const first = (low & 0xffff) * WORD_NGRAM_PRIME;
+      const second = (low >>> 16) * WORD_NGRAM_PRIME + Math.floor(first / 0x10000);
+      const sum = (second % 0x10000) * 0x10000 + (first % 0x10000) + (word >>> 0);
+      high =
+        (Math.imul(high, WORD_NGRAM_PRIME) +
+          Math.floor(second / 0x10000) +
+          (word >> 31) +
+          Math.floor(sum / 2 ** 32)) >>>
+        0;
+      low = sum >>> 0;
+      let rest = high % bucket;
+      rest = (rest * 0x10000 + (low >>> 16)) % bucket;
+      rest = (rest * 0x10000 + (low & 0xffff)) % bucket;
+      pushBucket(rows, rest, vocabulary);
     }
   }
 }
@@ -89,9 +126,8 @@ export function lineRows(text: string, vocabulary: Vocabulary): number[] {
 }
 
 function pushBucket(rows: number[], hash: number, vocabulary: Vocabulary): void {
-  const bucket = hash % vocabulary.args.bucket;
-  if (vocabulary.pruned) {
-    const row = vocabulary.pruned[bucket]!;
-    if (row >= 0) rows.push(vocabulary.wordCount + row);
-  } else rows.push(vocabulary.wordCount + bucket);
+  const bucket = (hash >>> 0) % (vocabulary.args.bucket >>> 0);
+  const { pruned, wordCount } = vocabulary;
+  if (!pruned) rows.push(wordCount + bucket);
+  else if ((pruned.present[bucket >> 3]! >> (bucket & 7)) & 1) rows.push(wordCount + pruned.rows[bucket]!);
 }

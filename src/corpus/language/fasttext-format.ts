@@ -81,6 +81,28 @@ export interface FastTextFile {
   readonly output: FastTextMatrix;
 }
 
+/** Visits the numbers of a product-quantized row: norm · centroid[part][code]. */
+export function eachQuantized(matrix: QuantizedMatrix, row: number, visit: (d: number, value: number) => void): void {
+  const { parts, partSize, lastPartSize, centroids } = matrix.quantizer;
+  const norm = matrix.normCodes ? matrix.normQuantizer!.centroids[matrix.normCodes[row]!]! : 1;
+  for (let part = 0; part < parts; part++) {
+    const code = matrix.codes[row * parts + part]!;
+    const isLast = part === parts - 1;
+    const size = isLast ? lastPartSize : partSize;
+    const start = isLast ? part * CENTROIDS * partSize + code * lastPartSize : (part * CENTROIDS + code) * partSize;
+    for (let n = 0; n < size; n++) visit(part * partSize + n, norm * centroids[start + n]!);
+  }
+}
+
+/** The matrix with its rows spelled out, when they are at most `limit` numbers. */
+export function dense(matrix: FastTextMatrix, limit: number): FastTextMatrix {
+  if (matrix.kind === 'dense' || matrix.rows * matrix.columns > limit) return matrix;
+  const { rows, columns } = matrix;
+  const values = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) eachQuantized(matrix, row, (d, value) => (values[row * columns + d] = value));
+  return { kind: 'dense', rows, columns, values };
+}
+
 /** Throws FormatError `fasttext.*`; every length is checked against the file before anything is allocated. */
 export function parseFastText(bytes: Uint8Array, file: string): FastTextFile {
   const cursor = new ByteCursor(bytes, file, 'fasttext');

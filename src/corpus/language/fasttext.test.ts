@@ -2,7 +2,10 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { missing, shared } from '../../../test/support/shared.ts';
+import { Random } from '../../base/random.ts';
+import { WORD_HASH_START, WordTable, wordHashStep } from '../../base/word-table.ts';
 import { FastText } from './fasttext.ts';
+import { pushWordNgramRows } from './fasttext-features.ts';
 import { encodeFastText } from './fasttext-format.ts';
 import { SupervisedTrainer } from './fasttext-train.ts';
 
@@ -115,3 +118,46 @@ for (const wordNgrams of [1, 2]) {
     deepStrictEqual(encodeFastText(trainToy(wordNgrams).finish()), bytes, 'same examples, same seed, same bits');
   });
 }
+
+test('hashes of word n-grams are those of 64-bit arithmetic', () => {
+  const random = new Random(7);
+  for (let round = 0; round < 500; round++) {
+    const bucket = round % 2 === 0 ? 2_000_000 : 1 + (random.uint32() >>> 1);
+    const hashes = Array.from({ length: 6 }, () => random.uint32());
+    const rows: number[] = [];
+    pushWordNgramRows(rows, hashes, {
+      args: { bucket, minn: 0, maxn: 0, wordNgrams: 4 },
+      wordIds: new Map(),
+      wordCount: 0,
+      pruned: undefined,
+    });
+    const expected: number[] = [];
+    for (const [i, first] of hashes.entries()) {
+      let hash = BigInt.asUintN(64, BigInt(first | 0));
+      for (const next of hashes.slice(i + 1, i + 4)) {
+        hash = BigInt.asUintN(64, hash * 116049371n + BigInt(next | 0));
+        expected.push(Number(hash % BigInt(bucket)));
+      }
+    }
+    deepStrictEqual(rows, expected);
+  }
+});
+
+test('words are found by their place in a text, whatever else is in the table', () => {
+  const table = new WordTable(300);
+  const text = Array.from({ length: 300 }, (_, i) => `wörd${i % 150}`).join(' ');
+  const seen = new Map<string, number>();
+  for (let from = 0; from < text.length; ) {
+    const space = text.indexOf(' ', from);
+    const to = space < 0 ? text.length : space;
+    let hash = WORD_HASH_START;
+    for (let i = from; i < to; i++) hash = wordHashStep(hash, text.charCodeAt(i));
+    const word = text.slice(from, to);
+    strictEqual(table.find(text, from, to, hash), seen.get(word) ?? -1, word);
+    if (!seen.has(word)) seen.set(word, table.add(text, from, to, hash));
+    from = to + 1;
+  }
+  strictEqual(table.count, 150);
+  table.clear();
+  strictEqual(table.find('wörd1', 0, 5, 0), -1);
+});

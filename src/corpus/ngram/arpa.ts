@@ -7,14 +7,15 @@
  * Read line by line, so that a model of gigabytes needs no copy of its text.
  */
 import { FormatError } from '../../base/errors.ts';
-import { NgramModel } from './model.ts';
+import { NgramBuilder } from './builder.ts';
+import type { NgramModel } from './model.ts';
 
 /** Feed lines in order, then call finish(). Throws FormatError `arpa.*`. */
 export class ArpaReader {
   private readonly file: string;
   private readonly counts: number[] = [];
   private readonly seen: number[] = [];
-  private model: NgramModel | undefined;
+  private model: NgramBuilder | undefined;
   private section = 0;
   private lineNumber = 0;
   private state: 'before' | 'data' | 'grams' | 'end' = 'before';
@@ -70,7 +71,7 @@ export class ArpaReader {
     this.state = 'grams';
     const total = this.counts.reduce((sum, count) => sum + count, 0);
     // The header's promise is not trusted with memory: the model grows beyond this as n-grams really arrive.
-    this.model ??= new NgramModel(this.counts.length, Math.min(total, 1 << 22));
+    this.model ??= new NgramBuilder(this.counts.length, Math.min(total, 1 << 22));
   }
 
   private countLine(line: string): void {

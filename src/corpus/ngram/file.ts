@@ -1,35 +1,30 @@
 /**
  * A finished n-gram model as its columns, for our own work folder: loads as fast as the disk reads, where an ARPA file must be parsed.
  *
- *   u32 magic · u32 version · u32 order · u32 header bytes · JSON { words, columns: [name, count] } padded to 8 · columns, each padded to 8
+ *   u32 magic · u32 version · u32 order · u32 header bytes · JSON { size, words, counts } padded to 8 · columns, each padded to 8
  */
 import { FormatError } from '../../base/errors.ts';
 import type { ByteSource } from '../../tensor/source.ts';
-import { NgramModel } from './model.ts';
+import { type NgramColumns, NgramModel } from './model.ts';
 
 const MAGIC = 0x676e7243; // "Crng"
-const VERSION = 1;
+const VERSION = 2;
 const HEAD_BYTES = 16;
 
-const columnTypes = {
-  lengths: Uint8Array,
-  parents: Int32Array,
-  words: Int32Array,
-  table: Int32Array,
-  probabilities: Float32Array,
-  backoffs: Float32Array,
-  suffixes: Int32Array,
-} as const;
+const columnTypes = { slots: Int32Array, contexts: Int32Array, lengths: Uint8Array } as const;
 type ColumnName = keyof typeof columnTypes;
 const columnNames = Object.keys(columnTypes) as ColumnName[];
 
+interface Header {
+  readonly size: number;
+  readonly words: readonly string[];
+  readonly counts: readonly number[];
+}
+
 export function writeNgramModel(model: NgramModel, write: (bytes: Uint8Array) => void): void {
-  const columns = model.columns();
-  const header = JSON.stringify({
-    words: [...model.wordIds.keys()],
-    counts: columnNames.map((name) => columns[name].length),
-  });
-  const bytes = padded(new TextEncoder().encode(header), 32);
+  const { size, words, columns } = model;
+  const header: Header = { size, words, counts: columnNames.map((name) => columns[name].length) };
+  const bytes = padded(new TextEncoder().encode(JSON.stringify(header)), 32);
   write(new Uint8Array(Uint32Array.of(MAGIC, VERSION, model.order, bytes.length).buffer));
   write(bytes);
   for (const name of columnNames) {
@@ -41,12 +36,13 @@ export function writeNgramModel(model: NgramModel, write: (bytes: Uint8Array) =>
 /** What a model consists of: plain data, whose columns may lie in memory that workers share. */
 export interface NgramParts {
   readonly order: number;
+  readonly size: number;
   readonly words: readonly string[];
-  readonly columns: ReturnType<NgramModel['columns']>;
+  readonly columns: NgramColumns;
 }
 
-export function createNgramModel({ order, words, columns }: NgramParts): NgramModel {
-  return NgramModel.fromColumns(order, words, columns);
+export function createNgramModel({ order, size, words, columns }: NgramParts): NgramModel {
+  return new NgramModel(order, size, words, columns);
 }
 
 /** `allocate` makes the memory of each column. Throws FormatError `ngram-file.damaged`. */
@@ -70,7 +66,7 @@ export function readNgramParts(
   }
   const header = new Uint8Array(headerBytes);
   source.readInto(header, HEAD_BYTES);
-  const { words, counts } = JSON.parse(new TextDecoder().decode(header)) as { words: string[]; counts: number[] };
+  const { size, words, counts } = JSON.parse(new TextDecoder().decode(header)) as Header;
   let at = HEAD_BYTES + headerBytes;
   const columns = columnNames.map((name, i) => {
     const byteLength = counts[i]! * columnTypes[name].BYTES_PER_ELEMENT;
@@ -80,11 +76,11 @@ export function readNgramParts(
     at += Math.ceil(byteLength / 8) * 8;
     return [name, viewOf(name, memory)] as const;
   });
-  return { order, words, columns: Object.fromEntries(columns) as unknown as NgramParts['columns'] };
+  return { order, size, words, columns: Object.fromEntries(columns) as unknown as NgramColumns };
 }
 
-function viewOf(name: ColumnName, memory: ArrayBufferLike): Uint8Array | Int32Array | Float32Array {
-  const View: new (memory: ArrayBufferLike) => Uint8Array | Int32Array | Float32Array = columnTypes[name];
+function viewOf(name: ColumnName, memory: ArrayBufferLike): Uint8Array | Int32Array {
+  const View: new (memory: ArrayBufferLike) => Uint8Array | Int32Array = columnTypes[name];
   return new View(memory);
 }
 

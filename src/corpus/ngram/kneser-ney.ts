@@ -9,11 +9,12 @@
  * Single words interpolate with 1/V over the vocabulary, <unk> included, <s> not. Where an n_j is 0 or a D_j leaves [0, j] (tiny
  * corpora), the discounts of that order are the fallback's, and `fallbackOrders` says so.
  *
- * Memory   about 30 bytes per distinct n-gram; `maximumNgrams` bounds it.
+ * Numbers  as in lmplz, f32 between the steps.
+ * Memory   about 80 bytes per distinct n-gram while the model is made; `maximumNgrams` bounds it.
  * Source   Chen & Goodman 1998 §3 eq. 26; Heafield et al. 2013; facts of lmplz in KenLM's adjust_counts and interpolate.
  */
 import { ArgumentError } from '../../base/errors.ts';
-import { BEGIN_SENTENCE, END_SENTENCE, NgramModel, UNKNOWN } from './model.ts';
+import { BEGIN_SENTENCE, END_SENTENCE, layOutModel, type NgramModel, UNKNOWN } from './model.ts';
 import { NgramTrie, ROOT, widened } from './trie.ts';
 
 /** lmplz --discount_fallback. */
@@ -66,12 +67,8 @@ export class KneserNeyTrainer {
   /** The model, and which orders needed the fallback discounts. */
   train(): { grams: TrainedNgrams; model: NgramModel; fallbackOrders: number[] } {
     const grams = new TrainedNgrams(this.order, this.trie, this.counts, [...this.wordIds.keys()], this.begin);
-    const model = new NgramModel(this.order, this.trie.nodeCount);
-    for (const { words, probability, backoff } of grams.entries()) {
-      const ids = words.map((word) => model.wordId(grams.words[word]!));
-      model.add(ids, ids.length, probability, backoff);
-    }
-    return { grams, model: model.finish(), fallbackOrders: grams.fallbackOrders };
+    this.counts = new Int32Array(0);
+    return { grams, model: grams.model(), fallbackOrders: grams.fallbackOrders };
   }
 
   private wordId(word: string): number {
@@ -101,8 +98,9 @@ export class TrainedNgrams {
   readonly discounts: (readonly number[])[] = [];
   private readonly trie: NgramTrie;
   private readonly nodes: Int32Array;
-  private readonly probabilities: Float64Array;
-  private readonly gammas: Float64Array;
+  private readonly suffixes: Int32Array;
+  private readonly probabilities: Float32Array;
+  private readonly gammas: Float32Array;
   private readonly begin: number;
 
   constructor(order: number, trie: NgramTrie, counts: Int32Array, words: readonly string[], begin: number) {
@@ -110,12 +108,30 @@ export class TrainedNgrams {
     this.words = words;
     this.begin = begin;
     this.nodes = trie.byLength();
-    const suffixes = trie.suffixLinks();
-    const adjusted = this.adjust(order, counts, suffixes);
-    this.discounts = this.estimateDiscounts(order, adjusted);
-    const { totals, gammas } = this.normalise(adjusted);
+    this.suffixes = trie.suffixLinks();
+    this.adjust(order, counts);
+    this.discounts = this.estimateDiscounts(order, counts);
+    const { totals, gammas } = this.normalise(counts);
     this.gammas = gammas;
-    this.probabilities = this.interpolate(adjusted, totals, suffixes);
+    this.probabilities = this.interpolate(counts, totals);
+  }
+
+  /** The model, <unk> added to the trie. Once. */
+  model(): NgramModel {
+    const unknown = this.trie.insert(ROOT, this.words.indexOf(UNKNOWN));
+    const log10 = (value: number) => (value > 0 ? Math.log10(value) : 0);
+    return layOutModel(
+      this.trie,
+      this.suffixes,
+      this.words,
+      (node) =>
+        node === unknown
+          ? Math.log10(this.unknownProbability())
+          : this.isBegin(node)
+            ? 0
+            : Math.log10(this.probabilities[node]!),
+      (node) => log10(this.gammas[node] ?? 0),
+    );
   }
 
   /** n-grams, shortest first: word ids, log10 probability, log10 backoff. <unk> and <s> are among them. */
@@ -148,20 +164,20 @@ export class TrainedNgrams {
     yield '\n\\end\\\n';
   }
 
-  private adjust(order: number, counts: Int32Array, suffixes: Int32Array): Int32Array {
-    const { trie } = this;
-    const adjusted = new Int32Array(trie.nodeCount);
+  /** Counts become adjusted counts, in their place. */
+  private adjust(order: number, counts: Int32Array): void {
+    const { trie, suffixes } = this;
     const startsWithBegin = new Uint8Array(trie.nodeCount);
     for (const node of this.nodes) {
       const parent = trie.parents[node]!;
       startsWithBegin[node] = parent === ROOT ? Number(trie.words[node] === this.begin) : startsWithBegin[parent]!;
-      if (trie.lengths[node] === order || startsWithBegin[node]) adjusted[node] = counts[node]!;
-      if (trie.lengths[node]! > 1) {
-        const suffix = suffixes[node]!;
-        if (!startsWithBegin[suffix] && trie.lengths[suffix]! < order) adjusted[suffix]!++;
-      }
+      if (trie.lengths[node]! < order && !startsWithBegin[node]) counts[node] = 0;
     }
-    return adjusted;
+    for (const node of this.nodes) {
+      if (trie.lengths[node]! < 2) continue;
+      const suffix = suffixes[node]!;
+      if (!startsWithBegin[suffix] && trie.lengths[suffix]! < order) counts[suffix]!++;
+    }
   }
 
   private estimateDiscounts(order: number, adjusted: Int32Array): (readonly number[])[] {
@@ -183,24 +199,25 @@ export class TrainedNgrams {
   }
 
   /** Σ a(c·) and γ(c) of every context. */
-  private normalise(adjusted: Int32Array): { totals: Float64Array; gammas: Float64Array } {
+  private normalise(adjusted: Int32Array): { totals: Float64Array; gammas: Float32Array } {
     const { trie } = this;
     const totals = new Float64Array(trie.nodeCount);
-    const gammas = new Float64Array(trie.nodeCount);
+    const discounted = new Float64Array(trie.nodeCount);
     for (const node of this.nodes) {
       if (this.isBegin(node)) continue;
       const context = trie.parents[node]!;
       totals[context]! += adjusted[node]!;
-      gammas[context]! += this.discountOf(node, adjusted[node]!);
+      discounted[context]! += this.discountOf(node, adjusted[node]!);
     }
+    const gammas = new Float32Array(trie.nodeCount);
     for (let context = 0; context < totals.length; context++)
-      if (totals[context]! > 0) gammas[context]! /= totals[context]!;
+      if (totals[context]! > 0) gammas[context] = discounted[context]! / totals[context]!;
     return { totals, gammas };
   }
 
-  private interpolate(adjusted: Int32Array, totals: Float64Array, suffixes: Int32Array): Float64Array {
-    const { trie } = this;
-    const probabilities = new Float64Array(trie.nodeCount);
+  private interpolate(adjusted: Int32Array, totals: Float64Array): Float32Array {
+    const { trie, suffixes } = this;
+    const probabilities = new Float32Array(trie.nodeCount);
     const uniform = this.uniform();
     for (const node of this.nodes) {
       const context = trie.parents[node]!;

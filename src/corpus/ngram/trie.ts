@@ -58,27 +58,6 @@ export class NgramTrie {
     return node;
   }
 
-  /** Columns as they are stored (ngram/file.ts), of the nodes in use, the root included. */
-  columns(): { lengths: Uint8Array; parents: Int32Array; words: Int32Array; table: Int32Array } {
-    const { nodeCount: n, table } = this;
-    return {
-      lengths: this.lengths.subarray(0, n),
-      parents: this.parents.subarray(0, n),
-      words: this.words.subarray(0, n),
-      table,
-    };
-  }
-
-  static fromColumns(order: number, columns: ReturnType<NgramTrie['columns']>): NgramTrie {
-    const trie = new NgramTrie(order, 0);
-    trie.nodeCount = columns.parents.length;
-    trie.lengths = columns.lengths;
-    trie.parents = columns.parents;
-    trie.words = columns.words;
-    trie.table = columns.table;
-    return trie;
-  }
-
   /** All nodes of one length after the other, shortest first. */
   byLength(): Int32Array {
     const starts = new Int32Array(this.order + 2);

@@ -4,11 +4,12 @@ import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { FastText } from '../language/fasttext.ts';
 import { createNgramModel, type NgramParts, readNgramParts } from '../ngram/file.ts';
+import type { NgramModel } from '../ngram/model.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PerplexityModel } from '../stages/perplexity.ts';
 import type { StageEnvironment } from '../stages/table.ts';
-import type { CorpusHost } from './host.ts';
+import type { CorpusHost, CorpusTokenizer } from './host.ts';
 
 /** `shared`: n-gram models that somebody has loaded already, in memory that all workers see. */
 export function createEnvironment(
@@ -36,13 +37,26 @@ export function createEnvironment(
         const { options } = recipe.models[name] as { options: { pieces: string } };
         const tokenizer = host.tokenizer(options.pieces);
         const model = createNgramModel(shared.get(name) ?? loadNgramParts(name, host));
-        return { model, pieces: (text) => tokenizer.pieces(text) };
+        return { model, words: wordFinder(tokenizer, model) };
       }),
     textFile: (path) => once(`text ${path}`, () => new TextDecoder().decode(readAll(host.openRaw(path)))),
     countTokens: (text) => {
       const tokenizer = recipe.tokens ? host.tokenizer(recipe.tokens.tokenizer) : undefined;
       return tokenizer ? tokenizer.encode(text).length : 0;
     },
+  };
+}
+
+/** Text → word ids: a table lookup per token, or per piece where a tokenizer's pieces are not numbered. */
+function wordFinder(tokenizer: CorpusTokenizer, model: NgramModel): PerplexityModel['words'] {
+  const { pieceOfId } = tokenizer;
+  if (!pieceOfId) return (text) => Int32Array.from(tokenizer.pieces(text), (piece) => model.scoringId(piece));
+  const wordOfId = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => model.scoringId(pieceOfId(id)));
+  return (text) => {
+    const ids = tokenizer.encode(text);
+    const words = new Int32Array(ids.length);
+    for (let i = 0; i < ids.length; i++) words[i] = wordOfId[ids[i]!]!;
+    return words;
   };
 }
 

@@ -20,6 +20,8 @@ export interface CorpusTokenizer {
   encode(text: string): Uint32Array;
   /** The text's pieces as strings, for the language model. */
   pieces(text: string): readonly string[];
+  /** The piece of each id that `encode` gives; absent where pieces have no ids. */
+  readonly pieceOfId?: (id: number) => string;
 }
 
 export interface CorpusHost {

@@ -6,7 +6,7 @@ import { dedupPlan, modelsOf, type StageChoice } from '../stages/table.ts';
 import type { CorpusHost, InputEntry } from './host.ts';
 
 /** A change here makes every finished unit stale: raise it when the output of any stage changes. */
-const PIPELINE_VERSION = 2;
+const PIPELINE_VERSION = 3;
 
 interface Common {
   /** Folder of the unit below the work folder. */

@@ -95,6 +95,7 @@ export class StageRunner {
       counts.in.documents++;
       counts.in.bytes += bytes;
       const log = new RemovedLines();
+      const { text } = document;
       const started = this.clock();
       const drop = stage.apply(document, log);
       counts.seconds += (this.clock() - started) / 1000;
@@ -104,7 +105,7 @@ export class StageRunner {
         this.countLanguage(document, bytesRead, 0);
         return false;
       }
-      bytes = utf8Length(document.text);
+      if (document.text !== text) bytes = utf8Length(document.text);
       counts.out.documents++;
       counts.out.bytes += bytes;
     }

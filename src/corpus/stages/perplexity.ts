@@ -14,12 +14,10 @@ import type { Document } from '../document.ts';
 import type { NgramModel } from '../ngram/model.ts';
 import type { Drop, Stage } from './stage.ts';
 
-/** Text → the words of the language model. */
-export type PieceEncoder = (text: string) => readonly string[];
-
 export interface PerplexityModel {
   readonly model: NgramModel;
-  readonly pieces: PieceEncoder;
+  /** Text → the words of the language model, by NgramModel.scoringId. */
+  readonly words: (text: string) => Int32Array;
 }
 
 export type SentenceUnit = 'line' | 'document';
@@ -40,15 +38,15 @@ export function scorePerplexity(
   };
 }
 
-export function perplexity(text: string, { model, pieces }: PerplexityModel, sentences: SentenceUnit): number {
+export function perplexity(text: string, scorer: PerplexityModel, sentences: SentenceUnit): number {
   let log10 = 0;
   let words = 0;
   for (const sentence of sentences === 'line' ? text.split('\n') : [text]) {
     const normalised = normaliseForLanguageModel(sentence);
     if (normalised === '') continue;
-    const cut = pieces(normalised);
-    log10 += model.score(cut);
-    words += cut.length + 1;
+    const ids = scorer.words(normalised);
+    log10 += scorer.model.scoreIds(ids);
+    words += ids.length + 1;
   }
   return words === 0 ? 0 : Math.round(10 ** (-log10 / words) * 10) / 10;
 }

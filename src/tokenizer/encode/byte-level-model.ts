@@ -44,7 +44,7 @@ export class ByteLevelModel implements TextModel {
   }
 
   private encodeChunk(chunk: string, out: IdBuffer): void {
-    if (chunk === '' || this.cache.appendTo(out, chunk)) return;
+    if (chunk === '' || this.cache.appendTo(out, chunk, 0, chunk.length)) return;
     const from = out.length;
     const { ignoreMerges, vocabulary, table } = this.options;
     const bytes = this.encoder.encode(chunk);
@@ -59,7 +59,7 @@ export class ByteLevelModel implements TextModel {
       mergeSymbols(symbols, table);
       for (let i = 0; i < symbols.count; i++) out.push(symbols.id[i]!);
     }
-    this.cache.remember(chunk, out.since(from));
+    this.cache.remember(chunk, 0, chunk.length, out.since(from));
   }
 
   private symbol(byte: number): number {

@@ -1,39 +1,44 @@
 /**
- * Remembers the ids of short chunks (words), since a few thousand words make up most of any text. Ids lie in one pool;
- * when it or the map is full, both start afresh. A long key is copied flat first: a slice would keep its whole text alive.
+ * Remembers the ids of short chunks (words), since a few thousand words make up most of any text. Ids lie in one pool; when it or the table
+ * is full, both start afresh. Chunks are given by their place in a text, so that a known one costs no string.
  */
+import { WORD_HASH_START, WordTable, wordHashStep } from '../../base/word-table.ts';
 import type { IdBuffer } from './id-buffer.ts';
 
 const MAX_CHUNKS = 1 << 16;
 const POOL_IDS = 1 << 19;
-/** V8 copies slices shorter than this and points into the parent for longer ones. */
-const SLICE_LENGTH = 13;
-/** Longer chunks are rare; they are encoded each time. At most three ids per UTF-16 unit, so the count fits below 256. */
+/** Longer chunks are rare; they are encoded each time. */
 const MAX_LENGTH = 40;
-const COUNT_BITS = 256;
 
 export class ChunkCache {
-  private readonly places = new Map<string, number>();
+  private readonly words = new WordTable(MAX_CHUNKS);
+  /** Where each word's ids begin in the pool, and the end of the last. */
+  private readonly starts = new Int32Array(MAX_CHUNKS + 1);
   private readonly pool = new Uint32Array(POOL_IDS);
-  private used = 0;
 
-  /** Appends the remembered ids of `chunk`, if any. */
-  appendTo(out: IdBuffer, chunk: string): boolean {
-    const place = this.places.get(chunk);
-    if (place === undefined) return false;
-    out.append(this.pool, Math.floor(place / COUNT_BITS), place % COUNT_BITS);
+  /** Appends the remembered ids of text[from, to), if any. */
+  appendTo(out: IdBuffer, text: string, from: number, to: number): boolean {
+    if (to - from > MAX_LENGTH) return false;
+    const word = this.words.find(text, from, to, hashOf(text, from, to));
+    if (word < 0) return false;
+    const start = this.starts[word]!;
+    out.append(this.pool, start, this.starts[word + 1]! - start);
     return true;
   }
 
-  remember(chunk: string, ids: Uint32Array): void {
-    if (chunk.length > MAX_LENGTH || ids.length >= COUNT_BITS) return;
-    if (this.places.size === MAX_CHUNKS || this.used + ids.length > POOL_IDS) {
-      this.places.clear();
-      this.used = 0;
-    }
-    this.pool.set(ids, this.used);
-    const key = chunk.length < SLICE_LENGTH ? chunk : Array.from(chunk).join('');
-    this.places.set(key, this.used * COUNT_BITS + ids.length);
-    this.used += ids.length;
+  /** Remembers the ids of text[from, to), which it does not know yet. */
+  remember(text: string, from: number, to: number, ids: Uint32Array): void {
+    if (to - from > MAX_LENGTH) return;
+    if (this.words.count === MAX_CHUNKS || this.starts[this.words.count]! + ids.length > POOL_IDS) this.words.clear();
+    const word = this.words.add(text, from, to, hashOf(text, from, to));
+    const start = this.starts[word]!;
+    this.pool.set(ids, start);
+    this.starts[word + 1] = start + ids.length;
   }
+}
+
+function hashOf(text: string, from: number, to: number): number {
+  let hash = WORD_HASH_START;
+  for (let i = from; i < to; i++) hash = wordHashStep(hash, text.charCodeAt(i));
+  return hash;
 }

@@ -58,7 +58,7 @@ export class MetaspaceModel implements TextModel {
     const space = SPACE.charCodeAt(0);
     const { length } = normalized;
     if (this.cutAt === 'nowhere') {
-      if (length > 0) this.encodeChunk(normalized, out);
+      if (length > 0) this.encodeChunk(normalized, 0, length, out);
       return;
     }
     for (let begin = 0; begin < length; ) {
@@ -66,14 +66,15 @@ export class MetaspaceModel implements TextModel {
       if (this.cutAt === 'runs') while (end < length && normalized.charCodeAt(end) === space) end++;
       end = normalized.indexOf(SPACE, end);
       if (end === -1) end = length;
-      this.encodeChunk(normalized.slice(begin, end), out);
+      this.encodeChunk(normalized, begin, end, out);
       begin = end;
     }
   }
 
-  private encodeChunk(chunk: string, out: IdBuffer): void {
-    if (this.cache.appendTo(out, chunk)) return;
+  private encodeChunk(text: string, begin: number, end: number, out: IdBuffer): void {
+    if (this.cache.appendTo(out, text, begin, end)) return;
     const from = out.length;
+    const chunk = text.slice(begin, end);
     const whole = this.options.ignoreMerges ? this.options.vocabulary.idOfPiece.get(chunk) : undefined;
     if (whole !== undefined) out.push(whole);
     else {
@@ -81,7 +82,7 @@ export class MetaspaceModel implements TextModel {
       mergeSymbols(this.symbols, this.options.merges.table);
       this.emit(chunk, out);
     }
-    this.cache.remember(chunk, out.since(from));
+    this.cache.remember(text, begin, end, out.since(from));
   }
 
   private symbolize(chunk: string): void {

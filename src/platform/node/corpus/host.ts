@@ -87,6 +87,7 @@ function readTokenizer(given: string): CorpusTokenizer {
     eosId,
     encode: (text) => tokenizer.encode(text),
     pieces: (text) => tokenizer.pieces(tokenizer.encode(text)),
+    pieceOfId: (id) => tokenizer.pieceOf(id),
   };
 }
 
