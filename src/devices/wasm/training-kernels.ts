@@ -6,6 +6,7 @@ import {
   BLOCK_ROWS,
   CHUNK,
   EDGE_BYTES,
+  PANEL_GROUP,
   SUM_CHUNK,
   TASK_ACCUMULATE,
   TASK_ADAMW,
@@ -150,7 +151,18 @@ export class TrainingKernels {
   private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {
     const panels = Math.ceil(rows / width);
     const target = this.arena.take(panels * width * K * 4);
-    this.run(TASK_GEMM_PACK, panels, 8, pointer, target, rowStride * 4, kStride * 4, rows, K, width);
+    this.run(
+      TASK_GEMM_PACK,
+      Math.ceil(panels / PANEL_GROUP),
+      1,
+      pointer,
+      target,
+      rowStride * 4,
+      kStride * 4,
+      rows,
+      K,
+      width,
+    );
     return target;
   }
 

@@ -73,6 +73,8 @@ for (const [counts, H, K, E, window] of [
   [[130, 63], 3, 3, 20, null],
   [[129, 5], 2, 1, 8, 17],
   [[100], 1, 1, 48, 64],
+  [[97, 230], 4, 2, 12, 100],
+  [[300], 2, 2, 16, null],
 ] as const) {
   const batch = lengths(counts);
   const N = batch.ids.length;

@@ -1,12 +1,16 @@
-// Attention for training: whole sequences, forward with the log-sum-exp and backward from it, in blocks of 32 queries × 64 keys.
-// The formulas are those of backward.reference.ts; the products are the GEMM's register tile on blocks that stay in the cache.
+// Attention for training: whole sequences, forward with the log-sum-exp and backward from it, in blocks of 48 queries × 96 keys.
+// The formulas are those of backward.reference.ts; the products are the GEMM's register tile on blocks that stay in the cache, and
+// skip the tiles above the diagonal: blocks begin at whole tiles, so that a tile of six queries ends with a tile of six keys.
 // Unit = one key/value head of one sequence: nobody else writes its gradients, so the sums have one order.
-import { packPanel, tile } from '../gemm/assembly';
+import { packPanel } from '../gemm/assembly';
+import { tile } from '../gemm/tile.assembly';
 import { arg, argF32, exp1, exp4, sumLanes } from '../simd.assembly';
-import { KEY_BLOCK, QUERY_BLOCK } from '../training-tasks';
+import { KEY_BLOCK, QUERY_BLOCK, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
 
 const QUERIES: usize = QUERY_BLOCK;
 const KEYS: usize = KEY_BLOCK;
+const ROWS: usize = TILE_ROWS;
+const COLUMNS: usize = TILE_COLUMNS;
 
 const SCORE_ROW: usize = KEYS * 4;
 const BLOCK_BYTES: usize = QUERIES * SCORE_ROW;
@@ -49,54 +53,83 @@ export function attentionBackwardBytes(rows: usize, E: usize): usize {
 
 /** Rows of one head → rows of `padded` numbers, times a factor; zeros beside and below. */
 function copyRows(target: usize, source: usize, stride: usize, rows: usize, allRows: usize, E: usize, factor: f32): void {
-  const padded = roundUp(E, 16);
+  const row = roundUp(E, 16) * 4;
   const f = f32x4.splat(factor);
-  memory.fill(target, 0, allRows * padded * 4);
-  for (let r: usize = 0; r < rows; r++, source += stride, target += padded * 4) {
+  if (row != E * 4) memory.fill(target, 0, allRows * row);
+  else memory.fill(target + rows * row, 0, (allRows - rows) * row);
+  for (let r: usize = 0; r < rows; r++, source += stride, target += row) {
     let e: usize = 0;
-    for (; e + 4 <= E; e += 4) v128.store(target + e * 4, f32x4.mul(f, v128.load(source + e * 4)));
+    for (; e + 8 <= E; e += 8) {
+      v128.store(target + e * 4, f32x4.mul(f, v128.load(source + e * 4)));
+      v128.store(target + e * 4, f32x4.mul(f, v128.load(source + e * 4, 16)), 16);
+    }
     for (; e < E; e++) store<f32>(target + e * 4, factor * load<f32>(source + e * 4));
   }
 }
 
 /** Keys (or values) of one head as panels of 16 rows for each e: what the scores multiply with. */
 function packKeys(target: usize, source: usize, stride: usize, rows: usize, E: usize): void {
-  for (let s: usize = 0; s < roundUp(rows, KEYS); s += 16) {
-    const have = s < rows ? min<usize>(16, rows - s) : 0;
-    packPanel(target + s * E * 4, source + s * stride, stride, 4, have, E, 16);
+  for (let s: usize = 0; s < roundUp(rows, KEYS); s += COLUMNS) {
+    const have = s < rows ? min<usize>(COLUMNS, rows - s) : 0;
+    packPanel(target + s * E * 4, source + s * stride, stride, 4, have, E, COLUMNS);
   }
 }
 
-/** scores[i][s] = a_i · key_s for a block of queries and keys. */
+/** Keys of a block that the tile of queries at q0 + i sees at most, `count` being those of the block. */
 // @ts-expect-error: decorator
 @inline
-function scoresOf(scores: usize, a: usize, aRow: usize, keys: usize, queries: usize, count: usize, E: usize): void {
-  for (let s: usize = 0; s < count; s += 16) {
-    const panel = keys + s * E * 4;
-    for (let i: usize = 0; i < queries; i += 4) {
-      tile(scores + i * SCORE_ROW + s * 4, SCORE_ROW, a + i * aRow, aRow, 4, panel, 64, E, false);
+function seenBy(i: usize, q0: usize, s0: usize, count: usize): usize {
+  const last = q0 + i + ROWS;
+  return last <= s0 ? 0 : min<usize>(count, last - s0);
+}
+
+/** scores[i][s] = a_i · key_s for the keys that tiles of queries see. */
+function scoresOf(scores: usize, a: usize, row: usize, keys: usize, q0: usize, queries: usize, s0: usize, count: usize): void {
+  const E = arg(3);
+  for (let i: usize = 0; i < queries; i += ROWS) {
+    const seen = seenBy(i, q0, s0, count);
+    for (let s: usize = 0; s < seen; s += COLUMNS) {
+      tile(scores + i * SCORE_ROW + s * 4, SCORE_ROW, a + i * row, row, 4, keys + s * E * 4, COLUMNS * 4, E, false);
     }
   }
 }
 
-/** target[i][e] += Σ_s weights[i][s] · values[s][e] */
-// @ts-expect-error: decorator
-@inline
-function addWeighted(target: usize, weights: usize, values: usize, row: usize, queries: usize, count: usize): void {
-  for (let i: usize = 0; i < queries; i += 4) {
-    for (let e: usize = 0; e < row; e += 64) {
-      tile(target + i * row + e, row, weights + i * SCORE_ROW, SCORE_ROW, 4, values + e, row, count, true);
+/** target[i][e] += Σ_s weights[i][s] · values[s][e] over the keys that tiles of queries see. */
+function addWeighted(
+  target: usize,
+  weights: usize,
+  values: usize,
+  row: usize,
+  q0: usize,
+  queries: usize,
+  s0: usize,
+  count: usize,
+): void {
+  for (let e: usize = 0; e < row; e += COLUMNS * 4) {
+    for (let i: usize = 0; i < queries; i += ROWS) {
+      const seen = seenBy(i, q0, s0, count);
+      tile(target + i * row + e, row, weights + i * SCORE_ROW, SCORE_ROW, 4, values + e, row, seen, true);
     }
   }
 }
 
-/** target[s][e] += Σ_i weights[i][s] · rows[i][e] */
-// @ts-expect-error: decorator
-@inline
-function addTransposed(target: usize, weights: usize, rows: usize, row: usize, queries: usize, count: usize): void {
-  for (let s: usize = 0; s < count; s += 4) {
-    for (let e: usize = 0; e < row; e += 64) {
-      tile(target + s * row + e, row, weights + s * 4, 4, SCORE_ROW, rows + e, row, queries, true);
+/** target[s][e] += Σ_i weights[i][s] · rows[i][e] over the queries that see a tile of keys. */
+function addTransposed(
+  target: usize,
+  weights: usize,
+  rows: usize,
+  row: usize,
+  q0: usize,
+  queries: usize,
+  s0: usize,
+  count: usize,
+): void {
+  for (let e: usize = 0; e < row; e += COLUMNS * 4) {
+    for (let s: usize = 0; s < count; s += ROWS) {
+      const i = s0 + s > q0 ? s0 + s - q0 : 0;
+      if (i >= queries) break;
+      const from = weights + i * SCORE_ROW + s * 4;
+      tile(target + s * row + e, row, from, 4, SCORE_ROW, rows + i * row + e, row, queries - i, true);
     }
   }
 }
@@ -128,7 +161,7 @@ function forwardUnit(unit: usize, scratch: usize): void {
     for (let q0: usize = 0; q0 < rows; q0 += QUERIES) {
       const queries = min<usize>(QUERIES, rows - q0);
       const at = (firstRow + q0) * queryStride + h * E * 4;
-      copyRows(q, arg(8) + at, queryStride, queries, QUERIES, E, argF32(5));
+      copyRows(q, arg(8) + at, queryStride, queries, roundUp(queries, ROWS), E, argF32(5));
       memory.fill(mix, 0, QUERIES * row);
       for (let i: usize = 0; i < queries; i++) {
         store<f32>(peak + i * 4, -Infinity);
@@ -137,21 +170,18 @@ function forwardUnit(unit: usize, scratch: usize): void {
       const end = q0 + queries;
       for (let s0 = firstBlock(q0, window); s0 < end; s0 += KEYS) {
         const count = min<usize>(KEYS, end - s0);
-        scoresOf(scores, q, row, keys + s0 * E * 4, queries, roundUp(count, 16), E);
-        for (let i: usize = 0; i < QUERIES; i++) {
-          const from = i < queries ? firstKey(q0 + i, s0, window) : 0;
-          const to = i < queries ? keyEnd(q0 + i, s0, count) : 0;
-          softmaxRow(scores + i * SCORE_ROW, from, to, peak + i * 4, sums + i * 4, mix + i * row, row);
+        scoresOf(scores, q, row, keys + s0 * E * 4, q0, queries, s0, count);
+        for (let i: usize = 0; i < queries; i++) {
+          const from = firstKey(q0 + i, s0, window);
+          const to = keyEnd(q0 + i, s0, count);
+          const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
+          softmaxRow(scores + i * SCORE_ROW, from, to, all, peak + i * 4, sums + i * 4, mix + i * row, row);
         }
-        addWeighted(mix, scores, values + s0 * row, row, queries, count);
+        addWeighted(mix, scores, values + s0 * row, row, q0, queries, s0, count);
       }
       for (let i: usize = 0; i < queries; i++) {
         const sum = load<f32>(sums + i * 4);
-        const target = arg(11) + at + i * queryStride;
-        const share: f32 = <f32>1 / sum;
-        for (let e: usize = 0; e < E; e++) {
-          store<f32>(target + e * 4, load<f32>(mix + i * row + e * 4) * share);
-        }
+        storeRows(arg(11) + at + i * queryStride, queryStride, mix + i * row, row, 1, E, <f32>1 / sum, false);
         const logSum = <f32>(<f64>load<f32>(peak + i * 4) + NativeMath.log(<f64>sum));
         store<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4, logSum);
       }
@@ -180,39 +210,63 @@ function keyEnd(position: usize, s0: usize, count: usize): usize {
   return position < s0 ? 0 : min<usize>(count, position - s0 + 1);
 }
 
-/** One row of scores → exp(score − peak), zeros outside [from, to); what was summed before is brought to the new peak. */
-function softmaxRow(x: usize, from: usize, to: usize, peak: usize, sum: usize, mix: usize, row: usize): void {
-  if (to <= from) return memory.fill(x, 0, SCORE_ROW);
-  for (let s: usize = 0; s < from; s++) store<f32>(x + s * 4, -Infinity);
-  for (let s = to; s < KEYS; s++) store<f32>(x + s * 4, -Infinity);
-  const old = load<f32>(peak);
-  let tops = f32x4.splat(old);
-  for (let s: usize = 0; s < KEYS; s += 4) tops = f32x4.max(tops, v128.load(x + s * 4));
-  tops = f32x4.max(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
-  tops = f32x4.max(tops, v128.shuffle<f32>(tops, tops, 1, 0, 3, 2));
-  const top = f32x4.extract_lane(tops, 0);
-  let total = f32x4.splat(0);
-  for (let s: usize = 0; s < KEYS; s += 4) {
-    let p = exp4(f32x4.sub(v128.load(x + s * 4), tops));
-    if (s < from || s + 4 > to) p = masked(p, s, from, to);
-    total = f32x4.add(total, p);
-    v128.store(x + s * 4, p);
-  }
-  const factor = old == -Infinity ? <f32>0 : exp1(old - top);
-  store<f32>(peak, top);
-  store<f32>(sum, load<f32>(sum) * factor + sumLanes(total));
-  if (factor == 1) return;
-  const f = f32x4.splat(factor);
-  for (let e: usize = 0; e < row; e += 16) v128.store(mix + e, f32x4.mul(f, v128.load(mix + e)));
+/** Numbers [0, from) and [to, all) of a row ← value. */
+function fillOutside(x: usize, from: usize, to: usize, all: usize, value: f32): void {
+  const wide = f32x4.splat(value);
+  let s: usize = 0;
+  for (; s + 4 <= from; s += 4) v128.store(x + s * 4, wide);
+  for (; s < from; s++) store<f32>(x + s * 4, value);
+  for (s = to; s < all && (s & 3) != 0; s++) store<f32>(x + s * 4, value);
+  for (; s < all; s += 4) v128.store(x + s * 4, wide);
 }
 
-/** p with the lanes outside [from, to) at zero. */
-// @ts-expect-error: decorator
-@inline
-function masked(p: v128, s: usize, from: usize, to: usize): v128 {
-  const index = i32x4.add(i32x4.splat(<i32>s), i32x4(0, 1, 2, 3));
-  const inside = v128.and(i32x4.ge_s(index, i32x4.splat(<i32>from)), i32x4.lt_s(index, i32x4.splat(<i32>to)));
-  return v128.and(p, inside);
+/**
+ * One row of scores → exp(score − peak), zeros in [0, from) and [to, all); what was summed before is brought to the new peak.
+ * `all` is a multiple of 16.
+ */
+function softmaxRow(
+  x: usize,
+  from: usize,
+  to: usize,
+  all: usize,
+  peak: usize,
+  sum: usize,
+  mix: usize,
+  row: usize,
+): void {
+  if (to <= from) return memory.fill(x, 0, all * 4);
+  fillOutside(x, from, to, all, -Infinity);
+  const end = x + all * 4;
+  const old = load<f32>(peak);
+  let tops0 = f32x4.splat(old), tops1 = tops0, tops2 = tops0, tops3 = tops0;
+  for (let p = x; p < end; p += 64) {
+    tops0 = f32x4.pmax(tops0, v128.load(p));
+    tops1 = f32x4.pmax(tops1, v128.load(p, 16));
+    tops2 = f32x4.pmax(tops2, v128.load(p, 32));
+    tops3 = f32x4.pmax(tops3, v128.load(p, 48));
+  }
+  let tops = f32x4.pmax(f32x4.pmax(tops0, tops1), f32x4.pmax(tops2, tops3));
+  tops = f32x4.pmax(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
+  tops = f32x4.pmax(tops, v128.shuffle<f32>(tops, tops, 1, 0, 3, 2));
+  let total0 = f32x4.splat(0), total1 = f32x4.splat(0);
+  for (let p = x; p < end; p += 32) {
+    const p0 = exp4(f32x4.sub(v128.load(p), tops));
+    const p1 = exp4(f32x4.sub(v128.load(p, 16), tops));
+    total0 = f32x4.add(total0, p0);
+    total1 = f32x4.add(total1, p1);
+    v128.store(p, p0);
+    v128.store(p, p1, 16);
+  }
+  const top = f32x4.extract_lane(tops, 0);
+  const factor = old == -Infinity ? <f32>0 : exp1(old - top);
+  store<f32>(peak, top);
+  store<f32>(sum, load<f32>(sum) * factor + sumLanes(f32x4.add(total0, total1)));
+  if (factor == 1) return;
+  const f = f32x4.splat(factor);
+  for (let e: usize = 0; e < row; e += 32) {
+    v128.store(mix + e, f32x4.mul(f, v128.load(mix + e)));
+    v128.store(mix + e, f32x4.mul(f, v128.load(mix + e, 16)), 16);
+  }
 }
 
 function backwardUnit(unit: usize, scratch: usize): void {
@@ -248,31 +302,27 @@ function backwardUnit(unit: usize, scratch: usize): void {
     for (let q0: usize = 0; q0 < rows; q0 += QUERIES) {
       const queries = min<usize>(QUERIES, rows - q0);
       const at = (firstRow + q0) * queryStride + h * E * 4;
-      copyRows(q, arg(8) + at, queryStride, queries, QUERIES, E, argF32(5));
-      copyRows(dMix, arg(13) + at, queryStride, queries, QUERIES, E, 1);
+      copyRows(q, arg(8) + at, queryStride, queries, roundUp(queries, ROWS), E, argF32(5));
+      copyRows(dMix, arg(13) + at, queryStride, queries, roundUp(queries, ROWS), E, 1);
       memory.fill(dq, 0, QUERIES * row);
       for (let i: usize = 0; i < queries; i++) {
-        let m: f32 = 0;
-        for (let e: usize = 0; e < E; e++) {
-          m += load<f32>(dMix + i * row + e * 4) * load<f32>(arg(11) + at + i * queryStride + e * 4);
-        }
-        store<f32>(inner + i * 4, m);
+        store<f32>(inner + i * 4, dot(dMix + i * row, arg(11) + at + i * queryStride, E));
       }
       const end = q0 + queries;
       for (let s0 = firstBlock(q0, window); s0 < end; s0 += KEYS) {
         const count = min<usize>(KEYS, end - s0);
-        const wide = roundUp(count, 16);
-        scoresOf(p, q, row, keys + s0 * E * 4, queries, wide, E);
-        scoresOf(dp, dMix, row, values + s0 * E * 4, queries, wide, E);
-        for (let i: usize = 0; i < QUERIES; i++) {
-          const from = i < queries ? firstKey(q0 + i, s0, window) : 0;
-          const to = i < queries ? keyEnd(q0 + i, s0, count) : 0;
-          const logSum = i < queries ? load<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4) : 0;
-          slopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, logSum, load<f32>(inner + i * 4));
+        scoresOf(p, q, row, keys + s0 * E * 4, q0, queries, s0, count);
+        scoresOf(dp, dMix, row, values + s0 * E * 4, q0, queries, s0, count);
+        for (let i: usize = 0; i < queries; i++) {
+          const from = firstKey(q0 + i, s0, window);
+          const to = keyEnd(q0 + i, s0, count);
+          const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
+          const logSum = load<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4);
+          slopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, load<f32>(inner + i * 4));
         }
-        addTransposed(dv + s0 * row, p, dMix, row, queries, count);
-        addTransposed(dk + s0 * row, dp, q, row, queries, count);
-        addWeighted(dq, dp, keyRows + s0 * row, row, queries, count);
+        addTransposed(dv + s0 * row, p, dMix, row, q0, queries, s0, count);
+        addTransposed(dk + s0 * row, dp, q, row, q0, queries, s0, count);
+        addWeighted(dq, dp, keyRows + s0 * row, row, q0, queries, s0, count);
       }
       if (arg(14)) storeRows(arg(14) + at, queryStride, dq, row, queries, E, argF32(5), (arg(17) & 1) != 0);
     }
@@ -281,31 +331,41 @@ function backwardUnit(unit: usize, scratch: usize): void {
   if (arg(16)) storeRows(arg(16) + kvAt, keyStride, dv, row, rows, E, 1, (arg(17) & 4) != 0);
 }
 
-/** p ← exp(score − logSum), dp ← p · (dp − m); zeros outside [from, to). */
-function slopeRow(p: usize, dp: usize, from: usize, to: usize, logSum: f32, m: f32): void {
+/** p ← exp(score − logSum), dp ← p · (dp − m); zeros in [0, from) and [to, all). */
+function slopeRow(p: usize, dp: usize, from: usize, to: usize, all: usize, logSum: f32, m: f32): void {
   if (to <= from) {
-    memory.fill(p, 0, SCORE_ROW);
-    return memory.fill(dp, 0, SCORE_ROW);
+    memory.fill(p, 0, all * 4);
+    return memory.fill(dp, 0, all * 4);
   }
+  fillOutside(p, from, to, all, -Infinity);
+  fillOutside(dp, from, to, all, 0);
   const l = f32x4.splat(logSum);
   const mean = f32x4.splat(m);
-  for (let s: usize = 0; s < KEYS; s += 4) {
-    if (s >= to || s + 4 <= from) {
-      v128.store(p + s * 4, f32x4.splat(0));
-      v128.store(dp + s * 4, f32x4.splat(0));
-      continue;
-    }
-    let value = exp4(f32x4.sub(v128.load(p + s * 4), l));
-    let slope = f32x4.mul(value, f32x4.sub(v128.load(dp + s * 4), mean));
-    if (s < from || s + 4 > to) {
-      value = masked(value, s, from, to);
-      slope = masked(slope, s, from, to);
-    }
-    v128.store(p + s * 4, value);
-    v128.store(dp + s * 4, slope);
+  for (let s: usize = 0; s < all * 4; s += 32) {
+    const p0 = exp4(f32x4.sub(v128.load(p + s), l));
+    const p1 = exp4(f32x4.sub(v128.load(p + s, 16), l));
+    const d0 = f32x4.mul(p0, f32x4.sub(v128.load(dp + s), mean));
+    const d1 = f32x4.mul(p1, f32x4.sub(v128.load(dp + s, 16), mean));
+    v128.store(p + s, p0);
+    v128.store(p + s, p1, 16);
+    v128.store(dp + s, d0);
+    v128.store(dp + s, d1, 16);
   }
 }
 
+function dot(a: usize, b: usize, count: usize): f32 {
+  let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0);
+  let i: usize = 0;
+  for (; i + 8 <= count; i += 8) {
+    sum0 = f32x4.add(sum0, f32x4.mul(v128.load(a + i * 4), v128.load(b + i * 4)));
+    sum1 = f32x4.add(sum1, f32x4.mul(v128.load(a + i * 4, 16), v128.load(b + i * 4, 16)));
+  }
+  let sum = sumLanes(f32x4.add(sum0, sum1));
+  for (; i < count; i++) sum += load<f32>(a + i * 4) * load<f32>(b + i * 4);
+  return sum;
+}
+
+/** Rows of a head (+)= factor · rows of the scratch. */
 function storeRows(
   target: usize,
   stride: usize,
@@ -316,11 +376,22 @@ function storeRows(
   factor: f32,
   add: bool,
 ): void {
-  for (let r: usize = 0; r < rows; r++) {
-    for (let e: usize = 0; e < E; e++) {
-      const at = target + r * stride + e * 4;
-      const value = factor * load<f32>(source + r * row + e * 4);
-      store<f32>(at, add ? load<f32>(at) + value : value);
+  const f = f32x4.splat(factor);
+  for (let r: usize = 0; r < rows; r++, target += stride, source += row) {
+    let e: usize = 0;
+    for (; e + 8 <= E; e += 8) {
+      let low = f32x4.mul(f, v128.load(source + e * 4));
+      let high = f32x4.mul(f, v128.load(source + e * 4, 16));
+      if (add) {
+        low = f32x4.add(low, v128.load(target + e * 4));
+        high = f32x4.add(high, v128.load(target + e * 4, 16));
+      }
+      v128.store(target + e * 4, low);
+      v128.store(target + e * 4, high, 16);
+    }
+    for (; e < E; e++) {
+      const value = factor * load<f32>(source + e * 4);
+      store<f32>(target + e * 4, add ? load<f32>(target + e * 4) + value : value);
     }
   }
 }

@@ -17,9 +17,16 @@ export function crossEntropyRows(first: i32, last: i32): void {
 }
 
 function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
-  const wide = V & ~3;
-  let tops = f32x4.splat(-Infinity);
-  for (let v: usize = 0; v < wide; v += 4) tops = f32x4.max(tops, v128.load(z + v * 4));
+  const wide = V & ~15;
+  const end = z + wide * 4;
+  let tops0 = f32x4.splat(-Infinity), tops1 = tops0, tops2 = tops0, tops3 = tops0;
+  for (let p = z; p < end; p += 64) {
+    tops0 = f32x4.pmax(tops0, v128.load(p));
+    tops1 = f32x4.pmax(tops1, v128.load(p, 16));
+    tops2 = f32x4.pmax(tops2, v128.load(p, 32));
+    tops3 = f32x4.pmax(tops3, v128.load(p, 48));
+  }
+  const tops = f32x4.pmax(f32x4.pmax(tops0, tops1), f32x4.pmax(tops2, tops3));
   let top = max(
     max(f32x4.extract_lane(tops, 0), f32x4.extract_lane(tops, 1)),
     max(f32x4.extract_lane(tops, 2), f32x4.extract_lane(tops, 3)),
@@ -27,13 +34,16 @@ function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
   for (let v = wide; v < V; v++) top = max(top, load<f32>(z + v * 4));
   const target = load<f32>(z + label * 4);
   const t = f32x4.splat(top);
-  let sums = f32x4.splat(0);
-  for (let v: usize = 0; v < wide; v += 4) {
-    const p = exp4(f32x4.sub(v128.load(z + v * 4), t));
-    sums = f32x4.add(sums, p);
-    v128.store(z + v * 4, p);
+  let sums0 = f32x4.splat(0), sums1 = sums0;
+  for (let p = z; p < end; p += 32) {
+    const p0 = exp4(f32x4.sub(v128.load(p), t));
+    const p1 = exp4(f32x4.sub(v128.load(p, 16), t));
+    sums0 = f32x4.add(sums0, p0);
+    sums1 = f32x4.add(sums1, p1);
+    v128.store(p, p0);
+    v128.store(p, p1, 16);
   }
-  let sum = sumLanes(sums);
+  let sum = sumLanes(f32x4.add(sums0, sums1));
   for (let v = wide; v < V; v++) {
     const p = exp1(load<f32>(z + v * 4) - top);
     sum += p;
@@ -43,7 +53,10 @@ function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
   if (!arg(5)) return;
   const factor = weight / sum;
   const f = f32x4.splat(factor);
-  for (let v: usize = 0; v < wide; v += 4) v128.store(z + v * 4, f32x4.mul(f, v128.load(z + v * 4)));
+  for (let p = z; p < end; p += 32) {
+    v128.store(p, f32x4.mul(f, v128.load(p)));
+    v128.store(p, f32x4.mul(f, v128.load(p, 16)), 16);
+  }
   for (let v = wide; v < V; v++) store<f32>(z + v * 4, factor * load<f32>(z + v * 4));
   store<f32>(z + label * 4, load<f32>(z + label * 4) - weight);
 }

@@ -20,16 +20,18 @@ function row(at: usize, D: usize, part: usize): void {
   const x = arg(3) + at;
   const gain = arg(4);
   const bytes = D * 4;
-  const wide = bytes & ~15;
-  let squares = f32x4.splat(0);
-  let products = f32x4.splat(0);
-  for (let d: usize = 0; d < wide; d += 16) {
-    const value = v128.load(x + d);
-    squares = f32x4.add(squares, f32x4.mul(value, value));
-    products = f32x4.add(products, f32x4.mul(f32x4.mul(v128.load(dy + d), v128.load(gain + d)), value));
+  const wide = bytes & ~31;
+  let squares0 = f32x4.splat(0), squares1 = squares0;
+  let products0 = f32x4.splat(0), products1 = products0;
+  for (let d: usize = 0; d < wide; d += 32) {
+    const x0 = v128.load(x + d), x1 = v128.load(x + d, 16);
+    squares0 = f32x4.add(squares0, f32x4.mul(x0, x0));
+    squares1 = f32x4.add(squares1, f32x4.mul(x1, x1));
+    products0 = f32x4.add(products0, f32x4.mul(f32x4.mul(v128.load(dy + d), v128.load(gain + d)), x0));
+    products1 = f32x4.add(products1, f32x4.mul(f32x4.mul(v128.load(dy + d, 16), v128.load(gain + d, 16)), x1));
   }
-  let sum = sumLanes(squares);
-  let c = sumLanes(products);
+  let sum = sumLanes(f32x4.add(squares0, squares1));
+  let c = sumLanes(f32x4.add(products0, products1));
   for (let d = wide; d < bytes; d += 4) {
     const value = load<f32>(x + d);
     sum += value * value;
@@ -37,27 +39,56 @@ function row(at: usize, D: usize, part: usize): void {
   }
   const r = <f32>(1.0 / NativeMath.sqrt(<f64>sum / <f64>D + <f64>argF32(7)));
   const pull = (r * r * r * c) / <f32>D;
-  const dx = arg(0) ? arg(0) + at : 0;
-  const add = arg(8) != 0;
+  if (part) addGain(part, dy, x, r, wide, bytes);
+  if (arg(0)) {
+    if (arg(8)) addSlopes(arg(0) + at, dy, x, gain, r, pull, wide, bytes);
+    else setSlopes(arg(0) + at, dy, x, gain, r, pull, wide, bytes);
+  }
+}
+
+/** dx = r · gain · dy − pull · x */
+function setSlopes(dx: usize, dy: usize, x: usize, gain: usize, r: f32, pull: f32, wide: usize, bytes: usize): void {
   const rs = f32x4.splat(r);
   const pulls = f32x4.splat(pull);
-  for (let d: usize = 0; d < wide; d += 16) {
-    const slope = f32x4.mul(rs, v128.load(dy + d));
-    const value = v128.load(x + d);
-    if (dx) {
-      const own = f32x4.sub(f32x4.mul(slope, v128.load(gain + d)), f32x4.mul(pulls, value));
-      v128.store(dx + d, add ? f32x4.add(own, v128.load(dx + d)) : own);
-    }
-    if (part) v128.store(part + d, f32x4.add(v128.load(part + d), f32x4.mul(slope, value)));
+  for (let d: usize = 0; d < wide; d += 32) {
+    const g0 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d)), v128.load(gain + d));
+    const g1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(gain + d, 16));
+    v128.store(dx + d, f32x4.sub(g0, f32x4.mul(pulls, v128.load(x + d))));
+    v128.store(dx + d, f32x4.sub(g1, f32x4.mul(pulls, v128.load(x + d, 16))), 16);
   }
   for (let d = wide; d < bytes; d += 4) {
-    const slope = r * load<f32>(dy + d);
-    const value = load<f32>(x + d);
-    if (dx) {
-      const own = slope * load<f32>(gain + d) - pull * value;
-      store<f32>(dx + d, add ? own + load<f32>(dx + d) : own);
-    }
-    if (part) store<f32>(part + d, load<f32>(part + d) + slope * value);
+    store<f32>(dx + d, r * load<f32>(dy + d) * load<f32>(gain + d) - pull * load<f32>(x + d));
+  }
+}
+
+function addSlopes(dx: usize, dy: usize, x: usize, gain: usize, r: f32, pull: f32, wide: usize, bytes: usize): void {
+  const rs = f32x4.splat(r);
+  const pulls = f32x4.splat(pull);
+  for (let d: usize = 0; d < wide; d += 32) {
+    const g0 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d)), v128.load(gain + d));
+    const g1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(gain + d, 16));
+    const own0 = f32x4.sub(g0, f32x4.mul(pulls, v128.load(x + d)));
+    const own1 = f32x4.sub(g1, f32x4.mul(pulls, v128.load(x + d, 16)));
+    v128.store(dx + d, f32x4.add(own0, v128.load(dx + d)));
+    v128.store(dx + d, f32x4.add(own1, v128.load(dx + d, 16)), 16);
+  }
+  for (let d = wide; d < bytes; d += 4) {
+    const own = r * load<f32>(dy + d) * load<f32>(gain + d) - pull * load<f32>(x + d);
+    store<f32>(dx + d, own + load<f32>(dx + d));
+  }
+}
+
+/** part += r · dy · x */
+function addGain(part: usize, dy: usize, x: usize, r: f32, wide: usize, bytes: usize): void {
+  const rs = f32x4.splat(r);
+  for (let d: usize = 0; d < wide; d += 32) {
+    const own0 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d)), v128.load(x + d));
+    const own1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(x + d, 16));
+    v128.store(part + d, f32x4.add(v128.load(part + d), own0));
+    v128.store(part + d, f32x4.add(v128.load(part + d, 16), own1), 16);
+  }
+  for (let d = wide; d < bytes; d += 4) {
+    store<f32>(part + d, load<f32>(part + d) + r * load<f32>(dy + d) * load<f32>(x + d));
   }
 }
 
