@@ -5,6 +5,7 @@ import { missing } from '../../test/support/shared.ts';
 import { readGguf } from '../formats/gguf.ts';
 import { MemorySource } from '../formats/memory-source.ts';
 import { createTokenizer } from './create-tokenizer.ts';
+import { tokenizerJsonOfSlow } from './files/vocab-merges.ts';
 import { goldenJson, sharedBytes, sharedHf, sharedJson, sharedText } from './testing/golden-files.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -36,6 +37,18 @@ const llama2Gguf = lazily(() => {
   const { fields } = readGguf(new MemorySource(file, sharedBytes(`${folder}/llama.cpp/${file}`)));
   const metadata = new Map(Array.from(fields, ([key, { value }]) => [key, value]));
   return createTokenizer({ kind: 'gguf', file, metadata });
+});
+/** vocab.json and merges.txt, as transformers' slow tokenizer reads them. */
+const slowGpt2 = lazily(() => {
+  const json = tokenizerJsonOfSlow({
+    vocab: sharedText(`${folder}/cs336_bpe/gpt2_vocab.json`),
+    merges: sharedText(`${folder}/cs336_bpe/gpt2_merges.txt`),
+    addedTokens: null,
+    config: '{"tokenizer_class":"GPT2Tokenizer"}',
+    specialTokens: null,
+    model: null,
+  });
+  return createTokenizer({ kind: 'hf', file: 'vocab.json', json, config: null, specialTokens: null });
 });
 const gpt2 = lazily(() => {
   const vocab = sharedJson<Record<string, number>>(`${folder}/cs336_bpe/gpt2_vocab.json`);
@@ -125,6 +138,7 @@ test('llama.cpp: its test strings give its ids for LLaMA, Llama 3 and GPT-2', { 
   check(llama2Gguf(), 'llama-spm', 'llama-spm');
   check(llama3(), 'llama-bpe', 'llama-bpe');
   check(gpt2(), 'llama-spm', 'gpt-2');
+  check(slowGpt2(), 'llama-spm', 'gpt-2');
   strictEqual(texts('llama-spm').length, 47);
 });
 

@@ -4,10 +4,11 @@ import type { Gguf } from '../../formats/gguf.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../../formats/json.ts';
 import type { GgufValue, TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { FileFolder } from '../../tensor/source.ts';
+import { tokenizerJsonOfSlow } from '../../tokenizer/files/vocab-merges.ts';
 
 const LIMIT_BYTES = 1 << 27;
 
-/** tokenizer.json, or else tokenizer.model of either kind, or null. */
+/** tokenizer.json, or else tokenizer.model of either kind, or else vocab.json with merges.txt, or null. */
 export function findTokenizer(folder: FileFolder | null): TokenizerFiles | null {
   if (folder === null) return null;
   const json = textOf(folder, 'tokenizer.json');
@@ -22,8 +23,21 @@ export function findTokenizer(folder: FileFolder | null): TokenizerFiles | null 
     };
   }
   const bytes = bytesOf(folder, 'tokenizer.model');
-  if (bytes === null) return null;
-  return { kind: isTiktoken(bytes) ? 'tiktoken' : 'sentencepiece', file: 'tokenizer.model', bytes };
+  if (bytes !== null) return { kind: isTiktoken(bytes) ? 'tiktoken' : 'sentencepiece', file: 'tokenizer.model', bytes };
+  return findSlowTokenizer(folder);
+}
+
+/** The older form of transformers' byte-level BPE, as the tokenizer.json that it comes to. */
+function findSlowTokenizer(folder: FileFolder): TokenizerFiles | null {
+  const vocab = textOf(folder, 'vocab.json');
+  const merges = textOf(folder, 'merges.txt');
+  if (vocab === null || merges === null) return null;
+  const config = textOf(folder, 'tokenizer_config.json');
+  const specialTokens = textOf(folder, 'special_tokens_map.json');
+  const addedTokens = textOf(folder, 'added_tokens.json');
+  const model = textOf(folder, 'config.json');
+  const json = tokenizerJsonOfSlow({ vocab, merges, addedTokens, config, specialTokens, model });
+  return { kind: 'hf', file: 'vocab.json', json, config, specialTokens };
 }
 
 /** llama2.c's tokenizer beside its model: tok512.bin for 512 pieces, or tokenizer.bin. */

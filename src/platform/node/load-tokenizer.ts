@@ -32,6 +32,7 @@ export function findTokenizerFiles(path: string): TokenizerFiles {
 
 function ofFile(path: string): TokenizerFiles | null {
   const file = basename(path);
+  if (file === 'vocab.json' || file === 'merges.txt') return findTokenizer(openFolder(dirname(path)));
   const source = openFile(path);
   try {
     if (file.endsWith('.json')) {

@@ -13,6 +13,7 @@ import { openFile } from '../../../platform/node/files.ts';
 import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
 import { ggufTokenizer } from '../find-tokenizer.ts';
 import { ggufTokenizerFields } from './gguf-tokenizer.ts';
+import { byteLevelHfOf } from './hf-tokenizer.ts';
 import { sentencePieceOf } from './sentencepiece-write.ts';
 
 const bytes = (path: string) => new Uint8Array(readFileSync(path));
@@ -115,6 +116,37 @@ test('a SentencePiece vocabulary inside GGUF becomes tokenizer.model again', () 
   deepStrictEqual([copy.bosId, copy.eosId, copy.unknownId], [original.bosId, original.eosId, original.unknownId]);
 });
 
+/** The same through a tokenizer.json made of the vocabulary, and through a GGUF file made of that. */
+function assertFolderHasSameIds(files: TokenizerFiles, vocabSize: number): void {
+  const written = byteLevelHfOf(files, vocabSize);
+  ok(written);
+  const folder: TokenizerFiles = { kind: 'hf', file: 'tokenizer.json', ...written, specialTokens: null };
+  const [original, copy] = [createTokenizer(files, { vocabSize }), createTokenizer(folder)];
+  for (const bos of [true, false])
+    for (const text of texts)
+      deepStrictEqual([...copy.encode(text, { bos })], [...original.encode(text, { bos })], text);
+  const controls = original.controlTokens.map(({ content }) => content).join(' a ');
+  deepStrictEqual(
+    [...copy.encode(controls, { special: 'parse' })],
+    [...original.encode(controls, { special: 'parse' })],
+  );
+  deepStrictEqual([...copy.encode(controls)], [...original.encode(controls)]);
+  deepStrictEqual([copy.bosId, copy.eosId, copy.addBos], [original.bosId, original.eosId, original.addBos]);
+  assertSameIds(folder, vocabSize);
+}
+
+test('byte-level BPE inside GGUF, and as ranks, becomes tokenizer.json again', () => {
+  const folder = `${tokenizers}/llama3-style-tiny`;
+  const json = hf(goldenPath(`${folder}/tokenizer.json`));
+  const size = createTokenizer(json).vocabSize;
+  const sink = new MemorySink();
+  writeGguf(sink, ggufTokenizerFields(json, size + 3), []);
+  const gguf = ggufTokenizer('m.gguf', readGguf(new MemorySource('m.gguf', sink.bytes())))!;
+  assertFolderHasSameIds(gguf, size + 3); // three pieces of padding, which are left out
+  assertFolderHasSameIds(tiktoken(goldenPath(`${folder}/tokenizer.model`)), size);
+  strictEqual(byteLevelHfOf(sentencepiece(goldenPath(`${tokenizers}/sp-bpe-512/tokenizer.model`)), 512), null);
+});
+
 const real = 'real/tokenizers';
 test("Llama 2's, llama2.c's and Llama 3's real tokenizers", { skip: missing(real) }, () => {
   assertSameIds(sentencepiece(shared(`${real}/llama2_tokenizer.model`)), 32_000);
@@ -123,4 +155,5 @@ test("Llama 2's, llama2.c's and Llama 3's real tokenizers", { skip: missing(real
     32_000,
   );
   assertSameIds(tiktoken(shared(`${real}/llama3_tokenizer.model`)), 128_256);
+  assertFolderHasSameIds(tiktoken(shared(`${real}/llama3_tokenizer.model`)), 128_256);
 });

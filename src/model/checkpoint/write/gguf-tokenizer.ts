@@ -138,13 +138,16 @@ function scoresOfMerges(merges: readonly [string, string][], tokenizer: Tokenize
   });
 }
 
-/** llama.cpp's name of a splitting pattern: Llama 3 splits numbers by up to three digits, Qwen 2 by one. */
+/** llama.cpp's name of a splitting pattern: Llama 3 splits numbers by up to three digits, Qwen 2 by one; the others are GPT-2's. */
 function splittingName(file: string, preTokenizer: string): string {
+  const isGpt2 = preTokenizer.includes('"use_regex":true') && !preTokenizer.includes('"Split"');
+  if (isGpt2 && preTokenizer.includes('"individual_digits":true')) return 'smollm';
+  if (isGpt2 && !preTokenizer.includes('"Digits"')) return 'gpt-2';
   if (preTokenizer.includes('\\\\p{N}{1,3}')) return 'llama-bpe';
   if (preTokenizer.includes('|\\\\p{N}|')) return 'qwen2';
   throw new UnsupportedError(
     'tokenizer.unsupported',
-    `${file} @ pre_tokenizer: expected the splitting pattern of Llama 3 or Qwen 2, found another. GGUF has no name for it here.`,
+    `${file} @ pre_tokenizer: expected the splitting pattern of Llama 3, Qwen 2, GPT-2 or SmolLM, found another. GGUF has no name for it here.`,
   );
 }
 

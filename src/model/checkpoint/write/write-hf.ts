@@ -6,6 +6,7 @@ import type { LlamaConfig, RopeScaling } from '../../config.ts';
 import { listParameters } from '../../parameters.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { type Conversion, convertTensors } from './convert.ts';
+import { byteLevelHfOf } from './hf-tokenizer.ts';
 import { sentencePieceOf } from './sentencepiece-write.ts';
 import { requirePaper } from './write-gguf.ts';
 
@@ -23,8 +24,7 @@ type Written = Pick<Checkpoint, 'config' | 'tensors' | 'tokenizer' | 'chatTempla
 const torchNames = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
 
 /**
- * Says whether the tokenizer could be written: byte-level BPE out of a GGUF file has no form here, and the folder is then
- * without one, for the caller to tell.
+ * Says whether a tokenizer was written: of a kind that has no form here, the folder is without one, for the caller to tell.
  * Throws ArgumentError `hf.dtype` for a quantized type, ConfigError for what config.json cannot say.
  */
 export function writeHfCheckpoint(
@@ -135,7 +135,10 @@ function hfRopeScaling(scaling: RopeScaling): Record<string, unknown> {
   }
 }
 
-/** The files as they were found, or a tokenizer.model made of GGUF's SentencePiece vocabulary. */
+/**
+ * The files as they were found; where none of them is transformers' own, a tokenizer.model (SentencePiece) or a tokenizer.json
+ * (byte-level BPE) made of the vocabulary.
+ */
 function writeTokenizer(
   text: (file: string, content: string) => void,
   folder: FolderSink,
@@ -151,7 +154,12 @@ function writeTokenizer(
   }
   const isFile = tokenizer.kind === 'sentencepiece' || tokenizer.kind === 'tiktoken';
   const bytes = isFile ? tokenizer.bytes : sentencePieceOf(tokenizer, config.vocabSize);
-  if (bytes === null) return false;
+  const byteLevel = tokenizer.kind === 'sentencepiece' ? null : byteLevelHfOf(tokenizer, config.vocabSize);
+  if (byteLevel !== null) {
+    text('tokenizer.json', byteLevel.json);
+    text('tokenizer_config.json', byteLevel.config);
+  }
+  if (bytes === null) return byteLevel !== null;
   const sink = folder.create('tokenizer.model');
   sink.write(bytes);
   sink.close();
