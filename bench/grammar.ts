@@ -1,13 +1,15 @@
 /**
  * What constrained output costs: compiling a grammar, and masking and following each token.
  *
- *   node bench/grammar.ts [TOKENIZER …]        default: the tokenizers of Llama 2 (32k) and Llama 3 (128k) in ../shared
+ *   node bench/grammar.ts [TOKENIZER …] [-m MODEL]     default: the tokenizers of Llama 2 (32k) and Llama 3 (128k) in ../shared
  *
  * Each grammar is followed along a document of its own, always by the longest token that fits: once with nothing known ("first":
  * every mask is worked out), and once more ("again": as in the next request of the same content). A token costs the mask, its
- * application to a row of logits, and the step. For scale: a 1.1B model in Q4_0 decodes in some 25 to 50 ms per token on two cores.
+ * application to a row of logits, and the step. With a model its tokenizer is taken, and the cost is also told as a share of the time
+ * that the model takes for a token without a grammar, measured first.
  */
 
+import { parseArgs } from 'node:util';
 import { Automaton } from '../src/inference/grammar/automaton.ts';
 import type { Grammar } from '../src/inference/grammar/expression.ts';
 import { parseGbnf } from '../src/inference/grammar/gbnf.ts';
@@ -16,6 +18,7 @@ import { compileSchema, jsonGrammar } from '../src/inference/grammar/schema/comp
 import { TokenConstraint } from '../src/inference/grammar/token-constraint.ts';
 import { TokenMasks } from '../src/inference/grammar/token-masks.ts';
 import { createGrammarVocabulary, type GrammarVocabulary } from '../src/inference/grammar/vocabulary.ts';
+import { Llama } from '../src/platform/node/index.ts';
 import { loadTokenizer } from '../src/platform/node/load-tokenizer.ts';
 import { shared } from '../test/support/shared.ts';
 
@@ -76,7 +79,12 @@ const cases: readonly (readonly [name: string, make: () => Grammar, text: string
 
 const PASSES = 20;
 
-const paths = process.argv.slice(2);
+const { values: given, positionals: paths } = parseArgs({
+  allowPositionals: true,
+  options: { model: { type: 'string', short: 'm' } },
+});
+const decodeMs = given.model === undefined ? null : await decodeTime(given.model);
+if (given.model !== undefined) paths.push(given.model);
 if (paths.length === 0) {
   paths.push(shared('real/tokenizers/llama2_tokenizer.model'), shared('real/tokenizers/llama3_tokenizer.model'));
 }
@@ -86,8 +94,12 @@ for (const path of paths) {
   console.log(
     `\n${vocabulary.size} tokens (${path.split('/').at(-1)}); tries built once in ${vocabularyMs.toFixed(0)} ms\n`,
   );
-  console.log('| grammar | tokens | compile ms | first mask ms | first µs/token | again µs/token |');
-  console.log('|---|---|---|---|---|---|');
+  if (decodeMs !== null) console.log(`a token without a grammar: ${decodeMs.toFixed(2)} ms\n`);
+  const shares = decodeMs === null ? ['', ''] : [' of decoding |', '---|'];
+  console.log(
+    `| grammar | tokens | compile ms | first mask ms | first µs/token |${shares[0]} again µs/token |${shares[0]}`,
+  );
+  console.log(`|---|---|---|---|---|${shares[1]}---|${shares[1]}`);
   for (const [name, make, text] of cases) {
     const create = () => new TokenMasks(new Automaton(buildNetwork(make())), vocabulary);
     const constraintOf = (masks: TokenMasks) => new TokenConstraint(masks, tokenizer.eogIds);
@@ -101,9 +113,20 @@ for (const path of paths) {
       firstMs += follow(constraintOf(masks), ids, logits) / PASSES;
       againMs += follow(constraintOf(masks), ids, logits) / PASSES;
     }
-    const [first, again] = [firstMs, againMs].map((ms) => ((1000 * ms) / ids.length).toFixed(0));
+    const [first, again] = [firstMs, againMs].map((ms) => {
+      const share = decodeMs === null ? '' : ` | ${((100 * ms) / ids.length / decodeMs).toFixed(2)} %`;
+      return ((1000 * ms) / ids.length).toFixed(0) + share;
+    });
     console.log(`| ${name} | ${ids.length} | ${compileMs.toFixed(1)} | ${maskMs.toFixed(2)} | ${first} | ${again} |`);
   }
+}
+
+/** Milliseconds that the model takes for a token, two threads, by the default samplers. */
+async function decodeTime(path: string): Promise<number> {
+  await using model = await Llama.load(path, { threads: 2, contextLength: 128 });
+  const options = { maxTokens: 48, ignoreEos: true, seed: 1 };
+  await model.generate('Once upon a time', options).result; // warm-up
+  return (await model.generate('Once upon a time', options).result).timings.predicted_per_token_ms;
 }
 
 /** The document as tokens of the vocabulary, each the longest that the mask allows. */

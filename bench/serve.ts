@@ -1,15 +1,22 @@
 /**
- * The server under load: clients that each send one request after another over loopback, streaming.
+ * The server under load: clients that each send one request after another over loopback, streaming, with the default samplers.
  *
- *   node bench/serve.ts -m model.gguf [--clients 1,4,16] [--requests 1] [--prompt 64] [--output 64] [--threads 2] [--soak SECONDS]
+ *   node bench/serve.ts [-m model.gguf] [--clients 1,4,16] [--requests 1] [--prompt 64] [--output 64] [--threads 2] [--soak SECONDS]
  *
- * Tokens per second of processor time say, on a machine that others use too, what the batch saves; take one thread for them.
+ * Without -m the bundled model. Every prompt is of other random tokens, so that no request finds another's in the cache. Prints, for
+ * each number of clients, the tokens per second of all of them together, against one client's, and how long the first token and the
+ * others took.
  *
- * Every prompt is of other random tokens, so that no request finds another's in the cache. Prints, for each number of clients, the
- * tokens per second of all of them together, against one client's, and how long the first token and the others took. With --soak the
- * last number of clients goes on for so long, and the memory is printed as it goes.
+ *   CPU s     tokens per second of processor time say, on a machine that others use too, what the batch saves; take one thread for them
+ *   ÷ bound   a request's first token is due when its prompt and all prompts before it that were not yet read could have been, one
+ *             after another, each in the time that it takes alone (measured first); 1 is that time
+ *
+ * With --soak the last number of clients goes on for so long, one request of four leaving in the middle; memory is printed as it
+ * goes, and at the end how much it grew from the second sixth of the time to the last.
  */
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Random } from '../src/base/random.ts';
 import { Llama } from '../src/platform/node/index.ts';
 import { createLog } from '../src/platform/node/serve/log.ts';
@@ -49,23 +56,36 @@ const server = await startServer(
 console.log(`${model.facts.name}: ${model.facts.dtypes[0]}, ${model.facts.device}`);
 console.log(`prompt ${promptTokens}, output ${outputTokens}, ${values.requests} requests a client\n`);
 const random = new Random(1);
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const percentile = (numbers: readonly number[], share: number) =>
+  [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(share * numbers.length))]!;
 
 interface Measured {
   readonly firstMs: number;
+  /** firstMs, of the time in which this prompt and the unread ones before it could be read alone. */
+  readonly ofBound: number;
   /** From the first token to the last, per token. */
   readonly eachMs: number;
 }
 
-async function request(): Promise<Measured> {
+/** What one prompt takes alone, until its first token. */
+let aloneMs = Number.NaN;
+/** Requests whose first token has not come. */
+let unread = 0;
+
+/** `leaves`: goes away after its first token. */
+async function request({ leaves = false } = {}): Promise<Measured> {
   const prompt = Array.from({ length: promptTokens }, () => 3 + random.below(model.config.vocabSize - 3));
   const body = JSON.stringify({
     prompt,
     max_tokens: outputTokens,
     ignore_eos: true,
-    temperature: 0,
     stream: true,
-    logprobs: 0,
+    stream_options: { include_usage: true },
   });
+  const ahead = ++unread;
   const started = performance.now();
   const response = await fetch(`${server.url}/v1/completions`, {
     method: 'POST',
@@ -73,34 +93,46 @@ async function request(): Promise<Measured> {
     body,
   });
   if (!response.ok) throw new Error(await response.text());
-  let firstMs = 0;
-  let events = 0;
+  let firstMs: number | null = null;
+  let last = '';
   for await (const chunk of response.body!) {
-    if (events === 0) firstMs = performance.now() - started;
-    events += new TextDecoder().decode(chunk).split('"token_logprobs":[').length - 1;
+    if (firstMs === null) {
+      firstMs = performance.now() - started;
+      unread--;
+      if (leaves) break; // which cancels the body
+    }
+    last = new TextDecoder().decode(chunk);
   }
-  return { firstMs, eachMs: (performance.now() - started - firstMs) / Math.max(1, outputTokens - 1) };
+  const counted = Number(/"completion_tokens":(\d+)/.exec(last)?.[1]);
+  if (!leaves && counted !== outputTokens) throw new Error(`${counted} tokens, expected ${outputTokens}: ${last}`);
+  const eachMs = (performance.now() - started - firstMs!) / Math.max(1, outputTokens - 1);
+  return { firstMs: firstMs!, ofBound: firstMs! / (ahead * aloneMs), eachMs };
 }
 
-async function run(clients: number, more: () => boolean): Promise<{ measured: Measured[]; seconds: number }> {
+async function run(
+  clients: number,
+  more: () => boolean,
+  leaves: () => boolean = () => false,
+): Promise<{ measured: Measured[]; seconds: number }> {
   const measured: Measured[] = [];
   const started = performance.now();
   const client = async () => {
-    do measured.push(await request());
+    do measured.push(await request({ leaves: leaves() }));
     while (more());
   };
   await Promise.all(Array.from({ length: clients }, client));
   return { measured, seconds: (performance.now() - started) / 1000 };
 }
 
-const percentile = (numbers: readonly number[], share: number) =>
-  [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(share * numbers.length))]!;
-
 await run(1, () => false); // warm-up
+const alone: number[] = [];
+for (let i = 0; i < 3; i++) alone.push((await request({ leaves: true })).firstMs);
+aloneMs = percentile(alone, 0.5);
+console.log(`a prompt alone: ${aloneMs.toFixed(0)} ms to the first token\n`);
 console.log(
-  '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | per token p50 ms | p99 ms | rows a step |',
+  '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | ÷ bound p50 | p99 | per token p50 ms | p99 ms | rows a step |',
 );
-console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
+console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
 let single = 0;
 let singleCpu = 0;
 for (const clients of clientCounts) {
@@ -114,6 +146,7 @@ for (const clients of clientCounts) {
   const rate = (measured.length * outputTokens) / seconds;
   if (clients === 1) [single, singleCpu] = [rate, cpuRate];
   const first = measured.map(({ firstMs }) => firstMs);
+  const ofBound = measured.map((one) => one.ofBound);
   const each = measured.map(({ eachMs }) => eachMs);
   const cells = [
     rate.toFixed(1),
@@ -122,6 +155,8 @@ for (const clients of clientCounts) {
     singleCpu > 0 ? (cpuRate / singleCpu).toFixed(2) : '',
     percentile(first, 0.5).toFixed(0),
     percentile(first, 0.99).toFixed(0),
+    percentile(ofBound, 0.5).toFixed(2),
+    percentile(ofBound, 0.99).toFixed(2),
     percentile(each, 0.5).toFixed(1),
     percentile(each, 0.99).toFixed(1),
     ((after.rows - before.rows) / (after.steps - before.steps)).toFixed(1),
@@ -131,17 +166,29 @@ for (const clients of clientCounts) {
 
 const soakSeconds = Number(values.soak);
 if (soakSeconds > 0) {
-  const until = performance.now() + soakSeconds * 1000;
+  console.log('\n| soak s | requests | rss MiB | heap MiB | outside heap MiB |');
+  console.log('|---:|---:|---:|---:|---:|');
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  const seen: { readonly rss: number; readonly heap: number }[] = [];
+  let asked = 0;
   const report = () => {
-    const { rss, heapUsed } = process.memoryUsage();
-    console.log(
-      `${Math.max(0, (until - performance.now()) / 1000).toFixed(0)} s left: rss ${(rss / 2 ** 20).toFixed(0)} MiB, heap ${(heapUsed / 2 ** 20).toFixed(1)} MiB`,
-    );
+    collect();
+    const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+    const mib = [rss, heapUsed, external + arrayBuffers].map((bytes) => bytes / 2 ** 20) as [number, number, number];
+    seen.push({ rss: mib[0], heap: mib[1] });
+    console.log(`| ${seconds().toFixed(0)} | ${asked} | ${mib.map((value) => value.toFixed(1)).join(' | ')} |`);
   };
   const timer = setInterval(report, (soakSeconds * 1000) / 6);
-  await run(clientCounts.at(-1)!, () => performance.now() < until);
+  await run(
+    clientCounts.at(-1)!,
+    () => seconds() < soakSeconds,
+    () => asked++ % 4 === 3,
+  );
   clearInterval(timer);
   report();
+  const grown = (what: 'rss' | 'heap') => (seen.at(-1)![what] - seen[1]![what]).toFixed(1);
+  console.log(`\nfrom the second line to the last: rss ${grown('rss')} MiB, heap ${grown('heap')} MiB`);
 }
 await server.close();
 await model.close();

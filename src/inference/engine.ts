@@ -135,6 +135,12 @@ export class Engine {
         'generate: stop expects a model with a tokenizer, found none in its files. Put the tokenizer beside the model, or leave the option out.',
       );
     }
+    if (settings.promptLogprobs && settings.logprobs < 0) {
+      throw new ArgumentError(
+        'generate.options',
+        'generate: promptLogprobs expects logprobs of 0 or more, found −1. Say how many likeliest tokens to report.',
+      );
+    }
     const { contextLength, clock, tokenizer, eogIds } = this;
     const { candidates } = this.samplers;
     const sampler = this.samplers.create(settings, constraint);

@@ -32,6 +32,8 @@ export interface GenerationResult {
   /** The generated tokens, without an end-of-generation token. */
   readonly ids: Uint32Array;
   readonly promptIds: Uint32Array;
+  /** With `promptLogprobs`: of the prompt's tokens, from its second on. */
+  readonly promptLogprobs?: readonly PieceLogProbabilities[];
   readonly finishReason: FinishReason;
   /** The stop string that ended it. */
   readonly stop: string | null;

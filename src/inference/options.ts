@@ -25,6 +25,11 @@ export const generationOptions = {
     wire: 'n_probs',
     help: 'report the log-probability of each token and of this many likeliest ones; −1: off',
   },
+  promptLogprobs: {
+    kind: 'flag',
+    default: false,
+    help: 'with logprobs: also those of the prompt’s tokens, each after the ones before it; the prompt is then read anew',
+  },
   postSamplingProbs: {
     kind: 'flag',
     default: false,

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { goldenPath } from '../../test/support/golden.ts';
+import type { CachedSequence } from '../model/kv-cache.ts';
 import { createTokenizer } from '../tokenizer/create-tokenizer.ts';
 import type { GenerationResult, Piece } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
@@ -42,7 +43,9 @@ function say(promptText: string, ids: ArrayLike<number>, options: GenerationOpti
   for (let i = 0; i < ids.length && result === null; i++) {
     const logits = new Float32Array(V);
     logits[ids[i]!] = 10;
-    running.accept(logits, 0);
+    const { length } = running; // all of it is computed
+    running.cached = { length, release: () => {} } as unknown as CachedSequence;
+    running.accept(logits, 0, 1);
   }
   return { pieces, result: result as GenerationResult | null, text: pieces.map(({ text }) => text).join('') };
 }

@@ -5,10 +5,16 @@ import type { CachedSequence } from '../model/kv-cache.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { type FinishReason, type GenerationResult, type Piece, timingsOf } from './generation.ts';
+import {
+  type FinishReason,
+  type GenerationResult,
+  type Piece,
+  type PieceLogProbabilities,
+  timingsOf,
+} from './generation.ts';
 import type { GenerationSettings } from './options.ts';
 import type { Candidates } from './sampler/candidates.ts';
-import { keptLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
+import { keptLogProbabilities, type PickLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
 import type { Sampler } from './sampler/sampler.ts';
 import { StopStrings } from './stop-strings.ts';
 import { tokenText } from './token-texts.ts';
@@ -16,6 +22,8 @@ import { tokenText } from './token-texts.ts';
 export interface Listener {
   /** It has its place in the cache, which held this many tokens of its prompt already. */
   admitted?(cachedTokens: number): void;
+  /** With `promptLogprobs`, before the first piece: of the prompt's tokens, from its second on. */
+  promptRead?(logprobs: readonly PieceLogProbabilities[]): void;
   piece(piece: Piece): void;
   done(result: GenerationResult): void;
   failed(error: unknown): void;
@@ -55,6 +63,8 @@ export class Running implements EngineSequence {
   readonly settings: GenerationSettings;
   readonly listener: Listener;
 
+  /** Of the prompt's tokens that were read; null where nobody asked. */
+  private promptLogprobs: PieceLogProbabilities[] | null;
   private readonly sampler: Sampler;
   private readonly candidates: Candidates;
   private readonly tokenizer: Tokenizer | null;
@@ -94,6 +104,7 @@ export class Running implements EngineSequence {
     this.eogIds = engine.eogIds;
     this.contextLength = engine.contextLength;
     this.clock = engine.clock;
+    this.promptLogprobs = settings.promptLogprobs ? [] : null;
     this.stops = new StopStrings(settings.stop);
     this.decoder = engine.tokenizer?.decoder() ?? null;
     // The decoder goes through the prompt, so that the first generated piece is spelled as what follows it.
@@ -101,7 +112,12 @@ export class Running implements EngineSequence {
   }
 
   get reusable(): Uint32Array {
-    return this.ids.subarray(0, this.length);
+    return this.ids.subarray(0, this.isPromptRead ? this.length : 0);
+  }
+
+  /** The prompt's logits need not be looked at (any more). */
+  private get isPromptRead(): boolean {
+    return this.promptLogprobs === null || this.promptLogprobs.length === this.promptLength - 1;
   }
 
   get pending(): number {
@@ -109,6 +125,7 @@ export class Running implements EngineSequence {
   }
 
   wantedLogits(count: number): number {
+    if (!this.isPromptRead) return count;
     return count === this.pending ? 1 : 0;
   }
 
@@ -123,12 +140,33 @@ export class Running implements EngineSequence {
   yieldRoom(): void {
     this.cached?.release();
     this.cached = null;
+    if (!this.isPromptRead) this.promptLogprobs = [];
   }
 
-  /** Everything is computed: picks the next token from row `row` of the logits. True when the generation has ended. */
-  accept(logits_RV: Floats, row: number): boolean {
+  /**
+   * The logits after the last `count` tokens that were computed: rows `firstRow` … of logits_RV. Once all tokens are, picks the next.
+   * True when the generation has ended.
+   */
+  accept(logits_RV: Floats, firstRow: number, count: number): boolean {
+    if (!this.isPromptRead) this.readPrompt(logits_RV, firstRow, count);
+    return this.pending === 0 && this.pick(logits_RV, firstRow + count - 1);
+  }
+
+  private readPrompt(logits_RV: Floats, firstRow: number, count: number): void {
+    const read = this.promptLogprobs!;
+    for (let i = 0; i < count && !this.isPromptRead; i++) {
+      const next = this.ids[read.length + 1]!;
+      const { logprobs: top } = this.settings;
+      read.push(this.named(rawLogProbabilities(this.candidates, logits_RV, firstRow + i, next, top)));
+    }
+  }
+
+  private pick(logits_RV: Floats, row: number): boolean {
     const { settings } = this;
-    if (this.predicted === 0) this.firstTokenMs = this.clock();
+    if (this.predicted === 0) {
+      this.firstTokenMs = this.clock();
+      if (this.promptLogprobs) this.listener.promptRead?.(this.promptLogprobs);
+    }
     if (settings.maxTokens === 0) return this.finish('length');
     const id = this.sampler.sample(logits_RV, row, this.ids, this.length);
     this.predicted++;
@@ -173,6 +211,7 @@ export class Running implements EngineSequence {
       text: this.text,
       ids: this.ids.slice(this.promptLength, this.length),
       promptIds: this.ids.slice(0, this.promptLength),
+      ...(this.promptLogprobs && { promptLogprobs: this.promptLogprobs }),
       finishReason,
       stop,
       eogId,
@@ -199,8 +238,11 @@ export class Running implements EngineSequence {
     const found = postSamplingProbs
       ? keptLogProbabilities(this.candidates, id, top)
       : rawLogProbabilities(this.candidates, logits_RV, row, id, top);
-    const named = found.top.map((entry) => ({ ...entry, text: tokenText(this.tokenizer, entry.id) }));
-    this.listener.piece({ id, text, logprobs: { logprob: found.logprob, top: named } });
+    this.listener.piece({ id, text, logprobs: this.named(found) });
+  }
+
+  private named({ logprob, top }: PickLogProbabilities): PieceLogProbabilities {
+    return { logprob, top: top.map((entry) => ({ ...entry, text: tokenText(this.tokenizer, entry.id) })) };
   }
 
   private append(id: number): void {

@@ -5,23 +5,23 @@ import { StopStrings } from './stop-strings.ts';
 
 test('a stop string across three pieces: nothing of it is let through', () => {
   const stops = new StopStrings(['</end>']);
-  deepStrictEqual(stops.push('text </'), { text: 'text ', stop: null });
-  deepStrictEqual(stops.push('en'), { text: '', stop: null });
-  deepStrictEqual(stops.push('d> more'), { text: '', stop: '</end>' });
+  deepStrictEqual(stops.push('text </'), { text: 'text ', stop: null, rest: '' });
+  deepStrictEqual(stops.push('en'), { text: '', stop: null, rest: '' });
+  deepStrictEqual(stops.push('d> more'), { text: '', stop: '</end>', rest: ' more' });
 });
 
 test('text that turns out not to be a stop string comes late, and whole', () => {
   const stops = new StopStrings(['abc', 'bd']);
-  deepStrictEqual(stops.push('xab'), { text: 'x', stop: null });
-  deepStrictEqual(stops.push('x'), { text: 'abx', stop: null });
-  deepStrictEqual(stops.push('ab'), { text: '', stop: null });
-  deepStrictEqual(stops.push('d'), { text: 'a', stop: 'bd' });
+  deepStrictEqual(stops.push('xab'), { text: 'x', stop: null, rest: '' });
+  deepStrictEqual(stops.push('x'), { text: 'abx', stop: null, rest: '' });
+  deepStrictEqual(stops.push('ab'), { text: '', stop: null, rest: '' });
+  deepStrictEqual(stops.push('d'), { text: 'a', stop: 'bd', rest: '' });
   stops.push('ab');
   strictEqual(stops.flush(), 'ab');
 });
 
 test('the earliest wins, the longest among those', () => {
-  deepStrictEqual(new StopStrings(['b', 'bc', 'a']).push('xbca'), { text: 'x', stop: 'bc' });
+  deepStrictEqual(new StopStrings(['b', 'bc', 'a']).push('xbca'), { text: 'x', stop: 'bc', rest: 'a' });
 });
 
 test('any text cut anywhere: the same text before the same stop, and what is held may still be one', () => {

@@ -10,9 +10,12 @@ export class StopStrings {
     this.stops = stops.filter((stop) => stop !== '');
   }
 
-  /** The text that is now certain, and the stop string that was met, if any: the earliest in the text, the longest among equals. */
-  push(text: string): { readonly text: string; readonly stop: string | null } {
-    if (this.stops.length === 0) return { text, stop: null };
+  /**
+   * The text that is now certain; the stop string that was met, if any: the earliest in the text, the longest among equals; and what
+   * came behind it.
+   */
+  push(text: string): { readonly text: string; readonly stop: string | null; readonly rest: string } {
+    if (this.stops.length === 0) return { text, stop: null, rest: '' };
     const pending = this.held + text;
     let at = pending.length;
     let found: string | null = null;
@@ -24,11 +27,11 @@ export class StopStrings {
     }
     if (found !== null) {
       this.held = '';
-      return { text: pending.slice(0, at), stop: found };
+      return { text: pending.slice(0, at), stop: found, rest: pending.slice(at + found.length) };
     }
     const certain = pending.length - this.mayBegin(pending);
     this.held = pending.slice(certain);
-    return { text: pending.slice(0, certain), stop: null };
+    return { text: pending.slice(0, certain), stop: null, rest: '' };
   }
 
   /** What was held back, at the end of the text. */

@@ -2,7 +2,7 @@
  * The answers of one request: through the gate, into the engine, out of the queue. start() resolves when the first of them has its
  * place, so that a request that must be refused still can be, with a status.
  */
-import type { GenerationResult, Piece } from '../inference/generation.ts';
+import type { GenerationResult, Piece, PieceLogProbabilities } from '../inference/generation.ts';
 import type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
@@ -21,6 +21,8 @@ export interface Generations {
   /** Prompt by prompt, n for each. */
   readonly answers: readonly Answer[];
   abort(): void;
+  /** With `promptLogprobs`, prompt by prompt: each resolves when that prompt has been read. */
+  readonly promptLogprobs: readonly Promise<readonly PieceLogProbabilities[]>[];
   /** All results. Throws ApiError 499 when the client left. */
   finish(): Promise<readonly GenerationResult[]>;
   /** Prompt tokens that the cache held: of each prompt's first answer, as the others always find them. */
@@ -37,7 +39,8 @@ export async function startGenerations(core: Core, plan: Plan, signal: AbortSign
   const end = () => ending.abort();
   signal.addEventListener('abort', end, { once: true });
 
-  const answers = prompts.flatMap((prompt) => answersOf(core, plan, prompt, ending.signal, leave));
+  const groups = prompts.map((prompt) => answersOf(core, plan, prompt, ending.signal, leave));
+  const answers: readonly StartedAnswer[] = groups.flat();
   const results = Promise.all(answers.map(({ result }) => result));
   const over = new AbortController();
   void results
@@ -53,6 +56,7 @@ export async function startGenerations(core: Core, plan: Plan, signal: AbortSign
   return {
     answers,
     abort: end,
+    promptLogprobs: groups.map(([{ promptLogprobs }]) => promptLogprobs),
     async finish() {
       const done = await results;
       if (signal.aborted) throw new ApiError(499, 'client_closed_request', 'the client has closed the connection.');
@@ -67,6 +71,12 @@ interface StartedAnswer extends Answer {
   readonly admitted: Promise<unknown>;
 }
 
+interface FirstAnswer extends StartedAnswer {
+  readonly hasRead: Promise<unknown>;
+  /** Resolves only with `promptLogprobs`; rejects where the answer ends before its prompt is read. */
+  readonly promptLogprobs: Promise<readonly PieceLogProbabilities[]>;
+}
+
 /** The first answer reads the prompt; the others start when it has, and find the prompt in the cache. */
 function answersOf(
   core: Core,
@@ -74,11 +84,11 @@ function answersOf(
   prompt: Uint32Array,
   signal: AbortSignal,
   leave: () => void,
-): StartedAnswer[] {
+): [FirstAnswer, ...StartedAnswer[]] {
   const { seed = -1 } = options;
   const first = launch(core, prompt, options, signal, leave);
   const others = Array.from({ length: n - 1 }, (_, i) => {
-    const seeded = seed === -1 ? options : { ...options, seed: seed + 1 + i };
+    const seeded = { ...options, promptLogprobs: false, seed: seed === -1 ? -1 : seed + 1 + i };
     return later(first.hasRead, () => launch(core, prompt, seeded, signal, leave));
   });
   return [first, ...others];
@@ -90,7 +100,7 @@ function launch(
   options: Plan['options'],
   signal: AbortSignal,
   leave: () => void,
-): StartedAnswer & { readonly hasRead: Promise<unknown> } {
+): FirstAnswer {
   const arrived = clocks.monotonic();
   let waitedMs = 0;
   const admission = Promise.withResolvers<void>();
@@ -99,10 +109,13 @@ function launch(
     waitedMs = clocks.monotonic() - arrived;
     admission.resolve();
   };
+  const promptRead = Promise.withResolvers<readonly PieceLogProbabilities[]>();
+  promptRead.promise.catch(() => {});
   const stream: GenerationStream = model.generate(prompt, {
     ...options,
     signal,
     onAdmitted,
+    onPromptRead: promptRead.resolve,
     onPiece: () => reading.resolve(),
   });
   const result = stream.result.finally(leave);
@@ -110,9 +123,17 @@ function launch(
     (ended) => metrics.answered(ended, (waitedMs + ended.timings.prompt_ms) / 1000),
     () => metrics.answers.add(1, { reason: 'error' }),
   );
+  const unread = new ApiError(408, 'time_limit', 'the answer was ended before its prompt was read.');
+  void result
+    .then(
+      () => unread,
+      (error: unknown) => error,
+    )
+    .then(promptRead.reject);
   const admitted = Promise.race([admission.promise, result]);
   admitted.catch(() => {});
-  return { pieces: stream, result, admitted, hasRead: Promise.race([reading.promise, result.catch(() => {})]) };
+  const hasRead = Promise.race([reading.promise, result.catch(() => {})]);
+  return { pieces: stream, result, admitted, promptLogprobs: promptRead.promise, hasRead };
 }
 
 /** An answer that starts when `ready` resolves. */

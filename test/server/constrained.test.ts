@@ -2,10 +2,10 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import OpenAI from 'openai';
-import { ToolText } from '../../src/server/reply/tool-text.ts';
+import { withToolTexts } from '../../src/server/request/tool-messages.ts';
 import { post, testServer } from '../support/server.ts';
 
-const server = await testServer();
+const server = await testServer({}, { contextLength: 1024 });
 const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
 const messages = [{ role: 'user' as const, content: 'Paint it.' }];
 const common = { model: 'tiny', messages, temperature: 1, max_tokens: 300 };
@@ -74,8 +74,26 @@ describe('constrained answers', () => {
     const [streamed] = final.message.tool_calls as [OpenAI.ChatCompletionMessageFunctionToolCall];
     deepStrictEqual(streamed.function.arguments, call.function.arguments);
 
+    const deltas: OpenAI.ChatCompletionChunk.Choice.Delta.ToolCall[] = [];
+    for await (const { choices } of await client.chat.completions.create({
+      ...request,
+      tool_choice: choice,
+      stream: true,
+    })) {
+      deltas.push(...(choices[0]?.delta.tool_calls ?? []));
+    }
+    const [first, ...rest] = deltas;
+    deepStrictEqual([first!.index, first!.function], [0, { name: 'draw', arguments: '' }]);
+    match(first!.id!, /^call_\w+$/);
+    ok(rest.length > 3 && rest.every((delta) => delta.index === 0 && delta.id === undefined));
+    strictEqual(rest.map((delta) => delta.function!.arguments).join(''), call.function.arguments);
+
+    const cut = await client.chat.completions.create({ ...request, tool_choice: choice, max_tokens: 14 });
+    strictEqual(cut.choices[0]!.finish_reason, 'length');
+    ok(!(cut.choices[0]!.message.content ?? '').includes('<tool_call>'));
+
     const answer = await client.chat.completions.create({
-      ...common,
+      ...request,
       messages: [...messages, message, { role: 'tool', tool_call_id: call.id, content: 'done' }],
       max_tokens: 5,
     });
@@ -105,27 +123,22 @@ describe('constrained answers', () => {
   });
 });
 
-test('what is said before a call is passed on as it comes, the call is not', () => {
-  const call = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>';
-  const read = (parts: readonly string[], format: 'hermes' | 'llama3' = 'hermes') => {
-    const reader = new ToolText(format);
-    const passed = parts.map((part) => reader.push(part));
-    const { rest, calls } = reader.end(parts.join(''));
-    return { passed, rest, calls: calls.map(({ name, arguments: given }) => [name, given]) };
-  };
-  const f = [['f', '{"a":1}']];
-  deepStrictEqual(read(['Let me', ' see. <tool', call.slice('<tool'.length)]), {
-    passed: ['Let me', ' see. ', ''],
-    rest: '',
-    calls: f,
-  });
-  deepStrictEqual(read([call]), { passed: [''], rest: '', calls: f });
-  deepStrictEqual(read(['2 <', ' 3']), { passed: ['2 ', '< 3'], rest: '', calls: [] });
-  deepStrictEqual(read(['a <tool']), { passed: ['a '], rest: '<tool', calls: [] });
-  deepStrictEqual(read(['{"name": "f", ', '"parameters": {"a": 1}}'], 'llama3'), {
-    passed: ['', ''],
-    rest: '',
-    calls: f,
-  });
-  deepStrictEqual(read(['{ no', ' call }'], 'llama3'), { passed: ['', ''], rest: '{ no call }', calls: [] });
+test('a template that knows no tools is told of them in the system message, and of calls and results in texts', () => {
+  const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: { a: 1 } } };
+  const told = withToolTexts(
+    [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Go.' },
+      { role: 'assistant', content: '', tool_calls: [call] },
+      { role: 'tool', content: 'gone', tool_call_id: 'call_1' },
+    ],
+    [tool('f')],
+  );
+  match(String(told[0]!.content), /^Be brief\.\n\n[\s\S]*<tools>\n\{"type":"function","function":\{"name":"f"/);
+  deepStrictEqual(told.slice(1), [
+    { role: 'user', content: 'Go.' },
+    { role: 'assistant', content: '<tool_call>\n{"name":"f","arguments":{"a":1}}\n</tool_call>' },
+    { role: 'user', content: '<tool_response>\ngone\n</tool_response>' },
+  ]);
+  deepStrictEqual(withToolTexts([{ role: 'user', content: 'Go.' }], []), [{ role: 'user', content: 'Go.' }]);
 });

@@ -139,6 +139,51 @@ describe('the other endpoints', () => {
     strictEqual(streamed, text);
   });
 
+  test('echo with logprobs: the prompt token by token, each as likely as the model finds it after those before', async () => {
+    const request = {
+      model: 'tiny',
+      prompt: 'Once upon a time',
+      max_tokens: 5,
+      temperature: 0,
+      echo: true,
+      logprobs: 3,
+    };
+    const { choices, usage } = await client.completions.create({ ...request, n: 2, seed: 1 });
+    const { text, logprobs } = choices[0]!;
+    const { tokens, token_logprobs: given, top_logprobs: top, text_offset: offsets } = logprobs!;
+    strictEqual(tokens!.length, usage!.prompt_tokens + 5);
+    deepStrictEqual([given![0], top![0]], [null, null]);
+    const ids = await server.model.encodePrompt('Once upon a time');
+    const logits = await server.model.logits(ids);
+    const V = server.model.config.vocabSize;
+    for (let i = 1; i < ids.length; i++) {
+      const row = logits.subarray((i - 1) * V, i * V);
+      const largest = Math.max(...row);
+      const total = row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0);
+      const expected = row[ids[i]!]! - largest - Math.log(total);
+      ok(Math.abs(given![i]! - expected) < 1e-4, `token ${i}: ${given![i]}, expected ${expected}`);
+      ok(Math.max(...Object.values(top![i]!)) >= given![i]!);
+    }
+    const parts = Array.from(ids, (_, i) => text.slice(offsets![i]!, offsets![i + 1]));
+    strictEqual(parts.join(''), 'Once upon a time');
+    // The beginning token is no text, and the tokenizer's own space before the first word is not shown.
+    deepStrictEqual(parts, ['', tokens![1]!.slice(1), ...tokens!.slice(2, ids.length)]);
+    deepStrictEqual(choices[1], { ...choices[0]!, index: 1 });
+
+    const again = await client.completions.create({ ...request, max_tokens: 0 }); // what evaluation harnesses ask for
+    deepStrictEqual(again.choices[0]!.logprobs!.token_logprobs, given!.slice(0, ids.length));
+    strictEqual(again.choices[0]!.text, 'Once upon a time');
+
+    const streamed = { text: '', logprobs: [] as (number | null)[], offsets: [] as number[] };
+    for await (const chunk of await client.completions.create({ ...request, stream: true })) {
+      const [choice] = chunk.choices;
+      streamed.text += choice?.text ?? '';
+      streamed.logprobs.push(...((choice?.logprobs?.token_logprobs ?? []) as (number | null)[]));
+      streamed.offsets.push(...(choice?.logprobs?.text_offset ?? []));
+    }
+    deepStrictEqual(streamed, { text, logprobs: given, offsets });
+  });
+
   test('embeddings: of unit length, of both encodings, near for near texts', async () => {
     const input = ['Once upon a time', 'Once upon a day', 'xyz 12345'];
     const floats = await client.embeddings.create({ model: 'tiny', input, encoding_format: 'float' });

@@ -11,7 +11,13 @@ import { modelOptions } from '../model-options.ts';
 import type { OptionTable } from '../option-table.ts';
 
 // A prompt is not typed here, and nobody reads log-probabilities at a terminal.
-const { parseSpecial: _1, logprobs: _2, postSamplingProbs: _3, ...chatGeneration } = generationOptions;
+const {
+  parseSpecial: _1,
+  logprobs: _2,
+  postSamplingProbs: _3,
+  promptLogprobs: _4,
+  ...chatGeneration
+} = generationOptions;
 
 const options = {
   ...modelOptions,

@@ -52,6 +52,9 @@ export const command = defineCommand({
     if (options.logprobs >= 0 && !options.json) {
       throw new UsageError(['--logprobs is part of the JSON object only; add --json']);
     }
+    if (options.promptLogprobs && options.logprobs < 0) {
+      throw new UsageError(['--prompt-logprobs is of what --logprobs reports; add --logprobs N']);
+    }
     if (options.postSamplingProbs && options.logprobs < 0) {
       throw new UsageError(['--post-sampling-probs changes what --logprobs reports; add --logprobs N']);
     }
@@ -125,7 +128,7 @@ async function writeText(pieces: AsyncIterable<Piece>, prompt: string, textOf: (
 }
 
 function report(model: string, prompt: string | readonly number[], result: GenerationResult, pieces: readonly Piece[]) {
-  const { text, ids, finishReason, stop, seed, timings } = result;
+  const { text, ids, promptIds, promptLogprobs, finishReason, stop, seed, timings } = result;
   const logprobs = pieces.flatMap(({ id, text, logprobs }) => (logprobs ? [{ id, text, ...logprobs }] : []));
   return {
     model,
@@ -135,6 +138,7 @@ function report(model: string, prompt: string | readonly number[], result: Gener
     finishReason,
     ...(stop !== null && { stop }),
     seed,
+    ...(promptLogprobs && { promptLogprobs: promptLogprobs.map((given, i) => ({ id: promptIds[i + 1], ...given })) }),
     ...(logprobs.length > 0 && { logprobs }),
     timings,
   };

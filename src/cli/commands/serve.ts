@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { UsageError } from '../../base/errors.ts';
+import { ArgumentError, UsageError } from '../../base/errors.ts';
 import { poolings } from '../../inference/reading/embedding.ts';
+import type { Llama } from '../../platform/node/index.ts';
 import { isLoopback } from '../../platform/node/serve/access.ts';
 import { createLog, logLevels } from '../../platform/node/serve/log.ts';
 import { startServer } from '../../platform/node/serve/server.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
+import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
+import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { defineCommand } from '../command.ts';
 import { writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
@@ -32,14 +35,15 @@ export const command = defineCommand({
     },
     template: {
       kind: 'text',
-      otherwise: "the model's own",
-      help: 'chat template: a built-in name (llama3, chatml …), or a file of Jinja',
+      value: 'NAME|FILE',
+      otherwise: "the model's own; without one, plain",
+      help: `chat template: ${Object.keys(builtInTemplates).join(', ')}, or a file of Jinja`,
     },
     parallel: { kind: 'integer', min: 1, max: 1024, default: 16, help: 'answers computed at the same time' },
     cacheTokens: {
       kind: 'integer',
       min: 1,
-      otherwise: 'one context',
+      otherwise: 'a context for each answer, as far as half a GiB goes; at least one',
       help: 'tokens that the cache holds, of all answers together',
     },
     queue: { kind: 'integer', min: 0, default: 256, help: 'answers that may wait; more are refused at once' },
@@ -68,12 +72,20 @@ export const command = defineCommand({
   async run(options, io) {
     const { host, apiKey: apiKeys } = options;
     if (apiKeys.some((key) => key === '')) throw new UsageError(['--api-key is empty, expected a key']);
-    const template = options.template === undefined ? undefined : templateOf(options.template);
+    const wanted = options.template === undefined ? undefined : templateOf(options.template);
     const { cacheTokens, ...others } = options;
     const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
     const model = await loadModel({ ...others, ...sizes }, io);
     const path = resolveModel(options.model);
     try {
+      const template = wanted ?? (hasTemplate(model) ? undefined : 'plain');
+      if (template === 'plain' && wanted === undefined) {
+        writeLine(
+          io.stderr,
+          'cria serve: this model has no chat template: messages are joined to one text, which it goes on with. ' +
+            `If it was made for conversations, choose --template ${Object.keys(builtInTemplates).join(', ')} or a file.`,
+        );
+      }
       const log = createLog(
         { write: (line) => void io.stderr.write(line) },
         { level: options.logLevel, prompts: options.logPrompts },
@@ -105,6 +117,16 @@ export const command = defineCommand({
     }
   },
 });
+
+function hasTemplate({ tokenizer, facts }: Llama): boolean {
+  try {
+    chatTemplateFor(tokenizer, facts.chatTemplate ?? undefined);
+    return true;
+  } catch (error) {
+    if (error instanceof ArgumentError && error.code === 'chat.no-template') return false;
+    throw error;
+  }
+}
 
 function templateOf(name: string): string {
   if (!/[./\\]/.test(name)) return name;

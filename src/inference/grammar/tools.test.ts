@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { accepts, idsOfSet, masksOf, testVocabulary } from './testing/grammars.ts';
-import { parseToolCalls, type ToolFormat, type ToolFunction, toolFormatOf, toolsGrammar } from './tools.ts';
+import { gatherToolEvents, ToolReader } from './tool-reader.ts';
+import { type ToolFormat, type ToolFunction, toolFormatOf, toolsGrammar } from './tools.ts';
 
 const tools: readonly ToolFunction[] = [
   {
@@ -17,6 +18,13 @@ const tools: readonly ToolFunction[] = [
   { name: 'now' },
 ];
 const noTokens = () => false;
+
+/** A text, given in parts of so many letters, taken apart. */
+function read(text: string, format: ToolFormat, letters = 1000) {
+  const reader = new ToolReader(format);
+  const parts = text.match(new RegExp(`[\\s\\S]{1,${letters}}`, 'g')) ?? [];
+  return gatherToolEvents([...parts.flatMap((part) => reader.push(part)), ...reader.end()]);
+}
 const weather = (key: string) => `{"name": "get_weather", "${key}": {"city": "Seoul", "unit": "C"}}`;
 
 const written: readonly (readonly [format: ToolFormat, one: string, two: string])[] = [
@@ -46,11 +54,13 @@ for (const [format, one, two] of written) {
       ok(!accepts(grammar, bad), bad);
     }
     const calls = [
-      { name: 'get_weather', arguments: '{"city":"Seoul","unit":"C"}' },
+      { name: 'get_weather', arguments: '{"city": "Seoul", "unit": "C"}' },
       { name: 'now', arguments: '{}' },
     ];
-    deepStrictEqual(parseToolCalls(one, format), { content: '', calls: calls.slice(0, 1) });
-    deepStrictEqual(parseToolCalls(both, format), { content: '', calls });
+    for (const letters of [1, 2, 3, 7, 1000]) {
+      deepStrictEqual(read(one, format, letters), { content: '', calls: calls.slice(0, 1) });
+      deepStrictEqual(read(both, format, letters), { content: '', calls });
+    }
   });
 
   test(`${format}: one call where only one is allowed, one function where it is named`, () => {
@@ -64,16 +74,39 @@ for (const [format, one, two] of written) {
     const auto = toolsGrammar({ kind: 'tools', tools, choice: 'auto', parallel: true, format }, noTokens);
     for (const value of ['', 'It rains.\nOften {', 'a < b', one, both]) ok(accepts(auto, value), value);
     ok(!accepts(auto, one.replace('get_weather', 'get_wether')));
-    deepStrictEqual(parseToolCalls('It rains.', format), { content: 'It rains.', calls: [] });
+    for (const text of ['It rains. ', 'a <tool', ' 2 < 3 {']) {
+      for (const letters of [1, 3, 1000]) deepStrictEqual(read(text, format, letters), { content: text, calls: [] });
+    }
   });
 }
 
-test('hermes: text first, then a call; a call that was cut off stays text', () => {
+test('hermes: text first, then a call; of a call that was cut off, what there was', () => {
   const auto = toolsGrammar({ kind: 'tools', tools, choice: 'auto', parallel: true, format: 'hermes' }, noTokens);
   const text = `Let me look.\n${written[0]![1]}`;
   ok(accepts(auto, text));
-  deepStrictEqual(parseToolCalls(text, 'hermes').content, 'Let me look.');
-  deepStrictEqual(parseToolCalls(text.slice(0, -40), 'hermes'), { content: text.slice(0, -40), calls: [] });
+  const { content, calls } = read(text, 'hermes', 4);
+  deepStrictEqual([content, calls.length], ['Let me look.', 1]);
+  deepStrictEqual(read(text.slice(0, -40), 'hermes'), {
+    content: 'Let me look.',
+    calls: [{ name: 'get_weather', arguments: '{"ci' }],
+  });
+  deepStrictEqual(read(text.slice(0, 30), 'hermes'), { content: 'Let me look.', calls: [] });
+});
+
+test('a call comes as it is written: its name first, then its arguments', () => {
+  const reader = new ToolReader('hermes');
+  const events = (part: string, announced = false) => reader.push(part, announced);
+  deepStrictEqual(events('Well '), [{ kind: 'text', text: 'Well' }]);
+  deepStrictEqual(events('', true), []);
+  deepStrictEqual(events('\n{"name": "f"'), [{ kind: 'call', name: 'f' }]);
+  deepStrictEqual(events(', "arguments": {"a": "}\\"'), [{ kind: 'arguments', text: '{"a": "}\\"' }]);
+  deepStrictEqual(events('{", "b": [1'), [{ kind: 'arguments', text: '{", "b": [1' }]);
+  deepStrictEqual(events('2]}}\n</tool_'), [{ kind: 'arguments', text: '2]}' }]);
+  deepStrictEqual(events('call>\n<tool_call>\n{"name":"g","arguments":12}'), [
+    { kind: 'call', name: 'g' },
+    { kind: 'arguments', text: '12' },
+  ]);
+  deepStrictEqual(reader.end(), []);
 });
 
 test('mistral: a list behind its token, whether or not the token leaves a text', () => {
@@ -83,12 +116,13 @@ test('mistral: a list behind its token, whether or not the token leaves a text',
     noTokens,
   );
   ok(accepts(grammar, `[TOOL_CALLS]${list}`));
-  for (const value of [`[TOOL_CALLS]${list}`, list]) {
-    deepStrictEqual(
-      parseToolCalls(value, 'mistral').calls.map(({ name }) => name),
-      ['get_weather', 'now'],
-    );
-  }
+  const { calls } = read(`[TOOL_CALLS]${list}`, 'mistral', 5);
+  deepStrictEqual(calls, [
+    { name: 'get_weather', arguments: '{"city": "Seoul", "unit": "C"}' },
+    { name: 'now', arguments: '{}' },
+  ]);
+  const reader = new ToolReader('mistral');
+  deepStrictEqual(gatherToolEvents([...reader.push('', true), ...reader.push(list), ...reader.end()]).calls, calls);
 });
 
 test('a token that announces calls is allowed as a token, where the vocabulary has it', () => {

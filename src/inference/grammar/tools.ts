@@ -37,7 +37,7 @@ export interface ToolsSpec {
   readonly format: ToolFormat;
 }
 
-interface Notation {
+export interface Notation {
   /** Announces calls; null: a text that begins with { is one. A token of this name counts as this text. */
   readonly begin: string | null;
   readonly before: string;
@@ -48,7 +48,7 @@ interface Notation {
   readonly argumentsKey: string;
 }
 
-const notations = {
+export const notations = {
   /** `<tool_call>` JSON `</tool_call>`: Hermes, Qwen, and models that know no notation of their own. */
   hermes: {
     begin: '<tool_call>',
@@ -169,70 +169,4 @@ function renameRules(expression: Expression, rename: (name: string) => string): 
     default:
       return expression;
   }
-}
-
-export interface ToolCall {
-  readonly name: string;
-  /** JSON, as OpenAI's clients expect it. */
-  readonly arguments: string;
-}
-
-/** A text by toolsGrammar() taken apart: what was said, and the calls. What is no whole call stays text. */
-export function parseToolCalls(
-  text: string,
-  format: ToolFormat,
-): { readonly content: string; readonly calls: readonly ToolCall[] } {
-  const notation: Notation = notations[format];
-  const { begin, after, around } = notation;
-  const at = begin === null ? text.search(/\S/) : text.indexOf(begin);
-  // A special token that announces leaves no text.
-  const start = at < 0 && begin !== null && /^\s*[[{]/.test(text) ? text.search(/\S/) : at;
-  if (start < 0 || (begin === null && text[start] !== '{')) return { content: text, calls: [] };
-  const calls: ToolCall[] = [];
-  let rest = text.slice(start);
-  const skip = (piece: string) => {
-    rest = rest.trimStart();
-    if (piece !== '' && rest.startsWith(piece)) rest = rest.slice(piece.length).trimStart();
-  };
-  skip(begin ?? '');
-  if (around === 'all') skip('[');
-  while (rest.startsWith('{')) {
-    const end = endOfObject(rest);
-    const call = end < 0 ? null : readCall(rest.slice(0, end), notation);
-    if (!call) return { content: text, calls: [] };
-    calls.push(call);
-    rest = rest.slice(end);
-    if (around === 'each') {
-      skip(after.trim());
-      skip(notation.between.trim());
-      skip(begin ?? '');
-    } else skip(notation.between.trim());
-  }
-  return calls.length === 0 ? { content: text, calls } : { content: text.slice(0, start).trimEnd(), calls };
-}
-
-function readCall(json: string, { argumentsKey }: Notation): ToolCall | null {
-  try {
-    const value = JSON.parse(json) as Record<string, unknown>;
-    if (typeof value.name !== 'string' || value[argumentsKey] === undefined) return null;
-    return { name: value.name, arguments: JSON.stringify(value[argumentsKey]) };
-  } catch {
-    return null;
-  }
-}
-
-/** Where the JSON object at the beginning ends; −1 when it does not. */
-function endOfObject(text: string): number {
-  let depth = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (quoted) {
-      if (character === '\\') i++;
-      else if (character === '"') quoted = false;
-    } else if (character === '"') quoted = true;
-    else if (character === '{' || character === '[') depth++;
-    else if ((character === '}' || character === ']') && --depth === 0) return i + 1;
-  }
-  return -1;
 }

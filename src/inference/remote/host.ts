@@ -16,7 +16,7 @@ import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
-import { contextOf, kvTypeOf } from './load-defaults.ts';
+import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   FromEngine,
   LoadProgress,
@@ -126,6 +126,7 @@ export class EngineHost {
         onProgress({ stage: 'load', done, total });
       });
       const { clock, drawSeed } = this.world;
+      const sequences = settings.maxSequences ?? 1;
       const engine = new Engine({
         model,
         device,
@@ -134,7 +135,7 @@ export class EngineHost {
         chatTemplate: checkpoint.chatTemplate,
         contextLength,
         kvType,
-        cacheTokens: settings.cacheTokens ?? undefined,
+        cacheTokens: settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences }),
         batchTokens: settings.batchTokens ?? undefined,
         maxSequences: settings.maxSequences ?? undefined,
         clock: () => clock(),
@@ -159,6 +160,7 @@ export class EngineHost {
     return new Promise((resolve, reject) => {
       const listener: Listener = {
         admitted: (cachedTokens) => void this.events.push([call, { cachedTokens }]),
+        promptRead: (promptLogprobs) => void this.events.push([call, { promptLogprobs }]),
         piece: (piece) => void this.events.push([call, piece]),
         done: (result) => {
           this.jobs.delete(call);

@@ -18,6 +18,22 @@ export function contextOf(config: LlamaConfig, wanted: number | null): number {
   );
 }
 
+/** A cache of several contexts, where nobody said how large, takes no more than this. */
+const DEFAULT_CACHE_BYTES = 2 ** 29;
+const bytesPerNumber = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
+
+/**
+ * Tokens that the cache holds, of all sequences together: where nobody said, a context for each that may run at the same time as far
+ * as DEFAULT_CACHE_BYTES go. The engine takes one context at least.
+ */
+export function cacheTokensOf(
+  { blockCount, kvHeadCount, headSize }: LlamaConfig,
+  { contextLength, kvType, sequences }: { contextLength: number; kvType: KvType; sequences: number },
+): number {
+  const tokenBytes = 2 * blockCount * kvHeadCount * headSize * bytesPerNumber[kvType];
+  return Math.min(sequences * contextLength, Math.floor(DEFAULT_CACHE_BYTES / tokenBytes));
+}
+
 /** The cache is as precise as the weights: f32 for a model stored in f32, f16 for all others. */
 export function kvTypeOf({ tensors }: Pick<Checkpoint, 'tensors'>): KvType {
   for (const { dtype, shape } of tensors.values()) if (shape.length > 1 && dtype !== 'f32') return 'f16';

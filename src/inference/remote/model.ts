@@ -3,7 +3,7 @@ import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { EngineLoad } from '../engine.ts';
-import type { GenerationResult, Piece, Prompt } from '../generation.ts';
+import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { Trace } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
@@ -20,6 +20,8 @@ export type GenerateOptions = GenerationOptions &
     readonly signal?: AbortSignal | undefined;
     /** It has left the queue; the cache held this many tokens of its prompt. */
     readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
+    /** With `promptLogprobs`, before the first piece: what the result has under that name. */
+    readonly onPromptRead?: ((logprobs: readonly PieceLogProbabilities[]) => void) | undefined;
     /** Every piece as it comes, whether or not anybody reads the stream. */
     readonly onPiece?: ((piece: Piece) => void) | undefined;
   };
@@ -78,7 +80,7 @@ export class RemoteModel {
     prompt: Prompt,
     options: GenerateOptions & { readonly schema?: TypedSchema | undefined } = {},
   ): GenerationStream {
-    const { signal, onAdmitted, onPiece, grammar, jsonSchema, constraint, schema, ...rest } = options;
+    const { signal, onAdmitted, onPromptRead, onPiece, grammar, jsonSchema, constraint, schema, ...rest } = options;
     let abortCall = () => {};
     const abort = () => abortCall();
     const start = async (push: (piece: Piece) => void): Promise<GenerationResult> => {
@@ -88,6 +90,7 @@ export class RemoteModel {
       const { client } = this;
       const call = client.call('generate', [cloneable(prompt), rest, spec], (event) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
+        else if ('promptLogprobs' in event) onPromptRead?.(event.promptLogprobs);
         else {
           push(event);
           onPiece?.(event);

@@ -7,7 +7,7 @@ import type { KvType } from '../../kernels/ops.ts';
 import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import type { EngineLoad } from '../engine.ts';
-import type { GenerationResult, Piece, Prompt } from '../generation.ts';
+import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
@@ -32,7 +32,7 @@ export interface LoadSettings {
   readonly contextLength: number | null;
   /** null: f32 for models stored in f32, f16 for others. */
   readonly kvType: KvType | null;
-  /** Tokens that the cache holds, of all sequences together; null: one context. */
+  /** Tokens that the cache holds, of all sequences together; null: one context, or what maxSequences makes of it. */
   readonly cacheTokens: number | null;
   /** Rows of one batch at most; null: a default. */
   readonly batchTokens: number | null;
@@ -77,13 +77,18 @@ export interface Admitted {
   readonly cachedTokens: number;
 }
 
+/** The prompt has been read, with `promptLogprobs`. */
+export interface PromptRead {
+  readonly promptLogprobs: readonly PieceLogProbabilities[];
+}
+
 /** Every call: its arguments, its value, and what it tells on the way. */
 export interface Methods {
   load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
   generate: {
     args: [prompt: Prompt, options: GenerationOptions, constraint: ConstraintSpec | null];
     value: GenerationResult;
-    event: Piece | Admitted;
+    event: Piece | Admitted | PromptRead;
   };
   encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };

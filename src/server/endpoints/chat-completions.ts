@@ -1,18 +1,19 @@
 /** POST /v1/chat/completions. */
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
-import type { GenerationResult } from '../../inference/generation.ts';
-import type { ToolCall } from '../../inference/grammar/tools.ts';
+import type { GenerationResult, Piece } from '../../inference/generation.ts';
+import { gatherToolEvents, type ToolCall, type ToolEvent, ToolReader } from '../../inference/grammar/tool-reader.ts';
+import { notations } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { TokenNames } from '../reply/token-names.ts';
-import { ToolText } from '../reply/tool-text.ts';
 import { chatLogprobs, chatPromptOf, chatSchema } from '../request/chat.ts';
 import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
+import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { checkCharacters, checkLength, checkModel, encoderOf } from './prompts.ts';
 
@@ -25,7 +26,10 @@ export async function chatCompletions(core: Core, { body, signal, notes }: Call)
   const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
   const { spec, tools } = chatConstraint(request, template);
   const options = { ...optionsOf(request), logprobs, constraint: spec ?? undefined };
-  const messages = { ...chatPromptOf(request, template), tools: tools?.offered ?? null };
+  const given = chatPromptOf(request, template);
+  const messages = templateShowsTools(template)
+    ? { ...given, tools: tools?.offered ?? null }
+    : { ...given, messages: withToolTexts(given.messages, tools?.offered ?? []) };
   checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
@@ -79,10 +83,18 @@ class ChatWriter {
 
   async whole(): Promise<unknown> {
     const { answers } = this.generations;
+    const { tools, logprobs } = this.shape;
     const contents = answers.map(() => [] as unknown[]);
-    if (this.shape.logprobs) {
+    const readers = answers.map(() => this.reader());
+    const said = answers.map(() => [] as ToolEvent[]);
+    if (logprobs || tools) {
       for await (const event of mergeAnswers(answers)) {
-        if ('piece' in event) contents[event.index]!.push(this.names.chat(event.piece));
+        const { index } = event;
+        if (!('piece' in event)) said[index]!.push(...readers[index]!.end());
+        else {
+          if (logprobs) contents[index]!.push(this.names.chat(event.piece));
+          said[index]!.push(...readers[index]!.push(event.piece));
+        }
       }
     }
     const { usage, results, timings } = await this.end();
@@ -91,8 +103,8 @@ class ChatWriter {
       object: 'chat.completion',
       choices: results.map((result, index) => ({
         index,
-        ...this.message(result),
-        logprobs: this.shape.logprobs ? { content: contents[index], refusal: null } : null,
+        ...this.message(result, tools ? gatherToolEvents(said[index]!) : { content: result.text, calls: [] }),
+        logprobs: logprobs ? { content: contents[index], refusal: null } : null,
       })),
       usage,
       ...timings,
@@ -103,23 +115,24 @@ class ChatWriter {
     const { answers } = this.generations;
     try {
       for (const index of answers.keys()) yield this.chunk(index, { role: 'assistant', content: '' }, null, null);
-      const { tools } = this.shape;
-      const texts = answers.map(() => (tools ? new ToolText(tools.format) : null));
+      const readers = answers.map(() => this.reader());
+      const calls = answers.map(() => 0);
       let open = answers.length;
       for await (const event of mergeAnswers(answers)) {
         if ('piece' in event) {
           const { piece, index } = event;
-          const content = texts[index]?.push(piece.text) ?? piece.text;
-          if (content === '' && !this.shape.logprobs) continue;
-          yield this.chunk(index, { content }, this.shape.logprobs ? this.names.chat(piece) : null, null);
+          // A token's log-probability goes with the first thing that it says; if it says nothing, alone.
+          let logprob: unknown = this.shape.logprobs ? this.names.chat(piece) : null;
+          for (const part of readers[index]!.push(piece)) {
+            if (part.kind === 'call') calls[index]!++;
+            yield this.chunk(index, this.delta(part, calls[index]! - 1), logprob, null);
+            logprob = null;
+          }
+          if (logprob !== null) yield this.chunk(index, {}, logprob, null);
         } else {
           const { result, index } = event;
-          const said = texts[index]?.end(result.text);
-          if (said?.rest) yield this.chunk(index, { content: said.rest }, null, null);
-          for (const [i, call] of (said?.calls ?? []).entries()) {
-            yield this.chunk(index, { tool_calls: [{ index: i, ...this.wireCall(call) }] }, null, null);
-          }
-          const finish = finishOf(result, said?.calls ?? []);
+          for (const part of readers[index]!.end()) yield this.chunk(index, this.delta(part, 0), null, null);
+          const finish = finishOf(result, calls[index]!);
           const { timings } = --open === 0 ? await this.end() : { timings: {} };
           yield { ...this.chunk(event.index, {}, null, finish), ...timings };
         }
@@ -131,18 +144,38 @@ class ChatWriter {
     }
   }
 
-  private message(result: GenerationResult) {
+  /** What an answer says, piece by piece: without tools, all of it is text. */
+  private reader(): { push(piece: Piece): ToolEvent[]; end(): ToolEvent[] } {
     const { tools } = this.shape;
-    const { content, calls } = tools
-      ? new ToolText(tools.format).end(result.text)
-      : { content: result.text, calls: [] };
+    if (!tools) return { push: ({ text }) => (text === '' ? [] : [{ kind: 'text', text }]), end: () => [] };
+    const { begin } = notations[tools.format];
+    const announcement = begin === null ? null : this.core.model.tokenizer.idOf(begin);
+    const reader = new ToolReader(tools.format);
+    return { push: ({ id, text }) => reader.push(text, id === announcement), end: () => reader.end() };
+  }
+
+  /** OpenAI's way: a call's name first, its arguments as they come. `call`: how many were before it. */
+  private delta(event: ToolEvent, call: number): object {
+    switch (event.kind) {
+      case 'text':
+        return { content: event.text };
+      case 'call':
+        return { tool_calls: [{ index: call, ...this.wireCall({ name: event.name, arguments: '' }) }] };
+      case 'arguments':
+        return { tool_calls: [{ index: call, function: { arguments: event.text } }] };
+      default:
+        return event satisfies never;
+    }
+  }
+
+  private message(result: GenerationResult, { content, calls }: { content: string; calls: readonly ToolCall[] }) {
     const message = {
       role: 'assistant',
       content: content === '' && calls.length > 0 ? null : content,
       refusal: null,
       ...(calls.length > 0 && { tool_calls: calls.map((call) => this.wireCall(call)) }),
     };
-    return { message, finish_reason: finishOf(result, calls) };
+    return { message, finish_reason: finishOf(result, calls.length) };
   }
 
   private wireCall(call: ToolCall) {
@@ -171,7 +204,7 @@ class ChatWriter {
   }
 }
 
-/** Calls that max_tokens cut short are no calls: then it says so. */
-function finishOf({ finishReason }: GenerationResult, calls: readonly ToolCall[]): string {
-  return calls.length > 0 && finishReason === 'stop' ? 'tool_calls' : finishReasonOf(finishReason);
+/** Calls that max_tokens cut short are not to be made: then it says so. */
+function finishOf({ finishReason }: GenerationResult, calls: number): string {
+  return calls > 0 && finishReason === 'stop' ? 'tool_calls' : finishReasonOf(finishReason);
 }

@@ -1,6 +1,6 @@
 /** POST /v1/completions. */
 import type { Piece } from '../../inference/generation.ts';
-import { ApiError } from '../api-error.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
@@ -18,22 +18,25 @@ export async function completions(core: Core, { body, signal, notes }: Call): Pr
   checkModel(core, request.model);
   const shape = shapeOf(request);
   const withLogprobs = request.logprobs != null;
-  if (request.echo && withLogprobs) {
-    throw new ApiError(400, 'unsupported_parameter', 'echo: not supported together with logprobs.', { param: 'echo' });
-  }
+  const echo = request.echo ?? false;
   const constraint = grammarConstraint(request) ?? undefined;
-  const options = { ...optionsOf(request), logprobs: request.logprobs ?? -1, constraint };
+  const options = {
+    ...optionsOf(request),
+    logprobs: request.logprobs ?? -1,
+    promptLogprobs: echo && withLogprobs,
+    constraint,
+  };
   const prompts = encodeTexts(model, listOf(request.prompt), 'prompt', request.parse_special ?? false);
   for (const prompt of prompts) checkLength(model, prompt, 'prompt', options);
   const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
   Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
 
-  const echoes = listOf(request.prompt).flatMap((text, i) => {
-    const spelled = typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);
-    return Array.from({ length: shape.n }, () => (request.echo ? spelled : ''));
+  const echoes = listOf(request.prompt).map((text, i) => {
+    if (!echo) return '';
+    return typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);
   });
   const generations = await startGenerations(core, { prompts, n: shape.n, options }, signal);
-  const writer = new CompletionWriter(core, generations, promptTokens, { ...shape, withLogprobs, echoes }, notes);
+  const writer = new CompletionWriter(core, generations, prompts, { ...shape, withLogprobs, echoes }, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole() };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
   return { kind: 'events', events };
@@ -41,13 +44,20 @@ export async function completions(core: Core, { body, signal, notes }: Call): Pr
 
 interface CompletionShape extends Shape {
   readonly withLogprobs: boolean;
-  /** What goes in front of each choice. */
+  /** What goes in front of each prompt's choices. */
   readonly echoes: readonly string[];
+}
+
+/** A prompt in front of an answer; with log-probabilities, spelled token by token as the model read it. */
+interface Echo {
+  readonly text: string;
+  readonly pieces: readonly Piece[];
 }
 
 class CompletionWriter {
   private readonly generations: Generations;
-  private readonly promptTokens: number;
+  private readonly tokenizer: Tokenizer;
+  private readonly prompts: readonly Uint32Array[];
   private readonly shape: CompletionShape;
   private readonly notes: Record<string, unknown>;
   private readonly names: TokenNames;
@@ -56,15 +66,16 @@ class CompletionWriter {
   constructor(
     core: Core,
     generations: Generations,
-    promptTokens: number,
+    prompts: readonly Uint32Array[],
     shape: CompletionShape,
     notes: Record<string, unknown>,
   ) {
     this.generations = generations;
-    this.promptTokens = promptTokens;
+    this.prompts = prompts;
     this.shape = shape;
     this.notes = notes;
-    this.names = new TokenNames(core.model.tokenizer);
+    this.tokenizer = core.model.tokenizer;
+    this.names = new TokenNames(this.tokenizer);
     this.head = {
       id: `cmpl-${core.randomId()}`,
       object: 'text_completion',
@@ -81,20 +92,26 @@ class CompletionWriter {
       for await (const event of mergeAnswers(answers)) if ('piece' in event) pieces[event.index]!.push(event.piece);
     }
     const { usage, results, timings } = await this.end();
-    const choices = results.map(({ text, finishReason }, index) =>
-      this.choice(index, this.shape.echoes[index]! + text, pieces[index]!, 0, finishReasonOf(finishReason)),
-    );
+    const echoes = await Promise.all(results.map((_, index) => this.echo(index)));
+    const choices = results.map(({ text, finishReason }, index) => {
+      const echo = echoes[index]!;
+      const all = [...echo.pieces, ...pieces[index]!];
+      return this.choice(index, echo.text + text, all, 0, finishReasonOf(finishReason));
+    });
     return { ...this.head, choices, usage, ...timings };
   }
 
   async *chunks(): AsyncGenerator<unknown, void> {
     const { answers } = this.generations;
-    const { includeUsage, withLogprobs, echoes } = this.shape;
+    const { includeUsage, withLogprobs } = this.shape;
     const offsets = answers.map(() => 0);
     const noUsage = includeUsage ? { usage: null } : {};
     try {
-      for (const [index, echo] of echoes.entries()) {
-        if (echo !== '') yield { ...this.head, choices: [this.choice(index, echo, [], 0, null)], ...noUsage };
+      for (const index of answers.keys()) {
+        const { text, pieces } = await this.echo(index);
+        offsets[index] = text.length;
+        if (text === '' && pieces.length === 0) continue;
+        yield { ...this.head, choices: [this.choice(index, text, pieces, 0, null)], ...noUsage };
       }
       let open = answers.length;
       for await (const event of mergeAnswers(answers)) {
@@ -123,9 +140,25 @@ class CompletionWriter {
     return { index, text, logprobs, finish_reason: finish };
   }
 
+  private async echo(index: number): Promise<Echo> {
+    const { echoes, n, withLogprobs } = this.shape;
+    const p = Math.floor(index / n);
+    const text = echoes[p]!;
+    if (text === '' || !withLogprobs) return { text, pieces: [] };
+    const read = await this.generations.promptLogprobs[p]!;
+    const decoder = this.tokenizer.decoder();
+    const ids = this.prompts[p]!;
+    const pieces = Array.from(ids, (id, i): Piece => {
+      const spelled = decoder.push(id) + (i === ids.length - 1 ? decoder.flush() : '');
+      return { id, text: spelled, ...(i > 0 && { logprobs: read[i - 1]! }) };
+    });
+    return { text: pieces.map((piece) => piece.text).join(''), pieces };
+  }
+
   private async end() {
     const results = await this.generations.finish();
-    const usage = usageOf(this.promptTokens, results, this.generations.cachedTokens(results));
+    const promptTokens = this.prompts.reduce((sum, { length }) => sum + length, 0);
+    const usage = usageOf(promptTokens, results, this.generations.cachedTokens(results));
     Object.assign(this.notes, { completionTokens: usage.completion_tokens, seed: results[0]!.seed });
     return { results, usage, timings: results.length === 1 ? { timings: results[0]!.timings } : {} };
   }

@@ -1,4 +1,5 @@
 /** GET /v1/models, /health, /metrics. */
+import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
 import type { Call, Core, Reply, ServedModel } from '../world.ts';
@@ -20,7 +21,7 @@ export async function models({ model, settings, clocks }: Core): Promise<Reply> 
       format: facts.format,
       dtypes: facts.dtypes,
       device: facts.device,
-      /** Whether /v1/chat/completions works: the model or the server has a chat template. */
+      /** Whether it converses. Without a chat template, or with `plain`, it goes on with texts. */
       chat: hasTemplate(model, settings.template),
     },
   };
@@ -29,8 +30,8 @@ export async function models({ model, settings, clocks }: Core): Promise<Reply> 
 
 function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undefined): boolean {
   try {
-    chatTemplateFor(tokenizer, template ?? facts.chatTemplate ?? undefined);
-    return true;
+    const { source } = chatTemplateFor(tokenizer, template ?? facts.chatTemplate ?? undefined);
+    return source !== builtInTemplates.plain;
   } catch {
     return false;
   }

@@ -46,25 +46,34 @@ export class TokenNames {
 /** choices[].logprobs of /v1/completions. */
 export interface CompletionLogprobs {
   readonly tokens: string[];
-  readonly token_logprobs: number[];
-  readonly top_logprobs: Record<string, number>[];
+  /** null: the first token of a prompt, which nothing is before. */
+  readonly token_logprobs: (number | null)[];
+  readonly top_logprobs: (Record<string, number> | null)[];
   /** Where each token begins in the text that is sent, in UTF-16 units. */
   readonly text_offset: number[];
 }
 
-export function completionLogprobs(names: TokenNames, pieces: readonly Piece[], offset: number): CompletionLogprobs {
+/** `pieces` of a text that begins `offset` units into what is sent. */
+export function completionLogprobs(
+  names: TokenNames,
+  pieces: readonly Pick<Piece, 'id' | 'text' | 'logprobs'>[],
+  offset: number,
+): CompletionLogprobs {
   const logprobs: CompletionLogprobs = { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
-  for (const piece of pieces) {
-    const { logprob, top } = piece.logprobs as PieceLogProbabilities;
-    logprobs.tokens.push(names.textOf(piece.id));
-    logprobs.token_logprobs.push(finite(logprob));
-    const alternatives: Record<string, number> = {};
-    for (const entry of top) alternatives[names.textOf(entry.id)] ??= finite(entry.logprob);
-    logprobs.top_logprobs.push(alternatives);
+  for (const { id, text, logprobs: given } of pieces) {
+    logprobs.tokens.push(names.textOf(id));
+    logprobs.token_logprobs.push(given ? finite(given.logprob) : null);
+    logprobs.top_logprobs.push(given ? alternatives(names, given) : null);
     logprobs.text_offset.push(offset);
-    offset += piece.text.length;
+    offset += text.length;
   }
   return logprobs;
+}
+
+function alternatives(names: TokenNames, { top }: PieceLogProbabilities): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const { id, logprob } of top) found[names.textOf(id)] ??= finite(logprob);
+  return found;
 }
 
 function finite(logprob: number): number {

@@ -8,7 +8,7 @@ import { type GenerationOptions, generationOptions } from '../../inference/optio
 import { ApiError } from '../api-error.ts';
 
 /** Options that have a field of their own below, or none on the wire. */
-const special = ['maxTokens', 'stop', 'logprobs', 'logitBias', 'parseSpecial'] as const;
+const special = ['maxTokens', 'stop', 'logprobs', 'promptLogprobs', 'logitBias', 'parseSpecial'] as const;
 
 type TableKey = Exclude<keyof typeof generationOptions, (typeof special)[number]>;
 

@@ -18,7 +18,7 @@ export const completionSchema = z.strictObject({
   ...generationFields,
   ...grammarFields,
   logprobs: z.int().min(0).max(20).nullish().describe('report log-probabilities, of this many likeliest tokens too'),
-  echo: z.boolean().nullish().describe('put the prompt in front of the answer; not together with logprobs'),
+  echo: z.boolean().nullish().describe('put the prompt in front of the answer; with logprobs, those of its tokens too'),
   parse_special: z.boolean().nullish().describe('special tokens written in the prompt are those tokens'),
 });
 

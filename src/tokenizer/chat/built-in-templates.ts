@@ -7,6 +7,7 @@
  * alpaca   tatsu-lab/stanford_alpaca train.py
  * vicuna   lm-sys/FastChat, version 1.1
  * mistral  mistralai, version 1
+ * plain    no format at all, for models that were trained on texts alone: what was said, one after another, to be gone on with
  */
 const firstIsSystem = `messages[0]['role'] == 'system'`;
 const alternate = `{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}`;
@@ -62,6 +63,9 @@ export const builtInTemplates = {
       `{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}{% endif %}`,
     '',
   ),
+  plain:
+    `{% for message in messages %}{{ message['content'] }}` +
+    `{% if message['role'] != 'user' and not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}`,
 } as const;
 
 export type TemplateName = keyof typeof builtInTemplates;

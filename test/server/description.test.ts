@@ -1,0 +1,161 @@
+/** What the server says of itself: openapi.json is what is accepted, and /metrics is what Prometheus reads. */
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { endpoints } from '../../src/server/endpoints/table.ts';
+import { post, testServer } from '../support/server.ts';
+
+const server = await testServer();
+
+interface Operation {
+  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema } } };
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+interface Schema {
+  readonly properties: Readonly<Record<string, object>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean;
+}
+
+/** A body that is right, and for each parameter values that are right together with it. */
+const messages = [{ role: 'user', content: 'Once' }];
+const tool = { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } };
+const bodies: Readonly<Record<string, object>> = {
+  '/v1/chat/completions': { messages, max_tokens: 2 },
+  '/v1/completions': { prompt: 'Once', max_tokens: 2 },
+  '/v1/embeddings': { input: 'Once' },
+  '/tokenize': { content: 'Once' },
+  '/detokenize': { tokens: [5] },
+  '/apply-template': { messages },
+};
+/** Where a default, an enum's first value, a least number or true will not do. */
+const samples: Readonly<Record<string, object>> = {
+  messages: { messages },
+  prompt: { prompt: ['Once', 'Twice'] },
+  input: { input: [[5, 6], [7]] },
+  content: { content: 'x' },
+  tokens: { tokens: [5, 6] },
+  model: { model: 'tiny' },
+  stop: { stop: ['zz'] },
+  user: { user: 'anna' },
+  max_tokens: { max_tokens: 3 },
+  max_completion_tokens: { max_tokens: null, max_completion_tokens: 3 },
+  n_predict: { max_tokens: null, n_predict: 3 },
+  stream_options: { stream: true, stream_options: { include_usage: true } },
+  logit_bias: { logit_bias: { 5: -100 } },
+  top_logprobs: { logprobs: true, top_logprobs: 2 },
+  chat_template_kwargs: { chat_template_kwargs: { a: 1 } },
+  grammar: { grammar: 'root ::= "a" | "b"' },
+  json_schema: { json_schema: { enum: [1, 2] } },
+  response_format: { response_format: { type: 'json_object' } },
+  tools: { tools: [tool] },
+  tool_choice: { tools: [tool], tool_choice: 'auto' },
+  parallel_tool_calls: { tools: [tool], parallel_tool_calls: false },
+  dry_sequence_breakers: { dry_sequence_breakers: ['\n'] },
+  samplers: { samplers: ['top_k', 'temperature'] },
+};
+
+function sampleOf(name: string, path: string, schema: object): object {
+  const sample = name === 'logprobs' && path === '/v1/completions' ? { logprobs: 2 } : samples[name];
+  if (sample) return sample;
+  const [first] = (schema as { anyOf?: Schema[] }).anyOf ?? [schema];
+  const {
+    type,
+    enum: choices,
+    minimum = 0,
+  } = first as { type?: string | string[]; enum?: unknown[]; minimum?: number };
+  if (choices) return { [name]: choices[0] };
+  const is = (wanted: string) => type === wanted || (Array.isArray(type) && type.includes(wanted));
+  if (is('boolean')) return { [name]: true };
+  ok(is('number') || is('integer'), `${path} ${name}: give it a sample`);
+  return { [name]: is('integer') ? Math.max(minimum, 1) : Math.max(minimum, 0.5) };
+}
+
+describe('openapi.json', async () => {
+  const description = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+    openapi: string;
+    info: { title: string; version: string };
+    paths: Record<string, Record<string, Operation>>;
+  };
+
+  test('every endpoint, and nothing else', () => {
+    strictEqual(description.openapi, '3.1.0');
+    const told = Object.entries(description.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    deepStrictEqual(
+      told.sort(),
+      endpoints.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`).sort(),
+    );
+  });
+
+  for (const [path, base] of Object.entries(bodies)) {
+    const schema = description.paths[path]!.post!.requestBody!.content['application/json'].schema;
+
+    test(`${path}: every parameter that it names is accepted, by the description and by the server`, async () => {
+      const validate = new Ajv2020({ strict: false }).compile(schema);
+      for (const [name, property] of Object.entries(schema.properties)) {
+        const body = { ...base, ...sampleOf(name, path, property) };
+        ok(validate(body), `${name}: ${JSON.stringify(validate.errors)}`);
+        const { status, text } = await post(server, path, body);
+        strictEqual(status, 200, `${name}: ${text}`);
+        if (schema.required?.includes(name)) continue;
+        strictEqual((await post(server, path, { ...base, [name]: null })).status, 200, `${name}: null is absent`);
+      }
+    });
+
+    test(`${path}: what it does not name is refused by both, by name`, async () => {
+      const validate = new Ajv2020({ strict: false }).compile(schema);
+      for (const name of ['temperatur', 'best_of', 'functions', 'store', 'modalities']) {
+        ok(!(name in schema.properties));
+        ok(!validate({ ...base, [name]: 1 }), name);
+        const { status, json } = await post(server, path, { ...base, [name]: 1 });
+        deepStrictEqual([status, json.error.code, json.error.param], [400, 'unknown_parameter', name]);
+      }
+    });
+  }
+});
+
+test('/metrics is in the text format: help and type before the samples, no sample twice, histograms add up', async () => {
+  await post(server, '/v1/completions', { prompt: 'Once', max_tokens: 3 });
+  const response = await fetch(`${server.url}/metrics`);
+  strictEqual(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const text = await response.text();
+  ok(text.endsWith('\n'));
+  const types = new Map<string, string>();
+  const helped = new Set<string>();
+  const seen = new Map<string, number>();
+  let family = '';
+  for (const line of text.trimEnd().split('\n')) {
+    const comment = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
+    if (comment) {
+      const [, kind, name, rest] = comment as unknown as [string, string, string, string];
+      if (kind === 'HELP') {
+        ok(!helped.has(name), `${name} is helped once`);
+        helped.add(name);
+      } else {
+        ok(['counter', 'gauge', 'histogram'].includes(rest) && !types.has(name), line);
+        types.set(name, rest);
+        family = name;
+      }
+      continue;
+    }
+    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\"n])*",?)+\})? (\S+)$/.exec(line);
+    ok(sample, line);
+    const [, name, labels = '', value] = sample;
+    const type = types.get(family)!;
+    ok(type === 'histogram' ? name!.startsWith(`${family}_`) : name === family, `${line} is under ${family}`);
+    ok(type !== 'counter' || name!.endsWith('_total'), `${name} ends with _total`);
+    ok(!seen.has(name + labels), `${line} is there once`);
+    ok(Number.isFinite(Number(value)), line);
+    seen.set(name + labels, Number(value));
+  }
+  for (const [name, type] of types) {
+    ok(helped.has(name));
+    if (type !== 'histogram') continue;
+    const buckets = [...seen].filter(([key]) => key.startsWith(`${name}_bucket{le=`)).map(([, value]) => value);
+    ok(buckets.length > 5 && buckets.every((value, i) => i === 0 || value >= buckets[i - 1]!), name);
+    strictEqual(seen.get(`${name}_bucket{le="+Inf"}`), seen.get(`${name}_count`));
+    ok(seen.get(`${name}_sum`)! >= 0);
+  }
+});
