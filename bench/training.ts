@@ -1,6 +1,6 @@
 /**
  * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
- * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas] [--tasks] [--peer "python pytorch_train.py"]`
+ * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas,bf16] [--tasks] [--peer "python pytorch_train.py"]`
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
  * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second.
@@ -16,6 +16,7 @@ import * as trainingTasks from '../src/kernels/training-tasks.ts';
 import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
+import { needBf16 } from '../src/platform/node/native/products.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { trainingKernels } from '../src/platform/node/training/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
@@ -120,7 +121,7 @@ async function measure(way: string) {
     threads,
     host: nodeThreads,
     ...(await trainingKernels(threads, way !== 'wasm128')),
-    blas: way === 'blas' ? loadBlas() : null,
+    blas: way === 'blas' ? loadBlas() : way === 'bf16' ? needBf16() : null,
     watch: values.tasks ? watch : null,
   });
   const { model, parameters } = placeModel(device, config, initialWeights(config, 1));

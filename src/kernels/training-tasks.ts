@@ -14,6 +14,7 @@ export const TASK_SUM_SQUARES = 75;
 export const TASK_EMBED_BACKWARD = 76;
 export const TASK_SWIGLU_FORWARD = 77;
 export const TASK_GEMM_BLAS = 78;
+export const TASK_ROUND_BF16 = 79;
 /** All training tasks lie in [first, last]. */
 export const FIRST_TRAINING_TASK = 64;
 

@@ -7,6 +7,7 @@ import { embedBackward } from './embed/backward.assembly';
 import { swigluBackward, swigluForward } from './gated/backward.assembly';
 import { gemm, gemmPack } from './gemm/assembly';
 import { gemmBlas } from './gemm/blas.assembly';
+import { roundBf16 } from './gemm/round.assembly';
 import { columnSums, rmsNormBackward } from './rms-norm/backward.assembly';
 import { ropeBackward } from './rope/backward.assembly';
 import {
@@ -22,6 +23,7 @@ import {
   TASK_GEMM_PACK,
   TASK_RMS_NORM_BACKWARD,
   TASK_ROPE_BACKWARD,
+  TASK_ROUND_BF16,
   TASK_SUM_SQUARES,
   TASK_SWIGLU_BACKWARD,
   TASK_SWIGLU_FORWARD,
@@ -61,6 +63,8 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return sumSquares(first, last);
     case TASK_EMBED_BACKWARD:
       return embedBackward();
+    case TASK_ROUND_BF16:
+      return roundBf16(first, last);
     default:
       unreachable();
   }

@@ -84,6 +84,8 @@ export const recipeSchema = {
         eps: { ...positive, default: 1e-8 },
         clip: { ...positive, default: 1 },
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
+        /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
+        products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },
         onAnomaly: { kind: 'choice', values: ['stop', 'skip'], default: 'stop' },
         spikeDeviations: positive,
       },

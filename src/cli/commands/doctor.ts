@@ -7,6 +7,7 @@ import { bundledModels } from '../../platform/node/files.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
+import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 
@@ -33,6 +34,7 @@ export const command = defineCommand({
 
 async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   const blas = openBlasLibrary(io.env);
+  const bf16 = loadOneDnn(io.env);
   const mpi = findMpiLibrary(io.env);
   const mpirun = onPath('mpirun', io.env.PATH);
   const models = bundledModels();
@@ -68,6 +70,12 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       advice:
         blas?.problem ??
         'Optional: training and `--blas` prefill are faster with one, as from `apt install libopenblas0-pthread`.',
+    },
+    {
+      name: 'bf16 products',
+      here: bf16 !== null,
+      found: bf16?.description ?? 'no library found, or none for this processor',
+      advice: 'Optional: recipes with `training.products: bf16` need oneDNN, as from `apt install libdnnl2`.',
     },
     {
       name: 'MPI',

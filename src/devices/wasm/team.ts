@@ -3,15 +3,15 @@
  * How a thread is made is layer 7's business: a ThreadHost is passed in.
  */
 import { UnsupportedError } from '../../base/errors.ts';
-import type { Blas } from '../../kernels/gemm/blas.ts';
+import type { Blas, BlasOperands } from '../../kernels/gemm/blas.ts';
 import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
 import { instantiate, type KernelExports } from './kernel-exports.ts';
 import type { Segment } from './segment.ts';
 
 /** Starts threads that hand every message they get to one `createWorker()`. */
 export interface ThreadHost {
-  /** Resolves when the thread can take messages. `blas`: its worker is to have one, the same as the leader's. */
-  spawn(options: { readonly blas: boolean }): Promise<TeamThread>;
+  /** Resolves when the thread can take messages. `blas`: the one that its worker is to have, the same as the leader's. */
+  spawn(options: { readonly blas: BlasOperands | null }): Promise<TeamThread>;
   /** Resolves a moment later, and keeps the program running until then. */
   pause(ms: number): Promise<void>;
 }
@@ -74,7 +74,11 @@ export class Team {
     return this.threads.length + 1;
   }
 
-  async grow(host: ThreadHost, count: number, options = { blas: false }): Promise<void> {
+  async grow(
+    host: ThreadHost,
+    count: number,
+    options: Parameters<ThreadHost['spawn']>[0] = { blas: null },
+  ): Promise<void> {
     this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn(options)))));
   }
 

@@ -1,6 +1,7 @@
 /** What the wasm training device's forward and backward operations share: tensors, tasks and the matrix product. */
 import { assert } from '../../base/assert.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
+import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import {
   BLOCK_COLUMNS,
   BLOCK_ROWS,
@@ -13,6 +14,7 @@ import {
   TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
+  TASK_ROUND_BF16,
   TASK_SUM_SQUARES,
   TILE_COLUMNS,
   TILE_ROWS,
@@ -42,20 +44,22 @@ export interface Operand {
 /** Rows or columns below which a tile for a BLAS is not cut to give the threads several each; what all tiles are multiples of. */
 const BLAS_TILE = 256;
 const BLAS_UNIT = 32;
+/** Multiplications from which on rounding both sides to bf16 costs less than it saves. */
+const BF16_PRODUCTS = 2 ** 20;
 
 export class TrainingKernels {
   readonly segment: Segment;
   readonly arena: Arena;
   readonly exports: TrainingExports;
   private readonly team: Team;
-  private readonly usesBlas: boolean;
+  private readonly blas: BlasOperands | null;
   private readonly watch: TaskWatch | null;
   private readonly edges: number;
 
-  constructor(segment: Segment, team: Team, usesBlas: boolean, watch: TaskWatch | null) {
+  constructor(segment: Segment, team: Team, blas: BlasOperands | null, watch: TaskWatch | null) {
     this.segment = segment;
     this.team = team;
-    this.usesBlas = usesBlas;
+    this.blas = blas;
     this.watch = watch;
     this.arena = new Arena(segment);
     this.exports = segment.kernels as TrainingExports;
@@ -109,20 +113,31 @@ export class TrainingKernels {
   /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers. */
   gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
     if (M === 0 || N === 0) return;
-    if (this.usesBlas) {
-      this.gemmByBlas(c, M, N, K, a, b, add);
-      return;
-    }
     const mark = this.arena.mark();
-    const packedA = this.pack(a, M, K, TILE_ROWS);
-    const packedB = this.pack(b, N, K, TILE_COLUMNS);
-    const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(N / BLOCK_COLUMNS);
-    this.run(TASK_GEMM, units, 1, packedA, packedB, c, N * 4, M, N, K, add ? 1 : 0, this.edges);
+    if (this.blas === 'f32') {
+      this.gemmByBlas(c, M, N, K, a, b, add, 4);
+    } else if (this.blas === 'bf16' && M * N * K >= BF16_PRODUCTS) {
+      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2);
+    } else {
+      const packedA = this.pack(a, M, K, TILE_ROWS);
+      const packedB = this.pack(b, N, K, TILE_COLUMNS);
+      const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(N / BLOCK_COLUMNS);
+      this.run(TASK_GEMM, units, 1, packedA, packedB, c, N * 4, M, N, K, add ? 1 : 0, this.edges);
+    }
     this.arena.release(mark);
   }
 
   /** Tiles of all columns or of all rows: a BLAS packs its operands for every call, so they are few, and the longer side is cut. */
-  private gemmByBlas(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+  private gemmByBlas(
+    c: number,
+    M: number,
+    N: number,
+    K: number,
+    a: Operand,
+    b: Operand,
+    add: boolean,
+    numberBytes: number,
+  ): void {
     const isTall = M >= N;
     const length = Math.max(M, N);
     const parts = this.team.size * Math.max(1, Math.min(4, Math.floor(length / (BLAS_TILE * this.team.size))));
@@ -145,7 +160,14 @@ export class TrainingKernels {
       add ? 1 : 0,
       rows,
       columns,
+      numberBytes,
     );
+  }
+
+  private roundBf16(operand: Operand, count: number): Operand {
+    const pointer = this.arena.take(count * 2);
+    this.run(TASK_ROUND_BF16, chunks(count), 4, pointer, operand.pointer, count);
+    return { ...operand, pointer };
   }
 
   private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {

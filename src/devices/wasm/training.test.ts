@@ -6,6 +6,7 @@ import { Random } from '../../base/random.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { batchOfSequences } from '../../kernels/batch.ts';
 import { loadBlas } from '../../platform/node/native/blas.ts';
+import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { createReferenceTrainingDevice } from '../reference/training.ts';
@@ -20,13 +21,14 @@ function gradientsOn(
   shapes: readonly (readonly number[])[],
   run: Run,
   begin: number,
+  round: (x: number) => number = (x) => x,
 ): Float32Array[] {
   const random = new Random(5);
   const mark = device.mark();
   const parameters = new Map<Tensor, Gradient>();
   const inputs = shapes.map((shape) => {
     const tensor = device.scratch(shape);
-    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => random.normal()));
+    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => round(random.normal())));
     const gradient = device.scratch(shape);
     device.view(gradient).fill(begin === 0 ? Number.NaN : begin); // what an empty gradient holds must not matter
     parameters.set(tensor, { tensor: gradient, isEmpty: begin === 0 });
@@ -35,7 +37,7 @@ function gradientsOn(
   const tape = new Tape(device, parameters, 'none');
   const y = run(tape.ops, inputs);
   const seeds = device.scratch(y.shape);
-  device.view(seeds).set(Float32Array.from({ length: elementCount(y.shape) }, () => random.normal()));
+  device.view(seeds).set(Float32Array.from({ length: elementCount(y.shape) }, () => round(random.normal())));
   device.backward.accumulate(tape.gradientOf(y)!, seeds, 1);
   const output = Float32Array.from(device.view(y));
   tape.backward();
@@ -164,6 +166,36 @@ for (const threads of [1, 3]) {
           assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
         }
       }
+    }
+    device.close();
+  });
+}
+
+const toBf16 = (x: number) => {
+  const bits = new Uint32Array(Float32Array.of(x).buffer)[0]!;
+  return new Float32Array(Uint32Array.of((bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000).buffer)[0]!;
+};
+
+for (const threads of [1, 3]) {
+  const skip = loadOneDnn() ? false : 'no oneDNN with bf16 here';
+  test(`matrix products in bf16 on ${threads} of our threads are those of the rounded numbers`, { skip }, async () => {
+    const device = await createWasmTrainingDevice({ threads, host: nodeThreads, blas: loadOneDnn() });
+    const { run } = cases['linear 3 × 5 → 2']!;
+    const shapes = [
+      [601, 97],
+      [131, 97],
+    ];
+    for (const begin of [0, 2]) {
+      // Numbers that bf16 holds: then the rounded products are the exact ones.
+      const expected = gradientsOn(reference, shapes, run, begin, toBf16);
+      for (const [i, actual] of gradientsOn(device, shapes, run, begin, toBf16).entries()) {
+        const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        assertClose(`result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale });
+      }
+      const [exact] = gradientsOn(reference, shapes, run, begin);
+      const [rounded] = gradientsOn(device, shapes, run, begin);
+      const worst = exact!.reduce((most, x, i) => Math.max(most, Math.abs(x - rounded![i]!)), 0);
+      ok(worst > 0.01 && worst < 0.5, `other numbers are rounded: off by ${worst}`);
     }
     device.close();
   });

@@ -28,7 +28,7 @@ export interface WasmTrainingOptions {
   readonly kernels?: CompiledKernels;
   /** Whether this engine joins neighbouring 128-bit operations (V8's revectorizer): only the speed depends on it. */
   readonly wideVectors?: boolean;
-  /** Does the f32 matrix products in place of our own kernels. */
+  /** Does the matrix products in place of our own kernels; one of bf16 the large ones, on rounded copies of both sides. */
   readonly blas?: Blas | null;
   /** Wraps every task, for measuring. */
   readonly watch?: TaskWatch | null;
@@ -39,12 +39,12 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   const { module, simd: build, shared } = options.kernels ?? (await compileKernels({ simd, shared: threads > 1 }));
   assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
-  if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas !== null });
+  if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas?.operands ?? null });
   const segment = new Segment(0, module, shared, blas);
   team.introduce(segment);
   if (host && threads > 1) await team.arrived(host);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
-  const kernels = new TrainingKernels(segment, team, blas !== null, watch);
+  const kernels = new TrainingKernels(segment, team, blas?.operands ?? null, watch);
   let persistent = 0;
   return {
     kind: 'wasm',

@@ -20,7 +20,8 @@ export declare function sgemm(
 
 /**
  * C [M × N] (+)= A · Bᵀ, where B is given as its N rows. Arguments: 0 C, 1 M, 2 N, 3 K, 4 A, 5 and 6 its strides along rows and along k,
- * 7 B, 8 and 9 likewise, 10 add, 11 rows of a tile, 12 columns of a tile; strides in numbers. Unit = one tile of C.
+ * 7 B, 8 and 9 likewise, 10 add, 11 rows of a tile, 12 columns of a tile,
+ * 13 bytes of a number of A and B; strides in numbers. Unit = one tile of C.
  */
 export function gemmBlas(first: i32, last: i32): void {
   const M = <i32>arg(1);
@@ -29,6 +30,7 @@ export function gemmBlas(first: i32, last: i32): void {
   const bColumn = arg(8);
   const rows = <i32>arg(11);
   const columns = <i32>arg(12);
+  const size = arg(13);
   const across = (N + columns - 1) / columns;
   for (let unit = first; unit < last; unit++) {
     const m = (unit / across) * rows;
@@ -37,10 +39,10 @@ export function gemmBlas(first: i32, last: i32): void {
       min(rows, M - m),
       min(columns, N - n),
       <i32>arg(3),
-      arg(4) + <usize>m * aRow * 4,
+      arg(4) + <usize>m * aRow * size,
       <i32>aRow,
       <i32>arg(6),
-      arg(7) + <usize>n * bColumn * 4,
+      arg(7) + <usize>n * bColumn * size,
       <i32>arg(9),
       <i32>bColumn,
       <i32>arg(10),

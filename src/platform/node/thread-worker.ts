@@ -1,8 +1,9 @@
 // A thread of the wasm device's team, in Node.
 import { parentPort, workerData } from 'node:worker_threads';
 import { createWorker } from '../../devices/wasm/team.ts';
+import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 
-const { blas } = workerData as { readonly blas: boolean };
-const take = createWorker(blas ? (await import('./native/blas.ts')).loadBlas() : null);
+const { blas } = workerData as { readonly blas: BlasOperands | null };
+const take = createWorker(blas && (await import('./native/products.ts')).loadProducts(blas));
 parentPort!.on('message', take);
 parentPort!.postMessage('ready');

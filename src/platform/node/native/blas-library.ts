@@ -5,6 +5,7 @@
  */
 import koffi from 'koffi';
 import { cpuFlags } from '../machine.ts';
+import { withEnvironment } from './environment.ts';
 import { nativeCandidates } from './native-library.ts';
 
 type Library = ReturnType<typeof koffi.load>;
@@ -70,7 +71,7 @@ function open(name: string, env: Environment): BlasLibrary | null {
     for (let attempt = 0; attempt < ATTEMPTS && isNarrow(core); attempt++) {
       library.unload();
       if (attempt > 0) pause(attempt * 2);
-      library = withEnvironment('OPENBLAS_CORETYPE', suited, () => load(name));
+      library = withEnvironment({ OPENBLAS_CORETYPE: suited }, () => load(name));
       if (library === null) return null;
       core = coreOf(library);
     }
@@ -121,17 +122,6 @@ function has(library: Library, symbol: string): boolean {
 
 function textOf(library: Library, symbol: string): string | null {
   return has(library, symbol) ? (library.func(`const char *${symbol}()`)() as string) : null;
-}
-
-/** Sets a variable where C code sees it, for the time of a call: process.env is a mere copy in worker threads. */
-function withEnvironment<T>(name: string, value: string, call: () => T): T {
-  const c = koffi.load(null);
-  c.func('int setenv(const char *name, const char *value, int overwrite)')(name, value, 1);
-  try {
-    return call();
-  } finally {
-    c.func('int unsetenv(const char *name)')(name);
-  }
 }
 
 function pause(ms: number): void {

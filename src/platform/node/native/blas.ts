@@ -1,6 +1,7 @@
 /** Binds a system's CBLAS for f32 matrix products. The threads of the wasm device's team call it, so that its own are turned off. */
 import type { Blas } from '../../../kernels/gemm/blas.ts';
 import { type BlasLibrary, openBlasLibrary } from './blas-library.ts';
+import { withinMemory } from './within-memory.ts';
 
 const ROW_MAJOR = 101;
 const NO_TRANSPOSE = 111;
@@ -18,17 +19,16 @@ export function loadBlas(): Blas | null {
   useOneThread(library);
   return {
     description,
-    sgemm: (memory) => (M, N, K, a, aRow, aColumn, b, bRow, bColumn, beta, c, cRow) => {
-      const { buffer } = memory; // the memory may have grown
-      const extent = (rows: number, columns: number, row: number, column: number) =>
-        (rows - 1) * row + (columns - 1) * column + 1;
-      const aNumbers = new Float32Array(buffer, a >>> 0, extent(M, K, aRow, aColumn));
-      const bNumbers = new Float32Array(buffer, b >>> 0, extent(K, N, bRow, bColumn));
-      const cNumbers = new Float32Array(buffer, c >>> 0, extent(M, N, cRow, 1));
-      const [transA, aStride] = aColumn === 1 ? [NO_TRANSPOSE, aRow] : [TRANSPOSE, aColumn];
-      const [transB, bStride] = bColumn === 1 ? [NO_TRANSPOSE, bRow] : [TRANSPOSE, bColumn];
-      sgemm(ROW_MAJOR, transA, transB, M, N, K, 1, aNumbers, aStride, bNumbers, bStride, beta, cNumbers, cRow);
-    },
+    operands: 'f32',
+    sgemm: (memory) =>
+      withinMemory(
+        memory,
+        (...place) => new Float32Array(...place),
+        ([M, N, K], a, b, beta, c, cStride) => {
+          const [transA, transB] = [a, b].map(({ isTransposed }) => (isTransposed ? TRANSPOSE : NO_TRANSPOSE));
+          sgemm(ROW_MAJOR, transA, transB, M, N, K, 1, a.numbers, a.stride, b.numbers, b.stride, beta, c, cStride);
+        },
+      ),
   };
 }
 

@@ -9,6 +9,10 @@ export const nativeCandidates = {
       darwin: ['/System/Library/Frameworks/Accelerate.framework/Accelerate', 'libopenblas.dylib'],
       win32: ['libopenblas.dll', 'openblas.dll', 'mkl_rt.2.dll'],
     }[process.platform as string] ?? [],
+  onednn:
+    { linux: ['libdnnl.so.3', 'libdnnl.so.2'], darwin: ['libdnnl.dylib'], win32: ['dnnl.dll'] }[
+      process.platform as string
+    ] ?? [],
   mpi:
     {
       linux: ['libmpi.so.40', 'libmpi.so', 'libmpi.so.12'],

@@ -21,7 +21,8 @@ import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
 import { findTokenizerFiles } from '../load-tokenizer.ts';
-import { blasProblem, loadBlas } from '../native/blas.ts';
+import { blasProblem } from '../native/blas.ts';
+import { loadProducts, needBf16 } from '../native/products.ts';
 import { nodeThreads } from '../threads.ts';
 import { Checkpoints, checkpointNames } from './checkpoints.ts';
 import { RunFolder } from './run-folder.ts';
@@ -70,7 +71,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
-  const blas = options.blas ? loadBlas() : null;
+  if (recipe.training.products === 'bf16' && !options.blas) {
+    const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
+    throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
+  }
+  const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts('f32') : null;
   const device = await createWasmTrainingDevice({
     threads: options.threads,
     host: nodeThreads,
