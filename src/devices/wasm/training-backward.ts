@@ -15,7 +15,7 @@ import {
   TASK_SWIGLU_BACKWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { chunks, pointerOf, type TrainingKernels } from './training-kernels.ts';
+import { chunks, pointerOf, type TrainingKernels, transposed } from './training-kernels.ts';
 import { attentionTask } from './training-ops.ts';
 
 /** Logits that exist at once, in bytes. */
@@ -63,18 +63,19 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const I = columnCount(w_OI.shape);
       const O = rowCount(w_OI.shape);
       const N = rowCount(x_NI.shape);
-      const dy = pointerOf(dy_NO);
+      const mark = arena.mark();
+      const dy = kernels.shared({ pointer: pointerOf(dy_NO), rowStride: O, kStride: 1 }, N * O);
       if (dx_NI) {
         const { pointer, add } = target(dx_NI);
-        const rows = { pointer: dy, rowStride: O, kStride: 1 };
-        kernels.gemm(pointer, N, I, O, rows, { pointer: pointerOf(w_OI), rowStride: 1, kStride: I }, add === 1);
+        kernels.gemm(pointer, N, I, O, dy, { pointer: pointerOf(w_OI), rowStride: 1, kStride: I }, add === 1);
       }
       if (dw_OI) {
         const { pointer, add } = target(dw_OI);
-        const columns = { pointer: dy, rowStride: 1, kStride: O };
-        kernels.gemm(pointer, O, I, N, columns, { pointer: pointerOf(x_NI), rowStride: 1, kStride: I }, add === 1);
+        const x = { pointer: pointerOf(x_NI), rowStride: 1, kStride: I };
+        kernels.gemm(pointer, O, I, N, transposed(dy), x, add === 1);
       }
-      if (dBias_O) columnSums(dBias_O, dy, N, O);
+      arena.release(mark);
+      if (dBias_O) columnSums(dBias_O, pointerOf(dy_NO), N, O);
     },
 
     rmsNorm(dx_ND, dGain_D, dy_ND, x_ND, gain_D, eps) {
@@ -148,26 +149,25 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const labels = arena.take(rows * 4);
       const weights = arena.take(rows * 4);
       const losses = arena.take(rows * 8);
-      const head = pointerOf(head_VD);
+      const head = kernels.shared({ pointer: pointerOf(head_VD), rowStride: D, kStride: 1 }, V * D);
       for (let first = 0; first < N; first += rows) {
         const count = Math.min(rows, N - first);
-        const x = pointerOf(x_ND) + first * D * 4;
-        const xRows = { pointer: x, rowStride: D, kStride: 1 };
-        kernels.gemm(logits, count, V, D, xRows, { pointer: head, rowStride: D, kStride: 1 }, false);
+        const chunk = arena.mark();
+        const x = kernels.shared({ pointer: pointerOf(x_ND) + first * D * 4, rowStride: D, kStride: 1 }, count * D);
+        kernels.gemm(logits, count, V, D, x, head, false);
         kernels.segment.wordsAt(labels, count).set(labels_N.subarray(first, first + count));
         kernels.segment.floatsAt(weights, count).set(weights_N.subarray(first, first + count));
         kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient);
         losses_N.set(kernels.doublesAt(losses, count), first);
-        if (dx_ND) {
-          const dz = { pointer: logits, rowStride: V, kStride: 1 };
-          const columns = { pointer: head, rowStride: 1, kStride: D };
-          kernels.gemm(dx.pointer + first * D * 4, count, D, V, dz, columns, dx.add === 1);
+        if (wantsGradient) {
+          const dz = kernels.shared({ pointer: logits, rowStride: V, kStride: 1 }, count * V);
+          if (dx_ND) kernels.gemm(dx.pointer + first * D * 4, count, D, V, dz, transposed(head), dx.add === 1);
+          if (dHead_VD) {
+            const { pointer, add } = target(dHead_VD);
+            kernels.gemm(pointer, V, D, count, transposed(dz), transposed(x), add === 1);
+          }
         }
-        if (dHead_VD) {
-          const dz = { pointer: logits, rowStride: 1, kStride: V };
-          const { pointer, add } = target(dHead_VD);
-          kernels.gemm(pointer, V, D, count, dz, { pointer: x, rowStride: 1, kStride: D }, add === 1);
-        }
+        arena.release(chunk);
       }
       arena.release(mark);
       return losses_N;

@@ -39,13 +39,18 @@ export interface Operand {
   readonly pointer: number;
   readonly rowStride: number;
   readonly kStride: number;
+  /** The numbers are bf16 already. */
+  readonly isRounded?: true;
+}
+
+/** The same numbers, read the other way. */
+export function transposed(operand: Operand): Operand {
+  return { ...operand, rowStride: operand.kStride, kStride: operand.rowStride };
 }
 
 /** Rows or columns below which a tile for a BLAS is not cut to give the threads several each; what all tiles are multiples of. */
 const BLAS_TILE = 256;
 const BLAS_UNIT = 32;
-/** Multiplications from which on rounding both sides to bf16 costs less than it saves. */
-const BF16_PRODUCTS = 2 ** 20;
 
 export class TrainingKernels {
   readonly segment: Segment;
@@ -116,7 +121,7 @@ export class TrainingKernels {
     const mark = this.arena.mark();
     if (this.blas === 'f32') {
       this.gemmByBlas(c, M, N, K, a, b, add, 4);
-    } else if (this.blas === 'bf16' && M * N * K >= BF16_PRODUCTS) {
+    } else if (this.blas === 'bf16') {
       this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2);
     } else {
       const packedA = this.pack(a, M, K, TILE_ROWS);
@@ -164,10 +169,16 @@ export class TrainingKernels {
     );
   }
 
+  /** An operand of `count` numbers for several products: where they read bf16, it is rounded once. */
+  shared(operand: Operand, count: number): Operand {
+    return this.blas === 'bf16' ? this.roundBf16(operand, count) : operand;
+  }
+
   private roundBf16(operand: Operand, count: number): Operand {
+    if (operand.isRounded) return operand;
     const pointer = this.arena.take(count * 2);
     this.run(TASK_ROUND_BF16, chunks(count), 4, pointer, operand.pointer, count);
-    return { ...operand, pointer };
+    return { ...operand, pointer, isRounded: true };
   }
 
   private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {
