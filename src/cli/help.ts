@@ -77,7 +77,10 @@ export async function markdown(): Promise<string> {
 }
 
 function usage(verb: string, { options, positionals }: Command): string {
-  const words = positionals.map((key) => (options[key]!.required ? key.toUpperCase() : `[${key.toUpperCase()}]`));
+  const words = positionals.map((key) => {
+    const word = `${key.toUpperCase()}${isRepeatable(options[key]!) ? ' …' : ''}`;
+    return options[key]!.required ? word : `[${word}]`;
+  });
   return ['cria', verb, ...words, ...(hasOptions(options) ? ['[--options]'] : [])].join(' ');
 }
 

@@ -64,6 +64,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'what `cria corpus` dropped, and why',
     load: () => import('./commands/corpus-inspect.ts'),
   },
+  'tokenizer train': {
+    group: 'Make a model',
+    summary: 'train a vocabulary on text: SentencePiece as LLaMA has it, or byte-level BPE',
+    load: () => import('./commands/tokenizer-train.ts'),
+  },
   train: {
     group: 'Make a model',
     summary: 'train a LLaMA from a recipe',

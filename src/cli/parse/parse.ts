@@ -49,9 +49,11 @@ export function parse<Table extends OptionTable>(
   const free = positionals.filter((key) => !given.has(key));
   const keys = placeWords?.(plain, free) ?? free;
   for (const [i, word] of plain.entries()) {
-    const key = keys[i];
+    // Words beyond the last name go to it where it takes several.
+    const last = keys.at(-1);
+    const key = keys[i] ?? (last !== undefined && isRepeatable(table[last]!) ? last : undefined);
     if (key === undefined) problems.push(`unexpected argument ${JSON.stringify(word)}${hintFor(table, positionals)}`);
-    else given.set(key, [{ name: key.toUpperCase(), text: word }]);
+    else given.set(key, [...(given.get(key) ?? []), { name: key.toUpperCase(), text: word }]);
   }
   for (const [key, uses] of given) readUses(key, table[key]!, uses, values, problems);
   for (const [key, spec] of Object.entries(table)) {
@@ -65,7 +67,7 @@ export function parse<Table extends OptionTable>(
     if (given.has(key)) continue;
     if ('default' in spec) values[key] = spec.default;
     else if (spec.kind === 'flag') values[key] = false;
-    else if (spec.kind === 'texts' || spec.kind === 'bias') values[key] = [];
+    else if (!spec.required && (spec.kind === 'texts' || spec.kind === 'bias')) values[key] = [];
     else if (spec.required) {
       const asWord = positionals.includes(key) ? ` (or ${key.toUpperCase()} as a plain word)` : '';
       problems.push(`${longName(key)} ${valueName(spec)} is missing${asWord}`);

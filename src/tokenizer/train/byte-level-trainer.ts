@@ -7,7 +7,7 @@ import { ArgumentError } from '../../base/errors.ts';
 import { bytesToLetters, letterOfByte, lettersToBytes } from '../byte-alphabet.ts';
 import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
 import { MergeLearner } from './merge-learner.ts';
-import type { TrainProgress } from './progress.ts';
+import type { OnTrainProgress } from './progress.ts';
 import { isBeforeByCodePoint } from './text-order.ts';
 import { WordCounts } from './word-counts.ts';
 
@@ -33,11 +33,11 @@ export interface TrainedByteLevel {
   readonly prunedOccurrences: number;
 }
 
-export function trainByteLevelBpe(
-  texts: Iterable<string>,
+export async function trainByteLevelBpe(
+  texts: Iterable<string> | AsyncIterable<string>,
   options: ByteLevelTrainOptions,
-  onProgress: (progress: TrainProgress) => void = () => {},
-): TrainedByteLevel {
+  onProgress: OnTrainProgress = () => {},
+): Promise<TrainedByteLevel> {
   const {
     vocabSize,
     pattern = 'llama3',
@@ -53,7 +53,7 @@ export function trainByteLevelBpe(
       `tokenizer training: expected vocabSize from ${256 + specialTokens.length} (bytes and special tokens), found ${vocabSize}.`,
     );
   }
-  const words = countWords(texts, pattern, specialTokens, maxWords, onProgress);
+  const words = await countWords(texts, pattern, specialTokens, maxWords, onProgress);
 
   const encoder = new TextEncoder();
   const bytes = [...letterOfByte].sort((a, b) => (isBeforeByCodePoint(a, b) ? -1 : 1));
@@ -76,29 +76,29 @@ export function trainByteLevelBpe(
     if (!idOf.has(piece)) idOf.set(piece, idOf.size);
     merges.push([best.left, best.right]);
     learner.merge(best.id);
-    if (merges.length % 100 === 0) onProgress({ stage: 'merging', done: merges.length, total: wanted });
+    if (merges.length % 100 === 0) await onProgress({ stage: 'merging', done: merges.length, total: wanted });
   }
-  onProgress({ stage: 'merging', done: merges.length, total: wanted });
+  await onProgress({ stage: 'merging', done: merges.length, total: wanted });
   const { prunedWords, prunedOccurrences } = words;
   return { pieces: [...idOf.keys(), ...specialTokens], merges, specialTokens, pattern, prunedWords, prunedOccurrences };
 }
 
 /** Distinct words; special tokens cut the text and do not count. */
-function countWords(
-  texts: Iterable<string>,
+async function countWords(
+  texts: Iterable<string> | AsyncIterable<string>,
   pattern: keyof typeof splitPatterns,
   specialTokens: readonly string[],
   maxWords: number,
-  onProgress: (progress: TrainProgress) => void,
-): WordCounts {
+  onProgress: OnTrainProgress,
+): Promise<WordCounts> {
   const split = splitBy(compileSplitPattern('training text', splitPatterns[pattern]), 'keep');
   const plain = new WordCounts(maxWords);
   let done = 0;
-  for (const text of texts) {
+  for await (const text of texts) {
     for (const part of cutAt(text.toWellFormed(), specialTokens)) split(part, (word) => plain.add(word));
-    if (++done % 10_000 === 0) onProgress({ stage: 'reading', done, total: null });
+    if (++done % 10_000 === 0) await onProgress({ stage: 'reading', done, total: null });
   }
-  onProgress({ stage: 'reading', done, total: null });
+  await onProgress({ stage: 'reading', done, total: null });
   if (plain.counts.size === 0) {
     throw new ArgumentError('tokenizer.no-text', 'tokenizer training: expected some text, found none.');
   }

@@ -1,3 +1,6 @@
+/** Called now and then; what it returns is waited for, so that a caller can let signals in. */
+export type OnTrainProgress = (progress: TrainProgress) => void | Promise<void>;
+
 export interface TrainProgress {
   readonly stage: 'reading' | 'merging';
   readonly done: number;

@@ -10,7 +10,7 @@ import { ArgumentError } from '../../base/errors.ts';
 import { SPACE } from '../encode/merges.ts';
 import { PieceKind } from '../vocabulary.ts';
 import { type LearnerRules, MergeLearner } from './merge-learner.ts';
-import type { TrainProgress } from './progress.ts';
+import type { OnTrainProgress } from './progress.ts';
 import { scriptOf } from './scripts.ts';
 import { isShorterOrFirst } from './text-order.ts';
 import { WordCounts } from './word-counts.ts';
@@ -67,14 +67,14 @@ export const metaPieces: readonly TrainedPiece[] = [
   })),
 ];
 
-export function trainSentencePieceBpe(
-  sentences: Iterable<string>,
+export async function trainSentencePieceBpe(
+  sentences: Iterable<string> | AsyncIterable<string>,
   trainOptions: SentencePieceTrainOptions,
-  onProgress: (progress: TrainProgress) => void = () => {},
-): TrainedSentencePiece {
+  onProgress: OnTrainProgress = () => {},
+): Promise<TrainedSentencePiece> {
   const options = { ...llamaTrainDefaults, ...trainOptions };
   checkOptions(options);
-  const { words, ...read } = countWords(sentences, options, onProgress);
+  const { words, ...read } = await countWords(sentences, options, onProgress);
   const characters = requiredCharacters(words.counts, options.characterCoverage);
   const wanted = options.vocabSize - metaPieces.length - characters.length;
   if (!(wanted >= 0)) {
@@ -84,7 +84,7 @@ export function trainSentencePieceBpe(
         `${characters.length} characters, found ${options.vocabSize}. Raise it, or lower characterCoverage.`,
     );
   }
-  const merged = learnPieces(words.counts, new Set(characters), wanted, options, onProgress);
+  const merged = await learnPieces(words.counts, new Set(characters), wanted, options, onProgress);
   if (merged.length < wanted) {
     throw new ArgumentError(
       'tokenizer.vocab-too-large',
@@ -124,17 +124,17 @@ function checkOptions({
 }
 
 /** Words of all sentences with their counts: a word is a run of ▁ and what follows it up to the next. */
-function countWords(
-  sentences: Iterable<string>,
+async function countWords(
+  sentences: Iterable<string> | AsyncIterable<string>,
   options: Required<SentencePieceTrainOptions>,
-  onProgress: (progress: TrainProgress) => void,
-): { words: WordCounts; sentences: number; tooLong: number; reserved: number } {
+  onProgress: OnTrainProgress,
+): Promise<{ words: WordCounts; sentences: number; tooLong: number; reserved: number }> {
   const words = new WordCounts(options.maxWords);
   const meta = new RegExp(metaPieces.map(({ piece }) => piece).join('|'), 'g');
   let count = 0;
   let tooLong = 0;
   let reserved = 0;
-  for (const sentence of sentences) {
+  for await (const sentence of sentences) {
     if (sentence === '') continue;
     const text = sentence.toWellFormed();
     if (utf8Length(text) > options.maxSentenceBytes) {
@@ -146,10 +146,10 @@ function countWords(
       if (normalized.includes('<')) normalized = normalized.replace(meta, BOUNDARY);
       splitWords(normalized, words);
       count++;
-      if (count % 10_000 === 0) onProgress({ stage: 'reading', done: count, total: null });
+      if (count % 10_000 === 0) await onProgress({ stage: 'reading', done: count, total: null });
     }
   }
-  onProgress({ stage: 'reading', done: count, total: null });
+  await onProgress({ stage: 'reading', done: count, total: null });
   if (words.counts.size === 0) {
     throw new ArgumentError(
       'tokenizer.no-text',
@@ -206,13 +206,13 @@ function requiredCharacters(words: ReadonlyMap<string, number>, coverage: number
   return required;
 }
 
-function learnPieces(
+async function learnPieces(
   words: ReadonlyMap<string, number>,
   characters: ReadonlySet<string>,
   wanted: number,
   options: Required<SentencePieceTrainOptions>,
-  onProgress: (progress: TrainProgress) => void,
-): string[] {
+  onProgress: OnTrainProgress,
+): Promise<string[]> {
   const rules: LearnerRules = {
     mayMerge: (left, right) => isPiece(left + right, options.maxPieceLength),
     goesFirst: (left1, right1, left2, right2) => isShorterOrFirst(left1 + right1, left2 + right2),
@@ -229,9 +229,9 @@ function learnPieces(
     if (pieces.has(piece)) continue; // the same text by another way is left as it is
     pieces.add(piece);
     learner.merge(best.id);
-    if (pieces.size % 100 === 0) onProgress({ stage: 'merging', done: pieces.size, total: wanted });
+    if (pieces.size % 100 === 0) await onProgress({ stage: 'merging', done: pieces.size, total: wanted });
   }
-  onProgress({ stage: 'merging', done: pieces.size, total: wanted });
+  await onProgress({ stage: 'merging', done: pieces.size, total: wanted });
   return [...pieces];
 }
 

@@ -9,6 +9,7 @@ export interface TextDocument {
   readonly weight: number;
 }
 
+const JSON_LINES = /\.jsonl(\.gz)?$/;
 /** In plain text, a line that stands between two documents. */
 const SEPARATOR = '<|endoftext|>';
 
@@ -21,7 +22,7 @@ export async function* readTexts(path: string, weightField: string | undefined):
     );
   }
   const file = basename(path);
-  const isJson = /\.jsonl(\.gz)?$/.test(file);
+  const isJson = JSON_LINES.test(file);
   let text: string[] = [];
   let lineNumber = 0;
   for await (const line of lines(path, file)) {
@@ -34,6 +35,30 @@ export async function* readTexts(path: string, weightField: string | undefined):
     } else text.push(line);
   }
   if (!isJson && text.some((line) => line !== '')) yield { text: text.join('\n').trim(), weight: 1 };
+}
+
+/**
+ * The same text piece by piece in bounded memory, however long a plain file is: lines, or whole documents where the file marks them.
+ * `onBytes` hears how many bytes of the file have been read so far.
+ */
+export async function* readTextLines(
+  path: string,
+  unit: 'line' | 'document',
+  onBytes: (count: number) => void,
+): AsyncGenerator<string> {
+  const file = basename(path);
+  const isJson = JSON_LINES.test(file);
+  let lineNumber = 0;
+  for await (const line of lines(path, file, onBytes)) {
+    lineNumber++;
+    if (!isJson) {
+      if (line !== SEPARATOR) yield unit === 'line' ? line : `${line}\n`;
+    } else if (line.trim() !== '') {
+      const { text } = parseLine(line, file, lineNumber, undefined);
+      if (unit === 'document') yield text;
+      else yield* text.split('\n');
+    }
+  }
 }
 
 function parseLine(line: string, file: string, lineNumber: number, weightField: string | undefined): TextDocument {
@@ -56,7 +81,7 @@ function parseLine(line: string, file: string, lineNumber: number, weightField: 
   return { text: value.text, weight };
 }
 
-async function* lines(path: string, file: string): AsyncGenerator<string> {
+async function* lines(path: string, file: string, onBytes: (count: number) => void = () => {}): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const raw = createReadStream(path);
   const stream = file.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
@@ -74,6 +99,7 @@ async function* lines(path: string, file: string): AsyncGenerator<string> {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       const parts = (rest + decode(chunk)).split('\n');
       byteCount += chunk.length;
+      onBytes(raw.bytesRead);
       rest = parts.pop()!;
       for (const part of parts) yield part.endsWith('\r') ? part.slice(0, -1) : part;
     }

@@ -1,0 +1,150 @@
+import { UsageError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import { type TokenizerKind, trainTokenizer } from '../../platform/node/training/train-tokenizer.ts';
+import { splitPatterns } from '../../tokenizer/encode/split-pattern.ts';
+import { llamaTrainDefaults } from '../../tokenizer/train/sentencepiece-trainer.ts';
+import { defineCommand } from '../command.ts';
+import { writeJson, writeLine } from '../io.ts';
+import { type Progress, startProgress } from '../terminal/progress.ts';
+
+const SENTENCEPIECE_ONLY = ['characterCoverage', 'maxLineBytes', 'maxPieceLength'] as const;
+const BYTE_LEVEL_ONLY = ['pattern', 'begin', 'end', 'minCount'] as const;
+
+export const command = defineCommand({
+  options: {
+    input: {
+      kind: 'texts',
+      value: 'FILE',
+      required: true,
+      help: 'plain text, or JSON lines with a "text" each (.jsonl); also with gzip (.gz)',
+    },
+    output: { kind: 'text', short: 'o', value: 'FOLDER', required: true, help: 'where the files of the tokenizer go' },
+    vocabSize: {
+      kind: 'integer',
+      min: 257,
+      max: 1 << 22,
+      default: 32000,
+      help: 'pieces in all, the fixed ones included',
+    },
+    kind: {
+      kind: 'choice',
+      values: ['sentencepiece', 'byte-level'],
+      default: 'sentencepiece',
+      help: 'LLaMA 1 and 2: sentencepiece, which writes tokenizer.model and tokenizer.json; Llama 3: byte-level, tokenizer.json',
+    },
+    characterCoverage: {
+      kind: 'number',
+      min: Number.MIN_VALUE,
+      max: 1,
+      otherwise: `${llamaTrainDefaults.characterCoverage}`,
+      help: 'sentencepiece: share of the characters that get a piece of their own; the others are spelled in bytes',
+    },
+    maxLineBytes: {
+      kind: 'integer',
+      min: 1,
+      otherwise: `${llamaTrainDefaults.maxSentenceBytes}`,
+      help: 'sentencepiece: longer lines are left out, and counted',
+    },
+    maxPieceLength: {
+      kind: 'integer',
+      min: 1,
+      otherwise: `${llamaTrainDefaults.maxPieceLength}`,
+      help: 'sentencepiece: characters in the longest piece',
+    },
+    pattern: {
+      kind: 'choice',
+      values: Object.keys(splitPatterns) as (keyof typeof splitPatterns)[],
+      otherwise: 'llama3',
+      help: 'byte-level: how text is cut into words',
+    },
+    begin: {
+      kind: 'text',
+      value: 'TOKEN',
+      otherwise: '<|begin_of_text|>',
+      help: 'byte-level: what every text begins with',
+    },
+    end: { kind: 'text', value: 'TOKEN', otherwise: '<|end_of_text|>', help: 'byte-level: what ends a text' },
+    minCount: { kind: 'integer', min: 1, otherwise: '2', help: 'byte-level: rarer pairs are not merged' },
+    maxWords: {
+      kind: 'integer',
+      min: 1000,
+      default: llamaTrainDefaults.maxWords,
+      help: 'distinct words held in memory; beyond that the rarest are forgotten, and counted',
+    },
+    json: { kind: 'flag', help: 'a JSON object with what was written; progress as JSON lines on stderr' },
+  },
+  positionals: ['input'],
+  details:
+    "Sentencepiece trains with exactly LLaMA's settings (identity normalization, digits apart, byte fallback, pieces of one script) and gives\n" +
+    "the pieces and scores of Google's sentencepiece on the same lines. All lines are read; memory is bounded by the distinct words.",
+  examples: [
+    ['tokenizer train train.jsonl.gz -o tokenizer --vocab-size 4096', 'the tokenizer of the bundled model'],
+    ['tokenizer train *.txt -o tokenizer --kind byte-level', 'a byte-level one'],
+  ],
+  async run(options, io) {
+    const foreign = (options.kind === 'sentencepiece' ? BYTE_LEVEL_ONLY : SENTENCEPIECE_ONLY).filter(
+      (key) => options[key] !== undefined,
+    );
+    if (foreign.length > 0) {
+      throw new UsageError(
+        foreign.map((key) => {
+          const name = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+          return `${name} is not for --kind ${options.kind}`;
+        }),
+      );
+    }
+    let progress: Progress | null = null;
+    let stage = '';
+    const trained = await trainTokenizer({
+      inputs: options.input,
+      output: options.output,
+      tokenizer: tokenizerOf(options),
+      signal: io.signal,
+      onProgress(now, bytes, totalBytes) {
+        if (now.stage !== stage) {
+          progress?.end();
+          stage = now.stage;
+          progress = startProgress(io, {
+            what: now.stage === 'reading' ? 'reading' : 'merging',
+            total: now.total ?? totalBytes,
+            json: options.json,
+            ...(now.stage === 'reading' && { amount: formatBytes }),
+          });
+        }
+        progress!.update(now.stage === 'reading' ? bytes : now.done);
+      },
+    }).finally(() => progress?.end());
+    for (const remark of trained.remarks) writeLine(io.stderr, `cria tokenizer train: ${remark}`);
+    if (options.json) writeJson(io.stdout, trained);
+    else writeLine(io.stdout, `${trained.pieces} pieces: ${trained.files.join(', ')}`);
+  },
+});
+
+interface Chosen {
+  readonly kind: TokenizerKind['kind'];
+  readonly vocabSize: number;
+  readonly maxWords: number;
+  readonly characterCoverage?: number | undefined;
+  readonly maxLineBytes?: number | undefined;
+  readonly maxPieceLength?: number | undefined;
+  readonly pattern?: keyof typeof splitPatterns | undefined;
+  readonly begin?: string | undefined;
+  readonly end?: string | undefined;
+  readonly minCount?: number | undefined;
+}
+
+function tokenizerOf(options: Chosen): TokenizerKind {
+  const { kind, vocabSize, maxWords } = options;
+  if (kind === 'sentencepiece') {
+    return {
+      kind,
+      vocabSize,
+      maxWords,
+      characterCoverage: options.characterCoverage ?? llamaTrainDefaults.characterCoverage,
+      maxSentenceBytes: options.maxLineBytes ?? llamaTrainDefaults.maxSentenceBytes,
+      maxPieceLength: options.maxPieceLength ?? llamaTrainDefaults.maxPieceLength,
+    };
+  }
+  const { pattern = 'llama3', begin = '<|begin_of_text|>', end = '<|end_of_text|>', minCount = 2 } = options;
+  return { kind, vocabSize, maxWords, pattern, begin, end, minCount };
+}
