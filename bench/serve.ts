@@ -8,8 +8,8 @@
  * others took.
  *
  *   CPU s     tokens per second of processor time say, on a machine that others use too, what the batch saves; take one thread for them
- *   ÷ bound   a request's first token is due when its prompt and all prompts before it that were not yet read could have been, one
- *             after another, each in the time that it takes alone (measured first); 1 is that time
+ *   ÷ bound   a request's first token is due when all prompts that were admitted before it and not read when it came, and its own,
+ *             could have been read one after another, each in the time that it takes alone (measured first); 1 is that time
  *
  * With --soak the last number of clients goes on for so long, one request of four leaving in the middle; memory is printed as it
  * goes, and at the end how much it grew from the second sixth of the time to the last.
@@ -72,8 +72,8 @@ interface Measured {
 
 /** What one prompt takes alone, until its first token. */
 let aloneMs = Number.NaN;
-/** Requests whose first token has not come. */
-let unread = 0;
+/** Prompts that have been read: requests are admitted, and get their first tokens, in the order they come to the server. */
+let read = 0;
 
 /** `leaves`: goes away after its first token. */
 async function request({ leaves = false } = {}): Promise<Measured> {
@@ -85,7 +85,7 @@ async function request({ leaves = false } = {}): Promise<Measured> {
     stream: true,
     stream_options: { include_usage: true },
   });
-  const ahead = ++unread;
+  const readBefore = read;
   const started = performance.now();
   const response = await fetch(`${server.url}/v1/completions`, {
     method: 'POST',
@@ -94,11 +94,12 @@ async function request({ leaves = false } = {}): Promise<Measured> {
   });
   if (!response.ok) throw new Error(await response.text());
   let firstMs: number | null = null;
+  let ofBound = 0;
   let last = '';
   for await (const chunk of response.body!) {
     if (firstMs === null) {
       firstMs = performance.now() - started;
-      unread--;
+      ofBound = firstMs / ((++read - readBefore) * aloneMs);
       if (leaves) break; // which cancels the body
     }
     last = new TextDecoder().decode(chunk);
@@ -106,7 +107,7 @@ async function request({ leaves = false } = {}): Promise<Measured> {
   const counted = Number(/"completion_tokens":(\d+)/.exec(last)?.[1]);
   if (!leaves && counted !== outputTokens) throw new Error(`${counted} tokens, expected ${outputTokens}: ${last}`);
   const eachMs = (performance.now() - started - firstMs!) / Math.max(1, outputTokens - 1);
-  return { firstMs: firstMs!, ofBound: firstMs! / (ahead * aloneMs), eachMs };
+  return { firstMs: firstMs!, ofBound, eachMs };
 }
 
 async function run(

@@ -94,9 +94,19 @@ describe('the chat page', { skip: noBrowser }, async () => {
     await page.getByRole('button', { name: 'Regenerate' }).click();
     await page.locator('.message.assistant .stats').waitFor();
     strictEqual(await page.locator('.message').count(), 2);
+    await page.getByText('2/2').waitFor();
+    await page.getByRole('button', { name: 'Previous answer' }).click();
+    await page.getByText('1/2').waitFor();
+    strictEqual(await page.getByRole('button', { name: 'Previous answer' }).isDisabled(), true);
+    await page.getByRole('button', { name: 'Next answer' }).click();
     await page.reload();
     await page.getByRole('button', { name: 'a fast one', exact: true }).click();
     strictEqual(await page.locator('.message.assistant strong').textContent(), 'bold');
+    await page.getByText('2/2').waitFor();
+    await page.getByRole('button', { name: 'Delete: a fast one' }).click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('button', { name: 'a fast one', exact: true }).waitFor();
+    await page.reload();
     await page.getByRole('button', { name: 'Delete: a fast one' }).click();
     await page.reload();
     await page.getByText('Conversations stay in this browser.').waitFor();
@@ -124,6 +134,11 @@ describe('the chat page', { skip: noBrowser }, async () => {
     await page.getByRole('button', { name: 'Probabilities' }).click();
     await page.locator('.token').nth(3).hover();
     strictEqual(await page.locator('.alternatives dt').count(), 3);
+    const token = (await page.locator('.token').nth(3).boundingBox())!;
+    const list = (await page.locator('.alternatives').boundingBox())!;
+    ok(Math.abs(list.y - token.y - token.height) < 12, 'the list is at its token');
+    await page.keyboard.press('Tab'); // the tokens can be walked through by keyboard
+    strictEqual(await page.locator('.alternatives').count(), 1);
     deepStrictEqual(complaints, []);
     await page.context().close();
   });
@@ -144,6 +159,24 @@ describe('the chat page', { skip: noBrowser }, async () => {
     ok(wide <= 390, `the page is ${wide} wide`);
     const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     strictEqual(background, 'rgb(23, 22, 21)');
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('a reader who scrolls away stays there, and can come back; Ctrl+Shift+O begins a new chat', async () => {
+    const { page, complaints } = await open({ viewport: { width: 800, height: 400 } });
+    await page.keyboard.type('a slow one');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('.thread')!.scrollHeight > 700);
+    await page.locator('.thread').evaluate((thread) => {
+      thread.scrollTop = 0;
+    });
+    await page.getByRole('button', { name: 'To the end' }).waitFor();
+    strictEqual(await page.locator('.thread').evaluate(({ scrollTop }) => scrollTop), 0);
+    await page.getByRole('button', { name: 'To the end' }).click();
+    await page.getByRole('button', { name: 'To the end' }).waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+Shift+O');
+    await page.getByText('Ask anything.').waitFor();
     deepStrictEqual(complaints, []);
     await page.context().close();
   });

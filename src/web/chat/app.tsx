@@ -7,7 +7,7 @@ import type { PageWorld } from './world.ts';
 
 export function App({ world }: { readonly world: PageWorld }) {
   const chat = useChat(world);
-  const { t, settings, model, trouble } = chat;
+  const { t, settings, model, trouble, removed } = chat;
   const [menuOpen, setMenuOpen] = useState(false);
   const [settingsOpen, setSettingsOpen] = useState(false);
   const [copied, setCopied] = useState('');
@@ -16,6 +16,16 @@ export function App({ world }: { readonly world: PageWorld }) {
     document.documentElement.lang = settings.language;
     document.documentElement.dataset.theme = settings.theme;
   }, [settings.language, settings.theme]);
+
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (!(event.ctrlKey || event.metaKey) || !event.shiftKey || event.key.toLowerCase() !== 'o') return;
+      event.preventDefault();
+      chat.open(null);
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  });
 
   const copy = (text: string) => {
     void world.copy(text).then(
@@ -51,9 +61,18 @@ export function App({ world }: { readonly world: PageWorld }) {
           </p>
         )}
         <Thread chat={chat} onCopy={copy} />
-        <Composer chat={chat} />
+        <Composer chat={chat} sendsByEnter={world.hasKeyboard} />
         <p class="status" role="status">
-          {copied}
+          {removed ? (
+            <>
+              {t.removed(removed.title)}{' '}
+              <button type="button" class="quiet" onClick={chat.restore}>
+                {t.undo}
+              </button>
+            </>
+          ) : (
+            copied
+          )}
         </p>
       </main>
       {settingsOpen && (
@@ -76,7 +95,7 @@ function ConversationList({ chat, onPick }: { readonly chat: ChatState; readonly
   };
   return (
     <nav aria-label={t.conversations}>
-      <button type="button" class="new" onClick={() => open(null)}>
+      <button type="button" class="new" title={t.newChatKey} onClick={() => open(null)}>
         {t.newChat}
       </button>
       <ul>
@@ -105,21 +124,37 @@ function Thread({ chat, onCopy }: { readonly chat: ChatState; readonly onCopy: (
   const { current, t, busy, model } = chat;
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
+  const lastTop = useRef(0);
+  const [away, setAway] = useState(false);
+  const toEnd = () => {
+    if (!box.current) return;
+    box.current.scrollTop = box.current.scrollHeight;
+    lastTop.current = box.current.scrollTop;
+    follows.current = true;
+    setAway(false);
+  };
+  /** Only a reader scrolls up; text that comes faster than it is scrolled only leaves the end behind for a moment. */
+  const look = () => {
+    if (!box.current) return;
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
+    if (scrollHeight - scrollTop - clientHeight < 40) follows.current = true;
+    else if (scrollTop < lastTop.current) follows.current = false;
+    lastTop.current = scrollTop;
+    setAway(!follows.current);
+  };
   const { messages } = current;
 
-  // Follow the text, unless the reader has scrolled away from its end.
+  // Follow the text, and what appears under it at its end, unless the reader has scrolled away.
   useEffect(() => {
-    if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [messages]);
+    look();
+    if (follows.current) toEnd();
+  }, [messages, busy]);
+  useEffect(() => {
+    toEnd();
+  }, [current.id]);
 
   return (
-    <div
-      class="thread"
-      ref={box}
-      onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
-        follows.current = scrollHeight - scrollTop - clientHeight < 40;
-      }}
-    >
+    <div class="thread" ref={box} onScroll={look}>
       {messages.length === 0 && <p class="empty">{model?.canChat === false ? t.emptyText : t.emptyChat}</p>}
       {messages.map((message, i) => (
         <MessageView
@@ -132,14 +167,20 @@ function Thread({ chat, onCopy }: { readonly chat: ChatState; readonly onCopy: (
           onCopy={onCopy}
           onEdit={(content) => chat.ask(i, content)}
           onRegenerate={chat.regenerate}
+          onShow={chat.show}
           onContinue={chat.goOn}
         />
       ))}
+      {away && (
+        <button type="button" class="to-end" aria-label={t.toEnd} title={t.toEnd} onClick={toEnd}>
+          ↓
+        </button>
+      )}
     </div>
   );
 }
 
-function Composer({ chat }: { readonly chat: ChatState }) {
+function Composer({ chat, sendsByEnter }: { readonly chat: ChatState; readonly sendsByEnter: boolean }) {
   const { t, busy, model, current } = chat;
   const [draft, setDraft] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
@@ -167,7 +208,7 @@ function Composer({ chat }: { readonly chat: ChatState }) {
         onInput={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => {
           // While a syllable is being composed, Enter belongs to the input method.
-          if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+          if (sendsByEnter && event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             send();
           } else if (event.key === 'Escape' && busy) chat.stop();

@@ -25,6 +25,9 @@ export interface Message {
   /** 'stop', 'length', or 'stopped' by the reader. */
   readonly finish?: string;
   readonly error?: string;
+  /** All answers to the same question, where there are several: plain ones, of which `version` is shown (and maybe newer here). */
+  readonly versions?: readonly Message[];
+  readonly version?: number;
 }
 
 export interface Conversation {
@@ -80,6 +83,26 @@ export function titleOf(messages: readonly Message[], empty: string): string {
 export function withLast(conversation: Conversation, change: (last: Message) => Message): Conversation {
   const { messages } = conversation;
   return { ...conversation, messages: [...messages.slice(0, -1), change(messages.at(-1)!)] };
+}
+
+/** Another answer beside those that are there, to be written. */
+export function anotherVersion(answer: Message): Message {
+  const versions = versionsOf(answer);
+  return { role: 'assistant', content: '', versions, version: versions.length };
+}
+
+/** The same answers, with another one shown. */
+export function showVersion(answer: Message, version: number): Message {
+  const versions = versionsOf(answer);
+  return { ...versions[version]!, versions, version };
+}
+
+export function versionCount({ versions = [], version = 0 }: Message): number {
+  return Math.max(versions.length, version + 1);
+}
+
+function versionsOf({ versions = [], version = 0, ...shown }: Message): readonly Message[] {
+  return [...versions.slice(0, version), shown, ...versions.slice(version + 1)];
 }
 
 /** Everything before message `index`, and a new one of the user's there. */

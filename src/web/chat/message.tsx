@@ -1,6 +1,6 @@
 /** One message: its text as Markdown, or its tokens with their probabilities; and what can be done with it. */
 import { useState } from 'preact/hooks';
-import type { Message, Stats } from './conversation.ts';
+import { type Message, type Stats, versionCount } from './conversation.ts';
 import { Markdown } from './markdown/markdown.tsx';
 import type { Strings } from './strings.ts';
 import { Tokens } from './tokens.tsx';
@@ -14,6 +14,7 @@ interface MessageProps {
   readonly onCopy: (text: string) => void;
   readonly onEdit: (content: string) => void;
   readonly onRegenerate: () => void;
+  readonly onShow: (version: number) => void;
   readonly onContinue: () => void;
 }
 
@@ -53,6 +54,9 @@ export function MessageView({ message, t, isLast, busy, canContinue, ...on }: Me
         <footer>
           {!isUser && message.stats && <span class="stats">{statsText(t, message.stats)}</span>}
           {finish !== '' && <span class="stats">{finish}</span>}
+          {isLast && versionCount(message) > 1 && (
+            <Versions t={t} count={versionCount(message)} shown={message.version ?? 0} busy={busy} onShow={on.onShow} />
+          )}
           <span class="actions">
             <button type="button" class="quiet" onClick={() => on.onCopy(message.content)}>
               {t.copy}
@@ -87,6 +91,35 @@ export function MessageView({ message, t, isLast, busy, canContinue, ...on }: Me
 function statsText(t: Strings, { answerTokens, tokensPerSecond, promptTokens, cachedTokens }: Stats): string {
   const rate = tokensPerSecond >= 100 ? tokensPerSecond.toFixed(0) : tokensPerSecond.toFixed(1);
   return t.stats(answerTokens, rate, promptTokens, cachedTokens);
+}
+
+interface VersionsProps {
+  readonly t: Strings;
+  readonly count: number;
+  readonly shown: number;
+  readonly busy: boolean;
+  readonly onShow: (version: number) => void;
+}
+
+function Versions({ t, count, shown, busy, onShow }: VersionsProps) {
+  const step = (to: number, label: string, sign: string) => (
+    <button
+      type="button"
+      class="quiet"
+      aria-label={label}
+      disabled={busy || to < 0 || to >= count}
+      onClick={() => onShow(to)}
+    >
+      {sign}
+    </button>
+  );
+  return (
+    <span class="versions">
+      {step(shown - 1, t.previous, '‹')}
+      {shown + 1}/{count}
+      {step(shown + 1, t.next, '›')}
+    </span>
+  );
 }
 
 interface EditorProps {

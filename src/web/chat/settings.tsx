@@ -75,7 +75,11 @@ export function SettingsPanel({ settings, t, onChange, onClose }: SettingsProps)
         />
         <span>{t.probabilities}</span>
       </label>
-      <button type="button" onClick={() => onChange({ temperature, topP, topK, minP, repeatPenalty, maxTokens, seed })}>
+      <button
+        type="button"
+        class="plain"
+        onClick={() => onChange({ temperature, topP, topK, minP, repeatPenalty, maxTokens, seed })}
+      >
         {t.reset}
       </button>
       <label>

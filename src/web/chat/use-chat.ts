@@ -2,11 +2,13 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure, fetchModel, type ModelInfo, streamAnswer } from './api.ts';
 import {
+  anotherVersion,
   asked,
   type Conversation,
   defaultSettings,
   type Message,
   type Settings,
+  showVersion,
   titleOf,
   withLast,
 } from './conversation.ts';
@@ -25,14 +27,22 @@ export interface ChatState {
   changeSettings(change: Partial<Settings>): void;
   open(id: string | null): void;
   remove(id: string): void;
+  /** The conversation that was removed last, while it can be brought back. */
+  readonly removed: Conversation | null;
+  restore(): void;
   /** Asks anew at message `index`; what came after it goes. */
   ask(index: number, content: string): void;
   /** Another answer in the place of the last one. */
   regenerate(): void;
+  /** Shows another of the last answers. */
+  show(version: number): void;
   /** More of the last answer, for models that continue texts. */
   goOn(): void;
   stop(): void;
 }
+
+/** A server that is not there may be starting. */
+const RETRY_MS = 2000;
 
 export function useChat(world: PageWorld): ChatState {
   const [settings, setSettings] = useState<Settings>(() => ({ ...defaultSettings, language: languageOf(world) }));
@@ -42,7 +52,8 @@ export function useChat(world: PageWorld): ChatState {
   const [trouble, setTrouble] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const aborter = useRef<AbortController | null>(null);
-  const removed = useRef(new Set<string>());
+  const gone = useRef(new Set<string>());
+  const [removed, setRemoved] = useState<Conversation | null>(null);
   const fresh = useRef<Conversation>(emptyConversation(world));
   const t = languages[settings.language];
   const current = conversations.find(({ id }) => id === currentId) ?? fresh.current;
@@ -60,10 +71,20 @@ export function useChat(world: PageWorld): ChatState {
       const isKey = error instanceof ApiFailure && error.status === 401;
       setTrouble(isKey ? t.needKey : error instanceof ApiFailure ? error.message : t.unreachable);
     };
-    fetchModel(world.fetch, settings.apiKey).then((found) => {
-      setModel(found);
-      setTrouble(null);
-    }, failed);
+    let leave = () => {};
+    const look = (): Promise<void> =>
+      fetchModel(world.fetch, settings.apiKey).then(
+        (found) => {
+          setModel(found);
+          setTrouble(null);
+        },
+        (error: unknown) => {
+          failed(error);
+          if (!(error instanceof ApiFailure)) leave = world.after(RETRY_MS, () => void look());
+        },
+      );
+    void look();
+    return () => leave();
   }, [world, settings.apiKey, t]);
 
   const changeSettings = useCallback(
@@ -77,7 +98,7 @@ export function useChat(world: PageWorld): ChatState {
   );
 
   const put = (conversation: Conversation) => {
-    if (removed.current.has(conversation.id)) return;
+    if (gone.current.has(conversation.id)) return;
     setConversations((all) => [conversation, ...all.filter(({ id }) => id !== conversation.id)]);
   };
 
@@ -116,7 +137,7 @@ export function useChat(world: PageWorld): ChatState {
       else change((message) => ({ ...message, error: error instanceof ApiFailure ? error.message : t.unreachable }));
     } finally {
       setBusy(false);
-      if (!removed.current.has(conversation.id)) await world.storage.save(conversation).catch(() => {});
+      if (!gone.current.has(conversation.id)) await world.storage.save(conversation).catch(() => {});
     }
   };
 
@@ -141,9 +162,18 @@ export function useChat(world: PageWorld): ChatState {
     },
     remove(id) {
       if (busy && id === current.id) aborter.current?.abort();
-      removed.current.add(id);
+      gone.current.add(id);
       void world.storage.remove(id);
+      setRemoved(conversations.find((each) => each.id === id) ?? null);
       setConversations((all) => all.filter((each) => each.id !== id));
+    },
+    removed,
+    restore() {
+      if (!removed) return;
+      gone.current.delete(removed.id);
+      void world.storage.save(removed);
+      setConversations((all) => [...all, removed].sort((a, b) => b.changed - a.changed));
+      setRemoved(null);
     },
     ask(index, content) {
       const titled = { ...current, title: titleOf(current.messages, t.untitled) };
@@ -151,7 +181,12 @@ export function useChat(world: PageWorld): ChatState {
     },
     regenerate() {
       if (current.messages.at(-1)?.role !== 'assistant') return;
-      void answer(withAnswer({ ...current, changed: world.now(), messages: current.messages.slice(0, -1) }));
+      void answer(withLast({ ...current, changed: world.now() }, anotherVersion));
+    },
+    show(version) {
+      const shown = withLast(current, (answer) => showVersion(answer, version));
+      put(shown);
+      void world.storage.save(shown);
     },
     goOn() {
       const last = current.messages.at(-1);

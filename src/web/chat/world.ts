@@ -14,7 +14,11 @@ export interface PageWorld {
   readonly storage: Storage;
   /** Languages that the reader prefers, best first. */
   readonly languages: readonly string[];
+  /** Enter sends where there are keys; on a phone it begins a new line. */
+  readonly hasKeyboard: boolean;
   now(): number;
+  /** Runs it later; the function returned says not to. */
+  after(milliseconds: number, run: () => void): () => void;
   randomId(): string;
   copy(text: string): Promise<void>;
 }

@@ -32,6 +32,8 @@ test('only web and mail addresses become links', () => {
 test('blocks: an open fence, nested lists, tables, quotes', () => {
   const kinds = (blocks: readonly Block[]) => blocks.map(({ kind }) => kind);
   deepStrictEqual(parseMarkdown('```py\nx = 1\n\ny'), [{ kind: 'code', language: 'py', text: 'x = 1\n\ny' }]);
+  deepStrictEqual(parseMarkdown('~~~ *z {1}\nx'), [{ kind: 'code', language: '*z {1}', text: 'x' }]);
+  deepStrictEqual(kinds(parseMarkdown('```a``` is code in a line')), ['paragraph']);
   deepStrictEqual(kinds(parseMarkdown('# a\ntext\nmore\n\n---\n> q\n\n| a |\n|---|\n| b |')), [
     'heading',
     'paragraph',
