@@ -32,7 +32,7 @@ export function commandHelp(verb: string, command: Command, width: number): stri
     `Usage  ${usage(verb, command)}`,
     '',
   ];
-  if (command.details) lines.push(...wrap(command.details.replaceAll('\n', ' '), width), '');
+  if (command.details) lines.push(...paragraphs(command.details).flatMap((text) => wrapKeeping(text, width)), '');
   lines.push('Options');
   const rows = Object.entries(command.options).map(([key, spec]) => [`  ${spelling(key, spec)}`, describe(spec)]);
   rows.push(['  -h, --help', 'this text']);
@@ -64,7 +64,11 @@ export async function markdown(): Promise<string> {
   for (const [name, verb] of Object.entries(verbs)) {
     const { command } = await verb.load();
     parts.push('', `## ${name}`, '', `${capital(verb.summary)}.`, '', '```', usage(name, command), '```');
-    if (command.details) parts.push('', command.details);
+    if (command.details) {
+      // Indented lines are code in Markdown, set apart by empty lines.
+      for (const text of paragraphs(command.details))
+        parts.push(...(isList(text) && isList(parts.at(-1)!) ? [] : ['']), isList(text) ? `    ${text}` : text);
+    }
     parts.push('', '| option | environment | |', '|---|---|---|');
     for (const [key, spec] of Object.entries(command.options)) {
       parts.push(`| \`${cell(spelling(key, spec))}\` | \`${environmentName(key)}\` | ${cell(describe(spec))} |`);
@@ -120,6 +124,29 @@ function row(label: string, text: string, column: number, width: number): string
   if (label.length >= column) lines.unshift('');
   const indent = ' '.repeat(column);
   return lines.map((line, i) => ((i === 0 ? label.padEnd(column) : indent) + line).trimEnd()).join('\n');
+}
+
+/** Lines that flow together; one that is indented stands for itself. */
+function paragraphs(text: string): string[] {
+  const all: string[] = [];
+  for (const line of text.split('\n')) {
+    const last = all.at(-1);
+    if (last === undefined || isList(last) || isList(line)) all.push(line);
+    else all[all.length - 1] = `${last} ${line}`;
+  }
+  return all;
+}
+
+function isList(line: string): boolean {
+  return line.startsWith(' ');
+}
+
+/** The same, with the columns of an indented line kept: what does not fit goes below its last column. */
+function wrapKeeping(text: string, width: number): string[] {
+  const column = /^ .*? {2,}(?=\S)|^ +/.exec(text)?.[0].length ?? 0;
+  if (column === 0) return wrap(text, width);
+  const lines = wrap(text.slice(column), width - column);
+  return lines.map((line, i) => (i === 0 ? text.slice(0, column) : ' '.repeat(column)) + line);
 }
 
 /** Words in lines of at most `width` characters, where the words allow it. */

@@ -43,7 +43,11 @@ export const modelOptions = {
   },
   device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
   blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
-  revectorize: { kind: 'flag', default: true, help: '256-bit vectors where this Node has them' },
+  revectorize: {
+    kind: 'flag',
+    default: true,
+    help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
+  },
   offline: { kind: 'flag', help: 'never fetch a model: hf: names must have been pulled before' },
 } as const satisfies OptionTable;
 
