@@ -4,9 +4,13 @@ import { CriaError } from '../base/errors.ts';
 import { findCached, notCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { bundledModels } from '../platform/node/files.ts';
+import { modelOfRun } from '../platform/node/training/run-checkpoint.ts';
 import { didYouMean } from './parse/did-you-mean.ts';
 
-/** A path, the name of a bundled model, or `hf:owner/repo` of one that was pulled; nothing means the first bundled model. */
+/**
+ * A path, the folder of a training run (its best checkpoint), the name of a bundled model, or `hf:owner/repo` of one that was pulled;
+ * nothing means the first bundled model.
+ */
 export function resolveModel(name: string | undefined): string {
   const bundled = bundledModels();
   if (name === undefined) {
@@ -18,7 +22,7 @@ export function resolveModel(name: string | undefined): string {
         'or make an untrained one: `cria init stories-260k -o tiny.gguf`.',
     );
   }
-  if (existsSync(name)) return name;
+  if (existsSync(name)) return modelOfRun(name) ?? name;
   if (isHubName(name)) {
     const hub = parseHubName(name);
     const path = findCached(hub);

@@ -1,5 +1,5 @@
 /** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
@@ -14,11 +14,11 @@ import type { Collective } from '../../../training/collective.ts';
 import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
 import { momentTensors, type RunState, restoreMoments, tensorSource } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
+import { BEST, checkpointName, checkpointNames } from './run-checkpoint.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
 
 const STATE = 'state.json';
 const MOMENTS = 'optimizer.safetensors';
-const BEST = 'best.json';
 
 export interface CheckpointContent {
   readonly config: LlamaConfig;
@@ -149,16 +149,4 @@ function saveFailed(path: string, error: unknown): unknown {
   return new CriaError('training.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
     cause: error,
   });
-}
-
-export function checkpointName(step: number): string {
-  return `step-${String(step).padStart(8, '0')}`;
-}
-
-/** Oldest first. */
-export function checkpointNames(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => /^step-\d{8,}$/.test(name))
-    .sort();
 }

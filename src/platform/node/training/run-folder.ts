@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StepMetrics } from '../../../training/run/loop.ts';
 import { reportHtml, reportSvg } from '../../../training/run/report.ts';
+import { CHECKPOINTS } from './run-checkpoint.ts';
 import { writeWholeFile } from './whole-folder.ts';
 
 const METRICS = 'metrics.jsonl';
@@ -17,7 +18,7 @@ export class RunFolder {
   }
 
   get checkpoints(): string {
-    return join(this.path, 'checkpoints');
+    return join(this.path, CHECKPOINTS);
   }
 
   /** Metrics of the steps up to `step`; later ones, which a resumed run makes again, are taken off the file. */

@@ -97,6 +97,11 @@ test('a run writes metrics, a report and checkpoints that load as models; the sa
   equal(checkpoint.config.width, 32);
   equal(checkpoint.tokenizer?.kind, 'sentencepiece');
   checkpoint.close();
+  const metadata = spawnSync(process.execPath, [bin, 'inspect', at('first'), '--json', '--no-tensors'], {
+    encoding: 'utf8',
+  });
+  equal(metadata.status, 0, metadata.stderr);
+  equal(JSON.parse(metadata.stdout).config.width, 32, 'the folder of a run is a model: its best checkpoint');
   equal(cria('twin').status, 0);
   equal(weights('twin'), weights('first'));
 });

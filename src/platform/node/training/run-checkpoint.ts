@@ -1,0 +1,30 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Where a run folder keeps its checkpoints, and the note of which is the best. */
+export const CHECKPOINTS = 'checkpoints';
+export const BEST = 'best.json';
+
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** The names of a run's checkpoints, oldest first. */
+export function checkpointNames(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /^step-\d{8,}$/.test(name))
+    .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)));
+}
+
+/** The model of a run folder: its best checkpoint, where one was validated, else its last. null: no such folder, or none yet. */
+export function modelOfRun(path: string): string | null {
+  const folder = join(path, CHECKPOINTS);
+  const names = checkpointNames(folder);
+  const note = join(folder, BEST);
+  const best = existsSync(note)
+    ? checkpointName((JSON.parse(readFileSync(note, 'utf8')) as { step: number }).step)
+    : null;
+  const chosen = best !== null && names.includes(best) ? best : names.at(-1);
+  return chosen === undefined ? null : join(folder, chosen);
+}
