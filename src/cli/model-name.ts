@@ -35,7 +35,7 @@ export function resolveModel(name: string | undefined): string {
   const choices = names.length === 0 ? 'There are no bundled models' : `Bundled models: ${names.join(', ')}`;
   throw new CriaError(
     'model.not-found',
-    `${name}: expected a file, a folder or the name of a bundled model, or hf:owner/repo${didYouMean(name, names)}. ${choices}.`,
+    `${name}: expected a file, a folder, the name of a bundled model or hf:owner/repo, found nothing of this name${didYouMean(name, names)}. ${choices}.`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** The command line as a function: words in, exit code out. main.ts gives it the real streams, tests their own. */
 import { ConfigError, CriaError, UsageError } from '../base/errors.ts';
+import { isSystemError, systemErrorInWords } from '../base/system-error.ts';
 import type { Command } from './command.ts';
 import { commandHelp, overview } from './help.ts';
 import { type Io, writeLine } from './io.ts';
@@ -82,7 +83,7 @@ function report(who: string, error: unknown, io: Io): number {
     return exitCodes.usage;
   }
   if (error instanceof CriaError || error instanceof ConfigError) writeLine(io.stderr, `${who}: ${error.message}`);
-  else if (isSystemError(error)) writeLine(io.stderr, `${who}: ${error.message}`);
+  else if (isSystemError(error)) writeLine(io.stderr, `${who}: ${systemErrorInWords(error)}`);
   else {
     const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     writeLine(io.stderr, `${who}: ${words}`);
@@ -94,9 +95,4 @@ function report(who: string, error: unknown, io: Io): number {
 
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'));
-}
-
-/** A missing file, a full disk: errors of the operating system name their call. */
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && 'syscall' in error && 'code' in error;
 }

@@ -1,4 +1,6 @@
 /** What `init`, `convert` and `quantize` share: their options, and writing with progress. */
+import { existsSync, realpathSync } from 'node:fs';
+import { UsageError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { describeMachine } from '../platform/node/machine.ts';
 import type { SavedTensor, SaveJob } from '../platform/node/save/job.ts';
@@ -55,6 +57,21 @@ export function formatOf(output: string): SaveJob['format'] {
   return output.toLowerCase().endsWith('.gguf') ? 'gguf' : 'safetensors';
 }
 
+/** A name that stands for another kind of file, and a model that would be written over itself. */
+function checkOutput(output: string, source: SaveJob['source']): void {
+  const other = /\.(safetensors|bin|pth?|ggml|json|zip|gz)$/i.exec(output)?.[0];
+  if (other !== undefined) {
+    throw new UsageError([
+      `--output is ${output}: expected a name ending in .gguf for a file, or another for a folder with safetensors, found one ending in ${other}`,
+    ]);
+  }
+  if (source.kind === 'checkpoint' && existsSync(output) && realpathSync(output) === realpathSync(source.path)) {
+    throw new UsageError([
+      `--output is the model itself, ${output}: expected another name, as its weights would be lost`,
+    ]);
+  }
+}
+
 export async function save(
   what: string,
   job: Omit<SaveJob, 'format' | 'mix'> & { readonly dtype: string | undefined },
@@ -62,6 +79,7 @@ export async function save(
   io: Io,
 ): Promise<readonly SavedTensor[]> {
   const { dtype, ...rest } = job;
+  checkOutput(options.output, job.source);
   const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
   let progress: ReturnType<typeof startProgress> | null = null;
   try {

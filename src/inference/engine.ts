@@ -175,7 +175,7 @@ export class Engine {
       throw new ArgumentError(
         'score.context',
         `score: a text and its continuation are ${longest + 1} tokens, expected at most one more than the context's ${this.contextLength}. ` +
-          'Shorten the text, or load the model with a larger contextLength.',
+          'Shorten the text, or load the model with a larger context (contextLength, --context).',
       );
     }
     const settle = collectScores(continuations.length, listener);
@@ -204,7 +204,7 @@ export class Engine {
     throw new ArgumentError(
       'generate.context',
       `generate: the prompt is ${length} tokens, expected at most the context's ${this.contextLength}. ` +
-        'Shorten the prompt, or load the model with a larger contextLength.',
+        'Shorten the prompt, or load the model with a larger context (contextLength, --context).',
     );
   }
 

@@ -80,7 +80,21 @@ describe('cria', () => {
   test('a model that does not exist is named, and what to do is said', async () => {
     const { code, stderr } = await cria(['run', '-m', 'nowhere.gguf', 'Once']);
     assert.equal(code, 1);
-    assert.match(stderr, /nowhere\.gguf: expected a file, a folder or the name of a bundled model/);
+    assert.match(
+      stderr,
+      /nowhere\.gguf: expected a file, a folder, the name of a bundled model or hf:owner\/repo, found nothing of this name/,
+    );
+  });
+
+  test('a file that is not there, and a folder where a file was asked for, are said in words', async () => {
+    const missing = await cria(['run', '-f', 'nothere.txt']);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /nothere\.txt: expected a file or folder, found nothing of this name/);
+    const folder = await cria(['tokenize', '-m', 'package.json', '--text', 'x']);
+    assert.equal(folder.code, 1);
+    const { code, stderr } = await cria(['perplexity', '-f', fileURLToPath(new URL('../', import.meta.url))]);
+    assert.equal(code, 1);
+    assert.match(stderr, /expected a file, found a folder/);
   });
 
   test('doctor reports on this machine, for people and for programs', async () => {

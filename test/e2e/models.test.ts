@@ -259,6 +259,23 @@ describe('verbs', () => {
     assert.equal(wrong.code, 2);
   });
 
+  test('convert and quantize: a name of another kind, and the model itself, are refused before any work', async () => {
+    const other = await cria(['convert', model, at('model.safetensors')]);
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /expected a name ending in \.gguf for a file, or another for a folder/);
+    const before = readFileSync(model);
+    const self = await cria(['quantize', model, model, 'q4_0']);
+    assert.equal(self.code, 2);
+    assert.match(self.stderr, /--output is the model itself/);
+    assert.deepEqual(readFileSync(model), before);
+  });
+
+  test('tokenize: one word is the text, unless it names a model', async () => {
+    const { ids } = JSON.parse(await ok(['tokenize', 'Once upon', '--json'])) as { ids: number[] };
+    assert.ok(ids.length > 0);
+    assert.equal(await ok(['tokenize', model, 'Hi']), await ok(['tokenize', '-m', model, '--text', 'Hi']));
+  });
+
   test('eval: accuracies by every rule, the scores of every answer, and what is wrong with a file', async () => {
     const items = [
       { query: 'One and one is', choices: ['two', 'seven'], gold: 0 },

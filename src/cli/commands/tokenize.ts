@@ -2,7 +2,7 @@ import { UsageError } from '../../base/errors.ts';
 import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
 import { defineCommand } from '../command.ts';
 import { readAll, writeJson, writeLine } from '../io.ts';
-import { resolveModel } from '../model-name.ts';
+import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOption } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
@@ -16,7 +16,11 @@ export const command = defineCommand({
     json: { kind: 'flag', help: 'one JSON object: { ids, pieces }, or { ids, text } with --decode' },
   },
   positionals: ['model', 'text'],
+  // As with `run`: one plain word is the text unless it names a model.
+  placeWords: ([word, ...more], free) =>
+    word !== undefined && more.length === 0 && free.includes('text') && !looksLikeModel(word) ? ['text'] : free,
   examples: [
+    ['tokenize "Once upon a time"', "the bundled model's tokens"],
     ['tokenize model.gguf "Once upon a time"', 'one line per token: id and piece'],
     ['tokenize -m model.gguf --json < story.txt', 'ids and pieces of a file'],
     ['tokenize -m model.gguf --decode --text "1 9038 2501"', 'the text of three tokens'],

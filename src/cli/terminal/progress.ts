@@ -49,8 +49,9 @@ function bar(stderr: Output, options: ProgressOptions, done: number, seconds: nu
   const { what, total, amount = (value: number) => String(Math.round(value)) } = options;
   const share = total > 0 ? Math.min(1, done / total) : 1;
   const width = stderr.columns ?? 80;
-  const rate = seconds > 0.5 && done > 0 ? ` ${amount(done / seconds)}/s` : '';
-  const left = rate !== '' && share < 1 ? ` ${formatDuration((seconds / share) * (1 - share))} left` : '';
+  const rate = seconds > 0.5 && done > 0 && amount(done) !== '' ? ` ${amount(done / seconds)}/s` : '';
+  const left =
+    seconds > 0.5 && share > 0 && share < 1 ? ` ${formatDuration((seconds / share) * (1 - share))} left` : '';
   const numbers = ` ${String(Math.floor(share * 100)).padStart(3)} %${width > 60 ? ` ${amount(done)}` : ''}${rate}${left}`;
   const room = Math.max(0, Math.min(30, width - what.length - numbers.length - 4));
   const filled = Math.round(share * room);

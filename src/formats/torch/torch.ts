@@ -76,8 +76,8 @@ function readZipped(source: ByteSource): PickleValue {
       source,
       'no-pickle',
       'its directory',
-      `expected one entry NAME/data.pkl, found ${pickleName.length}`,
-      'Is this a file of torch.save?',
+      `expected one entry NAME/data.pkl, as torch.save makes it, found ${pickleName.length}`,
+      'A zip archive of another kind: unpack it, and give the file inside.',
     );
   }
   const prefix = pickleName[0]!.slice(0, -'data.pkl'.length);

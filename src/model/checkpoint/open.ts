@@ -13,6 +13,7 @@ import { openGguf } from './open-gguf.ts';
 import { openHf } from './open-hf.ts';
 import { openLlama2c } from './open-llama2c.ts';
 import { openMeta, shardName } from './open-meta.ts';
+import { whatItIs } from './what-it-is.ts';
 
 /**
  * `beside`: the folder in which a file lies, for what belongs to it (config.json, the tokenizer, further parts); null: nothing does.
@@ -48,17 +49,11 @@ function openFile(source: ByteSource, beside: FileFolder | null, files: OpenFile
   if (isTorch(source)) return openTorchFile(source, orNone(beside, source), files);
   if (isLlama2c(source)) return openLlama2c(source, beside, files);
   if (isSafetensors(source)) return openHf(orNone(beside, source), { kind: 'safetensors', source }, files);
-  if (isLfsPointer(source)) {
-    throw new FormatError(
-      { code: 'checkpoint.lfs-pointer', file: source.name, where: 'byte 0' },
-      'expected a model file, found the Git LFS pointer to one',
-      'Fetch the file itself with `git lfs pull` in its repository.',
-    );
-  }
+  const { found, advice } = whatItIs(source);
   throw new FormatError(
     { code: 'checkpoint.unknown-file', file: source.name, where: 'byte 0' },
-    `expected the start of a GGUF, safetensors, PyTorch or llama2.c file, found ${firstBytes(source)} in ${source.byteLength} bytes`,
-    'Is this a model file? It may be truncated, or an error page.',
+    `expected the start of a GGUF, safetensors, PyTorch or llama2.c file, found ${found}`,
+    advice,
   );
 }
 
@@ -76,20 +71,6 @@ function isSafetensors(source: ByteSource): boolean {
   const cursor = new Cursor(source);
   cursor.skip(8);
   return cursor.u8() === 0x7b;
-}
-
-function isLfsPointer(source: ByteSource): boolean {
-  const start = 'version https://git-lfs';
-  if (source.byteLength < start.length) return false;
-  const bytes = new Uint8Array(start.length);
-  source.readInto(bytes, 0);
-  return String.fromCharCode(...bytes) === start;
-}
-
-function firstBytes(source: ByteSource): string {
-  const bytes = new Uint8Array(Math.min(8, source.byteLength));
-  source.readInto(bytes, 0);
-  return bytes.length === 0 ? 'nothing' : Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
 /** An empty folder stands for none, so that the message names the file that is missing. */

@@ -210,6 +210,21 @@ test('folders and files that are no model say what was looked for', () => {
     FormatError,
     /Git LFS pointer/,
   );
+  for (const [content, found] of [
+    ['', /found an empty file\. Fetch it again/],
+    ['<!DOCTYPE html>\n<html><head>', /found a web page\. The download was an error or login page/],
+    ['\n  <html lang="en">', /found a web page/],
+    ['{"error":"Entry not found"}', /found JSON text, "\{\\"error/],
+    ['\x1f\x8b\x08\x00 and so on', /found a gzip archive\. Unpack it/],
+    ['\x93NUMPY\x01\x00', /found a NumPy array/],
+    ['\0'.repeat(600), /found zeros only/],
+    ['\n\x0e\n\x05<unk>\x15\0\0\0\0', /found a SentencePiece vocabulary/],
+    ['#!/bin/sh\necho 한국어\n', /found text, "#!\/bin\/sh"\. Is this a model file/],
+    ['\x80\x81\x82\x83\x84\x85', /found 80 81 82 83 84 85 in 6 bytes/],
+  ] as const) {
+    const bytes = /[\x80-\xff]/.test(content) ? Buffer.from(content, 'latin1') : new TextEncoder().encode(content);
+    fails(() => openCheckpoint(new MemorySource('x', new Uint8Array(bytes))), FormatError, found);
+  }
   const index = JSON.stringify({ weight_map: { a: '../../etc/passwd' } });
   fails(
     () => openCheckpoint(folder({ 'config.json': JSON.stringify(config), 'model.safetensors.index.json': index })),
