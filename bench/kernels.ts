@@ -1,7 +1,7 @@
 /**
  * Speed of the `linear` kernels alone: matrix-vector (decode) and matrix-matrix (prefill), per weight type.
  *
- *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd plain]
+ *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd plain] [--blas]
  *
  * Decode walks over matrices that together exceed any cache; its limit is the rate at which a plain loop reads memory.
  */
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { createWasmDevice } from '../src/devices/wasm/device.ts';
 import { randomFloats } from '../src/devices/wasm/testing.ts';
+import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { rowBytes, type WeightType } from '../src/tensor/dtype.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '128' },
     seconds: { type: 'string', default: '1' },
     simd: { type: 'string', default: 'auto' },
+    blas: { type: 'boolean', default: false },
     'no-revectorize': { type: 'boolean', default: false },
   },
 });
@@ -36,6 +38,7 @@ for (const dtype of values.types.split(',') as WeightType[]) {
     activations: 'int8',
     host: nodeThreads,
     simd: values.simd as 'auto' | 'plain' | 'relaxed',
+    ...(values.blas && { blas: loadBlas(), blasRows: () => 2 }),
   });
   const bytes = O * rowBytes(dtype, I);
   const matrices = Array.from({ length: Math.ceil(BYTES / bytes) }, () =>

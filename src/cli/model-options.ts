@@ -42,7 +42,10 @@ export const modelOptions = {
     help: 'how keys and values are stored',
   },
   device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
-  blas: { kind: 'flag', help: 'prefill through a system BLAS: faster, but not the same bits on every machine' },
+  blas: {
+    kind: 'flag',
+    help: 'long prompts by the system BLAS where it is faster than our kernels; the bits are then not promised to be the same',
+  },
   revectorize: {
     kind: 'flag',
     default: true,

@@ -4,6 +4,7 @@ import { add } from './add/assembly';
 import { attention, attentionCombine } from './attention/assembly';
 import { kvAppend } from './attention/kv.assembly';
 import { swiglu } from './gated/assembly';
+import { linearBlas } from './linear/blas.assembly';
 import { linearFloats } from './linear/floats.assembly';
 import { pack } from './linear/pack.assembly';
 import { quantizeRows } from './linear/quantize.assembly';
@@ -18,6 +19,7 @@ import {
   TASK_ATTENTION_COMBINE,
   TASK_EMBED,
   TASK_KV_APPEND,
+  TASK_LINEAR_BLAS,
   TASK_LINEAR_FLOATS,
   TASK_LINEAR_QUANTIZED,
   TASK_PACK,
@@ -49,6 +51,8 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
       return linearQuantized(first, last, thread);
     case TASK_LINEAR_FLOATS:
       return linearFloats(first, last, thread);
+    case TASK_LINEAR_BLAS:
+      return linearBlas(first, last, thread);
     case TASK_PACK:
       return pack(first, last);
     case TASK_UNPACK:

@@ -5,7 +5,9 @@
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
 import type { KvStore } from '../../kernels/ops.ts';
+import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, type Floats } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
@@ -16,7 +18,7 @@ import { createOps } from './ops.ts';
 import { Segment } from './segment.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { activation, floatsOf } from './tensors.ts';
-import { type Activations, placedBytes, placeWeight } from './weights.ts';
+import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
 
 export interface WasmDeviceOptions {
   /** Threads including the caller's own. */
@@ -29,6 +31,10 @@ export interface WasmDeviceOptions {
   readonly note?: string;
   /** Compiled already; they must be for shared memory if there are threads. */
   readonly kernels?: CompiledKernels;
+  /** Does the matrix products of many rows, on this device's threads; their bits are then the library's. */
+  readonly blas?: Blas | null;
+  /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64. */
+  readonly blasRows?: (type: WeightType) => number;
   /** Called when numbers leave the kernels, before anybody computes with them. */
   readonly leave?: () => void;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
@@ -42,7 +48,14 @@ export interface WasmDevice extends Device {
 const SEGMENT_WEIGHTS = 2.75 * 2 ** 30;
 
 export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
-  const { threads = 1, activations = 'auto', host = null, note, segmentWeights = SEGMENT_WEIGHTS } = options;
+  const {
+    threads = 1,
+    activations = 'auto',
+    host = null,
+    note,
+    segmentWeights = SEGMENT_WEIGHTS,
+    blas = null,
+  } = options;
   const leave = options.leave ?? (() => {});
   assert(
     Number.isInteger(threads) && threads >= 1,
@@ -60,17 +73,19 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const team = new Team(module);
   const segments: Segment[] = [];
   const addSegment = () => {
-    const segment = new Segment(segments.length, module, shared);
+    const segment = new Segment(segments.length, module, shared, blas);
     segments.push(segment);
     team.introduce(segment);
     return segment;
   };
-  if (threads > 1) await team.grow(host!, threads - 1);
+  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas?.operands ?? null });
   const home = addSegment();
   if (threads > 1) await team.arrived(host!);
 
   const arena = new ActivationArena();
-  const context = { arena, team, home: () => home };
+  const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
+  if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
+  const context = { arena, team, home: () => home, blasRows };
   const layerSegments: Segment[] = [];
   let lastLayer: number | null = null;
   let layerStart = 0;

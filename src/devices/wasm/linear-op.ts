@@ -1,17 +1,20 @@
 import { assert } from '../../base/assert.ts';
 import type { Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
-import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
-import { isFloatKind } from './weights.ts';
+import { isFloatKind, setArguments } from './weights.ts';
 
 /** Sums of the 8 panels that matrix-vector products read side by side. */
 const SUM_BYTES = 8 * 8 * 4;
 
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
+
+/** Rows of a tile for the BLAS: with BLAS_DEPTH columns, half a megabyte. */
+const BLAS_TILE_ROWS = 512;
 
 /** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
 export function createLinear(context: OpContext): Ops['linear'] {
@@ -27,6 +30,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
     assert(columnCount(x.shape) === I, `linear: x has ${columnCount(x.shape)} columns, w has ${I}`);
     const kind = isPacked ? w_OI.kind : tasks.PACK_F32;
     const pointer = isPacked ? w_OI.pointer : panelsOf(context, activation(w_OI)).pointer;
+    if (N >= context.blasRows[kind]!) return linearBlas(x, kind, pointer, O, bias_O ?? null);
     const isInt8 = !isFloatKind(kind);
     const R = N === 1 ? 1 : 4;
     const operand = isInt8 ? quantizedRows(context, x, N, I, R) : x;
@@ -54,6 +58,24 @@ export function createLinear(context: OpContext): Ops['linear'] {
     arena.release(mark);
     return y;
   };
+
+  /** Tiles of W's rows, unpacked to f32 and multiplied by the BLAS; as many for each thread. */
+  function linearBlas(x: WasmTensor, kind: number, pointer: number, O: number, bias_O: Tensor | null): WasmTensor {
+    const { segment } = x;
+    const N = rowCount(x.shape);
+    const I = columnCount(x.shape);
+    const bias = bias_O ? inSegment(context, activation(bias_O), segment).pointer : 0;
+    const y = arena.matrix(segment, N, O);
+    const mark = arena.mark();
+    const tiles = team.size * Math.ceil(O / (BLAS_TILE_ROWS * team.size));
+    const tileRows = 8 * Math.ceil(O / (8 * tiles));
+    const scratchBytes = tasks.BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4;
+    const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
+    setArguments(segment, [kind, pointer, I, O, x.pointer, N, tileRows, y.pointer, bias, scratch, scratchBytes]);
+    team.run(segment, tasks.TASK_LINEAR_BLAS, Math.ceil(O / tileRows), 1);
+    arena.release(mark);
+    return y;
+  }
 
   /** Panels that a thread takes at a time: whole groups of those that a kernel reads side by side. */
   function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {

@@ -9,6 +9,8 @@ export interface OpContext {
   readonly team: Team;
   /** Where tensors go that belong to no layer. */
   home(): Segment;
+  /** Activation rows from which the BLAS multiplies, by how a matrix is kept (PACK_… of kernels/tasks.ts); infinite without one. */
+  readonly blasRows: readonly number[];
 }
 
 /** The tensor, or its copy in another segment; the copy is remembered. */

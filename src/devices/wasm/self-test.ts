@@ -14,8 +14,11 @@ const HEAD_SIZE = 24;
 /** f16 bits of 1/64, or bf16 bits of a tiny number. */
 const SCALE = 0x2400;
 
-/** What the kernels compute, by name. `types`: the weight types to try. */
-export function kernelResults(device: WasmDevice, types: readonly WeightType[] = weightTypes): Map<string, Floats> {
+/** What the kernels compute, by name, for some weight types and numbers of activation rows. */
+export function kernelResults(
+  device: WasmDevice,
+  { types = weightTypes, rows = [1, 6] }: { types?: readonly WeightType[]; rows?: readonly number[] } = {},
+): Map<string, Floats> {
   const results = new Map<string, Floats>();
   const { ops } = device;
   const mark = device.mark();
@@ -40,7 +43,7 @@ export function kernelResults(device: WasmDevice, types: readonly WeightType[] =
       },
       null,
     );
-    for (const N of [1, 6]) {
+    for (const N of rows) {
       results.set(`linear ${dtype}, ${N} rows`, device.toFloats(ops.linear(floats(N, COLUMNS), matrix)));
     }
     results.set(`embed ${dtype}`, device.toFloats(ops.embed(matrix, Uint32Array.of(3, 17))));

@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   /** Threads that compute; absent: one per physical core. */
   readonly threads?: number;
-  /** Matrix products of long prompts by the system's BLAS; their last bits may then differ. */
+  /** Matrix products of long prompts by the system's BLAS, where it is faster than our kernels; their bits may then differ. */
   readonly blas?: boolean;
   /** 256-bit kernels where this engine has them (Node on x64); absent: yes. The bits do not change. */
   readonly revectorize?: boolean;

@@ -1,5 +1,4 @@
-// Unpacking: one row of a packed matrix → f32, exactly the numbers that the file's format defines. For embedding rows, and for matrices
-// that are kept as f32.
+// Unpacking: one row of a packed matrix → f32, exactly the numbers that the file's format defines. For embedding rows.
 import { arg, f16ToF32 } from '../simd.assembly';
 import {
   PACK_BF16,
@@ -23,6 +22,7 @@ import {
   superAt,
   superMinAt,
 } from './layout.assembly';
+import { unpackColumns } from './unpack-columns.assembly';
 
 /** Arguments: kind, packed, columns, out, ids. Unit n: out row n = matrix row ids[n]. */
 export function embed(first: i32, last: i32): void {
@@ -41,9 +41,7 @@ export function unpackPanels(first: i32, last: i32): void {
   const columns = arg(2);
   const bytes = panelBytes(kind, columns);
   for (let panel: usize = first; panel < <usize>last; panel++) {
-    for (let r: usize = 0; r < 8; r++) {
-      unpackRow(kind, arg(1) + panel * bytes, r, columns, arg(3) + panel * columns * 32 + r * 4, 32);
-    }
+    unpackColumns(kind, arg(1) + panel * bytes, columns, 0, columns, arg(3) + panel * columns * 32, 32);
   }
 }
 

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -13,6 +13,7 @@ import { goldenJson, goldenPath, goldenTensors, goldenTolerance } from '../../..
 import { EngineClient } from '../../inference/remote/client.ts';
 import { startEngine } from './engine/start.ts';
 import { ArgumentError, FormatError, Llama, type Piece, Tokenizer, UnsupportedError } from './index.ts';
+import { loadBlas } from './native/blas.ts';
 
 const gqa = goldenPath('forward/gqa');
 const gguf = goldenPath('formats/gguf-llama-mixed/model.gguf');
@@ -23,6 +24,19 @@ const speaker = await Llama.load(gguf, quiet);
 after(async () => {
   await model.close();
   await speaker.close();
+});
+
+test('blas: the golden logits by the system’s BLAS, which the device names; refused where it cannot be', {
+  skip: loadBlas() ? false : 'no BLAS here',
+}, async () => {
+  const expected = goldenTensors('forward/gqa/expected.safetensors');
+  const ids = expected.input_ids!.data.subarray(0, 28);
+  const twelve = Array.from({ length: 12 }, () => Array.from(ids)).flat(); // rows enough for it
+  await using fast = await Llama.load(gqa, { ...quiet, threads: 2, blas: true, contextLength: 512 });
+  match(fast.facts.device, /; by .*(BLAS|MKL|BLIS|Accelerate).*: .*f32/);
+  await using same = await Llama.load(gqa, { ...quiet, contextLength: 512 });
+  assertClose('logits', await fast.logits(twelve), await same.logits(twelve), { atol: 2e-5 });
+  await rejects(Llama.load(gqa, { device: 'reference', blas: true }), { code: 'load.blas' });
 });
 
 async function collect(pieces: AsyncIterable<Piece>): Promise<Piece[]> {

@@ -11,6 +11,7 @@ import { setFlagsFromString } from 'node:v8';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import { type CompiledKernels, compileKernels } from '../../devices/wasm/modules.ts';
 import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
+import type { Blas } from '../../kernels/gemm/blas.ts';
 import { describeMachine } from './machine.ts';
 
 /** V8 (major.minor) of the Node versions whose revectorizer has been tried on these kernels: the pinned one. */
@@ -29,6 +30,7 @@ export interface WideKernels {
 export async function compileForThisMachine(options: {
   readonly threads: number;
   readonly revectorize: boolean;
+  readonly blas: Blas | null;
 }): Promise<WideKernels> {
   const shared = options.threads > 1;
   const narrow = async (why: string): Promise<WideKernels> => ({
@@ -40,10 +42,10 @@ export async function compileForThisMachine(options: {
   if (obstacle !== null) return narrow(obstacle);
 
   return optimizingAtOnce(async () => {
-    const expected = await run(await compileKernels({ shared, isApart: true }));
+    const expected = await run(await compileKernels({ shared, isApart: true }), options.blas);
     joinPairs();
     const kernels = await compileKernels({ shared });
-    const wrong = differing(expected, await run(kernels));
+    const wrong = differing(expected, await run(kernels, options.blas));
     if (wrong.length === 0) return { kernels, note: '256-bit', leave: clearUpperHalves };
     process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
     setFlagsFromString('--no-experimental-wasm-revectorize');
@@ -95,8 +97,9 @@ export function joinPairs(): void {
 const DEFAULT_BUDGET = 13_000_000;
 
 /** The second run's results: by then every kernel has been optimized. */
-async function run(kernels: CompiledKernels) {
-  const device = await createWasmDevice({ kernels, activations: 'int8' });
-  kernelResults(device);
-  return kernelResults(device);
+async function run(kernels: CompiledKernels, blas: Blas | null) {
+  const device = await createWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => 7 });
+  const rows = blas ? [1, 6, 7] : [1, 6];
+  kernelResults(device, { rows });
+  return kernelResults(device, { rows });
 }

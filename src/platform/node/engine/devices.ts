@@ -4,19 +4,31 @@ import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { describeMachine } from '../machine.ts';
+import { blasProblem, loadBlas } from '../native/blas.ts';
+import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. */
 export async function createDevice({ device, threads, blas, revectorize }: LoadSettings): Promise<Device> {
-  if (blas) {
+  if (device === 'reference') {
+    if (!blas) return createReferenceDevice();
     throw new UnsupportedError(
       'load.blas',
-      'load: blas is not offered for inference yet, expected blas: false. Leave the option out.',
+      'load: the reference device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.',
     );
   }
-  if (device === 'reference') return createReferenceDevice();
+  const library = blas ? loadBlas() : null;
+  if (blas && library === null) {
+    throw new UnsupportedError(
+      'load.blas',
+      `load: blas is asked for, but not to be had: ${blasProblem()}. Leave the option out, or install one (apt install libopenblas0-pthread).`,
+    );
+  }
   const count = threads ?? describeMachine().physicalCores;
-  const compiled = await compileForThisMachine({ threads: count, revectorize });
-  return createWasmDevice({ threads: count, host: nodeThreads, ...compiled });
+  const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library });
+  if (library === null) return createWasmDevice({ threads: count, host: nodeThreads, ...compiled });
+  const blasRows = await measureBlasRows(library, compiled.kernels);
+  const note = `${compiled.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
+  return createWasmDevice({ threads: count, host: nodeThreads, ...compiled, blas: library, blasRows, note });
 }

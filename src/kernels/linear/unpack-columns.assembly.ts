@@ -1,0 +1,190 @@
+// Unpacking many columns of a panel at once: the same numbers as unpackRow (unpack.assembly.ts), 8 rows side by side, for matrices that
+// are kept or multiplied as f32. Written as pairs of v128.
+import { scalesF16, scaleMask, scalePower, highBits, kept, nibbleHigh } from './pieces.assembly';
+import {
+  hasMinPlane,
+  hasSuperMin,
+  highAt,
+  highBytes,
+  isSuper,
+  lowBytes,
+  minAt,
+  offsetOf,
+  scaleAt,
+  superAt,
+  superMinAt,
+} from './layout.assembly';
+import { PACK_BF16, PACK_F16, PACK_F32, PACK_Q2_K, PACK_Q4_0, PACK_Q4_K, PACK_Q5_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
+
+/** Columns first … last − 1 (whole blocks of quantized ones) of the panel at w: 8 f32 each, `stride` bytes from column to column. */
+export function unpackColumns(kind: i32, w: usize, columns: usize, first: usize, last: usize, out: usize, stride: usize): void {
+  switch (kind) {
+    case PACK_F32:
+      return f32Columns(w + first * 32, w + last * 32, out, stride);
+    case PACK_F16:
+      return halfColumns(PACK_F16, w + first * 16, w + last * 16, v128.load32_splat(w + columns * 16), out, stride);
+    case PACK_BF16:
+      return halfColumns(PACK_BF16, w + first * 16, w + last * 16, scaleMask(), out, stride);
+    case PACK_Q8_0:
+      return blocks(PACK_Q8_0, w, columns >> 5, first >> 5, last >> 5, out, stride);
+    case PACK_Q4_0:
+      return blocks(PACK_Q4_0, w, columns >> 5, first >> 5, last >> 5, out, stride);
+    case PACK_Q4_K:
+      return blocks(PACK_Q4_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+    case PACK_Q5_K:
+      return blocks(PACK_Q5_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+    case PACK_Q6_K:
+      return blocks(PACK_Q6_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+    default:
+      return blocks(kind, w, columns >> 5, first >> 5, last >> 5, out, stride);
+  }
+}
+
+@inline
+function f32Columns(w: usize, end: usize, out: usize, stride: usize): void {
+  for (; w < end; w += 32, out += stride) {
+    v128.store(out, v128.load(w));
+    v128.store(out, v128.load(w, 16), 16);
+  }
+}
+
+@inline
+function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, stride: usize): void {
+  const mask = scaleMask();
+  for (; w < end; w += 16, out += stride) {
+    if (kind == PACK_F16) {
+      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), unlift));
+      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), unlift), 16);
+    } else {
+      v128.store(out, i32x4.shl(v128.load16x4_u(w), 16));
+      v128.store(out, i32x4.shl(v128.load16x4_u(w, 8), 16), 16);
+    }
+  }
+}
+
+/** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
+@inline
+function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, out: usize, stride: usize): void {
+  const lowMask = kept(i8x16.splat(15));
+  const highMask = kept(i8x16.splat(kind == PACK_Q6_K ? 0x30 : 0x10));
+  const byte = kept(i32x4.splat(255));
+  const offset = kept(i32x4.splat(offsetOf(kind)));
+  const mask = scaleMask();
+  const power = scalePower();
+  const pairMask = kept(i32x4.splat(0xffff));
+  for (let b = first; b < last; b++) {
+    const scales = w + scaleAt(kind, count) + b * 16;
+    const minima = w + minAt(kind, count) + b * 16;
+    let s0a: v128, s0b: v128, s1a: v128, s1b: v128;
+    let m0a = f32x4.splat(0);
+    let m0b = m0a;
+    let m1a = m0a;
+    let m1b = m0a;
+    if (!isSuper(kind)) {
+      s0a = s1a = scalesF16(v128.load16x4_s(scales), mask, power);
+      s0b = s1b = scalesF16(v128.load16x4_s(scales, 8), mask, power);
+      if (hasMinPlane(kind)) {
+        m0a = m1a = f32x4.neg(scalesF16(v128.load16x4_s(minima), mask, power));
+        m0b = m1b = f32x4.neg(scalesF16(v128.load16x4_s(minima, 8), mask, power));
+      }
+    } else {
+      const supers = w + superAt(kind, count) + (b >> 3) * 16;
+      const da = scalesF16(v128.load16x4_s(supers), mask, power);
+      const db = scalesF16(v128.load16x4_s(supers, 8), mask, power);
+      if (!hasSuperMin(kind)) {
+        const pairsa = v128.load8x8_s(scales);
+        const pairsb = v128.load8x8_s(scales, 8);
+        s0a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairsa, 16), 16)));
+        s0b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairsb, 16), 16)));
+        s1a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(pairsa, 16)));
+        s1b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(pairsb, 16)));
+      } else {
+        const superMinima = w + superMinAt(kind, count) + (b >> 3) * 16;
+        const ma = scalesF16(v128.load16x4_s(superMinima), mask, power);
+        const mb = scalesF16(v128.load16x4_s(superMinima, 8), mask, power);
+        const pairsa = v128.load8x8_u(scales);
+        const pairsb = v128.load8x8_u(scales, 8);
+        const firsta = f32x4.convert_i32x4_s(v128.and(pairsa, pairMask));
+        const firstb = f32x4.convert_i32x4_s(v128.and(pairsb, pairMask));
+        const seconda = f32x4.convert_i32x4_s(i32x4.shr_u(pairsa, 16));
+        const secondb = f32x4.convert_i32x4_s(i32x4.shr_u(pairsb, 16));
+        s0a = f32x4.mul(da, firsta);
+        s0b = f32x4.mul(db, firstb);
+        if (kind == PACK_Q2_K) {
+          const lowa = v128.load8x8_u(minima);
+          const lowb = v128.load8x8_u(minima, 8);
+          s1a = f32x4.mul(da, seconda);
+          s1b = f32x4.mul(db, secondb);
+          m0a = f32x4.mul(ma, f32x4.convert_i32x4_s(v128.and(lowa, pairMask)));
+          m0b = f32x4.mul(mb, f32x4.convert_i32x4_s(v128.and(lowb, pairMask)));
+          m1a = f32x4.mul(ma, f32x4.convert_i32x4_s(i32x4.shr_u(lowa, 16)));
+          m1b = f32x4.mul(mb, f32x4.convert_i32x4_s(i32x4.shr_u(lowb, 16)));
+        } else {
+          s1a = s0a;
+          s1b = s0b;
+          m0a = m1a = f32x4.mul(ma, seconda);
+          m0b = m1b = f32x4.mul(mb, secondb);
+        }
+      }
+    }
+    const low = w + b * lowBytes(kind);
+    const high = w + highAt(kind, count) + b * highBytes(kind);
+    for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
+      let qa = v128.load(low + g * 32);
+      let qb = v128.load(low + g * 32, 16);
+      if (kind != PACK_Q8_0) {
+        qa = v128.and(qa, lowMask);
+        qb = v128.and(qb, lowMask);
+        if (highBytes(kind) != 0) {
+          qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(high), <i32>g, highMask));
+          qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(high, 16), <i32>g, highMask));
+        }
+      }
+      fourColumns(qa, qb, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    }
+    for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
+      let qa: v128, qb: v128;
+      if (kind == PACK_Q8_0) {
+        qa = v128.load(low + g * 32, 128);
+        qb = v128.load(low + g * 32, 144);
+      } else {
+        qa = nibbleHigh(v128.load(low + g * 32), lowMask);
+        qb = nibbleHigh(v128.load(low + g * 32, 16), lowMask);
+        if (highBytes(kind) != 0) {
+          const plane = high + (kind == PACK_Q6_K ? 32 : 0);
+          qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(plane), <i32>g + 4, highMask));
+          qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(plane, 16), <i32>g + 4, highMask));
+        }
+      }
+      fourColumns(qa, qb, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    }
+  }
+}
+
+/** A group: byte c of each i32 lane is a row's quant in column c. */
+@inline
+function fourColumns(
+  qa: v128,
+  qb: v128,
+  byte: v128,
+  offset: v128,
+  sa: v128,
+  sb: v128,
+  ma: v128,
+  mb: v128,
+  out: usize,
+  stride: usize,
+): void {
+  v128.store(out, value(v128.and(qa, byte), offset, sa, ma));
+  v128.store(out, value(v128.and(qb, byte), offset, sb, mb), 16);
+  v128.store(out + stride, value(v128.and(i32x4.shr_u(qa, 8), byte), offset, sa, ma));
+  v128.store(out + stride, value(v128.and(i32x4.shr_u(qb, 8), byte), offset, sb, mb), 16);
+  v128.store(out + 2 * stride, value(v128.and(i32x4.shr_u(qa, 16), byte), offset, sa, ma));
+  v128.store(out + 2 * stride, value(v128.and(i32x4.shr_u(qb, 16), byte), offset, sb, mb), 16);
+  v128.store(out + 3 * stride, value(i32x4.shr_u(qa, 24), offset, sa, ma));
+  v128.store(out + 3 * stride, value(i32x4.shr_u(qb, 24), offset, sb, mb), 16);
+}
+@inline
+function value(quant: v128, offset: v128, scale: v128, minimum: v128): v128 {
+  return f32x4.sub(f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.sub(quant, offset))), minimum);
+}
