@@ -39,11 +39,12 @@ export function ropeFrequencies({ headSize, ropeTheta, ropeScaling }: LlamaConfi
         (headSize * Math.log(original / (count * 2 * Math.PI))) / (2 * Math.log(ropeTheta));
       const first = Math.max(0, Math.floor(pairThatTurns(betaFast)));
       const last = Math.min(headSize - 1, Math.ceil(pairThatTurns(betaSlow)));
+      const span = last === first ? 1e-3 : last - first; // negative where the original context is shorter than one turn
       const scaled = inverse.map((omega, e) => {
-        const divided = Math.min(1, Math.max(0, (e - first) / Math.max(1e-3, last - first)));
+        const divided = Math.min(1, Math.max(0, (e - first) / span));
         return (omega / factor) * divided + omega * (1 - divided);
       });
-      return { inverse: scaled, magnitude: attentionFactor ?? 0.1 * Math.log(factor) + 1 };
+      return { inverse: scaled, magnitude: attentionFactor ?? 0.1 * Math.log(Math.max(1, factor)) + 1 };
     }
     default:
       return ropeScaling satisfies never;
