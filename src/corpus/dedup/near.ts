@@ -5,9 +5,14 @@
  *   |sketch(A) ∩ sketch(B)| / |sketch(A)|  estimates  |A ∩ B| / |A|   (containment, without bias)
  * Books are looked at from the largest to the smallest, ties by id: the outcome does not depend on the order of files.
  *
- * Memory   8 bytes per sketched shingle of all kept books: 1/64 of their words.
+ * Only shingles that two books hold can decide anything, and they are few: sketches are streamed, once for each slice of the hashes to see
+ * which come twice, and of each book only its shared shingles are kept.
+ *
+ * Memory   one slice of the hashes (SLICE_HASHES), then 12 bytes per shared shingle of a book; a book's whole sketch is 1/64 of its words.
  * Source   LLaMA, arXiv:2302.13971 §2.1 ("more than 90 % content overlap"); Broder 1997; FracMinHash, Irber et al. 2022.
  */
+import { HashMap64 } from './hash-set.ts';
+
 const SHINGLE_WORDS = 8;
 const MODULUS = 64;
 /** A text with fewer sampled shingles than this is sketched whole. */
@@ -15,9 +20,10 @@ const MINIMUM_SKETCH = 64;
 
 export interface Sketch {
   readonly id: string;
+  /** Different shingles of the whole text. */
   readonly shingles: number;
-  readonly bytes: number;
-  readonly hashes: readonly number[];
+  /** The sampled ones, each once: whole numbers under 2⁵³. */
+  readonly hashes: ArrayLike<number>;
 }
 
 export function sketch(id: string, text: string): Sketch {
@@ -33,7 +39,7 @@ export function sketch(id: string, text: string): Sketch {
   for (let i = 0; i < count; i++) all.add(shingleHash(hashes, i, Math.min(words.length, i + SHINGLE_WORDS)));
   const sampled = [...all].filter((hash) => hash % MODULUS === 0);
   const chosen = sampled.length >= MINIMUM_SKETCH ? sampled : [...all];
-  return { id, shingles: all.size, bytes: text.length, hashes: chosen.sort((a, b) => a - b) };
+  return { id, shingles: all.size, hashes: Float64Array.from(chosen).sort() };
 }
 
 export interface NearDuplicate {
@@ -42,33 +48,145 @@ export interface NearDuplicate {
   readonly overlap: number;
 }
 
-/** Which texts go, and for which other text each. */
-export function findNearDuplicates(sketches: readonly Sketch[], threshold: number): NearDuplicate[] {
-  const order = [...sketches].sort((a, b) => b.shingles - a.shingles || (a.id < b.id ? -1 : 1));
-  const holders = new Map<number, number[]>();
-  const kept: Sketch[] = [];
+const SLICE_HASHES = 1 << 22;
+
+/** Every sketch once, in the same order at each call. */
+export type EachSketch = (visit: (sketch: Sketch) => void) => void;
+
+/** Which texts go, and for which other text each. `sliceHashes`: hashes that are looked at together. */
+export function findNearDuplicates(
+  each: EachSketch,
+  threshold: number,
+  sliceHashes: number = SLICE_HASHES,
+): NearDuplicate[] {
+  const { books, sharedCount } = keepShared(each, sliceHashes);
+  const order = [...books].sort((a, b) => b.shingles - a.shingles || (a.id < b.id ? -1 : 1));
+  const holders = new Holders(
+    sharedCount,
+    books.reduce((sum, { shared }) => sum + shared.length, 0),
+  );
+  const inCommon = new Uint32Array(books.length);
+  const kept: Book[] = [];
   const duplicates: NearDuplicate[] = [];
-  for (const each of order) {
-    const shared = new Map<number, number>();
-    for (const hash of each.hashes)
-      for (const book of holders.get(hash) ?? []) shared.set(book, (shared.get(book) ?? 0) + 1);
+  for (const book of order) {
+    const met: number[] = [];
+    for (const hash of book.shared) {
+      holders.each(hash, (other) => {
+        if (inCommon[other]!++ === 0) met.push(other);
+      });
+    }
     let best = -1;
     let most = 0;
-    for (const [book, count] of shared)
-      if (count > most || (count === most && book < best)) [best, most] = [book, count];
-    const overlap = most / each.hashes.length;
+    for (const other of met) {
+      const count = inCommon[other]!;
+      if (count > most || (count === most && other < best)) [best, most] = [other, count];
+      inCommon[other] = 0;
+    }
+    const overlap = most / book.sketched;
     if (overlap > threshold) {
-      duplicates.push({ id: each.id, of: kept[best]!.id, overlap: Math.round(overlap * 1000) / 1000 });
+      duplicates.push({ id: book.id, of: kept[best]!.id, overlap: Math.round(overlap * 1000) / 1000 });
       continue;
     }
-    for (const hash of each.hashes) {
-      const list = holders.get(hash);
-      if (list) list.push(kept.length);
-      else holders.set(hash, [kept.length]);
-    }
-    kept.push(each);
+    for (const hash of book.shared) holders.add(hash, kept.length);
+    kept.push(book);
   }
   return duplicates;
+}
+
+interface Book {
+  readonly id: string;
+  readonly shingles: number;
+  /** Hashes in its sketch. */
+  readonly sketched: number;
+  /** Numbers, from 0 on, of those that other books hold too. */
+  readonly shared: Int32Array;
+}
+
+/** Books without the hashes that nobody else holds; shared hashes are numbered. */
+function keepShared(each: EachSketch, sliceHashes: number): { books: Book[]; sharedCount: number } {
+  let total = 0;
+  const books: { id: string; shingles: number; sketched: number; parts: Int32Array[] }[] = [];
+  each(({ id, shingles, hashes }) => {
+    total += hashes.length;
+    books.push({ id, shingles, sketched: hashes.length, parts: [] });
+  });
+  const sliceCount = Math.max(1, Math.ceil(total / sliceHashes));
+  let sharedCount = 0;
+  for (let slice = 0; slice < sliceCount; slice++) {
+    // A table's value says how often a hash came (1, 2); shared ones are then numbered by their place in a second table.
+    const counts = new HashMap64(Math.min(total, sliceHashes) * 1.1);
+    eachInSlice(each, slice, sliceCount, (_, low, high) => counts.set(low, high, counts.get(low, high) === 0 ? 1 : 2));
+    const numbers = new Map<number, number>();
+    let found: number[] = [];
+    let book = -1;
+    const finish = () => {
+      if (found.length > 0) books[book]!.parts.push(Int32Array.from(found));
+      found = [];
+    };
+    eachInSlice(each, slice, sliceCount, (index, low, high) => {
+      if (index !== book) finish();
+      book = index;
+      if (counts.get(low, high) < 2) return;
+      const hash = high * 2 ** 32 + low;
+      let number = numbers.get(hash);
+      if (number === undefined) numbers.set(hash, (number = sharedCount++));
+      found.push(number);
+    });
+    finish();
+  }
+  return {
+    sharedCount,
+    books: books.map(({ parts, ...book }) => ({ ...book, shared: joined(parts) })),
+  };
+}
+
+function eachInSlice(
+  each: EachSketch,
+  slice: number,
+  sliceCount: number,
+  visit: (book: number, low: number, high: number) => void,
+): void {
+  let book = -1;
+  each(({ hashes }) => {
+    book++;
+    for (let i = 0; i < hashes.length; i++) {
+      const hash = hashes[i]!;
+      const low = hash >>> 0;
+      // Sampled hashes are multiples of MODULUS: slices go by what is left of them.
+      if (Math.floor(hash / MODULUS) % sliceCount === slice) visit(book, low, (hash - low) / 2 ** 32);
+    }
+  });
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) all.set(part, (at += part.length) - part.length);
+  return all;
+}
+
+/** hash number → books, as linked lists in plain numbers. */
+class Holders {
+  private readonly first: Int32Array;
+  private readonly next: Int32Array;
+  private readonly books: Int32Array;
+  private count = 0;
+
+  constructor(hashes: number, postings: number) {
+    this.first = new Int32Array(hashes).fill(-1);
+    this.next = new Int32Array(postings);
+    this.books = new Int32Array(postings);
+  }
+
+  add(hash: number, book: number): void {
+    this.books[this.count] = book;
+    this.next[this.count] = this.first[hash]!;
+    this.first[hash] = this.count++;
+  }
+
+  each(hash: number, visit: (book: number) => void): void {
+    for (let at = this.first[hash]!; at >= 0; at = this.next[at]!) visit(this.books[at]!);
+  }
 }
 
 function wordHash(word: string): number {

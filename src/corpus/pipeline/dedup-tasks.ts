@@ -1,8 +1,9 @@
 /** The two passes before duplicates can be removed, and the stage that removes them. */
 
 import { HashMap64 } from '../dedup/hash-set.ts';
-import { findNearDuplicates, type NearDuplicate, type Sketch, sketch } from '../dedup/near.ts';
+import { findNearDuplicates, type NearDuplicate, sketch } from '../dedup/near.ts';
 import { HashBuffer, KEEP_ONCE, mergeRuns, REMOVE_ALL, RunCollector } from '../dedup/runs.ts';
+import { eachSketch, encodeSketch } from '../dedup/sketch-file.ts';
 import type { Document } from '../document.ts';
 import {
   collectHashes,
@@ -12,14 +13,13 @@ import {
 } from '../stages/dedup.ts';
 import type { Stage } from '../stages/stage.ts';
 import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
-import { readAll, readDocuments } from './environment.ts';
+import { readDocuments } from './environment.ts';
 import type { TaskContext, TaskOf } from './execute.ts';
 import type { UnitFolder } from './host.ts';
 import type { DedupInput, Unit } from './tasks.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;
-const encoder = new TextEncoder();
 
 /** Writes the unit's run of hashes, or its sketches. */
 export async function collectDuplicates(
@@ -32,20 +32,23 @@ export async function collectDuplicates(
   const plan = dedupPlan(source.stages[task.stage]!)!;
   const stages = makeStages(source.stages.slice(0, task.stage), task.unit, task.before, context);
   const output = folder.create('run.bin');
-  const run = new RunCollector(
-    { spill: (bytes) => folder.spill(bytes), append: (bytes) => output.write(bytes) },
-    RUN_CAPACITY,
-  );
+  const run =
+    plan.kind === 'exact'
+      ? new RunCollector(
+          { spill: (bytes) => folder.spill(bytes), append: (bytes) => output.write(bytes) },
+          RUN_CAPACITY,
+        )
+      : undefined;
   let documents = 0;
   const options = { source: task.unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: task.unit.limit };
   for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
     if (!passes(stages, document)) continue;
     documents++;
     if (plan.kind === 'exact')
-      collectHashes(document, plan.item, plan.normalise, plan.sentences ?? 1, (low, high) => run.add(low, high));
-    else output.write(encoder.encode(`${JSON.stringify(sketch(document.id, document.text))}\n`));
+      collectHashes(document, plan.item, plan.normalise, plan.sentences ?? 1, (low, high) => run!.add(low, high));
+    else output.write(encodeSketch(sketch(document.id, document.text)));
   }
-  if (plan.kind === 'exact') run.finish();
+  run?.finish();
   return { documents };
 }
 
@@ -71,8 +74,11 @@ export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { rec
   const plan = dedupPlan(recipe.sources[task.source]!.stages[task.stage]!)!;
   const runs = task.runs.map((id) => host.work.open(id, 'run.bin'));
   if (plan.kind === 'near') {
-    const sketches = runs.flatMap((run) => parseLines<Sketch>(readAll(run)));
-    return { near: findNearDuplicates(sketches, plan.threshold) };
+    const near = findNearDuplicates((visit) => {
+      for (const run of runs) eachSketch(run, visit);
+    }, plan.threshold);
+    for (const run of runs) run.close();
+    return { near };
   }
   const output = folder.create('duplicates.bin');
   const segments: Segment[] = [];
@@ -169,12 +175,4 @@ function loadDuplicates({ merges, run }: DedupInput, host: TaskContext['host']):
     source.close();
   }
   return duplicates;
-}
-
-function parseLines<T>(bytes: Uint8Array): T[] {
-  return new TextDecoder()
-    .decode(bytes)
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as T);
 }
