@@ -1,8 +1,9 @@
-import { CriaError } from '../../base/errors.ts';
+import { CriaError, UsageError } from '../../base/errors.ts';
 import { formatBytes, formatCount } from '../../base/units.ts';
 import { attributeSpread, type DropQuery, findDrops, readAudit } from '../../platform/node/corpus/inspect.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { didYouMean } from '../parse/did-you-mean.ts';
 
 export const command = defineCommand({
   options: {
@@ -40,7 +41,9 @@ export const command = defineCommand({
         stage: options.stage,
         reason: options.reason,
       };
+      let found = 0;
       for await (const drop of findDrops(options.folder, query)) {
+        found++;
         if (options.json) writeJson(io.stdout, drop);
         else {
           const what = drop.lines ? `${drop.lines.length} lines removed` : 'dropped';
@@ -50,9 +53,13 @@ export const command = defineCommand({
           );
         }
       }
+      if (found === 0)
+        writeLine(io.stderr, `nothing was dropped from a document whose id or address contains ${options.document}`);
       return;
     }
-    for (const [source, { audit }] of Object.entries(readAudit(options.folder).sources)) {
+    const { sources } = readAudit(options.folder);
+    checkNames(options, sources);
+    for (const [source, { audit }] of Object.entries(sources)) {
       if (options.source !== undefined && source !== options.source) continue;
       for (const [stage, counts] of Object.entries(audit.stages)) {
         if (options.stage !== undefined && stage !== options.stage) continue;
@@ -82,6 +89,23 @@ export const command = defineCommand({
     }
   },
 });
+
+/** A name that nothing has would show nothing, which would read as "nothing was dropped". */
+function checkNames(
+  { source, stage }: { readonly source: string | undefined; readonly stage: string | undefined },
+  sources: ReturnType<typeof readAudit>['sources'],
+): void {
+  const problems: string[] = [];
+  const known = Object.entries(sources).filter(([name]) => source === undefined || name === source);
+  const stages = new Set(known.flatMap(([, { audit }]) => Object.keys(audit.stages)));
+  if (source !== undefined && known.length === 0)
+    problems.push(
+      `there is no source ${source}${didYouMean(source, Object.keys(sources))}; sources: ${Object.keys(sources).join(', ')}`,
+    );
+  else if (stage !== undefined && !stages.has(stage))
+    problems.push(`there is no stage ${stage}${didYouMean(stage, [...stages])}; stages: ${[...stages].join(', ')}`);
+  if (problems.length > 0) throw new UsageError(problems);
+}
 
 async function showAttribute(folder: string, attribute: string, json: boolean, io: Io): Promise<void> {
   const spreads = await attributeSpread(folder, attribute);

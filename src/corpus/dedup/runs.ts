@@ -1,7 +1,7 @@
 /**
  * Duplicates out of core. Each unit of input writes one *run*: the sorted u64 hashes of its items, a hash that several of its documents
- * hold written twice, never more. Runs of a group are merged like sorted decks; memory is one block per run, whatever the
- * group's size, and a unit later loads only the duplicates among its own hashes.
+ * hold written twice, never more. Runs of a group are merged like sorted decks; memory is one block per run, 32 MB
+ * for all of a group's, and a unit later loads only the duplicates among its own hashes.
  *
  *   collect   items → run            (RunCollector; spills sorted pieces and merges them at the end)
  *   merge     runs → duplicates      (mergeRuns; one slice of the hash space per call, so that slices run in parallel)
@@ -112,7 +112,8 @@ type MergeVisit = (
 function mergeSlice(runs: readonly ByteSource[], slice: number, sliceCount: number, visit: MergeVisit): void {
   const from = Math.ceil((slice * 2 ** 32) / sliceCount);
   const below = slice + 1 === sliceCount ? 2 ** 32 : Math.ceil(((slice + 1) * 2 ** 32) / sliceCount);
-  const readers = runs.map((run) => new RunReader(run, from, below));
+  const block = Math.max(64, Math.min(BLOCK_HASHES, Math.floor(MERGE_HASHES / runs.length)));
+  const readers = runs.map((run) => new RunReader(run, from, below, block));
   const heap = new ReaderHeap(readers);
   const holders = new Int32Array(runs.length);
   for (let top = heap.top(); top >= 0; top = heap.top()) {
@@ -133,6 +134,8 @@ function mergeSlice(runs: readonly ByteSource[], slice: number, sliceCount: numb
 }
 
 const BLOCK_HASHES = 1 << 13;
+/** Blocks of all runs of a merge together, whose number nobody bounds. */
+const MERGE_HASHES = 1 << 22;
 
 /** One sorted run, block by block, limited to high words in [from, below). */
 class RunReader {
@@ -140,12 +143,13 @@ class RunReader {
   high = 0;
   private readonly source: ByteSource;
   private readonly below: number;
-  private readonly words = new Uint32Array(BLOCK_HASHES * 2);
+  private readonly words: Uint32Array<ArrayBuffer>;
   private position: number;
   private at = 0;
   private filled = 0;
 
-  constructor(source: ByteSource, from: number, below: number) {
+  constructor(source: ByteSource, from: number, below: number, blockHashes: number) {
+    this.words = new Uint32Array(blockHashes * 2);
     this.source = source;
     this.below = below;
     this.position = this.firstAtLeast(from);
@@ -154,7 +158,7 @@ class RunReader {
   /** Moves to the next hash; false at the end. */
   next(): boolean {
     if (this.at === this.filled) {
-      this.filled = Math.min(BLOCK_HASHES, this.source.byteLength / 8 - this.position);
+      this.filled = Math.min(this.words.length / 2, this.source.byteLength / 8 - this.position);
       if (this.filled <= 0) return false;
       this.source.readInto(new Uint8Array(this.words.buffer, 0, this.filled * 8), this.position * 8);
       this.position += this.filled;

@@ -47,6 +47,11 @@ export class KneserNeyTrainer {
     this.end = this.wordId(END_SENTENCE);
   }
 
+  /** Whether the next sentence might not fit under the bound. */
+  isFull(words: number): boolean {
+    return this.trie.nodeCount + (words + 2) * this.order > this.maximumNgrams;
+  }
+
   /** One sentence, without <s> and </s>. The reserved words inside a sentence count as unknown words do: not at all. */
   sentence(words: readonly string[]): void {
     const ids = [this.begin];

@@ -38,11 +38,17 @@ async function trainNgram(options: NgramOptions, folder: UnitFolder, context: Ta
   const tokenizer = context.host.tokenizer(options.pieces);
   const trainer = new KneserNeyTrainer({ order: options.order, maximumNgrams: options.maximumNgrams });
   let lines = 0;
+  let isFull = false;
   reading: for await (const { text } of materialDocuments(options.from, context)) {
     for (const line of text.split('\n')) {
       const normalised = normaliseForLanguageModel(line);
       if (normalised === '') continue;
-      trainer.sentence(tokenizer.pieces(normalised));
+      const pieces = tokenizer.pieces(normalised);
+      if (trainer.isFull(pieces.length)) {
+        isFull = true;
+        break reading;
+      }
+      trainer.sentence(pieces);
       if (++lines >= options.maximumLines) break reading;
     }
   }
@@ -58,7 +64,7 @@ async function trainNgram(options: NgramOptions, folder: UnitFolder, context: Ta
     batch = '';
   }
   output.write(encoder.encode(batch));
-  return { lines, ngrams: model.size, fallbackOrders };
+  return { lines, ngrams: model.size, endedAtMaximumNgrams: isFull, fallbackOrders };
 }
 
 /** Examples that are kept in memory between epochs, in characters; more are read again each time. */

@@ -1,6 +1,6 @@
 /** `cria corpus` without its command line: a recipe file and a few settings → token shards, audit, report. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { ConfigError } from '../../../base/errors.ts';
 import { type CorpusEvent, type CorpusSummary, runCorpus } from '../../../corpus/pipeline/run.ts';
@@ -27,7 +27,8 @@ export function loadRecipe(path: string, set: readonly string[] = []): Recipe {
     value = parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof YAMLParseError) throw new ConfigError(path, [error.message], 'recipe.yaml');
-    throw error;
+    const problem = isErrno(error) ? `the recipe cannot be read: ${reasonOf(error)}` : undefined;
+    throw problem === undefined ? error : new ConfigError(path, [problem], 'recipe.unreadable');
   }
   const problems: string[] = [];
   for (const change of set) {
@@ -47,6 +48,7 @@ export interface BuiltCorpus extends CorpusSummary {
 export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): Promise<BuiltCorpus> {
   const output = options.sample === undefined ? recipe.output : join(recipe.output, 'dry-run');
   const folders = { input: recipe.input, output };
+  checkFolders(recipe.name, folders);
   const host = createCorpusHost({ ...folders, verify: options.verify ?? false });
   const count = options.workers ?? defaultWorkerCount();
   const workforce = count === 0 ? soloWorkforce(recipe, host) : threadWorkforce(recipe, folders, count, options.signal);
@@ -56,4 +58,31 @@ export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): P
   } finally {
     await workforce.close();
   }
+}
+
+/** Before anything is read: an input folder that is there, an output folder that can be written. */
+function checkFolders(recipe: string, { input, output }: { input: string; output: string }): void {
+  const problems: string[] = [];
+  const stat = statSync(input, { throwIfNoEntry: false });
+  if (!stat?.isDirectory())
+    problems.push(
+      `input: ${resolve(input)} is ${stat ? 'a file' : 'not there'}, expected the folder with the raw files. Set it with --input.`,
+    );
+  try {
+    mkdirSync(output, { recursive: true });
+    accessSync(output, constants.W_OK);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    problems.push(`output: ${resolve(output)} cannot be written: ${reasonOf(error)}. Set another with --out.`);
+  }
+  if (problems.length > 0) throw new ConfigError(recipe, problems, 'recipe.folders');
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+}
+
+/** What the system said, without the path, which the message has already. */
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return code === 'ENOENT' ? 'there is no such file' : message.replace(/^\w+: /, '').replace(/, \w+ '.*$/, '');
 }

@@ -18,7 +18,9 @@ import { openFile } from '../files.ts';
 import { throughStream } from './zlib-stream.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-const BITE_BYTES = 16 * 1024;
+const BITE_BYTES = 64 * 1024;
+/** What comes out at a time: each piece is a turn of the event loop. */
+const PIECE_BYTES = 128 * 1024;
 /** Text compresses three to ten times, rarely fifty. What grows more than this, beyond the first 64 MiB, is a bomb. */
 const MAXIMUM_EXPANSION = 200;
 const EXPANSION_FLOOR = 64 * 2 ** 20;
@@ -35,11 +37,15 @@ async function* decompressed(path: string, name: string): Chunks {
   source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
   source.close();
   if (head[0] === 0x1f && head[1] === 0x8b) {
-    yield* bounded(name, plain(path), (input) => throughStream(input, createGunzip()));
+    yield* bounded(name, plain(path), (input, grown) =>
+      throughStream(input, createGunzip({ chunkSize: PIECE_BYTES }), grown),
+    );
   } else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) {
-    yield* bounded(name, plain(path), (input) => throughStream(input, createZstdDecompress()));
+    yield* bounded(name, plain(path), (input, grown) =>
+      throughStream(input, createZstdDecompress({ chunkSize: PIECE_BYTES }), grown),
+    );
   } else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) {
-    yield* bounded(name, plain(path), (input) => bunzip2(input, name));
+    yield* bounded(name, plain(path), (input, grown) => measured(bunzip2(input, name), grown));
   } else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
     throw new FormatError(
       { code: 'input.xz', file: name, where: 'byte 0' },
@@ -63,12 +69,14 @@ async function* plain(path: string): Chunks {
   }
 }
 
-/** Ends with an error where the output outgrows the input beyond all reason. */
-async function* bounded(name: string, input: Chunks, unpack: (input: Chunks) => Chunks): Chunks {
+type Grown = (bytes: number) => Error | undefined;
+
+/** Ends with an error where the output outgrows the input beyond all reason. `unpack` reports every piece before it is kept. */
+function bounded(name: string, input: Chunks, unpack: (input: Chunks, grown: Grown) => Chunks): Chunks {
   let bytesIn = 0;
+  let bytesOut = 0;
   const counted = async function* (): Chunks {
     for await (const chunk of input) {
-      // Small bites, so that a bomb has little to unfold before it is noticed.
       for (let at = 0; at < chunk.length; at += BITE_BYTES) {
         const bite = chunk.subarray(at, at + BITE_BYTES);
         bytesIn += bite.length;
@@ -76,10 +84,17 @@ async function* bounded(name: string, input: Chunks, unpack: (input: Chunks) => 
       }
     }
   };
-  let bytesOut = 0;
-  for await (const chunk of unpack(counted())) {
-    bytesOut += chunk.length;
-    if (bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION) throw bombError(name, bytesIn, bytesOut);
+  return unpack(counted(), (bytes) => {
+    bytesOut += bytes;
+    const isBomb = bytesOut > EXPANSION_FLOOR && bytesOut > bytesIn * MAXIMUM_EXPANSION;
+    return isBomb ? bombError(name, bytesIn, bytesOut) : undefined;
+  });
+}
+
+async function* measured(chunks: Chunks, grown: Grown): Chunks {
+  for await (const chunk of chunks) {
+    const refused = grown(chunk.length);
+    if (refused) throw refused;
     yield chunk;
   }
 }

@@ -184,7 +184,6 @@ class FileSink implements Sink {
 function lazySource(path: string): ByteSource {
   const { size } = statSync(path);
   let file: number | undefined;
-  let _uses = 0;
   const close = (): void => {
     if (file !== undefined) closeSync(file);
     if (file !== undefined) openDescriptors--;
@@ -198,7 +197,6 @@ function lazySource(path: string): ByteSource {
         file = openSync(path, 'r');
         openDescriptors++;
       }
-      _uses++;
       for (let done = 0; done < target.length; ) {
         const count = readSync(file, target, done, target.length - done, offset + done);
         if (count === 0) {
@@ -221,7 +219,7 @@ const MAXIMUM_DESCRIPTORS = 256;
 let openDescriptors = 0;
 
 async function* readZstd(path: string): Chunks {
-  if (statSync(path).size > 0) yield* throughStream(fileChunks(path), createZstdDecompress());
+  if (statSync(path).size > 0) yield* throughStream(fileChunks(path), createZstdDecompress({ chunkSize: 1 << 17 }));
 }
 
 async function* fileChunks(path: string): Chunks {
