@@ -15,6 +15,15 @@ export const TASK_EMBED_BACKWARD = 76;
 export const TASK_SWIGLU_FORWARD = 77;
 export const TASK_GEMM_BLAS = 78;
 export const TASK_ROUND_BF16 = 79;
+export const TASK_GATHER_ROWS = 80;
+export const TASK_BLEND = 81;
+export const TASK_ACTIVATION = 82;
+export const TASK_ACTIVATION_BACKWARD = 83;
+export const TASK_LAYER_NORM = 84;
+export const TASK_LAYER_NORM_BACKWARD = 85;
+export const TASK_COLUMN_MOMENTS = 86;
+export const TASK_COLUMN_AFFINE = 87;
+export const TASK_ADD_BIAS = 88;
 /** All training tasks lie in [first, last]. */
 export const FIRST_TRAINING_TASK = 64;
 
@@ -39,3 +48,8 @@ export const KEY_BLOCK = 96;
 export const CHUNK = 4096;
 export const SUM_CHUNK = 16384;
 export const NORM_ROWS = 32;
+
+/** Which function TASK_ACTIVATION computes. */
+export const ACTIVATION_RELU = 0;
+export const ACTIVATION_GELU = 1;
+export const ACTIVATION_GELU_TANH = 2;

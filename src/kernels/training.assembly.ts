@@ -1,13 +1,18 @@
 // Which kernel a training task's number means; kernels.assembly.ts hands on the numbers from FIRST_TRAINING_TASK.
+import { activationBackward, activationForward } from './activation/assembly';
 import { adamW, sumSquares } from './adamw/assembly';
-import { accumulate } from './add/backward.assembly';
+import { accumulate, addBias } from './add/backward.assembly';
 import { attentionBackward, attentionForward } from './attention/training.assembly';
+import { columnAffine, columnMoments } from './batch-norm/assembly';
 import { crossEntropyRows } from './cross-entropy/assembly';
 import { embedBackward } from './embed/backward.assembly';
+import { gatherRows } from './embed/gather.assembly';
 import { swigluBackward, swigluForward } from './gated/backward.assembly';
 import { gemm, gemmPack } from './gemm/assembly';
 import { gemmBlas } from './gemm/blas.assembly';
 import { roundBf16 } from './gemm/round.assembly';
+import { layerNorm, layerNormBackward } from './layer-norm/assembly';
+import { blend } from './muon/assembly';
 import { columnSums, rmsNormBackward } from './rms-norm/backward.assembly';
 import { ropeBackward } from './rope/backward.assembly';
 import {
@@ -27,6 +32,15 @@ import {
   TASK_SUM_SQUARES,
   TASK_SWIGLU_BACKWARD,
   TASK_SWIGLU_FORWARD,
+  TASK_ACTIVATION,
+  TASK_ACTIVATION_BACKWARD,
+  TASK_ADD_BIAS,
+  TASK_BLEND,
+  TASK_COLUMN_AFFINE,
+  TASK_COLUMN_MOMENTS,
+  TASK_GATHER_ROWS,
+  TASK_LAYER_NORM,
+  TASK_LAYER_NORM_BACKWARD,
 } from './training-tasks';
 
 export { attentionBackwardBytes, attentionForwardBytes } from './attention/training.assembly';
@@ -65,6 +79,24 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return embedBackward();
     case TASK_ROUND_BF16:
       return roundBf16(first, last);
+    case TASK_GATHER_ROWS:
+      return gatherRows(first, last);
+    case TASK_BLEND:
+      return blend(first, last);
+    case TASK_ACTIVATION:
+      return activationForward(first, last);
+    case TASK_ACTIVATION_BACKWARD:
+      return activationBackward(first, last);
+    case TASK_LAYER_NORM:
+      return layerNorm(first, last);
+    case TASK_LAYER_NORM_BACKWARD:
+      return layerNormBackward(first, last);
+    case TASK_COLUMN_MOMENTS:
+      return columnMoments(first, last);
+    case TASK_COLUMN_AFFINE:
+      return columnAffine(first, last);
+    case TASK_ADD_BIAS:
+      return addBias(first, last);
     default:
       unreachable();
   }

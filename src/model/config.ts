@@ -38,6 +38,11 @@ export const paperChoices = {
   positions: 'rope',
 } as const satisfies Partial<LlamaConfig>;
 
+/** Whether the feed-forward layer multiplies two projections, and so has three matrices. */
+export function isGated(activation: LlamaConfig['activation']): boolean {
+  return activation === 'swiglu' || activation === 'geglu';
+}
+
 export type RopeScaling =
   | { readonly kind: 'none' }
   /** All frequencies divided by factor (Chen et al. 2023, arXiv:2306.15595). */

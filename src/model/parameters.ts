@@ -2,7 +2,7 @@
  * The one table of a LLaMA's parameters: our name → shape, and its name in Hugging Face, GGUF and Meta files.
  * Loaders, writers, the counter, the optimizer and the inspector all read it. An absent foreign name means that the format has none.
  */
-import { type Dimension, dimensions, type LlamaConfig } from './config.ts';
+import { type Dimension, dimensions, isGated, type LlamaConfig } from './config.ts';
 
 export interface ParameterSpec {
   readonly shape: readonly Dimension[];
@@ -17,7 +17,7 @@ export interface ParameterSpec {
   readonly when?: (config: LlamaConfig) => boolean;
 }
 
-const gated = (c: LlamaConfig) => c.activation === 'swiglu' || c.activation === 'geglu';
+const gated = (c: LlamaConfig) => isGated(c.activation);
 const centred = (c: LlamaConfig) => c.norm !== 'rms';
 
 export const modelTensors = {

@@ -53,6 +53,33 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
   deepEqual(problemsOf(7), ['the recipe must be settings by name, got 7']);
 });
 
+test('the lab decides sizes too: fewer key and value heads, two matrices in place of three, no gate, a table of positions', () => {
+  const derived = (model: object) => deriveRecipe(checkRecipe({ ...smallest, model }, 'r.yaml'), 1000);
+  const paper = derived({ width: 96, heads: 4 });
+  const lab = derived({
+    width: 96,
+    heads: 4,
+    kvHeads: 1,
+    norm: 'layer',
+    normPlacement: 'after',
+    activation: 'gelu',
+    positions: 'learned',
+  });
+  equal(paper.config.ffnWidth, 256);
+  equal(lab.config.ffnWidth, 384);
+  ok(lab.notes.includes('ffnWidth 384 (4 · width)'));
+  equal(derived({ width: 96, heads: 4, activation: 'geglu' }).config.ffnWidth, 256);
+  const block = 2 * 96 * 96 + 2 * 24 * 96 + 2 * 384 * 96 + 4 * 96;
+  equal(lab.parameters, (1000 + 256) * 96 + 6 * block + 2 * 96);
+  equal(flopsPerToken(lab.config, 10), 6 * (6 * (block - 4 * 96) + 1000 * 96) + 6 * 6 * 10 * 96);
+  deepEqual(problemsOf({ ...smallest, model: { norm: 'batch', activation: 'swish' } }), [
+    'model.norm must be one of rms, layer, got "batch"',
+    'model.activation must be one of swiglu, geglu, relu, gelu, got "swish"',
+  ]);
+  throws(() => derived({ width: 90, heads: 6 }), /headSize 15 is odd/);
+  equal(derived({ width: 90, heads: 6, positions: 'sinusoidal' }).config.headSize, 15);
+});
+
 test('--set reaches into groups and lists', () => {
   const value: Record<string, unknown> = structuredClone(smallest);
   equal(setValue(value, 'training.tokens=5', parse), null);

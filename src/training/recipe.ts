@@ -5,7 +5,8 @@
 
 import { type Recompute, recomputePolicies } from '../autograd/tape.ts';
 import { ConfigError } from '../base/errors.ts';
-import { configProblems, type LlamaConfig, metaFfnWidth, paperChoices } from '../model/config.ts';
+import { labChoices } from '../formats/config/hf-config.ts';
+import { configProblems, isGated, type LlamaConfig, metaFfnWidth, paperChoices } from '../model/config.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { type Checked, check, type Schema } from './recipe-schema.ts';
 
@@ -26,12 +27,18 @@ export const recipeSchema = {
         depth: { ...count, default: 6 },
         width: count,
         heads: count,
+        /** Fewer than `heads`: grouped queries; 1: one key and value head for all. Absent: as many as `heads`. */
         kvHeads: count,
         ffnWidth: count,
         contextLength: { ...count, default: 256 },
         tiedEmbeddings: { kind: 'boolean', default: true },
         normEps: { ...positive, default: 1e-5 },
         ropeTheta: { ...positive, default: 10000 },
+        // The architecture lab: what the papers compare with, or chose; their choices are the defaults.
+        norm: { kind: 'choice', values: labChoices.norm, default: paperChoices.norm },
+        normPlacement: { kind: 'choice', values: labChoices.normPlacement, default: paperChoices.normPlacement },
+        activation: { kind: 'choice', values: labChoices.activation, default: paperChoices.activation },
+        positions: { kind: 'choice', values: labChoices.positions, default: paperChoices.positions },
       },
     },
     tokenizer: {
@@ -132,7 +139,8 @@ export interface DerivedRecipe {
  * From the dial to a run:
  *
  *   head size   48 up to depth 6, 64 up to 24, 128 above         width   head size · depth (LLaMA 7B: 128 · 32)
- *   feed-forward width   8/3 · width, up to a multiple of 32      learning rate   3e-4 · √(4096 / width) (LLaMA 7B: 3e-4)
+ *   feed-forward width   8/3 · width, up to a multiple of 32 (relu, gelu, with two matrices in place of three: 4 · width)
+ *       learning rate   3e-4 · √(4096 / width) (LLaMA 7B: 3e-4)
  *   batch   4M tokens · (width / 4096)², a power of two           tokens   20 a parameter (Hoffmann et al. 2022)
  *   warm-up   2,000 steps, at most 2 % of all                     (arXiv:2302.13971 §2.3)
  */
@@ -151,14 +159,20 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     Math.max(1, Math.round(width / headSizeByDepth)),
     `width / ${headSizeByDepth}`,
   );
+  const { norm, normPlacement, activation, positions } = model;
   const config: LlamaConfig = {
-    ...paperChoices,
+    norm,
+    normPlacement,
+    activation,
+    positions,
     width,
     blockCount: model.depth,
     headCount: heads,
     kvHeadCount: model.kvHeads ?? heads,
     headSize: width / heads,
-    ffnWidth: derive('ffnWidth', model.ffnWidth, metaFfnWidth(width, 32, null), '8/3 · width, to a multiple of 32'),
+    ffnWidth: isGated(model.activation)
+      ? derive('ffnWidth', model.ffnWidth, metaFfnWidth(width, 32, null), '8/3 · width, to a multiple of 32')
+      : derive('ffnWidth', model.ffnWidth, 4 * width, '4 · width'),
     vocabSize,
     contextLength: model.contextLength,
     normEps: model.normEps,

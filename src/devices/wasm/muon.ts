@@ -14,31 +14,20 @@ export function muonStep(
   const R = rowCount(parameter.shape);
   const C = columnCount(parameter.shape);
   const mark = kernels.arena.mark();
-  /** target ← factor · target + other · source, in place. */
-  const blend = (target: Tensor, factor: number, source: Tensor, other: number) => {
-    kernels.accumulate({ tensor: target, isEmpty: true }, target, factor);
-    kernels.accumulate({ tensor: target, isEmpty: false }, source, other);
-  };
   const momentumTensor = { ...m, pointer: pointerOf(m), shape: [R, C] };
-  blend(momentumTensor, momentum, gradient, (1 - momentum) * gradientScale);
+  kernels.blend(momentumTensor, momentum, gradient, (1 - momentum) * gradientScale);
   const x = kernels.scratch([R, C]);
   kernels.accumulate({ tensor: x, isEmpty: true }, momentumTensor, momentum);
-  kernels.accumulate({ tensor: x, isEmpty: false }, gradient, (1 - momentum) * gradientScale);
+  kernels.blend(x, 1, gradient, (1 - momentum) * gradientScale);
   const norm = Math.sqrt(kernels.sumSquares(x)) + 1e-7;
   kernels.accumulate({ tensor: x, isEmpty: true }, x, 1 / norm);
-  orthogonalize(kernels, x, R, C, blend);
-  blend(parameter, 1 - learningRate * weightDecay, x, -learningRate * MUON_SCALE * Math.sqrt(Math.max(R, C)));
+  orthogonalize(kernels, x, R, C);
+  kernels.blend(parameter, 1 - learningRate * weightDecay, x, -learningRate * MUON_SCALE * Math.sqrt(Math.max(R, C)));
   kernels.arena.release(mark);
 }
 
 /** Newton–Schulz steps on x in place; the smaller side's Gram matrix is what is multiplied. */
-function orthogonalize(
-  kernels: TrainingKernels,
-  x: TrainingTensor,
-  R: number,
-  C: number,
-  blend: (target: Tensor, factor: number, source: Tensor, other: number) => void,
-): void {
+function orthogonalize(kernels: TrainingKernels, x: TrainingTensor, R: number, C: number): void {
   const isTall = R > C;
   const S = Math.min(R, C);
   const [gram, square, change] = [kernels.scratch([S, S]), kernels.scratch([S, S]), kernels.scratch([R, C])];
@@ -50,9 +39,9 @@ function orthogonalize(
     const side = isTall ? columns : rows;
     kernels.gemm(gram.pointer, S, S, Math.max(R, C), side, side, false);
     kernels.gemm(square.pointer, S, S, S, small, small, false); // symmetric: its rows are its columns
-    blend(gram, b, square, c);
+    kernels.blend(gram, b, square, c);
     if (isTall) kernels.gemm(change.pointer, R, C, C, rows, small, false);
     else kernels.gemm(change.pointer, R, C, R, small, columns, false);
-    blend(x, a, change, 1);
+    kernels.blend(x, a, change, 1);
   }
 }

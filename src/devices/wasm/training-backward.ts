@@ -1,13 +1,8 @@
 /** The backward operations of the wasm training device. */
-import { geluBackward, reluBackward } from '../../kernels/activation/backward.reference.ts';
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
-import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
-import { gegluBackward } from '../../kernels/gated/backward.reference.ts';
-import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
 import {
   NORM_ROWS,
   TASK_ATTENTION_BACKWARD,
-  TASK_COLUMN_SUMS,
   TASK_CROSS_ENTROPY_ROWS,
   TASK_EMBED_BACKWARD,
   TASK_RMS_NORM_BACKWARD,
@@ -15,46 +10,28 @@ import {
   TASK_SWIGLU_BACKWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { chunks, pointerOf, type TrainingKernels, transposed } from './training-kernels.ts';
+import { chunks, pointerOf, type TrainingKernels, target, transposed } from './training-kernels.ts';
+import { createLabBackward } from './training-lab.ts';
 import { attentionTask } from './training-ops.ts';
 
 /** Logits that exist at once, in bytes. */
 const LOGIT_BYTES = 16 * 2 ** 20;
 
-/** A gradient as a task's arguments: its place (0: not wanted) and whether to add. It holds something from now on. */
-function target(gradient: Gradient | null): { readonly pointer: number; readonly add: number } {
-  if (!gradient) return { pointer: 0, add: 0 };
-  const add = gradient.isEmpty ? 0 : 1;
-  gradient.isEmpty = false;
-  return { pointer: pointerOf(gradient.tensor), add };
-}
-
 export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
   const { arena } = kernels;
-  const view = (tensor: Tensor) => kernels.view(tensor);
-  /** A gradient to add to with a plain loop. */
-  const into = (gradient: Gradient | null): Float32Array | null => {
-    if (!gradient) return null;
-    const data = view(gradient.tensor);
-    if (gradient.isEmpty) data.fill(0);
-    gradient.isEmpty = false;
-    return data;
-  };
-  const columnSums = (gradient: Gradient, source: number, rows: number, columns: number) => {
-    const { pointer, add } = target(gradient);
-    kernels.run(TASK_COLUMN_SUMS, Math.ceil(columns / 16), 1, pointer, source, rows, columns, add);
-  };
   const addRows = (gradient: Gradient, dy: Tensor, rows: Uint32Array) => {
-    into(gradient);
+    const { pointer, add } = target(gradient);
+    if (!add) kernels.segment.bytesAt(pointer, elementCount(gradient.tensor.shape) * 4).fill(0);
     const mark = arena.mark();
     const ids = arena.take(rows.length * 4);
     kernels.segment.wordsAt(ids, rows.length).set(rows);
     const D = columnCount(dy.shape);
-    kernels.run(TASK_EMBED_BACKWARD, 1, 1, pointerOf(gradient.tensor), pointerOf(dy), ids, rows.length, D);
+    kernels.run(TASK_EMBED_BACKWARD, 1, 1, pointer, pointerOf(dy), ids, rows.length, D);
     arena.release(mark);
   };
 
   return {
+    ...createLabBackward(kernels),
     accumulate: (dx, dy, factor) => kernels.accumulate(dx, dy, factor),
     embed: addRows,
     selectRows: addRows,
@@ -75,7 +52,7 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
         kernels.gemm(pointer, O, I, N, transposed(dy), x, add === 1);
       }
       arena.release(mark);
-      if (dBias_O) columnSums(dBias_O, pointerOf(dy_NO), N, O);
+      if (dBias_O) kernels.columnSums(dBias_O, pointerOf(dy_NO), N, O);
     },
 
     rmsNorm(dx_ND, dGain_D, dy_ND, x_ND, gain_D, eps) {
@@ -87,23 +64,9 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const dx = target(dx_ND);
       const [dy, x, gain] = [pointerOf(dy_ND), pointerOf(x_ND), pointerOf(gain_D)];
       kernels.run(TASK_RMS_NORM_BACKWARD, units, 1, dx.pointer, parts, dy, x, gain, D, N, { f32: eps }, dx.add);
-      if (dGain_D) columnSums(dGain_D, parts, units, D);
+      if (dGain_D) kernels.columnSums(dGain_D, parts, units, D);
       arena.release(mark);
     },
-    layerNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps) =>
-      layerNormBackward(into(dx_ND), into(dGain_D), into(dShift_D), view(dy_ND), view(x_ND), view(gain_D), eps),
-    batchNorm: (dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps, statistics) =>
-      batchNormBackward(
-        into(dx_ND),
-        into(dGain_D),
-        into(dShift_D),
-        view(dy_ND),
-        view(x_ND),
-        view(gain_D),
-        eps,
-        statistics,
-      ),
-
     rope(dx_NQ, dy_NQ, rotation_NE) {
       const { pointer, add } = target(dx_NQ);
       const Q = columnCount(dy_NQ.shape);
@@ -131,10 +94,6 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const outputs = [gate.pointer, up.pointer];
       kernels.run(TASK_SWIGLU_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, gate.add, up.add);
     },
-    geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
-      gegluBackward(into(dGate_NF), into(dUp_NF), view(dy_NF), view(gate_NF), view(up_NF), form),
-    relu: (dx_NF, dy_NF, x_NF) => reluBackward(into(dx_NF)!, view(dy_NF), view(x_NF)),
-    gelu: (dx_NF, dy_NF, x_NF, form) => geluBackward(into(dx_NF)!, view(dy_NF), view(x_NF), form),
 
     crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) {
       const V = rowCount(head_VD.shape);

@@ -11,6 +11,8 @@ import {
   SUM_CHUNK,
   TASK_ACCUMULATE,
   TASK_ADAMW,
+  TASK_BLEND,
+  TASK_COLUMN_SUMS,
   TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
@@ -199,6 +201,18 @@ export class TrainingKernels {
     return target;
   }
 
+  /** target ← factor · target + other · source */
+  blend(to: Tensor, factor: number, source: Tensor, other: number): void {
+    const count = elementCount(to.shape);
+    this.run(TASK_BLEND, chunks(count), 4, pointerOf(to), pointerOf(source), count, { f32: factor }, { f32: other });
+  }
+
+  /** gradient (+)= the sums of the columns of `rows` rows at `source`. */
+  columnSums(gradient: Gradient, source: number, rows: number, columns: number): void {
+    const { pointer, add } = target(gradient);
+    this.run(TASK_COLUMN_SUMS, Math.ceil(columns / 16), 1, pointer, source, rows, columns, add);
+  }
+
   /** dx (+)= factor · dy */
   accumulate(dx: Gradient, dy: Tensor, factor: number): void {
     const count = elementCount(dy.shape);
@@ -256,6 +270,14 @@ export interface TrainingExports extends KernelExports {
 export function pointerOf(tensor: Tensor): number {
   assert('pointer' in tensor, 'wasm training device: the tensor belongs to another device');
   return (tensor as TrainingTensor).pointer;
+}
+
+/** A gradient as a task's arguments: its place (0: not wanted) and whether to add. It holds something from now on. */
+export function target(gradient: Gradient | null): { readonly pointer: number; readonly add: number } {
+  if (!gradient) return { pointer: 0, add: 0 };
+  const add = gradient.isEmpty ? 0 : 1;
+  gradient.isEmpty = false;
+  return { pointer: pointerOf(gradient.tensor), add };
 }
 
 /** Units of an elementwise task. */

@@ -1,46 +1,42 @@
-/** The forward operations of the wasm training device: kernels for what LLaMA uses, plain loops for the lab's rarer variants. */
+/** The forward operations of the wasm training device; training-lab.ts has those that only the lab uses. */
 import { assert } from '../../base/assert.ts';
-import { gelu, relu } from '../../kernels/activation/reference.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import type { OwnKeyValues, TrainingOps } from '../../kernels/backward-ops.ts';
 import type { Batch } from '../../kernels/batch.ts';
-import { batchNorm } from '../../kernels/batch-norm/reference.ts';
-import { geglu } from '../../kernels/gated/reference.ts';
-import { layerNorm } from '../../kernels/layer-norm/reference.ts';
-import { type AttentionOptions, isCacheLayer } from '../../kernels/ops.ts';
+import { type AttentionOptions, isCacheLayer, type RopeFrequencies } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import { TASK_ADD, TASK_RMS_NORM, TASK_ROPE } from '../../kernels/tasks.ts';
-import { TASK_ACCUMULATE, TASK_ATTENTION_FORWARD, TASK_SWIGLU_FORWARD } from '../../kernels/training-tasks.ts';
+import {
+  TASK_ACCUMULATE,
+  TASK_ADD_BIAS,
+  TASK_ATTENTION_FORWARD,
+  TASK_SWIGLU_FORWARD,
+} from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { gatherRows, PositionRows } from './position-rows.ts';
 import { chunks, pointerOf, type TrainingKernels } from './training-kernels.ts';
+import { createLabOps } from './training-lab.ts';
 
 /** Numbers per unit of TASK_ADD. */
 const ADD_UNIT = 1024;
 
 export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
-  /** A new tensor, filled by a plain loop over views of the memory. */
-  const fill = (shape: readonly number[], compute: (y: Float32Array) => void): Tensor => {
-    const y = kernels.scratch(shape);
-    compute(kernels.view(y));
-    return y;
-  };
-  const view = (tensor: Tensor) => kernels.view(tensor);
-
-  const gatherRows = (table: Tensor, rows_R: Uint32Array): Tensor => {
+  const rotations = new WeakMap<RopeFrequencies, PositionRows>();
+  const sinusoids = new Map<string, PositionRows>();
+  const lookUp = (table: Tensor, rows_R: Uint32Array): Tensor => {
     const D = columnCount(table.shape);
     const V = rowCount(table.shape);
+    const outside = rows_R.findIndex((row) => row >= V);
+    assert(outside < 0, `embed: id ${rows_R[outside]} at row ${outside} is outside the table of ${V} rows`);
     const y = kernels.scratch([rows_R.length, D]);
-    const from = pointerOf(table);
-    for (let r = 0; r < rows_R.length; r++) {
-      assert(rows_R[r]! < V, `embed: id ${rows_R[r]} at row ${r} is outside the table of ${V} rows`);
-      kernels.segment.copyWithin(y.pointer + r * D * 4, from + rows_R[r]! * D * 4, D * 4);
-    }
+    gatherRows(kernels, y.pointer, pointerOf(table), rows_R, D);
     return y;
   };
 
   const ops: TrainingOps = {
-    embed: gatherRows,
-    selectRows: gatherRows,
+    ...createLabOps(kernels),
+    embed: lookUp,
+    selectRows: lookUp,
     linear(x_NI, w_OI, bias_O) {
       const I = columnCount(w_OI.shape);
       const N = rowCount(x_NI.shape);
@@ -50,11 +46,7 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
       const x = { pointer: pointerOf(x_NI), rowStride: I, kStride: 1 };
       const w = { pointer: pointerOf(w_OI), rowStride: I, kStride: 1 };
       kernels.gemm(y_NO.pointer, N, O, I, x, w, false);
-      if (bias_O) {
-        const bias = view(bias_O);
-        const y = view(y_NO);
-        for (let n = 0; n < N; n++) for (let o = 0; o < O; o++) y[n * O + o]! += bias[o]!;
-      }
+      if (bias_O) kernels.run(TASK_ADD_BIAS, N, 16, y_NO.pointer, pointerOf(bias_O), O);
       return y_NO;
     },
     rmsNorm(x_ND, gain_D, eps) {
@@ -64,12 +56,14 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
       kernels.run(TASK_RMS_NORM, N, 16, y_ND.pointer, pointerOf(x_ND), pointerOf(gain_D), D, { f32: eps });
       return y_ND;
     },
-    layerNorm: (x_ND, gain_D, shift_D, eps) =>
-      fill(x_ND.shape, (y) => layerNorm(y, view(x_ND), view(gain_D), view(shift_D), eps)),
-    batchNorm: (x_ND, gain_D, shift_D, eps, statistics) =>
-      fill(x_ND.shape, (y) => batchNorm(y, view(x_ND), view(gain_D), view(shift_D), eps, statistics)),
-    rotation: (positions_N, frequencies) =>
-      fill([positions_N.length, frequencies.inverse.length * 2], (y) => rotation(y, positions_N, frequencies)),
+    rotation(positions_N, frequencies) {
+      let table = rotations.get(frequencies);
+      if (!table) {
+        const fill = (y: Float32Array, positions: Uint32Array) => rotation(y, positions, frequencies);
+        rotations.set(frequencies, (table = new PositionRows(kernels, frequencies.inverse.length * 2, fill)));
+      }
+      return table.rows(positions_N);
+    },
     rope(x_NQ, rotation_NE) {
       const y_NQ = kernels.scratch(x_NQ.shape);
       const E = columnCount(rotation_NE.shape);
@@ -77,8 +71,16 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
       kernels.run(TASK_ROPE, rowCount(x_NQ.shape), 16, y_NQ.pointer, pointerOf(x_NQ), pointerOf(rotation_NE), Q, E);
       return y_NQ;
     },
-    addSinusoids: (x_ND, positions_N, layout = 'interleaved') =>
-      fill(x_ND.shape, (y) => addSinusoids(y, view(x_ND), positions_N, layout)),
+    addSinusoids(x_ND, positions_N, layout = 'interleaved') {
+      const D = columnCount(x_ND.shape);
+      const key = `${layout} ${D}`;
+      let table = sinusoids.get(key);
+      if (!table) {
+        const fill = (y: Float32Array, positions: Uint32Array) => addSinusoids(y, y.fill(0), positions, layout);
+        sinusoids.set(key, (table = new PositionRows(kernels, D, fill)));
+      }
+      return ops.add(x_ND, table.rows(positions_N));
+    },
     appendToCache() {
       assert(false, 'wasm training device: training has no cache');
     },
@@ -95,9 +97,6 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
       kernels.run(TASK_SWIGLU_FORWARD, chunks(count), 4, y_NF.pointer, gate, up, count);
       return y_NF;
     },
-    geglu: (gate_NF, up_NF, form = 'exact') => fill(gate_NF.shape, (y) => geglu(y, view(gate_NF), view(up_NF), form)),
-    relu: (x_NF) => fill(x_NF.shape, (y) => relu(y, view(x_NF))),
-    gelu: (x_NF, form = 'exact') => fill(x_NF.shape, (y) => gelu(y, view(x_NF), form)),
     add(x_ND, y_ND) {
       const z_ND = kernels.scratch(x_ND.shape);
       const count = elementCount(x_ND.shape);

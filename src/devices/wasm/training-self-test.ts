@@ -7,6 +7,37 @@ import type { TrainingDevice } from '../training-device.ts';
 
 const STEP = { learningRate: 0.01, weightDecay: 0.1, gradientScale: 0.5 } as const;
 
+type Filled = (...shape: number[]) => Tensor;
+
+/** The kernels that only the lab uses. */
+function labResults(
+  { ops, backward }: TrainingDevice,
+  filled: Filled,
+  gradients: (...like: Tensor[]) => Gradient[],
+  keep: (name: string, ...tensors: Tensor[]) => void,
+): void {
+  const [x, up, dy] = [filled(9, 22), filled(9, 22), filled(9, 22)];
+  const [gain, shift] = [filled(22), filled(22)];
+  keep('activations', ops.relu(x), ops.gelu(x, 'exact'), ops.gelu(x, 'tanh'), ops.geglu(x, up));
+  const [dRelu, dGelu, dTanh, dGate, dUp] = gradients(x, x, x, x, up) as Gradient[];
+  backward.relu(dRelu!, dy, x);
+  backward.gelu(dGelu!, dy, x, 'exact');
+  backward.gelu(dTanh!, dy, x, 'tanh');
+  backward.geglu(dGate!, dUp!, dy, x, up, 'exact');
+  const statistics = {
+    mean_D: new Float64Array(22),
+    variance_D: new Float64Array(22).fill(1),
+    momentum: 0.1,
+    training: true,
+  };
+  keep('norms', ops.layerNorm(x, gain, shift, 1e-5), ops.batchNorm(x, gain, shift, 1e-5, statistics));
+  const [dx, dGain, dShift, dx2, dGain2, dShift2] = gradients(x, gain, shift, x, gain, shift) as Gradient[];
+  backward.layerNorm(dx!, { gain_D: dGain!, shift_D: dShift! }, dy, x, gain, 1e-5);
+  backward.batchNorm(dx2!, { gain_D: dGain2!, shift_D: dShift2! }, dy, x, gain, 1e-5, statistics);
+  const all = [dRelu, dGelu, dTanh, dGate, dUp, dx, dGain, dShift, dx2, dGain2, dShift2];
+  keep('lab gradients', ...all.map((gradient) => gradient!.tensor), ops.linear(x, filled(5, 22), filled(5)));
+}
+
 /** What the kernels compute, by name. The shapes have whole tiles and edges. */
 export function trainingResults(device: TrainingDevice): Map<string, Floats> {
   const { ops, backward } = device;
@@ -65,6 +96,8 @@ export function trainingResults(device: TrainingDevice): Map<string, Floats> {
   );
   keep('elementwise', ops.rmsNorm(y, gain, 1e-5), ops.swiglu(y, up), ops.add(y, up), ops.scale(y, 0.3));
   keep('gradients', ...tensorsOf([...norm, ...gate, turned, rows]));
+
+  labResults(device, filled, gradients, keep);
 
   const moments = { m: filled(33 * 22), v: ops.scale(filled(33 * 22), 0) };
   device.adamW(y, up, moments, 0, { ...STEP, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 3 });

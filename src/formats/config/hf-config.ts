@@ -1,5 +1,5 @@
 /**
- * Hugging Face's config.json of the models llama, mistral and qwen2, in the spelling of transformers 4 (rope_theta,
+ * Hugging Face's config.json of the models llama, mistral and qwen2, and of our own cria_lab, in the spelling of transformers 4 (rope_theta,
  * rope_scaling) and of transformers 5 (rope_parameters), as plain facts. What this reader does not know it refuses.
  *
  * Source  transformers, configuration_{llama,mistral,qwen2}.py and modeling_rope_utils.py: the defaults are theirs.
@@ -9,7 +9,16 @@ import { isObject, type Json, type JsonObject, parseJsonObject, show } from '../
 import { Facts } from './facts.ts';
 import { type RopeFacts, readRopeScaling } from './rope-scaling.ts';
 
-export type HfModelType = 'llama' | 'mistral' | 'qwen2';
+export type HfModelType = 'llama' | 'mistral' | 'qwen2' | 'cria_lab';
+
+/** What a model of type cria_lab, which only Cria writes, may choose under the key `lab`. */
+export const labChoices = {
+  norm: ['rms', 'layer'],
+  normPlacement: ['before', 'after'],
+  activation: ['swiglu', 'geglu', 'relu', 'gelu'],
+  positions: ['rope', 'learned', 'sinusoidal', 'none'],
+} as const;
+type LabChoices = { readonly [key in keyof typeof labChoices]: (typeof labChoices)[key][number] };
 
 export interface HfConfig extends RopeFacts {
   readonly modelType: HfModelType;
@@ -27,12 +36,15 @@ export interface HfConfig extends RopeFacts {
   readonly slidingWindow: number | null;
   readonly bosId: number | null;
   readonly eosIds: readonly number[];
+  /** null where the model makes the papers' choices. */
+  readonly lab: LabChoices | null;
 }
 
 /** Defaults that differ by model where config.json leaves a key out. */
 const defaults = {
   llama: { kvHeadCount: null, contextLength: 2048, normEps: 1e-6, slidingWindow: null },
   mistral: { kvHeadCount: 8, contextLength: 131_072, normEps: 1e-6, slidingWindow: 4096 },
+  cria_lab: { kvHeadCount: null, contextLength: 2048, normEps: 1e-6, slidingWindow: null },
   qwen2: { kvHeadCount: 32, contextLength: 32_768, normEps: 1e-6, slidingWindow: 4096 },
 } as const;
 
@@ -76,19 +88,38 @@ export function readHfConfig(file: string, json: JsonObject): HfConfig {
   const rope = readRope(facts, contextLength);
   const bosId = readIds(facts, 'bos_token_id')[0] ?? null;
   const eosIds = readIds(facts, 'eos_token_id');
+  const lab = modelType === 'cria_lab' ? readLab(facts) : null;
   facts.finish();
   // biome-ignore format: names in the interface's order
   return {
     modelType, width, blockCount, headCount, kvHeadCount, headSize, ffnWidth, vocabSize, contextLength, normEps, tiedEmbeddings,
-    attentionBias, slidingWindow, bosId, eosIds, ...rope,
+    attentionBias, slidingWindow, bosId, eosIds, lab, ...rope,
   };
 }
 
 function readModelType(facts: Facts): HfModelType {
   const type = facts.take('model_type');
-  if (type === 'llama' || type === 'mistral' || type === 'qwen2') return type;
+  if (type === 'llama' || type === 'mistral' || type === 'qwen2' || type === 'cria_lab') return type;
   facts.problem('model_type', `is ${show(type)}, expected "llama", "mistral" or "qwen2"`);
   return 'llama';
+}
+
+function readLab(facts: Facts): LabChoices {
+  const given = facts.take('lab');
+  if (!isObject(given)) facts.problem('lab', `is ${show(given)}, expected an object`);
+  const inner = new Facts(facts.where, isObject(given) ? given : {}, 'lab.');
+  const choose = (key: keyof typeof labChoices) => {
+    const value = inner.take(key);
+    const values: readonly string[] = labChoices[key];
+    if (typeof value === 'string' && values.includes(value)) return value;
+    inner.problem(key, `is ${show(value)}, expected one of ${values.join(', ')}`);
+    return values[0]!;
+  };
+  const keys = Object.keys(labChoices) as (keyof typeof labChoices)[];
+  const choices = Object.fromEntries(keys.map((key) => [key, choose(key)])) as LabChoices;
+  inner.rejectUnread();
+  facts.problems.push(...inner.problems);
+  return choices;
 }
 
 /** Keys that relatives of LLaMA use; accepted only with the value at which they change nothing. */

@@ -24,3 +24,14 @@ export function accumulate(first: i32, last: i32): void {
   }
   for (; i < end; i++) store<f32>(dx + i * 4, factor * load<f32>(dy + i * 4));
 }
+
+/** y_no += bias_o. Arguments: y, bias, O. Unit = one row. */
+export function addBias(first: i32, last: i32): void {
+  const O = arg(2);
+  for (let n: usize = first; n < <usize>last; n++) {
+    const y = arg(0) + n * O * 4;
+    let o: usize = 0;
+    for (; o + 4 <= O; o += 4) v128.store(y + o * 4, f32x4.add(v128.load(y + o * 4), v128.load(arg(1) + o * 4)));
+    for (; o < O; o++) store<f32>(y + o * 4, load<f32>(y + o * 4) + load<f32>(arg(1) + o * 4));
+  }
+}

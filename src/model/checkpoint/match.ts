@@ -63,5 +63,7 @@ function problemOf({ shape }: Parameter, tensor: TensorSource | undefined): stri
 function adapt({ file, config, rotary }: Matching, { spec }: Parameter, tensor: TensorSource): TensorSource {
   if (!isWeightType(tensor.dtype)) return tensor;
   const checked = new FiniteRows(file, tensor, tensor.dtype);
-  return spec.rotary && rotary === 'halves' ? new RotaryRows(checked, dimensions(config).E, 'pairs') : checked;
+  return spec.rotary && rotary === 'halves' && config.positions === 'rope'
+    ? new RotaryRows(checked, dimensions(config).E, 'pairs')
+    : checked;
 }

@@ -37,8 +37,8 @@ export function openHf(folder: FileFolder, weights: WeightFile | null, files: Op
   }
   const json = parseJsonObject('config.json', text);
   const facts = readHfConfig('config.json', json);
-  const { modelType: _, bosId, eosIds, ...shared } = facts;
-  const config: LlamaConfig = checkConfig('config.json', { ...shared, ...paperChoices });
+  const { modelType: _, bosId, eosIds, lab, ...shared } = facts;
+  const config: LlamaConfig = checkConfig('config.json', { ...shared, ...paperChoices, ...lab });
   const {
     kind,
     tensors: found,

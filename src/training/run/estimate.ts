@@ -2,7 +2,7 @@
 
 import type { Recompute } from '../../autograd/tape.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import { dimensions } from '../../model/config.ts';
+import { dimensions, isGated } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
 
 /**
@@ -11,7 +11,7 @@ import { parameterCount } from '../../model/parameters.ts';
  */
 export function flopsPerToken(config: LlamaConfig, length: number): number {
   const { D, V, Q, P, F } = dimensions(config);
-  const perBlock = D * Q + 2 * D * P + Q * D + 3 * D * F;
+  const perBlock = D * Q + 2 * D * P + Q * D + (isGated(config.activation) ? 3 : 2) * D * F;
   return 6 * (config.blockCount * perBlock + V * D) + 6 * config.blockCount * length * Q;
 }
 
@@ -20,8 +20,9 @@ function floatsPerToken(
   config: LlamaConfig,
 ): { readonly [policy in Recompute]: number } & { readonly working: number } {
   const { D, H, Q, P, F } = dimensions(config);
-  const none = 6 * D + 3 * Q + 3 * P + 3 * F + H;
-  return { none, cheap: 3 * D + 2 * Q + 2 * P + 2 * F + H, block: D, working: 2 * none };
+  const projections = isGated(config.activation) ? 2 : 1;
+  const none = 6 * D + 3 * Q + 3 * P + (projections + 1) * F + H;
+  return { none, cheap: 3 * D + 2 * Q + 2 * P + projections * F + H, block: D, working: 2 * none };
 }
 
 export interface MemoryEstimate {

@@ -71,8 +71,8 @@ export function convertTensors(
       `convertTensors: ${parameter.name} has no tensor or no name in ${names}`,
     );
     const dtype = typeOf(parameter);
-    const turned =
-      parameter.spec.rotary && rotary === 'halves' ? new RotaryRows(source, config.headSize, 'halves') : source;
+    const isTurned = parameter.spec.rotary && rotary === 'halves' && config.positions === 'rope';
+    const turned = isTurned ? new RotaryRows(source, config.headSize, 'halves') : source;
     return [name, dtype === source.dtype ? turned : new ConvertedRows(turned, parameter, dtype, encode)];
   });
 }

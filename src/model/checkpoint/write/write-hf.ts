@@ -2,13 +2,12 @@
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
 import { planShards, writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { Sink } from '../../../formats/sink.ts';
-import type { LlamaConfig, RopeScaling } from '../../config.ts';
+import { type LlamaConfig, paperChoices, type RopeScaling } from '../../config.ts';
 import { listParameters } from '../../parameters.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { type Conversion, convertTensors } from './convert.ts';
 import { byteLevelHfOf } from './hf-tokenizer.ts';
 import { sentencePieceOf } from './sentencepiece-write.ts';
-import { requirePaper } from './write-gguf.ts';
 
 /** A folder that is being written; layer 7 makes it appear whole or not at all. */
 export interface FolderSink {
@@ -33,7 +32,6 @@ export function writeHfCheckpoint(
   options: HfOptions,
 ): { tokenizerWritten: boolean } {
   const { config, tensors } = checkpoint;
-  requirePaper(config, 'Hugging Face');
   const types = listParameters(config).map((parameter) => options.typeOf(parameter));
   const dtype = types.find((type) => type in torchNames) as keyof typeof torchNames | undefined;
   const wrong = types.find((type) => !(type in torchNames));
@@ -71,8 +69,25 @@ export function writeHfCheckpoint(
   return { tokenizerWritten };
 }
 
-/** config.json in the spelling of transformers 4, which 5 reads too. */
+/**
+ * config.json in the spelling of transformers 4, which 5 reads too. A model of the architecture lab, which transformers does not
+ * know, is of the type cria_lab and says its choices. Throws ConfigError for what has no form.
+ */
 export function hfConfigOf(config: LlamaConfig): Record<string, unknown> {
+  const choices = Object.keys(paperChoices) as (keyof typeof paperChoices)[];
+  if (choices.every((key) => config[key] === paperChoices[key])) return paperConfigOf(config);
+  if (config.norm === 'batch' || config.attentionBias || config.slidingWindow !== null) {
+    const found = `norm ${config.norm}, attentionBias ${config.attentionBias}, slidingWindow ${config.slidingWindow}`;
+    throw new ConfigError('config.json', [
+      `${found}: a folder holds no running statistics, and no lab model with the others`,
+    ]);
+  }
+  const lab = Object.fromEntries(choices.map((key) => [key, config[key]]));
+  const { hidden_act: _, ...shared } = paperConfigOf(config);
+  return { ...shared, architectures: ['CriaLabForCausalLM'], model_type: 'cria_lab', lab };
+}
+
+function paperConfigOf(config: LlamaConfig): Record<string, unknown> {
   const type = config.attentionBias ? 'qwen2' : config.slidingWindow !== null ? 'mistral' : 'llama';
   const architecture = { qwen2: 'Qwen2ForCausalLM', mistral: 'MistralForCausalLM', llama: 'LlamaForCausalLM' }[type];
   if (type === 'qwen2' && config.slidingWindow !== null) {

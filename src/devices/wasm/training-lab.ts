@@ -1,0 +1,214 @@
+/** The lab's operations on the wasm training device: layer and batch norm, ReLU, GELU, GEGLU and fixed positions. */
+import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
+import type { BatchStatistics, GeluForm } from '../../kernels/ops.ts';
+import {
+  ACTIVATION_GELU,
+  ACTIVATION_GELU_TANH,
+  ACTIVATION_RELU,
+  NORM_ROWS,
+  TASK_ACTIVATION,
+  TASK_ACTIVATION_BACKWARD,
+  TASK_COLUMN_AFFINE,
+  TASK_COLUMN_MOMENTS,
+  TASK_LAYER_NORM,
+  TASK_LAYER_NORM_BACKWARD,
+} from '../../kernels/training-tasks.ts';
+import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { chunks, pointerOf, type TrainingKernels, target } from './training-kernels.ts';
+
+type LabOps = Pick<TrainingOps, 'layerNorm' | 'batchNorm' | 'relu' | 'gelu' | 'geglu'>;
+type LabBackward = Pick<BackwardOps, keyof LabOps>;
+
+const geluKinds: { readonly [form in GeluForm]: number } = { exact: ACTIVATION_GELU, tanh: ACTIVATION_GELU_TANH };
+
+export function createLabOps(kernels: TrainingKernels): LabOps {
+  const activate = (x: Tensor, up: Tensor | null, kind: number): Tensor => {
+    const y = kernels.scratch(x.shape);
+    const count = elementCount(x.shape);
+    kernels.run(TASK_ACTIVATION, chunks(count), 4, y.pointer, pointerOf(x), up ? pointerOf(up) : 0, count, kind);
+    return y;
+  };
+  return {
+    layerNorm(x_ND, gain_D, shift_D, eps) {
+      const y_ND = kernels.scratch(x_ND.shape);
+      const D = columnCount(gain_D.shape);
+      const inputs = [x_ND, gain_D, shift_D].map(pointerOf);
+      kernels.run(TASK_LAYER_NORM, rowCount(x_ND.shape), 16, y_ND.pointer, ...inputs, D, { f32: eps });
+      return y_ND;
+    },
+    batchNorm(x_ND, gain_D, shift_D, eps, statistics) {
+      const y_ND = kernels.scratch(x_ND.shape);
+      const mark = kernels.arena.mark();
+      const norm = new ColumnNorm(kernels, x_ND, eps);
+      norm.standardize(statistics);
+      if (statistics.training) moveStatistics(statistics, norm);
+      const [gain, shift] = [kernels.view(gain_D), kernels.view(shift_D)];
+      norm.rewrite(y_ND, null, false, (c) => ({ scale: gain[c]! * norm.rates[c]!, shift: shift[c]!, outer: 0 }));
+      kernels.arena.release(mark);
+      return y_ND;
+    },
+    relu: (x_NF) => activate(x_NF, null, ACTIVATION_RELU),
+    gelu: (x_NF, form = 'exact') => activate(x_NF, null, geluKinds[form]),
+    geglu: (gate_NF, up_NF, form = 'exact') => activate(gate_NF, up_NF, geluKinds[form]),
+  };
+}
+
+export function createLabBackward(kernels: TrainingKernels): LabBackward {
+  const { arena } = kernels;
+  const slopes = (
+    dx: Gradient | null,
+    dUp: Gradient | null,
+    dy: Tensor,
+    x: Tensor,
+    up: Tensor | null,
+    kind: number,
+  ): void => {
+    const count = elementCount(dy.shape);
+    const [own, other] = [target(dx), target(dUp)];
+    const inputs = [pointerOf(dy), pointerOf(x), up ? pointerOf(up) : 0];
+    const outputs = [own.pointer, other.pointer];
+    kernels.run(TASK_ACTIVATION_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, own.add, other.add, kind);
+  };
+  return {
+    layerNorm(dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps) {
+      const D = columnCount(gain_D.shape);
+      const N = rowCount(x_ND.shape);
+      const units = Math.ceil(N / NORM_ROWS);
+      const mark = arena.mark();
+      const [gains, shifts] = [dGain_D, dShift_D].map((wanted) => (wanted ? arena.take(units * D * 4) : 0));
+      const dx = target(dx_ND);
+      const inputs = [dy_ND, x_ND, gain_D].map(pointerOf);
+      kernels.run(
+        TASK_LAYER_NORM_BACKWARD,
+        units,
+        1,
+        dx.pointer,
+        gains!,
+        shifts!,
+        ...inputs,
+        D,
+        N,
+        { f32: eps },
+        dx.add,
+      );
+      if (dGain_D) kernels.columnSums(dGain_D, gains!, units, D);
+      if (dShift_D) kernels.columnSums(dShift_D, shifts!, units, D);
+      arena.release(mark);
+    },
+    batchNorm(dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps, statistics) {
+      const mark = arena.mark();
+      const norm = new ColumnNorm(kernels, x_ND, eps);
+      norm.standardize(statistics);
+      const { sums, products } = norm.against(dy_ND);
+      if (dGain_D) addTo(kernels, dGain_D, (c) => products[c]! * norm.rates[c]!);
+      if (dShift_D) addTo(kernels, dShift_D, (c) => sums[c]!);
+      if (dx_ND) {
+        const { pointer: _, add } = target(dx_ND);
+        const gain = kernels.view(gain_D);
+        const share = statistics.training ? 1 / norm.rows : 0;
+        norm.rewrite(dx_ND.tensor, dy_ND, add === 1, (c) => {
+          const outer = norm.rates[c]! * gain[c]!;
+          const scale = -outer * norm.rates[c]! ** 2 * products[c]! * share;
+          return { scale, shift: -outer * sums[c]! * share, outer };
+        });
+      }
+      arena.release(mark);
+    },
+    relu: (dx_NF, dy_NF, x_NF) => slopes(dx_NF, null, dy_NF, x_NF, null, ACTIVATION_RELU),
+    gelu: (dx_NF, dy_NF, x_NF, form) => slopes(dx_NF, null, dy_NF, x_NF, null, geluKinds[form]),
+    geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
+      slopes(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, geluKinds[form]),
+  };
+}
+
+/** The columns of x with their means and 1 / √(variance + eps), in the arena until its owner releases it. */
+class ColumnNorm {
+  readonly rows: number;
+  readonly rates: Float64Array;
+  readonly means: Float64Array;
+  readonly variances: Float64Array;
+  private readonly kernels: TrainingKernels;
+  private readonly x: number;
+  private readonly columns: number;
+  private readonly eps: number;
+  /** Six rows of f64: means, scales, shifts, outer factors, and two of sums. */
+  private readonly place: number;
+
+  constructor(kernels: TrainingKernels, x_ND: Tensor, eps: number) {
+    this.kernels = kernels;
+    this.x = pointerOf(x_ND);
+    this.columns = columnCount(x_ND.shape);
+    this.rows = rowCount(x_ND.shape);
+    this.eps = eps;
+    this.place = kernels.arena.take(6 * this.columns * 8);
+    this.rates = new Float64Array(this.columns);
+    this.variances = new Float64Array(this.columns);
+    this.means = this.row(0);
+  }
+
+  private at(row: number): number {
+    return this.place + row * this.columns * 8;
+  }
+  private row(row: number): Float64Array {
+    return this.kernels.doublesAt(this.at(row), this.columns);
+  }
+
+  standardize({ training, mean_D, variance_D }: BatchStatistics): void {
+    const { rows, columns, means, variances, rates, eps } = this;
+    if (training) {
+      this.moments(0, 0);
+      means.set(this.row(4).map((sum) => sum / rows));
+      this.moments(this.at(0), 0);
+      variances.set(this.row(4).map((sum) => sum / rows));
+    } else {
+      means.set(mean_D);
+      variances.set(variance_D);
+    }
+    for (let c = 0; c < columns; c++) rates[c] = 1 / Math.sqrt(variances[c]! + eps);
+  }
+
+  /** Σ dy and Σ dy · (x − mean) of each column. */
+  against(dy_ND: Tensor): { readonly sums: Float64Array; readonly products: Float64Array } {
+    this.moments(this.at(0), pointerOf(dy_ND));
+    return { sums: this.row(4), products: this.row(5) };
+  }
+
+  private moments(means: number, dy: number): void {
+    const { kernels, x, rows, columns } = this;
+    kernels.run(TASK_COLUMN_MOMENTS, columns, 16, x, rows, columns, means, dy, this.at(4));
+  }
+
+  /** y (+)= (x − mean) · scale + shift (+ dy · outer), with what `of` says of each column. */
+  rewrite(
+    y: Tensor,
+    dy: Tensor | null,
+    add: boolean,
+    of: (column: number) => { readonly scale: number; readonly shift: number; readonly outer: number },
+  ): void {
+    const [scales, shifts, outers] = [this.row(1), this.row(2), this.row(3)];
+    for (let c = 0; c < this.columns; c++) {
+      const { scale, shift, outer } = of(c);
+      scales[c] = scale;
+      shifts[c] = shift;
+      outers[c] = outer;
+    }
+    const places = [0, 1, 2].map((row) => this.at(row));
+    const outside = [dy ? pointerOf(dy) : 0, this.at(3), add ? 1 : 0];
+    this.kernels.run(TASK_COLUMN_AFFINE, this.rows, 16, pointerOf(y), this.x, this.columns, ...places, ...outside);
+  }
+}
+
+/** The running estimates take the unbiased variance. */
+function moveStatistics({ mean_D, variance_D, momentum }: BatchStatistics, norm: ColumnNorm): void {
+  const unbiased = norm.rows / Math.max(1, norm.rows - 1);
+  for (let d = 0; d < mean_D.length; d++) {
+    mean_D[d] = (1 - momentum) * mean_D[d]! + momentum * norm.means[d]!;
+    variance_D[d] = (1 - momentum) * variance_D[d]! + momentum * norm.variances[d]! * unbiased;
+  }
+}
+
+function addTo(kernels: TrainingKernels, gradient: Gradient, value: (column: number) => number): void {
+  const { add } = target(gradient);
+  const numbers = kernels.view(gradient.tensor);
+  for (let c = 0; c < numbers.length; c++) numbers[c] = (add ? numbers[c]! : 0) + value(c);
+}
