@@ -8,8 +8,9 @@
  * others took.
  *
  *   CPU s     tokens per second of processor time say, on a machine that others use too, what the batch saves; take one thread for them
- *   ÷ bound   a request's first token is due when all prompts that were admitted before it and not read when it came, and its own,
- *             could have been read one after another, each in the time that it takes alone (measured first); 1 is that time
+ *   ÷ bound   the request with that first token, against the time in which all prompts that were admitted before it and not read when
+ *             it came, and its own, can be read one after another, each alone (measured first). Prompts of one batch get their first
+ *             tokens together: the first of them waits for the others, and the "worst" is most often such a one
  *
  * With --soak the last number of clients goes on for so long, one request of four leaving in the middle; memory is printed as it
  * goes, and at the end how much it grew from the second sixth of the time to the last.
@@ -59,8 +60,13 @@ const random = new Random(1);
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
+const ranked = (sorted: readonly number[], share: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
 const percentile = (numbers: readonly number[], share: number) =>
-  [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(share * numbers.length))]!;
+  ranked(
+    [...numbers].sort((a, b) => a - b),
+    share,
+  );
 
 interface Measured {
   readonly firstMs: number;
@@ -131,12 +137,13 @@ for (let i = 0; i < 3; i++) alone.push((await request({ leaves: true })).firstMs
 aloneMs = percentile(alone, 0.5);
 console.log(`a prompt alone: ${aloneMs.toFixed(0)} ms to the first token\n`);
 console.log(
-  '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | ÷ bound p50 | p99 | per token p50 ms | p99 ms | rows a step |',
+  '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | ÷ bound at p50 | at p99 | worst | per token p50 ms | p99 ms | rows a step |',
 );
-console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
+console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
 let single = 0;
 let singleCpu = 0;
 for (const clients of clientCounts) {
+  await Promise.all(Array.from({ length: clients }, () => fetch(`${server.url}/health`).then((r) => r.text()))); // connect
   let left = clients * Number(values.requests) - clients;
   const before = await model.engineLoad();
   const cpuBefore = process.cpuUsage();
@@ -147,7 +154,7 @@ for (const clients of clientCounts) {
   const rate = (measured.length * outputTokens) / seconds;
   if (clients === 1) [single, singleCpu] = [rate, cpuRate];
   const first = measured.map(({ firstMs }) => firstMs);
-  const ofBound = measured.map((one) => one.ofBound);
+  const byFirst = [...measured].sort((a, b) => a.firstMs - b.firstMs).map(({ ofBound }) => ofBound);
   const each = measured.map(({ eachMs }) => eachMs);
   const cells = [
     rate.toFixed(1),
@@ -156,8 +163,9 @@ for (const clients of clientCounts) {
     singleCpu > 0 ? (cpuRate / singleCpu).toFixed(2) : '',
     percentile(first, 0.5).toFixed(0),
     percentile(first, 0.99).toFixed(0),
-    percentile(ofBound, 0.5).toFixed(2),
-    percentile(ofBound, 0.99).toFixed(2),
+    ranked(byFirst, 0.5).toFixed(2),
+    ranked(byFirst, 0.99).toFixed(2),
+    Math.max(...byFirst).toFixed(2),
     percentile(each, 0.5).toFixed(1),
     percentile(each, 0.99).toFixed(1),
     ((after.rows - before.rows) / (after.steps - before.steps)).toFixed(1),

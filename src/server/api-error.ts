@@ -72,8 +72,11 @@ export function toApiError(error: unknown): ApiError {
   const theirs = error instanceof ArgumentError || error instanceof UnsupportedError;
   // Chat templates are the model's; what they raise is about the messages that they were given.
   if (theirs || (error instanceof CriaError && error.code.startsWith('chat.'))) {
-    const param = paramOf[error.code] ?? areaParams[error.code.split('.')[0]!];
-    return new ApiError(400, error.code, error.message, { ...(param !== undefined && { param }), cause: error });
+    const [, option] = (error.code === 'generate.options' && /^generate: ([a-z]\w*)/.exec(error.message)) || [];
+    const wire = option?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const param = wire ?? paramOf[error.code] ?? areaParams[error.code.split('.')[0]!];
+    const message = option === undefined ? error.message : error.message.replace(`generate: ${option}`, `${wire}:`);
+    return new ApiError(400, error.code, message, { ...(param !== undefined && { param }), cause: error });
   }
   return new ApiError(500, 'internal_error', 'the server made a mistake; its log says which.', { cause: error });
 }

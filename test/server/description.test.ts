@@ -36,6 +36,12 @@ const samples: Readonly<Record<string, object>> = {
   content: { content: 'x' },
   tokens: { tokens: [5, 6] },
   model: { model: 'tiny' },
+  modalities: { modalities: ['text'] },
+  safety_identifier: { safety_identifier: 'anna' },
+  prompt_cache_key: { prompt_cache_key: 'a' },
+  cache_prompt: { cache_prompt: true },
+  store: { store: false },
+  best_of: { best_of: 1 },
   stop: { stop: ['zz'] },
   user: { user: 'anna' },
   max_tokens: { max_tokens: 3 },
@@ -106,7 +112,7 @@ describe('openapi.json', async () => {
 
     test(`${path}: what it does not name is refused by both, by name`, async () => {
       const validate = new Ajv2020({ strict: false }).compile(schema);
-      for (const name of ['temperatur', 'best_of', 'functions', 'store', 'modalities']) {
+      for (const name of ['temperatur', 'suffix', 'functions', 'audio', 'dimensions']) {
         ok(!(name in schema.properties));
         ok(!validate({ ...base, [name]: 1 }), name);
         const { status, json } = await post(server, path, { ...base, [name]: 1 });

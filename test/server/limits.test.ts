@@ -54,6 +54,7 @@ describe('limits', () => {
     const lost = await fetch(`${server.url}/v1/nothing`);
     deepStrictEqual([lost.status, ((await lost.json()) as { error: { code: string } }).error.code], [404, 'not_found']);
     strictEqual((await fetch(`${server.url}/v1/completions`)).status, 405);
+    strictEqual((await fetch(`${server.url}/v1/models`, { method: 'DELETE' })).status, 405);
     strictEqual((await fetch(`${server.url}/..%2f..%2fpackage.json`)).status, 404);
   });
 

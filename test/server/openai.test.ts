@@ -222,6 +222,7 @@ describe('refusals come as the client knows them', () => {
       'messages',
       'context_length_exceeded',
     ],
+    ['a bias of a token that is not there', { logit_bias: { 99999: 1 } }, 'logit_bias', 'generate.options'],
     ['alternatives without logprobs', { top_logprobs: 3 }, 'top_logprobs', 'invalid_value'],
     [
       'an image',

@@ -29,8 +29,8 @@ export async function pull(name: HubName, options: PullOptions): Promise<string>
     if (path === null) throw notCached(name);
     return path;
   }
-  const hubUrl = (env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/$/, '');
-  const accessToken = env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN;
+  const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/$/, '');
+  const accessToken = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   const hub = { hubUrl, ...(accessToken !== undefined && { accessToken }), fetch: withSignal(signal) };
   const { commit, entries } = await look(name, hub);
   const byPath = new Map(entries.map((entry) => [entry.path, entry]));

@@ -49,6 +49,7 @@ export const chatSchema = z.strictObject({
   ...templateFields,
   ...generationFields,
   ...constrainedFields,
+  modalities: z.array(z.literal('text')).length(1).nullish().describe('answers are texts'),
   max_completion_tokens: z.int().min(0).nullish().describe("OpenAI's newer name of max_tokens"),
   logprobs: z.boolean().nullish().describe('report the log-probability of every token'),
   top_logprobs: z.int().min(0).max(20).nullish().describe('and of this many likeliest ones'),

@@ -77,6 +77,15 @@ export const generationFields = {
     .describe('include_usage: a last event with the token counts'),
   logit_bias: logitBias.nullish().describe('added to the logits of tokens'),
   user: z.string().max(512).nullish().describe("the caller's name for its user; goes into the server's log"),
+  safety_identifier: z.string().max(512).nullish().describe('as user'),
+  prompt_cache_key: z
+    .string()
+    .max(512)
+    .nullish()
+    .describe('nothing to do: every prompt finds what the cache holds of it'),
+  cache_prompt: z.literal(true).nullish().describe('always so; a prompt cannot be kept out of the cache'),
+  store: z.literal(false).nullish().describe('always so: no answer is kept'),
+  service_tier: z.enum(['auto', 'default']).nullish().describe('there is one'),
   ...tableFields,
 };
 
@@ -92,6 +101,7 @@ export interface SharedFields {
   readonly stream_options?: { readonly include_usage?: boolean | null | undefined } | null | undefined;
   readonly logit_bias?: z.infer<typeof logitBias> | null | undefined;
   readonly user?: string | null | undefined;
+  readonly safety_identifier?: string | null | undefined;
 }
 
 /** How many answers, and how they are given. */
@@ -110,7 +120,7 @@ export function shapeOf(fields: SharedFields): Shape {
     });
   }
   const includeUsage = fields.stream_options?.include_usage ?? false;
-  return { n: fields.n ?? 1, stream, includeUsage, user: fields.user ?? null };
+  return { n: fields.n ?? 1, stream, includeUsage, user: fields.user ?? fields.safety_identifier ?? null };
 }
 
 /** The engine's options; `maxTokens` is −1 where none was given. */

@@ -6,18 +6,17 @@ import { generationFields } from './generation-fields.ts';
 
 const id = z.int().min(0).max(0xffffffff);
 /** A text, token ids, or several of either. */
-const texts = z.union([
-  z.string(),
-  z.array(id).min(1),
-  z.array(z.string()).min(1).max(2048),
-  z.array(z.array(id).min(1)).min(1).max(2048),
-]);
+const texts = z.union(
+  [z.string(), z.array(id).min(1), z.array(z.string()).min(1).max(2048), z.array(z.array(id).min(1)).min(1).max(2048)],
+  'expected a text, token ids, or a list of up to 2048 of either, nothing of it empty',
+);
 
 export const completionSchema = z.strictObject({
   prompt: texts.describe('a text, token ids, or a list of either'),
   ...generationFields,
   ...grammarFields,
   logprobs: z.int().min(0).max(20).nullish().describe('report log-probabilities, of this many likeliest tokens too'),
+  best_of: z.literal(1).nullish().describe('each answer is drawn once'),
   echo: z.boolean().nullish().describe('put the prompt in front of the answer; with logprobs, those of its tokens too'),
   parse_special: z.boolean().nullish().describe('special tokens written in the prompt are those tokens'),
 });

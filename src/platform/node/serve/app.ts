@@ -60,8 +60,7 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
       if (!endpoint.open) checkKey(c.req.header('authorization'));
       return answer(core, settings, log, endpoint, c);
     });
-    const other = endpoint.method === 'GET' ? 'POST' : 'GET';
-    app.on(other, endpoint.path, () => {
+    app.all(endpoint.path, () => {
       throw new ApiError(405, 'method_not_allowed', `${endpoint.path}: expected ${endpoint.method}.`);
     });
   }
