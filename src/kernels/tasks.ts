@@ -17,9 +17,7 @@ export const TASK_ATTENTION = 11;
 export const TASK_ATTENTION_COMBINE = 12;
 export const TASK_LINEAR_BLAS = 13;
 
-/** Columns that `linear` by BLAS unpacks at a time; whole super-blocks. */
-export const BLAS_DEPTH = 256;
-/** Numbers between its unpacked columns, beside those of the tile: without them a tile's columns would share a few lines of the cache. */
+/** Numbers between the columns that `linear` by BLAS unpacks, beside those of the tile: without them a tile's columns would share a few lines of the cache. */
 export const BLAS_GAP = 16;
 
 /** Where a memory's first bytes go: the kernels read the running task here. All offsets in bytes. */

@@ -78,14 +78,14 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     team.introduce(segment);
     return segment;
   };
-  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas?.operands ?? null });
+  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && (blas.half ? 'both' : blas.operands) });
   const home = addSegment();
   if (threads > 1) await team.arrived(host!);
 
   const arena = new ActivationArena();
   const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
-  const context = { arena, team, home: () => home, blasRows };
+  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.half !== undefined };
   const layerSegments: Segment[] = [];
   let lastLayer: number | null = null;
   let layerStart = 0;

@@ -1,20 +1,39 @@
 import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
+import { bf16ToF32, f32ToBf16 } from '../../base/f16.ts';
 import { linear } from '../../kernels/linear/reference.ts';
 import { loadBlas } from '../../platform/node/native/blas.ts';
+import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { weightTypes } from '../../tensor/dtype.ts';
 import { createWasmDevice } from './device.ts';
 import { randomFloats, randomWeights } from './testing.ts';
 
 const blas = loadBlas();
+const oneDnn = loadOneDnn();
 
-for (const threads of [1, 3]) {
-  test(`BLAS on ${threads} threads: linear agrees with the reference over unrounded activations, every type`, {
-    skip: blas ? false : 'no BLAS here',
+/** Rounds to bf16 and back. */
+const rounded = (numbers: Float32Array) => numbers.map((x) => bf16ToF32(f32ToBf16(x)));
+
+for (const [threads, half] of [
+  [1, undefined],
+  [3, undefined],
+  [1, oneDnn],
+  [3, oneDnn],
+] as const) {
+  const what = half === undefined ? 'f32' : 'bf16 for quantized weights';
+  test(`BLAS on ${threads} threads, ${what}: linear agrees with the reference over as exact operands, every type`, {
+    skip: blas === null ? 'no BLAS here' : half === null ? 'no oneDNN with bf16 here' : false,
   }, async () => {
     // Three memories: what a thread multiplies need not lie in the first.
-    const options = { threads, host: nodeThreads, activations: 'int8', blas, segmentWeights: 40_000 } as const;
+    const products = { ...blas!, half: half ?? undefined };
+    const options = {
+      threads,
+      host: nodeThreads,
+      activations: 'int8',
+      blas: products,
+      segmentWeights: 40_000,
+    } as const;
     const device = await createWasmDevice({ ...options, blasRows: () => 2 });
     for (const [layer, dtype] of weightTypes.entries()) {
       for (const [N, I, O] of [
@@ -25,15 +44,17 @@ for (const threads of [1, 3]) {
       ] as const) {
         const mark = device.mark();
         const { source, decoded } = randomWeights(dtype, O, I, N + O);
-        const x = randomFloats(N * I, 5);
+        const numbers = randomFloats(N * I, 5);
+        const isRounded = half && dtype !== 'f32' && dtype !== 'f16';
+        const [x, w] = isRounded ? [rounded(numbers), rounded(decoded)] : [numbers, decoded];
         const bias = randomFloats(O, 6);
         for (const b of [null, bias]) {
           const expected = new Float64Array(N * O);
           const magnitude = new Float64Array(N * O);
-          linear(expected, x, decoded, b, I);
-          linear(magnitude, x.map(Math.abs), decoded.map(Math.abs), null, I);
+          linear(expected, x, w, b, I);
+          linear(magnitude, x.map(Math.abs), w.map(Math.abs), null, I);
           const y = device.ops.linear(
-            device.fromFloats(x, [N, I]),
+            device.fromFloats(numbers, [N, I]),
             device.placeWeight(source, layer),
             b ? device.fromFloats(b, [O]) : undefined,
           );

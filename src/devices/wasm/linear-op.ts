@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
+import { CHUNK, TASK_ROUND_BF16 } from '../../kernels/training-tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
@@ -13,7 +14,8 @@ const SUM_BYTES = 8 * 8 * 4;
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
 
-/** Rows of a tile for the BLAS: with BLAS_DEPTH columns, half a megabyte. */
+/** Columns (whole super-blocks) and rows of a tile for the BLAS: half a megabyte of f32, or of bf16 with twice the columns. */
+const BLAS_DEPTH = 256;
 const BLAS_TILE_ROWS = 512;
 
 /** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
@@ -69,12 +71,24 @@ export function createLinear(context: OpContext): Ops['linear'] {
     const mark = arena.mark();
     const tiles = team.size * Math.ceil(O / (BLAS_TILE_ROWS * team.size));
     const tileRows = 8 * Math.ceil(O / (8 * tiles));
-    const scratchBytes = tasks.BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4;
+    const isHalf = context.hasHalf && (!isFloatKind(kind) || kind === tasks.PACK_BF16);
+    const depth = isHalf ? 2 * BLAS_DEPTH : BLAS_DEPTH;
+    const scratchBytes = BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4 + (isHalf ? depth * 32 : 0);
+    const from = isHalf ? roundedRows(x, N * I) : x.pointer;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
-    setArguments(segment, [kind, pointer, I, O, x.pointer, N, tileRows, y.pointer, bias, scratch, scratchBytes]);
+    const [to, half] = [y.pointer, isHalf ? 1 : 0];
+    setArguments(segment, [kind, pointer, I, O, from, N, tileRows, to, bias, scratch, scratchBytes, depth, half]);
     team.run(segment, tasks.TASK_LINEAR_BLAS, Math.ceil(O / tileRows), 1);
     arena.release(mark);
     return y;
+  }
+
+  /** x as bf16. */
+  function roundedRows({ segment, pointer }: WasmTensor, count: number): number {
+    const out = arena.scratch(segment, count * 2).pointer;
+    setArguments(segment, [out, pointer, count]);
+    team.run(segment, TASK_ROUND_BF16, Math.ceil(count / CHUNK), 4);
+    return out;
   }
 
   /** Panels that a thread takes at a time: whole groups of those that a kernel reads side by side. */

@@ -11,6 +11,8 @@ export interface OpContext {
   home(): Segment;
   /** Activation rows from which the BLAS multiplies, by how a matrix is kept (PACK_… of kernels/tasks.ts); infinite without one. */
   readonly blasRows: readonly number[];
+  /** The BLAS has products of bf16 for quantized matrices. */
+  readonly hasHalf: boolean;
 }
 
 /** The tensor, or its copy in another segment; the copy is remembered. */

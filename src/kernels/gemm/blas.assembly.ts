@@ -18,6 +18,23 @@ export declare function sgemm(
   cRow: i32,
 ): void;
 
+/** The same where A and B are bf16. */
+@external('env', 'bgemm')
+export declare function bgemm(
+  M: i32,
+  N: i32,
+  K: i32,
+  a: usize,
+  aRow: i32,
+  aStep: i32,
+  b: usize,
+  bStep: i32,
+  bColumn: i32,
+  beta: i32,
+  c: usize,
+  cRow: i32,
+): void;
+
 /**
  * C [M × N] (+)= A · Bᵀ, where B is given as its N rows. Arguments: 0 C, 1 M, 2 N, 3 K, 4 A, 5 and 6 its strides along rows and along k,
  * 7 B, 8 and 9 likewise, 10 add, 11 rows of a tile, 12 columns of a tile,

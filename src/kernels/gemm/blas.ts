@@ -4,6 +4,8 @@ export interface Blas {
   readonly description: string;
   /** What A and B hold; sums and C are f32. */
   readonly operands: BlasOperands;
+  /** Products of bf16, beside those of f32: for matrices that are quantized anyway. */
+  readonly half?: Blas | undefined;
   /** The product within one memory, for the kernels of that memory to import. */
   sgemm(memory: WebAssembly.Memory): Sgemm;
 }

@@ -6,7 +6,7 @@ import { CHUNK } from '../training-tasks';
 /** The rounded upper half of each lane, as a signed number. */
 // @ts-expect-error: decorator
 @inline
-function upper(x: v128): v128 {
+export function upper(x: v128): v128 {
   const odd = v128.and(i32x4.shr_u(x, 16), i32x4.splat(1));
   return i32x4.shr_s(i32x4.add(i32x4.add(x, i32x4.splat(0x7fff)), odd), 16);
 }

@@ -4,8 +4,9 @@ import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { describeMachine } from '../machine.ts';
-import { blasProblem, loadBlas } from '../native/blas.ts';
+import { blasProblem } from '../native/blas.ts';
 import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
+import { loadProducts } from '../native/products.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 
@@ -18,7 +19,7 @@ export async function createDevice({ device, threads, blas, revectorize }: LoadS
       'load: the reference device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.',
     );
   }
-  const library = blas ? loadBlas() : null;
+  const library = blas ? loadProducts('both') : null;
   if (blas && library === null) {
     throw new UnsupportedError(
       'load.blas',
@@ -29,6 +30,9 @@ export async function createDevice({ device, threads, blas, revectorize }: LoadS
   const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library });
   if (library === null) return createWasmDevice({ threads: count, host: nodeThreads, ...compiled });
   const blasRows = await measureBlasRows(library, compiled.kernels);
-  const note = `${compiled.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
+  const names = library.half
+    ? `${library.description}, quantized and bf16 weights by ${library.half.description}`
+    : library.description;
+  const note = `${compiled.note}; by ${names}: ${sayBlasRows(blasRows)}`;
   return createWasmDevice({ threads: count, host: nodeThreads, ...compiled, blas: library, blasRows, note });
 }

@@ -4,8 +4,10 @@ import type { Blas, BlasOperands } from '../../../kernels/gemm/blas.ts';
 import { loadBlas } from './blas.ts';
 import { loadOneDnn } from './onednn.ts';
 
-export function loadProducts(operands: BlasOperands): Blas | null {
-  return operands === 'f32' ? loadBlas() : loadOneDnn();
+export function loadProducts(operands: BlasOperands | 'both'): Blas | null {
+  if (operands === 'bf16') return loadOneDnn();
+  const blas = loadBlas();
+  return blas && operands === 'both' ? { ...blas, half: loadOneDnn() ?? undefined } : blas;
 }
 
 /** oneDNN where a recipe asks for it. Throws UnsupportedError `training.products` where it cannot be had. */
