@@ -16,6 +16,11 @@ export interface Device {
   readonly description: string;
 
   /**
+   * For devices that spread a model over several memories: makes those that these weights will need, in this order, without blocking
+   * the event loop. Once, before the first placeWeight; where one memory is enough, it may be left out.
+   */
+  prepare?(weights: Iterable<readonly [source: TensorSource, layer: number | null]>): Promise<void>;
+  /**
    * Streams a weight into place, in the layout that its kernels want. `layer` is the block it belongs to (null: outside the blocks),
    * for devices that spread a model over several memories.
    */

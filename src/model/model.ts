@@ -49,6 +49,19 @@ export function assembleModel(config: LlamaConfig, tensors: ReadonlyMap<string, 
   };
 }
 
+/** Lets the device make room for the weights, before loadModel. */
+export async function prepareModel(
+  device: Device,
+  config: LlamaConfig,
+  sources: ReadonlyMap<string, TensorSource>,
+): Promise<void> {
+  const weights = listParameters(config).flatMap(({ name, block }) => {
+    const source = sources.get(name);
+    return source ? [[source, block] as const] : [];
+  });
+  await device.prepare?.(weights);
+}
+
 /** Streams every weight onto the device. `onProgress` hears of the bytes placed so far. */
 export function loadModel(
   device: Device,

@@ -22,15 +22,21 @@ describe('in Chromium', { skip: noBrowser }, () => {
   });
   after(() => browser.close());
 
-  for (const isolated of ['isolated', 'open'] as const) {
-    test(`${isolated}: same tokens and same logits as in Node`, async () => {
+  for (const [isolated, load] of [
+    ['isolated', {}],
+    ['isolated', { threads: 3, segmentBytes: 50_000 }],
+    ['open', {}],
+    ['open', { segmentBytes: 50_000 }],
+  ] as const) {
+    const memories = 'segmentBytes' in load ? ', over several memories' : '';
+    test(`${isolated}${memories}: same tokens and same logits as in Node`, async () => {
       const server = await serveSources(isolated);
       const page = await openPage(browser, server);
       try {
         const got = await page.evaluate(
-          async ({ address, options }) => {
+          async ({ address, options, load }) => {
             const { Llama }: typeof Library = await import(`${location.origin}/src/platform/browser/index.ts`);
-            const model = await Llama.load(address);
+            const model = await Llama.load(address, load);
             const generation = model.generate('The llama', options);
             let text = '';
             for await (const piece of generation) text += piece.text;
@@ -40,7 +46,7 @@ describe('in Chromium', { skip: noBrowser }, () => {
             await model.close();
             return { text, ids: [...ids], logits, device, finishReason };
           },
-          { address: `/test/golden/${gguf}`, options },
+          { address: `/test/golden/${gguf}`, options, load },
         );
         deepStrictEqual({ text: got.text, ids: got.ids, logits: got.logits }, want);
         strictEqual(got.finishReason, 'length');

@@ -69,7 +69,8 @@ function asModule(source: string): string {
   const stripped = stripTypeScriptTypes(source);
   return stripped.replace(/(from\s+|import\s+)'([^'./][^']*)'/g, (whole, keyword: string, name: string) => {
     try {
-      return `${keyword}'/${fileURLToPath(import.meta.resolve(name)).slice(root.length)}'`;
+      const path = fileURLToPath(import.meta.resolve(name));
+      return `${keyword}'${path.slice(path.indexOf('/node_modules/'))}'`; // which may be a link to elsewhere
     } catch {
       return whole;
     }

@@ -16,6 +16,7 @@ import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { createOps } from './ops.ts';
 import { Segment } from './segment.ts';
+import { SegmentPlan } from './segment-plan.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { activation, floatsOf } from './tensors.ts';
 import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
@@ -38,7 +39,7 @@ export interface WasmDeviceOptions {
   /** Called when numbers leave the kernels, before anybody computes with them. */
   readonly leave?: () => void;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
-  readonly segmentWeights?: number;
+  readonly segmentWeights?: number | undefined;
 }
 
 export interface WasmDevice extends Device {
@@ -72,35 +73,29 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   assert(shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
   const team = new Team(module);
   const segments: Segment[] = [];
-  const addSegment = () => {
+  const newSegment = () => {
     const segment = new Segment(segments.length, module, shared, blas);
     segments.push(segment);
-    team.introduce(segment);
     return segment;
   };
   if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && (blas.half ? 'both' : blas.operands) });
-  const home = addSegment();
-  if (threads > 1) await team.arrived(host!);
+  const home = newSegment();
+  await team.introduce(home, host);
 
   const arena = new ActivationArena();
   const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
   const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.half !== undefined };
   const layerSegments: Segment[] = [];
-  let lastLayer: number | null = null;
-  let layerStart = 0;
+  const plan = new SegmentPlan(segmentWeights);
 
-  /** A run of layers shares a segment; a layer that would not fit as a whole begins the next. */
   function segmentFor(source: TensorSource, layer: number | null): Segment {
-    const current = segments.at(-1)!;
-    const bytes = placedBytes(source, activations, current);
-    const isNewLayer = layer !== null && layer !== lastLayer;
-    const layerBytes = lastLayer === null ? bytes : Math.max(bytes, current.weightBytes - layerStart);
-    const wanted = isNewLayer ? layerBytes : bytes;
-    const isFull = current.weightBytes > 0 && current.weightBytes + wanted > segmentWeights;
-    const segment = isFull ? addSegment() : current;
-    if (isNewLayer || isFull) layerStart = segment.weightBytes;
-    lastLayer = layer;
+    const index = plan.place(placedBytes(source, activations, home), layer);
+    assert(
+      index < segments.length || threads === 1,
+      `placeWeight: ${source.name} needs memory ${index}: prepare first`,
+    );
+    const segment = segments[index] ?? newSegment();
     if (layer !== null) layerSegments[layer] = segment;
     return segment;
   }
@@ -111,6 +106,13 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     description: [`wasm, ${threads} thread${threads === 1 ? '' : 's'}`, `${simd} SIMD`, note]
       .filter(Boolean)
       .join(', '),
+    async prepare(weights) {
+      const ahead = new SegmentPlan(segmentWeights);
+      for (const [source, layer] of weights) {
+        const index = ahead.place(placedBytes(source, activations, home), layer);
+        if (index === segments.length) await team.introduce(newSegment(), host);
+      }
+    },
     placeWeight: (source, layer) => placeWeight(source, activations, segmentFor(source, layer), team),
     fromFloats(data: Floats, shape) {
       assert(data.length === elementCount(shape), `fromFloats: ${data.length} numbers for shape [${shape.join(', ')}]`);

@@ -35,13 +35,18 @@ for (const [threads, half] of [
       segmentWeights: 40_000,
     } as const;
     const device = await createWasmDevice({ ...options, blasRows: () => 2 });
+    const shapes = [
+      [2, 256, 8],
+      [3, 512, 13],
+      [7, 768, 700],
+      [65, 256, 1],
+    ] as const;
+    const all = weightTypes.flatMap((dtype, i) =>
+      shapes.flatMap(([N, I, O]) => [0, 1].map(() => [randomWeights(dtype, O, I, N + O).source, i] as const)),
+    );
+    await device.prepare!(all);
     for (const [layer, dtype] of weightTypes.entries()) {
-      for (const [N, I, O] of [
-        [2, 256, 8],
-        [3, 512, 13],
-        [7, 768, 700],
-        [65, 256, 1],
-      ] as const) {
+      for (const [N, I, O] of shapes) {
         const mark = device.mark();
         const { source, decoded } = randomWeights(dtype, O, I, N + O);
         const numbers = randomFloats(N * I, 5);

@@ -32,7 +32,6 @@ export interface WorkerMessage {
 const TAKE_MESSAGE = -1;
 /** How long a worker may take to answer before the device gives up on it. */
 const ANSWER_MS = 20000;
-const PATIENCE_MS = 100;
 
 /** The worker's side: call the result with every message. It returns only to take the next message. */
 export function createWorker(blas: Blas | null = null): (message: WorkerMessage) => void {
@@ -82,47 +81,31 @@ export class Team {
     this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn(options)))));
   }
 
-  /** Gives all workers a new segment, and waits until they have it. */
-  introduce(segment: Segment): void {
-    if (segment.index === 0) this.home = segment;
-    if (this.threads.length === 0) return;
-    const { memory } = segment;
-    this.threads.forEach((thread, i) => {
-      thread.post({ thread: i + 1, segment: segment.index, module: this.module, memory });
-    });
-    if (segment.index === 0) return; // see arrived()
-    this.home!.kernels.open(TAKE_MESSAGE);
-    const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
-    const wanted = (segment.index + 1) * this.threads.length;
-    for (let waitedMs = 0; ; ) {
-      const count = Atomics.load(ready, 0);
-      if (count >= wanted) break;
-      if (waitedMs > ANSWER_MS) {
-        throw new UnsupportedError(
-          'wasm.threads',
-          `wasm device: ${wanted - count} of ${this.threads.length} workers did not start within ${ANSWER_MS / 1000} s. Use fewer threads.`,
-        );
-      }
-      if (Atomics.wait(ready, 0, count, PATIENCE_MS) === 'timed-out') waitedMs += PATIENCE_MS;
-    }
-    this.home!.kernels.close();
-  }
-
   /**
-   * Waits until all workers have the first segment, without blocking: in Chromium nothing that a worker posts to its own workers
-   * arrives while it blocks.
+   * Gives all workers a new segment, and waits until they have it, without blocking: in Chromium nothing that a worker posts to its own
+   * workers arrives while it blocks. Throws UnsupportedError `wasm.threads`.
    */
-  async arrived(host: ThreadHost): Promise<void> {
-    const ready = new Int32Array(this.home!.memory.buffer, CONTROL_READY, 1);
-    for (let waitedMs = 0; Atomics.load(ready, 0) < this.threads.length; waitedMs++) {
+  async introduce(segment: Segment, host: ThreadHost | null): Promise<void> {
+    const { index, memory } = segment;
+    if (index === 0) this.home = segment;
+    if (this.threads.length === 0) return;
+    const { kernels, memory: homeMemory } = this.home!;
+    this.threads.forEach((thread, i) => {
+      thread.post({ thread: i + 1, segment: index, module: this.module, memory });
+    });
+    if (index > 0) kernels.open(TAKE_MESSAGE);
+    const ready = new Int32Array(homeMemory.buffer, CONTROL_READY, 1);
+    const wanted = (index + 1) * this.threads.length;
+    for (let waitedMs = 0; Atomics.load(ready, 0) < wanted; waitedMs++) {
       if (waitedMs > ANSWER_MS) {
         throw new UnsupportedError(
           'wasm.threads',
-          `wasm device: only ${Atomics.load(ready, 0)} of ${this.threads.length} workers started within ${ANSWER_MS / 1000} s. Use fewer threads.`,
+          `wasm device: ${wanted - Atomics.load(ready, 0)} of ${this.threads.length} workers did not answer within ${ANSWER_MS / 1000} s. Use fewer threads.`,
         );
       }
-      await host.pause(1);
+      await host!.pause(1);
     }
+    if (index > 0) kernels.close();
   }
 
   /** Runs a described task with all threads; `segment` holds its arguments. */

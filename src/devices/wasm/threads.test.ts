@@ -6,12 +6,15 @@ import { createWasmDevice, type WasmDevice, type WasmDeviceOptions } from './dev
 import { randomFloats, randomWeights } from './testing.ts';
 
 /** A block's worth of operations on matrices large enough to be shared out. */
-function compute(device: WasmDevice, N: number): Floats[] {
+async function compute(device: WasmDevice, N: number): Promise<Floats[]> {
   const D = 1024;
+  const types = ['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K', 'f16', 'f32'] as const;
+  const weights = types.map((dtype, i) => [randomWeights(dtype, 300, D, i).source, i] as const);
+  await device.prepare!(weights);
   const x_ND = device.fromFloats(randomFloats(N * D, 1), [N, D]);
   const results = [];
-  for (const [i, dtype] of (['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K', 'f16', 'f32'] as const).entries()) {
-    const w = device.placeWeight(randomWeights(dtype, 300, D, i).source, i);
+  for (const [source, i] of weights) {
+    const w = device.placeWeight(source, i);
     const y = device.ops.linear(x_ND, w);
     results.push(device.toFloats(device.ops.swiglu(y, y)));
   }
@@ -27,10 +30,10 @@ function compute(device: WasmDevice, N: number): Floats[] {
   return results;
 }
 
-async function withDevice<T>(options: WasmDeviceOptions, use: (device: WasmDevice) => T): Promise<T> {
+async function withDevice<T>(options: WasmDeviceOptions, use: (device: WasmDevice) => T | Promise<T>): Promise<T> {
   const device = await createWasmDevice({ host: nodeThreads, ...options });
   try {
-    return use(device);
+    return await use(device);
   } finally {
     device.close();
   }
@@ -81,10 +84,10 @@ test('a model over several memories computes the same bits, with and without thr
 });
 
 test('threads that have parked wake up again', async () => {
-  await withDevice({ threads: 2 }, (device) => {
-    const first = compute(device, 2);
+  await withDevice({ threads: 2 }, async (device) => {
+    const first = await compute(device, 2);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
-    deepStrictEqual(compute(device, 2), first);
+    deepStrictEqual(await compute(device, 2), first);
   });
 });
 

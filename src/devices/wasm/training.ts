@@ -41,8 +41,7 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   const team = new Team(module);
   if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas?.operands ?? null });
   const segment = new Segment(0, module, shared, blas);
-  team.introduce(segment);
-  if (host && threads > 1) await team.arrived(host);
+  await team.introduce(segment, host ?? null);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
   const kernels = new TrainingKernels(segment, team, blas?.operands ?? null, watch);
   let persistent = 0;

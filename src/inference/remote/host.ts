@@ -5,7 +5,7 @@
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
-import { loadModel } from '../../model/model.ts';
+import { loadModel, prepareModel } from '../../model/model.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
@@ -119,6 +119,7 @@ export class EngineHost {
       const tokenizer: Tokenizer | null =
         checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer, { vocabSize: config.vocabSize });
       device = await this.world.createDevice(settings);
+      await prepareModel(device, config, checkpoint.tensors);
       let reported = 0;
       const model = loadModel(device, config, checkpoint.tensors, (done, total) => {
         if (done < total && this.world.clock() - reported < 50) return;

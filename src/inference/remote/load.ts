@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly batchTokens?: number;
   /** Sequences that run at the same time at most; the others wait. */
   readonly maxSequences?: number;
+  /** Bytes of weights in one of the engine's memories, which end at 4 GiB with their caches; absent: 2.75 GiB. For tests. */
+  readonly segmentBytes?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -36,6 +38,7 @@ const knownOptions = [
   'cacheTokens',
   'batchTokens',
   'maxSequences',
+  'segmentBytes',
   'signal',
   'onProgress',
 ];
@@ -74,6 +77,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     cacheTokens,
     batchTokens,
     maxSequences,
+    segmentBytes,
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
@@ -90,6 +94,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
   count('cacheTokens', cacheTokens);
   count('batchTokens', batchTokens);
   count('maxSequences', maxSequences);
+  count('segmentBytes', segmentBytes);
   if (kvType !== undefined && !kvTypes.includes(kvType)) {
     problems.push(`kvType is ${String(kvType)}, expected ${kvTypes.join(', ')}`);
   }
@@ -115,6 +120,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     cacheTokens: cacheTokens ?? null,
     batchTokens: batchTokens ?? null,
     maxSequences: maxSequences ?? null,
+    segmentBytes: segmentBytes ?? null,
   };
 }
 

@@ -38,6 +38,8 @@ export interface LoadSettings {
   readonly batchTokens: number | null;
   /** Sequences that run at the same time; null: a default. */
   readonly maxSequences: number | null;
+  /** Bytes of weights in one memory; null: a default. */
+  readonly segmentBytes: number | null;
 }
 
 /** What a program may know of the model that its engine has loaded. */

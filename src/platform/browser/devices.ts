@@ -6,7 +6,7 @@ import type { LoadSettings } from '../../inference/remote/protocol.ts';
 import { browserThreads, canShareMemory } from './threads.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. Without cross-origin isolation it has one thread, and says so. */
-export async function createDevice({ device, threads, blas }: LoadSettings): Promise<Device> {
+export async function createDevice({ device, threads, blas, segmentBytes }: LoadSettings): Promise<Device> {
   if (blas) {
     throw new UnsupportedError(
       'load.blas',
@@ -14,14 +14,16 @@ export async function createDevice({ device, threads, blas }: LoadSettings): Pro
     );
   }
   if (device === 'reference') return createReferenceDevice();
+  const segmentWeights = segmentBytes ?? undefined;
   if (!canShareMemory()) {
     return createWasmDevice({
       threads: threads ?? 1,
+      segmentWeights,
       note: 'the page is not cross-origin isolated, so no more threads',
     });
   }
   const host = browserThreads(new URL('./thread-worker.ts', import.meta.url));
-  return createWasmDevice({ threads: threads ?? likelyCores(), host });
+  return createWasmDevice({ threads: threads ?? likelyCores(), host, segmentWeights });
 }
 
 /** Browsers tell hyperthreads, not cores, and half of them is the better guess from two cores on. */

@@ -11,7 +11,13 @@ import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. */
-export async function createDevice({ device, threads, blas, revectorize }: LoadSettings): Promise<Device> {
+export async function createDevice({
+  device,
+  threads,
+  blas,
+  revectorize,
+  segmentBytes,
+}: LoadSettings): Promise<Device> {
   if (device === 'reference') {
     if (!blas) return createReferenceDevice();
     throw new UnsupportedError(
@@ -28,11 +34,12 @@ export async function createDevice({ device, threads, blas, revectorize }: LoadS
   }
   const count = threads ?? describeMachine().physicalCores;
   const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library });
-  if (library === null) return createWasmDevice({ threads: count, host: nodeThreads, ...compiled });
+  const common = { threads: count, host: nodeThreads, segmentWeights: segmentBytes ?? undefined, ...compiled };
+  if (library === null) return createWasmDevice(common);
   const blasRows = await measureBlasRows(library, compiled.kernels);
   const names = library.half
     ? `${library.description}, quantized and bf16 weights by ${library.half.description}`
     : library.description;
   const note = `${compiled.note}; by ${names}: ${sayBlasRows(blasRows)}`;
-  return createWasmDevice({ threads: count, host: nodeThreads, ...compiled, blas: library, blasRows, note });
+  return createWasmDevice({ ...common, blas: library, blasRows, note });
 }
