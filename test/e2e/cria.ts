@@ -8,7 +8,7 @@ import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../src/cli/program.ts';
 
-const bin = fileURLToPath(new URL('../../bin/cria.js', import.meta.url));
+export const binary = fileURLToPath(new URL('../../bin/cria.js', import.meta.url));
 
 export interface Outcome {
   readonly code: number | null;
@@ -43,7 +43,7 @@ export function spawnCria(
 ): Promise<Outcome> {
   const { input = '', env = {}, cwd, signal } = options;
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('CRIA_') && name !== 'FORCE_COLOR');
-  const child = spawn(process.execPath, [bin, ...words], { env: { ...Object.fromEntries(own), ...env }, cwd });
+  const child = spawn(process.execPath, [binary, ...words], { env: { ...Object.fromEntries(own), ...env }, cwd });
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
