@@ -2,7 +2,7 @@
  * Cria and a peer on the same file with the same number of threads, taking turns round by round, so that whatever else the machine does
  * hits both. Prints medians and the ratio with its spread, and puts them into bench/RESULTS.md.
  *
- *   node bench/compare.ts -m model.gguf -p 128,512 -n 64 -t 1,2 -r 7 [--peer node-llama-cpp|wllama] [--blas]
+ *   node bench/compare.ts -m model.gguf -p 128,512 -n 64 -t 2 -r 7 [--peer node-llama-cpp|wllama] [--blas]
  *
  * Peers are installed on first use, each in a folder of its own under bench/peers, never by `npm ci`.
  */
@@ -27,7 +27,7 @@ const { options, problems } = parse(
         default: 'node-llama-cpp',
         help: 'whom to compare with',
       },
-      blas: { kind: 'flag', help: "Cria's prefill through BLAS" },
+      blas: { kind: 'flag', help: "Cria's prompts with --blas too, as rows of their own" },
       dry: { kind: 'flag', help: 'leave bench/RESULTS.md alone' },
     },
     positionals: ['model'],
@@ -51,17 +51,21 @@ let versions: Record<string, string> = {};
 
 for (const threads of options.threads) {
   const load = { model: options.model, threads, context };
-  const cria = await startEngine(own, { ...load, criaArguments: options.blas ? { blas: true } : {} });
+  const cria = await startEngine(own, load);
+  const fast = options.blas ? await startEngine(own, { ...load, criaArguments: { blas: true } }) : null;
   const peer = await startEngine(options.peer, load);
   versions = { ...versions, ...peer.ready.versions, ...cria.ready.versions };
-  const samples = tests.map(() => [[], []] as [number[], number[]]);
+  if (fast) versions['kernels with --blas'] = fast.ready.versions.kernels!;
+  const samples = tests.map(() => [[], [], []] as [number[], number[], number[]]);
   for (let round = -1; round < options.repetitions; round++) {
     for (const [i, test] of tests.entries()) {
+      if (round < 0 && i > 0 && test.prompt > 0) continue; // one prompt warms up for all
       // Who goes first alternates too.
-      const order: [Engine, 0 | 1][] = [
+      const order: [Engine, 0 | 1 | 2][] = [
         [cria, 0],
         [peer, 1],
       ];
+      if (fast && test.prompt > 0) order.push([fast, 2]);
       if (round % 2 !== 0) order.reverse();
       for (const [engine, side] of order) {
         const { seconds } = await engine.run(test);
@@ -70,22 +74,25 @@ for (const threads of options.threads) {
     }
   }
   for (const [i, { prompt, generate }] of tests.entries()) {
-    const [ours, theirs] = samples[i]!;
-    const test = prompt > 0 ? `pp${prompt}` : `tg${generate}`;
-    comparisons.push({ test, threads, ours, theirs });
-    const ratio = median(ours.map((rate, k) => rate / theirs[k]!));
-    console.log(
-      `${threads} threads ${test}: ${median(ours).toFixed(1)} against ${median(theirs).toFixed(1)} tokens/s, ${ratio.toFixed(2)}×`,
-    );
+    const [kernels, theirs, withBlas] = samples[i]!;
+    for (const ours of [kernels, withBlas]) {
+      if (ours.length === 0) continue;
+      const test = `${prompt > 0 ? `pp${prompt}` : `tg${generate}`}${ours === withBlas ? ', --blas' : ''}`;
+      comparisons.push({ test, threads, ours, theirs });
+      const ratio = median(ours.map((rate, k) => rate / theirs[k]!));
+      console.log(
+        `${threads} threads ${test}: ${median(ours).toFixed(1)} against ${median(theirs).toFixed(1)} tokens/s, ${ratio.toFixed(2)}×`,
+      );
+    }
   }
   const loads = { ours: cria.ready.loadSeconds, theirs: peer.ready.loadSeconds };
   console.log(`${threads} threads load: ${loads.ours.toFixed(2)} s against ${loads.theirs.toFixed(2)} s`);
-  await Promise.all([cria.close(), peer.close()]);
+  await Promise.all([cria.close(), peer.close(), fast?.close()]);
 }
 
 const shown = process.argv.slice(2).map((word) => (word === options.model ? basename(word) : word));
 const section = toSection({
-  title: `${basename(options.model)}, ${own} and ${options.peer}${options.blas ? ', BLAS' : ''}`,
+  title: `${basename(options.model)}, ${own} and ${options.peer}, threads: ${options.threads.join(', ')}`,
   command: `node bench/compare.ts ${shown.join(' ')}`,
   machine: describeMachine(),
   versions,

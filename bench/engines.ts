@@ -20,6 +20,7 @@ interface Start {
 
 export interface Engine {
   readonly ready: Ready;
+  readonly pid: number;
   run(round: Round): Promise<Timed>;
   close(): Promise<void>;
 }
@@ -47,6 +48,7 @@ export async function startEngine(
   const ready = await read<Ready>();
   return {
     ready,
+    pid: child.pid!,
     run: (round) => {
       child.stdin.write(`${JSON.stringify(round)}\n`);
       return read<Timed>();
