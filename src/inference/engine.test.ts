@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { testDevices } from '../../test/support/devices.ts';
+import { sameBitsDevices, testDevices } from '../../test/support/devices.ts';
 import { generate, runAll, submit, tinyConfig, tinyEngine, tinyModel } from '../../test/support/tiny-model.ts';
 import type { Device } from '../devices/device.ts';
 import type { Engine } from './engine.ts';
@@ -17,7 +17,7 @@ function fingerprint(engine: Engine, ids: Uint32Array, options: GenerationOption
   return JSON.stringify(outcome.pieces);
 }
 
-for (const { name, create } of testDevices) {
+for (const { name, create } of sameBitsDevices) {
   describe(`engine on ${name}`, () => {
     let shared: { device: Device; model: ReturnType<typeof tinyModel> } | null = null;
     const engineOf = async (options: Parameters<typeof tinyEngine>[1] = {}) => {

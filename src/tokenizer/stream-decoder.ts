@@ -72,7 +72,8 @@ class ByteLevelDecoder implements StreamDecoder {
 
   push(id: number): string {
     const kind = this.vocabulary.kinds[id];
-    const isControl = kind === PieceKind.control || kind === PieceKind.unknown;
+    // Unused pieces fill a vocabulary up ([PAD699] in GGUF files); llama.cpp gives them no text either.
+    const isControl = kind === PieceKind.control || kind === PieceKind.unknown || kind === PieceKind.unused;
     if (isControl && this.special === 'skip') return '';
     const spelled = isControl ? this.vocabulary.pieces[id]! : this.texts.of(id);
     if (typeof spelled === 'string') return this.unfinished ? this.flush() + spelled : spelled;

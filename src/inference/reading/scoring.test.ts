@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { testDevices } from '../../../test/support/devices.ts';
+import { sameBitsDevices } from '../../../test/support/devices.ts';
 import { runAll, submit, tinyEngine, tinyModel } from '../../../test/support/tiny-model.ts';
 import type { Device } from '../../devices/device.ts';
 import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
@@ -38,7 +38,7 @@ after(() => {
   for (const device of opened) device.close();
 });
 
-for (const { name, create } of testDevices) {
+for (const { name, create } of sameBitsDevices) {
   describe(`scoring on ${name}`, async () => {
     const device = await create();
     opened.push(device);

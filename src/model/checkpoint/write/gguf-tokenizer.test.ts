@@ -143,6 +143,7 @@ test('byte-level BPE inside GGUF, and as ranks, becomes tokenizer.json again', (
   writeGguf(sink, ggufTokenizerFields(json, size + 3), []);
   const gguf = ggufTokenizer('m.gguf', readGguf(new MemorySource('m.gguf', sink.bytes())))!;
   assertFolderHasSameIds(gguf, size + 3); // three pieces of padding, which are left out
+  strictEqual(createTokenizer(gguf).decode([size, size + 2]), '', 'padding has no text');
   assertFolderHasSameIds(tiktoken(goldenPath(`${folder}/tokenizer.model`)), size);
   strictEqual(byteLevelHfOf(sentencepiece(goldenPath(`${tokenizers}/sp-bpe-512/tokenizer.model`)), 512), null);
 });
