@@ -54,6 +54,10 @@ export function transposed(operand: Operand): Operand {
 const BLAS_TILE = 256;
 const BLAS_UNIT = 32;
 
+/** What a product of our own packs at a time; whole blocks of k and of columns (kernels/gemm), so that it changes no sum. */
+const PACKED_DEPTH = 1024;
+const PACKED_COLUMNS = 4096;
+
 export class TrainingKernels {
   readonly segment: Segment;
   readonly arena: Arena;
@@ -125,13 +129,27 @@ export class TrainingKernels {
       this.gemmByBlas(c, M, N, K, a, b, add, 4);
     } else if (this.blas === 'bf16') {
       this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2);
-    } else {
-      const packedA = this.pack(a, M, K, TILE_ROWS);
-      const packedB = this.pack(b, N, K, TILE_COLUMNS);
-      const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(N / BLOCK_COLUMNS);
-      this.run(TASK_GEMM, units, 1, packedA, packedB, c, N * 4, M, N, K, add ? 1 : 0, this.edges);
-    }
+    } else this.gemmByPanels(c, M, N, K, a, b, add);
     this.arena.release(mark);
+  }
+
+  /** Packs PACKED_DEPTH steps of k at a time, and of those PACKED_COLUMNS columns, so that a large vocabulary is never packed whole. */
+  private gemmByPanels(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+    for (let k = 0; k < K; k += PACKED_DEPTH) {
+      const depth = Math.min(PACKED_DEPTH, K - k);
+      const mark = this.arena.mark();
+      const packedA = this.pack(a, 0, k, M, depth, TILE_ROWS);
+      for (let n = 0; n < N; n += PACKED_COLUMNS) {
+        const columns = Math.min(PACKED_COLUMNS, N - n);
+        const inner = this.arena.mark();
+        const packedB = this.pack(b, n, k, columns, depth, TILE_COLUMNS);
+        const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(columns / BLOCK_COLUMNS);
+        const adds = add || k > 0 ? 1 : 0;
+        this.run(TASK_GEMM, units, 1, packedA, packedB, c + n * 4, N * 4, M, columns, depth, adds, this.edges);
+        this.arena.release(inner);
+      }
+      this.arena.release(mark);
+    }
   }
 
   /** Tiles of all columns or of all rows: a BLAS packs its operands for every call, so they are few, and the longer side is cut. */
@@ -183,14 +201,22 @@ export class TrainingKernels {
     return { ...operand, pointer, isRounded: true };
   }
 
-  private pack({ pointer, rowStride, kStride }: Operand, rows: number, K: number, width: number): number {
+  /** Panels of `width` rows of the part of an operand that begins at `row` and `k`. */
+  private pack(
+    { pointer, rowStride, kStride }: Operand,
+    row: number,
+    k: number,
+    rows: number,
+    K: number,
+    width: number,
+  ): number {
     const panels = Math.ceil(rows / width);
     const target = this.arena.take(panels * width * K * 4);
     this.run(
       TASK_GEMM_PACK,
       Math.ceil(panels / PANEL_GROUP),
       1,
-      pointer,
+      pointer + (row * rowStride + k * kStride) * 4,
       target,
       rowStride * 4,
       kStride * 4,
