@@ -1,5 +1,5 @@
 /** Many clients at once: shared batches, cancellation, the log, shutting down. */
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { eventually, post, testServer } from '../support/server.ts';
@@ -148,6 +148,16 @@ describe('small tools', () => {
   test('apply-template shows what the model reads', async () => {
     const { prompt } = (await post(server, '/apply-template', { messages: [{ role: 'user', content: 'Hi' }] })).json;
     strictEqual(prompt, '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
+  });
+
+  test('apply-template shows the tools as well, as chat completions show them to the model', async () => {
+    const messages = [{ role: 'user', content: 'Hi' }];
+    const tools = [{ type: 'function', function: { name: 'get_weather', parameters: { type: 'object' } } }];
+    const shown = async (more: object) =>
+      String((await post(server, '/apply-template', { messages, tools, ...more })).json.prompt);
+    match(await shown({}), /get_weather[\s\S]*user\nHi/);
+    ok(!(await shown({ tool_choice: 'none' })).includes('get_weather'));
+    strictEqual((await post(server, '/apply-template', { messages, tool_choice: 'required' })).status, 400);
   });
 
   test('openapi.json lists every endpoint with its parameters', async () => {

@@ -4,32 +4,26 @@ import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import { gatherToolEvents, type ToolCall, type ToolEvent, ToolReader } from '../../inference/grammar/tool-reader.ts';
 import { notations } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
-import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { TokenNames } from '../reply/token-names.ts';
-import { chatLogprobs, chatPromptOf, chatSchema } from '../request/chat.ts';
-import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
+import { chatLogprobs, chatSchema } from '../request/chat.ts';
+import type { ChatConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
-import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { checkCharacters, checkLength, checkModel, encoderOf } from './prompts.ts';
+import { checkCharacters, checkLength, checkModel, conversationOf, encoderOf } from './prompts.ts';
 
 export async function chatCompletions(core: Core, { body, signal, notes }: Call): Promise<Reply> {
   const request = parseBody(chatSchema, body);
-  const { model, settings } = core;
+  const { model } = core;
   checkModel(core, request.model);
   const shape = shapeOf(request);
   const logprobs = chatLogprobs(request);
-  const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
-  const { spec, tools } = chatConstraint(request, template);
+  const { messages, constraint } = conversationOf(core, request);
+  const { spec, tools } = constraint;
   const options = { ...optionsOf(request), logprobs, constraint: spec ?? undefined };
-  const given = chatPromptOf(request, template);
-  const messages = templateShowsTools(template)
-    ? { ...given, tools: tools?.offered ?? null }
-    : { ...given, messages: withToolTexts(given.messages, tools?.offered ?? []) };
   checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);

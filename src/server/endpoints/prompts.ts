@@ -1,8 +1,13 @@
 /** What every endpoint does with a request before it reaches the model. */
+import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import { checkIds, encodePrompt } from '../../inference/prompt.ts';
+import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
+import { chatPromptOf } from '../request/chat.ts';
+import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
+import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
 import type { Core, ServedModel } from '../world.ts';
 
 /** Throws ApiError 404 where another model is asked for than the one that is served. */
@@ -14,6 +19,21 @@ export function checkModel({ settings }: Core, wanted: string | null | undefined
     `model: this server serves ${JSON.stringify(settings.modelId)}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id.`,
     { param: 'model' },
   );
+}
+
+/** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */
+export function conversationOf(
+  { model, settings }: Core,
+  request: Parameters<typeof chatPromptOf>[0] & Parameters<typeof chatConstraint>[0],
+): { readonly messages: ChatPrompt & { readonly template: string }; readonly constraint: ChatConstraint } {
+  const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
+  const constraint = chatConstraint(request, template);
+  const offered = constraint.tools?.offered;
+  const given = { ...chatPromptOf(request, template), template };
+  const messages = templateShowsTools(template)
+    ? { ...given, tools: offered ?? null }
+    : { ...given, messages: withToolTexts(given.messages, offered ?? []) };
+  return { messages, constraint };
 }
 
 /** The model as encodePrompt wants it. */

@@ -2,11 +2,11 @@
 import { checkIds } from '../../inference/prompt.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
-import { chatPromptOf, templateSchema } from '../request/chat.ts';
+import { templateSchema } from '../request/chat.ts';
 import { parseBody } from '../request/parse.ts';
 import { detokenizeSchema, tokenizeSchema } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { checkModel } from './prompts.ts';
+import { checkModel, conversationOf } from './prompts.ts';
 
 export async function tokenize(core: Core, { body }: Call): Promise<Reply> {
   const request = parseBody(tokenizeSchema, body);
@@ -39,11 +39,13 @@ export async function applyTemplate(core: Core, { body }: Call): Promise<Reply> 
   checkModel(core, request.model);
   const {
     messages,
-    variables = {},
     template,
+    variables = {},
     addGenerationPrompt = true,
-  } = chatPromptOf(request, core.settings.template ?? core.model.facts.chatTemplate ?? undefined);
-  const rendered = chatTemplateFor(core.model.tokenizer, template).render(messages, { variables, addGenerationPrompt });
+    tools,
+  } = conversationOf(core, request).messages;
+  const options = { variables, addGenerationPrompt, tools: tools ?? null };
+  const rendered = chatTemplateFor(core.model.tokenizer, template).render(messages, options);
   return { kind: 'json', body: { prompt: rendered.text } };
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
-import { constrainedFields } from './constrained.ts';
+import { constrainedFields, toolFields } from './constrained.ts';
 import { generationFields } from './generation-fields.ts';
 
 const textPart = z.strictObject({ type: z.literal('text', 'only text parts are supported'), text: z.string() });
@@ -55,7 +55,7 @@ export const chatSchema = z.strictObject({
   top_logprobs: z.int().min(0).max(20).nullish().describe('and of this many likeliest ones'),
 });
 
-export const templateSchema = z.strictObject({ ...templateFields, model: generationFields.model });
+export const templateSchema = z.strictObject({ ...templateFields, ...toolFields, model: generationFields.model });
 
 type TemplateRequest = z.infer<typeof templateSchema>;
 

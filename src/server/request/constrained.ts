@@ -27,8 +27,21 @@ const tool = z.strictObject({
   }),
 });
 
+export const toolFields = {
+  tools: z.array(tool).max(128).nullish().describe('functions that the answer may call'),
+  tool_choice: z
+    .union([
+      z.enum(['none', 'auto', 'required']),
+      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name }) }),
+    ])
+    .nullish()
+    .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
+  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer (default true)'),
+};
+
 export const constrainedFields = {
   ...grammarFields,
+  ...toolFields,
   response_format: z
     .discriminatedUnion('type', [
       z.strictObject({ type: z.literal('text') }),
@@ -45,15 +58,6 @@ export const constrainedFields = {
     ])
     .nullish()
     .describe('what the answer is: a text, any JSON object, or JSON of a schema'),
-  tools: z.array(tool).max(128).nullish().describe('functions that the answer may call'),
-  tool_choice: z
-    .union([
-      z.enum(['none', 'auto', 'required']),
-      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name }) }),
-    ])
-    .nullish()
-    .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
-  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer (default true)'),
 };
 
 type Fields = z.infer<z.ZodObject<typeof constrainedFields>>;
