@@ -1,14 +1,16 @@
 /**
  * Speed of the `linear` kernels alone: matrix-vector (decode) and matrix-matrix (prefill), per weight type.
  *
- *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd plain] [--blas]
+ *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd relaxed|plain] [--blas]
  *
  * Decode walks over matrices that together exceed any cache; its limit is the rate at which a plain loop reads memory.
  */
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { createWasmDevice } from '../src/devices/wasm/device.ts';
+import type { SimdBuild } from '../src/devices/wasm/modules.ts';
 import { randomFloats } from '../src/devices/wasm/testing.ts';
+import { hugePages } from '../src/platform/node/engine/huge-pages.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { rowBytes, type WeightType } from '../src/tensor/dtype.ts';
@@ -37,7 +39,8 @@ for (const dtype of values.types.split(',') as WeightType[]) {
     threads,
     activations: 'int8',
     host: nodeThreads,
-    simd: values.simd as 'auto' | 'plain' | 'relaxed',
+    prepareMemory: hugePages(),
+    simd: values.simd as 'auto' | SimdBuild,
     ...(values.blas && { blas: loadBlas(), blasRows: () => 2 }),
   });
   const bytes = O * rowBytes(dtype, I);

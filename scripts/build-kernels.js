@@ -1,6 +1,7 @@
 // Compiles the AssemblyScript kernels (src/kernels/kernels.assembly.ts imports every room's assembly.ts) and writes
 // them as one generated module, src/kernels/generated/modules.ts. Skipped while the sources are unchanged.
-// Two builds, with relaxed SIMD and without; both for shared memory (src/devices/wasm/modules.ts makes them fit an unshared one).
+// Three builds: for engines with relaxed SIMD whose processor has an 8-bit dot product, for those with relaxed SIMD, and plain. All are for
+// shared memory (src/devices/wasm/modules.ts makes them fit an unshared one).
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,11 @@ import { Worker } from 'node:worker_threads';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const output = join(root, 'src/kernels/generated/modules.ts');
-const builds = { relaxed: 'simd,threads,relaxed-simd', plain: 'simd,threads' };
+const builds = {
+  dot: { features: 'simd,threads,relaxed-simd', hasDot: 1 },
+  relaxed: { features: 'simd,threads,relaxed-simd', hasDot: 0 },
+  plain: { features: 'simd,threads', hasDot: 0 },
+};
 
 export async function buildKernels({ log = console.log } = {}) {
   const patterns = ['src/kernels/**/*assembly.ts', 'src/kernels/*tasks.ts', 'scripts/*-kernels.js'];
@@ -22,8 +27,8 @@ export async function buildKernels({ log = console.log } = {}) {
 
   const started = performance.now();
   const modules = await Promise.all(
-    Object.entries(builds).map(async ([name, features]) => {
-      const worker = new Worker(new URL('./compile-kernels.js', import.meta.url), { workerData: { root, features } });
+    Object.entries(builds).map(async ([name, build]) => {
+      const worker = new Worker(new URL('./compile-kernels.js', import.meta.url), { workerData: { root, ...build } });
       const [bytes] = await once(worker, 'message');
       return [name, bytes];
     }),

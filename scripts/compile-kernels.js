@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { main } from 'assemblyscript/asc';
 
-const { root, features } = workerData;
+const { root, features, hasDot } = workerData;
 let binary;
 const flags = {
   '--noAssert': [],
@@ -16,11 +16,11 @@ const flags = {
   '--maximumMemory': ['65536'],
   '--memoryBase': ['65536'], // the first page is the control area (src/kernels/tasks.ts)
   '--disableWarning': ['201'],
-  '--use': ['abort='],
+  '--use': [`abort=,HAS_DOT=${hasDot}`],
   '--enable': [features],
   '--outFile': ['kernels.wasm'],
 };
-const { error, stderr } = await main(['src/kernels/kernels.assembly.ts', '-O3', ...Object.entries(flags).flat(2)], {
+const { error, stderr } = await main(['src/kernels/kernels.assembly.ts', '-O2', ...Object.entries(flags).flat(2)], {
   readFile: (file, base) => {
     const path = join(base ?? root, file);
     return existsSync(path) ? readFileSync(path, 'utf8') : null;

@@ -33,7 +33,6 @@ import {
 export { partialBytes } from './attention/assembly';
 export { kvChunkBytes } from './attention/kv.assembly';
 export { limitF32, limitInt8, limitRead } from './limits/assembly';
-export { expandedBytes } from './linear/expand.assembly';
 export { panelBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
 export { close, describe, leave, open, prepareTeam, runAlone, runShared, serve, takePart } from './team/assembly';

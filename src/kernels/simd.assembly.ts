@@ -33,6 +33,16 @@ export function dotPairs(x: v128, w: v128): v128 {
   );
 }
 
+/**
+ * sum + products of x and w, as above: four to an i32 lane in the build for processors that have such an instruction (HAS_DOT; w may
+ * then be 0…255), else two to an i16 lane.
+ */
+@inline
+export function dotGrow(x: v128, w: v128, sum: v128): v128 {
+  if (HAS_DOT) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
+  return i16x8.add(sum, dotPairs(x, w));
+}
+
 /** f16 bits → f32; exact, all cases. */
 @inline
 export function f16ToF32(bits: u32): f32 {

@@ -1,7 +1,7 @@
 /**
  * The CPU device: AssemblyScript kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories.
- * Same weights, same inputs → the same bits, whatever the thread count, the batch or the chunking; between the relaxed and the plain
- * SIMD build only where activations are f32 (fused multiply-add).
+ * Same weights, same inputs → the same bits, whatever the thread count, the batch or the chunking; the SIMD builds agree
+ * with each other only where activations are int8 (with f32 ones, relaxed SIMD fuses multiply-adds).
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
@@ -15,7 +15,7 @@ import { ActivationArena } from './activation-arena.ts';
 import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { createOps } from './ops.ts';
-import { Segment } from './segment.ts';
+import { type PrepareMemory, Segment } from './segment.ts';
 import { SegmentPlan } from './segment-plan.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { activation, floatsOf } from './tensors.ts';
@@ -30,6 +30,8 @@ export interface WasmDeviceOptions {
   readonly host?: ThreadHost | null;
   /** What layer 7 knows of the engine, for `description`: '256-bit'. */
   readonly note?: string;
+  /** Called with every new memory: layer 7 may ask the system for large pages. */
+  readonly prepareMemory?: PrepareMemory | null;
   /** Compiled already; they must be for shared memory if there are threads. */
   readonly kernels?: CompiledKernels;
   /** Does the matrix products of many rows, on this device's threads; their bits are then the library's. */
@@ -74,7 +76,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const team = new Team(module);
   const segments: Segment[] = [];
   const newSegment = () => {
-    const segment = new Segment(segments.length, module, shared, blas);
+    const segment = new Segment(segments.length, module, shared, { blas, prepare: options.prepareMemory ?? null });
     segments.push(segment);
     return segment;
   };
@@ -103,7 +105,11 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   return {
     kind: 'wasm',
     ops: createOps(context),
-    description: [`wasm, ${threads} thread${threads === 1 ? '' : 's'}`, `${simd} SIMD`, note]
+    description: [
+      `wasm, ${threads} thread${threads === 1 ? '' : 's'}`,
+      simd === 'dot' ? 'relaxed SIMD, dot products' : `${simd} SIMD`,
+      note,
+    ]
       .filter(Boolean)
       .join(', '),
     async prepare(weights) {

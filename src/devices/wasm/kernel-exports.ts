@@ -14,7 +14,6 @@ export interface KernelExports {
   serve(thread: number): number;
   leave(): void;
   panelBytes(kind: number, columns: number): number;
-  expandedBytes(kind: number, columns: number): number;
   kvChunkBytes(type: number, headSize: number): number;
   partialBytes(): number;
 }

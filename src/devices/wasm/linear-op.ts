@@ -8,8 +8,8 @@ import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
 import { isFloatKind, setArguments } from './weights.ts';
 
-/** Sums of the 8 panels that matrix-vector products read side by side. */
-const SUM_BYTES = 8 * 8 * 4;
+/** Scratch of the quantized kernels: 64 sums, and as many more that wait. */
+const SUM_BYTES = 2 * 64 * 4;
 
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
@@ -41,7 +41,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = N === 1 ? SUM_BYTES : isInt8 ? segment.kernels.expandedBytes(kind, I) : I * 64;
+    const scratchBytes = isInt8 ? SUM_BYTES + (N === 1 ? 0 : I * 4) : I * 64;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const { ints } = segment;
     ints[0] = kind;

@@ -6,9 +6,10 @@ import { linear } from '../../kernels/linear/reference.ts';
 import { weightTypes } from '../../tensor/dtype.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
+import { usableBuilds } from './modules.ts';
 import { int8Rounded, randomFloats, randomWeights, sourceOf } from './testing.ts';
 
-const builds = ['relaxed', 'plain'] as const;
+const builds = usableBuilds();
 
 for (const dtype of weightTypes) {
   test(`${dtype}: packed and read back, every row is what the format says, bit for bit`, async () => {
@@ -29,7 +30,7 @@ for (const dtype of weightTypes) {
     }
   });
 
-  test(`${dtype}: linear agrees with the reference loops over the same rounded activations, both SIMD builds`, async () => {
+  test(`${dtype}: linear agrees with the reference loops over the same rounded activations, every SIMD build`, async () => {
     const isFloat = dtype === 'f32' || dtype === 'f16' || dtype === 'bf16';
     for (const simd of builds) {
       for (const [N, I, O] of [
@@ -84,18 +85,20 @@ test('a row alone has the bits of the row in a batch, every type', async () => {
   );
 });
 
-test('relaxed and plain SIMD agree to the bit over int8 activations', async () => {
-  const [relaxed, plain] = await Promise.all(builds.map((simd) => createWasmDevice({ activations: 'int8', simd })));
+test('all SIMD builds agree to the bit over int8 activations', async () => {
+  const [plain, ...others] = await Promise.all(
+    builds.toReversed().map((simd) => createWasmDevice({ activations: 'int8', simd })),
+  );
   for (const dtype of weightTypes) {
     if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') continue;
-    const run = (device: typeof relaxed) =>
+    const run = (device: typeof plain) =>
       device!.toFloats(
         device!.ops.linear(
           device!.fromFloats(randomFloats(3 * 512, 9), [3, 512]),
           device!.placeWeight(randomWeights(dtype, 16, 512, 3).source, 0),
         ),
       );
-    deepStrictEqual(run(relaxed), run(plain), dtype);
+    for (const device of others) deepStrictEqual(run(device), run(plain), `${dtype}, ${device.description}`);
   }
 });
 

@@ -1,23 +1,27 @@
 /**
- * The compiled kernels, embedded in the package: one source built with relaxed SIMD and without. Both are made for shared memory;
- * for an unshared one, the import's one flag is changed.
+ * The compiled kernels, embedded in the package: one source in three builds, whose results over int8 activations agree to the bit. All are
+ * made for shared memory; for an unshared one, the import's one flag is changed.
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
-import { plain, relaxed } from '../../kernels/generated/modules.ts';
+import { dot, plain, relaxed } from '../../kernels/generated/modules.ts';
+import { hasExactDot } from './dot-probe.ts';
 
 export { instantiate, type KernelExports } from './kernel-exports.ts';
 
-export type SimdBuild = 'relaxed' | 'plain';
+/** 'dot': relaxed SIMD, on a processor with an exact 8-bit dot product; 'relaxed': relaxed SIMD; 'plain': neither. */
+export const simdBuilds = ['dot', 'relaxed', 'plain'] as const;
+export type SimdBuild = (typeof simdBuilds)[number];
 
-/** Whether this engine has relaxed SIMD: it validates kernels that use it. */
-export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(kernelBytes('relaxed', false));
+/** The builds that run right here, the fastest first. */
+export function usableBuilds(): readonly SimdBuild[] {
+  if (!WebAssembly.validate(kernelBytes('relaxed', false))) return ['plain'];
+  return hasExactDot() ? simdBuilds : ['relaxed', 'plain'];
 }
 
 /** The bytes of one build; every call makes them anew. */
 export function kernelBytes(simd: SimdBuild, shared: boolean): Uint8Array<ArrayBuffer> {
-  const bytes = decodeBase64(simd === 'relaxed' ? relaxed : plain);
+  const bytes = decodeBase64({ dot, relaxed, plain }[simd]);
   if (!shared) bytes[memoryFlagsAt(bytes)] = HAS_MAXIMUM;
   return bytes;
 }
@@ -38,15 +42,16 @@ export interface CompileOptions {
 
 /** Compiles the fastest build that the engine takes, or the one asked for. */
 export async function compileKernels({ simd = 'auto', shared, isApart }: CompileOptions): Promise<CompiledKernels> {
-  const chosen = simd === 'auto' ? (hasRelaxedSimd() ? 'relaxed' : 'plain') : simd;
+  const usable = usableBuilds();
+  const chosen = simd === 'auto' ? usable[0]! : simd;
   const kernels = kernelBytes(chosen, shared);
   const bytes = new Uint8Array(kernels.length + (isApart ? CUSTOM_SECTION.length : 0));
   bytes.set(kernels);
   if (isApart) bytes.set(CUSTOM_SECTION, kernels.length);
-  if (!WebAssembly.validate(bytes)) {
+  if (!usable.includes(chosen) || !WebAssembly.validate(bytes)) {
     throw new UnsupportedError(
       'wasm.simd',
-      `wasm device: this engine does not take the ${chosen} SIMD kernels. ${chosen === 'relaxed' ? 'Ask for the plain ones' : 'Use a newer engine, or the reference device'}.`,
+      `wasm device: this engine does not take the ${chosen} SIMD kernels. ${chosen === 'plain' ? 'Use a newer engine, or the reference device' : 'Ask for the plain ones'}.`,
     );
   }
   return { module: await WebAssembly.compile(bytes), simd: chosen, shared };

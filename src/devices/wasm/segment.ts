@@ -17,6 +17,14 @@ const GROWTH = 4 * 2 ** 20;
 const ARENA_CHUNK = 4 * 2 ** 20;
 const ALIGNMENT = 64;
 
+/** What layer 7 does with a new memory before anything is in it. */
+export type PrepareMemory = (memory: WebAssembly.Memory, maximumBytes: number) => void;
+
+interface SegmentOptions {
+  readonly blas?: Blas | null;
+  readonly prepare?: PrepareMemory | null;
+}
+
 export class Segment {
   readonly index: number;
   readonly memory: WebAssembly.Memory;
@@ -36,9 +44,15 @@ export class Segment {
   weightBytes = 0;
   cacheBytes = 0;
 
-  constructor(index: number, module: WebAssembly.Module, shared: boolean, blas: Blas | null = null) {
+  constructor(
+    index: number,
+    module: WebAssembly.Module,
+    shared: boolean,
+    { blas = null, prepare = null }: SegmentOptions = {},
+  ) {
     this.index = index;
     this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
+    prepare?.(this.memory, 2 ** 32);
     this.kernels = instantiate(module, this.memory, blas);
     this.kernels.prepareTeam();
     this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));

@@ -40,7 +40,7 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
   if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas?.operands ?? null });
-  const segment = new Segment(0, module, shared, blas);
+  const segment = new Segment(0, module, shared, { blas });
   await team.introduce(segment, host ?? null);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
   const kernels = new TrainingKernels(segment, team, blas?.operands ?? null, watch);

@@ -1,7 +1,7 @@
 // What the machine can do at best from WebAssembly: the denominators of `cria bench --roofline`. Not part of any model.
 //
 // Written like the kernels they stand for: pairs of neighbouring vectors from load to store, which V8's revectorizer joins to 256 bits.
-import { dotPairs, madd } from '../simd.assembly';
+import { dotGrow, madd } from '../simd.assembly';
 
 /** Reads `bytes` (a multiple of 128) from `from` on; what was read is folded into 128 bytes at `out`, so that nothing is skipped. */
 export function limitRead(from: usize, bytes: usize, out: usize): void {
@@ -52,14 +52,14 @@ export function limitInt8(buffer: usize, rounds: i32, out: usize): void {
       const b = v128.load32_splat(p, 4);
       const c = v128.load32_splat(p, 8);
       const d = v128.load32_splat(p, 12);
-      a0 = i16x8.add(a0, dotPairs(a, w0));
-      a1 = i16x8.add(a1, dotPairs(a, w1));
-      b0 = i16x8.add(b0, dotPairs(b, w0));
-      b1 = i16x8.add(b1, dotPairs(b, w1));
-      c0 = i16x8.add(c0, dotPairs(c, w0));
-      c1 = i16x8.add(c1, dotPairs(c, w1));
-      d0 = i16x8.add(d0, dotPairs(d, w0));
-      d1 = i16x8.add(d1, dotPairs(d, w1));
+      a0 = dotGrow(a, w0, a0);
+      a1 = dotGrow(a, w1, a1);
+      b0 = dotGrow(b, w0, b0);
+      b1 = dotGrow(b, w1, b1);
+      c0 = dotGrow(c, w0, c0);
+      c1 = dotGrow(c, w1, c1);
+      d0 = dotGrow(d, w0, d0);
+      d1 = dotGrow(d, w1, d1);
     }
     v128.store(out, a0);
     v128.store(out, a1, 16);

@@ -1,297 +1,486 @@
-// Matrix-matrix products over int8 activations: two panels (16 rows) × 4 activation rows, on panels that expand.assembly.ts has unpacked
-// to one byte a weight. Every activation that is broadcast meets 16 rows; everything is written for rows 0…3 and 4…7 (…a, …b) of both
-// panels (p, q) in neighbouring statements, so that an engine that joins pairs of 128-bit operations can.
-import { PACK_Q8_0 } from '../tasks';
-import { flushCount, groupsPerFlush, hasFactors, hasMinima, hasOffsets } from './expand.assembly';
-import { offsetOf } from './layout.assembly';
-import { dotPairs, kept, startOfSum, storeEight } from './pieces.assembly';
+// Matrix-matrix products over int8 activations, straight from the packed panels: two panels (16 rows) × a tile of 4 activation rows. The
+// first tile brings the panels into the nearest cache, where the others find them, so a batch of any size reads each weight from memory
+// once. Every activation that is broadcast meets 16 rows; everything is written for rows 0…3 and 4…7 (…a, …b) of both panels (p, q) in
+// neighbouring statements, so that an engine that joins pairs of 128-bit operations can.
+//
+// Eight pairs of sums grow side by side, in the order of the statements: an engine keeps that order, and a sum that waited for its own
+// last step would take five times as long.
+import {
+  begin,
+  end,
+  highMaskOf,
+  isHalved,
+  isSplit,
+  minimumOf,
+  minimumWordsA,
+  minimumWordsB,
+  picker,
+  quants,
+  scaled,
+  scaleOf,
+  scaleWordsA,
+  scaleWordsB,
+  startOf,
+  step,
+  sumsOf,
+} from './blocks.assembly';
+import { hasMinima, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import { kept, startOfSum } from './pieces.assembly';
+import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 
+/**
+ * acc (4 activations × 16 rows of f32, zeros to begin with) += x (a tile of 4 activation rows) · the panel at w and the one `bytes` on.
+ * The 256 bytes after acc are scratch; `wide` is what widenScales wrote.
+ */
 @inline
-function summed(form: i32, sum: v128, part: v128): v128 {
-  return flushCount(form) == 1 ? part : i32x4.add(sum, part);
+export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize, acc: usize, wide: usize): void {
+  const zero = startOfSum();
+  const mask = kept(i8x16.splat(15));
+  const highMask = highMaskOf(kind);
+  const ones = kept(i16x8.splat(1));
+  const minus0 = picker(kind, 0, -offsetOf(kind));
+  const minus1 = picker(kind, 1, -offsetOf(kind));
+  const plus0 = picker(kind, 0, 1);
+  const plus1 = picker(kind, 1, 1);
+  let v = w + bytes;
+  let high = w + highAt(kind, blocks);
+  let scales = w + scaleAt(kind, blocks);
+  let minima = w + minAt(kind, blocks);
+  let da = zero;
+  let db = zero;
+  let ga = zero;
+  let gb = zero;
+  let ma = zero;
+  let mb = zero;
+  let na = zero;
+  let nb = zero;
+  let aa = zero;
+  let ab = zero;
+  let ea = zero;
+  let eb = zero;
+  let ba = zero;
+  let bb = zero;
+  let ca = zero;
+  let cb = zero;
+  let ha = zero;
+  let hb = zero;
+  let ia = zero;
+  let ib = zero;
+  const weight = isSplit(kind) ? kept(i16x8.splat(16)) : ones;
+  let part = 0;
+  let xs = zero;
+  let dx = zero;
+  let sums = zero;
+  let wa: v128;
+  let wb: v128;
+  let va: v128;
+  let vb: v128;
+  let s0a: v128;
+  let s0b: v128;
+  let t0a: v128;
+  let t0b: v128;
+  let s1a: v128;
+  let s1b: v128;
+  let t1a: v128;
+  let t1b: v128;
+  let s2a: v128;
+  let s2b: v128;
+  let t2a: v128;
+  let t2b: v128;
+  let s3a: v128;
+  let s3b: v128;
+  let t3a: v128;
+  let t3b: v128;
+  for (let b: usize = 0; b < blocks; b++, high += highBytes(kind), scales += 16, minima += 16) {
+    if (!isSuper(kind) || (b & 7) == 0) {
+      da = v128.load(wide);
+      db = v128.load(wide, 16);
+      ga = v128.load(wide, 32);
+      gb = v128.load(wide, 48);
+      if (hasMinima(kind)) {
+        ma = v128.load(wide, 64);
+        mb = v128.load(wide, 80);
+        na = v128.load(wide, 96);
+        nb = v128.load(wide, 112);
+      }
+      wide += hasMinima(kind) ? 128 : 64;
+    }
+    const rest = x + 128;
+    const pa = scaleWordsA(kind, scales);
+    const pb = scaleWordsB(kind, scales);
+    const qa = scaleWordsA(kind, scales + bytes);
+    const qb = scaleWordsB(kind, scales + bytes);
+    const ka = hasMinima(kind) ? minimumWordsA(kind, minima, pa) : zero;
+    const kb = hasMinima(kind) ? minimumWordsB(kind, minima, pb) : zero;
+    const la = hasMinima(kind) ? minimumWordsA(kind, minima + bytes, qa) : zero;
+    const lb = hasMinima(kind) ? minimumWordsB(kind, minima + bytes, qb) : zero;
+    s0a = s0b = t0a = t0b = begin(kind, startOf(kind, v128.load32_splat(rest, 16), minus0));
+    s1a = s1b = t1a = t1b = begin(kind, startOf(kind, v128.load32_splat(rest, 20), minus0));
+    s2a = s2b = t2a = t2b = begin(kind, startOf(kind, v128.load32_splat(rest, 24), minus0));
+    s3a = s3b = t3a = t3b = begin(kind, startOf(kind, v128.load32_splat(rest, 28), minus0));
+    if (highBytes(kind) != 0) {
+      const plane = high + (kind == PACK_Q6_K ? 0 : 0);
+      ha = v128.load(plane);
+      hb = v128.load(plane, 16);
+      ia = v128.load(plane + bytes);
+      ib = v128.load(plane + bytes, 16);
+    }
+    do {
+      wa = quants(kind, v128.load(w, 0), mask, ha, 0, highMask);
+      wb = quants(kind, v128.load(w, 16), mask, hb, 0, highMask);
+      va = quants(kind, v128.load(v, 0), mask, ia, 0, highMask);
+      vb = quants(kind, v128.load(v, 16), mask, ib, 0, highMask);
+      xs = v128.load32_splat(x, 0);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 32);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 64);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 96);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 32), mask, ha, 1, highMask);
+      wb = quants(kind, v128.load(w, 48), mask, hb, 1, highMask);
+      va = quants(kind, v128.load(v, 32), mask, ia, 1, highMask);
+      vb = quants(kind, v128.load(v, 48), mask, ib, 1, highMask);
+      xs = v128.load32_splat(x, 4);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 36);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 68);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 100);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 64), mask, ha, 2, highMask);
+      wb = quants(kind, v128.load(w, 80), mask, hb, 2, highMask);
+      va = quants(kind, v128.load(v, 64), mask, ia, 2, highMask);
+      vb = quants(kind, v128.load(v, 80), mask, ib, 2, highMask);
+      xs = v128.load32_splat(x, 8);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 40);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 72);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 104);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 96), mask, ha, 3, highMask);
+      wb = quants(kind, v128.load(w, 112), mask, hb, 3, highMask);
+      va = quants(kind, v128.load(v, 96), mask, ia, 3, highMask);
+      vb = quants(kind, v128.load(v, 112), mask, ib, 3, highMask);
+      xs = v128.load32_splat(x, 12);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 44);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 76);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 108);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      if (kind == PACK_Q8_0) {
+        w += 128;
+        v += 128;
+      }
+      x += 16;
+    } while (isSplit(kind) && (++part & 1) != 0);
+    if (isHalved(kind)) {
+      aa = scaleOf(kind, 0, pa, da);
+      ab = scaleOf(kind, 0, pb, db);
+      ea = scaleOf(kind, 0, qa, ga);
+      eb = scaleOf(kind, 0, qb, gb);
+      if (hasMinima(kind)) {
+        ba = minimumOf(kind, 0, ka, ma);
+        bb = minimumOf(kind, 0, kb, mb);
+        ca = minimumOf(kind, 0, la, na);
+        cb = minimumOf(kind, 0, lb, nb);
+      }
+      dx = v128.load32_splat(rest, 0);
+      sums = v128.load32_splat(rest, 16);
+      addTo(kind, acc + 0, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s0a, s0b, aa, ab, ba, bb, t0a, t0b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 4);
+      sums = v128.load32_splat(rest, 20);
+      addTo(kind, acc + 64, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s1a, s1b, aa, ab, ba, bb, t1a, t1b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 8);
+      sums = v128.load32_splat(rest, 24);
+      addTo(kind, acc + 128, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s2a, s2b, aa, ab, ba, bb, t2a, t2b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 12);
+      sums = v128.load32_splat(rest, 28);
+      addTo(kind, acc + 192, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s3a, s3b, aa, ab, ba, bb, t3a, t3b, ea, eb, ca, cb);
+      s0a = s0b = t0a = t0b = begin(kind, startOf(kind, v128.load32_splat(rest, 16), minus1));
+      s1a = s1b = t1a = t1b = begin(kind, startOf(kind, v128.load32_splat(rest, 20), minus1));
+      s2a = s2b = t2a = t2b = begin(kind, startOf(kind, v128.load32_splat(rest, 24), minus1));
+      s3a = s3b = t3a = t3b = begin(kind, startOf(kind, v128.load32_splat(rest, 28), minus1));
+    }
+    if (isSplit(kind)) {
+      sums = v128.load32_splat(rest, 16);
+      putAside(kind, acc + 0, startOf(kind, sums, minus0), ones, s0a, s0b, t0a, t0b);
+      sums = v128.load32_splat(rest, 20);
+      putAside(kind, acc + 64, startOf(kind, sums, minus0), ones, s1a, s1b, t1a, t1b);
+      sums = v128.load32_splat(rest, 24);
+      putAside(kind, acc + 128, startOf(kind, sums, minus0), ones, s2a, s2b, t2a, t2b);
+      sums = v128.load32_splat(rest, 28);
+      putAside(kind, acc + 192, startOf(kind, sums, minus0), ones, s3a, s3b, t3a, t3b);
+      s0a = s0b = t0a = t0b = s1a = s1b = t1a = t1b = zero;
+      s2a = s2b = t2a = t2b = s3a = s3b = t3a = t3b = zero;
+      w -= 256;
+      v -= 256;
+      x -= 32;
+    }
+    if (highBytes(kind) != 0) {
+      const plane = high + (kind == PACK_Q6_K ? 32 : 0);
+      ha = v128.load(plane);
+      hb = v128.load(plane, 16);
+      ia = v128.load(plane + bytes);
+      ib = v128.load(plane + bytes, 16);
+    }
+    do {
+      wa = quants(kind, v128.load(w, 0), mask, ha, 4, highMask);
+      wb = quants(kind, v128.load(w, 16), mask, hb, 4, highMask);
+      va = quants(kind, v128.load(v, 0), mask, ia, 4, highMask);
+      vb = quants(kind, v128.load(v, 16), mask, ib, 4, highMask);
+      xs = v128.load32_splat(x, 0);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 32);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 64);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 96);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 32), mask, ha, 5, highMask);
+      wb = quants(kind, v128.load(w, 48), mask, hb, 5, highMask);
+      va = quants(kind, v128.load(v, 32), mask, ia, 5, highMask);
+      vb = quants(kind, v128.load(v, 48), mask, ib, 5, highMask);
+      xs = v128.load32_splat(x, 4);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 36);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 68);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 100);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 64), mask, ha, 6, highMask);
+      wb = quants(kind, v128.load(w, 80), mask, hb, 6, highMask);
+      va = quants(kind, v128.load(v, 64), mask, ia, 6, highMask);
+      vb = quants(kind, v128.load(v, 80), mask, ib, 6, highMask);
+      xs = v128.load32_splat(x, 8);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 40);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 72);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 104);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      wa = quants(kind, v128.load(w, 96), mask, ha, 7, highMask);
+      wb = quants(kind, v128.load(w, 112), mask, hb, 7, highMask);
+      va = quants(kind, v128.load(v, 96), mask, ia, 7, highMask);
+      vb = quants(kind, v128.load(v, 112), mask, ib, 7, highMask);
+      xs = v128.load32_splat(x, 12);
+      s0a = step(kind, xs, wa, s0a);
+      s0b = step(kind, xs, wb, s0b);
+      t0a = step(kind, xs, va, t0a);
+      t0b = step(kind, xs, vb, t0b);
+      xs = v128.load32_splat(x, 44);
+      s1a = step(kind, xs, wa, s1a);
+      s1b = step(kind, xs, wb, s1b);
+      t1a = step(kind, xs, va, t1a);
+      t1b = step(kind, xs, vb, t1b);
+      xs = v128.load32_splat(x, 76);
+      s2a = step(kind, xs, wa, s2a);
+      s2b = step(kind, xs, wb, s2b);
+      t2a = step(kind, xs, va, t2a);
+      t2b = step(kind, xs, vb, t2b);
+      xs = v128.load32_splat(x, 108);
+      s3a = step(kind, xs, wa, s3a);
+      s3b = step(kind, xs, wb, s3b);
+      t3a = step(kind, xs, va, t3a);
+      t3b = step(kind, xs, vb, t3b);
+      if (kind == PACK_Q8_0) {
+        w += 128;
+        v += 128;
+      }
+      x += 16;
+    } while (isSplit(kind) && (++part & 1) != 0);
+    if (isHalved(kind)) {
+      aa = scaleOf(kind, 1, pa, da);
+      ab = scaleOf(kind, 1, pb, db);
+      ea = scaleOf(kind, 1, qa, ga);
+      eb = scaleOf(kind, 1, qb, gb);
+      if (hasMinima(kind)) {
+        ba = minimumOf(kind, 1, ka, ma);
+        bb = minimumOf(kind, 1, kb, mb);
+        ca = minimumOf(kind, 1, la, na);
+        cb = minimumOf(kind, 1, lb, nb);
+      }
+      dx = v128.load32_splat(rest, 0);
+      sums = v128.load32_splat(rest, 16);
+      addTo(kind, acc + 0, startOf(kind, sums, minus1), dx, sumsOf(kind, sums, plus1), weight, s0a, s0b, aa, ab, ba, bb, t0a, t0b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 4);
+      sums = v128.load32_splat(rest, 20);
+      addTo(kind, acc + 64, startOf(kind, sums, minus1), dx, sumsOf(kind, sums, plus1), weight, s1a, s1b, aa, ab, ba, bb, t1a, t1b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 8);
+      sums = v128.load32_splat(rest, 24);
+      addTo(kind, acc + 128, startOf(kind, sums, minus1), dx, sumsOf(kind, sums, plus1), weight, s2a, s2b, aa, ab, ba, bb, t2a, t2b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 12);
+      sums = v128.load32_splat(rest, 28);
+      addTo(kind, acc + 192, startOf(kind, sums, minus1), dx, sumsOf(kind, sums, plus1), weight, s3a, s3b, aa, ab, ba, bb, t3a, t3b, ea, eb, ca, cb);
+    } else {
+      aa = scaleOf(kind, 0, pa, da);
+      ab = scaleOf(kind, 0, pb, db);
+      ea = scaleOf(kind, 0, qa, ga);
+      eb = scaleOf(kind, 0, qb, gb);
+      if (hasMinima(kind)) {
+        ba = minimumOf(kind, 0, ka, ma);
+        bb = minimumOf(kind, 0, kb, mb);
+        ca = minimumOf(kind, 0, la, na);
+        cb = minimumOf(kind, 0, lb, nb);
+      }
+      dx = v128.load32_splat(rest, 0);
+      sums = v128.load32_splat(rest, 16);
+      addTo(kind, acc + 0, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s0a, s0b, aa, ab, ba, bb, t0a, t0b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 4);
+      sums = v128.load32_splat(rest, 20);
+      addTo(kind, acc + 64, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s1a, s1b, aa, ab, ba, bb, t1a, t1b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 8);
+      sums = v128.load32_splat(rest, 24);
+      addTo(kind, acc + 128, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s2a, s2b, aa, ab, ba, bb, t2a, t2b, ea, eb, ca, cb);
+      dx = v128.load32_splat(rest, 12);
+      sums = v128.load32_splat(rest, 28);
+      addTo(kind, acc + 192, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s3a, s3b, aa, ab, ba, bb, t3a, t3b, ea, eb, ca, cb);
+    }
+    x = rest + 32;
+    if (kind != PACK_Q8_0) {
+      w += 128;
+      v += 128;
+    }
+  }
 }
 
-/** y (4 rows, yRow bytes apart; only the first `lanes` are wanted) = x (a tile of 4) · an expanded pair of panels (p, q), which holds `rows` rows or more. */
+/** Sums of one activation and 16 rows += what this block (or half) adds. */
 @inline
-export function gemmTile(
-  form: i32,
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
+function addTo(
+  kind: i32,
+  acc: usize,
+  start: v128,
+  dx: v128,
+  sums: v128,
+  weight: v128,
+  sa: v128,
+  sb: v128,
+  aa: v128,
+  ab: v128,
+  ba: v128,
+  bb: v128,
+  ta: v128,
+  tb: v128,
+  ea: v128,
+  eb: v128,
+  ca: v128,
+  cb: v128,
 ): void {
-  const zero = startOfSum();
-  const ones = kept(i16x8.splat(1));
-  const offsets = kept(i16x8.splat(<i16>offsetOf(form)));
-  let p0a = zero;
-  let p0b = zero;
-  let q0a = zero;
-  let q0b = zero;
-  let p1a = zero;
-  let p1b = zero;
-  let q1a = zero;
-  let q1b = zero;
-  let p2a = zero;
-  let p2b = zero;
-  let q2a = zero;
-  let q2b = zero;
-  let p3a = zero;
-  let p3b = zero;
-  let q3a = zero;
-  let q3b = zero;
-  for (let block: usize = 0; block < blocks; block++) {
-    let S0a = zero;
-    let S0b = zero;
-    let T0a = zero;
-    let T0b = zero;
-    let S1a = zero;
-    let S1b = zero;
-    let T1a = zero;
-    let T1b = zero;
-    let S2a = zero;
-    let S2b = zero;
-    let T2a = zero;
-    let T2b = zero;
-    let S3a = zero;
-    let S3b = zero;
-    let T3a = zero;
-    let T3b = zero;
-    let flush = 0;
-    do {
-      let s0a = zero;
-      let s0b = zero;
-      let t0a = zero;
-      let t0b = zero;
-      let s1a = zero;
-      let s1b = zero;
-      let t1a = zero;
-      let t1b = zero;
-      let s2a = zero;
-      let s2b = zero;
-      let t2a = zero;
-      let t2b = zero;
-      let s3a = zero;
-      let s3b = zero;
-      let t3a = zero;
-      let t3b = zero;
-      for (const end = x + 4 * groupsPerFlush(form); x < end; ) {
-        let wa = v128.load(w);
-        let wb = v128.load(w, 16);
-        let va = v128.load(w, 32);
-        let vb = v128.load(w, 48);
-        let xs = v128.load32_splat(x);
-        s0a = i16x8.add(s0a, dotPairs(xs, wa));
-        s0b = i16x8.add(s0b, dotPairs(xs, wb));
-        t0a = i16x8.add(t0a, dotPairs(xs, va));
-        t0b = i16x8.add(t0b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 32);
-        s1a = i16x8.add(s1a, dotPairs(xs, wa));
-        s1b = i16x8.add(s1b, dotPairs(xs, wb));
-        t1a = i16x8.add(t1a, dotPairs(xs, va));
-        t1b = i16x8.add(t1b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 64);
-        s2a = i16x8.add(s2a, dotPairs(xs, wa));
-        s2b = i16x8.add(s2b, dotPairs(xs, wb));
-        t2a = i16x8.add(t2a, dotPairs(xs, va));
-        t2b = i16x8.add(t2b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 96);
-        s3a = i16x8.add(s3a, dotPairs(xs, wa));
-        s3b = i16x8.add(s3b, dotPairs(xs, wb));
-        t3a = i16x8.add(t3a, dotPairs(xs, va));
-        t3b = i16x8.add(t3b, dotPairs(xs, vb));
-        wa = v128.load(w, 64);
-        wb = v128.load(w, 80);
-        va = v128.load(w, 96);
-        vb = v128.load(w, 112);
-        xs = v128.load32_splat(x, 4);
-        s0a = i16x8.add(s0a, dotPairs(xs, wa));
-        s0b = i16x8.add(s0b, dotPairs(xs, wb));
-        t0a = i16x8.add(t0a, dotPairs(xs, va));
-        t0b = i16x8.add(t0b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 36);
-        s1a = i16x8.add(s1a, dotPairs(xs, wa));
-        s1b = i16x8.add(s1b, dotPairs(xs, wb));
-        t1a = i16x8.add(t1a, dotPairs(xs, va));
-        t1b = i16x8.add(t1b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 68);
-        s2a = i16x8.add(s2a, dotPairs(xs, wa));
-        s2b = i16x8.add(s2b, dotPairs(xs, wb));
-        t2a = i16x8.add(t2a, dotPairs(xs, va));
-        t2b = i16x8.add(t2b, dotPairs(xs, vb));
-        xs = v128.load32_splat(x, 100);
-        s3a = i16x8.add(s3a, dotPairs(xs, wa));
-        s3b = i16x8.add(s3b, dotPairs(xs, wb));
-        t3a = i16x8.add(t3a, dotPairs(xs, va));
-        t3b = i16x8.add(t3b, dotPairs(xs, vb));
-        w += 128;
-        x += 8;
-      }
-      // both planes of Q8_0 meet the same activations
-      if (form == PACK_Q8_0 && flush == 0) x -= 32;
-      if (hasFactors(form)) {
-        const wa = v128.load(w);
-        const wb = v128.load(w, 16);
-        const va = v128.load(w, 32);
-        const vb = v128.load(w, 48);
-        S0a = summed(form, S0a, i32x4.dot_i16x8_s(s0a, wa));
-        S0b = summed(form, S0b, i32x4.dot_i16x8_s(s0b, wb));
-        T0a = summed(form, T0a, i32x4.dot_i16x8_s(t0a, va));
-        T0b = summed(form, T0b, i32x4.dot_i16x8_s(t0b, vb));
-        S1a = summed(form, S1a, i32x4.dot_i16x8_s(s1a, wa));
-        S1b = summed(form, S1b, i32x4.dot_i16x8_s(s1b, wb));
-        T1a = summed(form, T1a, i32x4.dot_i16x8_s(t1a, va));
-        T1b = summed(form, T1b, i32x4.dot_i16x8_s(t1b, vb));
-        S2a = summed(form, S2a, i32x4.dot_i16x8_s(s2a, wa));
-        S2b = summed(form, S2b, i32x4.dot_i16x8_s(s2b, wb));
-        T2a = summed(form, T2a, i32x4.dot_i16x8_s(t2a, va));
-        T2b = summed(form, T2b, i32x4.dot_i16x8_s(t2b, vb));
-        S3a = summed(form, S3a, i32x4.dot_i16x8_s(s3a, wa));
-        S3b = summed(form, S3b, i32x4.dot_i16x8_s(s3b, wb));
-        T3a = summed(form, T3a, i32x4.dot_i16x8_s(t3a, va));
-        T3b = summed(form, T3b, i32x4.dot_i16x8_s(t3b, vb));
-        w += 64;
-      } else {
-        S0a = summed(form, S0a, i32x4.dot_i16x8_s(s0a, ones));
-        S0b = summed(form, S0b, i32x4.dot_i16x8_s(s0b, ones));
-        T0a = summed(form, T0a, i32x4.dot_i16x8_s(t0a, ones));
-        T0b = summed(form, T0b, i32x4.dot_i16x8_s(t0b, ones));
-        S1a = summed(form, S1a, i32x4.dot_i16x8_s(s1a, ones));
-        S1b = summed(form, S1b, i32x4.dot_i16x8_s(s1b, ones));
-        T1a = summed(form, T1a, i32x4.dot_i16x8_s(t1a, ones));
-        T1b = summed(form, T1b, i32x4.dot_i16x8_s(t1b, ones));
-        S2a = summed(form, S2a, i32x4.dot_i16x8_s(s2a, ones));
-        S2b = summed(form, S2b, i32x4.dot_i16x8_s(s2b, ones));
-        T2a = summed(form, T2a, i32x4.dot_i16x8_s(t2a, ones));
-        T2b = summed(form, T2b, i32x4.dot_i16x8_s(t2b, ones));
-        S3a = summed(form, S3a, i32x4.dot_i16x8_s(s3a, ones));
-        S3b = summed(form, S3b, i32x4.dot_i16x8_s(s3b, ones));
-        T3a = summed(form, T3a, i32x4.dot_i16x8_s(t3a, ones));
-        T3b = summed(form, T3b, i32x4.dot_i16x8_s(t3b, ones));
-      }
-    } while (flushCount(form) > 1 && ++flush < flushCount(form));
-    const da = v128.load(w);
-    const db = v128.load(w, 16);
-    const ea = v128.load(w, 32);
-    const eb = v128.load(w, 48);
-    w += 64;
-    const dx0 = v128.load32_splat(x, 96);
-    const dx1 = v128.load32_splat(x, 100);
-    const dx2 = v128.load32_splat(x, 104);
-    const dx3 = v128.load32_splat(x, 108);
-    if (offsetOf(form) != 0 && !hasOffsets(form)) {
-      const offset0 = i32x4.dot_i16x8_s(v128.load32_splat(x, 112), offsets);
-      S0a = i32x4.sub(S0a, offset0);
-      S0b = i32x4.sub(S0b, offset0);
-      T0a = i32x4.sub(T0a, offset0);
-      T0b = i32x4.sub(T0b, offset0);
-      const offset1 = i32x4.dot_i16x8_s(v128.load32_splat(x, 116), offsets);
-      S1a = i32x4.sub(S1a, offset1);
-      S1b = i32x4.sub(S1b, offset1);
-      T1a = i32x4.sub(T1a, offset1);
-      T1b = i32x4.sub(T1b, offset1);
-      const offset2 = i32x4.dot_i16x8_s(v128.load32_splat(x, 120), offsets);
-      S2a = i32x4.sub(S2a, offset2);
-      S2b = i32x4.sub(S2b, offset2);
-      T2a = i32x4.sub(T2a, offset2);
-      T2b = i32x4.sub(T2b, offset2);
-      const offset3 = i32x4.dot_i16x8_s(v128.load32_splat(x, 124), offsets);
-      S3a = i32x4.sub(S3a, offset3);
-      S3b = i32x4.sub(S3b, offset3);
-      T3a = i32x4.sub(T3a, offset3);
-      T3b = i32x4.sub(T3b, offset3);
-    }
-    if (hasOffsets(form)) {
-      const oa = v128.load(w);
-      const ob = v128.load(w, 16);
-      const ua = v128.load(w, 32);
-      const ub = v128.load(w, 48);
-      w += 64;
-      const sums0 = v128.load32_splat(x, 112);
-      S0a = i32x4.sub(S0a, i32x4.dot_i16x8_s(oa, sums0));
-      S0b = i32x4.sub(S0b, i32x4.dot_i16x8_s(ob, sums0));
-      T0a = i32x4.sub(T0a, i32x4.dot_i16x8_s(ua, sums0));
-      T0b = i32x4.sub(T0b, i32x4.dot_i16x8_s(ub, sums0));
-      const sums1 = v128.load32_splat(x, 116);
-      S1a = i32x4.sub(S1a, i32x4.dot_i16x8_s(oa, sums1));
-      S1b = i32x4.sub(S1b, i32x4.dot_i16x8_s(ob, sums1));
-      T1a = i32x4.sub(T1a, i32x4.dot_i16x8_s(ua, sums1));
-      T1b = i32x4.sub(T1b, i32x4.dot_i16x8_s(ub, sums1));
-      const sums2 = v128.load32_splat(x, 120);
-      S2a = i32x4.sub(S2a, i32x4.dot_i16x8_s(oa, sums2));
-      S2b = i32x4.sub(S2b, i32x4.dot_i16x8_s(ob, sums2));
-      T2a = i32x4.sub(T2a, i32x4.dot_i16x8_s(ua, sums2));
-      T2b = i32x4.sub(T2b, i32x4.dot_i16x8_s(ub, sums2));
-      const sums3 = v128.load32_splat(x, 124);
-      S3a = i32x4.sub(S3a, i32x4.dot_i16x8_s(oa, sums3));
-      S3b = i32x4.sub(S3b, i32x4.dot_i16x8_s(ob, sums3));
-      T3a = i32x4.sub(T3a, i32x4.dot_i16x8_s(ua, sums3));
-      T3b = i32x4.sub(T3b, i32x4.dot_i16x8_s(ub, sums3));
-    }
-    p0a = f32x4.add(p0a, f32x4.mul(f32x4.convert_i32x4_s(S0a), f32x4.mul(da, dx0)));
-    p0b = f32x4.add(p0b, f32x4.mul(f32x4.convert_i32x4_s(S0b), f32x4.mul(db, dx0)));
-    q0a = f32x4.add(q0a, f32x4.mul(f32x4.convert_i32x4_s(T0a), f32x4.mul(ea, dx0)));
-    q0b = f32x4.add(q0b, f32x4.mul(f32x4.convert_i32x4_s(T0b), f32x4.mul(eb, dx0)));
-    p1a = f32x4.add(p1a, f32x4.mul(f32x4.convert_i32x4_s(S1a), f32x4.mul(da, dx1)));
-    p1b = f32x4.add(p1b, f32x4.mul(f32x4.convert_i32x4_s(S1b), f32x4.mul(db, dx1)));
-    q1a = f32x4.add(q1a, f32x4.mul(f32x4.convert_i32x4_s(T1a), f32x4.mul(ea, dx1)));
-    q1b = f32x4.add(q1b, f32x4.mul(f32x4.convert_i32x4_s(T1b), f32x4.mul(eb, dx1)));
-    p2a = f32x4.add(p2a, f32x4.mul(f32x4.convert_i32x4_s(S2a), f32x4.mul(da, dx2)));
-    p2b = f32x4.add(p2b, f32x4.mul(f32x4.convert_i32x4_s(S2b), f32x4.mul(db, dx2)));
-    q2a = f32x4.add(q2a, f32x4.mul(f32x4.convert_i32x4_s(T2a), f32x4.mul(ea, dx2)));
-    q2b = f32x4.add(q2b, f32x4.mul(f32x4.convert_i32x4_s(T2b), f32x4.mul(eb, dx2)));
-    p3a = f32x4.add(p3a, f32x4.mul(f32x4.convert_i32x4_s(S3a), f32x4.mul(da, dx3)));
-    p3b = f32x4.add(p3b, f32x4.mul(f32x4.convert_i32x4_s(S3b), f32x4.mul(db, dx3)));
-    q3a = f32x4.add(q3a, f32x4.mul(f32x4.convert_i32x4_s(T3a), f32x4.mul(ea, dx3)));
-    q3b = f32x4.add(q3b, f32x4.mul(f32x4.convert_i32x4_s(T3b), f32x4.mul(eb, dx3)));
-    if (hasMinima(form)) {
-      const ma = v128.load(w);
-      const mb = v128.load(w, 16);
-      const na = v128.load(w, 32);
-      const nb = v128.load(w, 48);
-      const ia = v128.load(w, 64);
-      const ib = v128.load(w, 80);
-      const ja = v128.load(w, 96);
-      const jb = v128.load(w, 112);
-      w += 128;
-      const sums0 = v128.load32_splat(x, 112);
-      p0a = f32x4.sub(p0a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ia, sums0)), f32x4.mul(ma, dx0)));
-      p0b = f32x4.sub(p0b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ib, sums0)), f32x4.mul(mb, dx0)));
-      q0a = f32x4.sub(q0a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ja, sums0)), f32x4.mul(na, dx0)));
-      q0b = f32x4.sub(q0b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(jb, sums0)), f32x4.mul(nb, dx0)));
-      const sums1 = v128.load32_splat(x, 116);
-      p1a = f32x4.sub(p1a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ia, sums1)), f32x4.mul(ma, dx1)));
-      p1b = f32x4.sub(p1b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ib, sums1)), f32x4.mul(mb, dx1)));
-      q1a = f32x4.sub(q1a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ja, sums1)), f32x4.mul(na, dx1)));
-      q1b = f32x4.sub(q1b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(jb, sums1)), f32x4.mul(nb, dx1)));
-      const sums2 = v128.load32_splat(x, 120);
-      p2a = f32x4.sub(p2a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ia, sums2)), f32x4.mul(ma, dx2)));
-      p2b = f32x4.sub(p2b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ib, sums2)), f32x4.mul(mb, dx2)));
-      q2a = f32x4.sub(q2a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ja, sums2)), f32x4.mul(na, dx2)));
-      q2b = f32x4.sub(q2b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(jb, sums2)), f32x4.mul(nb, dx2)));
-      const sums3 = v128.load32_splat(x, 124);
-      p3a = f32x4.sub(p3a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ia, sums3)), f32x4.mul(ma, dx3)));
-      p3b = f32x4.sub(p3b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ib, sums3)), f32x4.mul(mb, dx3)));
-      q3a = f32x4.sub(q3a, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(ja, sums3)), f32x4.mul(na, dx3)));
-      q3b = f32x4.sub(q3b, f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(jb, sums3)), f32x4.mul(nb, dx3)));
-    }
-    x += 128;
-  }
-  storeEight(p0a, p0b, y, bias, rows);
-  if (rows > 8) storeEight(q0a, q0b, y + 32, bias == 0 ? 0 : bias + 32, rows - 8);
-  if (lanes > 1) {
-    storeEight(p1a, p1b, y + yRow, bias, rows);
-    if (rows > 8) storeEight(q1a, q1b, y + yRow + 32, bias == 0 ? 0 : bias + 32, rows - 8);
-  }
-  if (lanes > 2) {
-    storeEight(p2a, p2b, y + 2 * yRow, bias, rows);
-    if (rows > 8) storeEight(q2a, q2b, y + 2 * yRow + 32, bias == 0 ? 0 : bias + 32, rows - 8);
-  }
-  if (lanes > 3) {
-    storeEight(p3a, p3b, y + 3 * yRow, bias, rows);
-    if (rows > 8) storeEight(q3a, q3b, y + 3 * yRow + 32, bias == 0 ? 0 : bias + 32, rows - 8);
-  }
+  const Sa = end(kind, sa, isSplit(kind) ? v128.load(acc, 256) : start, weight);
+  const Sb = end(kind, sb, isSplit(kind) ? v128.load(acc, 272) : start, weight);
+  const Ta = end(kind, ta, isSplit(kind) ? v128.load(acc, 288) : start, weight);
+  const Tb = end(kind, tb, isSplit(kind) ? v128.load(acc, 304) : start, weight);
+  const ya = f32x4.add(v128.load(acc), scaled(kind, Sa, aa, ba, sums, dx));
+  const yb = f32x4.add(v128.load(acc, 16), scaled(kind, Sb, ab, bb, sums, dx));
+  v128.store(acc, ya);
+  v128.store(acc, yb, 16);
+  const za = f32x4.add(v128.load(acc, 32), scaled(kind, Ta, ea, ca, sums, dx));
+  const zb = f32x4.add(v128.load(acc, 48), scaled(kind, Tb, eb, cb, sums, dx));
+  v128.store(acc, za, 32);
+  v128.store(acc, zb, 48);
+}
+
+/** The low nibbles' part of T, which waits for the high nibbles'. */
+@inline
+function putAside(kind: i32, acc: usize, start: v128, ones: v128, sa: v128, sb: v128, ta: v128, tb: v128): void {
+  const Sa = end(kind, sa, start, ones);
+  const Sb = end(kind, sb, start, ones);
+  const Ta = end(kind, ta, start, ones);
+  const Tb = end(kind, tb, start, ones);
+  v128.store(acc, Sa, 256);
+  v128.store(acc, Sb, 272);
+  v128.store(acc, Ta, 288);
+  v128.store(acc, Tb, 304);
 }

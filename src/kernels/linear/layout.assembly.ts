@@ -58,6 +58,11 @@ export function hasSuperMin(kind: i32): bool {
   return kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K;
 }
 
+@inline
+export function hasMinima(kind: i32): bool {
+  return hasMinPlane(kind) || hasSuperMin(kind);
+}
+
 // Places of the planes from the start of a panel of `blocks` blocks.
 @inline
 export function highAt(kind: i32, blocks: usize): usize {

@@ -1,8 +1,5 @@
 // Pieces that the quantized kernels are made of.
-import { dotPairs } from '../simd.assembly';
 import { CONTROL_ZERO } from '../tasks';
-
-export { dotPairs };
 
 /**
  * A constant that the compiler cannot see through. V8 rebuilds a literal vector at every use (three instructions), and does not join a
@@ -46,17 +43,6 @@ export function scaleMask(): v128 {
 @inline
 export function scalePower(): v128 {
   return kept(i32x4.splat(0x77800000));
-}
-
-/** (a, b) i16 pairs → (a, a). */
-@inline
-export function firstOf(pairs: v128): v128 {
-  return v128.or(v128.and(pairs, i32x4.splat(0xffff)), i32x4.shl(pairs, 16));
-}
-/** (a, b) i16 pairs → (b, b). */
-@inline
-export function secondOf(pairs: v128): v128 {
-  return v128.or(v128.and(pairs, i32x4.splat(<i32>0xffff0000)), i32x4.shr_u(pairs, 16));
 }
 
 /** Writes 8 results, or as many rows as the matrix still has. */

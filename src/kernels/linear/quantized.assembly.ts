@@ -1,11 +1,7 @@
 // `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (layout.assembly.ts, quantize.assembly.ts).
 //
-// Within a block of 32 columns everything is integer and exact: T = Σ q_w·q_x (each sub-block's part times its scale), less offset · Σq_x.
-// Then, block after block, with plain multiplications and additions (never fused):
-//
-//   acc = acc + f32(T) · (d · dx)          and where the type has minima        acc = acc − f32(m · Σq_x) · (dmin · dx)
-//
-// So one activation row (gemv) and four (gemm), any thread count, relaxed and plain SIMD: the same bits.
+// Within a block of 32 columns everything is integer and exact; then come f32 multiplications and additions in a fixed order, block after
+// block, never fused (blocks.assembly.ts). So one activation row (gemv) and four (gemm), any thread count, relaxed and plain SIMD: the same bits.
 // Cost  2·O·I·N integer operations; at N = 1 bound by reading the weights.
 import { arg } from '../simd.assembly';
 import {
@@ -20,15 +16,15 @@ import {
   PACK_Q6_K,
   PACK_Q8_0,
 } from '../tasks';
-import { expand, formOf } from './expand.assembly';
-import { gemmTile } from './gemm.assembly';
-import { gemv, gemvQ8_0 } from './gemv.assembly';
+import { widenScales } from './blocks.assembly';
+import { gemm } from './gemm.assembly';
+import { gemv } from './gemv.assembly';
 import { panelBytes } from './layout.assembly';
 import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
- * 9 scratch, 10 scratch bytes a thread (N = 1: 256, else an expanded pair). Unit = one panel.
+ * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1). Unit = one panel.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
   switch (<i32>arg(0)) {
@@ -104,117 +100,37 @@ function vector(kind: i32, first: i32, last: i32, thread: i32): void {
   for (let panel: usize = first; panel < <usize>last; panel += STREAMS) {
     const count = min(STREAMS, <usize>last - panel);
     memory.fill(sums, 0, count * 32);
-    const w = arg(1) + panel * bytes;
-    if (kind == PACK_Q8_0) gemvQ8_0(w, arg(4), blocks, count, bytes, sums);
-    else gemv(kind, w, arg(4), blocks, count, bytes, sums);
-    for (let i: usize = 0; i < count; i++) {
-      const at = panel + i;
-      const bias = arg(8) == 0 ? 0 : arg(8) + at * 32;
-      const rows = <i32>arg(3) - <i32>at * 8;
-      storeEight(v128.load(sums + i * 32), v128.load(sums + i * 32, 16), arg(7) + at * 32, bias, rows);
-    }
+    gemv(kind, arg(1) + panel * bytes, arg(4), blocks, count, bytes, sums);
+    for (let i: usize = 0; i < count; i++) storePanel(sums + i * 32, panel + i, 0);
   }
 }
 
 @inline
 function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
   const blocks = arg(2) >> 5;
-  const O = arg(3);
   const N = arg(5);
   const bytes = panelBytes(kind, arg(2));
-  const p = arg(9) + <usize>thread * arg(10);
+  const sums = arg(9) + <usize>thread * arg(10);
   for (let panel: usize = first; panel < <usize>last; panel += 2) {
-    const w = arg(1) + panel * bytes;
-    const rows = <i32>O - <i32>panel * 8;
-    let y = arg(7) + panel * 32;
-    const bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;
     const isPair = panel + 1 < <usize>last;
-    expand(kind, p, w, blocks);
-    if (isPair) expand(kind, p + 32, w + bytes, blocks);
-    const wanted = isPair ? rows : min(rows, 8);
-    let x = arg(4);
-    for (let n: usize = 0; n < N; n += 4, x += blocks * 160, y += 16 * O) {
-      tile(formOf(kind), p, x, blocks, y, O * 4, N - n, bias, wanted);
+    const w = arg(1) + panel * bytes;
+    const next = isPair ? bytes : 0;
+    widenScales(kind, w, next, blocks, sums + 512);
+    for (let n: usize = 0; n < N; n += 4) {
+      memory.fill(sums, 0, 256);
+      gemm(kind, w, next, arg(4) + n * blocks * 40, blocks, sums, sums + 512);
+      for (let i: usize = 0; i < min(4, N - n); i++) {
+        storePanel(sums + i * 64, panel, n + i);
+        if (isPair) storePanel(sums + i * 64 + 32, panel + 1, n + i);
+      }
     }
   }
 }
 
-// One function a form.
-@inline
-function tile(
-  form: i32,
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  if (form == PACK_Q4_0) tileQ4_0(w, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q8_0) tileQ8_0(w, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q4_K) tileQ4_K(w, x, blocks, y, yRow, lanes, bias, rows);
-  else if (form == PACK_Q6_K) tileQ6_K(w, x, blocks, y, yRow, lanes, bias, rows);
-  else tileQ5_K(w, x, blocks, y, yRow, lanes, bias, rows);
-}
-function tileQ4_0(
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  gemmTile(PACK_Q4_0, w, x, blocks, y, yRow, lanes, bias, rows);
-}
-function tileQ8_0(
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  gemmTile(PACK_Q8_0, w, x, blocks, y, yRow, lanes, bias, rows);
-}
-function tileQ4_K(
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  gemmTile(PACK_Q4_K, w, x, blocks, y, yRow, lanes, bias, rows);
-}
-function tileQ6_K(
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  gemmTile(PACK_Q6_K, w, x, blocks, y, yRow, lanes, bias, rows);
-}
-function tileQ5_K(
-  w: usize,
-  x: usize,
-  blocks: usize,
-  y: usize,
-  yRow: usize,
-  lanes: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  gemmTile(PACK_Q5_K, w, x, blocks, y, yRow, lanes, bias, rows);
+/** Writes a panel's 8 sums of activation row n. */
+function storePanel(sums: usize, panel: usize, n: usize): void {
+  const O = arg(3);
+  const bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;
+  const y = arg(7) + (n * O + panel * 8) * 4;
+  storeEight(v128.load(sums), v128.load(sums, 16), y, bias, <i32>O - <i32>panel * 8);
 }

@@ -1,6 +1,6 @@
 /** The machine's limits as WebAssembly meets them: memory read, and multiply-adds of int8 and f32. */
 import { Worker } from 'node:worker_threads';
-import { hasRelaxedSimd, kernelBytes } from '../../../devices/wasm/modules.ts';
+import { kernelBytes, usableBuilds } from '../../../devices/wasm/modules.ts';
 import { joinPairs, optimizingAtOnce } from '../../../platform/node/wide-kernels.ts';
 
 export interface Limits {
@@ -40,7 +40,7 @@ export async function measureLimits(threads: number, wide: boolean): Promise<Lim
 function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
   return optimizingAtOnce(async () => {
     if (wide) joinPairs();
-    const module = await WebAssembly.compile(kernelBytes(hasRelaxedSimd() ? 'relaxed' : 'plain', false));
+    const module = await WebAssembly.compile(kernelBytes(usableBuilds()[0]!, false));
     const { kernels, base } = instantiateLimits(module, 32);
     for (let run = 0; run < 2; run++) {
       kernels.limitRead(base, 4096, base + 8192);

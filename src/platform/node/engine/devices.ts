@@ -9,6 +9,7 @@ import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
 import { loadProducts } from '../native/products.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
+import { hugePages } from './huge-pages.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. */
 export async function createDevice({
@@ -34,7 +35,13 @@ export async function createDevice({
   }
   const count = threads ?? describeMachine().physicalCores;
   const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library });
-  const common = { threads: count, host: nodeThreads, segmentWeights: segmentBytes ?? undefined, ...compiled };
+  const common = {
+    threads: count,
+    host: nodeThreads,
+    segmentWeights: segmentBytes ?? undefined,
+    prepareMemory: hugePages(),
+    ...compiled,
+  };
   if (library === null) return createWasmDevice(common);
   const blasRows = await measureBlasRows(library, compiled.kernels);
   const names = library.half

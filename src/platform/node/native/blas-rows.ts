@@ -11,7 +11,7 @@ const REPETITIONS = 3;
 /** A BLAS that is faster by less is not worth other bits. */
 const GAIN = 1.05;
 
-/** Types whose kernels share their forms (kernels/linear/expand.assembly.ts) share a measurement. */
+/** Types whose kernels are much alike (kernels/linear/blocks.assembly.ts) share a measurement. */
 const measured = ['f32', 'f16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const satisfies readonly WeightType[];
 function likeness(type: WeightType): (typeof measured)[number] {
   if (type === 'bf16') return 'f16';

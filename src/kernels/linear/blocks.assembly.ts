@@ -1,0 +1,164 @@
+// What matrix-vector and matrix-matrix products over int8 activations do with a block of 32 columns, type by type. Integer and exact:
+//
+//   T = Σ (q_w − offset) · q_x     over the block, or over each half of it where a half has a scale of its own ("halved")
+//
+// then, block after block (and half after half), with plain multiplications and additions, never fused:
+//
+//   acc = acc + (f32(T) · a − b · f32(Σ q_x)) · dx     a = d, or d · sub-scale     b = minimum, where the type has one
+//
+// A sum grows by four products a lane at a time ("step"). Where the engine has an instruction for that (HAS_DOT), it is i32 from the
+// start, and Q8_0's quants 0…255 go in as they are. Elsewhere, quants of up to 4 bits grow i16 sums, which 8 groups of 2·15·127 fit.
+import { dotGrow, dotPairs } from '../simd.assembly';
+import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
+import { hasMinima, highBytes, isSuper, minAt, offsetOf, scaleAt, superAt, superMinAt } from './layout.assembly';
+import { highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
+
+/** Two scales a block. */
+@inline
+export function isHalved(kind: i32): bool {
+  return kind == PACK_Q6_K || kind == PACK_Q3_K || kind == PACK_Q2_K;
+}
+/** Quants of 8 bits meet an engine without an instruction for them: low nibbles first, then high ones, times 16. */
+@inline
+export function isSplit(kind: i32): bool {
+  return !HAS_DOT && kind == PACK_Q8_0;
+}
+@inline
+function growsNarrow(kind: i32): bool {
+  return !HAS_DOT && (highBytes(kind) == 0 || kind == PACK_Q8_0);
+}
+
+/** sum + four products a lane: of i8 (x) and of 0…127 (w; Q8_0 with HAS_DOT: 0…255). */
+@inline
+export function step(kind: i32, x: v128, w: v128, sum: v128): v128 {
+  if (HAS_DOT || growsNarrow(kind)) return dotGrow(x, w, sum);
+  return i32x4.add(sum, i32x4.dot_i16x8_s(dotPairs(x, w), i16x8.splat(1)));
+}
+/** What a sum grows from, when T is to begin with `start`. */
+@inline
+export function begin(kind: i32, start: v128): v128 {
+  return growsNarrow(kind) ? startOfSum() : start;
+}
+/** T, of a sum that began so. `weight`: one in every i16. */
+@inline
+export function end(kind: i32, sum: v128, start: v128, weight: v128): v128 {
+  return growsNarrow(kind) ? i32x4.add(i32x4.dot_i16x8_s(sum, weight), start) : sum;
+}
+
+/** Picks, by dot_i16x8_s, `factor` × the sum of a block's activations out of (first half, second half): the whole, or half h. */
+@inline
+export function picker(kind: i32, h: i32, factor: i32): v128 {
+  if (!isHalved(kind)) return kept(i16x8.splat(<i16>factor));
+  return kept(i32x4.splat(h == 0 ? factor & 0xffff : factor << 16));
+}
+/** −offset · Σ q_x, as i32. */
+@inline
+export function startOf(kind: i32, sums: v128, minusOffset: v128): v128 {
+  return offsetOf(kind) == 0 ? startOfSum() : i32x4.dot_i16x8_s(sums, minusOffset);
+}
+
+/** f32(Σ q_x), where it is wanted. */
+@inline
+export function sumsOf(kind: i32, sums: v128, one: v128): v128 {
+  return hasMinima(kind) ? f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(sums, one)) : sums;
+}
+
+/** Group g (0…7) of a block. `high`: the plane of high bits, of Q6_K the half that holds the group. */
+@inline
+export function quants(kind: i32, packed: v128, mask: v128, high: v128, g: i32, highMask: v128): v128 {
+  if (kind == PACK_Q8_0 && HAS_DOT) return packed;
+  const nibbles = g < 4 ? v128.and(packed, mask) : nibbleHigh(packed, mask);
+  if (highBytes(kind) == 0) return nibbles;
+  return v128.or(nibbles, highBits(kind == PACK_Q6_K, high, g, highMask));
+}
+@inline
+export function highMaskOf(kind: i32): v128 {
+  return kept(i8x16.splat(kind == PACK_Q6_K ? 0x30 : 0x10));
+}
+
+/** (first, second) of 4 rows' i16 pairs → f32. */
+@inline
+function firstAsFloat(pairs: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairs, 16), 16));
+}
+@inline
+function secondAsFloat(pairs: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.shr_s(pairs, 16));
+}
+
+/** A block's sub-block scales of rows 0…3 and 4…7, as i16 pairs, where the type has such. */
+@inline
+export function scaleWordsA(kind: i32, at: usize): v128 {
+  if (!isSuper(kind)) return startOfSum();
+  return kind == PACK_Q6_K || kind == PACK_Q3_K ? v128.load8x8_s(at) : v128.load8x8_u(at);
+}
+@inline
+export function scaleWordsB(kind: i32, at: usize): v128 {
+  if (!isSuper(kind)) return startOfSum();
+  return kind == PACK_Q6_K || kind == PACK_Q3_K ? v128.load8x8_s(at, 8) : v128.load8x8_u(at, 8);
+}
+/** Those of its minima; where they come with the scales, `scales`. */
+@inline
+export function minimumWordsA(kind: i32, at: usize, scales: v128): v128 {
+  if (!isSuper(kind)) return startOfSum();
+  return kind == PACK_Q2_K ? v128.load8x8_u(at) : scales;
+}
+@inline
+export function minimumWordsB(kind: i32, at: usize, scales: v128): v128 {
+  if (!isSuper(kind)) return startOfSum();
+  return kind == PACK_Q2_K ? v128.load8x8_u(at, 8) : scales;
+}
+/** Where a panel's f16 scales begin, 16 bytes for 8 rows: of every block or, of some types, of every super-block. */
+@inline
+export function halvesAt(kind: i32, blocks: usize): usize {
+  return isSuper(kind) ? superAt(kind, blocks) : scaleAt(kind, blocks);
+}
+/** And those of the minima. */
+@inline
+export function minimumHalvesAt(kind: i32, blocks: usize): usize {
+  return isSuper(kind) ? superMinAt(kind, blocks) : minAt(kind, blocks);
+}
+/**
+ * Writes a pair of panels' f16 scales (and minima) as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on the way, which
+ * costs a processor a hundred cycles.
+ */
+@inline
+export function widenScales(kind: i32, w: usize, bytes: usize, blocks: usize, wide: usize): void {
+  const bits = scaleMask();
+  const power = scalePower();
+  let halves = w + halvesAt(kind, blocks);
+  let minimumHalves = w + minimumHalvesAt(kind, blocks);
+  for (let unit = isSuper(kind) ? blocks >> 3 : blocks; unit > 0; unit--, halves += 16, minimumHalves += 16) {
+    v128.store(wide, scalesF16(v128.load16x4_s(halves), bits, power));
+    v128.store(wide, scalesF16(v128.load16x4_s(halves, 8), bits, power), 16);
+    v128.store(wide, scalesF16(v128.load16x4_s(halves + bytes), bits, power), 32);
+    v128.store(wide, scalesF16(v128.load16x4_s(halves + bytes, 8), bits, power), 48);
+    wide += 64;
+    if (hasMinima(kind)) {
+      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves), bits, power));
+      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves, 8), bits, power), 16);
+      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves + bytes), bits, power), 32);
+      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves + bytes, 8), bits, power), 48);
+      wide += 64;
+    }
+  }
+}
+
+/** a, of d as f32. */
+@inline
+export function scaleOf(kind: i32, h: i32, words: v128, d: v128): v128 {
+  return isSuper(kind) ? f32x4.mul(d, h == 0 ? firstAsFloat(words) : secondAsFloat(words)) : d;
+}
+/** b, of dmin (or m) as f32. */
+@inline
+export function minimumOf(kind: i32, h: i32, words: v128, dmin: v128): v128 {
+  if (!isSuper(kind)) return f32x4.neg(dmin);
+  return f32x4.mul(dmin, kind == PACK_Q2_K && h == 0 ? firstAsFloat(words) : secondAsFloat(words));
+}
+
+/** What a block (or half) adds. `sums`: f32(Σ q_x), where there are minima. */
+@inline
+export function scaled(kind: i32, T: v128, a: v128, b: v128, sums: v128, dx: v128): v128 {
+  const product = f32x4.mul(f32x4.convert_i32x4_s(T), a);
+  return f32x4.mul(hasMinima(kind) ? f32x4.sub(product, f32x4.mul(b, sums)) : product, dx);
+}
