@@ -5,8 +5,10 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildKernels } from './build-kernels.js';
+import { buildWeb } from './build-web.js';
 
 await buildKernels();
+await buildWeb();
 
 const patterns = process.argv.slice(2);
 const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { exclude: (name) => name === 'node_modules' })

@@ -24,7 +24,10 @@ test('the example page writes a story with the bundled model, on threads', { ski
     await page.waitForFunction(() => document.querySelector('#story')!.textContent!.length > 150, null, {
       timeout: 120_000,
     });
-    match((await page.textContent('#story'))!, /^wasm, \d+ threads?, (?:relaxed|plain) SIMD\s+Once upon a time.{50}/s);
+    match(
+      (await page.textContent('#story'))!,
+      /^wasm, \d+ threads?, (?:relaxed|plain) SIMD(?:, dot products)?\s+Once upon a time.{50}/s,
+    );
   } finally {
     await browser.close();
     await server.close();
