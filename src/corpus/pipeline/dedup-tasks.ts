@@ -14,9 +14,9 @@ import {
 import type { Stage } from '../stages/stage.ts';
 import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
 import { readDocuments } from './environment.ts';
-import type { TaskContext, TaskOf } from './execute.ts';
 import type { UnitFolder } from './host.ts';
-import type { DedupInput, Unit } from './tasks.ts';
+import type { DedupInput, TaskOf, Unit } from './task.ts';
+import type { TaskContext } from './task-context.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;

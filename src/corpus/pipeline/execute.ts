@@ -1,20 +1,13 @@
 /** Runs one task, from whatever worker: the same task always makes the same files. */
-import type { Recipe } from '../recipe/recipe.ts';
-import type { StageEnvironment } from '../stages/table.ts';
 import { collectDuplicates, mergeDuplicates } from './dedup-tasks.ts';
-import type { CorpusHost, DoneRecord, UnitFolder } from './host.ts';
+import type { DoneRecord, UnitFolder } from './host.ts';
 import { mixSources } from './mix-task.ts';
 import { trainModel } from './model-task.ts';
 import { processUnit } from './process-task.ts';
 import { writeShard } from './shard-task.ts';
-import type { Task } from './tasks.ts';
+import type { Task } from './task.ts';
+import type { TaskContext } from './task-context.ts';
 import { tokeniseUnit } from './tokenise-task.ts';
-
-export interface TaskContext {
-  readonly recipe: Recipe;
-  readonly host: CorpusHost;
-  readonly environment: StageEnvironment;
-}
 
 export async function executeTask(task: Task, context: TaskContext): Promise<DoneRecord> {
   const folder = context.host.work.begin(task.id);
@@ -46,5 +39,3 @@ function resultOf(task: Task, folder: UnitFolder, context: TaskContext): unknown
       return task satisfies never;
   }
 }
-
-export type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;

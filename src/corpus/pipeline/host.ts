@@ -1,7 +1,7 @@
 /** What the corpus asks of the world: input files, a place for finished work, a tokenizer, a clock, and hands. Layer 7 makes it. */
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Chunks, InputFile, ReadContext } from '../readers/reader.ts';
-import type { Task } from './tasks.ts';
+import type { Task } from './task.ts';
 
 /** A file below the input folder. */
 export interface InputEntry {

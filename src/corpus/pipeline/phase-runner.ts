@@ -3,7 +3,7 @@ import { CriaError } from '../../base/errors.ts';
 import type { TokenManifest } from '../mixture/shards.ts';
 import type { CorpusHost, Workforce } from './host.ts';
 import type { Publisher, RunOptions } from './run.ts';
-import type { Task } from './tasks.ts';
+import type { Task } from './task.ts';
 
 const POLL_MILLISECONDS = 2000;
 

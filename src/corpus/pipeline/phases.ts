@@ -3,17 +3,8 @@ import type { Recipe } from '../recipe/recipe.ts';
 import { dedupPlan } from '../stages/table.ts';
 import { modelTaskId } from './environment.ts';
 import type { CorpusHost } from './host.ts';
-import {
-  type DedupInput,
-  dedupStages,
-  digest,
-  type ModelKeys,
-  type PlannedUnit,
-  stagesKey,
-  type Task,
-  type Unit,
-  unitName,
-} from './tasks.ts';
+import type { DedupInput, Task, Unit } from './task.ts';
+import { dedupStages, digest, type ModelKeys, type PlannedUnit, stagesKey, unitName } from './tasks.ts';
 
 export function modelTasks(recipe: Recipe, keys: ModelKeys): Task[] {
   return Object.entries(recipe.models)

@@ -16,7 +16,8 @@ import { buildManifest } from './manifest.ts';
 import type { MixResult } from './mix-task.ts';
 import { PhaseRunner } from './phase-runner.ts';
 import { collectTasks, mergeTasks, modelTasks, processTask } from './phases.ts';
-import { type DedupInput, digest, modelKeys, planUnits, type Task, unitName } from './tasks.ts';
+import type { DedupInput, Task } from './task.ts';
+import { digest, modelKeys, planUnits, unitName } from './tasks.ts';
 
 /** Where results are put for people and the trainer, beside the work folder. */
 export interface Publisher {

@@ -1,66 +1,13 @@
-/** Units of work as plain data, so that they can be sent to a worker, and the plan that makes them from a recipe. */
+/** The units of work that a recipe asks for, and the keys that say what each is made from. */
 import { ConfigError } from '../../base/errors.ts';
 import { sha1Hex } from '../dedup/sha1.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { dedupPlan, modelsOf, type StageChoice } from '../stages/table.ts';
 import type { CorpusHost, InputEntry } from './host.ts';
+import type { Unit } from './task.ts';
 
 /** A change here makes every finished unit stale: raise it when the output of any stage changes. */
 const PIPELINE_VERSION = 3;
-
-interface Common {
-  /** Folder of the unit below the work folder. */
-  readonly id: string;
-  readonly key: string;
-}
-
-export type Task =
-  | (Common & { readonly kind: 'model'; readonly model: string })
-  /** Hashes or sketches of a unit's documents before the stage number `stage`. */
-  | (Common & {
-      readonly kind: 'collect';
-      readonly unit: Unit;
-      readonly stage: number;
-      readonly before: readonly DedupInput[];
-    })
-  /** One slice of one group's duplicates. */
-  | (Common & {
-      readonly kind: 'merge';
-      readonly source: string;
-      readonly stage: number;
-      readonly runs: readonly string[];
-      readonly slice: number;
-      readonly sliceCount: number;
-    })
-  /** All stages over a unit: documents, attributes, drops. */
-  | (Common & { readonly kind: 'process'; readonly unit: Unit; readonly before: readonly DedupInput[] })
-  /** Selection by attributes, then tokens and their index. */
-  | (Common & { readonly kind: 'tokenise'; readonly unit: Unit; readonly process: string })
-  /** How much of which source. */
-  | (Common & { readonly kind: 'mix'; readonly tokenised: readonly { readonly id: string; readonly source: string }[] })
-  | (Common & {
-      readonly kind: 'shard';
-      readonly shard: number;
-      readonly shardCount: number;
-      readonly mix: string;
-      readonly tokenised: readonly { readonly id: string; readonly source: string }[];
-    });
-
-/** Some files of a source, in order. */
-export interface Unit {
-  readonly source: string;
-  readonly index: number;
-  readonly files: readonly string[];
-  /** Documents to read of each file; all when absent (a dry run reads few). */
-  readonly limit?: number;
-}
-
-/** Where the duplicates of a unit for one dedup stage lie: merge tasks, and its place among their runs. */
-export interface DedupInput {
-  readonly stage: number;
-  readonly merges: readonly string[];
-  readonly run: number;
-}
 
 export function digest(value: unknown): string {
   return sha1Hex(new TextEncoder().encode(JSON.stringify([PIPELINE_VERSION, value])));

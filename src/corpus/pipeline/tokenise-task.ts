@@ -5,8 +5,9 @@ import { documentKey, encodeIndex, type IndexEntry } from '../mixture/token-inde
 import { ByteQueue } from '../readers/byte-queue.ts';
 import { type Audit, StageRunner } from '../report/audit.ts';
 import { selectByAttributes } from '../stages/select.ts';
-import type { TaskContext, TaskOf } from './execute.ts';
 import type { CorpusHost, UnitFolder } from './host.ts';
+import type { TaskOf } from './task.ts';
+import type { TaskContext } from './task-context.ts';
 
 export interface TokeniseResult {
   readonly audit: Audit;

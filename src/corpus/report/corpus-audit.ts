@@ -2,7 +2,8 @@
 import type { CorpusHost } from '../pipeline/host.ts';
 import type { ProcessResult } from '../pipeline/process-task.ts';
 import type { MadeTokens } from '../pipeline/run.ts';
-import type { PlannedUnit, Task } from '../pipeline/tasks.ts';
+import type { Task } from '../pipeline/task.ts';
+import type { PlannedUnit } from '../pipeline/tasks.ts';
 import type { TokeniseResult } from '../pipeline/tokenise-task.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type Audit, emptyAudit, mergeAudit } from './audit.ts';

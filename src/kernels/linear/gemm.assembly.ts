@@ -119,11 +119,10 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
     s2a = s2b = t2a = t2b = begin(kind, startOf(kind, v128.load32_splat(rest, 24), minus0));
     s3a = s3b = t3a = t3b = begin(kind, startOf(kind, v128.load32_splat(rest, 28), minus0));
     if (highBytes(kind) != 0) {
-      const plane = high + (kind == PACK_Q6_K ? 0 : 0);
-      ha = v128.load(plane);
-      hb = v128.load(plane, 16);
-      ia = v128.load(plane + bytes);
-      ib = v128.load(plane + bytes, 16);
+      ha = v128.load(high);
+      hb = v128.load(high, 16);
+      ia = v128.load(high + bytes);
+      ib = v128.load(high + bytes, 16);
     }
     do {
       wa = quants(kind, v128.load(w, 0), mask, ha, 0, highMask);

@@ -11,7 +11,7 @@ import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { Workforce } from '../../../corpus/pipeline/host.ts';
 import { parseShard, shardFromEnvironment } from '../../../corpus/pipeline/ranks.ts';
 import { runCorpus } from '../../../corpus/pipeline/run.ts';
-import type { Task } from '../../../corpus/pipeline/tasks.ts';
+import type { Task } from '../../../corpus/pipeline/task.ts';
 import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
 import { openFile } from '../files.ts';
 import { buildCorpus } from './build.ts';

@@ -6,7 +6,7 @@ import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment, loadNgramParts } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { CorpusHost, DoneRecord, Workforce } from '../../../corpus/pipeline/host.ts';
-import type { Task } from '../../../corpus/pipeline/tasks.ts';
+import type { Task } from '../../../corpus/pipeline/task.ts';
 import type { Recipe } from '../../../corpus/recipe/recipe.ts';
 import { modelsOf } from '../../../corpus/stages/table.ts';
 import { createCorpusHost, type Folders } from './host.ts';
