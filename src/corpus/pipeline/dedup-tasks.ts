@@ -13,10 +13,9 @@ import {
 } from '../stages/dedup.ts';
 import type { Stage } from '../stages/stage.ts';
 import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
-import { readDocuments } from './environment.ts';
+import { readDocuments, type TaskContext } from './environment.ts';
 import type { UnitFolder } from './host.ts';
 import type { DedupInput, TaskOf, Unit } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;

@@ -11,6 +11,13 @@ import type { PerplexityModel } from '../stages/perplexity.ts';
 import type { StageEnvironment } from '../stages/table.ts';
 import type { CorpusHost, CorpusTokenizer } from './host.ts';
 
+/** What every task may use beside its own fields. */
+export interface TaskContext {
+  readonly recipe: Recipe;
+  readonly host: CorpusHost;
+  readonly environment: StageEnvironment;
+}
+
 /** `shared`: n-gram models that somebody has loaded already, in memory that all workers see. */
 export function createEnvironment(
   recipe: Recipe,

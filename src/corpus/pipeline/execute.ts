@@ -1,12 +1,13 @@
 /** Runs one task, from whatever worker: the same task always makes the same files. */
+
 import { collectDuplicates, mergeDuplicates } from './dedup-tasks.ts';
+import type { TaskContext } from './environment.ts';
 import type { DoneRecord, UnitFolder } from './host.ts';
 import { mixSources } from './mix-task.ts';
 import { trainModel } from './model-task.ts';
 import { processUnit } from './process-task.ts';
 import { writeShard } from './shard-task.ts';
 import type { Task } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 import { tokeniseUnit } from './tokenise-task.ts';
 
 export async function executeTask(task: Task, context: TaskContext): Promise<DoneRecord> {

@@ -1,7 +1,7 @@
 import { findThreshold, planEpochs, type SourceDraw } from '../mixture/mix.ts';
 import { type IndexEntry, TokenIndex } from '../mixture/token-index.ts';
+import type { TaskContext } from './environment.ts';
 import type { TaskOf } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 import type { TokeniseResult } from './tokenise-task.ts';
 
 export interface MixResult {

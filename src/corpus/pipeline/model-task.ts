@@ -8,10 +8,9 @@ import { writeNgramModel } from '../ngram/file.ts';
 import { KneserNeyTrainer } from '../ngram/kneser-ney.ts';
 import type { Material } from '../recipe/recipe.ts';
 import { createStage } from '../stages/table.ts';
-import { eachLine, readDocuments } from './environment.ts';
+import { eachLine, readDocuments, type TaskContext } from './environment.ts';
 import type { UnitFolder } from './host.ts';
 import type { TaskOf } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 
 const encoder = new TextEncoder();
 

@@ -8,10 +8,9 @@
 import { type Audit, addProblem, StageRunner } from '../report/audit.ts';
 import { countAttributes, type Histograms } from '../report/histogram.ts';
 import { makeStages } from './dedup-tasks.ts';
-import { readDocuments } from './environment.ts';
+import { readDocuments, type TaskContext } from './environment.ts';
 import type { UnitFolder } from './host.ts';
 import type { TaskOf } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 
 export interface ProcessResult {
   readonly audit: Audit;

@@ -2,10 +2,10 @@ import type { ByteSource } from '../../tensor/source.ts';
 import { lottery, shardRanges, shuffleRank } from '../mixture/mix.ts';
 import { encodeTokens } from '../mixture/shards.ts';
 import { TokenIndex } from '../mixture/token-index.ts';
+import type { TaskContext } from './environment.ts';
 import type { UnitFolder } from './host.ts';
 import type { MixResult } from './mix-task.ts';
 import type { TaskOf } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 import { tokenBytes } from './tokenise-task.ts';
 
 export interface ShardResult {

@@ -1,13 +1,14 @@
 /** Selection by attributes, then ids: `tokens.bin` in document order, `index.bin` to find them by. */
+
 import type { Attributes, Document } from '../document.ts';
 import { bytesPerToken, encodeTokens, tokenWidthFor } from '../mixture/shards.ts';
 import { documentKey, encodeIndex, type IndexEntry } from '../mixture/token-index.ts';
 import { ByteQueue } from '../readers/byte-queue.ts';
 import { type Audit, StageRunner } from '../report/audit.ts';
 import { selectByAttributes } from '../stages/select.ts';
+import type { TaskContext } from './environment.ts';
 import type { CorpusHost, UnitFolder } from './host.ts';
 import type { TaskOf } from './task.ts';
-import type { TaskContext } from './task-context.ts';
 
 export interface TokeniseResult {
   readonly audit: Audit;
