@@ -4,6 +4,7 @@ import { add } from './add/assembly';
 import { attention, attentionCombine } from './attention/assembly';
 import { kvAppend } from './attention/kv.assembly';
 import { swiglu } from './gated/assembly';
+import { roundBf16 } from './gemm/round.assembly';
 import { linearBlas } from './linear/blas.assembly';
 import { linearFloats } from './linear/floats.assembly';
 import { pack } from './linear/pack.assembly';
@@ -26,6 +27,7 @@ import {
   TASK_QUANTIZE_ROWS,
   TASK_RMS_NORM,
   TASK_ROPE,
+  TASK_ROUND_BF16,
   TASK_SWIGLU,
   TASK_UNPACK,
 } from './tasks';
@@ -72,6 +74,8 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
       return attention(first, last, thread);
     case TASK_ATTENTION_COMBINE:
       return attentionCombine(first, last);
+    case TASK_ROUND_BF16:
+      return roundBf16(first, last);
     default:
       performTraining(task, first, last, thread);
   }

@@ -16,6 +16,10 @@ export const TASK_KV_APPEND = 10;
 export const TASK_ATTENTION = 11;
 export const TASK_ATTENTION_COMBINE = 12;
 export const TASK_LINEAR_BLAS = 13;
+export const TASK_ROUND_BF16 = 14;
+
+/** Numbers that a unit of TASK_ROUND_BF16 rounds. */
+export const ROUND_UNIT = 4096;
 
 /** Numbers between the columns that `linear` by BLAS unpacks, beside those of the tile: without them a tile's columns would share a few lines of the cache. */
 export const BLAS_GAP = 16;

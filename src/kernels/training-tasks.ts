@@ -14,7 +14,6 @@ export const TASK_SUM_SQUARES = 75;
 export const TASK_EMBED_BACKWARD = 76;
 export const TASK_SWIGLU_FORWARD = 77;
 export const TASK_GEMM_BLAS = 78;
-export const TASK_ROUND_BF16 = 79;
 export const TASK_GATHER_ROWS = 80;
 export const TASK_BLEND = 81;
 export const TASK_ACTIVATION = 82;

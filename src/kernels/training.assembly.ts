@@ -10,7 +10,6 @@ import { gatherRows } from './embed/gather.assembly';
 import { swigluBackward, swigluForward } from './gated/backward.assembly';
 import { gemm, gemmPack } from './gemm/assembly';
 import { gemmBlas } from './gemm/blas.assembly';
-import { roundBf16 } from './gemm/round.assembly';
 import { layerNorm, layerNormBackward } from './layer-norm/assembly';
 import { blend } from './muon/assembly';
 import { columnSums, rmsNormBackward } from './rms-norm/backward.assembly';
@@ -28,7 +27,6 @@ import {
   TASK_GEMM_PACK,
   TASK_RMS_NORM_BACKWARD,
   TASK_ROPE_BACKWARD,
-  TASK_ROUND_BF16,
   TASK_SUM_SQUARES,
   TASK_SWIGLU_BACKWARD,
   TASK_SWIGLU_FORWARD,
@@ -77,8 +75,6 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return sumSquares(first, last);
     case TASK_EMBED_BACKWARD:
       return embedBackward();
-    case TASK_ROUND_BF16:
-      return roundBf16(first, last);
     case TASK_GATHER_ROWS:
       return gatherRows(first, last);
     case TASK_BLEND:

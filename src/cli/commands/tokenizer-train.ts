@@ -2,9 +2,11 @@ import { UsageError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import { type TokenizerKind, trainTokenizer } from '../../platform/node/training/train-tokenizer.ts';
 import { splitPatterns } from '../../tokenizer/encode/split-pattern.ts';
+import { byteLevelDefaults } from '../../tokenizer/train/byte-level-trainer.ts';
 import { llamaTrainDefaults } from '../../tokenizer/train/sentencepiece-trainer.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
+import { longName } from '../option-table.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 
 const SENTENCEPIECE_ONLY = ['characterCoverage', 'maxLineBytes', 'maxPieceLength'] as const;
@@ -54,17 +56,22 @@ export const command = defineCommand({
     pattern: {
       kind: 'choice',
       values: Object.keys(splitPatterns) as (keyof typeof splitPatterns)[],
-      otherwise: 'llama3',
+      otherwise: byteLevelDefaults.pattern,
       help: 'byte-level: how text is cut into words',
     },
     begin: {
       kind: 'text',
       value: 'TOKEN',
-      otherwise: '<|begin_of_text|>',
+      otherwise: byteLevelDefaults.begin,
       help: 'byte-level: what every text begins with',
     },
-    end: { kind: 'text', value: 'TOKEN', otherwise: '<|end_of_text|>', help: 'byte-level: what ends a text' },
-    minCount: { kind: 'integer', min: 1, otherwise: '2', help: 'byte-level: rarer pairs are not merged' },
+    end: { kind: 'text', value: 'TOKEN', otherwise: byteLevelDefaults.end, help: 'byte-level: what ends a text' },
+    minCount: {
+      kind: 'integer',
+      min: 1,
+      otherwise: `${byteLevelDefaults.minCount}`,
+      help: 'byte-level: rarer pairs are not merged',
+    },
     maxWords: {
       kind: 'integer',
       min: 1000,
@@ -86,12 +93,7 @@ export const command = defineCommand({
       (key) => options[key] !== undefined,
     );
     if (foreign.length > 0) {
-      throw new UsageError(
-        foreign.map((key) => {
-          const name = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-          return `${name} is not for --kind ${options.kind}`;
-        }),
-      );
+      throw new UsageError(foreign.map((key) => `${longName(key)} is not for --kind ${options.kind}`));
     }
     let progress: Progress | null = null;
     let stage = '';
@@ -145,6 +147,14 @@ function tokenizerOf(options: Chosen): TokenizerKind {
       maxPieceLength: options.maxPieceLength ?? llamaTrainDefaults.maxPieceLength,
     };
   }
-  const { pattern = 'llama3', begin = '<|begin_of_text|>', end = '<|end_of_text|>', minCount = 2 } = options;
-  return { kind, vocabSize, maxWords, pattern, begin, end, minCount };
+  const { pattern, begin, end, minCount } = byteLevelDefaults;
+  return {
+    kind,
+    vocabSize,
+    maxWords,
+    pattern: options.pattern ?? pattern,
+    begin: options.begin ?? begin,
+    end: options.end ?? end,
+    minCount: options.minCount ?? minCount,
+  };
 }

@@ -5,7 +5,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
-import type { Blas } from '../../kernels/gemm/blas.ts';
+import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
@@ -80,14 +80,14 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     segments.push(segment);
     return segment;
   };
-  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && (blas.half ? 'both' : blas.operands) });
+  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas) });
   const home = newSegment();
   await team.introduce(home, host);
 
   const arena = new ActivationArena();
   const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
-  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.half !== undefined };
+  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.bgemm !== undefined };
   const layerSegments: Segment[] = [];
   const plan = new SegmentPlan(segmentWeights);
 

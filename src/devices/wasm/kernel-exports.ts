@@ -21,6 +21,7 @@ export interface KernelExports {
 /** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, blas: Blas | null): KernelExports {
   const none = () => assert(false, 'kernels: a task for a BLAS, and none was given');
-  const [sgemm, bgemm] = [blas, blas?.half].map((library) => library?.sgemm(memory) ?? none);
+  const sgemm = blas?.sgemm?.(memory) ?? none;
+  const bgemm = blas?.bgemm?.(memory) ?? none;
   return new WebAssembly.Instance(module, { env: { memory, sgemm, bgemm } }).exports as unknown as KernelExports;
 }

@@ -26,7 +26,7 @@ for (const [threads, half] of [
     skip: blas === null ? 'no BLAS here' : half === null ? 'no oneDNN with bf16 here' : false,
   }, async () => {
     // Three memories: what a thread multiplies need not lie in the first.
-    const products = { ...blas!, half: half ?? undefined };
+    const products = { ...blas!, bgemm: half?.bgemm };
     const options = {
       threads,
       host: nodeThreads,

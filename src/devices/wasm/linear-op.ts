@@ -1,7 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
-import { CHUNK, TASK_ROUND_BF16 } from '../../kernels/training-tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
@@ -87,7 +86,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
   function roundedRows({ segment, pointer }: WasmTensor, count: number): number {
     const out = arena.scratch(segment, count * 2).pointer;
     setArguments(segment, [out, pointer, count]);
-    team.run(segment, TASK_ROUND_BF16, Math.ceil(count / CHUNK), 4);
+    team.run(segment, tasks.TASK_ROUND_BF16, Math.ceil(count / tasks.ROUND_UNIT), 4);
     return out;
   }
 

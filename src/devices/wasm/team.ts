@@ -11,7 +11,7 @@ import type { Segment } from './segment.ts';
 /** Starts threads that hand every message they get to one `createWorker()`. */
 export interface ThreadHost {
   /** Resolves when the thread can take messages. `blas`: the one that its worker is to have, the same as the leader's. */
-  spawn(options: { readonly blas: BlasOperands | 'both' | null }): Promise<TeamThread>;
+  spawn(options: { readonly blas: readonly BlasOperands[] | null }): Promise<TeamThread>;
   /** Resolves a moment later, and keeps the program running until then. */
   pause(ms: number): Promise<void>;
 }

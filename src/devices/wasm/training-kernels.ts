@@ -2,6 +2,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
+import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
 import {
   BLOCK_COLUMNS,
   BLOCK_ROWS,
@@ -16,7 +17,6 @@ import {
   TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
-  TASK_ROUND_BF16,
   TASK_SUM_SQUARES,
   TILE_COLUMNS,
   TILE_ROWS,
@@ -197,7 +197,7 @@ export class TrainingKernels {
   private roundBf16(operand: Operand, count: number): Operand {
     if (operand.isRounded) return operand;
     const pointer = this.arena.take(count * 2);
-    this.run(TASK_ROUND_BF16, chunks(count), 4, pointer, operand.pointer, count);
+    this.run(TASK_ROUND_BF16, Math.ceil(count / ROUND_UNIT), 4, pointer, operand.pointer, count);
     return { ...operand, pointer, isRounded: true };
   }
 

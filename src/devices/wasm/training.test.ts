@@ -2,6 +2,7 @@ import { ok, strictEqual } from 'node:assert/strict';
 import test from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import { Tape } from '../../autograd/tape.ts';
+import { bf16ToF32, f32ToBf16 } from '../../base/f16.ts';
 import { Random } from '../../base/random.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { batchOfSequences } from '../../kernels/batch.ts';
@@ -171,10 +172,7 @@ for (const threads of [1, 3]) {
   });
 }
 
-const toBf16 = (x: number) => {
-  const bits = new Uint32Array(Float32Array.of(x).buffer)[0]!;
-  return new Float32Array(Uint32Array.of((bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000).buffer)[0]!;
-};
+const toBf16 = (x: number) => bf16ToF32(f32ToBf16(x));
 
 for (const threads of [1, 3]) {
   const skip = loadOneDnn() ? false : 'no oneDNN with bf16 here';

@@ -6,7 +6,7 @@
  */
 
 import { assert } from '../../base/assert.ts';
-import type { Blas } from '../../kernels/gemm/blas.ts';
+import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
 import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { TrainingDevice } from '../training-device.ts';
@@ -28,7 +28,7 @@ export interface WasmTrainingOptions {
   readonly kernels?: CompiledKernels;
   /** Whether this engine joins neighbouring 128-bit operations (V8's revectorizer): only the speed depends on it. */
   readonly wideVectors?: boolean;
-  /** Does the matrix products in place of our own kernels; one of bf16 the large ones, on rounded copies of both sides. */
+  /** Does the matrix products in place of our own kernels; one that has products of bf16 multiplies rounded copies of both sides. */
   readonly blas?: Blas | null;
   /** Wraps every task, for measuring. */
   readonly watch?: TaskWatch | null;
@@ -39,11 +39,11 @@ export async function createWasmTrainingDevice(options: WasmTrainingOptions = {}
   const { module, simd: build, shared } = options.kernels ?? (await compileKernels({ simd, shared: threads > 1 }));
   assert(shared || threads === 1, 'wasm training device: threads need kernels for shared memory');
   const team = new Team(module);
-  if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas?.operands ?? null });
+  if (host && threads > 1) await team.grow(host, threads - 1, { blas: blas && operandsOf(blas) });
   const segment = new Segment(0, module, shared, { blas });
   await team.introduce(segment, host ?? null);
   segment.setWord(CONTROL_WIDE, wideVectors ? 1 : 0);
-  const kernels = new TrainingKernels(segment, team, blas?.operands ?? null, watch);
+  const kernels = new TrainingKernels(segment, team, blas && (blas.bgemm ? 'bf16' : 'f32'), watch);
   let persistent = 0;
   return {
     kind: 'wasm',

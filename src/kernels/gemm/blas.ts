@@ -1,22 +1,26 @@
-/** A system's matrix product, where one was found (layer 7 binds it). It is called by several threads at a time, each on its own tile. */
+/**
+ * A system's matrix products, where they were found (layer 7 binds them): of f32 numbers, of bf16 ones, or both; sums are f32. Each makes
+ * the product within one memory, for the kernels of that memory to import. Several threads call it at a time, each on its own tile.
+ */
 export interface Blas {
   /** For people: 'libopenblas.so.0 (OpenBLAS 0.3.21, SkylakeX kernels)'. */
   readonly description: string;
-  /** What A and B hold; sums and C are f32. */
-  readonly operands: BlasOperands;
-  /** Products of bf16, beside those of f32: for matrices that are quantized anyway. */
-  readonly half?: Blas | undefined;
-  /** The product within one memory, for the kernels of that memory to import. */
-  sgemm(memory: WebAssembly.Memory): Sgemm;
+  readonly sgemm?: ((memory: WebAssembly.Memory) => Gemm) | undefined;
+  readonly bgemm?: ((memory: WebAssembly.Memory) => Gemm) | undefined;
 }
 
+/** What A and B hold. */
 export type BlasOperands = 'f32' | 'bf16';
+
+export function operandsOf({ sgemm, bgemm }: Blas): readonly BlasOperands[] {
+  return [...(sgemm ? (['f32'] as const) : []), ...(bgemm ? (['bf16'] as const) : [])];
+}
 
 /**
  * C [M × N] = A [M × K] · B [K × N] + beta · C. a, b, c: where they lie in the memory, in bytes. Strides in numbers: from row to row and
  * from column to column; of A's two one is 1, and of B's.
  */
-export type Sgemm = (
+export type Gemm = (
   M: number,
   N: number,
   K: number,

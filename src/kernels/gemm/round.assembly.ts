@@ -1,7 +1,7 @@
-// f32 → bf16, to the nearest, ties to even. Arguments: y (16 bits each), x, count. Unit = CHUNK elements.
+// f32 → bf16, to the nearest, ties to even. Arguments: y (16 bits each), x, count. Unit = ROUND_UNIT elements.
 // A NaN stays one, but for payloads of all ones, which no arithmetic makes.
 import { arg } from '../simd.assembly';
-import { CHUNK } from '../training-tasks';
+import { ROUND_UNIT } from '../tasks';
 
 /** The rounded upper half of each lane, as a signed number. */
 // @ts-expect-error: decorator
@@ -12,9 +12,9 @@ export function upper(x: v128): v128 {
 }
 
 export function roundBf16(first: i32, last: i32): void {
-  const end = min<usize>(arg(2), <usize>last * CHUNK);
+  const end = min<usize>(arg(2), <usize>last * ROUND_UNIT);
   const y = arg(0), x = arg(1);
-  let i: usize = <usize>first * CHUNK;
+  let i: usize = <usize>first * ROUND_UNIT;
   for (; i + 16 <= end; i += 16) {
     const from = x + i * 4;
     const to = y + i * 2;

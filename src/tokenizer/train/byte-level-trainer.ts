@@ -23,6 +23,14 @@ export interface ByteLevelTrainOptions {
   readonly maxWords?: number;
 }
 
+/** What `cria tokenizer train` takes where nothing is said: Llama 3's words and tokens, and merges that pay. */
+export const byteLevelDefaults = {
+  pattern: 'llama3',
+  begin: '<|begin_of_text|>',
+  end: '<|end_of_text|>',
+  minCount: 2,
+} as const;
+
 export interface TrainedByteLevel {
   /** Pieces in the byte alphabet, by id; special tokens last. */
   readonly pieces: readonly string[];

@@ -26,7 +26,7 @@ export async function createDevice({
       'load: the reference device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.',
     );
   }
-  const library = blas ? loadProducts('both') : null;
+  const library = blas ? loadProducts(['f32', 'bf16']) : null;
   if (blas && library === null) {
     throw new UnsupportedError(
       'load.blas',
@@ -44,9 +44,6 @@ export async function createDevice({
   };
   if (library === null) return createWasmDevice(common);
   const blasRows = await measureBlasRows(library, compiled.kernels);
-  const names = library.half
-    ? `${library.description}, quantized and bf16 weights by ${library.half.description}`
-    : library.description;
-  const note = `${compiled.note}; by ${names}: ${sayBlasRows(blasRows)}`;
+  const note = `${compiled.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
   return createWasmDevice({ ...common, blas: library, blasRows, note });
 }

@@ -19,7 +19,6 @@ export function loadBlas(): Blas | null {
   useOneThread(library);
   return {
     description,
-    operands: 'f32',
     sgemm: (memory) =>
       withinMemory(
         memory,

@@ -32,8 +32,7 @@ export function loadOneDnn(env: Readonly<Record<string, string | undefined>> = p
 function bind(name: string, gemm: (...values: unknown[]) => number): Blas {
   return {
     description: `${name} in bf16`,
-    operands: 'bf16',
-    sgemm: (memory) =>
+    bgemm: (memory) =>
       withinMemory(
         memory,
         (...place) => new Uint16Array(...place),
@@ -51,6 +50,6 @@ function multiplies(products: Blas): boolean {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const [three, two, sum] = [0x4040, 0x4000, new Float32Array(memory.buffer, 8, 1)];
   new Uint16Array(memory.buffer).set([three, two]);
-  products.sgemm(memory)(1, 1, 1, 0, 1, 1, 2, 1, 1, 0, 8, 1);
+  products.bgemm!(memory)(1, 1, 1, 0, 1, 1, 2, 1, 1, 0, 8, 1);
   return sum[0] === 6;
 }

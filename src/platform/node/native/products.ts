@@ -4,10 +4,13 @@ import type { Blas, BlasOperands } from '../../../kernels/gemm/blas.ts';
 import { loadBlas } from './blas.ts';
 import { loadOneDnn } from './onednn.ts';
 
-export function loadProducts(operands: BlasOperands | 'both'): Blas | null {
-  if (operands === 'bf16') return loadOneDnn();
-  const blas = loadBlas();
-  return blas && operands === 'both' ? { ...blas, half: loadOneDnn() ?? undefined } : blas;
+/** The products of these operands; null where the first cannot be had. */
+export function loadProducts([first, second]: readonly BlasOperands[]): Blas | null {
+  const found = first === 'f32' ? loadBlas() : loadOneDnn();
+  const half = found && second === 'bf16' ? loadOneDnn() : null;
+  if (!half) return found;
+  const description = `${found!.description}, quantized and bf16 weights by ${half.description}`;
+  return { ...found, bgemm: half.bgemm, description };
 }
 
 /** oneDNN where a recipe asks for it. Throws UnsupportedError `training.products` where it cannot be had. */

@@ -1,4 +1,4 @@
-import type { Sgemm } from '../../../kernels/gemm/blas.ts';
+import type { Gemm } from '../../../kernels/gemm/blas.ts';
 
 type Numbers = Float32Array | Uint16Array;
 
@@ -12,12 +12,12 @@ export type Product<N extends Numbers> = (
   cStride: number,
 ) => void;
 
-/** The import of the kernels (Sgemm) by a library's product: places in a memory become views of it. */
+/** The import of the kernels (Gemm) by a library's product: places in a memory become views of it. */
 export function withinMemory<N extends Numbers>(
   memory: WebAssembly.Memory,
   view: (buffer: ArrayBufferLike, offset: number, count: number) => N,
   product: Product<N>,
-): Sgemm {
+): Gemm {
   return (M, N, K, a, aRow, aColumn, b, bRow, bColumn, beta, c, cRow) => {
     const { buffer } = memory; // the memory may have grown
     const side = (pointer: number, rows: number, columns: number, row: number, column: number) => ({

@@ -76,7 +76,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
     throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
   }
-  const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts('f32') : null;
+  const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
   const device = await createWasmTrainingDevice({
     threads: options.threads,
     host: nodeThreads,
