@@ -40,6 +40,7 @@ for (const dtype of values.types.split(',') as WeightType[]) {
     activations: 'int8',
     host: nodeThreads,
     prepareMemory: hugePages(),
+    clock: () => performance.now(),
     simd: values.simd as 'auto' | SimdBuild,
     ...(values.blas && { blas: loadBlas(), blasRows: () => 2 }),
   });

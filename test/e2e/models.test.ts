@@ -102,7 +102,9 @@ describe('verbs', () => {
     const { code, stderr } = await cria(['run', '-m', model, 'x', '--logprobs', '2']);
     assert.equal(code, 2);
     assert.match(stderr, /--json/);
-    const report = JSON.parse(await ok(['run', '-m', model, 'x', '-n', '2', '--logprobs', '2', '--json'])) as {
+    const report = JSON.parse(
+      await ok(['run', '-m', model, 'x', '-n', '2', '--ignore-eos', '--logprobs', '2', '--json']),
+    ) as {
       logprobs: { logprob: number; top: unknown[] }[];
     };
     assert.equal(report.logprobs[0]!.top.length, 2);

@@ -17,6 +17,7 @@ import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.
 import { createOps } from './ops.ts';
 import { type PrepareMemory, Segment } from './segment.ts';
 import { SegmentPlan } from './segment-plan.ts';
+import { Streams } from './streams.ts';
 import { Team, type ThreadHost } from './team.ts';
 import { activation, floatsOf } from './tensors.ts';
 import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
@@ -38,6 +39,8 @@ export interface WasmDeviceOptions {
   readonly blas?: Blas | null;
   /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64. */
   readonly blasRows?: (type: WeightType) => number;
+  /** Milliseconds; with it the device learns how this machine reads memory fastest (streams.ts). */
+  readonly clock?: () => number;
   /** Called when numbers leave the kernels, before anybody computes with them. */
   readonly leave?: () => void;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
@@ -87,7 +90,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const arena = new ActivationArena();
   const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
-  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.bgemm !== undefined };
+  const streams = new Streams(options.clock ?? null);
+  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };
   const layerSegments: Segment[] = [];
   const plan = new SegmentPlan(segmentWeights);
 

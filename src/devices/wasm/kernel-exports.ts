@@ -14,6 +14,7 @@ export interface KernelExports {
   serve(thread: number): number;
   leave(): void;
   panelBytes(kind: number, columns: number): number;
+  matrixBytes(kind: number, columns: number, rows: number): number;
   kvChunkBytes(type: number, headSize: number): number;
   partialBytes(): number;
 }

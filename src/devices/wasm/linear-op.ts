@@ -5,7 +5,7 @@ import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
-import { isFloatKind, setArguments } from './weights.ts';
+import { isFloatKind, panelCount, setArguments } from './weights.ts';
 
 /** Scratch of the quantized kernels: 64 sums, and as many more that wait. */
 const SUM_BYTES = 2 * 64 * 4;
@@ -19,7 +19,7 @@ const BLAS_TILE_ROWS = 512;
 
 /** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
 export function createLinear(context: OpContext): Ops['linear'] {
-  const { arena, team } = context;
+  const { arena, team, streams } = context;
 
   return (x_NI, w_OI, bias_O) => {
     const isPacked = w_OI instanceof WasmMatrix;
@@ -55,7 +55,16 @@ export function createLinear(context: OpContext): Ops['linear'] {
     ints[9] = scratch;
     ints[10] = scratchBytes;
     const task = isInt8 ? tasks.TASK_LINEAR_QUANTIZED : tasks.TASK_LINEAR_FLOATS;
-    team.run(segment, task, Math.ceil(O / 8), chunkOf(segment, kind, N, I, O));
+    const chunk = chunkOf(segment, kind, N, I, O);
+    if (isInt8 && N === 1) {
+      const bytes = Math.ceil(O / 8) * (segment.kernels.panelBytes(kind, I) >>> 0);
+      streams.begin(bytes);
+      ints[11] = streams.count;
+      team.run(segment, task, Math.ceil(O / 8), chunk);
+      streams.end(bytes);
+    } else {
+      team.run(segment, task, Math.ceil(O / 8), chunk);
+    }
     arena.release(mark);
     return y;
   };
@@ -94,7 +103,7 @@ export function createLinear(context: OpContext): Ops['linear'] {
   function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
     const panels = Math.ceil(O / 8);
     const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
-    const together = N === 1 ? 8 : 2;
+    const together = N === 1 || isFloatKind(kind) ? 8 : 2;
     return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
 }
@@ -123,7 +132,7 @@ function panelsOf({ arena, team }: OpContext, w: WasmTensor): WasmTensor {
   const { segment, shape } = w;
   const I = columnCount(shape);
   const O = rowCount(shape);
-  const panels = Math.ceil(O / 8);
+  const panels = panelCount(tasks.PACK_F32, O);
   const out = arena.scratch(segment, panels * I * 32);
   out.owner = w;
   w.packed = out;

@@ -1,5 +1,6 @@
 import type { ActivationArena } from './activation-arena.ts';
 import type { Segment } from './segment.ts';
+import type { Streams } from './streams.ts';
 import type { Team } from './team.ts';
 import { floatsOf, type WasmTensor } from './tensors.ts';
 
@@ -13,6 +14,8 @@ export interface OpContext {
   readonly blasRows: readonly number[];
   /** The BLAS has products of bf16 for quantized matrices. */
   readonly hasHalf: boolean;
+  /** How matrix-vector products read quantized weights. */
+  readonly streams: Streams;
 }
 
 /** The tensor, or its copy in another segment; the copy is remembered. */

@@ -24,6 +24,9 @@ export type Activations = 'auto' | 'f32' | 'int8';
 /** From this many columns on, 'auto' quantizes the activations that meet a quantized matrix. */
 export const INT8_COLUMNS = 1024;
 
+/** Panels of floats lie eight together, of 8 rows each (kernels/linear/layout.assembly.ts). */
+const GROUP_ROWS = 64;
+
 /** Bytes of rows that are staged at a time. */
 const STAGE_BYTES = 2 * 2 ** 20;
 
@@ -47,6 +50,11 @@ export function isFloatKind(kind: number): boolean {
   return kind <= tasks.PACK_BF16;
 }
 
+/** Panels that so many rows fill, those that fill up a group among them. */
+export function panelCount(kind: number, rows: number): number {
+  return isFloatKind(kind) ? (GROUP_ROWS / 8) * Math.ceil(rows / GROUP_ROWS) : Math.ceil(rows / 8);
+}
+
 /** The kind in which a matrix is kept. */
 export function keptKind(dtype: WeightType, columns: number, activations: Activations): number {
   const kind = packKinds[dtype];
@@ -61,7 +69,7 @@ export function placedBytes(source: TensorSource, activations: Activations, segm
   const rows = rowCount(source.shape);
   if (source.shape.length < 2) return columns * 4;
   const kind = keptKind(weightType(source), columns, activations);
-  return Math.ceil(rows / 8) * (segment.kernels.panelBytes(kind, columns) >>> 0);
+  return segment.kernels.matrixBytes(kind, columns, rows) >>> 0;
 }
 
 function weightType(source: TensorSource): WeightType {
@@ -102,7 +110,7 @@ function readVector(source: TensorSource, dtype: WeightType, { segment, pointer 
     return;
   }
   const { arenaChunk, arenaUsed } = segment;
-  const packed = segment.take(segment.kernels.panelBytes(packKinds[dtype], columns) >>> 0);
+  const packed = segment.take(segment.kernels.matrixBytes(packKinds[dtype], columns, 1) >>> 0);
   const row = segment.take(4);
   readMatrix(source, dtype, packKinds[dtype], 1, columns, packed, segment, team);
   segment.setWord(row, 0);
@@ -129,17 +137,16 @@ function readMatrix(
     Number.isInteger(rawRowBytes),
     `placeWeight: ${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
   );
-  const panelBytes = segment.kernels.panelBytes(kind, columns) >>> 0;
-  const rawPanelBytes = segment.kernels.panelBytes(rawKind, columns) >>> 0;
-  const rowsAtOnce = 8 * Math.max(1, Math.floor(STAGE_BYTES / (8 * rawRowBytes)));
+  const matrixBytes = (of: number, count: number) => segment.kernels.matrixBytes(of, columns, count) >>> 0;
+  const rowsAtOnce = GROUP_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (GROUP_ROWS * rawRowBytes)));
   const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
   const flag = segment.take(4);
-  const decoded = kind === rawKind ? 0 : segment.take(Math.ceil(Math.min(rows, rowsAtOnce) / 8) * rawPanelBytes);
+  const decoded = kind === rawKind ? 0 : segment.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));
   segment.setWord(flag, 0);
   for (let first = 0; first < rows; first += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - first);
-    const panels = Math.ceil(count / 8);
-    const to = pointer + (first / 8) * panelBytes;
+    const panels = panelCount(rawKind, count);
+    const to = pointer + matrixBytes(kind, first);
     source.readRows(segment.bytesAt(stage, count * rawRowBytes), first, count);
     const packed = kind === rawKind ? to : decoded;
     setArguments(segment, [rawKind, packed, stage, count, columns, rawRowBytes, flag]);

@@ -4,7 +4,6 @@ import { bgemm, sgemm } from '../gemm/blas.assembly';
 import { upper } from '../gemm/round.assembly';
 import { arg } from '../simd.assembly';
 import { BLAS_GAP } from '../tasks';
-import { panelBytes } from './layout.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
 
 /**
@@ -20,7 +19,6 @@ export function linearBlas(first: i32, last: i32, thread: i32): void {
   const depth = arg(11);
   const isHalf = arg(12) != 0;
   const stride = tileRows + BLAS_GAP;
-  const bytes = panelBytes(kind, columns);
   const scratch = arg(9) + <usize>thread * arg(10);
   const wide = scratch + depth * stride * 2;
   for (let unit: usize = first; unit < <usize>last; unit++) {
@@ -31,12 +29,12 @@ export function linearBlas(first: i32, last: i32, thread: i32): void {
     for (let from: usize = 0; from < columns; from += depth) {
       const to = min(from + depth, columns);
       for (let r: usize = 0; r < rows; r += 8) {
-        const panel = arg(1) + ((row + r) >> 3) * bytes;
+        const panel = (row + r) >> 3;
         if (isHalf) {
-          unpackColumns(kind, panel, columns, from, to, wide, 32);
+          unpackColumns(kind, arg(1), panel, columns, from, to, wide, 32);
           roundColumns(scratch + r * 2, wide, wide + (to - from) * 32, stride * 2);
         } else {
-          unpackColumns(kind, panel, columns, from, to, scratch + r * 4, stride * 4);
+          unpackColumns(kind, arg(1), panel, columns, from, to, scratch + r * 4, stride * 4);
         }
       }
       const beta = from > 0 || arg(8) != 0 ? 1 : 0;

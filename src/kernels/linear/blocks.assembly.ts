@@ -10,7 +10,7 @@
 // start, and Q8_0's quants 0…255 go in as they are. Elsewhere, quants of up to 4 bits grow i16 sums, which 8 groups of 2·15·127 fit.
 import { dotGrow, dotPairs } from '../simd.assembly';
 import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
-import { hasMinima, highBytes, isSuper, minAt, offsetOf, scaleAt, superAt, superMinAt } from './layout.assembly';
+import { blockBytes, hasMinima, headBytes, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
 import { highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** Two scales a block. */
@@ -108,15 +108,15 @@ export function minimumWordsB(kind: i32, at: usize, scales: v128): v128 {
   if (!isSuper(kind)) return startOfSum();
   return kind == PACK_Q2_K ? v128.load8x8_u(at, 8) : scales;
 }
-/** Where a panel's f16 scales begin, 16 bytes for 8 rows: of every block or, of some types, of every super-block. */
+/** Where the f16 scales lie, 16 bytes for 8 rows: in every block or, of some types, at the head of every super-block. */
 @inline
-export function halvesAt(kind: i32, blocks: usize): usize {
-  return isSuper(kind) ? superAt(kind, blocks) : scaleAt(kind, blocks);
+export function halvesAt(kind: i32): usize {
+  return isSuper(kind) ? 0 : scaleAt(kind);
 }
 /** And those of the minima. */
 @inline
-export function minimumHalvesAt(kind: i32, blocks: usize): usize {
-  return isSuper(kind) ? superMinAt(kind, blocks) : minAt(kind, blocks);
+export function minimumHalvesAt(kind: i32): usize {
+  return isSuper(kind) ? 16 : minAt(kind);
 }
 /**
  * Writes a pair of panels' f16 scales (and minima) as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on the way, which
@@ -126,9 +126,10 @@ export function minimumHalvesAt(kind: i32, blocks: usize): usize {
 export function widenScales(kind: i32, w: usize, bytes: usize, blocks: usize, wide: usize): void {
   const bits = scaleMask();
   const power = scalePower();
-  let halves = w + halvesAt(kind, blocks);
-  let minimumHalves = w + minimumHalvesAt(kind, blocks);
-  for (let unit = isSuper(kind) ? blocks >> 3 : blocks; unit > 0; unit--, halves += 16, minimumHalves += 16) {
+  const step = isSuper(kind) ? 8 * blockBytes(kind) + headBytes(kind) : blockBytes(kind);
+  let halves = w + halvesAt(kind);
+  let minimumHalves = w + minimumHalvesAt(kind);
+  for (let unit = isSuper(kind) ? blocks >> 3 : blocks; unit > 0; unit--, halves += step, minimumHalves += step) {
     v128.store(wide, scalesF16(v128.load16x4_s(halves), bits, power));
     v128.store(wide, scalesF16(v128.load16x4_s(halves, 8), bits, power), 16);
     v128.store(wide, scalesF16(v128.load16x4_s(halves + bytes), bits, power), 32);

@@ -1,41 +1,49 @@
 // `linear` over f32 activations and f32, f16 or bf16 weights: y_no = Σ_i w_oi · x_ni, column after column, one multiply-add each
-// (fused in the relaxed build). Two panels (16 rows) × 1 or 4 activation rows at a time; the order of operations of an element is
-// the same in all of them. For several activation rows, f16 and bf16 panels are widened to f32 first. Written as pairs of v128.
+// (fused in the relaxed build). A group (64 rows) at one activation row, as reading it is what takes the time; two panels × 4 activation
+// rows, f16 and bf16 widened to f32 first. The order of operations of an element is the same in both. Written as pairs of v128.
 import { arg, madd } from '../simd.assembly';
 import { PACK_BF16, PACK_F16, PACK_F32 } from '../tasks';
-import { panelBytes } from './layout.assembly';
-import { scaleMask, startOfSum, storeEight } from './pieces.assembly';
+import { columnBytes, GROUP, panelAt, unliftAt } from './layout.assembly';
+import { kept, scaleMask, startOfSum, storeEight } from './pieces.assembly';
+import { unpackColumns } from './unpack-columns.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 (unused), 7 y, 8 bias (0: none), 9 scratch, 10 scratch bytes a
- * thread (two panels as f32). Unit = one panel.
+ * thread (two panels as f32). Unit = one panel; threads take whole groups.
  */
 export function linearFloats(first: i32, last: i32, thread: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(2);
   const N = arg(5);
-  const bytes = panelBytes(kind, columns);
   const wide = arg(9) + <usize>thread * arg(10);
-  for (let panel: usize = first; panel < <usize>last; panel += 2) {
-    let w = arg(1) + panel * bytes;
-    let v = panel + 1 < <usize>last ? w + bytes : w;
-    const rows = min(<i32>arg(3) - <i32>panel * 8, v == w ? 8 : 16);
-    let n: usize = 0;
-    if (N >= 4) {
-      if (kind != PACK_F32) {
-        widen(kind, wide, w, columns);
-        widen(kind, wide + columns * 32, v, columns);
-        w = wide;
-        v = wide + columns * 32;
-      }
-      for (; n + 4 <= N; n += 4) four(w, v, panel, rows, n);
+  const together = N & ~3;
+  for (let panel: usize = first; panel < <usize>last; panel += GROUP) {
+    const w = arg(1) + panelAt(kind, columns, panel);
+    for (let pair = panel; together > 0 && pair < min(panel + GROUP, <usize>last); pair += 2) {
+      pairOfPanels(kind, w, wide, pair, together);
     }
-    for (; n < N; n++) {
-      if (kind == PACK_F32 || N >= 4) oneF32(w, v, panel, rows, n);
-      else if (kind == PACK_F16) oneF16(w, v, panel, rows, n);
-      else oneBF16(w, v, panel, rows, n);
+    for (let n = together; n < N; n++) {
+      if (kind == PACK_F32) oneF32(w, panel, n);
+      else if (kind == PACK_F16 && canScale(panel, n)) oneF16Scaled(w, panel, n);
+      else if (kind == PACK_F16) oneF16(w, panel, n);
+      else oneBF16(w, panel, n);
     }
   }
+}
+
+/** Two panels of the group at w, for the first `count` activation rows. */
+function pairOfPanels(kind: i32, w: usize, wide: usize, panel: usize, count: usize): void {
+  const columns = arg(2);
+  const rows = <i32>arg(3) - <i32>panel * 8;
+  let stride = columnBytes(PACK_F32);
+  if (kind == PACK_F32) {
+    wide = w + (panel % GROUP) * 32;
+  } else {
+    stride = 64;
+    unpackColumns(kind, arg(1), panel, columns, 0, columns, wide, stride);
+    unpackColumns(kind, arg(1), panel + 1, columns, 0, columns, wide + 32, stride);
+  }
+  for (let n: usize = 0; n < count; n += 4) four(wide, stride, panel, rows, n);
 }
 
 @inline
@@ -47,85 +55,162 @@ function biasAt(panel: usize): usize {
   return arg(8) == 0 ? 0 : arg(8) + panel * 32;
 }
 
-/** A panel of f16 or bf16 as f32. */
-function widen(kind: i32, out: usize, w: usize, columns: usize): void {
-  const unlift = kind == PACK_F16 ? v128.load32_splat(w + columns * 16) : f32x4.splat(1);
-  const mask = scaleMask();
-  for (const end = w + columns * 16; w < end; w += 16, out += 32) {
-    if (kind == PACK_F16) {
-      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), unlift));
-      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), unlift), 16);
-    } else {
-      v128.store(out, i32x4.shl(v128.load16x4_u(w), 16));
-      v128.store(out, i32x4.shl(v128.load16x4_u(w, 8), 16), 16);
-    }
+/** Four weights; `unlift` undoes the power of two that they come out with. */
+@inline
+function fromF16(bits: v128, mask: v128, unlift: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(bits, 13), mask), unlift);
+}
+@inline
+function unliftOf(kind: i32, panel: usize, mask: v128): v128 {
+  return kind == PACK_F16 ? v128.load32_splat(arg(1) + unliftAt(arg(2), panel)) : mask;
+}
+
+/**
+ * The power of two of a group's f16 may go to the activations instead: its panels have the same, and no activation overflows. Every
+ * product is the same number then, at one multiplication a column for eight.
+ */
+function canScale(panel: usize, n: usize): bool {
+  const columns = arg(2);
+  const unlift = arg(1) + unliftAt(columns, panel);
+  for (let at = unlift; at < unlift + GROUP * 16; at += 16) {
+    if (load<f32>(at) != load<f32>(unlift)) return false;
   }
+  const bound = kept(f32x4.splat(32768));
+  let x = arg(4) + n * columns * 4;
+  let good = i32x4.eq(bound, bound);
+  for (const end = x + (columns & ~3) * 4; x < end; x += 16) good = v128.and(good, f32x4.lt(f32x4.abs(v128.load(x)), bound));
+  for (const end = arg(4) + (n + 1) * columns * 4; x < end; x += 4) if (!(abs(load<f32>(x)) < 32768)) return false;
+  return i32x4.all_true(good);
 }
 
-/** Four weights, `at` bytes on: f16 comes out times a power of two that `unlift` undoes. */
+/** One group × one activation row. `isScaled`: see canScale. */
 @inline
-function narrow(kind: i32, wide: v128, mask: v128, unlift: v128): v128 {
-  if (kind == PACK_BF16) return i32x4.shl(wide, 16);
-  return f32x4.mul(v128.and(i32x4.shl(wide, 13), mask), unlift);
-}
-
-@inline
-function oneNarrow(kind: i32, w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
+function one(kind: i32, isScaled: bool, w: usize, panel: usize, n: usize): void {
   const columns = arg(2);
   const mask = scaleMask();
-  const uw = kind == PACK_F16 ? v128.load32_splat(w + columns * 16) : mask;
-  const uv = kind == PACK_F16 ? v128.load32_splat(v + columns * 16) : mask;
+  const u0 = unliftOf(kind, panel, mask);
+  const u1 = unliftOf(kind, panel + 1, mask);
+  const u2 = unliftOf(kind, panel + 2, mask);
+  const u3 = unliftOf(kind, panel + 3, mask);
+  const u4 = unliftOf(kind, panel + 4, mask);
+  const u5 = unliftOf(kind, panel + 5, mask);
+  const u6 = unliftOf(kind, panel + 6, mask);
+  const u7 = unliftOf(kind, panel + 7, mask);
   const zero = startOfSum();
   let x = arg(4) + n * columns * 4;
-  let pa = zero;
-  let pb = zero;
-  let qa = zero;
-  let qb = zero;
-  for (const end = x + columns * 4; x < end; x += 4, w += 16, v += 16) {
-    const xs = v128.load32_splat(x);
-    if (kind == PACK_BF16) {
-      pa = madd(narrow(kind, v128.load16x4_u(w), mask, uw), xs, pa);
-      pb = madd(narrow(kind, v128.load16x4_u(w, 8), mask, uw), xs, pb);
-      qa = madd(narrow(kind, v128.load16x4_u(v), mask, uv), xs, qa);
-      qb = madd(narrow(kind, v128.load16x4_u(v, 8), mask, uv), xs, qb);
+  let s0a = zero;
+  let s0b = zero;
+  let s1a = zero;
+  let s1b = zero;
+  let s2a = zero;
+  let s2b = zero;
+  let s3a = zero;
+  let s3b = zero;
+  let s4a = zero;
+  let s4b = zero;
+  let s5a = zero;
+  let s5b = zero;
+  let s6a = zero;
+  let s6b = zero;
+  let s7a = zero;
+  let s7b = zero;
+  for (const end = x + columns * 4; x < end; x += 4, w += columnBytes(kind)) {
+    const xs = isScaled ? f32x4.mul(v128.load32_splat(x), u0) : v128.load32_splat(x);
+    if (kind == PACK_F32) {
+      s0a = madd(v128.load(w), xs, s0a);
+      s0b = madd(v128.load(w, 16), xs, s0b);
+      s1a = madd(v128.load(w, 32), xs, s1a);
+      s1b = madd(v128.load(w, 48), xs, s1b);
+      s2a = madd(v128.load(w, 64), xs, s2a);
+      s2b = madd(v128.load(w, 80), xs, s2b);
+      s3a = madd(v128.load(w, 96), xs, s3a);
+      s3b = madd(v128.load(w, 112), xs, s3b);
+      s4a = madd(v128.load(w, 128), xs, s4a);
+      s4b = madd(v128.load(w, 144), xs, s4b);
+      s5a = madd(v128.load(w, 160), xs, s5a);
+      s5b = madd(v128.load(w, 176), xs, s5b);
+      s6a = madd(v128.load(w, 192), xs, s6a);
+      s6b = madd(v128.load(w, 208), xs, s6b);
+      s7a = madd(v128.load(w, 224), xs, s7a);
+      s7b = madd(v128.load(w, 240), xs, s7b);
+    } else if (kind == PACK_BF16) {
+      s0a = madd(i32x4.shl(v128.load16x4_u(w), 16), xs, s0a);
+      s0b = madd(i32x4.shl(v128.load16x4_u(w, 8), 16), xs, s0b);
+      s1a = madd(i32x4.shl(v128.load16x4_u(w, 16), 16), xs, s1a);
+      s1b = madd(i32x4.shl(v128.load16x4_u(w, 24), 16), xs, s1b);
+      s2a = madd(i32x4.shl(v128.load16x4_u(w, 32), 16), xs, s2a);
+      s2b = madd(i32x4.shl(v128.load16x4_u(w, 40), 16), xs, s2b);
+      s3a = madd(i32x4.shl(v128.load16x4_u(w, 48), 16), xs, s3a);
+      s3b = madd(i32x4.shl(v128.load16x4_u(w, 56), 16), xs, s3b);
+      s4a = madd(i32x4.shl(v128.load16x4_u(w, 64), 16), xs, s4a);
+      s4b = madd(i32x4.shl(v128.load16x4_u(w, 72), 16), xs, s4b);
+      s5a = madd(i32x4.shl(v128.load16x4_u(w, 80), 16), xs, s5a);
+      s5b = madd(i32x4.shl(v128.load16x4_u(w, 88), 16), xs, s5b);
+      s6a = madd(i32x4.shl(v128.load16x4_u(w, 96), 16), xs, s6a);
+      s6b = madd(i32x4.shl(v128.load16x4_u(w, 104), 16), xs, s6b);
+      s7a = madd(i32x4.shl(v128.load16x4_u(w, 112), 16), xs, s7a);
+      s7b = madd(i32x4.shl(v128.load16x4_u(w, 120), 16), xs, s7b);
+    } else if (isScaled) {
+      s0a = madd(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), xs, s0a);
+      s0b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), xs, s0b);
+      s1a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 16), 13), mask), xs, s1a);
+      s1b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 24), 13), mask), xs, s1b);
+      s2a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 32), 13), mask), xs, s2a);
+      s2b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 40), 13), mask), xs, s2b);
+      s3a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 48), 13), mask), xs, s3a);
+      s3b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 56), 13), mask), xs, s3b);
+      s4a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 64), 13), mask), xs, s4a);
+      s4b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 72), 13), mask), xs, s4b);
+      s5a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 80), 13), mask), xs, s5a);
+      s5b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 88), 13), mask), xs, s5b);
+      s6a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 96), 13), mask), xs, s6a);
+      s6b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 104), 13), mask), xs, s6b);
+      s7a = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 112), 13), mask), xs, s7a);
+      s7b = madd(v128.and(i32x4.shl(v128.load16x4_s(w, 120), 13), mask), xs, s7b);
     } else {
-      pa = madd(narrow(kind, v128.load16x4_s(w), mask, uw), xs, pa);
-      pb = madd(narrow(kind, v128.load16x4_s(w, 8), mask, uw), xs, pb);
-      qa = madd(narrow(kind, v128.load16x4_s(v), mask, uv), xs, qa);
-      qb = madd(narrow(kind, v128.load16x4_s(v, 8), mask, uv), xs, qb);
+      s0a = madd(fromF16(v128.load16x4_s(w), mask, u0), xs, s0a);
+      s0b = madd(fromF16(v128.load16x4_s(w, 8), mask, u0), xs, s0b);
+      s1a = madd(fromF16(v128.load16x4_s(w, 16), mask, u1), xs, s1a);
+      s1b = madd(fromF16(v128.load16x4_s(w, 24), mask, u1), xs, s1b);
+      s2a = madd(fromF16(v128.load16x4_s(w, 32), mask, u2), xs, s2a);
+      s2b = madd(fromF16(v128.load16x4_s(w, 40), mask, u2), xs, s2b);
+      s3a = madd(fromF16(v128.load16x4_s(w, 48), mask, u3), xs, s3a);
+      s3b = madd(fromF16(v128.load16x4_s(w, 56), mask, u3), xs, s3b);
+      s4a = madd(fromF16(v128.load16x4_s(w, 64), mask, u4), xs, s4a);
+      s4b = madd(fromF16(v128.load16x4_s(w, 72), mask, u4), xs, s4b);
+      s5a = madd(fromF16(v128.load16x4_s(w, 80), mask, u5), xs, s5a);
+      s5b = madd(fromF16(v128.load16x4_s(w, 88), mask, u5), xs, s5b);
+      s6a = madd(fromF16(v128.load16x4_s(w, 96), mask, u6), xs, s6a);
+      s6b = madd(fromF16(v128.load16x4_s(w, 104), mask, u6), xs, s6b);
+      s7a = madd(fromF16(v128.load16x4_s(w, 112), mask, u7), xs, s7a);
+      s7b = madd(fromF16(v128.load16x4_s(w, 120), mask, u7), xs, s7b);
     }
   }
-  storeEight(pa, pb, yAt(panel, n), biasAt(panel), rows);
-  if (rows > 8) storeEight(qa, qb, yAt(panel + 1, n), biasAt(panel + 1), rows - 8);
+  const rows = <i32>arg(3) - <i32>panel * 8;
+  storeEight(s0a, s0b, yAt(panel, n), biasAt(panel), rows);
+  if (rows > 8) storeEight(s1a, s1b, yAt(panel + 1, n), biasAt(panel + 1), rows - 8);
+  if (rows > 16) storeEight(s2a, s2b, yAt(panel + 2, n), biasAt(panel + 2), rows - 16);
+  if (rows > 24) storeEight(s3a, s3b, yAt(panel + 3, n), biasAt(panel + 3), rows - 24);
+  if (rows > 32) storeEight(s4a, s4b, yAt(panel + 4, n), biasAt(panel + 4), rows - 32);
+  if (rows > 40) storeEight(s5a, s5b, yAt(panel + 5, n), biasAt(panel + 5), rows - 40);
+  if (rows > 48) storeEight(s6a, s6b, yAt(panel + 6, n), biasAt(panel + 6), rows - 48);
+  if (rows > 56) storeEight(s7a, s7b, yAt(panel + 7, n), biasAt(panel + 7), rows - 56);
 }
-function oneF16(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
-  oneNarrow(PACK_F16, w, v, panel, rows, n);
+function oneF16(w: usize, panel: usize, n: usize): void {
+  one(PACK_F16, false, w, panel, n);
 }
-function oneBF16(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
-  oneNarrow(PACK_BF16, w, v, panel, rows, n);
+function oneF16Scaled(w: usize, panel: usize, n: usize): void {
+  one(PACK_F16, true, w, panel, n);
 }
-
-function oneF32(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
-  const columns = arg(2);
-  const zero = startOfSum();
-  let x = arg(4) + n * columns * 4;
-  let pa = zero;
-  let pb = zero;
-  let qa = zero;
-  let qb = zero;
-  for (const end = x + columns * 4; x < end; x += 4, w += 32, v += 32) {
-    const xs = v128.load32_splat(x);
-    pa = madd(v128.load(w), xs, pa);
-    pb = madd(v128.load(w, 16), xs, pb);
-    qa = madd(v128.load(v), xs, qa);
-    qb = madd(v128.load(v, 16), xs, qb);
-  }
-  storeEight(pa, pb, yAt(panel, n), biasAt(panel), rows);
-  if (rows > 8) storeEight(qa, qb, yAt(panel + 1, n), biasAt(panel + 1), rows - 8);
+function oneBF16(w: usize, panel: usize, n: usize): void {
+  one(PACK_BF16, false, w, panel, n);
+}
+function oneF32(w: usize, panel: usize, n: usize): void {
+  one(PACK_F32, false, w, panel, n);
 }
 
-/** Two f32 panels × 4 activation rows, two columns a turn. */
-function four(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
+/** Sixteen neighbouring rows of f32, `stride` bytes from column to column × 4 activation rows, two columns a turn. */
+function four(w: usize, stride: usize, panel: usize, rows: i32, n: usize): void {
   const columns = arg(2);
   const zero = startOfSum();
   let x0 = arg(4) + n * columns * 4;
@@ -151,8 +236,8 @@ function four(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
   for (const end = x0 + (columns & ~1) * 4; x0 < end; ) {
     let wa = v128.load(w);
     let wb = v128.load(w, 16);
-    let va = v128.load(v);
-    let vb = v128.load(v, 16);
+    let va = v128.load(w, 32);
+    let vb = v128.load(w, 48);
     let xs = v128.load32_splat(x0);
     p0a = madd(wa, xs, p0a);
     p0b = madd(wb, xs, p0b);
@@ -173,10 +258,11 @@ function four(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
     p3b = madd(wb, xs, p3b);
     q3a = madd(va, xs, q3a);
     q3b = madd(vb, xs, q3b);
-    wa = v128.load(w, 32);
-    wb = v128.load(w, 48);
-    va = v128.load(v, 32);
-    vb = v128.load(v, 48);
+    w += stride;
+    wa = v128.load(w);
+    wb = v128.load(w, 16);
+    va = v128.load(w, 32);
+    vb = v128.load(w, 48);
     xs = v128.load32_splat(x0, 4);
     p0a = madd(wa, xs, p0a);
     p0b = madd(wb, xs, p0b);
@@ -197,8 +283,7 @@ function four(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
     p3b = madd(wb, xs, p3b);
     q3a = madd(va, xs, q3a);
     q3b = madd(vb, xs, q3b);
-    w += 64;
-    v += 64;
+    w += stride;
     x0 += 8;
     x1 += 8;
     x2 += 8;
@@ -207,8 +292,8 @@ function four(w: usize, v: usize, panel: usize, rows: i32, n: usize): void {
   if (columns & 1) {
     let wa = v128.load(w);
     let wb = v128.load(w, 16);
-    let va = v128.load(v);
-    let vb = v128.load(v, 16);
+    let va = v128.load(w, 32);
+    let vb = v128.load(w, 48);
     let xs = v128.load32_splat(x0);
     p0a = madd(wa, xs, p0a);
     p0b = madd(wb, xs, p0b);

@@ -24,7 +24,7 @@ import {
   step,
   sumsOf,
 } from './blocks.assembly';
-import { hasMinima, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import { blockBytes, hasMinima, headBytes, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
 import { kept, startOfSum } from './pieces.assembly';
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 
@@ -43,9 +43,6 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
   const plus0 = picker(kind, 0, 1);
   const plus1 = picker(kind, 1, 1);
   let v = w + bytes;
-  let high = w + highAt(kind, blocks);
-  let scales = w + scaleAt(kind, blocks);
-  let minima = w + minAt(kind, blocks);
   let da = zero;
   let db = zero;
   let ga = zero;
@@ -91,7 +88,7 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
   let s3b: v128;
   let t3a: v128;
   let t3b: v128;
-  for (let b: usize = 0; b < blocks; b++, high += highBytes(kind), scales += 16, minima += 16) {
+  for (let b: usize = 0; b < blocks; b++) {
     if (!isSuper(kind) || (b & 7) == 0) {
       da = v128.load(wide);
       db = v128.load(wide, 16);
@@ -104,7 +101,12 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
         nb = v128.load(wide, 112);
       }
       wide += hasMinima(kind) ? 128 : 64;
+      w += headBytes(kind);
+      v += headBytes(kind);
     }
+    const high = w + highAt(kind);
+    const scales = w + scaleAt(kind);
+    const minima = w + minAt(kind);
     const rest = x + 128;
     const pa = scaleWordsA(kind, scales);
     const pb = scaleWordsB(kind, scales);
@@ -428,10 +430,9 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
       addTo(kind, acc + 192, startOf(kind, sums, minus0), dx, sumsOf(kind, sums, plus0), weight, s3a, s3b, aa, ab, ba, bb, t3a, t3b, ea, eb, ca, cb);
     }
     x = rest + 32;
-    if (kind != PACK_Q8_0) {
-      w += 128;
-      v += 128;
-    }
+    // Q8_0's quants have been passed on the way.
+    w += blockBytes(kind) - (kind == PACK_Q8_0 ? 256 : 0);
+    v += blockBytes(kind) - (kind == PACK_Q8_0 ? 256 : 0);
   }
 }
 

@@ -1,6 +1,5 @@
 // Matrix-vector products over int8 activations, straight from the packed panels, as reading the weights is what takes the time: some
-// panels (8 rows each) side by side, a block of each in turn. A core reads memory half as fast again along eight streams as along one
-// (Ice Lake: 9.5 GB/s along one, 12 along four, 14 along eight; in turns of 2 KiB nothing is left of it).
+// panels (8 rows each) side by side, a block of each in turn; how many is the machine's to say (devices/wasm/streams.ts).
 // Everything is written twice, for rows 0…3 and rows 4…7 (…a, …b), in neighbouring statements, so that an engine that joins pairs of
 // 128-bit operations can.
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
@@ -25,16 +24,7 @@ import {
   step,
   sumsOf,
 } from './blocks.assembly';
-import {
-  hasMinima,
-  highAt,
-  highBytes,
-  isSuper,
-  lowBytes,
-  minAt,
-  offsetOf,
-  scaleAt,
-} from './layout.assembly';
+import { blockAt, hasMinima, headAt, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
 import { kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** High nibbles go in where they are, 16-fold, where a quant may be as large as that: one instruction less for every 32 bytes. */
@@ -84,23 +74,25 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
     const x5 = v128.load32_splat(x, 20);
     const x6 = v128.load32_splat(x, 24);
     const x7 = v128.load32_splat(x, 28);
+    const place = blockAt(kind, b);
+    const head = headAt(kind, b);
     let panel = first;
     for (let at = sumsAt; at < sumsAt + count * 32; at += 32, panel += bytes) {
-      const w = panel + b * lowBytes(kind);
-      const scales = panel + scaleAt(kind, blocks) + b * 16;
-      const minima = panel + minAt(kind, blocks) + b * 16;
+      const w = panel + place;
+      const scales = w + scaleAt(kind);
+      const minima = w + minAt(kind);
       const sa = scaleWordsA(kind, scales);
       const sb = scaleWordsB(kind, scales);
       const na = hasMinima(kind) ? minimumWordsA(kind, minima, sa) : zero;
       const nb = hasMinima(kind) ? minimumWordsB(kind, minima, sb) : zero;
-      const unit = isSuper(kind) ? b >> 3 : b;
-      const halves = panel + halvesAt(kind, blocks) + unit * 16;
+      const unit = isSuper(kind) ? panel + head : w;
+      const halves = unit + halvesAt(kind);
       const da = scalesF16(v128.load16x4_s(halves), bits, power);
       const db = scalesF16(v128.load16x4_s(halves, 8), bits, power);
       let ma = zero;
       let mb = zero;
       if (hasMinima(kind)) {
-        const minimumHalves = panel + minimumHalvesAt(kind, blocks) + unit * 16;
+        const minimumHalves = unit + minimumHalvesAt(kind);
         ma = scalesF16(v128.load16x4_s(minimumHalves), bits, power);
         mb = scalesF16(v128.load16x4_s(minimumHalves, 8), bits, power);
       }
@@ -109,7 +101,7 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
       let ia = zero;
       let ib = zero;
       if (highBytes(kind) != 0) {
-        const high = panel + highAt(kind, blocks) + b * highBytes(kind);
+        const high = w + highAt(kind);
         ha = v128.load(high);
         hb = v128.load(high, 16);
         ia = ha;

@@ -1,13 +1,16 @@
-// How a packed matrix lies in memory. Eight rows make a panel; a panel is contiguous and holds, block of 32 columns after block:
+// How a packed matrix lies in memory. Eight rows make a panel, which is read from its first byte to its last: block of 32 columns after
+// block, each with
 //
-//   quants   the low bits (and, where a type has more than four, the high bits in a plane of their own)
-//   scales   per block or per super-block of 256 columns
+//   quants   the low bits (and, where a type has more than four, then the high bits)
+//   scales   of the block
+//
+// and, ahead of every eight blocks, the scales of a super-block of 256 columns, where a type has such.
 //
 // Within a block, 4 bytes of each of the 8 rows lie side by side ("group"): group g holds columns 4g … 4g+3, so that one
-// load32_splat of 4 activations meets 4 rows per v128, and a pair of v128 meets all 8. In a nibble plane the low nibbles hold
-// groups 0…3 and the high nibbles groups 4…7; high-bit planes hold, in bit j of byte c, column 4j + c.
+// load32_splat of 4 activations meets 4 rows per v128, and a pair of v128 meets all 8. Of packed nibbles the low ones hold
+// groups 0…3 and the high ones groups 4…7; high bits hold, in bit j of byte c, column 4j + c.
 //
-//   kind    low plane       high plane          scales per block (8 rows)     per super-block
+//   kind    low bits        high bits           scales of a block (8 rows)    of a super-block
 //   Q8_0    256 B bytes     –                   d f16                         –        stored as value + 128
 //   Q4_0    128 B nibbles   –                   d f16                         –
 //   Q4_1    128 B nibbles   –                   d f16, m f16                  –
@@ -17,7 +20,11 @@
 //   Q4_K    128 B nibbles   –                   (sc, m) u8                    d, dmin f16
 //   Q5_K    128 B nibbles   32 B (1 bit)        (sc, m) u8                    d, dmin f16
 //   Q6_K    128 B nibbles   64 B (2 bits)       (sc0, sc1) i8                 d f16
-//   f32     32 B a column; f16, bf16: 16 B a column; f16 ends with the panel's power of two
+//
+// Panels of floats lie eight together ("group", 64 rows), column after column; f16 ends with a power of two for each of them.
+//
+//   f32     256 B a column of a group
+//   f16     128 B, bf16 too
 import {
   PACK_BF16,
   PACK_F16,
@@ -38,7 +45,7 @@ export function isSuper(kind: i32): bool {
   return kind >= PACK_Q2_K;
 }
 
-/** Bytes of the low plane of one block of 8 rows × 32 columns. */
+/** Bytes of the low bits of one block of 8 rows × 32 columns. */
 @inline
 export function lowBytes(kind: i32): usize {
   return kind == PACK_Q8_0 ? 256 : 128;
@@ -48,7 +55,7 @@ export function highBytes(kind: i32): usize {
   if (kind == PACK_Q6_K) return 64;
   return kind == PACK_Q5_0 || kind == PACK_Q5_1 || kind == PACK_Q5_K ? 32 : 0;
 }
-/** The second scale plane: minima. */
+/** A block has minima of its own, after its scales. */
 @inline
 export function hasMinPlane(kind: i32): bool {
   return kind == PACK_Q4_1 || kind == PACK_Q5_1 || kind == PACK_Q2_K;
@@ -63,37 +70,82 @@ export function hasMinima(kind: i32): bool {
   return hasMinPlane(kind) || hasSuperMin(kind);
 }
 
-// Places of the planes from the start of a panel of `blocks` blocks.
+/** Where a block's high bits, scales and minima begin. */
 @inline
-export function highAt(kind: i32, blocks: usize): usize {
-  return blocks * lowBytes(kind);
+export function highAt(kind: i32): usize {
+  return lowBytes(kind);
 }
 @inline
-export function scaleAt(kind: i32, blocks: usize): usize {
-  return highAt(kind, blocks) + blocks * highBytes(kind);
+export function scaleAt(kind: i32): usize {
+  return lowBytes(kind) + highBytes(kind);
 }
 @inline
-export function minAt(kind: i32, blocks: usize): usize {
-  return scaleAt(kind, blocks) + blocks * 16;
+export function minAt(kind: i32): usize {
+  return scaleAt(kind) + 16;
 }
 @inline
-export function superAt(kind: i32, blocks: usize): usize {
-  return minAt(kind, blocks) + (hasMinPlane(kind) ? blocks * 16 : 0);
+export function blockBytes(kind: i32): usize {
+  return scaleAt(kind) + (hasMinPlane(kind) ? 32 : 16);
+}
+
+/** Bytes of a super-block's scales (and then minima), which its eight blocks follow. */
+@inline
+export function headBytes(kind: i32): usize {
+  if (!isSuper(kind)) return 0;
+  return hasSuperMin(kind) ? 32 : 16;
+}
+/** From the start of a panel to block b, and to the head of its super-block. */
+@inline
+export function blockAt(kind: i32, b: usize): usize {
+  return b * blockBytes(kind) + (isSuper(kind) ? ((b >> 3) + 1) * headBytes(kind) : 0);
 }
 @inline
-export function superMinAt(kind: i32, blocks: usize): usize {
-  return superAt(kind, blocks) + (blocks >> 3) * 16;
+export function headAt(kind: i32, b: usize): usize {
+  return (b >> 3) * (8 * blockBytes(kind) + headBytes(kind));
+}
+
+/** Kept as floats. */
+@inline
+export function isFloat(kind: i32): bool {
+  return kind <= PACK_BF16;
+}
+/** Panels of a group. */
+export const GROUP: usize = 8;
+
+/** Bytes of a number, and from column to column of a group. */
+@inline
+export function floatBytes(kind: i32): usize {
+  return kind == PACK_F32 ? 4 : 2;
+}
+@inline
+export function columnBytes(kind: i32): usize {
+  return GROUP * 8 * floatBytes(kind);
+}
+@inline
+function groupBytes(kind: i32, columns: usize): usize {
+  return columns * columnBytes(kind) + (kind == PACK_F16 ? GROUP * 16 : 0);
 }
 
 /** Bytes of one panel: 8 rows of `columns`. */
 export function panelBytes(kind: i32, columns: usize): usize {
-  if (kind == PACK_F32) return columns * 32;
-  if (kind == PACK_F16) return columns * 16 + 16;
-  if (kind == PACK_BF16) return columns * 16;
-  const blocks = columns >> 5;
-  let bytes = superAt(kind, blocks);
-  if (isSuper(kind)) bytes += (blocks >> 3) * (hasSuperMin(kind) ? 32 : 16);
-  return bytes;
+  if (isFloat(kind)) return groupBytes(kind, columns) / GROUP;
+  return (columns >> 5) * blockBytes(kind) + (columns >> 8) * headBytes(kind);
+}
+/** Bytes of a matrix: whole panels of quantized ones, whole groups of floats. */
+export function matrixBytes(kind: i32, columns: usize, rows: usize): usize {
+  if (isFloat(kind)) return ((rows + GROUP * 8 - 1) / (GROUP * 8)) * groupBytes(kind, columns);
+  return ((rows + 7) >> 3) * panelBytes(kind, columns);
+}
+/** From the start of a matrix to a panel. */
+@inline
+export function panelAt(kind: i32, columns: usize, panel: usize): usize {
+  if (isFloat(kind)) return (panel / GROUP) * groupBytes(kind, columns) + (panel % GROUP) * 8 * floatBytes(kind);
+  return panel * panelBytes(kind, columns);
+}
+/** From the start of an f16 matrix to a panel's power of two. */
+@inline
+export function unliftAt(columns: usize, panel: usize): usize {
+  return (panel / GROUP) * groupBytes(PACK_F16, columns) + columns * columnBytes(PACK_F16) + (panel % GROUP) * 16;
 }
 
 /** What is taken off every quantized value. */

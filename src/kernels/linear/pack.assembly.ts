@@ -16,24 +16,35 @@ import {
   PACK_Q6_K,
   PACK_Q8_0,
 } from '../tasks';
-import { highAt, highBytes, minAt, panelBytes, scaleAt, superAt, superMinAt } from './layout.assembly';
+import {
+  blockAt,
+  blockBytes,
+  columnBytes,
+  headAt,
+  highAt,
+  highBytes,
+  minAt,
+  panelAt,
+  panelBytes,
+  scaleAt,
+  unliftAt,
+} from './layout.assembly';
 
 /** Arguments: kind, packed, raw, row count, columns, raw row bytes, flag (set to 1 when a scale or an f16 weight is not finite). */
 export function pack(first: i32, last: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(4);
   const rawRowBytes = arg(5);
-  const bytes = panelBytes(kind, columns);
   for (let panel = first; panel < last; panel++) {
-    const rows = min(8, <i32>arg(3) - panel * 8);
-    const out = arg(1) + <usize>panel * bytes;
+    const rows = max(0, min(8, <i32>arg(3) - panel * 8));
+    const out = arg(1) + panelAt(kind, columns, panel);
     const raw = arg(2) + <usize>panel * 8 * rawRowBytes;
-    if (rows < 8) memory.fill(out, 0, bytes);
     let good = true;
     if (kind == PACK_F32) packF32(out, raw, rows, columns);
-    else if (kind == PACK_F16) good = packF16(out, raw, rows, columns);
+    else if (kind == PACK_F16) good = packF16(out, arg(1) + unliftAt(columns, panel), raw, rows, columns);
     else if (kind == PACK_BF16) packBF16(out, raw, rows, columns);
     else {
+      if (rows < 8) memory.fill(out, 0, panelBytes(kind, columns));
       for (let r = 0; r < rows; r++) {
         if (!packRow(kind, out, raw + <usize>r * rawRowBytes, r, columns >> 5)) good = false;
       }
@@ -42,43 +53,55 @@ export function pack(first: i32, last: i32): void {
   }
 }
 
+/** Columns that are packed at a time, row after row: what they are written to stays in the nearest cache. */
+const STRIP: usize = 64;
+
 function packF32(out: usize, raw: usize, rows: i32, columns: usize): void {
-  for (let r = 0; r < rows; r++) {
-    let to = out + (r << 2);
-    const from = raw + <usize>r * columns * 4;
-    for (let i: usize = 0; i < columns; i++, to += 32) store<f32>(to, load<f32>(from + (i << 2)));
+  for (let from: usize = 0; from < columns; from += STRIP) {
+    const to = min(from + STRIP, columns);
+    for (let r = 0; r < 8; r++) {
+      let at = out + from * columnBytes(PACK_F32) + (r << 2);
+      const row = raw + <usize>r * columns * 4;
+      for (let i = from; i < to; i++, at += columnBytes(PACK_F32)) store<f32>(at, r < rows ? load<f32>(row + (i << 2)) : 0);
+    }
   }
 }
 
 function packBF16(out: usize, raw: usize, rows: i32, columns: usize): void {
-  for (let r = 0; r < rows; r++) {
-    let to = out + (r << 1);
-    const from = raw + <usize>r * columns * 2;
-    for (let i: usize = 0; i < columns; i++, to += 16) store<u16>(to, load<u16>(from + (i << 1)));
+  for (let from: usize = 0; from < columns; from += STRIP) {
+    const to = min(from + STRIP, columns);
+    for (let r = 0; r < 8; r++) {
+      let at = out + from * columnBytes(PACK_F16) + (r << 1);
+      const row = raw + <usize>r * columns * 2;
+      for (let i = from; i < to; i++, at += columnBytes(PACK_F16)) store<u16>(at, r < rows ? load<u16>(row + (i << 1)) : 0);
+    }
   }
 }
 
 /**
  * f16 is widened by shifting its bits under an f32's, which gives w·2⁻¹¹² (layout of the exponents), except that subnormal numbers would
  * meet slow hardware paths. So a panel whose weights are all below 32 is stored times 2¹⁰, where f16's subnormal numbers are normal;
- * the panel's last word undoes it. Exact. False when a weight is infinite or NaN.
+ * the word at `unlift` undoes it. Exact. False when a weight is infinite or NaN.
  */
-function packF16(out: usize, raw: usize, rows: i32, columns: usize): bool {
+function packF16(out: usize, unlift: usize, raw: usize, rows: i32, columns: usize): bool {
   let largest: u32 = 0;
   for (let r = 0; r < rows; r++) {
     const from = raw + <usize>r * columns * 2;
     for (let i: usize = 0; i < columns; i++) largest = max(largest, <u32>load<u16>(from + (i << 1)) & 0x7fff);
   }
   const lift = largest < 0x5000;
-  for (let r = 0; r < rows; r++) {
-    let to = out + (r << 1);
-    const from = raw + <usize>r * columns * 2;
-    for (let i: usize = 0; i < columns; i++, to += 16) {
-      const bits = <u32>load<u16>(from + (i << 1));
-      store<u16>(to, lift ? liftF16(bits) : bits);
+  for (let from: usize = 0; from < columns; from += STRIP) {
+    const to = min(from + STRIP, columns);
+    for (let r = 0; r < 8; r++) {
+      let at = out + from * columnBytes(PACK_F16) + (r << 1);
+      const row = raw + <usize>r * columns * 2;
+      for (let i = from; i < to; i++, at += columnBytes(PACK_F16)) {
+        const bits = r < rows ? <u32>load<u16>(row + (i << 1)) : 0;
+        store<u16>(at, lift ? liftF16(bits) : bits);
+      }
     }
   }
-  store<f32>(out + columns * 16, reinterpret<f32>(lift ? 0x72800000 : 0x77800000)); // 2¹⁰² or 2¹¹²
+  store<f32>(unlift, reinterpret<f32>(lift ? 0x72800000 : 0x77800000)); // 2¹⁰² or 2¹¹²
   return largest < 0x7c00;
 }
 
@@ -109,10 +132,9 @@ function storeScale(to: usize, bits: u16): bool {
 
 function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
-  const scales = out + scaleAt(PACK_Q4_0, blocks) + r * 2;
   let to = out + r * 4;
-  for (let b: usize = 0; b < blocks; b++, row += 18, to += 128) {
-    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
+  for (let b: usize = 0; b < blocks; b++, row += 18, to += blockBytes(PACK_Q4_0)) {
+    if (!storeScale(to + scaleAt(PACK_Q4_0) - r * 2, load<u16>(row))) good = false;
     store<u32>(to, load<u32>(row, 2));
     store<u32>(to, load<u32>(row, 6), 32);
     store<u32>(to, load<u32>(row, 10), 64);
@@ -123,10 +145,9 @@ function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
 
 function packQ8_0(out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
-  const scales = out + scaleAt(PACK_Q8_0, blocks) + r * 2;
   let to = out + r * 4;
-  for (let b: usize = 0; b < blocks; b++, row += 34, to += 256) {
-    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
+  for (let b: usize = 0; b < blocks; b++, row += 34, to += blockBytes(PACK_Q8_0)) {
+    if (!storeScale(to + scaleAt(PACK_Q8_0) - r * 2, load<u16>(row))) good = false;
     for (let j: usize = 0; j < 8; j++) store<u32>(to + j * 32, load<u32>(row + 2 + j * 4) ^ 0x80808080);
   }
   return good;
@@ -139,13 +160,11 @@ function packSmall(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
   const hasHigh = kind != PACK_Q4_1;
   const highPlace: usize = hasMin ? 4 : 2;
   const quantPlace = highPlace + (hasHigh ? 4 : 0);
-  const high = out + highAt(kind, blocks) + r * 4;
-  const scales = out + scaleAt(kind, blocks) + r * 2;
-  const minima = out + minAt(kind, blocks) + r * 2;
-  for (let b: usize = 0; b < blocks; b++, row += quantPlace + 16) {
-    if (!storeScale(scales + b * 16, load<u16>(row))) good = false;
-    if (hasMin && !storeScale(minima + b * 16, load<u16>(row, 2))) good = false;
-    const to = out + b * 128 + r * 4;
+  let block = out;
+  for (let b: usize = 0; b < blocks; b++, row += quantPlace + 16, block += blockBytes(kind)) {
+    if (!storeScale(block + scaleAt(kind) + r * 2, load<u16>(row))) good = false;
+    if (hasMin && !storeScale(block + minAt(kind) + r * 2, load<u16>(row, 2))) good = false;
+    const to = block + r * 4;
     for (let j: usize = 0; j < 4; j++) store<u32>(to + j * 32, load<u32>(row + quantPlace + j * 4));
     if (hasHigh) {
       const bits = load<u32>(row + highPlace);
@@ -153,7 +172,7 @@ function packSmall(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
       for (let c: u32 = 0; c < 4; c++) {
         for (let j: u32 = 0; j < 8; j++) planes |= ((bits >> (4 * j + c)) & 1) << (8 * c + j);
       }
-      store<u32>(high + b * 32, planes);
+      store<u32>(to + highAt(kind), planes);
     }
   }
   return good;
@@ -161,7 +180,7 @@ function packSmall(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
 
 /** Bytes of one super-block in a file. */
 @inline
-function superBytes(kind: i32): usize {
+function fileBytes(kind: i32): usize {
   if (kind == PACK_Q2_K) return 84;
   if (kind == PACK_Q3_K) return 110;
   if (kind == PACK_Q4_K) return 144;
@@ -171,23 +190,19 @@ function superBytes(kind: i32): usize {
 /** Q2_K … Q6_K. */
 function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
-  const low = out + r * 4;
-  const high = out + highAt(kind, blocks) + r * 4;
-  const scales = out + scaleAt(kind, blocks) + r * 2;
-  const minima = out + minAt(kind, blocks) + r * 2;
-  const supers = out + superAt(kind, blocks) + r * 2;
-  const superMinima = out + superMinAt(kind, blocks) + r * 2;
-  const bytes = superBytes(kind);
+  const bytes = fileBytes(kind);
   for (let b: usize = 0; b < blocks; b += 8, row += bytes) {
     const dAt: usize = kind == PACK_Q2_K ? 80 : kind == PACK_Q3_K ? 108 : kind == PACK_Q6_K ? 208 : 0;
-    if (!storeScale(supers + (b >> 3) * 16, load<u16>(row + dAt))) good = false;
+    const head = out + headAt(kind, b) + r * 2;
+    if (!storeScale(head, load<u16>(row + dAt))) good = false;
     if (kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K) {
-      if (!storeScale(superMinima + (b >> 3) * 16, load<u16>(row + dAt, 2))) good = false;
+      if (!storeScale(head + 16, load<u16>(row + dAt, 2))) good = false;
     }
     for (let s: usize = 0; s < 8; s++) {
       let plane0: u32 = 0;
       let plane1: u32 = 0;
-      const to = low + (b + s) * 128;
+      const block = out + blockAt(kind, b + s);
+      const to = block + r * 4;
       for (let j: usize = 0; j < 4; j++) {
         const one = superWord(kind, row, s, j);
         const two = superWord(kind, row, s, j + 4);
@@ -200,9 +215,9 @@ function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
           plane1 |= ((two >> 4) & 0x03030303) << <u32>(2 * j);
         }
       }
-      if (highBytes(kind) != 0) store<u32>(high + (b + s) * highBytes(kind), plane0);
-      if (kind == PACK_Q6_K) store<u32>(high + (b + s) * 64, plane1, 32);
-      packSuperScales(kind, row, s, scales + (b + s) * 16, minima + (b + s) * 16);
+      if (highBytes(kind) != 0) store<u32>(to + highAt(kind), plane0);
+      if (kind == PACK_Q6_K) store<u32>(to + highAt(kind) + 32, plane1);
+      packSuperScales(kind, row, s, block + scaleAt(kind) + r * 2, block + minAt(kind) + r * 2);
     }
   }
   return good;

@@ -24,7 +24,8 @@ import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
- * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1). Unit = one panel.
+ * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1),
+ * 11 panels that are read side by side when N = 1 (at most 16). Unit = one panel.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
   switch (<i32>arg(0)) {
@@ -89,16 +90,14 @@ function panels(kind: i32, first: i32, last: i32, thread: i32): void {
   else matrix(kind, first, last, thread);
 }
 
-/** Panels that are read side by side at one activation row (gemv.assembly.ts says why). */
-const STREAMS: usize = 8;
-
 @inline
 function vector(kind: i32, first: i32, last: i32, thread: i32): void {
   const blocks = arg(2) >> 5;
   const bytes = panelBytes(kind, arg(2));
   const sums = arg(9) + <usize>thread * arg(10);
-  for (let panel: usize = first; panel < <usize>last; panel += STREAMS) {
-    const count = min(STREAMS, <usize>last - panel);
+  const streams = arg(11);
+  for (let panel: usize = first; panel < <usize>last; panel += streams) {
+    const count = min(streams, <usize>last - panel);
     memory.fill(sums, 0, count * 32);
     gemv(kind, arg(1) + panel * bytes, arg(4), blocks, count, bytes, sums);
     for (let i: usize = 0; i < count; i++) storePanel(sums + i * 32, panel + i, 0);

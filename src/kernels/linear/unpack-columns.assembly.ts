@@ -2,47 +2,59 @@
 // are kept or multiplied as f32. Written as pairs of v128.
 import { scalesF16, scaleMask, scalePower, highBits, kept, nibbleHigh } from './pieces.assembly';
 import {
+  blockAt,
+  columnBytes,
   hasMinPlane,
   hasSuperMin,
+  headAt,
   highAt,
   highBytes,
   isSuper,
-  lowBytes,
   minAt,
   offsetOf,
+  panelAt,
   scaleAt,
-  superAt,
-  superMinAt,
+  unliftAt,
 } from './layout.assembly';
 import { PACK_BF16, PACK_F16, PACK_F32, PACK_Q2_K, PACK_Q4_0, PACK_Q4_K, PACK_Q5_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 
-/** Columns first … last − 1 (whole blocks of quantized ones) of the panel at w: 8 f32 each, `stride` bytes from column to column. */
-export function unpackColumns(kind: i32, w: usize, columns: usize, first: usize, last: usize, out: usize, stride: usize): void {
+/** Columns first … last − 1 (whole blocks of quantized ones) of a panel of w: 8 f32 each, `stride` bytes from column to column. */
+export function unpackColumns(
+  kind: i32,
+  w: usize,
+  panel: usize,
+  columns: usize,
+  first: usize,
+  last: usize,
+  out: usize,
+  stride: usize,
+): void {
+  const at = w + panelAt(kind, columns, panel);
   switch (kind) {
     case PACK_F32:
-      return f32Columns(w + first * 32, w + last * 32, out, stride);
+      return f32Columns(at + first * columnBytes(PACK_F32), at + last * columnBytes(PACK_F32), out, stride);
     case PACK_F16:
-      return halfColumns(PACK_F16, w + first * 16, w + last * 16, v128.load32_splat(w + columns * 16), out, stride);
+      return halfColumns(PACK_F16, at + first * columnBytes(PACK_F16), at + last * columnBytes(PACK_F16), v128.load32_splat(w + unliftAt(columns, panel)), out, stride);
     case PACK_BF16:
-      return halfColumns(PACK_BF16, w + first * 16, w + last * 16, scaleMask(), out, stride);
+      return halfColumns(PACK_BF16, at + first * columnBytes(PACK_F16), at + last * columnBytes(PACK_F16), scaleMask(), out, stride);
     case PACK_Q8_0:
-      return blocks(PACK_Q8_0, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q8_0, at, first >> 5, last >> 5, out, stride);
     case PACK_Q4_0:
-      return blocks(PACK_Q4_0, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_0, at, first >> 5, last >> 5, out, stride);
     case PACK_Q4_K:
-      return blocks(PACK_Q4_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_K, at, first >> 5, last >> 5, out, stride);
     case PACK_Q5_K:
-      return blocks(PACK_Q5_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q5_K, at, first >> 5, last >> 5, out, stride);
     case PACK_Q6_K:
-      return blocks(PACK_Q6_K, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q6_K, at, first >> 5, last >> 5, out, stride);
     default:
-      return blocks(kind, w, columns >> 5, first >> 5, last >> 5, out, stride);
+      return blocks(kind, at, first >> 5, last >> 5, out, stride);
   }
 }
 
 @inline
 function f32Columns(w: usize, end: usize, out: usize, stride: usize): void {
-  for (; w < end; w += 32, out += stride) {
+  for (; w < end; w += columnBytes(PACK_F32), out += stride) {
     v128.store(out, v128.load(w));
     v128.store(out, v128.load(w, 16), 16);
   }
@@ -51,7 +63,7 @@ function f32Columns(w: usize, end: usize, out: usize, stride: usize): void {
 @inline
 function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, stride: usize): void {
   const mask = scaleMask();
-  for (; w < end; w += 16, out += stride) {
+  for (; w < end; w += columnBytes(PACK_F16), out += stride) {
     if (kind == PACK_F16) {
       v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), unlift));
       v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), unlift), 16);
@@ -64,7 +76,7 @@ function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, 
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
 @inline
-function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, out: usize, stride: usize): void {
+function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stride: usize): void {
   const lowMask = kept(i8x16.splat(15));
   const highMask = kept(i8x16.splat(kind == PACK_Q6_K ? 0x30 : 0x10));
   const byte = kept(i32x4.splat(255));
@@ -73,8 +85,9 @@ function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, ou
   const power = scalePower();
   const pairMask = kept(i32x4.splat(0xffff));
   for (let b = first; b < last; b++) {
-    const scales = w + scaleAt(kind, count) + b * 16;
-    const minima = w + minAt(kind, count) + b * 16;
+    const block = w + blockAt(kind, b);
+    const scales = block + scaleAt(kind);
+    const minima = block + minAt(kind);
     let s0a: v128, s0b: v128, s1a: v128, s1b: v128;
     let m0a = f32x4.splat(0);
     let m0b = m0a;
@@ -88,7 +101,7 @@ function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, ou
         m0b = m1b = f32x4.neg(scalesF16(v128.load16x4_s(minima, 8), mask, power));
       }
     } else {
-      const supers = w + superAt(kind, count) + (b >> 3) * 16;
+      const supers = w + headAt(kind, b);
       const da = scalesF16(v128.load16x4_s(supers), mask, power);
       const db = scalesF16(v128.load16x4_s(supers, 8), mask, power);
       if (!hasSuperMin(kind)) {
@@ -99,9 +112,8 @@ function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, ou
         s1a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(pairsa, 16)));
         s1b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(pairsb, 16)));
       } else {
-        const superMinima = w + superMinAt(kind, count) + (b >> 3) * 16;
-        const ma = scalesF16(v128.load16x4_s(superMinima), mask, power);
-        const mb = scalesF16(v128.load16x4_s(superMinima, 8), mask, power);
+        const ma = scalesF16(v128.load16x4_s(supers, 16), mask, power);
+        const mb = scalesF16(v128.load16x4_s(supers, 24), mask, power);
         const pairsa = v128.load8x8_u(scales);
         const pairsb = v128.load8x8_u(scales, 8);
         const firsta = f32x4.convert_i32x4_s(v128.and(pairsa, pairMask));
@@ -127,11 +139,10 @@ function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, ou
         }
       }
     }
-    const low = w + b * lowBytes(kind);
-    const high = w + highAt(kind, count) + b * highBytes(kind);
+    const high = block + highAt(kind);
     for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
-      let qa = v128.load(low + g * 32);
-      let qb = v128.load(low + g * 32, 16);
+      let qa = v128.load(block + g * 32);
+      let qb = v128.load(block + g * 32, 16);
       if (kind != PACK_Q8_0) {
         qa = v128.and(qa, lowMask);
         qb = v128.and(qb, lowMask);
@@ -145,11 +156,11 @@ function blocks(kind: i32, w: usize, count: usize, first: usize, last: usize, ou
     for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
       let qa: v128, qb: v128;
       if (kind == PACK_Q8_0) {
-        qa = v128.load(low + g * 32, 128);
-        qb = v128.load(low + g * 32, 144);
+        qa = v128.load(block + g * 32, 128);
+        qb = v128.load(block + g * 32, 144);
       } else {
-        qa = nibbleHigh(v128.load(low + g * 32), lowMask);
-        qb = nibbleHigh(v128.load(low + g * 32, 16), lowMask);
+        qa = nibbleHigh(v128.load(block + g * 32), lowMask);
+        qb = nibbleHigh(v128.load(block + g * 32, 16), lowMask);
         if (highBytes(kind) != 0) {
           const plane = high + (kind == PACK_Q6_K ? 32 : 0);
           qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(plane), <i32>g + 4, highMask));

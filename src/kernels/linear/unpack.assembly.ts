@@ -12,15 +12,17 @@ import {
   PACK_Q8_0,
 } from '../tasks';
 import {
+  blockAt,
+  columnBytes,
   hasMinPlane,
+  headAt,
   highAt,
   highBytes,
   minAt,
   offsetOf,
-  panelBytes,
+  panelAt,
   scaleAt,
-  superAt,
-  superMinAt,
+  unliftAt,
 } from './layout.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
 
@@ -28,10 +30,9 @@ import { unpackColumns } from './unpack-columns.assembly';
 export function embed(first: i32, last: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(2);
-  const bytes = panelBytes(kind, columns);
   for (let n: usize = first; n < <usize>last; n++) {
     const row: usize = load<u32>(arg(4) + (n << 2));
-    unpackRow(kind, arg(1) + (row >> 3) * bytes, row & 7, columns, arg(3) + n * columns * 4, 4);
+    unpackRow(kind, arg(1), row >> 3, row & 7, columns, arg(3) + n * columns * 4);
   }
 }
 
@@ -39,51 +40,49 @@ export function embed(first: i32, last: i32): void {
 export function unpackPanels(first: i32, last: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(2);
-  const bytes = panelBytes(kind, columns);
   for (let panel: usize = first; panel < <usize>last; panel++) {
-    unpackColumns(kind, arg(1) + panel * bytes, columns, 0, columns, arg(3) + panel * columns * 32, 32);
+    unpackColumns(kind, arg(1), panel, columns, 0, columns, arg(3) + panelAt(PACK_F32, columns, panel), columnBytes(PACK_F32));
   }
 }
 
-/** Writes row r of a panel as f32, `stride` bytes apart. */
-function unpackRow(kind: i32, panel: usize, r: usize, columns: usize, out: usize, stride: usize): void {
+/** Writes row r of a panel of the matrix at w as f32. */
+function unpackRow(kind: i32, w: usize, panel: usize, r: usize, columns: usize, out: usize): void {
+  let at = w + panelAt(kind, columns, panel);
+  const end = out + columns * 4;
   if (kind == PACK_F32) {
-    for (let i: usize = 0; i < columns; i++, out += stride) store<f32>(out, load<f32>(panel + i * 32 + r * 4));
+    for (at += r * 4; out < end; out += 4, at += columnBytes(PACK_F32)) store<f32>(out, load<f32>(at));
   } else if (kind == PACK_F16) {
-    const unlift = load<f32>(panel + columns * 16) * reinterpret<f32>(0x07800000); // ·2⁻¹¹²: f16ToF32 has done that part
-    for (let i: usize = 0; i < columns; i++, out += stride) {
-      store<f32>(out, f16ToF32(load<u16>(panel + i * 16 + r * 2)) * unlift);
-    }
+    const unlift = load<f32>(w + unliftAt(columns, panel)) * reinterpret<f32>(0x07800000); // ·2⁻¹¹²: f16ToF32 has done that part
+    for (at += r * 2; out < end; out += 4, at += columnBytes(PACK_F16)) store<f32>(out, f16ToF32(load<u16>(at)) * unlift);
   } else if (kind == PACK_BF16) {
-    for (let i: usize = 0; i < columns; i++, out += stride) {
-      store<u32>(out, <u32>load<u16>(panel + i * 16 + r * 2) << 16);
-    }
+    for (at += r * 2; out < end; out += 4, at += columnBytes(PACK_BF16)) store<u32>(out, <u32>load<u16>(at) << 16);
   } else {
     const blocks = columns >> 5;
-    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, panel, r, b, blocks, out + b * 32 * stride, stride);
+    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, at, r, b, out + b * 128);
   }
 }
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
-function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, blocks: usize, out: usize, stride: usize): void {
+function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, out: usize): void {
   let scale0: f32, scale1: f32;
   let min0: f32 = 0;
   let min1: f32 = 0;
-  const scales = panel + scaleAt(kind, blocks) + b * 16 + r * 2;
-  const minima = panel + minAt(kind, blocks) + b * 16 + r * 2;
+  const block = panel + blockAt(kind, b);
+  const scales = block + scaleAt(kind) + r * 2;
+  const minima = block + minAt(kind) + r * 2;
   if (kind < PACK_Q2_K) {
     scale0 = scale1 = f16ToF32(load<u16>(scales));
     if (hasMinPlane(kind)) min0 = min1 = -f16ToF32(load<u16>(minima));
   } else {
-    const d = f16ToF32(load<u16>(panel + superAt(kind, blocks) + (b >> 3) * 16 + r * 2));
-    const superMinima = panel + superMinAt(kind, blocks) + (b >> 3) * 16 + r * 2;
+    const head = panel + headAt(kind, b) + r * 2;
+    const d = f16ToF32(load<u16>(head));
     if (kind == PACK_Q4_K || kind == PACK_Q5_K) {
       scale0 = scale1 = d * <f32>load<u8>(scales);
-      min0 = min1 = f16ToF32(load<u16>(superMinima)) * <f32>load<u8>(scales, 1);
+      min0 = min1 = f16ToF32(load<u16>(head, 16)) * <f32>load<u8>(scales, 1);
     } else if (kind == PACK_Q2_K) {
       scale0 = d * <f32>load<u8>(scales);
       scale1 = d * <f32>load<u8>(scales, 1);
-      const dmin = f16ToF32(load<u16>(superMinima));
+      const dmin = f16ToF32(load<u16>(head, 16));
       min0 = dmin * <f32>load<u8>(minima);
       min1 = dmin * <f32>load<u8>(minima, 1);
     } else {
@@ -92,20 +91,20 @@ function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, blocks: usize,
     }
   }
   const offset = offsetOf(kind);
-  for (let column: usize = 0; column < 32; column++, out += stride) {
-    const quant = <f32>(<i32>quantAt(kind, panel, r, b, blocks, column) - offset);
+  for (let column: usize = 0; column < 32; column++, out += 4) {
+    const quant = <f32>(<i32>quantAt(kind, block, r, column) - offset);
     store<f32>(out, column < 16 ? scale0 * quant - min0 : scale1 * quant - min1);
   }
 }
 
 @inline
-function quantAt(kind: i32, panel: usize, r: usize, b: usize, blocks: usize, column: usize): u32 {
+function quantAt(kind: i32, block: usize, r: usize, column: usize): u32 {
   const c = column & 3;
   const g = column >> 2;
-  if (kind == PACK_Q8_0) return load<u8>(panel + b * 256 + g * 32 + r * 4 + c);
-  const low = (load<u8>(panel + b * 128 + (g & 3) * 32 + r * 4 + c) >> <u8>(g & 4)) & 15;
+  if (kind == PACK_Q8_0) return load<u8>(block + g * 32 + r * 4 + c);
+  const low = (load<u8>(block + (g & 3) * 32 + r * 4 + c) >> <u8>(g & 4)) & 15;
   if (highBytes(kind) == 0) return low;
-  const high = panel + highAt(kind, blocks) + b * highBytes(kind) + r * 4 + c;
+  const high = block + highAt(kind) + r * 4 + c;
   if (kind == PACK_Q6_K) return low | (((load<u8>(high + (g >> 2) * 32) >> <u8>(2 * (g & 3))) & 3) << 4);
   return low | (((load<u8>(high) >> <u8>g) & 1) << 4);
 }

@@ -15,15 +15,17 @@ export async function createDevice({ device, threads, blas, segmentBytes }: Load
   }
   if (device === 'reference') return createReferenceDevice();
   const segmentWeights = segmentBytes ?? undefined;
+  const clock = () => performance.now();
   if (!canShareMemory()) {
     return createWasmDevice({
       threads: threads ?? 1,
       segmentWeights,
+      clock,
       note: 'the page is not cross-origin isolated, so no more threads',
     });
   }
   const host = browserThreads(new URL('./thread-worker.ts', import.meta.url));
-  return createWasmDevice({ threads: threads ?? likelyCores(), host, segmentWeights });
+  return createWasmDevice({ threads: threads ?? likelyCores(), host, segmentWeights, clock });
 }
 
 /** Browsers tell hyperthreads, not cores, and half of them is the better guess from two cores on. */

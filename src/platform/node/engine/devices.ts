@@ -40,6 +40,7 @@ export async function createDevice({
     host: nodeThreads,
     segmentWeights: segmentBytes ?? undefined,
     prepareMemory: hugePages(),
+    clock: () => performance.now(),
     ...compiled,
   };
   if (library === null) return createWasmDevice(common);
