@@ -10,7 +10,7 @@
 // start, and Q8_0's quants 0…255 go in as they are. Elsewhere, quants of up to 4 bits grow i16 sums, which 8 groups of 2·15·127 fit.
 import { dotGrow, dotPairs } from '../simd.assembly';
 import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
-import { blockBytes, hasMinima, headBytes, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import { blockBytes, hasMinima, hasMinPlane, highBytes, isSuper, offsetOf, scaleAt } from './layout.assembly';
 import { highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** Two scales a block. */
@@ -108,38 +108,26 @@ export function minimumWordsB(kind: i32, at: usize, scales: v128): v128 {
   if (!isSuper(kind)) return startOfSum();
   return kind == PACK_Q2_K ? v128.load8x8_u(at, 8) : scales;
 }
-/** Where the f16 scales lie, 16 bytes for 8 rows: in every block or, of some types, at the head of every super-block. */
-@inline
-export function halvesAt(kind: i32): usize {
-  return isSuper(kind) ? 0 : scaleAt(kind);
-}
-/** And those of the minima. */
-@inline
-export function minimumHalvesAt(kind: i32): usize {
-  return isSuper(kind) ? 16 : minAt(kind);
-}
 /**
- * Writes a pair of panels' f16 scales (and minima) as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on the way, which
- * costs a processor a hundred cycles.
+ * Writes a pair of panels' f16 scales (and minima) of every block as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on
+ * the way, which costs a processor a hundred cycles.
  */
 @inline
 export function widenScales(kind: i32, w: usize, bytes: usize, blocks: usize, wide: usize): void {
   const bits = scaleMask();
   const power = scalePower();
-  const step = isSuper(kind) ? 8 * blockBytes(kind) + headBytes(kind) : blockBytes(kind);
-  let halves = w + halvesAt(kind);
-  let minimumHalves = w + minimumHalvesAt(kind);
-  for (let unit = isSuper(kind) ? blocks >> 3 : blocks; unit > 0; unit--, halves += step, minimumHalves += step) {
-    v128.store(wide, scalesF16(v128.load16x4_s(halves), bits, power));
-    v128.store(wide, scalesF16(v128.load16x4_s(halves, 8), bits, power), 16);
-    v128.store(wide, scalesF16(v128.load16x4_s(halves + bytes), bits, power), 32);
-    v128.store(wide, scalesF16(v128.load16x4_s(halves + bytes, 8), bits, power), 48);
+  let scales = w + scaleAt(kind);
+  for (; blocks > 0; blocks--, scales += blockBytes(kind)) {
+    v128.store(wide, scalesF16(v128.load16x4_s(scales), bits, power));
+    v128.store(wide, scalesF16(v128.load16x4_s(scales, 8), bits, power), 16);
+    v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes), bits, power), 32);
+    v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 8), bits, power), 48);
     wide += 64;
-    if (hasMinima(kind)) {
-      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves), bits, power));
-      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves, 8), bits, power), 16);
-      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves + bytes), bits, power), 32);
-      v128.store(wide, scalesF16(v128.load16x4_s(minimumHalves + bytes, 8), bits, power), 48);
+    if (hasMinPlane(kind)) {
+      v128.store(wide, scalesF16(v128.load16x4_s(scales, 16), bits, power));
+      v128.store(wide, scalesF16(v128.load16x4_s(scales, 24), bits, power), 16);
+      v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 16), bits, power), 32);
+      v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 24), bits, power), 48);
       wide += 64;
     }
   }

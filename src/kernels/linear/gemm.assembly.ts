@@ -30,7 +30,7 @@ import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 
 /**
  * acc (4 activations × 16 rows of f32, zeros to begin with) += x (a tile of 4 activation rows) · the panel at w and the one `bytes` on.
- * The 256 bytes after acc are scratch; `wide` is what widenScales wrote.
+ * The 256 bytes after acc are scratch; `wide` is what widenScales wrote, where the scales are not kept as f32.
  */
 @inline
 export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize, acc: usize, wide: usize): void {
@@ -89,7 +89,22 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
   let t3a: v128;
   let t3b: v128;
   for (let b: usize = 0; b < blocks; b++) {
-    if (!isSuper(kind) || (b & 7) == 0) {
+    if (isSuper(kind)) {
+      if ((b & 7) == 0) {
+        da = v128.load(w);
+        db = v128.load(w, 16);
+        ga = v128.load(v);
+        gb = v128.load(v, 16);
+        if (hasMinima(kind)) {
+          ma = v128.load(w, 32);
+          mb = v128.load(w, 48);
+          na = v128.load(v, 32);
+          nb = v128.load(v, 48);
+        }
+        w += headBytes(kind);
+        v += headBytes(kind);
+      }
+    } else {
       da = v128.load(wide);
       db = v128.load(wide, 16);
       ga = v128.load(wide, 32);
@@ -101,8 +116,6 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
         nb = v128.load(wide, 112);
       }
       wide += hasMinima(kind) ? 128 : 64;
-      w += headBytes(kind);
-      v += headBytes(kind);
     }
     const high = w + highAt(kind);
     const scales = w + scaleAt(kind);

@@ -6,11 +6,9 @@ import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 import {
   begin,
   end,
-  halvesAt,
   highMaskOf,
   isHalved,
   isSplit,
-  minimumHalvesAt,
   minimumOf,
   minimumWordsA,
   minimumWordsB,
@@ -85,16 +83,25 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
       const sb = scaleWordsB(kind, scales);
       const na = hasMinima(kind) ? minimumWordsA(kind, minima, sa) : zero;
       const nb = hasMinima(kind) ? minimumWordsB(kind, minima, sb) : zero;
-      const unit = isSuper(kind) ? panel + head : w;
-      const halves = unit + halvesAt(kind);
-      const da = scalesF16(v128.load16x4_s(halves), bits, power);
-      const db = scalesF16(v128.load16x4_s(halves, 8), bits, power);
+      let da: v128;
+      let db: v128;
       let ma = zero;
       let mb = zero;
-      if (hasMinima(kind)) {
-        const minimumHalves = unit + minimumHalvesAt(kind);
-        ma = scalesF16(v128.load16x4_s(minimumHalves), bits, power);
-        mb = scalesF16(v128.load16x4_s(minimumHalves, 8), bits, power);
+      if (isSuper(kind)) {
+        const d = panel + head;
+        da = v128.load(d);
+        db = v128.load(d, 16);
+        if (hasMinima(kind)) {
+          ma = v128.load(d, 32);
+          mb = v128.load(d, 48);
+        }
+      } else {
+        da = scalesF16(v128.load16x4_s(scales), bits, power);
+        db = scalesF16(v128.load16x4_s(scales, 8), bits, power);
+        if (hasMinima(kind)) {
+          ma = scalesF16(v128.load16x4_s(minima), bits, power);
+          mb = scalesF16(v128.load16x4_s(minima, 8), bits, power);
+        }
       }
       let ha = zero;
       let hb = zero;

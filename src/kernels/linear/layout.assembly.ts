@@ -15,11 +15,11 @@
 //   Q4_0    128 B nibbles   –                   d f16                         –
 //   Q4_1    128 B nibbles   –                   d f16, m f16                  –
 //   Q5_0/1  128 B nibbles   32 B (1 bit)        d f16 (, m f16)               –
-//   Q2_K    128 B nibbles   –                   (sc0, sc1) u8, (m0, m1) u8    d, dmin f16
-//   Q3_K    128 B nibbles   –                   (sc0, sc1) i8                 d f16
-//   Q4_K    128 B nibbles   –                   (sc, m) u8                    d, dmin f16
-//   Q5_K    128 B nibbles   32 B (1 bit)        (sc, m) u8                    d, dmin f16
-//   Q6_K    128 B nibbles   64 B (2 bits)       (sc0, sc1) i8                 d f16
+//   Q2_K    128 B nibbles   –                   (sc0, sc1) u8, (m0, m1) u8    d, dmin f32
+//   Q3_K    128 B nibbles   –                   (sc0, sc1) i8                 d f32
+//   Q4_K    128 B nibbles   –                   (sc, m) u8                    d, dmin f32
+//   Q5_K    128 B nibbles   32 B (1 bit)        (sc, m) u8                    d, dmin f32
+//   Q6_K    128 B nibbles   64 B (2 bits)       (sc0, sc1) i8                 d f32
 //
 // Panels of floats lie eight together ("group", 64 rows), column after column; f16 ends with a power of two for each of them.
 //
@@ -92,7 +92,7 @@ export function blockBytes(kind: i32): usize {
 @inline
 export function headBytes(kind: i32): usize {
   if (!isSuper(kind)) return 0;
-  return hasSuperMin(kind) ? 32 : 16;
+  return hasSuperMin(kind) ? 64 : 32;
 }
 /** From the start of a panel to block b, and to the head of its super-block. */
 @inline

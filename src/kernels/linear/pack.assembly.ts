@@ -1,6 +1,6 @@
 // Packing: rows as files store them → panels (layout.assembly.ts). Unit = one panel of 8 rows; rows beyond the matrix become zeros.
 // Source of the file's block layouts: ggml-common.h (block_q4_0 … block_q6_K); src/quant describes and decodes them one by one.
-import { arg } from '../simd.assembly';
+import { arg, f16ToF32 } from '../simd.assembly';
 import {
   PACK_BF16,
   PACK_F16,
@@ -130,6 +130,13 @@ function storeScale(to: usize, bits: u16): bool {
   return (bits & 0x7c00) != 0x7c00;
 }
 
+/** As f32: super-blocks are few, and an f16 that is subnormal takes long to widen. */
+@inline
+function storeWide(to: usize, bits: u16): bool {
+  store<f32>(to, f16ToF32(bits));
+  return (bits & 0x7c00) != 0x7c00;
+}
+
 function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
   let to = out + r * 4;
@@ -193,10 +200,10 @@ function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
   const bytes = fileBytes(kind);
   for (let b: usize = 0; b < blocks; b += 8, row += bytes) {
     const dAt: usize = kind == PACK_Q2_K ? 80 : kind == PACK_Q3_K ? 108 : kind == PACK_Q6_K ? 208 : 0;
-    const head = out + headAt(kind, b) + r * 2;
-    if (!storeScale(head, load<u16>(row + dAt))) good = false;
+    const head = out + headAt(kind, b) + r * 4;
+    if (!storeWide(head, load<u16>(row + dAt))) good = false;
     if (kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K) {
-      if (!storeScale(head + 16, load<u16>(row + dAt, 2))) good = false;
+      if (!storeWide(head + 32, load<u16>(row + dAt, 2))) good = false;
     }
     for (let s: usize = 0; s < 8; s++) {
       let plane0: u32 = 0;

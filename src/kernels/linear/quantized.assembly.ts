@@ -19,12 +19,12 @@ import {
 import { widenScales } from './blocks.assembly';
 import { gemm } from './gemm.assembly';
 import { gemv } from './gemv.assembly';
-import { panelBytes } from './layout.assembly';
+import { isSuper, panelBytes } from './layout.assembly';
 import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
- * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1),
+ * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1 and blocks have scales of f16),
  * 11 panels that are read side by side when N = 1 (at most 16). Unit = one panel.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
@@ -114,7 +114,7 @@ function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
     const isPair = panel + 1 < <usize>last;
     const w = arg(1) + panel * bytes;
     const next = isPair ? bytes : 0;
-    widenScales(kind, w, next, blocks, sums + 512);
+    if (!isSuper(kind)) widenScales(kind, w, next, blocks, sums + 512);
     for (let n: usize = 0; n < N; n += 4) {
       memory.fill(sums, 0, 256);
       gemm(kind, w, next, arg(4) + n * blocks * 40, blocks, sums, sums + 512);

@@ -102,8 +102,8 @@ function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stri
       }
     } else {
       const supers = w + headAt(kind, b);
-      const da = scalesF16(v128.load16x4_s(supers), mask, power);
-      const db = scalesF16(v128.load16x4_s(supers, 8), mask, power);
+      const da = v128.load(supers);
+      const db = v128.load(supers, 16);
       if (!hasSuperMin(kind)) {
         const pairsa = v128.load8x8_s(scales);
         const pairsb = v128.load8x8_s(scales, 8);
@@ -112,8 +112,8 @@ function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stri
         s1a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(pairsa, 16)));
         s1b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(pairsb, 16)));
       } else {
-        const ma = scalesF16(v128.load16x4_s(supers, 16), mask, power);
-        const mb = scalesF16(v128.load16x4_s(supers, 24), mask, power);
+        const ma = v128.load(supers, 32);
+        const mb = v128.load(supers, 48);
         const pairsa = v128.load8x8_u(scales);
         const pairsb = v128.load8x8_u(scales, 8);
         const firsta = f32x4.convert_i32x4_s(v128.and(pairsa, pairMask));

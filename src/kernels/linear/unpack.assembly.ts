@@ -74,15 +74,15 @@ function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, out: usize): v
     scale0 = scale1 = f16ToF32(load<u16>(scales));
     if (hasMinPlane(kind)) min0 = min1 = -f16ToF32(load<u16>(minima));
   } else {
-    const head = panel + headAt(kind, b) + r * 2;
-    const d = f16ToF32(load<u16>(head));
+    const head = panel + headAt(kind, b) + r * 4;
+    const d = load<f32>(head);
     if (kind == PACK_Q4_K || kind == PACK_Q5_K) {
       scale0 = scale1 = d * <f32>load<u8>(scales);
-      min0 = min1 = f16ToF32(load<u16>(head, 16)) * <f32>load<u8>(scales, 1);
+      min0 = min1 = load<f32>(head, 32) * <f32>load<u8>(scales, 1);
     } else if (kind == PACK_Q2_K) {
       scale0 = d * <f32>load<u8>(scales);
       scale1 = d * <f32>load<u8>(scales, 1);
-      const dmin = f16ToF32(load<u16>(head, 16));
+      const dmin = load<f32>(head, 32);
       min0 = dmin * <f32>load<u8>(minima);
       min1 = dmin * <f32>load<u8>(minima, 1);
     } else {
