@@ -99,11 +99,11 @@ export function createLinear(context: OpContext): Ops['linear'] {
     return out;
   }
 
-  /** Panels that a thread takes at a time: whole groups of those that a kernel reads side by side. */
+  /** Panels that a thread takes at a time: whole groups, and of those as many as a kernel reads side by side. */
   function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
     const panels = Math.ceil(O / 8);
     const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
-    const together = N === 1 || isFloatKind(kind) ? 8 : 2;
+    const together = N === 1 && !isFloatKind(kind) ? 16 : 8;
     return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
 }

@@ -24,20 +24,20 @@ test('streams: the faster way is kept, whichever it is, also when one product in
     1,
   );
   assert.equal(
-    learn((count) => (count === 8 ? 0.05 : 0.08) + disturbed(), 200),
-    8,
+    learn((count) => (count === 4 ? 0.05 : 0.08) + disturbed(), 200),
+    4,
   );
 });
 
 test('streams: nothing is learnt from small matrices, or without a clock', () => {
   assert.equal(
     learn((count) => (count === 1 ? 0.01 : 1), 500, MIB / 2),
-    8,
+    4,
   );
   const streams = new Streams(null);
   for (let i = 0; i < 500; i++) {
     streams.begin(4 * MIB);
     streams.end(4 * MIB);
   }
-  assert.equal(streams.count, 8);
+  assert.equal(streams.count, 4);
 });

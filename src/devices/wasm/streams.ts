@@ -1,5 +1,5 @@
-/** Panels that a matrix-vector product may read side by side: one after the other, or eight in turns. */
-const candidates = [8, 1] as const;
+/** Groups of panels that a matrix-vector product may read side by side: one after the other, or four in turns. */
+const candidates = [4, 1] as const;
 
 /** Smaller matrices may come from a cache, where it does not matter. */
 const LEAST_BYTES = 2 ** 20;
@@ -9,9 +9,9 @@ const WARM_UP = 8;
 const SAMPLES = 32;
 
 /**
- * How a matrix-vector product best reads its weights, learnt from the first large ones: processors that look ahead along one stream of
- * memory are twice as fast with panels one after the other (Zen 5: 21 GB/s, and 10 along eight), others half as fast again along eight
- * (Ice Lake: 14 GB/s, and 9.5 along one). The bits are the same.
+ * How a matrix-vector product best reads its weights, learnt from the first large ones: some processors look ahead along one stream of
+ * memory and are twice as fast when there is but one (Zen 5: 25 GB/s, 12 along eight), others read more when there are several (Ice Lake:
+ * 14 GB/s along eight, 12 along four, 9.5 along one). The bits are the same.
  */
 export class Streams {
   count: number = candidates[0];

@@ -24,8 +24,9 @@ export type Activations = 'auto' | 'f32' | 'int8';
 /** From this many columns on, 'auto' quantizes the activations that meet a quantized matrix. */
 export const INT8_COLUMNS = 1024;
 
-/** Panels of floats lie eight together, of 8 rows each (kernels/linear/layout.assembly.ts). */
-const GROUP_ROWS = 64;
+/** Rows of the groups that matrices are packed in (kernels/linear/layout.assembly.ts): of floats, and of quantized types. */
+const FLOAT_ROWS = 64;
+const QUANTIZED_ROWS = 32;
 
 /** Bytes of rows that are staged at a time. */
 const STAGE_BYTES = 2 * 2 ** 20;
@@ -50,9 +51,10 @@ export function isFloatKind(kind: number): boolean {
   return kind <= tasks.PACK_BF16;
 }
 
-/** Panels that so many rows fill, those that fill up a group among them. */
+/** Panels of 8 rows that so many take up: whole groups. */
 export function panelCount(kind: number, rows: number): number {
-  return isFloatKind(kind) ? (GROUP_ROWS / 8) * Math.ceil(rows / GROUP_ROWS) : Math.ceil(rows / 8);
+  const groupRows = isFloatKind(kind) ? FLOAT_ROWS : QUANTIZED_ROWS;
+  return (groupRows / 8) * Math.ceil(rows / groupRows);
 }
 
 /** The kind in which a matrix is kept. */
@@ -138,7 +140,7 @@ function readMatrix(
     `placeWeight: ${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
   );
   const matrixBytes = (of: number, count: number) => segment.kernels.matrixBytes(of, columns, count) >>> 0;
-  const rowsAtOnce = GROUP_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (GROUP_ROWS * rawRowBytes)));
+  const rowsAtOnce = FLOAT_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (FLOAT_ROWS * rawRowBytes)));
   const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
   const flag = segment.take(4);
   const decoded = kind === rawKind ? 0 : segment.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));

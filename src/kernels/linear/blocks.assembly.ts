@@ -10,7 +10,7 @@
 // start, and Q8_0's quants 0…255 go in as they are. Elsewhere, quants of up to 4 bits grow i16 sums, which 8 groups of 2·15·127 fit.
 import { dotGrow, dotPairs } from '../simd.assembly';
 import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
-import { blockBytes, hasMinima, hasMinPlane, highBytes, isSuper, offsetOf, scaleAt } from './layout.assembly';
+import { blockBytes, blockStride, hasMinima, hasMinPlane, highBytes, isSuper, offsetOf, scaleAt } from './layout.assembly';
 import { highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** Two scales a block. */
@@ -109,15 +109,16 @@ export function minimumWordsB(kind: i32, at: usize, scales: v128): v128 {
   return kind == PACK_Q2_K ? v128.load8x8_u(at, 8) : scales;
 }
 /**
- * Writes a pair of panels' f16 scales (and minima) of every block as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on
+ * Writes the f16 scales (and minima) of every block of two neighbouring panels, the first at w, as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on
  * the way, which costs a processor a hundred cycles.
  */
 @inline
-export function widenScales(kind: i32, w: usize, bytes: usize, blocks: usize, wide: usize): void {
+export function widenScales(kind: i32, w: usize, blocks: usize, wide: usize): void {
+  const bytes = blockBytes(kind);
   const bits = scaleMask();
   const power = scalePower();
   let scales = w + scaleAt(kind);
-  for (; blocks > 0; blocks--, scales += blockBytes(kind)) {
+  for (; blocks > 0; blocks--, scales += blockStride(kind)) {
     v128.store(wide, scalesF16(v128.load16x4_s(scales), bits, power));
     v128.store(wide, scalesF16(v128.load16x4_s(scales, 8), bits, power), 16);
     v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes), bits, power), 32);

@@ -3,7 +3,7 @@
 // rows, f16 and bf16 widened to f32 first. The order of operations of an element is the same in both. Written as pairs of v128.
 import { arg, madd } from '../simd.assembly';
 import { PACK_BF16, PACK_F16, PACK_F32 } from '../tasks';
-import { columnBytes, GROUP, panelAt, unliftAt } from './layout.assembly';
+import { columnBytes, FLOAT_GROUP, floatsAt, unliftAt } from './layout.assembly';
 import { kept, scaleMask, startOfSum, storeEight } from './pieces.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
 
@@ -17,9 +17,9 @@ export function linearFloats(first: i32, last: i32, thread: i32): void {
   const N = arg(5);
   const wide = arg(9) + <usize>thread * arg(10);
   const together = N & ~3;
-  for (let panel: usize = first; panel < <usize>last; panel += GROUP) {
-    const w = arg(1) + panelAt(kind, columns, panel);
-    for (let pair = panel; together > 0 && pair < min(panel + GROUP, <usize>last); pair += 2) {
+  for (let panel: usize = first; panel < <usize>last; panel += FLOAT_GROUP) {
+    const w = arg(1) + floatsAt(kind, columns, panel);
+    for (let pair = panel; together > 0 && pair < min(panel + FLOAT_GROUP, <usize>last); pair += 2) {
       pairOfPanels(kind, w, wide, pair, together);
     }
     for (let n = together; n < N; n++) {
@@ -37,7 +37,7 @@ function pairOfPanels(kind: i32, w: usize, wide: usize, panel: usize, count: usi
   const rows = <i32>arg(3) - <i32>panel * 8;
   let stride = columnBytes(PACK_F32);
   if (kind == PACK_F32) {
-    wide = w + (panel % GROUP) * 32;
+    wide = w + (panel % FLOAT_GROUP) * 32;
   } else {
     stride = 64;
     unpackColumns(kind, arg(1), panel, columns, 0, columns, wide, stride);
@@ -72,14 +72,21 @@ function unliftOf(kind: i32, panel: usize, mask: v128): v128 {
 function canScale(panel: usize, n: usize): bool {
   const columns = arg(2);
   const unlift = arg(1) + unliftAt(columns, panel);
-  for (let at = unlift; at < unlift + GROUP * 16; at += 16) {
+  for (let at = unlift; at < unlift + FLOAT_GROUP * 16; at += 16) {
     if (load<f32>(at) != load<f32>(unlift)) return false;
   }
+  // 2¹⁵ · 2¹¹² is a number yet.
   const bound = kept(f32x4.splat(32768));
   let x = arg(4) + n * columns * 4;
+  let end = x + (columns & ~15) * 4;
   let good = i32x4.eq(bound, bound);
-  for (const end = x + (columns & ~3) * 4; x < end; x += 16) good = v128.and(good, f32x4.lt(f32x4.abs(v128.load(x)), bound));
-  for (const end = arg(4) + (n + 1) * columns * 4; x < end; x += 4) if (!(abs(load<f32>(x)) < 32768)) return false;
+  for (; x < end; x += 64) {
+    const first = v128.and(f32x4.lt(f32x4.abs(v128.load(x)), bound), f32x4.lt(f32x4.abs(v128.load(x, 16)), bound));
+    const second = v128.and(f32x4.lt(f32x4.abs(v128.load(x, 32)), bound), f32x4.lt(f32x4.abs(v128.load(x, 48)), bound));
+    good = v128.and(good, v128.and(first, second));
+  }
+  end += (columns & 15) * 4;
+  for (; x < end; x += 4) if (!(abs(load<f32>(x)) < 32768)) return false;
   return i32x4.all_true(good);
 }
 

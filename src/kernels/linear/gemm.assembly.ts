@@ -5,35 +5,19 @@
 //
 // Eight pairs of sums grow side by side, in the order of the statements: an engine keeps that order, and a sum that waited for its own
 // last step would take five times as long.
-import {
-  begin,
-  end,
-  highMaskOf,
-  isHalved,
-  isSplit,
-  minimumOf,
-  minimumWordsA,
-  minimumWordsB,
-  picker,
-  quants,
-  scaled,
-  scaleOf,
-  scaleWordsA,
-  scaleWordsB,
-  startOf,
-  step,
-  sumsOf,
-} from './blocks.assembly';
-import { blockBytes, hasMinima, headBytes, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import { begin, end, highMaskOf, isHalved, isSplit, minimumOf, minimumWordsA, minimumWordsB, picker, quants } from './blocks.assembly';
+import { scaled, scaleOf, scaleWordsA, scaleWordsB, startOf, step, sumsOf } from './blocks.assembly';
+import { blockAt, blockBytes, blockStride, hasMinima, headBytes, headStride } from './layout.assembly';
+import { highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
 import { kept, startOfSum } from './pieces.assembly';
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 
 /**
- * acc (4 activations × 16 rows of f32, zeros to begin with) += x (a tile of 4 activation rows) · the panel at w and the one `bytes` on.
+ * acc (4 activations × 16 rows of f32, zeros to begin with) += x (a tile of 4 activation rows) · a panel, the group's `member`, and the next.
  * The 256 bytes after acc are scratch; `wide` is what widenScales wrote, where the scales are not kept as f32.
  */
 @inline
-export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize, acc: usize, wide: usize): void {
+export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: usize, acc: usize, wide: usize): void {
   const zero = startOfSum();
   const mask = kept(i8x16.splat(15));
   const highMask = highMaskOf(kind);
@@ -42,6 +26,9 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
   const minus1 = picker(kind, 1, -offsetOf(kind));
   const plus0 = picker(kind, 0, 1);
   const plus1 = picker(kind, 1, 1);
+  const bytes = blockBytes(kind);
+  let d = group + member * headBytes(kind);
+  let w = group + blockAt(kind, 0) + member * bytes;
   let v = w + bytes;
   let da = zero;
   let db = zero;
@@ -91,18 +78,20 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
   for (let b: usize = 0; b < blocks; b++) {
     if (isSuper(kind)) {
       if ((b & 7) == 0) {
-        da = v128.load(w);
-        db = v128.load(w, 16);
-        ga = v128.load(v);
-        gb = v128.load(v, 16);
+        const e = d + headBytes(kind);
+        da = v128.load(d);
+        db = v128.load(d, 16);
+        ga = v128.load(e);
+        gb = v128.load(e, 16);
         if (hasMinima(kind)) {
-          ma = v128.load(w, 32);
-          mb = v128.load(w, 48);
-          na = v128.load(v, 32);
-          nb = v128.load(v, 48);
+          ma = v128.load(d, 32);
+          mb = v128.load(d, 48);
+          na = v128.load(e, 32);
+          nb = v128.load(e, 48);
         }
-        w += headBytes(kind);
-        v += headBytes(kind);
+        d += headStride(kind);
+        w = group + blockAt(kind, b) + member * bytes;
+        v = w + bytes;
       }
     } else {
       da = v128.load(wide);
@@ -444,8 +433,8 @@ export function gemm(kind: i32, w: usize, bytes: usize, x: usize, blocks: usize,
     }
     x = rest + 32;
     // Q8_0's quants have been passed on the way.
-    w += blockBytes(kind) - (kind == PACK_Q8_0 ? 256 : 0);
-    v += blockBytes(kind) - (kind == PACK_Q8_0 ? 256 : 0);
+    w += blockStride(kind) - (kind == PACK_Q8_0 ? 256 : 0);
+    v += blockStride(kind) - (kind == PACK_Q8_0 ? 256 : 0);
   }
 }
 

@@ -1,5 +1,5 @@
 // Matrix-vector products over int8 activations, straight from the packed panels, as reading the weights is what takes the time: some
-// panels (8 rows each) side by side, a block of each in turn; how many is the machine's to say (devices/wasm/streams.ts).
+// groups side by side, a block of each in turn; how many is the machine's to say (devices/wasm/streams.ts).
 // Everything is written twice, for rows 0…3 and rows 4…7 (…a, …b), in neighbouring statements, so that an engine that joins pairs of
 // 128-bit operations can.
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
@@ -22,7 +22,20 @@ import {
   step,
   sumsOf,
 } from './blocks.assembly';
-import { blockAt, hasMinima, headAt, highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import {
+  blockAt,
+  blockBytes,
+  hasMinima,
+  headAt,
+  headBytes,
+  highAt,
+  highBytes,
+  isSuper,
+  minAt,
+  offsetOf,
+  QUANTIZED_GROUP,
+  scaleAt,
+} from './layout.assembly';
 import { kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** High nibbles go in where they are, 16-fold, where a quant may be as large as that: one instruction less for every 32 bytes. */
@@ -43,7 +56,7 @@ function endTop(kind: i32, sum: v128, start: v128, weight: v128): v128 {
   return isSixteenfold(kind) ? i32x4.shr_s(sum, 4) : end(kind, sum, start, weight);
 }
 
-/** sums (8 floats a panel, zeros to begin with) += `count` panels, the first at w, `bytes` apart · x (a tile of one row). */
+/** sums (8 floats a panel, zeros to begin with) += `count` groups, the first at `first`, `bytes` apart · x (a tile of one row). */
 @inline
 export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: usize, bytes: usize, sumsAt: usize): void {
   const zero = startOfSum();
@@ -74,9 +87,15 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
     const x7 = v128.load32_splat(x, 28);
     const place = blockAt(kind, b);
     const head = headAt(kind, b);
-    let panel = first;
-    for (let at = sumsAt; at < sumsAt + count * 32; at += 32, panel += bytes) {
-      const w = panel + place;
+    let group = first;
+    let member: usize = 0;
+    for (let at = sumsAt; at < sumsAt + count * QUANTIZED_GROUP * 32; at += 32) {
+      const w = group + place + member * blockBytes(kind);
+      const d = group + head + member * headBytes(kind);
+      if (++member == QUANTIZED_GROUP) {
+        member = 0;
+        group += bytes;
+      }
       const scales = w + scaleAt(kind);
       const minima = w + minAt(kind);
       const sa = scaleWordsA(kind, scales);
@@ -88,7 +107,6 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
       let ma = zero;
       let mb = zero;
       if (isSuper(kind)) {
-        const d = panel + head;
         da = v128.load(d);
         db = v128.load(d, 16);
         if (hasMinima(kind)) {

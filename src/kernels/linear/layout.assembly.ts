@@ -1,14 +1,11 @@
-// How a packed matrix lies in memory. Eight rows make a panel, which is read from its first byte to its last: block of 32 columns after
-// block, each with
+// How a packed matrix lies in memory. Eight rows make a panel, and some panels a group, which is read from its first byte to its last.
+//
+// Of quantized types, four panels are a group (32 rows): block of 32 columns after block, for each of the panels in turn
 //
 //   quants   the low bits (and, where a type has more than four, then the high bits)
 //   scales   of the block
 //
-// and, ahead of every eight blocks, the scales of a super-block of 256 columns, where a type has such.
-//
-// Within a block, 4 bytes of each of the 8 rows lie side by side ("group"): group g holds columns 4g … 4g+3, so that one
-// load32_splat of 4 activations meets 4 rows per v128, and a pair of v128 meets all 8. Of packed nibbles the low ones hold
-// groups 0…3 and the high ones groups 4…7; high bits hold, in bit j of byte c, column 4j + c.
+// and, ahead of every eight blocks, for each of the panels the scales of a super-block of 256 columns, where a type has such.
 //
 //   kind    low bits        high bits           scales of a block (8 rows)    of a super-block
 //   Q8_0    256 B bytes     –                   d f16                         –        stored as value + 128
@@ -21,7 +18,7 @@
 //   Q5_K    128 B nibbles   32 B (1 bit)        (sc, m) u8                    d, dmin f32
 //   Q6_K    128 B nibbles   64 B (2 bits)       (sc0, sc1) i8                 d f32
 //
-// Panels of floats lie eight together ("group", 64 rows), column after column; f16 ends with a power of two for each of them.
+// Of floats, eight panels are a group (64 rows): column after column. f16 ends with a power of two for each of them.
 //
 //   f32     256 B a column of a group
 //   f16     128 B, bf16 too
@@ -39,6 +36,10 @@ import {
   PACK_Q6_K,
   PACK_Q8_0,
 } from '../tasks';
+
+/** Panels of a group. */
+export const QUANTIZED_GROUP: usize = 4;
+export const FLOAT_GROUP: usize = 8;
 
 @inline
 export function isSuper(kind: i32): bool {
@@ -94,14 +95,23 @@ export function headBytes(kind: i32): usize {
   if (!isSuper(kind)) return 0;
   return hasSuperMin(kind) ? 64 : 32;
 }
-/** From the start of a panel to block b, and to the head of its super-block. */
+/** From block to block of a panel, and from super-block to super-block. */
+@inline
+export function blockStride(kind: i32): usize {
+  return QUANTIZED_GROUP * blockBytes(kind);
+}
+@inline
+export function headStride(kind: i32): usize {
+  return QUANTIZED_GROUP * (8 * blockBytes(kind) + headBytes(kind));
+}
+/** From the start of a group to block b of its first panel, and to the head of its super-block; those of the others follow. */
 @inline
 export function blockAt(kind: i32, b: usize): usize {
-  return b * blockBytes(kind) + (isSuper(kind) ? ((b >> 3) + 1) * headBytes(kind) : 0);
+  return b * blockStride(kind) + (isSuper(kind) ? ((b >> 3) + 1) * QUANTIZED_GROUP * headBytes(kind) : 0);
 }
 @inline
 export function headAt(kind: i32, b: usize): usize {
-  return (b >> 3) * (8 * blockBytes(kind) + headBytes(kind));
+  return (b >> 3) * headStride(kind);
 }
 
 /** Kept as floats. */
@@ -109,9 +119,6 @@ export function headAt(kind: i32, b: usize): usize {
 export function isFloat(kind: i32): bool {
   return kind <= PACK_BF16;
 }
-/** Panels of a group. */
-export const GROUP: usize = 8;
-
 /** Bytes of a number, and from column to column of a group. */
 @inline
 export function floatBytes(kind: i32): usize {
@@ -119,33 +126,41 @@ export function floatBytes(kind: i32): usize {
 }
 @inline
 export function columnBytes(kind: i32): usize {
-  return GROUP * 8 * floatBytes(kind);
-}
-@inline
-function groupBytes(kind: i32, columns: usize): usize {
-  return columns * columnBytes(kind) + (kind == PACK_F16 ? GROUP * 16 : 0);
+  return FLOAT_GROUP * 8 * floatBytes(kind);
 }
 
-/** Bytes of one panel: 8 rows of `columns`. */
-export function panelBytes(kind: i32, columns: usize): usize {
-  if (isFloat(kind)) return groupBytes(kind, columns) / GROUP;
-  return (columns >> 5) * blockBytes(kind) + (columns >> 8) * headBytes(kind);
-}
-/** Bytes of a matrix: whole panels of quantized ones, whole groups of floats. */
-export function matrixBytes(kind: i32, columns: usize, rows: usize): usize {
-  if (isFloat(kind)) return ((rows + GROUP * 8 - 1) / (GROUP * 8)) * groupBytes(kind, columns);
-  return ((rows + 7) >> 3) * panelBytes(kind, columns);
-}
-/** From the start of a matrix to a panel. */
+/** Bytes of a group of `columns`, and of the part of it that a panel takes. */
 @inline
-export function panelAt(kind: i32, columns: usize, panel: usize): usize {
-  if (isFloat(kind)) return (panel / GROUP) * groupBytes(kind, columns) + (panel % GROUP) * 8 * floatBytes(kind);
-  return panel * panelBytes(kind, columns);
+export function groupBytes(kind: i32, columns: usize): usize {
+  if (isFloat(kind)) return columns * columnBytes(kind) + (kind == PACK_F16 ? FLOAT_GROUP * 16 : 0);
+  return QUANTIZED_GROUP * ((columns >> 5) * blockBytes(kind) + (columns >> 8) * headBytes(kind));
+}
+export function panelBytes(kind: i32, columns: usize): usize {
+  return groupBytes(kind, columns) / groupPanels(kind);
+}
+@inline
+export function groupPanels(kind: i32): usize {
+  return isFloat(kind) ? FLOAT_GROUP : QUANTIZED_GROUP;
+}
+/** Bytes of a matrix: whole groups. */
+export function matrixBytes(kind: i32, columns: usize, rows: usize): usize {
+  const groupRows = groupPanels(kind) * 8;
+  return ((rows + groupRows - 1) / groupRows) * groupBytes(kind, columns);
+}
+/** From the start of a matrix to the group of a panel. */
+@inline
+export function groupAt(kind: i32, columns: usize, panel: usize): usize {
+  return (panel / groupPanels(kind)) * groupBytes(kind, columns);
 }
 /** From the start of an f16 matrix to a panel's power of two. */
 @inline
 export function unliftAt(columns: usize, panel: usize): usize {
-  return (panel / GROUP) * groupBytes(PACK_F16, columns) + columns * columnBytes(PACK_F16) + (panel % GROUP) * 16;
+  return groupAt(PACK_F16, columns, panel) + columns * columnBytes(PACK_F16) + (panel % FLOAT_GROUP) * 16;
+}
+/** From the start of a float matrix to a panel's first column. */
+@inline
+export function floatsAt(kind: i32, columns: usize, panel: usize): usize {
+  return groupAt(kind, columns, panel) + (panel % FLOAT_GROUP) * 8 * floatBytes(kind);
 }
 
 /** What is taken off every quantized value. */

@@ -19,13 +19,18 @@ import {
 import {
   blockAt,
   blockBytes,
+  blockStride,
   columnBytes,
+  floatsAt,
+  groupAt,
   headAt,
+  headBytes,
   highAt,
   highBytes,
+  isFloat,
+  isSuper,
   minAt,
-  panelAt,
-  panelBytes,
+  QUANTIZED_GROUP,
   scaleAt,
   unliftAt,
 } from './layout.assembly';
@@ -37,16 +42,17 @@ export function pack(first: i32, last: i32): void {
   const rawRowBytes = arg(5);
   for (let panel = first; panel < last; panel++) {
     const rows = max(0, min(8, <i32>arg(3) - panel * 8));
-    const out = arg(1) + panelAt(kind, columns, panel);
+    const out = arg(1) + (isFloat(kind) ? floatsAt(kind, columns, panel) : groupAt(kind, columns, panel));
     const raw = arg(2) + <usize>panel * 8 * rawRowBytes;
     let good = true;
     if (kind == PACK_F32) packF32(out, raw, rows, columns);
     else if (kind == PACK_F16) good = packF16(out, arg(1) + unliftAt(columns, panel), raw, rows, columns);
     else if (kind == PACK_BF16) packBF16(out, raw, rows, columns);
     else {
-      if (rows < 8) memory.fill(out, 0, panelBytes(kind, columns));
+      const member = panel % <i32>QUANTIZED_GROUP;
+      if (rows < 8) clearPanel(kind, out, member, columns >> 5);
       for (let r = 0; r < rows; r++) {
-        if (!packRow(kind, out, raw + <usize>r * rawRowBytes, r, columns >> 5)) good = false;
+        if (!packRow(kind, out, member, raw + <usize>r * rawRowBytes, r, columns >> 5)) good = false;
       }
     }
     if (!good) store<i32>(arg(6), 1);
@@ -116,12 +122,21 @@ function liftF16(bits: u32): u32 {
   return (bits & 0x8000) | (((11 - shift) << 10) + ((magnitude << shift) & 0x3ff));
 }
 
-/** Packs one row of quantized blocks as row r of the panel. False when a scale is infinite or NaN. */
-function packRow(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
+/** A panel of zeros: rows that the matrix does not have. */
+function clearPanel(kind: i32, group: usize, member: usize, blocks: usize): void {
+  for (let b: usize = 0; b < blocks; b++) {
+    memory.fill(group + blockAt(kind, b) + member * blockBytes(kind), 0, blockBytes(kind));
+    if (isSuper(kind)) memory.fill(group + headAt(kind, b) + member * headBytes(kind), 0, headBytes(kind));
+  }
+}
+
+/** Packs one row of quantized blocks as row r of a panel, the group's `member`. False when a scale is infinite or NaN. */
+function packRow(kind: i32, group: usize, member: usize, row: usize, r: usize, blocks: usize): bool {
+  if (kind >= PACK_Q2_K) return packSuper(kind, group, member, row, r, blocks);
+  const out = group + member * blockBytes(kind);
   if (kind == PACK_Q4_0) return packQ4_0(out, row, r, blocks);
   if (kind == PACK_Q8_0) return packQ8_0(out, row, r, blocks);
-  if (kind < PACK_Q2_K) return packSmall(kind, out, row, r, blocks);
-  return packSuper(kind, out, row, r, blocks);
+  return packSmall(kind, out, row, r, blocks);
 }
 
 @inline
@@ -140,7 +155,7 @@ function storeWide(to: usize, bits: u16): bool {
 function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
   let to = out + r * 4;
-  for (let b: usize = 0; b < blocks; b++, row += 18, to += blockBytes(PACK_Q4_0)) {
+  for (let b: usize = 0; b < blocks; b++, row += 18, to += blockStride(PACK_Q4_0)) {
     if (!storeScale(to + scaleAt(PACK_Q4_0) - r * 2, load<u16>(row))) good = false;
     store<u32>(to, load<u32>(row, 2));
     store<u32>(to, load<u32>(row, 6), 32);
@@ -153,7 +168,7 @@ function packQ4_0(out: usize, row: usize, r: usize, blocks: usize): bool {
 function packQ8_0(out: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
   let to = out + r * 4;
-  for (let b: usize = 0; b < blocks; b++, row += 34, to += blockBytes(PACK_Q8_0)) {
+  for (let b: usize = 0; b < blocks; b++, row += 34, to += blockStride(PACK_Q8_0)) {
     if (!storeScale(to + scaleAt(PACK_Q8_0) - r * 2, load<u16>(row))) good = false;
     for (let j: usize = 0; j < 8; j++) store<u32>(to + j * 32, load<u32>(row + 2 + j * 4) ^ 0x80808080);
   }
@@ -168,7 +183,7 @@ function packSmall(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
   const highPlace: usize = hasMin ? 4 : 2;
   const quantPlace = highPlace + (hasHigh ? 4 : 0);
   let block = out;
-  for (let b: usize = 0; b < blocks; b++, row += quantPlace + 16, block += blockBytes(kind)) {
+  for (let b: usize = 0; b < blocks; b++, row += quantPlace + 16, block += blockStride(kind)) {
     if (!storeScale(block + scaleAt(kind) + r * 2, load<u16>(row))) good = false;
     if (hasMin && !storeScale(block + minAt(kind) + r * 2, load<u16>(row, 2))) good = false;
     const to = block + r * 4;
@@ -195,12 +210,12 @@ function fileBytes(kind: i32): usize {
 }
 
 /** Q2_K … Q6_K. */
-function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): bool {
+function packSuper(kind: i32, group: usize, member: usize, row: usize, r: usize, blocks: usize): bool {
   let good = true;
   const bytes = fileBytes(kind);
   for (let b: usize = 0; b < blocks; b += 8, row += bytes) {
     const dAt: usize = kind == PACK_Q2_K ? 80 : kind == PACK_Q3_K ? 108 : kind == PACK_Q6_K ? 208 : 0;
-    const head = out + headAt(kind, b) + r * 4;
+    const head = group + headAt(kind, b) + member * headBytes(kind) + r * 4;
     if (!storeWide(head, load<u16>(row + dAt))) good = false;
     if (kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K) {
       if (!storeWide(head + 32, load<u16>(row + dAt, 2))) good = false;
@@ -208,7 +223,7 @@ function packSuper(kind: i32, out: usize, row: usize, r: usize, blocks: usize): 
     for (let s: usize = 0; s < 8; s++) {
       let plane0: u32 = 0;
       let plane1: u32 = 0;
-      const block = out + blockAt(kind, b + s);
+      const block = group + blockAt(kind, b + s) + member * blockBytes(kind);
       const to = block + r * 4;
       for (let j: usize = 0; j < 4; j++) {
         const one = superWord(kind, row, s, j);

@@ -19,13 +19,13 @@ import {
 import { widenScales } from './blocks.assembly';
 import { gemm } from './gemm.assembly';
 import { gemv } from './gemv.assembly';
-import { isSuper, panelBytes } from './layout.assembly';
+import { blockBytes, groupAt, groupBytes, isSuper, QUANTIZED_GROUP } from './layout.assembly';
 import { storeEight } from './pieces.assembly';
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x (tiles), 5 N, 6 rows of a tile, 7 y, 8 bias (0: none),
  * 9 scratch, 10 scratch bytes a thread (512, and 128 a block when N > 1 and blocks have scales of f16),
- * 11 panels that are read side by side when N = 1 (at most 16). Unit = one panel.
+ * 11 groups that are read side by side when N = 1 (at most 4). Unit = one panel; threads take whole groups.
  */
 export function linearQuantized(first: i32, last: i32, thread: i32): void {
   switch (<i32>arg(0)) {
@@ -93,40 +93,40 @@ function panels(kind: i32, first: i32, last: i32, thread: i32): void {
 @inline
 function vector(kind: i32, first: i32, last: i32, thread: i32): void {
   const blocks = arg(2) >> 5;
-  const bytes = panelBytes(kind, arg(2));
+  const bytes = groupBytes(kind, arg(2));
   const sums = arg(9) + <usize>thread * arg(10);
   const streams = arg(11);
-  for (let panel: usize = first; panel < <usize>last; panel += streams) {
-    const count = min(streams, <usize>last - panel);
-    memory.fill(sums, 0, count * 32);
-    gemv(kind, arg(1) + panel * bytes, arg(4), blocks, count, bytes, sums);
-    for (let i: usize = 0; i < count; i++) storePanel(sums + i * 32, panel + i, 0);
+  const end = (<usize>last + QUANTIZED_GROUP - 1) / QUANTIZED_GROUP;
+  for (let group = <usize>first / QUANTIZED_GROUP; group < end; group += streams) {
+    const count = min(streams, end - group);
+    memory.fill(sums, 0, count * QUANTIZED_GROUP * 32);
+    gemv(kind, arg(1) + group * bytes, arg(4), blocks, count, bytes, sums);
+    for (let i: usize = 0; i < count * QUANTIZED_GROUP; i++) storePanel(sums + i * 32, group * QUANTIZED_GROUP + i, 0);
   }
 }
 
 @inline
 function matrix(kind: i32, first: i32, last: i32, thread: i32): void {
-  const blocks = arg(2) >> 5;
+  const columns = arg(2);
+  const blocks = columns >> 5;
   const N = arg(5);
-  const bytes = panelBytes(kind, arg(2));
   const sums = arg(9) + <usize>thread * arg(10);
   for (let panel: usize = first; panel < <usize>last; panel += 2) {
-    const isPair = panel + 1 < <usize>last;
-    const w = arg(1) + panel * bytes;
-    const next = isPair ? bytes : 0;
-    if (!isSuper(kind)) widenScales(kind, w, next, blocks, sums + 512);
+    const group = arg(1) + groupAt(kind, columns, panel);
+    const member = panel % QUANTIZED_GROUP;
+    if (!isSuper(kind)) widenScales(kind, group + member * blockBytes(kind), blocks, sums + 512);
     for (let n: usize = 0; n < N; n += 4) {
       memory.fill(sums, 0, 256);
-      gemm(kind, w, next, arg(4) + n * blocks * 40, blocks, sums, sums + 512);
+      gemm(kind, group, member, arg(4) + n * blocks * 40, blocks, sums, sums + 512);
       for (let i: usize = 0; i < min(4, N - n); i++) {
         storePanel(sums + i * 64, panel, n + i);
-        if (isPair) storePanel(sums + i * 64 + 32, panel + 1, n + i);
+        storePanel(sums + i * 64 + 32, panel + 1, n + i);
       }
     }
   }
 }
 
-/** Writes a panel's 8 sums of activation row n. */
+/** Writes a panel's 8 sums of activation row n, as many as the matrix has rows there. */
 function storePanel(sums: usize, panel: usize, n: usize): void {
   const O = arg(3);
   const bias = arg(8) == 0 ? 0 : arg(8) + panel * 32;

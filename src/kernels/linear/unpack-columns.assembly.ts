@@ -3,16 +3,21 @@
 import { scalesF16, scaleMask, scalePower, highBits, kept, nibbleHigh } from './pieces.assembly';
 import {
   blockAt,
+  blockBytes,
   columnBytes,
+  floatsAt,
+  groupAt,
   hasMinPlane,
   hasSuperMin,
   headAt,
+  headBytes,
   highAt,
   highBytes,
+  isFloat,
   isSuper,
   minAt,
   offsetOf,
-  panelAt,
+  QUANTIZED_GROUP,
   scaleAt,
   unliftAt,
 } from './layout.assembly';
@@ -29,7 +34,8 @@ export function unpackColumns(
   out: usize,
   stride: usize,
 ): void {
-  const at = w + panelAt(kind, columns, panel);
+  const at = w + (isFloat(kind) ? floatsAt(kind, columns, panel) : groupAt(kind, columns, panel));
+  const member = panel % QUANTIZED_GROUP;
   switch (kind) {
     case PACK_F32:
       return f32Columns(at + first * columnBytes(PACK_F32), at + last * columnBytes(PACK_F32), out, stride);
@@ -38,17 +44,17 @@ export function unpackColumns(
     case PACK_BF16:
       return halfColumns(PACK_BF16, at + first * columnBytes(PACK_F16), at + last * columnBytes(PACK_F16), scaleMask(), out, stride);
     case PACK_Q8_0:
-      return blocks(PACK_Q8_0, at, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q8_0, at, member, first >> 5, last >> 5, out, stride);
     case PACK_Q4_0:
-      return blocks(PACK_Q4_0, at, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_0, at, member, first >> 5, last >> 5, out, stride);
     case PACK_Q4_K:
-      return blocks(PACK_Q4_K, at, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_K, at, member, first >> 5, last >> 5, out, stride);
     case PACK_Q5_K:
-      return blocks(PACK_Q5_K, at, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q5_K, at, member, first >> 5, last >> 5, out, stride);
     case PACK_Q6_K:
-      return blocks(PACK_Q6_K, at, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q6_K, at, member, first >> 5, last >> 5, out, stride);
     default:
-      return blocks(kind, at, first >> 5, last >> 5, out, stride);
+      return blocks(kind, at, member, first >> 5, last >> 5, out, stride);
   }
 }
 
@@ -76,7 +82,7 @@ function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, 
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
 @inline
-function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stride: usize): void {
+function blocks(kind: i32, group: usize, member: usize, first: usize, last: usize, out: usize, stride: usize): void {
   const lowMask = kept(i8x16.splat(15));
   const highMask = kept(i8x16.splat(kind == PACK_Q6_K ? 0x30 : 0x10));
   const byte = kept(i32x4.splat(255));
@@ -85,7 +91,7 @@ function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stri
   const power = scalePower();
   const pairMask = kept(i32x4.splat(0xffff));
   for (let b = first; b < last; b++) {
-    const block = w + blockAt(kind, b);
+    const block = group + blockAt(kind, b) + member * blockBytes(kind);
     const scales = block + scaleAt(kind);
     const minima = block + minAt(kind);
     let s0a: v128, s0b: v128, s1a: v128, s1b: v128;
@@ -101,7 +107,7 @@ function blocks(kind: i32, w: usize, first: usize, last: usize, out: usize, stri
         m0b = m1b = f32x4.neg(scalesF16(v128.load16x4_s(minima, 8), mask, power));
       }
     } else {
-      const supers = w + headAt(kind, b);
+      const supers = group + headAt(kind, b) + member * headBytes(kind);
       const da = v128.load(supers);
       const db = v128.load(supers, 16);
       if (!hasSuperMin(kind)) {

@@ -13,14 +13,19 @@ import {
 } from '../tasks';
 import {
   blockAt,
+  blockBytes,
   columnBytes,
+  floatsAt,
+  groupAt,
   hasMinPlane,
   headAt,
+  headBytes,
   highAt,
   highBytes,
+  isFloat,
   minAt,
   offsetOf,
-  panelAt,
+  QUANTIZED_GROUP,
   scaleAt,
   unliftAt,
 } from './layout.assembly';
@@ -41,13 +46,13 @@ export function unpackPanels(first: i32, last: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(2);
   for (let panel: usize = first; panel < <usize>last; panel++) {
-    unpackColumns(kind, arg(1), panel, columns, 0, columns, arg(3) + panelAt(PACK_F32, columns, panel), columnBytes(PACK_F32));
+    unpackColumns(kind, arg(1), panel, columns, 0, columns, arg(3) + floatsAt(PACK_F32, columns, panel), columnBytes(PACK_F32));
   }
 }
 
 /** Writes row r of a panel of the matrix at w as f32. */
 function unpackRow(kind: i32, w: usize, panel: usize, r: usize, columns: usize, out: usize): void {
-  let at = w + panelAt(kind, columns, panel);
+  let at = w + (isFloat(kind) ? floatsAt(kind, columns, panel) : groupAt(kind, columns, panel));
   const end = out + columns * 4;
   if (kind == PACK_F32) {
     for (at += r * 4; out < end; out += 4, at += columnBytes(PACK_F32)) store<f32>(out, load<f32>(at));
@@ -58,23 +63,23 @@ function unpackRow(kind: i32, w: usize, panel: usize, r: usize, columns: usize, 
     for (at += r * 2; out < end; out += 4, at += columnBytes(PACK_BF16)) store<u32>(out, <u32>load<u16>(at) << 16);
   } else {
     const blocks = columns >> 5;
-    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, at, r, b, out + b * 128);
+    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, at, panel % QUANTIZED_GROUP, r, b, out + b * 128);
   }
 }
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
-function unpackBlock(kind: i32, panel: usize, r: usize, b: usize, out: usize): void {
+function unpackBlock(kind: i32, group: usize, member: usize, r: usize, b: usize, out: usize): void {
   let scale0: f32, scale1: f32;
   let min0: f32 = 0;
   let min1: f32 = 0;
-  const block = panel + blockAt(kind, b);
+  const block = group + blockAt(kind, b) + member * blockBytes(kind);
   const scales = block + scaleAt(kind) + r * 2;
   const minima = block + minAt(kind) + r * 2;
   if (kind < PACK_Q2_K) {
     scale0 = scale1 = f16ToF32(load<u16>(scales));
     if (hasMinPlane(kind)) min0 = min1 = -f16ToF32(load<u16>(minima));
   } else {
-    const head = panel + headAt(kind, b) + r * 4;
+    const head = group + headAt(kind, b) + member * headBytes(kind) + r * 4;
     const d = load<f32>(head);
     if (kind == PACK_Q4_K || kind == PACK_Q5_K) {
       scale0 = scale1 = d * <f32>load<u8>(scales);
