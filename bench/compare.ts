@@ -2,7 +2,7 @@
  * Cria and a peer on the same file with the same number of threads, taking turns round by round, so that whatever else the machine does
  * hits both. Prints medians and the ratio with its spread, and puts them into bench/RESULTS.md.
  *
- *   node bench/compare.ts -m model.gguf -p 128,512 -n 64 -t 2 -r 7 [--peer node-llama-cpp|wllama] [--blas]
+ *   node bench/compare.ts -m model.gguf -p 128,512 -n 64 [-d 0,2048] -t 2 -r 7 [--peer node-llama-cpp|wllama] [--blas]
  *
  * Peers are installed on first use, each in a folder of its own under bench/peers, never by `npm ci`.
  */
@@ -19,6 +19,7 @@ const { options, problems } = parse(
       model: { kind: 'text', short: 'm', required: true, help: 'a GGUF file' },
       nPrompt: { kind: 'integers', short: 'p', min: 0, default: [128, 512], help: 'prompt lengths' },
       nGen: { kind: 'integers', short: 'n', min: 0, default: [64], help: 'generated tokens' },
+      nDepth: { kind: 'integers', short: 'd', min: 0, default: [0], help: 'tokens of context before those generated' },
       threads: { kind: 'integers', short: 't', min: 1, default: [1, 2], help: 'thread counts' },
       repetitions: { kind: 'integer', short: 'r', min: 1, default: 7, help: 'rounds' },
       peer: {
@@ -41,10 +42,12 @@ if (problems.length > 0) {
 }
 
 const tests = [
-  ...options.nPrompt.filter((count) => count > 0).map((prompt) => ({ prompt, generate: 0 })),
-  ...options.nGen.filter((count) => count > 0).map((generate) => ({ prompt: 0, generate })),
+  ...options.nPrompt.filter((count) => count > 0).map((prompt) => ({ prompt, generate: 0, depth: 0 })),
+  ...options.nDepth.flatMap((depth) =>
+    options.nGen.filter((count) => count > 0).map((generate) => ({ prompt: 0, generate, depth })),
+  ),
 ];
-const context = Math.max(...tests.map(({ prompt, generate }) => prompt + generate)) + 8;
+const context = Math.max(...tests.map(({ prompt, generate, depth }) => prompt + generate + depth)) + 8;
 const own = options.peer === 'wllama' ? 'cria-chromium' : 'cria';
 const comparisons: Comparison[] = [];
 let versions: Record<string, string> = {};
@@ -73,11 +76,11 @@ for (const threads of options.threads) {
       }
     }
   }
-  for (const [i, { prompt, generate }] of tests.entries()) {
+  for (const [i, { prompt, generate, depth }] of tests.entries()) {
     const [kernels, theirs, withBlas] = samples[i]!;
     for (const ours of [kernels, withBlas]) {
       if (ours.length === 0) continue;
-      const test = `${prompt > 0 ? `pp${prompt}` : `tg${generate}`}${ours === withBlas ? ', --blas' : ''}`;
+      const test = `${prompt > 0 ? `pp${prompt}` : `tg${generate}`}${depth > 0 ? ` @ d${depth}` : ''}${ours === withBlas ? ', --blas' : ''}`;
       comparisons.push({ test, threads, ours, theirs });
       const ratio = median(ours.map((rate, k) => rate / theirs[k]!));
       console.log(

@@ -45,7 +45,7 @@ for (let round = 0; round < options.repetitions; round++) {
   for (const name of round % 2 === 0 ? names : names.toReversed()) {
     const from = performance.now();
     const engine = await startEngine(name, { model, threads, context });
-    await engine.run({ prompt: 16, generate: 0 });
+    await engine.run({ prompt: 16, generate: 0, depth: 0 });
     const taken = (performance.now() - from) / 1000;
     const peak = Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))![1]) * 1024;
     (seconds[name] ??= []).push(taken);

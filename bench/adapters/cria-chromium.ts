@@ -31,16 +31,16 @@ const loaded = await page.evaluate(
 );
 
 const versions = { chromium: browser.version(), kernels: loaded.kernels };
-await serve({ name: 'cria in Chromium', versions, loadSeconds: loaded.loadSeconds }, ({ prompt, generate }) =>
+await serve({ name: 'cria in Chromium', versions, loadSeconds: loaded.loadSeconds }, ({ prompt, generate, depth }) =>
   page.evaluate(
-    async ({ prompt, generate }) => {
+    async ({ length, generate }) => {
       const { model } = globalThis as unknown as Page;
-      const ids = Uint32Array.from({ length: Math.max(1, prompt) }, () => Math.random() * model.config.vocabSize);
+      const ids = Uint32Array.from({ length: length }, () => Math.random() * model.config.vocabSize);
       const options = { maxTokens: generate === 0 ? 0 : generate + 1, temperature: 0, ignoreEos: true };
       const { timings } = await model.generate(ids, options).result;
       return (generate === 0 ? timings.prompt_ms : timings.predicted_ms) / 1000;
     },
-    { prompt, generate },
+    { length: Math.max(1, prompt + depth), generate },
   ),
 );
 await browser.close();

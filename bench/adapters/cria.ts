@@ -12,8 +12,8 @@ const signal = new AbortController().signal;
 
 await serve(
   { name: 'cria', versions: { node: process.versions.node, kernels: model.facts.device }, loadSeconds },
-  async ({ prompt, generate }) => {
-    const { samplesNs } = await measure(model, { prompt, generate, depth: 0 }, 1, signal, { warmUp: false });
+  async (round) => {
+    const { samplesNs } = await measure(model, round, 1, signal, { warmUp: false });
     return samplesNs[0]! / 1e9;
   },
 );

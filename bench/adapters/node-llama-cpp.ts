@@ -31,14 +31,15 @@ const sequence = context.getSequence();
 const loadSeconds = (performance.now() - started) / 1000;
 
 const versions = { 'node-llama-cpp': version, 'llama.cpp': llama.llamaCppRelease.release };
-await serve({ name: 'node-llama-cpp', versions, loadSeconds }, async ({ prompt, generate }) => {
+await serve({ name: 'node-llama-cpp', versions, loadSeconds }, async ({ prompt, generate, depth }) => {
   await sequence.clearHistory();
-  const tokens = Array.from({ length: prompt }, (_, i) => 100 + (i % 20000));
+  const tokens = Array.from({ length: prompt + depth }, (_, i) => 100 + (i % 20000));
   if (generate === 0) {
     const start = performance.now();
     await sequence.evaluateWithoutGeneratingNewTokens(tokens);
     return (performance.now() - start) / 1000;
   }
+  if (depth > 0) await sequence.evaluateWithoutGeneratingNewTokens(tokens);
   // The first token comes with the evaluation of the one given; the clock starts there.
   let start = 0;
   let count = 0;

@@ -11,10 +11,11 @@ export interface Ready {
   readonly loadSeconds: number;
 }
 
-/** Read a prompt of so many tokens, or generate so many; one of the two is 0. */
+/** Read a prompt of so many tokens, or generate so many after `depth` others; one of the two is 0. */
 export interface Round {
   readonly prompt: number;
   readonly generate: number;
+  readonly depth: number;
 }
 
 export interface Timed {

@@ -85,7 +85,7 @@ function complete(words: number, tokens: number): Promise<Timings> {
 await serve(
   { name: 'wllama', versions: { wllama: version, chromium: browser.version() }, loadSeconds },
   async (round) => {
-    if (round.generate > 0) return (await complete(1, round.generate + 1)).predicted_ms / 1000;
+    if (round.generate > 0) return (await complete(Math.max(1, round.depth), round.generate + 1)).predicted_ms / 1000;
     // A word is a token in a trained vocabulary; where it is more, the time is scaled to the wanted length.
     const { prompt_n, prompt_ms } = await complete(round.prompt - 1, 1);
     return ((prompt_ms / 1000) * round.prompt) / prompt_n;
