@@ -8,10 +8,13 @@ import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation } from './tensors.ts';
 
-/** As in kernels/attention/assembly.ts. */
-const TILE_ROWS = 8;
+/** Heads of a tile, as in kernels/attention/assembly.ts. */
+const TILE_HEADS = 8;
+/** Rows (heads × tokens) that share a pass over the keys: with several tokens at hand, it is worth more. */
+const FEW_ROWS = 8;
+const MANY_ROWS = 32;
 const SPLIT_TOKENS = 512;
-const SCORE_BYTES = 1024 + 64;
+const SCORE_BYTES = (32 + 2) * 4; // a row
 const BLOCK_FLOATS = 2 * 32; // keys and values of a block, per column
 
 /** One layer's keys and values, in blocks. */
@@ -112,8 +115,11 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     const mix = into === undefined ? arena.like(segment, q) : q;
     const mark = arena.mark();
 
-    const tokensAtOnce = Math.max(1, Math.floor(TILE_ROWS / G));
-    const headGroups = Math.ceil(G / TILE_ROWS);
+    const heads = Math.min(G, TILE_HEADS);
+    const headGroups = Math.ceil(G / TILE_HEADS);
+    const mostTokens = batch.spans.reduce((most, { rowCount }) => Math.max(most, rowCount), 1);
+    const tileRows = mostTokens * heads > FEW_ROWS ? MANY_ROWS : FEW_ROWS;
+    const tokensAtOnce = Math.floor(tileRows / heads);
     let tileCount = 0;
     let tableWords = 0;
     for (let i = 0; i < batch.spans.length; i++) {
@@ -141,9 +147,10 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     const units = tileCount * kvHeadCount * headGroups;
     const splits = Math.ceil(longest / SPLIT_TOKENS);
     const { ints } = segment;
-    ints[3] = headSize; // partialBytes reads it
+    ints[3] = headSize; // partialBytes reads both
+    ints[15] = tileRows;
     const partialBytes = segment.kernels.partialBytes();
-    const scratchBytes = SCORE_BYTES + 4 * BLOCK_FLOATS * (headSize + 8) + 2 * partialBytes;
+    const scratchBytes = tileRows * SCORE_BYTES + 4 * BLOCK_FLOATS * (headSize + 8) + 2 * partialBytes;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     // Few units and long contexts: the splits are shared out too.
     const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;

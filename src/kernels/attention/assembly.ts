@@ -6,39 +6,44 @@
 // are folded one after the other; then the splits, in order. The structure depends on the key positions alone, so neither chunking,
 // batch, block table nor threads change a bit. Keys that are not visible take part in nothing.
 // Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
-import { arg, argF32, exp1, exp4 } from '../simd.assembly';
+import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
+import { CONTROL_ARGUMENTS } from '../tasks';
 import { KV_F32, kvChunkBytes } from './kv.assembly';
 import { mixFour, mixOne, scoresFour, scoresOne } from './block.assembly';
 import { widenBlock } from './widen.assembly';
 
 const SPLIT_BLOCKS: i32 = 16;
-/** Query rows that share a pass over the keys. */
-const TILE_ROWS: i32 = 8;
-/** Scores of a block, then the rows' positions and query addresses. */
-const SCORE_BYTES: usize = 8 * 32 * 4 + 2 * 32;
+/** Query heads of a tile, at most. */
+const TILE_HEADS: i32 = 8;
 
 // Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 1/√E (f32),
-// 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8
+// 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8,
+// 15 rows of a tile, at most: they share a pass over the keys
 //
 // A tile: first row, rows (tokens), position of the first, block table. Unit = ((tile · K + head) · head groups + group) · splits + split.
-// A partial result: 8 rows of E' floats, then 8 m, 8 l.
+// A partial result: the rows of E' floats, then their m, their l.
 
 @inline
 function paddedE(): usize {
   return (arg(3) + 7) & ~7;
 }
+/** Scores of a block, then the rows' positions and query addresses. */
+@inline
+function scoreBytes(): usize {
+  return arg(15) * (32 + 2) * 4;
+}
 @inline
 export function partialBytes(): usize {
-  return (<usize>TILE_ROWS * paddedE() + 2 * TILE_ROWS) * 4;
+  return arg(15) * (paddedE() + 2) * 4;
 }
 
 export function attention(first: i32, last: i32, thread: i32): void {
   const scratch = arg(12) + <usize>thread * arg(13);
-  // scratch: 8 rows of 32 scores, each row's position and query address, one block widened to f32, two partial results
+  // scratch: rows of 32 scores, each row's position and query address, one block widened to f32, two partial results
   const splits = <i32>arg(10);
   for (let unit = first; unit < last; unit++) {
     if (splits == 0) {
-      const total = scratch + SCORE_BYTES + 256 * paddedE();
+      const total = scratch + scoreBytes() + 256 * paddedE();
       const part = total + partialBytes();
       const count = beginTile(unit);
       let isFirst = true;
@@ -86,8 +91,8 @@ function beginTile(unit: i32): i32 {
   const G = <i32>arg(7);
   const tile = arg(6) + <usize>(unit / groups / K) * 16;
   head = (unit / groups) % K;
-  firstHead = (unit % groups) * TILE_ROWS;
-  heads = min(TILE_ROWS, G - firstHead);
+  firstHead = (unit % groups) * TILE_HEADS;
+  heads = min(TILE_HEADS, G - firstHead);
   tileRow = load<i32>(tile);
   tileTokens = load<i32>(tile, 4);
   tilePosition = load<i32>(tile, 8);
@@ -121,10 +126,10 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
   const E = arg(3);
   const rows = tileTokens * heads;
   const stride = paddedE() * 4;
-  const maxima = out + TILE_ROWS * stride;
-  const wide = scratch + SCORE_BYTES;
-  const positions = scratch + 1024;
-  const queries = scratch + 1056;
+  const maxima = out + arg(15) * stride;
+  const wide = scratch + scoreBytes();
+  const positions = scratch + arg(15) * 128;
+  const queries = positions + arg(15) * 4;
   memory.fill(out, 0, partialBytes());
   for (let r = 0; r < rows; r++) {
     store<f32>(maxima + (r << 2), -Infinity);
@@ -188,39 +193,36 @@ function softmaxRow(scores: usize, out: usize, maxima: usize, r: i32, from: i32,
     for (let s = 0; s < from; s++) store<f32>(scores + (s << 2), -Infinity);
     for (let s = to; s < 32; s++) store<f32>(scores + (s << 2), -Infinity);
   }
-  const factor = f32x4.splat(argF32(9));
-  let largest = f32x4.splat(-Infinity);
-  for (let i: usize = 0; i < 128; i += 16) {
-    // scores that are not visible are −∞ and stay so
-    const scaled = f32x4.mul(v128.load(scores + i), factor);
-    v128.store(scores + i, scaled);
-    largest = f32x4.max(largest, scaled);
-  }
+  const factor = v128.load32_splat(CONTROL_ARGUMENTS + 36);
+  const end = scores + 128;
   const before = load<f32>(maxima + (r << 2));
-  const m = max(
-    before,
-    max(
-      max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
-      max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
-    ),
-  );
-  const shift = f32x4.splat(m);
+  let top0 = f32x4.splat(before);
+  let top1 = top0;
+  for (let at = scores; at < end; at += 32) {
+    // scores that are not visible are −∞ and stay so
+    const s0 = f32x4.mul(v128.load(at), factor);
+    const s1 = f32x4.mul(v128.load(at, 16), factor);
+    top0 = f32x4.pmax(top0, s0);
+    top1 = f32x4.pmax(top1, s1);
+    v128.store(at, s0);
+    v128.store(at, s1, 16);
+  }
+  let top = f32x4.pmax(top0, top1);
+  top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 2, 3, 0, 1));
+  top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 1, 0, 3, 2));
   let sum0 = f32x4.splat(0);
   let sum1 = f32x4.splat(0);
-  for (let i: usize = 0; i < 128; i += 32) {
-    const p0 = exp4(f32x4.sub(v128.load(scores + i), shift));
-    const p1 = exp4(f32x4.sub(v128.load(scores + i, 16), shift));
-    v128.store(scores + i, p0);
-    v128.store(scores + i, p1, 16);
+  for (let at = scores; at < end; at += 32) {
+    const p0 = exp4(f32x4.sub(v128.load(at), top));
+    const p1 = exp4(f32x4.sub(v128.load(at, 16), top));
     sum0 = f32x4.add(sum0, p0);
     sum1 = f32x4.add(sum1, p1);
+    v128.store(at, p0);
+    v128.store(at, p1, 16);
   }
-  const sums = f32x4.add(sum0, sum1);
-  const sum =
-    f32x4.extract_lane(sums, 0) +
-    f32x4.extract_lane(sums, 1) +
-    (f32x4.extract_lane(sums, 2) + f32x4.extract_lane(sums, 3));
-  const lAt = maxima + 32 + (r << 2);
+  const m = f32x4.extract_lane(top, 0);
+  const sum = sumLanes(f32x4.add(sum0, sum1));
+  const lAt = maxima + arg(15) * 4 + (r << 2);
   store<f32>(maxima + (r << 2), m);
   if (m == before) {
     store<f32>(lAt, load<f32>(lAt) + sum);
@@ -234,15 +236,18 @@ function softmaxRow(scores: usize, out: usize, maxima: usize, r: i32, from: i32,
 function scaleRow(o: usize, factor: f32): void {
   const factors = f32x4.splat(factor);
   for (let e: usize = 0; e < paddedE() * 4; e += 32) {
-    v128.store(o + e, f32x4.mul(v128.load(o + e), factors));
-    v128.store(o + e, f32x4.mul(v128.load(o + e, 16), factors), 16);
+    const a = f32x4.mul(v128.load(o + e), factors);
+    const b = f32x4.mul(v128.load(o + e, 16), factors);
+    v128.store(o + e, a);
+    v128.store(o + e, b, 16);
   }
 }
 
 /** total ← total and then part, as if its keys had come later. */
 function fold(total: usize, part: usize): void {
   const stride = paddedE() * 4;
-  const maxima = TILE_ROWS * stride;
+  const maxima = arg(15) * stride;
+  const sums = arg(15) * 4;
   for (let r: usize = 0; r < <usize>(tileTokens * heads); r++) {
     const at = maxima + r * 4;
     const m1 = load<f32>(total + at);
@@ -251,14 +256,14 @@ function fold(total: usize, part: usize): void {
     if (m1 == -Infinity) {
       memory.copy(total + r * stride, part + r * stride, stride);
       store<f32>(total + at, m2);
-      store<f32>(total + at + 32, load<f32>(part + at + 32));
+      store<f32>(total + at + sums, load<f32>(part + at + sums));
       continue;
     }
     const m = max(m1, m2);
     const f1 = exp1(m1 - m);
     const f2 = exp1(m2 - m);
     store<f32>(total + at, m);
-    store<f32>(total + at + 32, load<f32>(total + at + 32) * f1 + load<f32>(part + at + 32) * f2);
+    store<f32>(total + at + sums, load<f32>(total + at + sums) * f1 + load<f32>(part + at + sums) * f2);
     const factor1 = f32x4.splat(f1);
     const factor2 = f32x4.splat(f2);
     const o1 = total + r * stride;
@@ -277,7 +282,7 @@ function finish(total: usize): void {
   const E = arg(3);
   const stride = paddedE() * 4;
   for (let r = 0; r < tileTokens * heads; r++) {
-    const l = load<f32>(total + TILE_ROWS * stride + 32 + (r << 2));
+    const l = load<f32>(total + arg(15) * (stride + 4) + (r << 2));
     const o = total + <usize>r * stride;
     const out = rowAt(arg(5), r);
     for (let e: usize = 0; e < E; e++) store<f32>(out + e * 4, load<f32>(o + e * 4) / l);

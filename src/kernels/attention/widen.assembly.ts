@@ -1,5 +1,5 @@
 // One head's block of an f16 or q8_0 cache → f32, in the layout of an f32 cache (kv.assembly.ts).
-import { kept, scaleMask, scalePower } from '../linear/pieces.assembly';
+import { kept, scaleMask, scalePower, startOfSum } from '../linear/pieces.assembly';
 import { f16ToF32 } from '../simd.assembly';
 import { KV_F16, keyPanelBytes, scaleCount, valueRowBytes } from './kv.assembly';
 
@@ -25,32 +25,30 @@ export function widenBlock(type: i32, out: usize, chunk: usize, E: usize, count:
 function widenF16(out: usize, from: usize, count: usize): void {
   const mask = scaleMask();
   const power = scalePower();
-  const magnitude = kept(i32x4.splat(0x7fffffff));
-  const largest = kept(i32x4.splat(0x0f7fffff));
-  const special = kept(i32x4.splat(0x7f800000));
+  const isFinite = areFinite(from, count);
   const end = out + count * 4;
-  for (; out + 64 <= end; out += 64, from += 32) {
-    const a = v128.and(i32x4.shl(v128.load16x4_s(from), 13), mask);
-    const b = v128.and(i32x4.shl(v128.load16x4_s(from, 8), 13), mask);
-    const c = v128.and(i32x4.shl(v128.load16x4_s(from, 16), 13), mask);
-    const d = v128.and(i32x4.shl(v128.load16x4_s(from, 24), 13), mask);
-    const sa = v128.and(i32x4.gt_s(v128.and(a, magnitude), largest), special);
-    const sb = v128.and(i32x4.gt_s(v128.and(b, magnitude), largest), special);
-    const sc = v128.and(i32x4.gt_s(v128.and(c, magnitude), largest), special);
-    const sd = v128.and(i32x4.gt_s(v128.and(d, magnitude), largest), special);
-    v128.store(out, v128.or(f32x4.mul(a, power), sa));
-    v128.store(out, v128.or(f32x4.mul(b, power), sb), 16);
-    v128.store(out, v128.or(f32x4.mul(c, power), sc), 32);
-    v128.store(out, v128.or(f32x4.mul(d, power), sd), 48);
+  for (let to = out, at = from; to < end; to += 32, at += 16) {
+    const a = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(at), 13), mask), power);
+    const b = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(at, 8), 13), mask), power);
+    v128.store(to, a);
+    v128.store(to, b, 16);
   }
-  if (out < end) {
-    const a = v128.and(i32x4.shl(v128.load16x4_s(from), 13), mask);
-    const b = v128.and(i32x4.shl(v128.load16x4_s(from, 8), 13), mask);
-    const sa = v128.and(i32x4.gt_s(v128.and(a, magnitude), largest), special);
-    const sb = v128.and(i32x4.gt_s(v128.and(b, magnitude), largest), special);
-    v128.store(out, v128.or(f32x4.mul(a, power), sa));
-    v128.store(out, v128.or(f32x4.mul(b, power), sb), 16);
+  if (isFinite) return;
+  for (; out < end; out += 4, from += 2) store<f32>(out, f16ToF32(load<u16>(from)));
+}
+
+/** Whether no number has the exponent of infinities and NaN. */
+function areFinite(from: usize, count: usize): bool {
+  const magnitude = kept(i16x8.splat(0x7fff));
+  let largest0 = startOfSum();
+  let largest1 = largest0;
+  const end = from + (count & ~15) * 2;
+  for (; from < end; from += 32) {
+    largest0 = i16x8.max_s(largest0, v128.and(v128.load(from), magnitude));
+    largest1 = i16x8.max_s(largest1, v128.and(v128.load(from, 16), magnitude));
   }
+  if ((count & 8) != 0) largest0 = i16x8.max_s(largest0, v128.and(v128.load(from), magnitude));
+  return !v128.any_true(i16x8.gt_s(i16x8.max_s(largest0, largest1), i16x8.splat(0x7bff)));
 }
 
 /** Four bytes → f32 × 4. */
