@@ -10,9 +10,10 @@ for (const size of [LEAST_BYTE_VOCABULARY, 300, 512, 32_000]) {
     assert.equal(tokenizer.vocabSize, size);
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
-        assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+        // SentencePiece writes a space as ▁, so that one comes back as the other.
+        assert.equal(tokenizer.decode(tokenizer.encode(text)), text.replaceAll('▁', ' '));
       }),
-      { numRuns: 50 },
+      { numRuns: 50, examples: [['▁']] },
     );
     assert.equal(tokenizer.encode('<s>', { bos: true }).length > 2, true);
   });

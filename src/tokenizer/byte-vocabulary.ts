@@ -1,6 +1,7 @@
 /**
  * A vocabulary made of nothing: the 256 bytes, printable ASCII, and pieces that no text becomes, up to any size. With it a model that
- * was never trained, of any published shape, still encodes and decodes every text.
+ * was never trained, of any published shape, still encodes and decodes every text (▁ as a space, which
+ * SentencePiece writes so).
  */
 import type { GgufValue, TokenizerFiles } from '../formats/tokenizer-files.ts';
 import { PieceKind } from './vocabulary.ts';
