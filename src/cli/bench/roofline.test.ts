@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { presets } from '../../model/presets.ts';
 import { randomWeights } from '../../model/random-weights.ts';
+import { measureLimits } from './limits/limits.ts';
 import { planTests, testName } from './measure.ts';
 import { shortestSeconds, workOf } from './roofline.ts';
 
@@ -43,4 +44,10 @@ test("llama-bench's names, in its order", () => {
   const tests = planTests([128, 0], [32], [[16, 4]], [0, 512]);
   const names = ['pp128', 'tg32', 'pp16+tg4'];
   assert.deepEqual(tests.map(testName), [...names, ...names.map((name) => `${name} @ d512`)]);
+});
+
+test("the machine's limits are measured, on two threads too", async () => {
+  for (const threads of [1, 2]) {
+    for (const rate of Object.values(await measureLimits(threads, false))) assert.ok(rate > 1e7, String(rate));
+  }
 });

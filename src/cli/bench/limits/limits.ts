@@ -1,5 +1,6 @@
 /** The machine's limits as WebAssembly meets them: memory read, and multiply-adds of int8 and f32. */
 import { Worker } from 'node:worker_threads';
+import { instantiate } from '../../../devices/wasm/kernel-exports.ts';
 import { kernelBytes, usableBuilds } from '../../../devices/wasm/modules.ts';
 import { joinPairs, optimizingAtOnce } from '../../../platform/node/wide-kernels.ts';
 
@@ -64,6 +65,6 @@ export function instantiateLimits(
   pages: number,
 ): { kernels: LimitKernels; base: number; memory: WebAssembly.Memory } {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
-  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as LimitKernels;
+  const kernels = instantiate(module, memory, null) as unknown as LimitKernels;
   return { kernels, memory, base: Math.ceil(kernels.heapStart() / 4096) * 4096 };
 }
