@@ -20,7 +20,7 @@ import {
 const CLOSED: i32 = -0x40000000;
 /** Looks at the epoch before parking: tens of microseconds, longer than the gaps between operations. */
 const WORKER_LOOKS: i32 = 40000;
-const LEADER_LOOKS: i32 = 4000;
+const LEADER_LOOKS: i32 = 40000;
 
 let lastEpoch: i32 = 0;
 
