@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const path = new URL('RESULTS.md', import.meta.url);
 const INTRODUCTION =
-  '# Results\n\nWritten by `bench/compare.ts`; a section is replaced when its comparison is run again.\n';
+  '# Results\n\nWritten by `bench/compare.ts` and `bench/start.ts`; a section is replaced when its comparison is run again.\n';
 
 /** Puts a section (`## title` and what follows) in the place of the one with the same title, or at the end. */
 export function updateResults(section: string): void {
