@@ -1,6 +1,7 @@
 /**
  * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
- * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas,bf16] [--tasks] [--peer "python pytorch_train.py"]`
+ * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas,bf16] [--tasks]
+ * [--peer "python3 bench/adapters/pytorch_train.py"]`
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
  * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second.
