@@ -35,7 +35,7 @@ await serve({ name: 'cria in Chromium', versions, loadSeconds: loaded.loadSecond
   page.evaluate(
     async ({ length, generate }) => {
       const { model } = globalThis as unknown as Page;
-      const ids = Uint32Array.from({ length: length }, () => Math.random() * model.config.vocabSize);
+      const ids = Uint32Array.from({ length }, () => Math.random() * model.config.vocabSize);
       const options = { maxTokens: generate === 0 ? 0 : generate + 1, temperature: 0, ignoreEos: true };
       const { timings } = await model.generate(ids, options).result;
       return (generate === 0 ? timings.prompt_ms : timings.predicted_ms) / 1000;

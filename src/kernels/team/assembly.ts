@@ -18,7 +18,7 @@ import {
 } from '../tasks';
 
 const CLOSED: i32 = -0x40000000;
-/** Looks at the epoch before parking: tens of microseconds, longer than the gaps between operations. */
+/** Looks before parking: tens of microseconds, longer than the gaps between operations, and than a last turn of the other threads. */
 const WORKER_LOOKS: i32 = 40000;
 const LEADER_LOOKS: i32 = 40000;
 
