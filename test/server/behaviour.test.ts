@@ -2,9 +2,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { eventually, post, testServer } from '../support/server.ts';
+import { endless, endlessRoom, eventually, post, testServer } from '../support/server.ts';
 
-const server = await testServer({ logPrompts: false }, { contextLength: 4096, cacheTokens: 8192 });
+const server = await testServer({ logPrompts: false }, endlessRoom);
 const story = (i: number, more: object = {}) => ({
   prompt: `Once upon a time number ${i} `.repeat(1 + (i % 4)),
   max_tokens: 24,
@@ -65,7 +65,7 @@ function rawRequest(path: string, body: object | string, headers = ''): { socket
 describe('clients that go', () => {
   for (const stream of [true, false]) {
     test(`an answer ends at once when its client goes (stream: ${stream}), and its blocks are free`, async () => {
-      const { socket } = rawRequest('/v1/completions', story(1, { max_tokens: 3000, stream }));
+      const { socket } = rawRequest('/v1/completions', story(1, { max_tokens: endless, stream }));
       await eventually(async () => (await server.model.engineLoad()).running === 1, 'it runs');
       socket.destroy();
       await eventually(async () => {
@@ -76,6 +76,19 @@ describe('clients that go', () => {
       strictEqual(server.core.gate.inside, 0);
     });
   }
+
+  // About two milliseconds after the request its answer has a place, and nobody reads its body yet.
+  test('a client that goes while its answer begins is not one that was answered', async () => {
+    const first = server.log.length;
+    for (let i = 0; i < 120; i++) {
+      const { socket } = rawRequest('/v1/completions', story(i, { max_tokens: endless, stream: true }));
+      await new Promise((resolve) => setTimeout(resolve, 1 + (i % 6)));
+      socket.destroy();
+      await eventually(() => server.core.gate.inside === 0, 'nothing runs');
+    }
+    deepStrictEqual([...new Set(server.log.slice(first).map(({ status }) => status))], [499]);
+    ok(server.log.length > first + 60, `${server.log.length - first} of 120 requests came in`);
+  });
 
   test('a raw socket gets events in chunks, and [DONE]', async () => {
     const { socket, received } = rawRequest('/v1/completions', story(2, { stream: true }), 'connection: close\r\n');

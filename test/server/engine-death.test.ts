@@ -1,10 +1,10 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
-import { post, testServer } from '../support/server.ts';
+import { endless, endlessRoom, post, testServer } from '../support/server.ts';
 
 test('when the engine is gone, requests under way and new ones are told so, and health says it', async () => {
-  const server = await testServer({}, { contextLength: 4096 });
-  const request = { prompt: 'Once', max_tokens: 3500, ignore_eos: true };
+  const server = await testServer({}, { ...endlessRoom, cacheTokens: 2 * endlessRoom.cacheTokens });
+  const request = { prompt: 'Once', max_tokens: endless, ignore_eos: true };
   const whole = post(server, '/v1/completions', request);
   const streamed = post(server, '/v1/completions', { ...request, stream: true });
   while ((await server.model.engineLoad()).running < 2) await new Promise((resolve) => setTimeout(resolve, 5));

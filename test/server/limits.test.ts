@@ -2,7 +2,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
-import { eventually, post, testServer } from '../support/server.ts';
+import { endless, endlessRoom, eventually, post, testServer } from '../support/server.ts';
 
 const server = await testServer({ logPrompts: false }, { contextLength: 4096, cacheTokens: 8192 });
 const story = (i: number, more: object = {}) => ({
@@ -59,10 +59,10 @@ describe('limits', () => {
   });
 
   test('more than fits is refused at once, and may be tried again', async () => {
-    const small = await testServer({ parallel: 1, queue: 1 }, { contextLength: 4096, maxSequences: 1 });
+    const small = await testServer({ parallel: 1, queue: 1 }, { ...endlessRoom, maxSequences: 1 });
     const gone = new AbortController();
     const busy = [0, 1].map((i) =>
-      post(small, '/v1/completions', story(i, { max_tokens: 3000 }), { signal: gone.signal }).catch(() => null),
+      post(small, '/v1/completions', story(i, { max_tokens: endless }), { signal: gone.signal }).catch(() => null),
     );
     await eventually(() => small.core.gate.inside === 2, 'two are inside');
     const refused = await post(small, '/v1/completions', story(3));
@@ -78,9 +78,9 @@ describe('limits', () => {
   test('who waits too long for a place is refused with a status, streaming or not; who talks too long is cut', async () => {
     const slow = await testServer(
       { parallel: 1, queue: 4, queueSeconds: 0.05, timeLimitSeconds: 0.5 },
-      { contextLength: 4096, maxSequences: 1 },
+      { ...endlessRoom, maxSequences: 1 },
     );
-    const long = post(slow, '/v1/completions', story(0, { max_tokens: 4000 }));
+    const long = post(slow, '/v1/completions', story(0, { max_tokens: endless }));
     await eventually(async () => (await slow.model.engineLoad()).running === 1, 'the first runs');
     const late = await Promise.all([true, false].map((stream) => post(slow, '/v1/completions', story(1, { stream }))));
     for (const { status, json, headers } of late) {
@@ -89,7 +89,7 @@ describe('limits', () => {
     }
     const { json } = await long;
     strictEqual(json.choices[0].finish_reason, 'length');
-    ok(json.usage.completion_tokens > 1 && json.usage.completion_tokens < 4000);
+    ok(json.usage.completion_tokens > 1 && json.usage.completion_tokens < endless);
   });
 
   test('a client that reads nothing is let go, and the others do not notice', async () => {

@@ -35,6 +35,10 @@ export const serveDefaults: ServeSettings = {
   drainSeconds: 5,
 };
 
+/** An answer of so many tokens takes most of a minute: where it ends within a test's seconds, it has been ended. It needs this room. */
+export const endless = 60_000;
+export const endlessRoom = { contextLength: 65_536, cacheTokens: 65_536 } satisfies LoadOptions;
+
 /** Closed after the file's tests. */
 export async function testServer(
   settings: Partial<ServeSettings> & { readonly logPrompts?: boolean } = {},

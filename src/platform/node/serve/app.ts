@@ -99,6 +99,7 @@ async function answer(
   const headers = { 'x-request-id': id };
   if (reply.kind === 'events') {
     const response = eventResponse(reply.events, {
+      signal,
       stallSeconds: settings.stallSeconds,
       onStall: () => c.env.outgoing.destroy(),
       onEnd: (complete) => finish(complete ? 200 : 499),

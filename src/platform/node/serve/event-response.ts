@@ -1,12 +1,24 @@
 /** Server-sent events as a response body with back-pressure. */
 
+export interface EventResponseOptions {
+  /** Aborted when the client goes. */
+  readonly signal: AbortSignal;
+  readonly stallSeconds: number;
+  readonly onStall: () => void;
+  /** Called once: whether the events came to their end with the client there. */
+  readonly onEnd: (complete: boolean) => void;
+}
+
 /**
  * Pulls an event only when the connection has taken the one before. A client that takes nothing for `stallSeconds` is let go with
  * `onStall`, so that it holds neither an answer nor memory; what is generated meanwhile is bounded by the model's context.
+ *
+ * The client's going is heard from `signal`: where it goes before the connection reads the body, nobody cancels the body, and the
+ * events, which end by themselves then, would count as a complete answer.
  */
 export function eventResponse(
   events: AsyncGenerator<string, void>,
-  { stallSeconds, onStall, onEnd }: { stallSeconds: number; onStall: () => void; onEnd: (complete: boolean) => void },
+  { signal, stallSeconds, onStall, onEnd }: EventResponseOptions,
 ): Response {
   const utf8 = new TextEncoder();
   let stall: NodeJS.Timeout | undefined;
@@ -15,8 +27,15 @@ export function eventResponse(
     clearTimeout(stall);
     if (!open) return;
     open = false;
+    signal.removeEventListener('abort', leave);
     onEnd(complete);
   };
+  const leave = () => {
+    end(false);
+    void events.return();
+  };
+  if (signal.aborted) leave();
+  else signal.addEventListener('abort', leave, { once: true });
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -29,8 +48,7 @@ export function eventResponse(
           return;
         }
         stall = setTimeout(() => {
-          end(false);
-          void events.return();
+          leave();
           onStall();
         }, stallSeconds * 1000);
         controller.enqueue(utf8.encode(value));
