@@ -186,20 +186,24 @@ function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
   return stableSchedule({ ...shape, decayFraction: training.decayFraction });
 }
 
-/** The rate of a large matrix product on this device: what a step's rate is compared with. */
+/** Floating-point operations a second in large matrix products on this device: what a step's rate is compared with. */
 function measurePeak(device: TrainingDevice): number {
-  const size = 768;
+  const [rows, width] = [2048, 1024];
   const mark = device.mark();
-  const [x, w] = [device.scratch([size, size]), device.scratch([size, size])];
+  const [x, w] = [device.scratch([rows, width]), device.scratch([width, width])];
   for (const tensor of [x, w]) device.view(tensor).fill(0.5);
-  let best = 0;
-  for (let i = 0; i < 6; i++) {
+  const begun = performance.now();
+  let least = Number.POSITIVE_INFINITY;
+  // The first products compile kernels and touch memory; beside other programs some are slow.
+  for (let i = 0; i < 6 || performance.now() - begun < 250; i++) {
     const from = performance.now();
+    const before = device.mark();
     device.ops.linear(x, w);
-    best = Math.max(best, (2 * size ** 3) / ((performance.now() - from) / 1000));
+    device.release(before);
+    least = Math.min(least, performance.now() - from);
   }
   device.release(mark);
-  return best;
+  return (2 * rows * width ** 2) / (least / 1000);
 }
 
 /** What is said before the first step, and what heads the report. */
