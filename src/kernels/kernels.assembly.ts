@@ -35,6 +35,7 @@ import {
 export { partialBytes } from './attention/assembly';
 export { kvChunkBytes } from './attention/kv.assembly';
 export { limitF32, limitInt8, limitRead } from './limits/assembly';
+export { mayScale } from './linear/floats.assembly';
 export { panelBytes, matrixBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
 export { close, describe, leave, open, prepareTeam, runAlone, runShared, serve, takePart } from './team/assembly';

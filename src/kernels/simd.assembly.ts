@@ -66,15 +66,6 @@ export function f32ToF16(value: f32): u32 {
   return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);
 }
 
-/** Four f16 scales at `pointer` → f32. Finite values only (packing refuses others). */
-@inline
-export function scalesF16(wide: v128): v128 {
-  return f32x4.mul(
-    v128.and(i32x4.shl(wide, 13), i32x4.splat(<i32>0x8fffe000)),
-    f32x4.splat(reinterpret<f32>(0x77800000)),
-  );
-}
-
 /** The constants of exp4, in memory: V8 rebuilds a literal vector at every use, and a load costs a third of that. */
 const EXP: usize = memory.data<f32>([
   -86, 89, 1.44269504088896341, 12582912, 0.693359375, -2.12194440e-4, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,

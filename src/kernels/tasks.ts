@@ -18,6 +18,14 @@ export const TASK_ATTENTION_COMBINE = 12;
 export const TASK_LINEAR_BLAS = 13;
 export const TASK_ROUND_BF16 = 14;
 
+/** Panels (of 8 rows) that lie together in a packed matrix, so that reading them is one stream. */
+export const QUANTIZED_GROUP_PANELS = 4;
+export const FLOAT_GROUP_PANELS = 8;
+
+/** Attention: query heads of a tile, at most, and blocks of the cache that one split goes through. */
+export const TILE_HEADS = 8;
+export const SPLIT_BLOCKS = 16;
+
 /** Numbers that a unit of TASK_ROUND_BF16 rounds. */
 export const ROUND_UNIT = 4096;
 
@@ -30,7 +38,6 @@ export const CONTROL_GATE = 1088;
 export const CONTROL_LEADER_WAITS = 1152;
 export const CONTROL_PARKED = 1216;
 export const CONTROL_SEGMENT = 1280;
-export const CONTROL_NEXT = 1344;
 export const CONTROL_TASK = 1408;
 /** Arguments of the running task: 32 words, i32 or f32. */
 export const CONTROL_ARGUMENTS = 1536;
@@ -41,6 +48,9 @@ export const CONTROL_READY = 1856;
 /** Holds zero for ever: a constant that compilers cannot see through (kernels/linear/pieces.assembly.ts). */
 export const CONTROL_ZERO = 1920;
 export const CONTROL_END = 2048;
+/** Counters of the shares into which a task's units are cut, a cache line each, up to the end of the first page. */
+export const CONTROL_SHARES = 4096;
+export const MAXIMUM_SHARES = 960;
 
 /** How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. */
 export const PACK_F32 = 0;

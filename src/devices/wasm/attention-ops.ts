@@ -8,12 +8,10 @@ import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation } from './tensors.ts';
 
-/** Heads of a tile, as in kernels/attention/assembly.ts. */
-const TILE_HEADS = 8;
 /** Rows (heads × tokens) that share a pass over the keys: with several tokens at hand, it is worth more. */
 const FEW_ROWS = 8;
 const MANY_ROWS = 32;
-const SPLIT_TOKENS = 512;
+const SPLIT_TOKENS = tasks.SPLIT_BLOCKS * BLOCK_TOKENS;
 const SCORE_BYTES = (32 + 2) * 4; // a row
 const BLOCK_FLOATS = 2 * 32; // keys and values of a block, per column
 
@@ -115,8 +113,8 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     const mix = into === undefined ? arena.like(segment, q) : q;
     const mark = arena.mark();
 
-    const heads = Math.min(G, TILE_HEADS);
-    const headGroups = Math.ceil(G / TILE_HEADS);
+    const heads = Math.min(G, tasks.TILE_HEADS);
+    const headGroups = Math.ceil(G / tasks.TILE_HEADS);
     const mostTokens = batch.spans.reduce((most, { rowCount }) => Math.max(most, rowCount), 1);
     const tileRows = mostTokens * heads > FEW_ROWS ? MANY_ROWS : FEW_ROWS;
     const tokensAtOnce = Math.floor(tileRows / heads);

@@ -5,15 +5,16 @@ import type { Blas } from '../../kernels/gemm/blas.ts';
 export interface KernelExports {
   heapStart(): number;
   prepareTeam(): void;
-  describe(task: number, units: number, chunk: number): void;
+  describe(task: number, units: number, chunk: number, threads: number): void;
   open(segment: number): void;
   close(): void;
   takePart(thread: number): void;
   runAlone(task: number, units: number): void;
-  runShared(task: number, units: number, chunk: number): void;
+  runShared(task: number, units: number, chunk: number, threads: number): void;
   serve(thread: number): number;
   leave(): void;
   panelBytes(kind: number, columns: number): number;
+  mayScale(pointer: number, count: number): number;
   matrixBytes(kind: number, columns: number, rows: number): number;
   kvChunkBytes(type: number, headSize: number): number;
   partialBytes(): number;

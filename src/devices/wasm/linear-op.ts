@@ -5,7 +5,7 @@ import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
-import { isFloatKind, panelCount, setArguments } from './weights.ts';
+import { groupPanels, isFloatKind, panelCount, setArguments } from './weights.ts';
 
 /** Scratch of the quantized kernels: 64 sums, and as many more that wait. */
 const SUM_BYTES = 2 * 64 * 4;
@@ -49,21 +49,21 @@ export function createLinear(context: OpContext): Ops['linear'] {
     ints[3] = O;
     ints[4] = operand.pointer;
     ints[5] = N;
-    ints[6] = R;
+    ints[6] = isInt8 ? R : mayScale(segment, kind, operand.pointer, N, I);
     ints[7] = y.pointer;
     ints[8] = bias;
     ints[9] = scratch;
     ints[10] = scratchBytes;
     const task = isInt8 ? tasks.TASK_LINEAR_QUANTIZED : tasks.TASK_LINEAR_FLOATS;
-    const chunk = chunkOf(segment, kind, N, I, O);
     if (isInt8 && N === 1) {
       const bytes = Math.ceil(O / 8) * (segment.kernels.panelBytes(kind, I) >>> 0);
       streams.begin(bytes);
+      const chunk = chunkOf(segment, kind, N, I, O);
       ints[11] = streams.count;
       team.run(segment, task, Math.ceil(O / 8), chunk);
       streams.end(bytes);
     } else {
-      team.run(segment, task, Math.ceil(O / 8), chunk);
+      team.run(segment, task, Math.ceil(O / 8), chunkOf(segment, kind, N, I, O));
     }
     arena.release(mark);
     return y;
@@ -103,9 +103,15 @@ export function createLinear(context: OpContext): Ops['linear'] {
   function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
     const panels = Math.ceil(O / 8);
     const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
-    const together = N === 1 && !isFloatKind(kind) ? 16 : 8;
+    const together = N === 1 && !isFloatKind(kind) ? groupPanels(kind) * streams.count : 8;
     return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
+}
+
+/** Whether the rows of x that the kernels take one by one may carry the power of two of f16 weights (kernels/linear/floats). */
+function mayScale({ kernels }: Segment, kind: number, pointer: number, N: number, I: number): number {
+  const single = N % 4;
+  return kind === tasks.PACK_F16 && single > 0 ? kernels.mayScale(pointer + (N - single) * I * 4, single * I) : 0;
 }
 
 /** x as int8 in tiles of R rows; kept with x. */

@@ -117,9 +117,9 @@ export class Team {
     }
     const home = this.home!;
     try {
-      if (segment === home) segment.kernels.runShared(task, units, chunk);
+      if (segment === home) segment.kernels.runShared(task, units, chunk, this.size);
       else {
-        segment.kernels.describe(task, units, chunk);
+        segment.kernels.describe(task, units, chunk, this.size);
         home.kernels.open(segment.index);
         segment.kernels.takePart(0);
         home.kernels.close();

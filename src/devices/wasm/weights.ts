@@ -24,12 +24,9 @@ export type Activations = 'auto' | 'f32' | 'int8';
 /** From this many columns on, 'auto' quantizes the activations that meet a quantized matrix. */
 export const INT8_COLUMNS = 1024;
 
-/** Rows of the groups that matrices are packed in (kernels/linear/layout.assembly.ts): of floats, and of quantized types. */
-const FLOAT_ROWS = 64;
-const QUANTIZED_ROWS = 32;
-
-/** Bytes of rows that are staged at a time. */
+/** Rows are staged so many bytes at a time, in whole groups of either sort. */
 const STAGE_BYTES = 2 * 2 ** 20;
+const STAGE_ROWS = 8 * Math.max(tasks.FLOAT_GROUP_PANELS, tasks.QUANTIZED_GROUP_PANELS);
 
 export const packKinds = {
   f32: tasks.PACK_F32,
@@ -51,10 +48,14 @@ export function isFloatKind(kind: number): boolean {
   return kind <= tasks.PACK_BF16;
 }
 
+export function groupPanels(kind: number): number {
+  return isFloatKind(kind) ? tasks.FLOAT_GROUP_PANELS : tasks.QUANTIZED_GROUP_PANELS;
+}
+
 /** Panels of 8 rows that so many take up: whole groups. */
 export function panelCount(kind: number, rows: number): number {
-  const groupRows = isFloatKind(kind) ? FLOAT_ROWS : QUANTIZED_ROWS;
-  return (groupRows / 8) * Math.ceil(rows / groupRows);
+  const group = groupPanels(kind);
+  return group * Math.ceil(rows / (8 * group));
 }
 
 /** The kind in which a matrix is kept. */
@@ -140,7 +141,7 @@ function readMatrix(
     `placeWeight: ${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
   );
   const matrixBytes = (of: number, count: number) => segment.kernels.matrixBytes(of, columns, count) >>> 0;
-  const rowsAtOnce = FLOAT_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (FLOAT_ROWS * rawRowBytes)));
+  const rowsAtOnce = STAGE_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (STAGE_ROWS * rawRowBytes)));
   const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
   const flag = segment.take(4);
   const decoded = kind === rawKind ? 0 : segment.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));

@@ -7,14 +7,11 @@
 // batch, block table nor threads change a bit. Keys that are not visible take part in nothing.
 // Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
 import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
-import { CONTROL_ARGUMENTS } from '../tasks';
+import { CONTROL_ARGUMENTS, SPLIT_BLOCKS, TILE_HEADS } from '../tasks';
 import { KV_F32, kvChunkBytes } from './kv.assembly';
 import { mixFour, mixOne, scoresFour, scoresOne } from './block.assembly';
 import { widenBlock } from './widen.assembly';
 
-const SPLIT_BLOCKS: i32 = 16;
-/** Query heads of a tile, at most. */
-const TILE_HEADS: i32 = 8;
 
 // Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 1/√E (f32),
 // 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8,

@@ -8,7 +8,7 @@ import { kept, scaleMask, startOfSum, storeEight } from './pieces.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
 
 /**
- * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 (unused), 7 y, 8 bias (0: none), 9 scratch, 10 scratch bytes a
+ * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 whether x may be scaled (mayScale), 7 y, 8 bias (0: none), 9 scratch, 10 scratch bytes a
  * thread (two panels as f32). Unit = one panel; threads take whole groups.
  */
 export function linearFloats(first: i32, last: i32, thread: i32): void {
@@ -22,9 +22,10 @@ export function linearFloats(first: i32, last: i32, thread: i32): void {
     for (let pair = panel; together > 0 && pair < min(panel + FLOAT_GROUP, <usize>last); pair += 2) {
       pairOfPanels(kind, w, wide, pair, together);
     }
+    const isScaled = kind == PACK_F16 && arg(6) != 0 && isUniform(panel);
     for (let n = together; n < N; n++) {
       if (kind == PACK_F32) oneF32(w, panel, n);
-      else if (kind == PACK_F16 && canScale(panel, n)) oneF16Scaled(w, panel, n);
+      else if (isScaled) oneF16Scaled(w, panel, n);
       else if (kind == PACK_F16) oneF16(w, panel, n);
       else oneBF16(w, panel, n);
     }
@@ -66,31 +67,32 @@ function unliftOf(kind: i32, panel: usize, mask: v128): v128 {
 }
 
 /**
- * The power of two of a group's f16 may go to the activations instead: its panels have the same, and no activation overflows. Every
- * product is the same number then, at one multiplication a column for eight.
+ * The power of two of a group's f16 may go to the activations instead, where all panels have the same (isUniform) and no activation
+ * overflows (mayScale). Every product is the same number then, at one multiplication a column for eight.
  */
-function canScale(panel: usize, n: usize): bool {
-  const columns = arg(2);
-  const unlift = arg(1) + unliftAt(columns, panel);
+function isUniform(panel: usize): bool {
+  const unlift = arg(1) + unliftAt(arg(2), panel);
   for (let at = unlift; at < unlift + FLOAT_GROUP * 16; at += 16) {
     if (load<f32>(at) != load<f32>(unlift)) return false;
   }
-  // 2¹⁵ · 2¹¹² is a number yet.
+  return true;
+}
+
+/** All of `count` activations are below 2¹⁵: 2¹⁵ · 2¹¹² is a number yet. */
+export function mayScale(x: usize, count: usize): bool {
   const bound = kept(f32x4.splat(32768));
-  let x = arg(4) + n * columns * 4;
-  let end = x + (columns & ~15) * 4;
+  const end = x + count * 4;
   let good = i32x4.eq(bound, bound);
-  for (; x < end; x += 64) {
+  for (const whole = x + (count & ~15) * 4; x < whole; x += 64) {
     const first = v128.and(f32x4.lt(f32x4.abs(v128.load(x)), bound), f32x4.lt(f32x4.abs(v128.load(x, 16)), bound));
     const second = v128.and(f32x4.lt(f32x4.abs(v128.load(x, 32)), bound), f32x4.lt(f32x4.abs(v128.load(x, 48)), bound));
     good = v128.and(good, v128.and(first, second));
   }
-  end += (columns & 15) * 4;
   for (; x < end; x += 4) if (!(abs(load<f32>(x)) < 32768)) return false;
   return i32x4.all_true(good);
 }
 
-/** One group × one activation row. `isScaled`: see canScale. */
+/** One group × one activation row. `isScaled`: see isUniform. */
 @inline
 function one(kind: i32, isScaled: bool, w: usize, panel: usize, n: usize): void {
   const columns = arg(2);

@@ -35,11 +35,13 @@ import {
   PACK_Q5_K,
   PACK_Q6_K,
   PACK_Q8_0,
+  FLOAT_GROUP_PANELS,
+  QUANTIZED_GROUP_PANELS,
 } from '../tasks';
 
 /** Panels of a group. */
-export const QUANTIZED_GROUP: usize = 4;
-export const FLOAT_GROUP: usize = 8;
+export const QUANTIZED_GROUP: usize = QUANTIZED_GROUP_PANELS;
+export const FLOAT_GROUP: usize = FLOAT_GROUP_PANELS;
 
 @inline
 export function isSuper(kind: i32): bool {

@@ -2,7 +2,10 @@
 //
 //   epoch   counts tasks; workers watch it, spinning for a while and then parked in memory.atomic.wait
 //   gate    ≥ 0: open, the number of workers inside; < 0: closed
-//   next    the first unit nobody has taken
+//   shares  a task's units in as many runs as there are threads, each with the first unit that nobody has taken
+//
+// A thread takes its own share from front to end, so that what it reads is one stream and, task after task, the same; then it helps
+// with the others'.
 //
 // A worker that comes late finds the gate closed and goes back to watching, so the leader never waits for a thread that the
 // system has not scheduled: more threads than cores cost little. Without threads (the solo builds) the leader does it all.
@@ -11,10 +14,11 @@ import {
   CONTROL_EPOCH,
   CONTROL_GATE,
   CONTROL_LEADER_WAITS,
-  CONTROL_NEXT,
   CONTROL_PARKED,
   CONTROL_SEGMENT,
+  CONTROL_SHARES,
   CONTROL_TASK,
+  MAXIMUM_SHARES,
 } from '../tasks';
 
 const CLOSED: i32 = -0x40000000;
@@ -29,12 +33,23 @@ export function prepareTeam(): void {
   store<i32>(CONTROL_GATE, CLOSED);
 }
 
-/** Describes the next task in this memory: its kernel, its units and how many to take at a time. */
-export function describe(task: i32, units: i32, chunk: i32): void {
+/** Describes the next task in this memory: its kernel, its units, how many to take at a time, and for how many threads. */
+export function describe(task: i32, units: i32, chunk: i32, threads: i32): void {
+  const shares = min(threads, MAXIMUM_SHARES);
+  const chunks = (units + chunk - 1) / chunk;
+  const share = ((chunks + shares - 1) / shares) * chunk;
   store<i32>(CONTROL_TASK, task);
   store<i32>(CONTROL_TASK + 4, units);
   store<i32>(CONTROL_TASK + 8, chunk);
-  if (ASC_FEATURE_THREADS) atomic.store<i32>(CONTROL_NEXT, 0);
+  store<i32>(CONTROL_TASK + 12, shares);
+  store<i32>(CONTROL_TASK + 16, share);
+  // A worker reads these only after the gate, which is opened later.
+  for (let i = 0; i < shares; i++) store<i32>(nextOf(i), i * share);
+}
+
+@inline
+function nextOf(share: i32): usize {
+  return CONTROL_SHARES + (<usize>share << 6);
 }
 
 /** Lets the workers in. `segment` says whose memory describes the task. Called on the team's own memory, segment 0. */
@@ -67,12 +82,19 @@ export function takePart(thread: i32): void {
   const task = load<i32>(CONTROL_TASK);
   const units = load<i32>(CONTROL_TASK + 4);
   const chunk = load<i32>(CONTROL_TASK + 8);
+  const shares = load<i32>(CONTROL_TASK + 12);
+  const share = load<i32>(CONTROL_TASK + 16);
   if (ASC_FEATURE_THREADS) {
-    for (;;) {
-      const first = atomic.add<i32>(CONTROL_NEXT, chunk);
-      if (first >= units) return;
-      perform(task, first, min(first + chunk, units), thread);
+    for (let i = 0; i < shares; i++) {
+      const owner = (thread + i) % shares;
+      const end = min(units, (owner + 1) * share);
+      for (;;) {
+        const first = atomic.add<i32>(nextOf(owner), chunk);
+        if (first >= end) break;
+        perform(task, first, min(first + chunk, end), thread);
+      }
     }
+    return;
   }
   perform(task, 0, units, thread);
 }
@@ -83,8 +105,8 @@ export function runAlone(task: i32, units: i32): void {
 }
 
 /** The whole task with the team, when the task lies in the team's own memory. */
-export function runShared(task: i32, units: i32, chunk: i32): void {
-  describe(task, units, chunk);
+export function runShared(task: i32, units: i32, chunk: i32, threads: i32): void {
+  describe(task, units, chunk, threads);
   open(0);
   takePart(0);
   close();
