@@ -96,11 +96,11 @@ const attention: Build = (ops, setup) => {
 
 const batchNorm =
   (training: boolean): Build =>
-  (ops, { t, shape, numbers, attributes }) => {
+  (ops, { t, shape, attributes }) => {
     const [N, C, L = 1] = shape('x') as [number, number, number?];
     const statistics = {
-      mean_D: Float64Array.from(numbers('running_mean0')),
-      variance_D: Float64Array.from(numbers('running_var0')),
+      mean_D: t('running_mean0'),
+      variance_D: t('running_var0'),
       momentum: attributes.momentum!,
       training,
     };

@@ -24,8 +24,8 @@ const batch = batchOfSequences([
 ]);
 const frequencies = { inverse: Float64Array.of(1, 0.3), magnitude: 1.1 };
 const statistics = (training: boolean): BatchStatistics => ({
-  mean_D: Float64Array.of(0.1, -0.2, 0.3, 0, 1),
-  variance_D: Float64Array.of(1, 2, 0.5, 1.5, 1),
+  mean_D: referenceTensor(Float64Array.of(0.1, -0.2, 0.3, 0, 1), [5]),
+  variance_D: referenceTensor(Float64Array.of(1, 2, 0.5, 1.5, 1), [5]),
   momentum: 0.1,
   training,
 });

@@ -85,10 +85,10 @@ export interface RopeFrequencies {
   readonly magnitude: number;
 }
 
-/** Running mean and variance of a batch norm; `training` takes them from the batch and updates the running ones. */
-export interface BatchStatistics {
-  readonly mean_D: Float64Array;
-  readonly variance_D: Float64Array;
+/** Running mean and variance of a batch norm; `training` takes them from the batch and moves the running ones. */
+export interface BatchStatistics<Numbers = Tensor> {
+  readonly mean_D: Numbers;
+  readonly variance_D: Numbers;
   readonly momentum: number;
   readonly training: boolean;
 }

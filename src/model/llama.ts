@@ -51,7 +51,12 @@ export function hidden(model: Model, ops: Ops, batch: Batch, options: ForwardOpt
   for (let i = 0; i < model.blocks.length; i++)
     x_ND = segment(x_ND, (input_ND) => transformerBlock(model, ops, i, input_ND, rotation_NE, batch, options));
 
-  const y_ND = normalize(model, ops, x_ND, model.norm_D, model.normShift_D, 'norm');
+  const y_ND = normalize(model, ops, x_ND, {
+    gain_D: model.norm_D,
+    shift_D: model.normShift_D,
+    mean_D: model.normMean_D,
+    variance_D: model.normVariance_D,
+  });
   options.tap?.('norm', y_ND);
   return y_ND;
 }
@@ -70,9 +75,19 @@ export function transformerBlock(
   const { cache, tap } = options;
   const block = model.blocks[i]!;
   const attnNorm = (y_ND: Tensor) =>
-    normalize(model, ops, y_ND, block.attnNorm_D, block.attnNormShift_D, `blocks.${i}.attnNorm`);
+    normalize(model, ops, y_ND, {
+      gain_D: block.attnNorm_D,
+      shift_D: block.attnNormShift_D,
+      mean_D: block.attnNormMean_D,
+      variance_D: block.attnNormVariance_D,
+    });
   const ffnNorm = (y_ND: Tensor) =>
-    normalize(model, ops, y_ND, block.ffnNorm_D, block.ffnNormShift_D, `blocks.${i}.ffnNorm`);
+    normalize(model, ops, y_ND, {
+      gain_D: block.ffnNorm_D,
+      shift_D: block.ffnNormShift_D,
+      mean_D: block.ffnNormMean_D,
+      variance_D: block.ffnNormVariance_D,
+    });
   const before = normPlacement === 'before'; // the papers; the lab can also place the norms after the residuals
 
   const a_ND = before ? attnNorm(x_ND) : x_ND;
@@ -105,19 +120,24 @@ export function transformerBlock(
   return x_ND;
 }
 
+/** PyTorch's default for BatchNorm1d. */
+const STATISTICS_MOMENTUM = 0.1;
+
+interface NormWeights {
+  readonly gain_D: Tensor;
+  readonly shift_D: Tensor | undefined;
+  readonly mean_D: Tensor | undefined;
+  readonly variance_D: Tensor | undefined;
+}
+
 /** RMSNorm in the papers; layer and batch norm in the lab. */
-function normalize(
-  model: Model,
-  ops: Ops,
-  x_ND: Tensor,
-  gain_D: Tensor,
-  shift_D: Tensor | undefined,
-  site: string,
-): Tensor {
+function normalize(model: Model, ops: Ops, x_ND: Tensor, weights: NormWeights): Tensor {
   const { norm, normEps } = model.config;
+  const { gain_D, shift_D, mean_D, variance_D } = weights;
   if (norm === 'rms') return ops.rmsNorm(x_ND, gain_D, normEps);
   if (norm === 'layer') return ops.layerNorm(x_ND, gain_D, shift_D!, normEps);
-  return ops.batchNorm(x_ND, gain_D, shift_D!, normEps, model.batchStatistics!.get(site)!);
+  const running = { mean_D: mean_D!, variance_D: variance_D!, momentum: STATISTICS_MOMENTUM };
+  return ops.batchNorm(x_ND, gain_D, shift_D!, normEps, { ...running, training: model.usesBatch ?? false });
 }
 
 /** The feed-forward layer up to its last projection: SwiGLU in the papers; GEGLU, ReLU and GELU in the lab. */

@@ -1,6 +1,6 @@
 import { ConfigError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
-import type { BatchStatistics, RopeFrequencies } from '../kernels/ops.ts';
+import type { RopeFrequencies } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { formatShape, type Tensor } from '../tensor/tensor.ts';
 import type { LlamaConfig } from './config.ts';
@@ -22,8 +22,8 @@ export type Model = Weights<typeof modelTensors> & {
   readonly blocks: readonly BlockWeights[];
   /** null unless positions are rotary. */
   readonly frequencies: RopeFrequencies | null;
-  /** Running statistics by norm site, for the lab's batch norm. */
-  readonly batchStatistics?: ReadonlyMap<string, BatchStatistics>;
+  /** The lab's batch norms take their statistics from the batch and move the running ones: while training. */
+  readonly usesBatch?: boolean;
 };
 
 /** Assembles a model from tensors by parameter name (`embed_VD`, `blocks.3.wq_QD`). Throws ConfigError listing what is missing or misshapen. */
@@ -45,7 +45,6 @@ export function assembleModel(config: LlamaConfig, tensors: ReadonlyMap<string, 
     config,
     blocks: blocks as unknown as BlockWeights[],
     frequencies: config.positions === 'rope' ? ropeFrequencies(config) : null,
-    ...(config.norm === 'batch' && { batchStatistics: freshStatistics(config) }),
   };
 }
 
@@ -79,18 +78,12 @@ export function loadModel(
   return assembleModel(config, tensors);
 }
 
-function freshStatistics(config: LlamaConfig): Map<string, BatchStatistics> {
-  const sites = ['norm'];
-  for (let i = 0; i < config.blockCount; i++) sites.push(`blocks.${i}.attnNorm`, `blocks.${i}.ffnNorm`);
-  return new Map(
-    sites.map((site) => [
-      site,
-      {
-        mean_D: new Float64Array(config.width),
-        variance_D: new Float64Array(config.width).fill(1),
-        momentum: 0.1,
-        training: false,
-      },
-    ]),
-  );
+/** The running statistics of a model's batch norms. */
+export function statisticsOf(model: Model): Tensor[] {
+  return listParameters(model.config)
+    .filter(({ spec }) => spec.statistic !== undefined)
+    .map(({ key, block }) => {
+      const place: Readonly<Partial<Record<string, unknown>>> = block === null ? model : model.blocks[block]!;
+      return place[key] as Tensor;
+    });
 }

@@ -15,10 +15,13 @@ export interface ParameterSpec {
   readonly rotary?: 'H' | 'K';
   /** Present only when this holds; absent: always. */
   readonly when?: (config: LlamaConfig) => boolean;
+  /** Gathered while training, not learnt: the running statistics of a batch norm. They are not counted as parameters. */
+  readonly statistic?: 'mean' | 'variance';
 }
 
 const gated = (c: LlamaConfig) => isGated(c.activation);
 const centred = (c: LlamaConfig) => c.norm !== 'rms';
+const batch = (c: LlamaConfig) => c.norm === 'batch';
 
 export const modelTensors = {
   embed_VD: {
@@ -31,6 +34,8 @@ export const modelTensors = {
   positions_CD: { shape: ['C', 'D'], hf: 'model.embed_positions.weight', when: (c) => c.positions === 'learned' },
   norm_D: { shape: ['D'], hf: 'model.norm.weight', gguf: 'output_norm.weight', meta: 'norm.weight' },
   normShift_D: { shape: ['D'], hf: 'model.norm.bias', when: centred },
+  normMean_D: { shape: ['D'], hf: 'model.norm.running_mean', statistic: 'mean', when: batch },
+  normVariance_D: { shape: ['D'], hf: 'model.norm.running_var', statistic: 'variance', when: batch },
   head_VD: {
     shape: ['V', 'D'],
     hf: 'lm_head.weight',
@@ -44,6 +49,8 @@ export const modelTensors = {
 export const blockTensors = {
   attnNorm_D: { shape: ['D'], hf: 'input_layernorm.weight', gguf: 'attn_norm.weight', meta: 'attention_norm.weight' },
   attnNormShift_D: { shape: ['D'], hf: 'input_layernorm.bias', when: centred },
+  attnNormMean_D: { shape: ['D'], hf: 'input_layernorm.running_mean', statistic: 'mean', when: batch },
+  attnNormVariance_D: { shape: ['D'], hf: 'input_layernorm.running_var', statistic: 'variance', when: batch },
   wq_QD: {
     shape: ['Q', 'D'],
     hf: 'self_attn.q_proj.weight',
@@ -79,6 +86,8 @@ export const blockTensors = {
   },
   ffnNorm_D: { shape: ['D'], hf: 'post_attention_layernorm.weight', gguf: 'ffn_norm.weight', meta: 'ffn_norm.weight' },
   ffnNormShift_D: { shape: ['D'], hf: 'post_attention_layernorm.bias', when: centred },
+  ffnNormMean_D: { shape: ['D'], hf: 'post_attention_layernorm.running_mean', statistic: 'mean', when: batch },
+  ffnNormVariance_D: { shape: ['D'], hf: 'post_attention_layernorm.running_var', statistic: 'variance', when: batch },
   wGate_FD: {
     shape: ['F', 'D'],
     hf: 'mlp.gate_proj.weight',
@@ -136,7 +145,8 @@ export function listParameters(config: LlamaConfig): Parameter[] {
 }
 
 export function parameterCount(config: LlamaConfig): number {
-  return listParameters(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const learnt = listParameters(config).filter(({ spec }) => spec.statistic === undefined);
+  return learnt.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /** The parameter's name in a file of the given kind, or null where the format has none. */

@@ -73,7 +73,7 @@ type Filler = (target: Uint8Array, firstWeight: number) => void;
 function fillerOf(parameter: Parameter, dtype: WeightType, pool: () => Uint8Array, stream: Stream): Filler {
   const { blockWeights, blockBytes } = dtypes[dtype];
   if (parameter.shape.length === 1) {
-    const isGain = /norm_D$/i.test(parameter.key);
+    const isGain = /norm_D$/i.test(parameter.key) || parameter.spec.statistic === 'variance';
     return (target) => {
       const weights = new Float32Array((target.length / blockBytes) * blockWeights).fill(isGain ? 1 : 0);
       encodeRow(dtype, weights, target);

@@ -72,8 +72,8 @@ test('the lab decides sizes too: fewer key and value heads, two matrices in plac
   const block = 2 * 96 * 96 + 2 * 24 * 96 + 2 * 384 * 96 + 4 * 96;
   equal(lab.parameters, (1000 + 256) * 96 + 6 * block + 2 * 96);
   equal(flopsPerToken(lab.config, 10), 6 * (6 * (block - 4 * 96) + 1000 * 96) + 6 * 6 * 10 * 96);
-  deepEqual(problemsOf({ ...smallest, model: { norm: 'batch', activation: 'swish' } }), [
-    'model.norm must be one of rms, layer, got "batch"',
+  deepEqual(problemsOf({ ...smallest, model: { norm: 'group', activation: 'swish' } }), [
+    'model.norm must be one of rms, layer, batch, got "group"',
     'model.activation must be one of swiglu, geglu, relu, gelu, got "swish"',
   ]);
   throws(() => derived({ width: 90, heads: 6 }), /headSize 15 is odd/);

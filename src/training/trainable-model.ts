@@ -7,8 +7,11 @@ import type { TrainableParameter } from './optimizer.ts';
 
 /** A model whose weights are plain f32 on a training device. */
 export interface TrainableModel {
+  /** For training: batch norms take their statistics from the batch. */
   readonly model: Model;
   readonly parameters: readonly TrainableParameter[];
+  /** Everything that a file of the model holds: the parameters, frozen ones too, and running statistics. */
+  readonly weights: readonly { readonly name: string; readonly tensor: Tensor }[];
 }
 
 /**
@@ -24,24 +27,16 @@ export function placeModel(
   const tensors = new Map<string, Tensor>();
   const parameters: TrainableParameter[] = [];
   for (const parameter of listParameters(config)) {
-    const { name, shape } = parameter;
+    const { name, shape, spec } = parameter;
     const tensor = device.allocate(shape);
     device.view(tensor).set(numbers(parameter));
     tensors.set(name, tensor);
-    if (isTrained(parameter)) parameters.push(trainable(device, name, tensor));
+    if (spec.statistic === undefined && isTrained(parameter)) parameters.push(trainable(device, name, tensor));
   }
-  return { model: trainingMode(assembleModel(config, tensors)), parameters };
+  const weights = Array.from(tensors, ([name, tensor]) => ({ name, tensor }));
+  return { model: { ...assembleModel(config, tensors), usesBatch: true }, parameters, weights };
 }
 
 export function trainable(device: TrainingDevice, name: string, tensor: Tensor): TrainableParameter {
   return { name, tensor, gradient: { tensor: device.allocate(tensor.shape), isEmpty: true } };
-}
-
-/** Batch norms take their statistics from the batch. */
-function trainingMode(model: Model): Model {
-  if (!model.batchStatistics) return model;
-  const entries = [...model.batchStatistics].map(
-    ([site, statistics]) => [site, { ...statistics, training: true }] as const,
-  );
-  return { ...model, batchStatistics: new Map(entries) };
 }

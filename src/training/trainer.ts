@@ -11,7 +11,8 @@ import { ArgumentError } from '../base/errors.ts';
 import type { TrainingDevice } from '../devices/training-device.ts';
 import type { Ops } from '../kernels/ops.ts';
 import { forward, hidden } from '../model/llama.ts';
-import type { Model } from '../model/model.ts';
+import { type Model, statisticsOf } from '../model/model.ts';
+import type { Floats, Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
@@ -49,6 +50,11 @@ export class StepTrainer {
   readonly optimizer: Optimizer;
   readonly guard: Guard;
   readonly parameters: readonly TrainableParameter[];
+  /** The model as it computes outside of steps: batch norms by their running statistics. */
+  private readonly evaluated: Model;
+  private readonly statistics: readonly Tensor[];
+  /** What they were before the step's gradients. */
+  private statisticsBefore: readonly Floats[] = [];
   private readonly device: TrainingDevice;
   private readonly schedule: Schedule;
   private readonly clip: number | null;
@@ -66,6 +72,8 @@ export class StepTrainer {
     const { schedule, clip = 1, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
     this.device = device;
     this.model = model;
+    this.evaluated = { ...model, usesBatch: false };
+    this.statistics = statisticsOf(model);
     this.parameters = parameters;
     this.schedule = typeof schedule === 'function' ? schedule : cosineSchedule(schedule);
     this.clip = clip;
@@ -86,6 +94,7 @@ export class StepTrainer {
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
   computeGradients(microBatches: readonly MicroBatch[]): { readonly loss: number; readonly labelCount: number } {
+    const { device } = this;
     const { vocabSize, norm } = this.model.config;
     for (const micro of microBatches) checkMicroBatch(micro);
     // A batch norm looks at the whole micro-batch.
@@ -103,6 +112,7 @@ export class StepTrainer {
       throw new ArgumentError('training.no-labels', message);
     }
     this.clearGradients();
+    this.statisticsBefore = this.statistics.map((tensor) => device.view(tensor).slice());
     let sum = 0;
     for (const { batch, targets_N } of prepared) {
       const weights_N = new Float64Array(targets_N.length).fill(1 / labelCount);
@@ -140,7 +150,7 @@ export class StepTrainer {
 
   /** Forward only: the loss of every row. */
   losses({ batch, targets_N }: PreparedBatch): Float64Array {
-    const { device, model } = this;
+    const { device, evaluated: model } = this;
     const mark = device.mark();
     const segment: Tape['segment'] = (input, run) => {
       const inner = device.mark();
@@ -157,7 +167,7 @@ export class StepTrainer {
 
   /** The scores of what comes after `ids`: one number per piece of the vocabulary. */
   nextLogits(ids: Uint32Array): Float64Array {
-    const { device, model } = this;
+    const { device, evaluated: model } = this;
     const mark = device.mark();
     const ops = this.decorate({ ...device.ops });
     const { batch } = prepareBatch({ ids, rows: 1, length: ids.length }, model.config.vocabSize);
@@ -180,6 +190,9 @@ export class StepTrainer {
     const gradientNorm = Math.sqrt(squares);
     const learningRate = this.schedule(this.optimizer.step);
     const problem = guard.judge(loss, gradientNorm, () => this.firstBadGradient());
+    // The running statistics have moved with the forward passes of a step that is not to count.
+    if (problem)
+      for (const [i, tensor] of this.statistics.entries()) device.view(tensor).set(this.statisticsBefore[i]!);
     if (problem && this.onAnomaly === 'stop') {
       const advice = 'Go on from the last checkpoint with a lower learning rate, or let the guard skip such steps.';
       throw new AnomalyError('training.anomaly', `training step ${this.optimizer.step}: ${problem}. ${advice}`);

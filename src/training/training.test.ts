@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { assertClose } from '../../test/support/close.ts';
 import { createReferenceTrainingDevice } from '../devices/reference/training.ts';
 import { type LlamaConfig, paperChoices } from '../model/config.ts';
+import { forward } from '../model/llama.ts';
+import { statisticsOf } from '../model/model.ts';
 import type { Documents } from './data/documents.ts';
 import { epochOrder } from './data/epoch-order.ts';
 import { Packer } from './data/packer.ts';
@@ -43,6 +45,7 @@ function trainer(
   const { model, parameters } = placeModel(device, all, initialWeights(all, 3));
   return {
     device,
+    model,
     parameters,
     trainer: new StepTrainer(device, model, parameters, { schedule: () => 0.01, ...options }),
   };
@@ -136,6 +139,37 @@ test('every variant of the lab trains: its loss falls', () => {
       ok(losses.at(-1)! < losses[0]! - 0.3, `${JSON.stringify(changed)}: ${losses[0]} → ${losses.at(-1)}`);
     }
   }
+});
+
+test('batch norms use the batch in steps and the running statistics elsewhere, which only a step that counts moves', () => {
+  const { device, model, trainer: own } = trainer({ guard: { onAnomaly: 'skip' } }, { norm: 'batch' });
+  const micro = { ids, rows: 2, length: 16 };
+  for (let i = 0; i < 30; i++) own.step([micro]);
+  const running = () => statisticsOf(model).map((tensor) => Array.from(device.view(tensor)));
+  const after = running();
+  ok(after.length === 10 && after.every((values, i) => values.some((value) => value !== i % 2)));
+
+  const prepared = prepareBatch(micro, config.vocabSize);
+  const losses = own.losses(prepared);
+  const { usesBatch: _, ...stored } = model; // as a file's model comes
+  const logits_NV = Float64Array.from(device.view(forward(stored, device.ops, prepared.batch)));
+  const expected = Array.from(prepared.targets_N, (label, n) => {
+    if (label < 0) return 0;
+    const row = logits_NV.subarray(n * config.vocabSize, (n + 1) * config.vocabSize);
+    return Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) - row[label]!;
+  });
+  assertClose('losses', losses, expected, { atol: 1e-9 });
+  assertClose('logits', own.nextLogits(ids.subarray(0, 16)), logits_NV.subarray(15 * 11, 16 * 11), { atol: 1e-9 });
+  deepEqual(running(), after);
+
+  const head = device.view(own.parameters[1]!.tensor);
+  const [kept] = head;
+  head[0] = Number.NaN;
+  match(own.step([micro]).skipped!, /NaN/);
+  deepEqual(running(), after);
+  head[0] = kept!;
+  equal(own.step([micro]).skipped, null);
+  ok(running()[0]!.some((value, i) => value !== after[0]![i]));
 });
 
 test('a gradient that is no number stops the run and names the tensor, or is left out', () => {

@@ -11,7 +11,7 @@ import { embed } from '../../kernels/embed/reference.ts';
 import { geglu, swiglu } from '../../kernels/gated/reference.ts';
 import { layerNorm } from '../../kernels/layer-norm/reference.ts';
 import { linear } from '../../kernels/linear/reference.ts';
-import { isCacheLayer, type KvStore, type Ops } from '../../kernels/ops.ts';
+import { type BatchStatistics, isCacheLayer, type KvStore, type Ops } from '../../kernels/ops.ts';
 import { rmsNorm } from '../../kernels/rms-norm/reference.ts';
 import { rope, rotation } from '../../kernels/rope/reference.ts';
 import { decodeRow } from '../../quant/rows.ts';
@@ -43,6 +43,10 @@ export function dataOf(tensor: Tensor): Floats {
   return (tensor as ReferenceTensor).data;
 }
 
+export function runningData({ mean_D, variance_D, ...rest }: BatchStatistics): BatchStatistics<Floats> {
+  return { ...rest, mean_D: dataOf(mean_D), variance_D: dataOf(variance_D) };
+}
+
 /** A new tensor of the given shape, filled by `compute`. */
 function make(shape: readonly number[], compute: (y: Float64Array) => void): ReferenceTensor {
   const y = new Float64Array(elementCount(shape));
@@ -67,7 +71,7 @@ export const referenceOps: Ops = {
   layerNorm: (x_ND, gain_D, shift_D, eps) =>
     make(x_ND.shape, (y) => layerNorm(y, dataOf(x_ND), dataOf(gain_D), dataOf(shift_D), eps)),
   batchNorm: (x_ND, gain_D, shift_D, eps, statistics) =>
-    make(x_ND.shape, (y) => batchNorm(y, dataOf(x_ND), dataOf(gain_D), dataOf(shift_D), eps, statistics)),
+    make(x_ND.shape, (y) => batchNorm(y, dataOf(x_ND), dataOf(gain_D), dataOf(shift_D), eps, runningData(statistics))),
   rotation: (positions_N, frequencies) =>
     make([positions_N.length, frequencies.inverse.length * 2], (y) => rotation(y, positions_N, frequencies)),
   rope: (x_NQ, rotation_NE) =>

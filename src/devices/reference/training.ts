@@ -20,7 +20,7 @@ import { rmsNormBackward } from '../../kernels/rms-norm/backward.reference.ts';
 import { ropeBackward } from '../../kernels/rope/backward.reference.ts';
 import { columnCount, elementCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { TrainingDevice } from '../training-device.ts';
-import { dataOf, referenceOps, referenceTensor } from './device.ts';
+import { dataOf, referenceOps, referenceTensor, runningData } from './device.ts';
 
 /** The numbers of a gradient to add to; its first use clears it. */
 function into(gradient: Gradient): Floats {
@@ -87,7 +87,7 @@ export const referenceBackward: BackwardOps = {
       dataOf(x_ND),
       dataOf(gain_D),
       eps,
-      statistics,
+      runningData(statistics),
     ),
   rope: (dx_NQ, dy_NQ, rotation_NE) =>
     ropeBackward(

@@ -10,9 +10,9 @@ import { randomFloats } from './testing.ts';
 
 const frequencies = { inverse: Float64Array.of(1, 0.1, 0.013), magnitude: 1.1 };
 
-function statistics(D: number, training: boolean): BatchStatistics {
-  const variance_D = new Float64Array(D).fill(2);
-  return { mean_D: new Float64Array(D).fill(0.3), variance_D, momentum: 0.1, training };
+function statistics(device: Device, D: number, training: boolean): BatchStatistics {
+  const filled = (value: number) => device.fromFloats(new Float32Array(D).fill(value), [D]);
+  return { mean_D: filled(0.3), variance_D: filled(2), momentum: 0.1, training };
 }
 
 /** Every operation of rows on their own: x and y are [N, D], the vectors [D]. */
@@ -25,10 +25,10 @@ const operations: Record<string, (device: Device, x: Tensor, y: Tensor, gain: Te
   relu: ({ ops }, x) => ops.relu(x),
   rmsNorm: ({ ops }, x, _, gain) => ops.rmsNorm(x, gain, 1e-5),
   layerNorm: ({ ops }, x, _, gain, shift) => ops.layerNorm(x, gain, shift, 1e-5),
-  'batchNorm, training': ({ ops }, x, _, gain, shift) =>
-    ops.batchNorm(x, gain, shift, 1e-5, statistics(x.shape[1]!, true)),
-  'batchNorm, inference': ({ ops }, x, _, gain, shift) =>
-    ops.batchNorm(x, gain, shift, 1e-5, statistics(x.shape[1]!, false)),
+  'batchNorm, training': (device, x, _, gain, shift) =>
+    device.ops.batchNorm(x, gain, shift, 1e-5, statistics(device, x.shape[1]!, true)),
+  'batchNorm, inference': (device, x, _, gain, shift) =>
+    device.ops.batchNorm(x, gain, shift, 1e-5, statistics(device, x.shape[1]!, false)),
   addSinusoids: ({ ops }, x) =>
     ops.addSinusoids(
       x,

@@ -8,10 +8,10 @@ import { addSinusoids } from '../../kernels/add/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
 import { geglu } from '../../kernels/gated/reference.ts';
 import { layerNorm } from '../../kernels/layer-norm/reference.ts';
-import type { Ops } from '../../kernels/ops.ts';
+import type { BatchStatistics, Ops } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
-import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, elementCount, type Floats, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
 import { createLinear } from './linear-op.ts';
 import { inSegment, type OpContext } from './op-context.ts';
@@ -133,11 +133,15 @@ export function createOps(context: OpContext): Ops {
     layerNorm: (x_ND, gain_D, shift_D, eps) =>
       plain(x_ND, (y, x) => layerNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps)),
     batchNorm: (x_ND, gain_D, shift_D, eps, statistics) =>
-      plain(x_ND, (y, x) => batchNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps, statistics)),
+      plain(x_ND, (y, x) => batchNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps, running(statistics))),
     addSinusoids: (x_ND, positions_N, layout = 'interleaved') =>
       plain(x_ND, (y, x) => addSinusoids(y, x, positions_N, layout)),
     geglu: (gate_NF, up_NF, form = 'exact') => plain(gate_NF, (y, gate) => geglu(y, gate, floatsOf(up_NF), form)),
     relu: (x_NF) => plain(x_NF, relu),
     gelu: (x_NF, form = 'exact') => plain(x_NF, (y, x) => gelu(y, x, form)),
   };
+}
+
+function running({ mean_D, variance_D, ...rest }: BatchStatistics): BatchStatistics<Floats> {
+  return { ...rest, mean_D: floatsOf(mean_D), variance_D: floatsOf(variance_D) };
 }

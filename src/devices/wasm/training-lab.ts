@@ -41,7 +41,7 @@ export function createLabOps(kernels: TrainingKernels): LabOps {
       const mark = kernels.arena.mark();
       const norm = new ColumnNorm(kernels, x_ND, eps);
       norm.standardize(statistics);
-      if (statistics.training) moveStatistics(statistics, norm);
+      if (statistics.training) moveStatistics(kernels, statistics, norm);
       const [gain, shift] = [kernels.view(gain_D), kernels.view(shift_D)];
       norm.rewrite(y_ND, null, false, (c) => ({ scale: gain[c]! * norm.rates[c]!, shift: shift[c]!, outer: 0 }));
       kernels.arena.release(mark);
@@ -161,8 +161,8 @@ class ColumnNorm {
       this.moments(this.at(0), 0);
       variances.set(this.row(4).map((sum) => sum / rows));
     } else {
-      means.set(mean_D);
-      variances.set(variance_D);
+      means.set(this.kernels.view(mean_D));
+      variances.set(this.kernels.view(variance_D));
     }
     for (let c = 0; c < columns; c++) rates[c] = 1 / Math.sqrt(variances[c]! + eps);
   }
@@ -199,7 +199,9 @@ class ColumnNorm {
 }
 
 /** The running estimates take the unbiased variance. */
-function moveStatistics({ mean_D, variance_D, momentum }: BatchStatistics, norm: ColumnNorm): void {
+function moveStatistics(kernels: TrainingKernels, statistics: BatchStatistics, norm: ColumnNorm): void {
+  const { momentum } = statistics;
+  const [mean_D, variance_D] = [kernels.view(statistics.mean_D), kernels.view(statistics.variance_D)];
   const unbiased = norm.rows / Math.max(1, norm.rows - 1);
   for (let d = 0; d < mean_D.length; d++) {
     mean_D[d] = (1 - momentum) * mean_D[d]! + momentum * norm.means[d]!;

@@ -24,13 +24,15 @@ function labResults(
   backward.gelu(dGelu!, dy, x, 'exact');
   backward.gelu(dTanh!, dy, x, 'tanh');
   backward.geglu(dGate!, dUp!, dy, x, up, 'exact');
-  const statistics = {
-    mean_D: new Float64Array(22),
-    variance_D: new Float64Array(22).fill(1),
-    momentum: 0.1,
-    training: true,
-  };
-  keep('norms', ops.layerNorm(x, gain, shift, 1e-5), ops.batchNorm(x, gain, shift, 1e-5, statistics));
+  const statistics = { mean_D: filled(22), variance_D: filled(22), momentum: 0.1, training: true };
+  const { mean_D, variance_D } = statistics;
+  keep(
+    'norms',
+    ops.layerNorm(x, gain, shift, 1e-5),
+    ops.batchNorm(x, gain, shift, 1e-5, statistics),
+    mean_D,
+    variance_D,
+  );
   const [dx, dGain, dShift, dx2, dGain2, dShift2] = gradients(x, gain, shift, x, gain, shift) as Gradient[];
   backward.layerNorm(dx!, { gain_D: dGain!, shift_D: dShift! }, dy, x, gain, 1e-5);
   backward.batchNorm(dx2!, { gain_D: dGain2!, shift_D: dShift2! }, dy, x, gain, 1e-5, statistics);

@@ -13,7 +13,7 @@ export type HfModelType = 'llama' | 'mistral' | 'qwen2' | 'cria_lab';
 
 /** What a model of type cria_lab, which only Cria writes, may choose under the key `lab`. */
 export const labChoices = {
-  norm: ['rms', 'layer'],
+  norm: ['rms', 'layer', 'batch'],
   normPlacement: ['before', 'after'],
   activation: ['swiglu', 'geglu', 'relu', 'gelu'],
   positions: ['rope', 'learned', 'sinusoidal', 'none'],

@@ -21,7 +21,7 @@ export function batchNormBackward(
   x_ND: Floats,
   gain_D: Floats,
   eps: number,
-  { mean_D, variance_D, training }: BatchStatistics,
+  { mean_D, variance_D, training }: BatchStatistics<Floats>,
 ): void {
   const D = gain_D.length;
   const N = x_ND.length / D;

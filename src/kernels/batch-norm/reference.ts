@@ -17,7 +17,7 @@ export function batchNorm(
   gain_D: Floats,
   shift_D: Floats,
   eps: number,
-  statistics: BatchStatistics,
+  statistics: BatchStatistics<Floats>,
 ): void {
   const D = gain_D.length;
   const N = x_ND.length / D;

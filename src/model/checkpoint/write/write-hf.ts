@@ -76,11 +76,9 @@ export function writeHfCheckpoint(
 export function hfConfigOf(config: LlamaConfig): Record<string, unknown> {
   const choices = Object.keys(paperChoices) as (keyof typeof paperChoices)[];
   if (choices.every((key) => config[key] === paperChoices[key])) return paperConfigOf(config);
-  if (config.norm === 'batch' || config.attentionBias || config.slidingWindow !== null) {
-    const found = `norm ${config.norm}, attentionBias ${config.attentionBias}, slidingWindow ${config.slidingWindow}`;
-    throw new ConfigError('config.json', [
-      `${found}: a folder holds no running statistics, and no lab model with the others`,
-    ]);
+  if (config.attentionBias || config.slidingWindow !== null) {
+    const found = `attentionBias ${config.attentionBias}, slidingWindow ${config.slidingWindow}`;
+    throw new ConfigError('config.json', [`${found}: a model of the architecture lab has neither in this form`]);
   }
   const lab = Object.fromEntries(choices.map((key) => [key, config[key]]));
   const { hidden_act: _, ...shared } = paperConfigOf(config);

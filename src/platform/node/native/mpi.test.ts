@@ -72,6 +72,16 @@ test('two and three ranks give the curve of one, to f32', { skip }, () => {
   }
 });
 
+test('a batch norm over ranks is refused in words', { skip }, () => {
+  const words = underMpi(2, command('batch', '--set', 'model.norm=batch'));
+  const { status, stderr } = spawnSync('mpirun', words, { encoding: 'utf8' });
+  ok(status !== 0);
+  match(
+    stderr,
+    /model\.norm is batch on 2 ranks, and each would standardize its own rows only\. Train it in one process/,
+  );
+});
+
 test('a run goes on with another number of ranks', { skip }, () => {
   const [program, ...words] = command('changing', '--set', 'training.schedule=stable');
   const first = spawnSync(

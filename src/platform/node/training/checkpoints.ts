@@ -11,8 +11,9 @@ import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import type { Collective } from '../../../training/collective.ts';
-import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
+import type { Optimizer } from '../../../training/optimizer.ts';
 import { momentTensors, type RunState, restoreMoments, tensorSource } from '../../../training/run/state.ts';
+import type { TrainableModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { BEST, checkpointName, checkpointNames } from './run-checkpoint.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
@@ -22,7 +23,7 @@ const MOMENTS = 'optimizer.safetensors';
 
 export interface CheckpointContent {
   readonly config: LlamaConfig;
-  readonly parameters: readonly TrainableParameter[];
+  readonly weights: TrainableModel['weights'];
   readonly optimizer: Optimizer;
   readonly tokenizer: TokenizerFiles | null;
   readonly bosId: number | null;
@@ -52,8 +53,8 @@ export class Checkpoints {
       return path;
     }
     const write = (folder: FolderSink) => {
-      const { config, parameters, optimizer, tokenizer, bosId, eosId } = this.content;
-      const tensors = new Map(parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
+      const { config, weights, optimizer, tokenizer, bosId, eosId } = this.content;
+      const tensors = new Map(weights.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
       writeHfCheckpoint(
         folder,
@@ -99,7 +100,7 @@ export class Checkpoints {
   }
 
   private load(path: string): RunState {
-    const { config, parameters, optimizer } = this.content;
+    const { config, weights, optimizer } = this.content;
     const checkpoint = openCheckpointAt(path);
     try {
       const differences = (Object.keys(config) as (keyof LlamaConfig)[]).filter(
@@ -111,7 +112,7 @@ export class Checkpoints {
         const advice = 'Resume with the recipe that the run began with, or begin a new run in another folder.';
         throw new FormatError({ code: 'training.other-shape', file: path, where: 'config.json' }, problem, advice);
       }
-      for (const { name, tensor } of parameters) {
+      for (const { name, tensor } of weights) {
         const source = checkpoint.tensors.get(name)!;
         const values = new Float32Array(this.device.view(tensor).length);
         const rows = source.shape.slice(0, -1).reduce((a, b) => a * b, 1);

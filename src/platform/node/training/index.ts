@@ -122,7 +122,7 @@ export class Trainer {
     this.written = this.version;
     const path = join(this.folder, `weights-${this.version}`);
     const tensors = new Map(
-      this.trainable.parameters.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]),
+      this.trainable.weights.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]),
     );
     const encode = () => assert(false, 'trainer: f32 weights are written as they are');
     writeWholeFolder(path, (folder) =>

@@ -239,38 +239,37 @@ test('a full disk in the middle of a save leaves the earlier folder whole', () =
   );
 });
 
-test('a model of the lab trains, resumes to the same bits, and its folder is read, scored and refused as GGUF', () => {
-  const choices = {
-    norm: 'layer',
-    normPlacement: 'after',
-    activation: 'geglu',
-    positions: 'learned',
-    kvHeads: '1',
-    heads: '2',
-  };
-  const lab = Object.entries(choices).flatMap(([key, value]) => ['--set', `model.${key}=${value}`]);
-  const whole = cria('lab', ...lab);
-  equal(whole.status, 0, whole.stderr);
-  const path = join(at('lab'), 'checkpoints', `step-000000${STEPS}`);
-  cpSync(at('lab'), at('lab-again'), { recursive: true });
-  rmSync(join(at('lab-again'), 'checkpoints', `step-000000${STEPS}`), { recursive: true });
-  const again = cria('lab-again', ...lab, '--resume');
-  equal(again.status, 0, again.stderr);
-  match(again.stderr, /resuming after step 12/);
-  equal(weights('lab-again'), weights('lab'));
-  const checkpoint = openCheckpointAt(path);
-  const { norm, normPlacement, activation, positions, kvHeadCount } = checkpoint.config;
-  checkpoint.close();
-  deepEqual({ norm, normPlacement, activation, positions, kvHeads: String(kvHeadCount), heads: '2' }, choices);
+const labs = [
+  { norm: 'layer', normPlacement: 'after', activation: 'geglu', positions: 'learned', kvHeads: '1', heads: '2' },
+  { norm: 'batch', normPlacement: 'before', activation: 'relu', positions: 'sinusoidal', kvHeads: '2', heads: '2' },
+];
+for (const choices of labs) {
+  const name = `lab-${choices.norm}`;
+  test(`a model with ${choices.norm} norm trains, resumes to the same bits, and its folder is read, scored and refused as GGUF`, () => {
+    const lab = Object.entries(choices).flatMap(([key, value]) => ['--set', `model.${key}=${value}`]);
+    const whole = cria(name, ...lab);
+    equal(whole.status, 0, whole.stderr);
+    const path = join(at(name), 'checkpoints', `step-000000${STEPS}`);
+    cpSync(at(name), at(`${name}-again`), { recursive: true });
+    rmSync(join(at(`${name}-again`), 'checkpoints', `step-000000${STEPS}`), { recursive: true });
+    const again = cria(`${name}-again`, ...lab, '--resume');
+    equal(again.status, 0, again.stderr);
+    match(again.stderr, /resuming after step 12/);
+    equal(weights(`${name}-again`), weights(name));
+    const checkpoint = openCheckpointAt(path);
+    const { norm, normPlacement, activation, positions, kvHeadCount } = checkpoint.config;
+    checkpoint.close();
+    deepEqual({ norm, normPlacement, activation, positions, kvHeads: String(kvHeadCount), heads: '2' }, choices);
 
-  const text = spawnSync(process.execPath, [bin, 'perplexity', '-m', path, '-f', at('valid.jsonl'), '-c', '16'], {
-    encoding: 'utf8',
+    const text = spawnSync(process.execPath, [bin, 'perplexity', '-m', path, '-f', at('valid.jsonl'), '-c', '16'], {
+      encoding: 'utf8',
+    });
+    equal(text.status, 0, text.stderr);
+    const gguf = spawnSync(process.execPath, [bin, 'convert', path, at(`${name}.gguf`)], { encoding: 'utf8' });
+    equal(gguf.status, 1);
+    match(gguf.stderr, new RegExp(`norm is ${choices.norm}, expected rms: GGUF has no form for other architectures`));
   });
-  equal(text.status, 0, text.stderr);
-  const gguf = spawnSync(process.execPath, [bin, 'convert', path, at('lab.gguf')], { encoding: 'utf8' });
-  equal(gguf.status, 1);
-  match(gguf.stderr, /norm is layer, expected rms: GGUF has no form for other architectures/);
-});
+}
 
 test('a run can begin with the weights of another model, of the same shape', () => {
   const from = join(at('first'), 'checkpoints', `step-000000${STEPS}`);

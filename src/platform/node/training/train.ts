@@ -76,6 +76,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
     throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
   }
+  if (derived.config.norm === 'batch' && collective.size > 1) {
+    const found = `model.norm is batch on ${collective.size} ranks, and each would standardize its own rows only`;
+    throw new ArgumentError(
+      'training.batch-norm',
+      `${found}. Train it in one process, with as many --threads as it has cores.`,
+    );
+  }
   const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
   const device = await createWasmTrainingDevice({
     threads: options.threads,
@@ -89,7 +96,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const { from } = recipe.model;
     const stored = from === undefined ? null : openStoredWeights(from, derived.config);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
-    const { model, parameters } = placeModel(device, derived.config, begin);
+    const { model, parameters, weights } = placeModel(device, derived.config, begin);
     stored?.close();
     const trainer = new StepTrainer(device, model, parameters, {
       optimizer: {
@@ -106,7 +113,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
     const checkpoints = new Checkpoints(run.checkpoints, device, {
       config: derived.config,
-      parameters,
+      weights,
       optimizer: trainer.optimizer,
       tokenizer: files,
       bosId: tokenizer.bosId,
