@@ -21,6 +21,7 @@ interface Blocks {
   readonly pointer: number;
   readonly segment: Segment;
   readonly kvHeadCount: number;
+  readonly blockCount: number;
   /** Block table of the i-th span. */
   readonly tableOf: (batch: Batch, i: number) => Uint32Array;
 }
@@ -31,18 +32,19 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
 
   return {
     appendToCache({ store, layer }, k_NP, v_NP, batch) {
-      const { layers, kvHeadCount, headSize, type } = store as WasmKvStore;
+      const { layers, kvHeadCount, blockCount, headSize, type } = store as WasmKvStore;
       const { segment, pointer } = layers[layer]!;
       const mark = arena.mark();
-      append({ type, pointer, segment, kvHeadCount, tableOf: cacheTable }, headSize, k_NP, v_NP, batch);
+      append({ type, pointer, segment, kvHeadCount, blockCount, tableOf: cacheTable }, headSize, k_NP, v_NP, batch);
       arena.release(mark);
     },
 
     attention(q_NQ, keyValues, batch, { headSize, window }) {
       if (isCacheLayer(keyValues)) {
-        const { layers, kvHeadCount, type } = keyValues.store as WasmKvStore;
+        const { layers, kvHeadCount, blockCount, type } = keyValues.store as WasmKvStore;
         const { segment, pointer } = layers[keyValues.layer]!;
-        return attend(q_NQ, { type, pointer, segment, kvHeadCount, tableOf: cacheTable }, batch, headSize, window);
+        const blocks: Blocks = { type, pointer, segment, kvHeadCount, blockCount, tableOf: cacheTable };
+        return attend(q_NQ, blocks, batch, headSize, window);
       }
       const { k_NP, v_NP } = keyValues;
       const { segment } = activation(k_NP);
@@ -56,7 +58,8 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       const mix = arena.like(segment, q);
       const mark = arena.mark();
       const { pointer } = arena.scratch(segment, blockCount * kvHeadCount * chunkBytes);
-      const blocks: Blocks = { type: 'f32', pointer, segment, kvHeadCount, tableOf: (_, i) => tables[i]! };
+      const tableOf: Blocks['tableOf'] = (_, i) => tables[i]!;
+      const blocks: Blocks = { type: 'f32', pointer, segment, kvHeadCount, blockCount, tableOf };
       append(blocks, headSize, k_NP, v_NP, batch);
       attend(q_NQ, blocks, batch, headSize, window, mix.pointer);
       arena.release(mark);
@@ -65,7 +68,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
   };
 
   function append(
-    { type, pointer, segment, kvHeadCount, tableOf }: Blocks,
+    { type, pointer, segment, kvHeadCount, blockCount, tableOf }: Blocks,
     headSize: number,
     k_NP: Parameters<Ops['appendToCache']>[1],
     v_NP: Parameters<Ops['appendToCache']>[2],
@@ -95,12 +98,13 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     ints[4] = k.pointer;
     ints[5] = v.pointer;
     ints[6] = places;
+    ints[7] = blockCount;
     team.run(segment, tasks.TASK_KV_APPEND, N, 8);
   }
 
   function attend(
     q_NQ: Parameters<Ops['attention']>[0],
-    { type, pointer, segment, kvHeadCount, tableOf }: Blocks,
+    { type, pointer, segment, kvHeadCount, blockCount, tableOf }: Blocks,
     batch: Batch,
     headSize: number,
     window: number | null,
@@ -168,6 +172,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     ints[12] = scratch;
     ints[13] = scratchBytes;
     ints[14] = headGroups;
+    ints[16] = blockCount;
     if (shared) {
       team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);
       team.run(segment, tasks.TASK_ATTENTION_COMBINE, units, 1);

@@ -9,8 +9,8 @@ export const kvTypeNumbers = { f32: 0, f16: 1, q8_0: 2 } as const satisfies Reco
 /** Each layer's blocks lie in the segment of its weights. */
 export interface WasmKvStore extends KvStore {
   readonly layers: readonly { readonly segment: Segment; readonly pointer: number }[];
-  /** One block of one layer: all heads. */
-  readonly blockBytes: number;
+  /** One block of one head. */
+  readonly chunkBytes: number;
 }
 
 export function createKvStore(
@@ -19,10 +19,9 @@ export function createKvStore(
 ): WasmKvStore {
   const { layerCount, blockCount, kvHeadCount, headSize, type } = options;
   const chunkBytes = segmentOf(0).kernels.kvChunkBytes(kvTypeNumbers[type], headSize);
-  const blockBytes = chunkBytes * kvHeadCount;
   const layers = Array.from({ length: layerCount }, (_, layer) => {
     const segment = segmentOf(layer);
-    const bytes = blockBytes * blockCount;
+    const bytes = chunkBytes * kvHeadCount * blockCount;
     const pointer = segment.allocate(
       bytes,
       `the ${type} KV cache of layer ${layer} (${blockCount * BLOCK_TOKENS} positions)`,
@@ -30,12 +29,15 @@ export function createKvStore(
     segment.cacheBytes += bytes;
     return { segment, pointer };
   });
-  return { ...options, blockTokens: BLOCK_TOKENS, layers, blockBytes };
+  return { ...options, blockTokens: BLOCK_TOKENS, layers, chunkBytes };
 }
 
 export function copyKvBlock(store: WasmKvStore, from: number, to: number): void {
-  const { blockBytes } = store;
+  const { chunkBytes, blockCount, kvHeadCount } = store;
   for (const { segment, pointer } of store.layers) {
-    segment.copyWithin(pointer + to * blockBytes, pointer + from * blockBytes, blockBytes);
+    for (let head = 0; head < kvHeadCount; head++) {
+      const chunks = pointer + head * blockCount * chunkBytes;
+      segment.copyWithin(chunks + to * chunkBytes, chunks + from * chunkBytes, chunkBytes);
+    }
   }
 }

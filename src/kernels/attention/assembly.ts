@@ -8,14 +8,14 @@
 // Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
 import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
 import { CONTROL_ARGUMENTS, SPLIT_BLOCKS, TILE_HEADS } from '../tasks';
-import { KV_F32, kvChunkBytes } from './kv.assembly';
+import { chunkAt, KV_F32, kvChunkBytes } from './kv.assembly';
 import { mixFour, mixOne, scoresFour, scoresOne } from './block.assembly';
 import { widenBlock } from './widen.assembly';
 
 
 // Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 1/√E (f32),
 // 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8,
-// 15 rows of a tile, at most: they share a pass over the keys
+// 15 rows of a tile, at most: they share a pass over the keys, 16 blocks of the layer
 //
 // A tile: first row, rows (tokens), position of the first, block table. Unit = ((tile · K + head) · head groups + group) · splits + split.
 // A partial result: the rows of E' floats, then their m, their l.
@@ -122,6 +122,7 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
   const type = <i32>arg(0);
   const E = arg(3);
   const rows = tileTokens * heads;
+  const chunkBytes = kvChunkBytes(type, E);
   const stride = paddedE() * 4;
   const maxima = out + arg(15) * stride;
   const wide = scratch + scoreBytes();
@@ -137,7 +138,7 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
   const begin = max(split * SPLIT_BLOCKS, firstVisible(tilePosition) >> 5);
   const end = min((split + 1) * SPLIT_BLOCKS, (lastPosition >> 5) + 1);
   for (let b = begin; b < end; b++) {
-    let keys = arg(1) + (load<u32>(tileTable + (b << 2)) * arg(2) + head) * kvChunkBytes(type, E);
+    let keys = chunkAt(arg(1), arg(16), head, load<u32>(tileTable + (b << 2)), chunkBytes);
     if (type != KV_F32) {
       widenBlock(type, wide, keys, E, min(32, lastPosition + 1 - (b << 5)));
       keys = wide;

@@ -1,4 +1,5 @@
-// The KV cache's memory. A block holds 32 neighbouring positions of one sequence; within a block every key/value head has a chunk:
+// The KV cache's memory. A block holds 32 neighbouring positions of one sequence, in a chunk for every key/value head. The chunks of one
+// head lie together, block after block, as attention reads them. A chunk:
 //
 //   keys     4 panels of 8 positions; a panel holds, column after column, the 8 positions' numbers side by side (as `linear` packs rows),
 //            so that scores of 8 positions come out of one pair of v128 without horizontal sums
@@ -37,7 +38,13 @@ export function kvChunkBytes(type: i32, E: usize): usize {
   return (4 * keyPanelBytes(type, E) + BLOCK_TOKENS * valueRowBytes(type, E) + 31) & ~31;
 }
 
-/** Arguments: type, layer base, heads K, E, k, v, places (block · 32 + slot of each row). Unit = one new row. */
+/** The chunk of a head in a block, in a layer of `blockCount` blocks. */
+@inline
+export function chunkAt(base: usize, blockCount: usize, head: usize, block: usize, chunkBytes: usize): usize {
+  return base + (head * blockCount + block) * chunkBytes;
+}
+
+/** Arguments: type, layer base, heads K, E, k, v, places (block · 32 + slot of each row), blocks. Unit = one new row. */
 export function kvAppend(first: i32, last: i32): void {
   const type = <i32>arg(0);
   const K = arg(2);
@@ -47,7 +54,7 @@ export function kvAppend(first: i32, last: i32): void {
     const place = load<u32>(arg(6) + n * 4);
     const slot: usize = place & 31;
     for (let head: usize = 0; head < K; head++) {
-      const base = arg(1) + ((place >> 5) * K + head) * chunk;
+      const base = chunkAt(arg(1), arg(7), head, place >> 5, chunk);
       const keys = base + (slot >> 3) * keyPanelBytes(type, E);
       const values = base + 4 * keyPanelBytes(type, E) + slot * valueRowBytes(type, E);
       const from = (n * K + head) * E * 4;
