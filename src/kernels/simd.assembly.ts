@@ -83,18 +83,29 @@ export function one(): v128 {
   return constant(12);
 }
 
+/** ln 2 cut to 9 bits, and what is left of it: they go to exp4. */
+@inline
+export function lnTwoHigh(): v128 {
+  return constant(4);
+}
+@inline
+export function lnTwoLow(): v128 {
+  return constant(5);
+}
+
 /**
  * e^x to 2 ulp: x = n·ln 2 + r, a polynomial of degree 7 for e^r (Cody–Waite reduction; coefficients of Cephes expf), times 2ⁿ⁻¹ and 2
  * so that it overflows to infinity. Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits. Below e^−86 it is zero:
  * subnormal numbers are slow, and nothing here needs them. NaN stays NaN. Written without fused operations: all builds agree.
- * In pairs over neighbouring numbers, engines that join pairs take eight at a time.
+ * In pairs over neighbouring numbers, engines that join pairs take eight at a time. `high` and `low` are lnTwoHigh and lnTwoLow, which a
+ * loop loads once: Binaryen's CSE leaves these two of the constants twice in the body, and V8 joins nothing that has them twice.
  */
 @inline
-export function exp4(x: v128): v128 {
+export function exp4(x: v128, high: v128, low: v128): v128 {
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(0)), constant(1));
   const shifted = f32x4.add(f32x4.mul(bounded, constant(2)), constant(3));
   const n = f32x4.sub(shifted, constant(3));
-  const r = f32x4.sub(f32x4.sub(bounded, f32x4.mul(n, constant(4))), f32x4.mul(n, constant(5)));
+  const r = f32x4.sub(f32x4.sub(bounded, f32x4.mul(n, high)), f32x4.mul(n, low));
   let p = f32x4.add(f32x4.mul(constant(6), r), constant(7));
   p = f32x4.add(f32x4.mul(p, r), constant(8));
   p = f32x4.add(f32x4.mul(p, r), constant(9));
@@ -107,7 +118,7 @@ export function exp4(x: v128): v128 {
 
 /** e^x of one number, by the same steps as exp4. */
 export function exp1(x: f32): f32 {
-  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+  return f32x4.extract_lane(exp4(f32x4.splat(x), lnTwoHigh(), lnTwoLow()), 0);
 }
 
 /** The four lanes added in a fixed order. */

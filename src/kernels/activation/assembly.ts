@@ -1,6 +1,6 @@
 // ReLU, GELU and GEGLU with their gradients, for the lab (formulas: reference.ts, backward.reference.ts). Unit = CHUNK elements;
 // buffers may be read and written to a multiple of 8.
-import { arg, exp4, one } from '../simd.assembly';
+import { arg, exp4, lnTwoHigh, lnTwoLow, one } from '../simd.assembly';
 import { ACTIVATION_GELU, ACTIVATION_GELU_TANH, ACTIVATION_RELU, CHUNK } from '../training-tasks';
 
 const NUMBERS: usize = memory.data<f32>([
@@ -31,7 +31,7 @@ function normal(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, t), number(4));
   p = f32x4.add(f32x4.mul(p, t), number(3));
   p = f32x4.add(f32x4.mul(p, t), number(2));
-  const tail = f32x4.mul(f32x4.mul(number(1), t), exp4(f32x4.sub(p, f32x4.mul(z, z))));
+  const tail = f32x4.mul(f32x4.mul(number(1), t), exp4(f32x4.sub(p, f32x4.mul(z, z)), lnTwoHigh(), lnTwoLow()));
   const isBelow = f32x4.lt(x, f32x4.sub(one(), one()));
   return v128.bitselect(tail, f32x4.sub(one(), tail), isBelow);
 }
@@ -41,7 +41,7 @@ function normal(x: v128): v128 {
 @inline
 function normalTanh(x: v128): v128 {
   const cube = f32x4.mul(f32x4.mul(number(14), x), f32x4.mul(x, x));
-  return f32x4.div(one(), f32x4.add(one(), exp4(f32x4.neg(f32x4.mul(number(13), f32x4.add(x, cube))))));
+  return f32x4.div(one(), f32x4.add(one(), exp4(f32x4.neg(f32x4.mul(number(13), f32x4.add(x, cube))), lnTwoHigh(), lnTwoLow())));
 }
 
 // @ts-expect-error: decorator
@@ -57,7 +57,7 @@ function value(kind: i32, x: v128): v128 {
 function slope(kind: i32, x: v128): v128 {
   if (kind == ACTIVATION_RELU) return v128.andnot(one(), f32x4.le(x, f32x4.sub(one(), one())));
   if (kind == ACTIVATION_GELU) {
-    const density = f32x4.mul(number(12), exp4(f32x4.neg(f32x4.mul(f32x4.mul(x, x), number(1)))));
+    const density = f32x4.mul(number(12), exp4(f32x4.neg(f32x4.mul(f32x4.mul(x, x), number(1))), lnTwoHigh(), lnTwoLow()));
     return f32x4.add(normal(x), f32x4.mul(x, density));
   }
   // s + x · s (1 − s) · 2u′

@@ -13,8 +13,10 @@ export function add(first: i32, last: i32): void {
   const y = arg(2);
   for (; i + 8 <= end; i += 8) {
     const at = i * 4;
-    v128.store(z + at, f32x4.add(v128.load(x + at), v128.load(y + at)));
-    v128.store(z + at, f32x4.add(v128.load(x + at, 16), v128.load(y + at, 16)), 16);
+    const a = f32x4.add(v128.load(x + at), v128.load(y + at));
+    const b = f32x4.add(v128.load(x + at, 16), v128.load(y + at, 16));
+    v128.store(z + at, a);
+    v128.store(z + at, b, 16);
   }
   for (; i < end; i++) store<f32>(z + i * 4, load<f32>(x + i * 4) + load<f32>(y + i * 4));
 }

@@ -11,16 +11,19 @@ export function accumulate(first: i32, last: i32): void {
   if (arg(4)) {
     for (; i + 8 <= end; i += 8) {
       const at = i * 4;
-      v128.store(dx + at, f32x4.add(v128.load(dx + at), f32x4.mul(f, v128.load(dy + at))));
-      v128.store(dx + at, f32x4.add(v128.load(dx + at, 16), f32x4.mul(f, v128.load(dy + at, 16))), 16);
+      const a = f32x4.add(v128.load(dx + at), f32x4.mul(f, v128.load(dy + at)));
+      const b = f32x4.add(v128.load(dx + at, 16), f32x4.mul(f, v128.load(dy + at, 16)));
+      v128.store(dx + at, a);
+      v128.store(dx + at, b, 16);
     }
     for (; i < end; i++) store<f32>(dx + i * 4, load<f32>(dx + i * 4) + factor * load<f32>(dy + i * 4));
     return;
   }
   for (; i + 8 <= end; i += 8) {
     const at = i * 4;
-    v128.store(dx + at, f32x4.mul(f, v128.load(dy + at)));
-    v128.store(dx + at, f32x4.mul(f, v128.load(dy + at, 16)), 16);
+    const a = f32x4.mul(f, v128.load(dy + at)), b = f32x4.mul(f, v128.load(dy + at, 16));
+    v128.store(dx + at, a);
+    v128.store(dx + at, b, 16);
   }
   for (; i < end; i++) store<f32>(dx + i * 4, factor * load<f32>(dy + i * 4));
 }

@@ -6,7 +6,7 @@
 // are folded one after the other; then the splits, in order. The structure depends on the key positions alone, so neither chunking,
 // batch, block table nor threads change a bit. Keys that are not visible take part in nothing.
 // Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
-import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
+import { arg, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
 import { CONTROL_ARGUMENTS, SPLIT_BLOCKS, TILE_HEADS } from '../tasks';
 import { chunkAt, KV_F32, kvChunkBytes } from './kv.assembly';
 import { mixFour, mixOne, scoresFour, scoresOne } from './block.assembly';
@@ -208,11 +208,13 @@ function softmaxRow(scores: usize, out: usize, maxima: usize, r: i32, from: i32,
   let top = f32x4.pmax(top0, top1);
   top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 2, 3, 0, 1));
   top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 1, 0, 3, 2));
+  const high = lnTwoHigh();
+  const low = lnTwoLow();
   let sum0 = f32x4.splat(0);
   let sum1 = f32x4.splat(0);
   for (let at = scores; at < end; at += 32) {
-    const p0 = exp4(f32x4.sub(v128.load(at), top));
-    const p1 = exp4(f32x4.sub(v128.load(at, 16), top));
+    const p0 = exp4(f32x4.sub(v128.load(at), top), high, low);
+    const p1 = exp4(f32x4.sub(v128.load(at, 16), top), high, low);
     sum0 = f32x4.add(sum0, p0);
     sum1 = f32x4.add(sum1, p1);
     v128.store(at, p0);

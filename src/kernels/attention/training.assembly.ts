@@ -4,7 +4,7 @@
 // Unit = one key/value head of one sequence: nobody else writes its gradients, so the sums have one order.
 import { packPanel } from '../gemm/assembly';
 import { tile } from '../gemm/tile.assembly';
-import { arg, argF32, exp1, exp4, sumLanes } from '../simd.assembly';
+import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
 import { KEY_BLOCK, QUERY_BLOCK, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
 
 const QUERIES: usize = QUERY_BLOCK;
@@ -60,8 +60,9 @@ function copyRows(target: usize, source: usize, stride: usize, rows: usize, allR
   for (let r: usize = 0; r < rows; r++, source += stride, target += row) {
     let e: usize = 0;
     for (; e + 8 <= E; e += 8) {
-      v128.store(target + e * 4, f32x4.mul(f, v128.load(source + e * 4)));
-      v128.store(target + e * 4, f32x4.mul(f, v128.load(source + e * 4, 16)), 16);
+      const a = f32x4.mul(f, v128.load(source + e * 4)), b = f32x4.mul(f, v128.load(source + e * 4, 16));
+      v128.store(target + e * 4, a);
+      v128.store(target + e * 4, b, 16);
     }
     for (; e < E; e++) store<f32>(target + e * 4, factor * load<f32>(source + e * 4));
   }
@@ -248,10 +249,11 @@ function softmaxRow(
   let tops = f32x4.pmax(f32x4.pmax(tops0, tops1), f32x4.pmax(tops2, tops3));
   tops = f32x4.pmax(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
   tops = f32x4.pmax(tops, v128.shuffle<f32>(tops, tops, 1, 0, 3, 2));
+  const high = lnTwoHigh(), low = lnTwoLow();
   let total0 = f32x4.splat(0), total1 = f32x4.splat(0);
   for (let p = x; p < end; p += 32) {
-    const p0 = exp4(f32x4.sub(v128.load(p), tops));
-    const p1 = exp4(f32x4.sub(v128.load(p, 16), tops));
+    const p0 = exp4(f32x4.sub(v128.load(p), tops), high, low);
+    const p1 = exp4(f32x4.sub(v128.load(p, 16), tops), high, low);
     total0 = f32x4.add(total0, p0);
     total1 = f32x4.add(total1, p1);
     v128.store(p, p0);
@@ -264,8 +266,9 @@ function softmaxRow(
   if (factor == 1) return;
   const f = f32x4.splat(factor);
   for (let e: usize = 0; e < row; e += 32) {
-    v128.store(mix + e, f32x4.mul(f, v128.load(mix + e)));
-    v128.store(mix + e, f32x4.mul(f, v128.load(mix + e, 16)), 16);
+    const a = f32x4.mul(f, v128.load(mix + e)), b = f32x4.mul(f, v128.load(mix + e, 16));
+    v128.store(mix + e, a);
+    v128.store(mix + e, b, 16);
   }
 }
 
@@ -341,9 +344,10 @@ function slopeRow(p: usize, dp: usize, from: usize, to: usize, all: usize, logSu
   fillOutside(dp, from, to, all, 0);
   const l = f32x4.splat(logSum);
   const mean = f32x4.splat(m);
+  const high = lnTwoHigh(), low = lnTwoLow();
   for (let s: usize = 0; s < all * 4; s += 32) {
-    const p0 = exp4(f32x4.sub(v128.load(p + s), l));
-    const p1 = exp4(f32x4.sub(v128.load(p + s, 16), l));
+    const p0 = exp4(f32x4.sub(v128.load(p + s), l), high, low);
+    const p1 = exp4(f32x4.sub(v128.load(p + s, 16), l), high, low);
     const d0 = f32x4.mul(p0, f32x4.sub(v128.load(dp + s), mean));
     const d1 = f32x4.mul(p1, f32x4.sub(v128.load(dp + s, 16), mean));
     v128.store(p + s, p0);

@@ -1,5 +1,5 @@
 // One row of logits → its loss and, in place, the gradient of weight · loss. Formula: reference.ts. Unit = one row.
-import { arg, exp1, exp4, sumLanes } from '../simd.assembly';
+import { arg, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
 
 /** Arguments: logits, V, labels (i32), weights (f32), losses (f64), wantsGradient. */
 export function crossEntropyRows(first: i32, last: i32): void {
@@ -34,10 +34,11 @@ function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
   for (let v = wide; v < V; v++) top = max(top, load<f32>(z + v * 4));
   const target = load<f32>(z + label * 4);
   const t = f32x4.splat(top);
+  const high = lnTwoHigh(), low = lnTwoLow();
   let sums0 = f32x4.splat(0), sums1 = sums0;
   for (let p = z; p < end; p += 32) {
-    const p0 = exp4(f32x4.sub(v128.load(p), t));
-    const p1 = exp4(f32x4.sub(v128.load(p, 16), t));
+    const p0 = exp4(f32x4.sub(v128.load(p), t), high, low);
+    const p1 = exp4(f32x4.sub(v128.load(p, 16), t), high, low);
     sums0 = f32x4.add(sums0, p0);
     sums1 = f32x4.add(sums1, p1);
     v128.store(p, p0);
@@ -54,8 +55,9 @@ function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
   const factor = weight / sum;
   const f = f32x4.splat(factor);
   for (let p = z; p < end; p += 32) {
-    v128.store(p, f32x4.mul(f, v128.load(p)));
-    v128.store(p, f32x4.mul(f, v128.load(p, 16)), 16);
+    const p0 = f32x4.mul(f, v128.load(p)), p1 = f32x4.mul(f, v128.load(p, 16));
+    v128.store(p, p0);
+    v128.store(p, p1, 16);
   }
   for (let v = wide; v < V; v++) store<f32>(z + v * 4, factor * load<f32>(z + v * 4));
   store<f32>(z + label * 4, load<f32>(z + label * 4) - weight);

@@ -1,5 +1,5 @@
 // SwiGLU (reference.ts has the formula): y = gate / (1 + exp(−gate)) · up.
-import { arg, exp4 } from '../simd.assembly';
+import { arg, exp4, lnTwoHigh, lnTwoLow, one } from '../simd.assembly';
 
 const UNIT_FLOATS: usize = 1024;
 
@@ -10,20 +10,23 @@ export function swiglu(first: i32, last: i32): void {
   const y = arg(0);
   const gate = arg(1);
   const up = arg(2);
+  const high = lnTwoHigh();
+  const low = lnTwoLow();
   for (; i + 8 <= end; i += 8) {
     const at = i * 4;
-    const a = gated(v128.load(gate + at), v128.load(up + at));
-    const b = gated(v128.load(gate + at, 16), v128.load(up + at, 16));
+    const a = gated(v128.load(gate + at), v128.load(up + at), high, low);
+    const b = gated(v128.load(gate + at, 16), v128.load(up + at, 16), high, low);
     v128.store(y + at, a);
     v128.store(y + at, b, 16);
   }
   for (; i < end; i++) {
     const at = i * 4;
-    store<f32>(y + at, f32x4.extract_lane(gated(v128.load32_splat(gate + at), v128.load32_splat(up + at)), 0));
+    const lanes = gated(v128.load32_splat(gate + at), v128.load32_splat(up + at), high, low);
+    store<f32>(y + at, f32x4.extract_lane(lanes, 0));
   }
 }
 
 @inline
-function gated(gate: v128, up: v128): v128 {
-  return f32x4.mul(f32x4.div(gate, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(gate)))), up);
+function gated(gate: v128, up: v128, high: v128, low: v128): v128 {
+  return f32x4.mul(f32x4.div(gate, f32x4.add(one(), exp4(f32x4.neg(gate), high, low))), up);
 }

@@ -1,11 +1,11 @@
 // SwiGLU for training: silu(gate) · up and its gradients (formulas: reference.ts, backward.reference.ts). Unit = CHUNK elements.
-import { arg, exp4, one } from '../simd.assembly';
+import { arg, exp4, lnTwoHigh, lnTwoLow, one } from '../simd.assembly';
 import { CHUNK } from '../training-tasks';
 
 // @ts-expect-error: decorator
 @inline
-function sigmoid(x: v128): v128 {
-  return f32x4.div(one(), f32x4.add(one(), exp4(f32x4.neg(x))));
+function sigmoid(x: v128, high: v128, low: v128): v128 {
+  return f32x4.div(one(), f32x4.add(one(), exp4(f32x4.neg(x), high, low)));
 }
 
 /**
@@ -16,13 +16,16 @@ export function swigluBackward(first: i32, last: i32): void {
   const end = min<usize>(arg(5), <usize>last * CHUNK) * 4;
   const dGate = arg(0), dUp = arg(1), dy = arg(2), gate = arg(3), up = arg(4);
   const start = <usize>first * CHUNK * 4;
+  // Constants that the body would load twice, which V8 does not join.
+  const high = lnTwoHigh(), low = lnTwoLow(), ones = one();
   if (dGate != 0 && dUp != 0 && !arg(6) && !arg(7)) {
     for (let i = start; i < end; i += 32) {
-      const s0 = sigmoid(v128.load(gate + i)), s1 = sigmoid(v128.load(gate + i, 16));
-      const silu0 = f32x4.mul(v128.load(gate + i), s0), silu1 = f32x4.mul(v128.load(gate + i, 16), s1);
+      const g0 = v128.load(gate + i), g1 = v128.load(gate + i, 16);
+      const s0 = sigmoid(g0, high, low), s1 = sigmoid(g1, high, low);
+      const silu0 = f32x4.mul(g0, s0), silu1 = f32x4.mul(g1, s1);
       const d0 = v128.load(dy + i), d1 = v128.load(dy + i, 16);
-      const own0 = f32x4.mul(f32x4.mul(d0, v128.load(up + i)), slope(s0, silu0));
-      const own1 = f32x4.mul(f32x4.mul(d1, v128.load(up + i, 16)), slope(s1, silu1));
+      const own0 = f32x4.mul(f32x4.mul(d0, v128.load(up + i)), slope(s0, silu0, ones));
+      const own1 = f32x4.mul(f32x4.mul(d1, v128.load(up + i, 16)), slope(s1, silu1, ones));
       v128.store(dGate + i, own0);
       v128.store(dGate + i, own1, 16);
       v128.store(dUp + i, f32x4.mul(d0, silu0));
@@ -33,10 +36,10 @@ export function swigluBackward(first: i32, last: i32): void {
   for (let i = start; i < end; i += 16) {
     const g = v128.load(gate + i);
     const d = v128.load(dy + i);
-    const s = sigmoid(g);
+    const s = sigmoid(g, high, low);
     const silu = f32x4.mul(g, s);
     if (dGate) {
-      const own = f32x4.mul(f32x4.mul(d, v128.load(up + i)), slope(s, silu));
+      const own = f32x4.mul(f32x4.mul(d, v128.load(up + i)), slope(s, silu, ones));
       v128.store(dGate + i, arg(6) ? f32x4.add(own, v128.load(dGate + i)) : own);
     }
     if (dUp) {
@@ -49,18 +52,19 @@ export function swigluBackward(first: i32, last: i32): void {
 /** σ · (1 + g · (1 − σ)) = σ + silu · (1 − σ) */
 // @ts-expect-error: decorator
 @inline
-function slope(s: v128, silu: v128): v128 {
-  return f32x4.add(s, f32x4.mul(silu, f32x4.sub(one(), s)));
+function slope(s: v128, silu: v128, ones: v128): v128 {
+  return f32x4.add(s, f32x4.mul(silu, f32x4.sub(ones, s)));
 }
 
 /** Arguments: y, gate, up, count. Buffers may be read and written to a multiple of 8. */
 export function swigluForward(first: i32, last: i32): void {
   const end = min<usize>(arg(3), <usize>last * CHUNK) * 4;
   const y = arg(0), gate = arg(1), up = arg(2);
+  const high = lnTwoHigh(), low = lnTwoLow();
   for (let i: usize = <usize>first * CHUNK * 4; i < end; i += 32) {
     const g0 = v128.load(gate + i), g1 = v128.load(gate + i, 16);
-    const y0 = f32x4.mul(f32x4.mul(g0, sigmoid(g0)), v128.load(up + i));
-    const y1 = f32x4.mul(f32x4.mul(g1, sigmoid(g1)), v128.load(up + i, 16));
+    const y0 = f32x4.mul(f32x4.mul(g0, sigmoid(g0, high, low)), v128.load(up + i));
+    const y1 = f32x4.mul(f32x4.mul(g1, sigmoid(g1, high, low)), v128.load(up + i, 16));
     v128.store(y + i, y0);
     v128.store(y + i, y1, 16);
   }

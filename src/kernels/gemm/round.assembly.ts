@@ -18,8 +18,10 @@ export function roundBf16(first: i32, last: i32): void {
   for (; i + 16 <= end; i += 16) {
     const from = x + i * 4;
     const to = y + i * 2;
-    v128.store(to, i16x8.narrow_i32x4_s(upper(v128.load(from)), upper(v128.load(from, 16))));
-    v128.store(to, i16x8.narrow_i32x4_s(upper(v128.load(from, 32)), upper(v128.load(from, 48))), 16);
+    const a = i16x8.narrow_i32x4_s(upper(v128.load(from)), upper(v128.load(from, 16)));
+    const b = i16x8.narrow_i32x4_s(upper(v128.load(from, 32)), upper(v128.load(from, 48)));
+    v128.store(to, a);
+    v128.store(to, b, 16);
   }
   for (; i < end; i++) store<u16>(y + i * 2, <u16>i32x4.extract_lane(upper(v128.load32_splat(x + i * 4)), 0));
 }

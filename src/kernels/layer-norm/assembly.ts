@@ -49,8 +49,10 @@ export function layerNorm(first: i32, last: i32): void {
     const m = f32x4.splat(mean), rs = f32x4.splat(r);
     for (let d: usize = 0; d < wide; d += 32) {
       const z0 = f32x4.mul(f32x4.sub(v128.load(x + d), m), rs), z1 = f32x4.mul(f32x4.sub(v128.load(x + d, 16), m), rs);
-      v128.store(y + d, f32x4.add(f32x4.mul(z0, v128.load(gain + d)), v128.load(shift + d)));
-      v128.store(y + d, f32x4.add(f32x4.mul(z1, v128.load(gain + d, 16)), v128.load(shift + d, 16)), 16);
+      const y0 = f32x4.add(f32x4.mul(z0, v128.load(gain + d)), v128.load(shift + d));
+      const y1 = f32x4.add(f32x4.mul(z1, v128.load(gain + d, 16)), v128.load(shift + d, 16));
+      v128.store(y + d, y0);
+      v128.store(y + d, y1, 16);
     }
     for (let d = wide; d < bytes; d += 4) {
       store<f32>(y + d, (load<f32>(x + d) - mean) * r * load<f32>(gain + d) + load<f32>(shift + d));

@@ -33,8 +33,10 @@ export function rmsNorm(first: i32, last: i32): void {
     const rs = f32x4.splat(r);
     for (let i: usize = 0; i < whole; i += 8) {
       const at = i * 4;
-      v128.store(y + at, f32x4.mul(v128.load(gain + at), f32x4.mul(v128.load(x + at), rs)));
-      v128.store(y + at, f32x4.mul(v128.load(gain + at, 16), f32x4.mul(v128.load(x + at, 16), rs)), 16);
+      const a = f32x4.mul(v128.load(gain + at), f32x4.mul(v128.load(x + at), rs));
+      const b = f32x4.mul(v128.load(gain + at, 16), f32x4.mul(v128.load(x + at, 16), rs));
+      v128.store(y + at, a);
+      v128.store(y + at, b, 16);
     }
     for (let i = whole; i < D; i++) store<f32>(y + i * 4, load<f32>(gain + i * 4) * (load<f32>(x + i * 4) * r));
   }

@@ -53,8 +53,10 @@ function setSlopes(dx: usize, dy: usize, x: usize, gain: usize, r: f32, pull: f3
   for (let d: usize = 0; d < wide; d += 32) {
     const g0 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d)), v128.load(gain + d));
     const g1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(gain + d, 16));
-    v128.store(dx + d, f32x4.sub(g0, f32x4.mul(pulls, v128.load(x + d))));
-    v128.store(dx + d, f32x4.sub(g1, f32x4.mul(pulls, v128.load(x + d, 16))), 16);
+    const own0 = f32x4.sub(g0, f32x4.mul(pulls, v128.load(x + d)));
+    const own1 = f32x4.sub(g1, f32x4.mul(pulls, v128.load(x + d, 16)));
+    v128.store(dx + d, own0);
+    v128.store(dx + d, own1, 16);
   }
   for (let d = wide; d < bytes; d += 4) {
     store<f32>(dx + d, r * load<f32>(dy + d) * load<f32>(gain + d) - pull * load<f32>(x + d));
@@ -69,8 +71,9 @@ function addSlopes(dx: usize, dy: usize, x: usize, gain: usize, r: f32, pull: f3
     const g1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(gain + d, 16));
     const own0 = f32x4.sub(g0, f32x4.mul(pulls, v128.load(x + d)));
     const own1 = f32x4.sub(g1, f32x4.mul(pulls, v128.load(x + d, 16)));
-    v128.store(dx + d, f32x4.add(own0, v128.load(dx + d)));
-    v128.store(dx + d, f32x4.add(own1, v128.load(dx + d, 16)), 16);
+    const sum0 = f32x4.add(own0, v128.load(dx + d)), sum1 = f32x4.add(own1, v128.load(dx + d, 16));
+    v128.store(dx + d, sum0);
+    v128.store(dx + d, sum1, 16);
   }
   for (let d = wide; d < bytes; d += 4) {
     const own = r * load<f32>(dy + d) * load<f32>(gain + d) - pull * load<f32>(x + d);
@@ -84,8 +87,9 @@ function addGain(part: usize, dy: usize, x: usize, r: f32, wide: usize, bytes: u
   for (let d: usize = 0; d < wide; d += 32) {
     const own0 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d)), v128.load(x + d));
     const own1 = f32x4.mul(f32x4.mul(rs, v128.load(dy + d, 16)), v128.load(x + d, 16));
-    v128.store(part + d, f32x4.add(v128.load(part + d), own0));
-    v128.store(part + d, f32x4.add(v128.load(part + d, 16), own1), 16);
+    const sum0 = f32x4.add(v128.load(part + d), own0), sum1 = f32x4.add(v128.load(part + d, 16), own1);
+    v128.store(part + d, sum0);
+    v128.store(part + d, sum1, 16);
   }
   for (let d = wide; d < bytes; d += 4) {
     store<f32>(part + d, load<f32>(part + d) + r * load<f32>(dy + d) * load<f32>(x + d));
