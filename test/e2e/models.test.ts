@@ -108,6 +108,8 @@ describe('verbs', () => {
       logprobs: { logprob: number; top: unknown[] }[];
     };
     assert.equal(report.logprobs[0]!.top.length, 2);
+    const none = JSON.parse(await ok(['run', '-m', model, 'x', '-n', '0', '--logprobs', '2', '--json'])) as object;
+    assert.deepEqual((none as { logprobs: unknown }).logprobs, []);
   });
 
   test('run: token ids instead of a text; a model without a tokenizer answers in ids, and says so to a text', async () => {

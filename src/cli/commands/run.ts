@@ -70,7 +70,7 @@ export const command = defineCommand({
       if (options.json) {
         const pieces: Piece[] = [];
         for await (const piece of stream) pieces.push(piece);
-        writeJson(io.stdout, report(resolveModel(options.model), prompt, await stream.result, pieces));
+        writeJson(io.stdout, report(options, prompt, await stream.result, pieces));
       } else {
         const textOf = model.hasTokenizer ? ({ text }: Piece) => text : ({ id }: Piece) => ` ${id}`;
         await writeText(stream, options.echo && typeof prompt === 'string' ? prompt : '', textOf, io);
@@ -127,11 +127,16 @@ async function writeText(pieces: AsyncIterable<Piece>, prompt: string, textOf: (
   if (!last.endsWith('\n')) writeLine(io.stdout);
 }
 
-function report(model: string, prompt: string | readonly number[], result: GenerationResult, pieces: readonly Piece[]) {
+function report(
+  given: Options<typeof options>,
+  prompt: string | readonly number[],
+  result: GenerationResult,
+  pieces: readonly Piece[],
+) {
   const { text, ids, promptIds, promptLogprobs, finishReason, stop, seed, timings } = result;
   const logprobs = pieces.flatMap(({ id, text, logprobs }) => (logprobs ? [{ id, text, ...logprobs }] : []));
   return {
-    model,
+    model: resolveModel(given.model),
     prompt,
     text,
     tokens: ids,
@@ -139,7 +144,7 @@ function report(model: string, prompt: string | readonly number[], result: Gener
     ...(stop !== null && { stop }),
     seed,
     ...(promptLogprobs && { promptLogprobs: promptLogprobs.map((given, i) => ({ id: promptIds[i + 1], ...given })) }),
-    ...(logprobs.length > 0 && { logprobs }),
+    ...(given.logprobs >= 0 && { logprobs }),
     timings,
   };
 }
