@@ -38,6 +38,8 @@ export const CONTROL_GATE = 1088;
 export const CONTROL_LEADER_WAITS = 1152;
 export const CONTROL_PARKED = 1216;
 export const CONTROL_SEGMENT = 1280;
+/** Chunks that nobody has taken. */
+export const CONTROL_LEFT = 1344;
 export const CONTROL_TASK = 1408;
 /** Arguments of the running task: 32 words, i32 or f32. */
 export const CONTROL_ARGUMENTS = 1536;

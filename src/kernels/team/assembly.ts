@@ -3,6 +3,7 @@
 //   epoch   counts tasks; workers watch it, spinning for a while and then parked in memory.atomic.wait
 //   gate    ≥ 0: open, the number of workers inside; < 0: closed
 //   shares  a task's units in as many runs as there are threads, each with the first unit that nobody has taken
+//   left    the chunks that nobody has taken, so that a thread that is done need not look through all shares
 //
 // A thread takes its own share from front to end, so that what it reads is one stream and, task after task, the same; then it helps
 // with the others'.
@@ -14,6 +15,7 @@ import {
   CONTROL_EPOCH,
   CONTROL_GATE,
   CONTROL_LEADER_WAITS,
+  CONTROL_LEFT,
   CONTROL_PARKED,
   CONTROL_SEGMENT,
   CONTROL_SHARES,
@@ -35,8 +37,8 @@ export function prepareTeam(): void {
 
 /** Describes the next task in this memory: its kernel, its units, how many to take at a time, and for how many threads. */
 export function describe(task: i32, units: i32, chunk: i32, threads: i32): void {
-  const shares = min(threads, MAXIMUM_SHARES);
   const chunks = (units + chunk - 1) / chunk;
+  const shares = min(min(threads, chunks), MAXIMUM_SHARES);
   const share = ((chunks + shares - 1) / shares) * chunk;
   store<i32>(CONTROL_TASK, task);
   store<i32>(CONTROL_TASK + 4, units);
@@ -44,6 +46,7 @@ export function describe(task: i32, units: i32, chunk: i32, threads: i32): void 
   store<i32>(CONTROL_TASK + 12, shares);
   store<i32>(CONTROL_TASK + 16, share);
   // A worker reads these only after the gate, which is opened later.
+  store<i32>(CONTROL_LEFT, chunks);
   for (let i = 0; i < shares; i++) store<i32>(nextOf(i), i * share);
 }
 
@@ -85,12 +88,13 @@ export function takePart(thread: i32): void {
   const shares = load<i32>(CONTROL_TASK + 12);
   const share = load<i32>(CONTROL_TASK + 16);
   if (ASC_FEATURE_THREADS) {
-    for (let i = 0; i < shares; i++) {
+    for (let i = 0; i < shares && atomic.load<i32>(CONTROL_LEFT) > 0; i++) {
       const owner = (thread + i) % shares;
       const end = min(units, (owner + 1) * share);
       for (;;) {
         const first = atomic.add<i32>(nextOf(owner), chunk);
         if (first >= end) break;
+        atomic.sub<i32>(CONTROL_LEFT, 1);
         perform(task, first, min(first + chunk, end), thread);
       }
     }

@@ -41,7 +41,7 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
   ];
   const drawn = charts
     .filter(([, curves]) => curves.some(({ points }) => points.some(([, y]) => Number.isFinite(y))))
-    .map(([title, curves]) => chart(title, curves));
+    .map(([title, curves]) => chart(title, curves, metrics.at(-1)!.tokens));
   const height = drawn.length * HEIGHT;
   const body = drawn.map((text, i) => `<g transform="translate(0,${i * HEIGHT})">${text}</g>`).join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">\n${body}\n</svg>\n`;
@@ -77,7 +77,7 @@ function progressFacts(last: StepMetrics): (readonly [string, string])[] {
   return [
     ['step', String(last.step)],
     ['tokens seen', formatCount(last.tokens)],
-    ['time', formatDuration(last.seconds)],
+    ['time so far', formatDuration(last.seconds)],
     ['smoothed loss', last.smoothedLoss.toFixed(4)],
   ];
 }
@@ -89,10 +89,10 @@ function series(metrics: readonly StepMetrics[], value: (m: StepMetrics) => numb
     .map((m) => [m.tokens, value(m)] as const);
 }
 
-function chart(title: string, curves: readonly Curve[]): string {
+/** All charts of a run have the same axis of tokens, from none to `maxX`. */
+function chart(title: string, curves: readonly Curve[], maxX: number): string {
   const points = curves.flatMap(({ points }) => points).filter(([, y]) => Number.isFinite(y));
   const heading = `<text x="${LEFT}" y="14" font-weight="bold">${escapeText(title)}</text>`;
-  const maxX = Math.max(...points.map(([x]) => x));
   const values = points.map(([, y]) => y);
   const marksY = roundMarks(Math.min(...values), Math.max(...values));
   const marksX = roundMarks(0, maxX).filter((x) => x <= maxX);
@@ -121,7 +121,7 @@ function chart(title: string, curves: readonly Curve[]): string {
 
 /** Three to seven round numbers, from at or below `least` to at or above `most`. */
 function roundMarks(least: number, most: number): number[] {
-  const spread = most - least || Math.abs(most) || 1;
+  const spread = most - least || Math.abs(most) / 10 || 1;
   const power = 10 ** Math.floor(Math.log10(spread / 3));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => spread / size <= 5)!;
   const first = Math.floor(least / step);
