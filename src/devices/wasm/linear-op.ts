@@ -16,6 +16,8 @@ const CHUNK_BYTES = 65536;
 /** Columns (whole super-blocks) and rows of a tile for the BLAS: half a megabyte of f32, or of bf16 with twice the columns. */
 const BLAS_DEPTH = 256;
 const BLAS_TILE_ROWS = 512;
+/** 32 columns of a quantized group as f32, before they are rounded to bf16. */
+const BLAS_WIDE_BYTES = 32 * tasks.QUANTIZED_GROUP_PANELS * 32;
 
 /** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
 export function createLinear(context: OpContext): Ops['linear'] {
@@ -78,10 +80,11 @@ export function createLinear(context: OpContext): Ops['linear'] {
     const y = arena.matrix(segment, N, O);
     const mark = arena.mark();
     const tiles = team.size * Math.ceil(O / (BLAS_TILE_ROWS * team.size));
-    const tileRows = 8 * Math.ceil(O / (8 * tiles));
+    const groupRows = 8 * groupPanels(kind);
+    const tileRows = groupRows * Math.ceil(O / (groupRows * tiles));
     const isHalf = context.hasHalf && (!isFloatKind(kind) || kind === tasks.PACK_BF16);
     const depth = isHalf ? 2 * BLAS_DEPTH : BLAS_DEPTH;
-    const scratchBytes = BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4 + (isHalf ? depth * 32 : 0);
+    const scratchBytes = BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4 + (isHalf ? BLAS_WIDE_BYTES : 0);
     const from = isHalf ? roundedRows(x, N * I) : x.pointer;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const [to, half] = [y.pointer, isHalf ? 1 : 0];

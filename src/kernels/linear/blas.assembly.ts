@@ -3,16 +3,19 @@
 import { bgemm, sgemm } from '../gemm/blas.assembly';
 import { upper } from '../gemm/round.assembly';
 import { arg } from '../simd.assembly';
-import { BLAS_GAP } from '../tasks';
+import { BLAS_GAP, PACK_BF16 } from '../tasks';
+import { columnBytes, floatsAt, groupPanels } from './layout.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
 
+/** Columns that are unpacked at a time, of all panels of a group: a block, so that weights are read as they lie. */
+const TOGETHER: usize = 32;
+
 /**
- * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 rows of a tile (whole panels), 7 y, 8 bias (0: none), 9 scratch,
- * 10 scratch bytes a thread, 11 columns that are unpacked at a time (whole super-blocks), 12 whether x and the unpacked weights are bf16.
- * Scratch: the tile's columns with their gaps; for bf16, then a panel of f32. Unit = one tile of w.
+ * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 rows of a tile (whole groups), 7 y, 8 bias (0: none), 9 scratch,
+ * 10 scratch bytes a thread, 11 columns of a product (whole super-blocks), 12 whether x and the unpacked weights are bf16.
+ * Scratch: the tile's columns with their gaps; for bf16, then 32 columns of a group in f32. Unit = one tile of w.
  */
 export function linearBlas(first: i32, last: i32, thread: i32): void {
-  const kind = <i32>arg(0);
   const columns = arg(2);
   const O = arg(3);
   const tileRows = arg(6);
@@ -28,15 +31,8 @@ export function linearBlas(first: i32, last: i32, thread: i32): void {
     if (arg(8) != 0) fillBias(y, arg(8) + row * 4, rows, O);
     for (let from: usize = 0; from < columns; from += depth) {
       const to = min(from + depth, columns);
-      for (let r: usize = 0; r < rows; r += 8) {
-        const panel = (row + r) >> 3;
-        if (isHalf) {
-          unpackColumns(kind, arg(1), panel, columns, from, to, wide, 32);
-          roundColumns(scratch + r * 2, wide, wide + (to - from) * 32, stride * 2);
-        } else {
-          unpackColumns(kind, arg(1), panel, columns, from, to, scratch + r * 4, stride * 4);
-        }
-      }
+      if (isHalf) halfTile(scratch, stride, row >> 3, rows, from, to, wide);
+      else floatTile(scratch, stride, row >> 3, rows, from, to);
       const beta = from > 0 || arg(8) != 0 ? 1 : 0;
       const x = arg(4) + from * (isHalf ? 2 : 4);
       const N = <i32>arg(5);
@@ -47,10 +43,48 @@ export function linearBlas(first: i32, last: i32, thread: i32): void {
   }
 }
 
-/** An f32 panel as bf16, 8 numbers a column. */
-function roundColumns(out: usize, wide: usize, end: usize, stride: usize): void {
-  for (; wide < end; wide += 32, out += stride) {
-    v128.store(out, i16x8.narrow_i32x4_s(upper(v128.load(wide)), upper(v128.load(wide, 16))));
+/** Columns from … to − 1 of a tile that begins with `panel`, as f32: groups that begin in it are unpacked whole. */
+function floatTile(out: usize, stride: usize, panel: usize, rows: usize, from: usize, to: usize): void {
+  const kind = <i32>arg(0);
+  const panels = groupPanels(kind);
+  for (let end = panel + ((rows + 7) >> 3); panel < end; panel += panels, out += panels * 32) {
+    for (let c = from; c < to; c += TOGETHER) {
+      const at = out + (c - from) * stride * 4;
+      const last = min(c + TOGETHER, to);
+      for (let p: usize = 0; p < panels; p++) unpackColumns(kind, arg(1), panel + p, arg(2), c, last, at + p * 32, stride * 4);
+    }
+  }
+}
+
+/** The same as bf16. */
+function halfTile(out: usize, stride: usize, panel: usize, rows: usize, from: usize, to: usize, wide: usize): void {
+  const kind = <i32>arg(0);
+  const columns = arg(2);
+  const panels = groupPanels(kind);
+  for (let end = panel + ((rows + 7) >> 3); panel < end; panel += panels, out += panels * 16) {
+    if (kind == PACK_BF16) {
+      let w = arg(1) + floatsAt(kind, columns, panel) + from * columnBytes(kind);
+      for (let c = from, at = out; c < to; c++, at += stride * 2, w += columnBytes(kind)) memory.copy(at, w, columnBytes(kind));
+      continue;
+    }
+    const bytes = panels * 32;
+    for (let c = from; c < to; c += TOGETHER) {
+      const last = min(c + TOGETHER, to);
+      for (let p: usize = 0; p < panels; p++) unpackColumns(kind, arg(1), panel + p, columns, c, last, wide + p * 32, bytes);
+      roundColumns(out + (c - from) * stride * 2, stride * 2, wide, bytes, last - c);
+    }
+  }
+}
+
+/** Columns of f32, `bytes` each (whole pairs of panels), as bf16. */
+function roundColumns(out: usize, stride: usize, wide: usize, bytes: usize, columns: usize): void {
+  for (; columns > 0; columns--, out += stride) {
+    for (let to = out, end = wide + bytes; wide < end; wide += 64, to += 32) {
+      const a = i16x8.narrow_i32x4_s(upper(v128.load(wide)), upper(v128.load(wide, 16)));
+      const b = i16x8.narrow_i32x4_s(upper(v128.load(wide, 32)), upper(v128.load(wide, 48)));
+      v128.store(to, a);
+      v128.store(to, b, 16);
+    }
   }
 }
 

@@ -61,8 +61,10 @@ export function unpackColumns(
 @inline
 function f32Columns(w: usize, end: usize, out: usize, stride: usize): void {
   for (; w < end; w += columnBytes(PACK_F32), out += stride) {
-    v128.store(out, v128.load(w));
-    v128.store(out, v128.load(w, 16), 16);
+    const a = v128.load(w);
+    const b = v128.load(w, 16);
+    v128.store(out, a);
+    v128.store(out, b, 16);
   }
 }
 
@@ -71,11 +73,15 @@ function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, 
   const mask = scaleMask();
   for (; w < end; w += columnBytes(PACK_F16), out += stride) {
     if (kind == PACK_F16) {
-      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), unlift));
-      v128.store(out, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), unlift), 16);
+      const a = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w), 13), mask), unlift);
+      const b = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(w, 8), 13), mask), unlift);
+      v128.store(out, a);
+      v128.store(out, b, 16);
     } else {
-      v128.store(out, i32x4.shl(v128.load16x4_u(w), 16));
-      v128.store(out, i32x4.shl(v128.load16x4_u(w, 8), 16), 16);
+      const a = i32x4.shl(v128.load16x4_u(w), 16);
+      const b = i32x4.shl(v128.load16x4_u(w, 8), 16);
+      v128.store(out, a);
+      v128.store(out, b, 16);
     }
   }
 }
@@ -145,37 +151,82 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
         }
       }
     }
-    const high = block + highAt(kind);
-    for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
-      let qa = v128.load(block + g * 32);
-      let qb = v128.load(block + g * 32, 16);
-      if (kind != PACK_Q8_0) {
-        qa = v128.and(qa, lowMask);
-        qb = v128.and(qb, lowMask);
-        if (highBytes(kind) != 0) {
-          qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(high), <i32>g, highMask));
-          qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(high, 16), <i32>g, highMask));
-        }
-      }
-      fourColumns(qa, qb, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    }
-    for (let g: usize = 0; g < 4; g++, out += 4 * stride) {
-      let qa: v128, qb: v128;
-      if (kind == PACK_Q8_0) {
-        qa = v128.load(block + g * 32, 128);
-        qb = v128.load(block + g * 32, 144);
-      } else {
-        qa = nibbleHigh(v128.load(block + g * 32), lowMask);
-        qb = nibbleHigh(v128.load(block + g * 32, 16), lowMask);
-        if (highBytes(kind) != 0) {
-          const plane = high + (kind == PACK_Q6_K ? 32 : 0);
-          qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(plane), <i32>g + 4, highMask));
-          qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(plane, 16), <i32>g + 4, highMask));
-        }
-      }
-      fourColumns(qa, qb, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    // Written out, as V8 joins no pair across the branches that a loop's highBits would have.
+    fourLow(kind, 0, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    fourLow(kind, 1, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 4 * stride, stride);
+    fourLow(kind, 2, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 8 * stride, stride);
+    fourLow(kind, 3, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 12 * stride, stride);
+    out += 16 * stride;
+    fourHigh(kind, 0, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    fourHigh(kind, 1, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 4 * stride, stride);
+    fourHigh(kind, 2, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 8 * stride, stride);
+    fourHigh(kind, 3, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 12 * stride, stride);
+    out += 16 * stride;
+  }
+}
+
+/** Columns 4g … 4g + 3 of a block. */
+@inline
+function fourLow(
+  kind: i32,
+  g: i32,
+  block: usize,
+  lowMask: v128,
+  highMask: v128,
+  byte: v128,
+  offset: v128,
+  sa: v128,
+  sb: v128,
+  ma: v128,
+  mb: v128,
+  out: usize,
+  stride: usize,
+): void {
+  const high = block + highAt(kind);
+  let qa = v128.load(block + g * 32);
+  let qb = v128.load(block + g * 32, 16);
+  if (kind != PACK_Q8_0) {
+    qa = v128.and(qa, lowMask);
+    qb = v128.and(qb, lowMask);
+    if (highBytes(kind) != 0) {
+      qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(high), g, highMask));
+      qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(high, 16), g, highMask));
     }
   }
+  fourColumns(qa, qb, byte, offset, sa, sb, ma, mb, out, stride);
+}
+
+/** Columns 16 + 4g … 16 + 4g + 3. */
+@inline
+function fourHigh(
+  kind: i32,
+  g: i32,
+  block: usize,
+  lowMask: v128,
+  highMask: v128,
+  byte: v128,
+  offset: v128,
+  sa: v128,
+  sb: v128,
+  ma: v128,
+  mb: v128,
+  out: usize,
+  stride: usize,
+): void {
+  let qa: v128, qb: v128;
+  if (kind == PACK_Q8_0) {
+    qa = v128.load(block + g * 32, 128);
+    qb = v128.load(block + g * 32, 144);
+  } else {
+    qa = nibbleHigh(v128.load(block + g * 32), lowMask);
+    qb = nibbleHigh(v128.load(block + g * 32, 16), lowMask);
+    if (highBytes(kind) != 0) {
+      const plane = block + highAt(kind) + (kind == PACK_Q6_K ? 32 : 0);
+      qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(plane), g + 4, highMask));
+      qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(plane, 16), g + 4, highMask));
+    }
+  }
+  fourColumns(qa, qb, byte, offset, sa, sb, ma, mb, out, stride);
 }
 
 /** A group: byte c of each i32 lane is a row's quant in column c. */
