@@ -18,7 +18,7 @@ function refuses(read: () => unknown, code: string, message: RegExp): void {
     match(error.message, message);
     return true;
   });
-  ok(performance.now() - begin < 1000, `${code} took too long`);
+  ok(performance.now() - begin < 5000, `${code} took too long`); // milliseconds, on a machine that has nothing else to do
 }
 
 const bytes = (...parts: (string | number[] | Uint8Array)[]) =>
