@@ -96,7 +96,7 @@ function print(summary: Summary, withTensors: boolean, io: Io): void {
 
 function configRows(config: LlamaConfig): string[][] {
   const { width, blockCount, headCount, kvHeadCount, headSize, ffnWidth, vocabSize, contextLength } = config;
-  const { ropeTheta, ropeScaling, normEps, slidingWindow } = config;
+  const { ropeTheta, ropeScaling, norm, normPlacement, normEps, activation, positions, slidingWindow } = config;
   const scaling = ropeScaling.kind === 'none' ? '' : `, scaling ${ropeScaling.kind}`;
   const extras = [
     config.tiedEmbeddings ? 'output tied to the embedding' : null,
@@ -104,11 +104,14 @@ function configRows(config: LlamaConfig): string[][] {
     slidingWindow === null ? null : `sliding window ${slidingWindow}`,
   ].filter((text) => text !== null);
   return [
-    ['shape', `${blockCount} blocks of width ${width}, feed-forward ${ffnWidth}`],
+    ['shape', `${blockCount} blocks of width ${width}, feed-forward ${ffnWidth} (${activation})`],
     ['attention', `${headCount} heads of ${headSize}, ${kvHeadCount} for keys and values`],
     ['vocabulary', String(vocabSize)],
-    ['context', `${contextLength} tokens, rope theta ${ropeTheta}${scaling}`],
-    ['norm', `eps ${normEps}`],
+    [
+      'context',
+      `${contextLength} tokens, ${positions === 'rope' ? `rope theta ${ropeTheta}${scaling}` : `positions ${positions}`}`,
+    ],
+    ['norm', `${norm}, ${normPlacement} each layer, eps ${normEps}`],
     ...(extras.length > 0 ? [['also', extras.join(', ')]] : []),
   ];
 }
