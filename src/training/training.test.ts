@@ -14,6 +14,7 @@ import { AnomalyError, Guard } from './guard.ts';
 import { initialWeights } from './initialize.ts';
 import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { shardOf } from './optimizer.ts';
+import { Pace } from './run/loop.ts';
 import { cosineSchedule, stableSchedule } from './schedule.ts';
 import { placeModel } from './trainable-model.ts';
 import { StepTrainer } from './trainer.ts';
@@ -139,6 +140,21 @@ test('every variant of the lab trains: its loss falls', () => {
       ok(losses.at(-1)! < losses[0]! - 0.3, `${JSON.stringify(changed)}: ${losses[0]} → ${losses.at(-1)}`);
     }
   }
+});
+
+test('the expected time forgets a pause', () => {
+  const pace = new Pace(5);
+  let now = 5;
+  const after = (steps: number, milliseconds: number) => {
+    let last = 0;
+    for (let i = 0; i < steps; i++) last = pace.next((now += milliseconds));
+    return last;
+  };
+  equal(after(3, 10), 10);
+  equal(after(1, 50), 20);
+  now += 3_600_000; // the machine slept
+  ok(after(1, 10) > 1000);
+  equal(after(200, 10), 10);
 });
 
 test('batch norms use the batch in steps and the running statistics elsewhere, which only a step that counts moves', () => {

@@ -55,6 +55,8 @@ export interface RunParts {
   readonly collective: Collective;
 }
 
+/** Steps that the expected time looks back on. */
+const PACE_STEPS = 200;
 const SMOOTHING = 0.98;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
@@ -71,6 +73,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   const begun = ports.clock();
   const secondsBefore = state.seconds;
   let saved = state.step;
+  const pace = new Pace(begun);
   while (state.step < derived.totalSteps && !ports.isStopped()) {
     const from = ports.clock();
     const micro = Array.from({ length: derived.microBatches }, () => packer.next(derived.rows, length));
@@ -124,7 +127,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         ...(validation && { validation }),
         ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: ports.sample(step) }),
       },
-      ((derived.totalSteps - step) * (ports.clock() - begun)) / 1000 / Math.max(1, step - (start?.step ?? 0)),
+      ((derived.totalSteps - step) * pace.next(ports.clock())) / 1000,
     );
     if (last || step % checkpointEvery === 0 || best?.step === step) {
       ports.save(state);
@@ -134,6 +137,21 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   }
   if (saved !== state.step) ports.save(state);
   return state;
+}
+
+/** Milliseconds that a step takes with all that goes with it, over the last of them: a pause long ago says nothing of the time that is left. */
+export class Pace {
+  private readonly ends: number[];
+
+  constructor(begun: number) {
+    this.ends = [begun];
+  }
+
+  next(now: number): number {
+    this.ends.push(now);
+    if (this.ends.length > PACE_STEPS + 1) this.ends.shift();
+    return (now - this.ends[0]!) / (this.ends.length - 1);
+  }
 }
 
 function freshState(recipe: Recipe, packer: Packer): RunState {
