@@ -94,7 +94,6 @@ export class StepTrainer {
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
   computeGradients(microBatches: readonly MicroBatch[]): { readonly loss: number; readonly labelCount: number } {
-    const { device } = this;
     const { vocabSize, norm } = this.model.config;
     for (const micro of microBatches) checkMicroBatch(micro);
     // A batch norm looks at the whole micro-batch.
@@ -112,7 +111,6 @@ export class StepTrainer {
       throw new ArgumentError('training.no-labels', message);
     }
     this.clearGradients();
-    this.statisticsBefore = this.statistics.map((tensor) => device.view(tensor).slice());
     let sum = 0;
     for (const { batch, targets_N } of prepared) {
       const weights_N = new Float64Array(targets_N.length).fill(1 / labelCount);
@@ -123,7 +121,9 @@ export class StepTrainer {
     return { loss: losses[0]! / labelCount, labelCount };
   }
 
+  /** What every pass over a step begins with. */
   clearGradients(): void {
+    this.statisticsBefore = this.statistics.map((tensor) => this.device.view(tensor).slice());
     for (const { gradient } of this.parameters) gradient.isEmpty = true;
   }
 

@@ -183,6 +183,10 @@ test('batch norms use the batch in steps and the running statistics elsewhere, w
   head[0] = Number.NaN;
   match(own.step([micro]).skipped!, /NaN/);
   deepEqual(running(), after);
+  own.clearGradients(); // as a pass of its own does: DPO's
+  own.pass(prepared.batch, prepared.targets_N, new Float64Array(prepared.targets_N.length).fill(1));
+  match(own.update({ loss: Number.NaN, labelCount: 1 }).skipped!, /NaN/);
+  deepEqual(running(), after);
   head[0] = kept!;
   equal(own.step([micro]).skipped, null);
   ok(running()[0]!.some((value, i) => value !== after[0]![i]));
