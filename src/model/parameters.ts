@@ -126,6 +126,11 @@ export interface Parameter {
   readonly shape: readonly number[];
 }
 
+/** What an untrained vector is filled with: gains and running variances 1, shifts, biases and running means 0. */
+export function vectorStart({ key, spec }: Parameter): 0 | 1 {
+  return /norm_D$/i.test(key) || spec.statistic === 'variance' ? 1 : 0;
+}
+
 /** Every parameter of a model, in file order: embedding, blocks, final norm, head. */
 export function listParameters(config: LlamaConfig): Parameter[] {
   const size = dimensions(config);

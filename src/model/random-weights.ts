@@ -16,7 +16,7 @@ import { dtypes, rowBytes, type WeightType } from '../tensor/dtype.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { columnCount } from '../tensor/tensor.ts';
 import type { LlamaConfig } from './config.ts';
-import { listParameters, type Parameter } from './parameters.ts';
+import { listParameters, type Parameter, vectorStart } from './parameters.ts';
 
 const DEVIATION = 0.02;
 const POOL_WEIGHTS = 1 << 18;
@@ -73,9 +73,9 @@ type Filler = (target: Uint8Array, firstWeight: number) => void;
 function fillerOf(parameter: Parameter, dtype: WeightType, pool: () => Uint8Array, stream: Stream): Filler {
   const { blockWeights, blockBytes } = dtypes[dtype];
   if (parameter.shape.length === 1) {
-    const isGain = /norm_D$/i.test(parameter.key) || parameter.spec.statistic === 'variance';
+    const start = vectorStart(parameter);
     return (target) => {
-      const weights = new Float32Array((target.length / blockBytes) * blockWeights).fill(isGain ? 1 : 0);
+      const weights = new Float32Array((target.length / blockBytes) * blockWeights).fill(start);
       encodeRow(dtype, weights, target);
     };
   }
