@@ -32,6 +32,9 @@ export const ROUND_UNIT = 4096;
 /** Numbers between the columns that `linear` by BLAS unpacks, beside those of the tile: without them a tile's columns would share a few lines of the cache. */
 export const BLAS_GAP = 16;
 
+/** Columns that `linear` by BLAS unpacks at a time, of all panels of a group: a block, so that weights are read as they lie. */
+export const BLAS_COLUMNS = 32;
+
 /** Where a memory's first bytes go: the kernels read the running task here. All offsets in bytes. */
 export const CONTROL_EPOCH = 1024;
 export const CONTROL_GATE = 1088;

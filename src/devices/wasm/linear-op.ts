@@ -16,8 +16,8 @@ const CHUNK_BYTES = 65536;
 /** Columns (whole super-blocks) and rows of a tile for the BLAS: half a megabyte of f32, or of bf16 with twice the columns. */
 const BLAS_DEPTH = 256;
 const BLAS_TILE_ROWS = 512;
-/** 32 columns of a quantized group as f32, before they are rounded to bf16. */
-const BLAS_WIDE_BYTES = 32 * tasks.QUANTIZED_GROUP_PANELS * 32;
+/** Columns of a quantized group as f32, before they are rounded to bf16. */
+const BLAS_WIDE_BYTES = tasks.BLAS_COLUMNS * tasks.QUANTIZED_GROUP_PANELS * 32;
 
 /** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
 export function createLinear(context: OpContext): Ops['linear'] {

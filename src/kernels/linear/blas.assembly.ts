@@ -3,17 +3,14 @@
 import { bgemm, sgemm } from '../gemm/blas.assembly';
 import { upper } from '../gemm/round.assembly';
 import { arg } from '../simd.assembly';
-import { BLAS_GAP, PACK_BF16 } from '../tasks';
+import { BLAS_COLUMNS, BLAS_GAP, PACK_BF16 } from '../tasks';
 import { columnBytes, floatsAt, groupPanels } from './layout.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
-
-/** Columns that are unpacked at a time, of all panels of a group: a block, so that weights are read as they lie. */
-const TOGETHER: usize = 32;
 
 /**
  * Arguments: 0 kind, 1 packed w, 2 columns, 3 rows of w (O), 4 x, 5 N, 6 rows of a tile (whole groups), 7 y, 8 bias (0: none), 9 scratch,
  * 10 scratch bytes a thread, 11 columns of a product (whole super-blocks), 12 whether x and the unpacked weights are bf16.
- * Scratch: the tile's columns with their gaps; for bf16, then 32 columns of a group in f32. Unit = one tile of w.
+ * Scratch: the tile's columns with their gaps; for bf16, then BLAS_COLUMNS of a group in f32. Unit = one tile of w.
  */
 export function linearBlas(first: i32, last: i32, thread: i32): void {
   const columns = arg(2);
@@ -48,9 +45,9 @@ function floatTile(out: usize, stride: usize, panel: usize, rows: usize, from: u
   const kind = <i32>arg(0);
   const panels = groupPanels(kind);
   for (let end = panel + ((rows + 7) >> 3); panel < end; panel += panels, out += panels * 32) {
-    for (let c = from; c < to; c += TOGETHER) {
+    for (let c = from; c < to; c += BLAS_COLUMNS) {
       const at = out + (c - from) * stride * 4;
-      const last = min(c + TOGETHER, to);
+      const last = min(c + BLAS_COLUMNS, to);
       for (let p: usize = 0; p < panels; p++) unpackColumns(kind, arg(1), panel + p, arg(2), c, last, at + p * 32, stride * 4);
     }
   }
@@ -68,8 +65,8 @@ function halfTile(out: usize, stride: usize, panel: usize, rows: usize, from: us
       continue;
     }
     const bytes = panels * 32;
-    for (let c = from; c < to; c += TOGETHER) {
-      const last = min(c + TOGETHER, to);
+    for (let c = from; c < to; c += BLAS_COLUMNS) {
+      const last = min(c + BLAS_COLUMNS, to);
       for (let p: usize = 0; p < panels; p++) unpackColumns(kind, arg(1), panel + p, columns, c, last, wide + p * 32, bytes);
       roundColumns(out + (c - from) * stride * 2, stride * 2, wide, bytes, last - c);
     }

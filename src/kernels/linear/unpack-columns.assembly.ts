@@ -152,22 +152,21 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
       }
     }
     // Written out, as V8 joins no pair across the branches that a loop's highBits would have.
-    fourLow(kind, 0, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    fourLow(kind, 1, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 4 * stride, stride);
-    fourLow(kind, 2, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 8 * stride, stride);
-    fourLow(kind, 3, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out + 12 * stride, stride);
-    out += 16 * stride;
-    fourHigh(kind, 0, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
-    fourHigh(kind, 1, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 4 * stride, stride);
-    fourHigh(kind, 2, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 8 * stride, stride);
-    fourHigh(kind, 3, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out + 12 * stride, stride);
-    out += 16 * stride;
+    four(kind, 0, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 1, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 2, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 3, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 4, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 5, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 6, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 7, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    out += 32 * stride;
   }
 }
 
-/** Columns 4g … 4g + 3 of a block. */
+/** Columns 4g … 4g + 3 of a block; g is a constant. */
 @inline
-function fourLow(
+function four(
   kind: i32,
   g: i32,
   block: usize,
@@ -182,51 +181,19 @@ function fourLow(
   out: usize,
   stride: usize,
 ): void {
-  const high = block + highAt(kind);
-  let qa = v128.load(block + g * 32);
-  let qb = v128.load(block + g * 32, 16);
+  const low = block + (g & 3) * 32 + (kind == PACK_Q8_0 && g >= 4 ? 128 : 0);
+  let qa = v128.load(low);
+  let qb = v128.load(low, 16);
   if (kind != PACK_Q8_0) {
-    qa = v128.and(qa, lowMask);
-    qb = v128.and(qb, lowMask);
+    qa = g < 4 ? v128.and(qa, lowMask) : nibbleHigh(qa, lowMask);
+    qb = g < 4 ? v128.and(qb, lowMask) : nibbleHigh(qb, lowMask);
     if (highBytes(kind) != 0) {
+      const high = block + highAt(kind) + (kind == PACK_Q6_K && g >= 4 ? 32 : 0);
       qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(high), g, highMask));
       qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(high, 16), g, highMask));
     }
   }
-  fourColumns(qa, qb, byte, offset, sa, sb, ma, mb, out, stride);
-}
-
-/** Columns 16 + 4g … 16 + 4g + 3. */
-@inline
-function fourHigh(
-  kind: i32,
-  g: i32,
-  block: usize,
-  lowMask: v128,
-  highMask: v128,
-  byte: v128,
-  offset: v128,
-  sa: v128,
-  sb: v128,
-  ma: v128,
-  mb: v128,
-  out: usize,
-  stride: usize,
-): void {
-  let qa: v128, qb: v128;
-  if (kind == PACK_Q8_0) {
-    qa = v128.load(block + g * 32, 128);
-    qb = v128.load(block + g * 32, 144);
-  } else {
-    qa = nibbleHigh(v128.load(block + g * 32), lowMask);
-    qb = nibbleHigh(v128.load(block + g * 32, 16), lowMask);
-    if (highBytes(kind) != 0) {
-      const plane = block + highAt(kind) + (kind == PACK_Q6_K ? 32 : 0);
-      qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(plane), g + 4, highMask));
-      qb = v128.or(qb, highBits(kind == PACK_Q6_K, v128.load(plane, 16), g + 4, highMask));
-    }
-  }
-  fourColumns(qa, qb, byte, offset, sa, sb, ma, mb, out, stride);
+  fourColumns(qa, qb, byte, offset, sa, sb, ma, mb, out + g * 4 * stride, stride);
 }
 
 /** A group: byte c of each i32 lane is a row's quant in column c. */
