@@ -42,6 +42,7 @@ export type { GenerationStream } from '../inference/remote/generation-stream.ts'
 export type { LoadOptions } from '../inference/remote/load.ts';
 export type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 export type { LoadProgress, MemoryUse, ModelFacts } from '../inference/remote/protocol.ts';
+export type { Traces } from '../inference/remote/traces.ts';
 export type { TypedGeneration, TypedSchema } from '../inference/remote/typed.ts';
 export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions } from '../inference/sampler/options.ts';
 export type { KvType } from '../kernels/ops.ts';

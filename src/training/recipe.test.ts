@@ -44,7 +44,6 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
       'model.depht is not a setting (did you mean model.depth?)',
       'model.width must be a whole number of at least 1, got 1.5',
       'data.train must be a list with at least one entry, got []',
-      'data.valid is missing',
       'training.tokens must be a whole number of at least 1, got "40_000"',
       'training.schedule must be one of cosine, stable, got "linear"',
       'training.clip must be a number above 0, got 0',

@@ -1,7 +1,7 @@
 /** The READMEs' examples run as they stand: every `npx cria` line, and every block of TypeScript. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -45,10 +45,8 @@ describe('README', () => {
     await ok(['convert', at('plain.gguf'), at('hf')]);
     writeFileSync(join(at('hf'), 'chat_template.jinja'), '{% for m in messages %}{{ m.content }}\n{% endfor %}');
     await ok(['convert', at('hf'), at('model.gguf')]);
-    // A text to train on, and the recipes, as in a clone.
+    // A text of one's own.
     writeFileSync(at('own-text.txt'), readFileSync(goldenPath('tokenizers/sp-bpe-512/train.txt')));
-    writeFileSync(at('own-valid.txt'), 'Once upon a time there was a small valid text.\n');
-    symlinkSync(join(root, 'recipes'), at('recipes'));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -4,7 +4,8 @@ import { ConfigError, UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
-import { readRecipeText, type TrainResult, train } from '../../platform/node/training/train.ts';
+import { readRecipeText } from '../../platform/node/training/recipe-files.ts';
+import { type TrainResult, train } from '../../platform/node/training/train.ts';
 import { checkRecipe, type Recipe } from '../../training/recipe.ts';
 import { setValue } from '../../training/recipe-schema.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
@@ -15,7 +16,12 @@ const ROOT = 'runs';
 
 export const command = defineCommand({
   options: {
-    recipe: { kind: 'text', value: 'RECIPE.yaml', required: true, help: 'what to train, on what, and how' },
+    recipe: {
+      kind: 'text',
+      value: 'RECIPE',
+      required: true,
+      help: 'what to train, on what, and how: a YAML file, or the name of a recipe that comes with the package',
+    },
     set: { kind: 'texts', value: 'KEY=VALUE', help: 'change a setting of the recipe, as in training.tokens=1000000' },
     out: {
       kind: 'text',
@@ -47,8 +53,9 @@ export const command = defineCommand({
     'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
     'Checkpoints are Hugging Face folders: every other verb, and transformers, loads them as they are.',
   examples: [
-    ['train recipes/stories.yaml --set data.train.0.path=train.jsonl.gz', 'the bundled model'],
-    ['train recipes/stories.yaml --resume', 'go on with it'],
+    ['train own-text', 'a small model of own-text.txt, with the tokenizer in own-tokenizer'],
+    ['train stories --set data.train.0.path=train.jsonl.gz', 'the bundled model'],
+    ['train stories --resume', 'go on with it'],
   ],
   async run(options, io) {
     const recipe = readRecipe(options.recipe, options.set);

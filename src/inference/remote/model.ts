@@ -4,7 +4,6 @@ import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
-import type { Trace } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
@@ -13,6 +12,7 @@ import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
 import type { MemoryUse, Method, Methods, ModelFacts } from './protocol.ts';
+import { Traces } from './traces.ts';
 import { type ConstraintOptions, constraintOf, TypedGeneration, type TypedSchema } from './typed.ts';
 
 export type GenerateOptions = GenerationOptions &
@@ -124,8 +124,8 @@ export class RemoteModel {
   }
 
   /** Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). */
-  trace(ids: ArrayLike<number>, names: readonly string[]): Promise<Map<string, Trace>> {
-    return this.call('trace', [cloneable(ids), [...names]]);
+  async trace(ids: ArrayLike<number>, names: readonly string[]): Promise<Traces> {
+    return new Traces(await this.call('trace', [cloneable(ids), [...names]]));
   }
 
   /** Every name that trace() knows. */
@@ -135,7 +135,7 @@ export class RemoteModel {
 
   /** The state of every position after the last norm, row by row: ids.length × width. */
   async hiddenStates(ids: ArrayLike<number>): Promise<Float32Array> {
-    return (await this.trace(ids, ['hidden.norm'])).get('hidden.norm')!.data;
+    return (await this.trace(ids, ['hidden.norm'])).get('hidden.norm').data;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -56,12 +56,17 @@ test('logits of all positions are transformers’', async () => {
   const traced = await model.trace(Array.from(ids), ['hidden.2', 'blocks.2.attention.probabilities']);
   assertClose(
     'hidden',
-    traced.get('hidden.2')!.data,
+    traced.get('hidden.2').data,
     expected['hidden.2']!.data.subarray(0, 28 * 48),
     goldenTolerance(fp32_vs_fp64['hidden.2']!),
   );
-  const probabilities = traced.get('blocks.2.attention.probabilities')!;
+  const probabilities = traced.get('blocks.2.attention.probabilities');
   deepStrictEqual(probabilities.shape, [8, 28, 28]);
+  deepStrictEqual([...traced.keys()], ['hidden.2', 'blocks.2.attention.probabilities']);
+  throws(() => traced.get('hidden.3'), {
+    code: 'trace.get',
+    message: /one of the 2 names .*hidden\.2.*found "hidden\.3"/,
+  });
   const wanted = expected.attention_probs!.data.subarray(0, 8 * 28 * 28);
   assertClose('attention', probabilities.data, wanted, goldenTolerance(fp32_vs_fp64.attention_probs!));
   strictEqual((await model.hiddenStates(ids)).length, 28 * 48);

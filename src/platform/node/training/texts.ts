@@ -1,8 +1,8 @@
 /** Documents of text for training: JSON lines with a `text` field, or plain text, either of them compressed with gzip or not. */
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { ArgumentError, FormatError } from '../../../base/errors.ts';
+import { FormatError } from '../../../base/errors.ts';
 
 export interface TextDocument {
   readonly text: string;
@@ -15,12 +15,6 @@ const SEPARATOR = '<|endoftext|>';
 
 /** The documents of a file in order. `weightField` names a number of each JSON line; without it every weight is 1. */
 export async function* readTexts(path: string, weightField: string | undefined): AsyncGenerator<TextDocument> {
-  if (!existsSync(path)) {
-    throw new ArgumentError(
-      'training.no-file',
-      `training data: ${path} does not exist. Say where it is with --set data.…=PATH.`,
-    );
-  }
   const file = basename(path);
   const isJson = JSON_LINES.test(file);
   let text: string[] = [];

@@ -17,6 +17,7 @@ import {
 } from '../../../corpus/mixture/shards.ts';
 import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import { type Documents, shardDocuments } from '../../../training/data/documents.ts';
+import { type HeldBack, holdBack } from '../../../training/data/hold-back.ts';
 import { openFile } from '../files.ts';
 import { readTexts, type TextDocument } from './texts.ts';
 import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
@@ -32,13 +33,17 @@ export interface TokenizedText {
 
 export interface TextSource {
   readonly name: string;
-  readonly path: string;
+  /** One folder of token shards, or files of text. */
+  readonly paths: readonly string[];
+  /** Of each file: all of it, or one of the two parts that holdBack() makes. */
+  readonly part: 'all' | keyof HeldBack<TextDocument>;
   readonly weightField: string | undefined;
   readonly weightPower: number;
 }
 
 interface CacheKey {
   readonly source: string;
+  readonly part: TextSource['part'];
   readonly tokenizer: string;
   readonly weightField: string | null;
   readonly weightPower: number;
@@ -52,16 +57,13 @@ export async function openTokens(
   tokenizerDigest: string,
   tell: (message: string) => void,
 ): Promise<TokenizedText> {
-  if (existsSync(source.path) && statSync(source.path).isDirectory())
-    return openShards(source.name, source.path, tokenizer, tokenizerDigest, tell);
-  if (!existsSync(source.path)) {
-    throw new ArgumentError(
-      'training.no-file',
-      `training data: ${source.path} does not exist. Say where it is with --set data.train.0.path=PATH or --set data.valid=PATH.`,
-    );
+  const [path] = source.paths;
+  if (source.paths.length === 1 && statSync(path!).isDirectory()) {
+    return openShards(source.name, path!, tokenizer, tokenizerDigest, tell);
   }
   const key: CacheKey = {
-    source: digestOf(source.path),
+    source: source.paths.map(digestOf).join(' '),
+    part: source.part,
     tokenizer: tokenizerDigest,
     weightField: source.weightField ?? null,
     weightPower: source.weightPower,
@@ -90,17 +92,25 @@ async function tokenize(
   key: CacheKey,
   tell: (message: string) => void,
 ): Promise<void> {
-  tell(`tokenizing ${source.path}`);
+  const paths = source.paths.join(', ');
+  tell(`tokenizing ${source.part === 'heldBack' ? `what is held back of ${paths}` : paths}`);
   const read: TextDocument[] = [];
-  let textBytes = 0;
-  for await (const document of readTexts(source.path, source.weightField)) {
-    if (document.text === '') continue;
-    read.push(document);
-    textBytes += Buffer.byteLength(document.text);
+  for (const path of source.paths) {
+    const documents: TextDocument[] = [];
+    for await (const document of readTexts(path, source.weightField))
+      if (document.text !== '') documents.push(document);
+    if (documents.length === 0) {
+      throw new ArgumentError('training.empty', `${path}: expected text, found none. Is it the right file?`);
+    }
+    for (const document of source.part === 'all' ? documents : holdBack(documents)[source.part]) read.push(document);
   }
   if (read.length === 0) {
-    throw new ArgumentError('training.empty', `${source.path}: expected text, found none. Is it the right file?`);
+    throw new ArgumentError(
+      'training.too-short',
+      `${paths}: expected a text of which a part can be held back for validation, found a word or less. Use a longer text, or name another with --set data.valid=PATH.`,
+    );
   }
+  const textBytes = read.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   const width = tokenWidthFor(tokenizer.vocabSize);
   const lengths = new Float64Array(read.length);
   const shards: TokenManifest['shards'][number][] = [];

@@ -146,7 +146,11 @@ test('what cannot work is refused in words, and nothing is lost', async () => {
       ['--resume', '--set', 'model.width=64'],
       'first',
     ],
-    [/does not exist. Say where it is with --set/, ['--set', 'data.valid=nowhere.txt'], 'a'],
+    [
+      /2 problems\n.*tokenizer.path: no.model does not exist.*\n.*data.valid: nowhere.txt does not exist. Say where it is with --set/,
+      ['--set', 'data.valid=nowhere.txt', '--set', 'tokenizer.path=no.model'],
+      'a',
+    ],
     [/model.dept is not a setting \(did you mean model.depth\?\)/, ['--set', 'model.dept=3'], 'b'],
     [/--set x: expected KEY=VALUE/, ['--set', 'x'], 'c'],
   ];
@@ -184,6 +188,54 @@ test('token shards are used as they are; made with another tokenizer of the same
   const result = cria('from-shards', ...source);
   equal(result.status, 0, result.stderr);
   match(result.stderr, /made with another tokenizer file/);
+});
+
+test('without data.valid a part of the text is held back, and not trained on', () => {
+  const held = ['--set', 'data.valid=null'];
+  const result = cria('held-back', ...held);
+  equal(result.status, 0, result.stderr);
+  match(result.stderr, /tokenizing what is held back of /);
+  const kept = (out: string, part: string) => {
+    const { documentCount } = JSON.parse(readFileSync(join(at(out), 'tokens', part, 'manifest.json'), 'utf8'));
+    return documentCount as number;
+  };
+  deepEqual(
+    ['train-0', 'valid'].map((part) => kept('held-back', part)),
+    [57, 3],
+  );
+});
+
+test('a text too short to hold a part back is refused, and so are token shards without a text beside them', async () => {
+  writeFileSync(at('word.txt'), 'cat');
+  const refusals: [RegExp, string][] = [
+    [/word.txt: expected a text of which a part can be held back/, at('word.txt')],
+    [
+      /data.valid is missing, and of .*train-0, a folder of token shards, no text can be held back/,
+      join(at('first'), 'tokens', 'train-0'),
+    ],
+    [/is a folder without manifest.json/, at('first')],
+  ];
+  for (const [message, path] of refusals) {
+    const change = ['data.valid=null', `data.train.0.path=${path}`, 'data.train.0.weightField=null'];
+    const line = words('short', ...change.flatMap((text) => ['--set', text])).slice(1);
+    const { status, stderr } = await inProcess(line);
+    equal(status, 1);
+    match(stderr, message);
+  }
+});
+
+test('a recipe of the package is known by its name', async () => {
+  const missing = await inProcess([
+    'train',
+    'own-text',
+    '--out',
+    at('named'),
+    '--set',
+    'data.train.0.path=nowhere.txt',
+  ]);
+  match(missing.stderr, /recipe own-text: 2 problems[\s\S]*tokenizer.path: own-tokenizer.*does not exist/);
+  const typo = await inProcess(['train', 'own-txt']);
+  match(typo.stderr, /own-txt: the recipe cannot be read \(ENOENT\).*did you mean own-text\?/);
 });
 
 test('a tiny text trains: shorter than a row, it is repeated', () => {

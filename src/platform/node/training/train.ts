@@ -1,5 +1,4 @@
 /** `cria train`: a recipe → a model, with everything that needs files, threads and native libraries. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
@@ -25,10 +24,11 @@ import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
 import { nodeThreads } from '../threads.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { checkPaths } from './recipe-paths.ts';
 import { checkpointNames } from './run-checkpoint.ts';
 import { RunFolder } from './run-folder.ts';
 import { openStoredWeights } from './stored-weights.ts';
-import { openTokens } from './token-cache.ts';
+import { openTokens, type TextSource } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
 import { trainingKernels } from './wide-kernels.ts';
 
@@ -66,23 +66,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       `${run.path} already holds a run. Go on with it with --resume, or choose another folder with --out.`,
     );
   }
+  checkRequest(options, collective);
+  checkPaths(recipe);
   const { files, tokenizer, digest } = openTokenizer(recipe);
   const derived = deriveRecipe(recipe, tokenizer.vocabSize);
   if (isFirst) await openData(recipe, run, tokenizer, digest, tell);
   collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
-  if (recipe.training.products === 'bf16' && !options.blas) {
-    const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
-    throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
-  }
-  if (derived.config.norm === 'batch' && collective.size > 1) {
-    const found = `model.norm is batch on ${collective.size} ranks, and each would standardize its own rows only`;
-    throw new ArgumentError(
-      'training.batch-norm',
-      `${found}. Train it in one process, with as many --threads as it has cores.`,
-    );
-  }
   const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
   const device = await createWasmTrainingDevice({
     threads: options.threads,
@@ -156,6 +147,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
+/** Throws ArgumentError where the command and the recipe do not go together. */
+function checkRequest({ recipe, blas }: TrainOptions, { size }: Collective): void {
+  if (recipe.training.products === 'bf16' && !blas) {
+    const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
+    throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
+  }
+  if (recipe.model.norm === 'batch' && size > 1) {
+    const found = `model.norm is batch on ${size} ranks, and each would standardize its own rows only`;
+    throw new ArgumentError(
+      'training.batch-norm',
+      `${found}. Train it in one process, with as many --threads as it has cores.`,
+    );
+  }
+}
+
 function openTokenizer(recipe: Recipe): { files: TokenizerFiles; tokenizer: Tokenizer; digest: string } {
   const { path } = recipe.tokenizer;
   const files = findTokenizerFiles(path);
@@ -170,14 +176,22 @@ async function openData(
   digest: string,
   tell: (message: string) => void,
 ): Promise<{ sources: Source[]; validation: { documents: Source['documents']; textBytes: number } }> {
+  const { train, valid } = recipe.data;
+  const open = (source: TextSource, folder: string) =>
+    openTokens(source, join(run.path, 'tokens', folder), tokenizer, digest, tell);
+  const part = valid === undefined ? 'kept' : 'all';
   const sources: Source[] = [];
-  for (const [i, { name = `source ${i + 1}`, path, share, weightField, weightPower }] of recipe.data.train.entries()) {
-    const source = { name, path, weightField, weightPower };
-    const { documents } = await openTokens(source, join(run.path, 'tokens', `train-${i}`), tokenizer, digest, tell);
+  for (const [i, { name = `source ${i + 1}`, path, share, weightField, weightPower }] of train.entries()) {
+    const { documents } = await open({ name, paths: [path], part, weightField, weightPower }, `train-${i}`);
     sources.push({ documents, share });
   }
-  const valid = { name: 'validation', path: recipe.data.valid, weightField: undefined, weightPower: 1 };
-  const { documents, textBytes } = await openTokens(valid, join(run.path, 'tokens', 'valid'), tokenizer, digest, tell);
+  const all = { name: 'validation', weightField: undefined, weightPower: 1 };
+  const { documents, textBytes } = await open(
+    valid === undefined
+      ? { ...all, paths: train.map(({ path }) => path), part: 'heldBack' }
+      : { ...all, paths: [valid], part: 'all' },
+    'valid',
+  );
   if (textBytes === null) {
     throw new ConfigError(`recipe ${recipe.name}`, [
       'data.valid is a folder of token shards; bits per byte need the text itself (.jsonl, .jsonl.gz, .txt)',
@@ -254,14 +268,4 @@ function describe(
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];
-}
-
-/** Reads a recipe file as text, for the command line to parse. */
-export function readRecipeText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'error';
-    throw new ArgumentError('recipe.unreadable', `${path}: the recipe cannot be read (${reason}). Check the path.`);
-  }
 }

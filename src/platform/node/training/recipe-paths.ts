@@ -1,0 +1,31 @@
+/** The files of a recipe, looked at before any work: all that is missing is said at once. */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../../base/errors.ts';
+import type { Recipe } from '../../../training/recipe.ts';
+
+/** Throws ConfigError `recipe.paths` with every path that is not what the run needs. */
+export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
+  const problems: string[] = [];
+  const there = (setting: string, path: string, advice = ''): boolean => {
+    if (existsSync(path)) return true;
+    problems.push(`${setting}: ${path} does not exist. ${advice}Say where it is with --set ${setting}=PATH`);
+    return false;
+  };
+  there('tokenizer.path', tokenizer.path, 'Make one with `cria tokenizer train TEXT -o FOLDER`. ');
+  if (model.from !== undefined) there('model.from', model.from);
+  for (const [i, { path }] of data.train.entries()) {
+    const setting = `data.train.${i}.path`;
+    if (!there(setting, path) || !statSync(path).isDirectory()) continue;
+    if (!existsSync(join(path, 'manifest.json'))) {
+      problems.push(`${setting}: ${path} is a folder without manifest.json, expected token shards of \`cria corpus\``);
+    }
+    if (data.valid === undefined) {
+      problems.push(
+        `data.valid is missing, and of ${path}, a folder of token shards, no text can be held back. Name a text with --set data.valid=PATH`,
+      );
+    }
+  }
+  if (data.valid !== undefined) there('data.valid', data.valid);
+  if (problems.length > 0) throw new ConfigError(`recipe ${name}`, problems, 'recipe.paths');
+}
