@@ -11,9 +11,9 @@ export class Gate {
   private closed = false;
   private readonly leavers = new Set<() => void>();
 
-  /** `running`: answers that the engine computes at the same time. */
-  constructor(running: number, waiting: number) {
-    this.capacity = running + waiting;
+  /** `capacity`: answers that may run or wait. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
   }
 
   /** Lets in `count` answers; the function returned lets one out. Throws ApiError 503, or 400 where they never fit. */

@@ -26,7 +26,8 @@ const errorReply = {
   },
 };
 
-export function openApi(version: string): object {
+/** `basePath`: what comes before every path. */
+export function openApi(version: string, basePath = ''): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const { method, path, summary, schema, open } of endpoints) {
     const parameters = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
@@ -56,6 +57,7 @@ export function openApi(version: string): object {
       version,
       description: "OpenAI's protocol, with llama-server's sampling parameters. What is not listed is refused.",
     },
+    ...(basePath !== '' && { servers: [{ url: basePath }] }),
     security: [{}, { key: [] }],
     components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
     paths,

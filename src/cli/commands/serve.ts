@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { ArgumentError, UsageError } from '../../base/errors.ts';
+import { UsageError } from '../../base/errors.ts';
 import { poolings } from '../../inference/reading/embedding.ts';
-import type { Llama } from '../../platform/node/index.ts';
 import { isLoopback } from '../../platform/node/serve/access.ts';
+import { serveDefaults } from '../../platform/node/serve/defaults.ts';
 import { createLog, logLevels } from '../../platform/node/serve/log.ts';
 import { startServer } from '../../platform/node/serve/server.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
+import { defaultTemplate } from '../../server/template.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
-import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { defineCommand } from '../command.ts';
 import { writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
@@ -39,22 +39,53 @@ export const command = defineCommand({
       otherwise: "the model's own; without one, plain",
       help: `chat template: ${Object.keys(builtInTemplates).join(', ')}, or a file of Jinja`,
     },
-    parallel: { kind: 'integer', min: 1, max: 1024, default: 16, help: 'answers computed at the same time' },
+    parallel: {
+      kind: 'integer',
+      min: 1,
+      max: 1024,
+      default: serveDefaults.parallel,
+      help: 'answers computed at the same time',
+    },
     cacheTokens: {
       kind: 'integer',
       min: 1,
       otherwise: 'a context for each answer, as far as half a GiB goes; at least one',
       help: 'tokens that the cache holds, of all answers together',
     },
-    queue: { kind: 'integer', min: 0, default: 256, help: 'answers that may wait; more are refused at once' },
-    queueSeconds: { kind: 'number', min: 0, default: 300, help: 'how long one may wait' },
-    timeLimit: { kind: 'number', min: 1, default: 3600, help: 'seconds after which an answer ends where it is' },
-    stallSeconds: { kind: 'number', min: 1, default: 60, help: 'let a client go that takes nothing for this long' },
+    queue: {
+      kind: 'integer',
+      min: 0,
+      default: serveDefaults.queue,
+      help: 'answers that may wait; more are refused at once',
+    },
+    queueSeconds: { kind: 'number', min: 0, default: serveDefaults.queueSeconds, help: 'how long one may wait' },
+    timeLimit: {
+      kind: 'number',
+      min: 1,
+      default: serveDefaults.timeLimitSeconds,
+      help: 'seconds after which an answer ends where it is',
+    },
+    stallSeconds: {
+      kind: 'number',
+      min: 1,
+      default: serveDefaults.stallSeconds,
+      help: 'let a client go that takes nothing for this long',
+    },
     drainSeconds: { kind: 'number', min: 0, default: 30, help: 'how long answers may go on after SIGTERM or Ctrl-C' },
-    bodyMib: { kind: 'number', min: 0.001, default: 8, help: 'largest request body, in MiB' },
+    bodyMib: {
+      kind: 'number',
+      min: 0.001,
+      default: serveDefaults.bodyBytes / MIB,
+      help: 'largest request body, in MiB',
+    },
     connections: { kind: 'integer', min: 1, default: 1024, help: 'clients that may be connected' },
     corsOrigin: { kind: 'texts', default: [], value: 'ORIGIN', help: "another site's pages may ask; * is any site" },
-    pooling: { kind: 'choice', values: poolings, default: 'mean', help: 'which state an embedding is made of' },
+    pooling: {
+      kind: 'choice',
+      values: poolings,
+      default: serveDefaults.pooling,
+      help: 'which state an embedding is made of',
+    },
     page: { kind: 'flag', default: true, help: 'no chat page' },
     logLevel: { kind: 'choice', values: logLevels, default: 'info', help: 'what goes to stderr, as JSON lines' },
     logPrompts: { kind: 'flag', help: 'what people write to the model goes to the log too' },
@@ -78,7 +109,7 @@ export const command = defineCommand({
     const model = await loadModel({ ...others, ...sizes }, io);
     const path = resolveModel(options.model);
     try {
-      const template = wanted ?? (hasTemplate(model) ? undefined : 'plain');
+      const template = wanted ?? defaultTemplate(model);
       if (template === 'plain' && wanted === undefined) {
         writeLine(
           io.stderr,
@@ -117,16 +148,6 @@ export const command = defineCommand({
     }
   },
 });
-
-function hasTemplate({ tokenizer, facts }: Llama): boolean {
-  try {
-    chatTemplateFor(tokenizer, facts.chatTemplate ?? undefined);
-    return true;
-  } catch (error) {
-    if (error instanceof ArgumentError && error.code === 'chat.no-template') return false;
-    throw error;
-  }
-}
 
 function templateOf(name: string): string {
   if (!/[./\\]/.test(name)) return name;

@@ -14,8 +14,10 @@ import type { Log } from './log.ts';
 import { addPage } from './page.ts';
 
 export interface WireSettings {
-  /** Where the server listens. */
-  readonly host: string;
+  /** Where the server listens; null: somebody else listens, and says under which names it may be called. */
+  readonly host: string | null;
+  /** What the paths of all endpoints begin with, as in '/api'; absent: nothing. */
+  readonly basePath?: string;
   /** One of these is asked for; none: nobody is asked. */
   readonly apiKeys: readonly string[];
   /** Other sites' pages that may ask; '*' is any. */
@@ -26,11 +28,12 @@ export interface WireSettings {
   readonly page: boolean;
 }
 
-type Wire = { Bindings: HttpBindings };
+/** Bindings are there where Node's own server brings the request. */
+export type Wire = { Bindings: Partial<HttpBindings> };
 
 export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wire> {
-  const app = new Hono<Wire>();
-  const checkHost = hostChecker(settings.host);
+  const app = new Hono<Wire>().basePath(settings.basePath ?? '');
+  const checkHost = settings.host === null ? () => {} : hostChecker(settings.host);
   const checkKey = settings.apiKeys.length > 0 ? keyChecker(settings.apiKeys) : () => {};
 
   app.onError((error, c) => refuse(core, log, c, error));
@@ -52,7 +55,7 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
     }),
   );
   if (settings.page) addPage(app);
-  const description = openApi(core.settings.version);
+  const description = openApi(core.settings.version, settings.basePath);
   app.get('/openapi.json', (c) => c.json(description));
 
   for (const endpoint of endpoints) {
@@ -98,10 +101,11 @@ async function answer(
   }
   const headers = { 'x-request-id': id };
   if (reply.kind === 'events') {
+    const { outgoing } = c.env;
     const response = eventResponse(reply.events, {
       signal,
       stallSeconds: settings.stallSeconds,
-      onStall: () => c.env.outgoing.destroy(),
+      onStall: outgoing && (() => outgoing.destroy()),
       onEnd: (complete) => finish(complete ? 200 : 499),
     });
     response.headers.set('x-request-id', id);

@@ -4,14 +4,15 @@ export interface EventResponseOptions {
   /** Aborted when the client goes. */
   readonly signal: AbortSignal;
   readonly stallSeconds: number;
-  readonly onStall: () => void;
+  /** Ends the connection where an error of the body would not: Node's server, waiting for its client, does not look at the body. */
+  readonly onStall: (() => void) | undefined;
   /** Called once: whether the events came to their end with the client there. */
   readonly onEnd: (complete: boolean) => void;
 }
 
 /**
- * Pulls an event only when the connection has taken the one before. A client that takes nothing for `stallSeconds` is let go with
- * `onStall`, so that it holds neither an answer nor memory; what is generated meanwhile is bounded by the model's context.
+ * Pulls an event only when the connection has taken the one before. A client that takes nothing for `stallSeconds` is let go, so that
+ * it holds neither an answer nor memory; what is generated meanwhile is bounded by the model's context.
  *
  * The client's going is heard from `signal`: where it goes before the connection reads the body, nobody cancels the body, and the
  * events, which end by themselves then, would count as a complete answer.
@@ -49,7 +50,8 @@ export function eventResponse(
         }
         stall = setTimeout(() => {
           leave();
-          onStall();
+          if (onStall) onStall();
+          else controller.error(new Error(`the client took nothing for ${stallSeconds} s`));
         }, stallSeconds * 1000);
         controller.enqueue(utf8.encode(value));
       },

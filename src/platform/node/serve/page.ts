@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
+import type { Wire } from './app.ts';
 
 const folder = fileURLToPath(new URL('../../../web/generated/chat/', import.meta.url));
 
@@ -27,7 +27,7 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** Only names that are in the folder at the start are ever served: a request cannot name a path. */
-export function addPage(app: Hono<{ Bindings: HttpBindings }>): void {
+export function addPage(app: Hono<Wire>): void {
   if (!existsSync(folder)) {
     const text = 'The chat page is not built in this copy of Cria: run `npm run build:web` once. The API is there.\n';
     app.get('/', (c) => c.text(text, 503));

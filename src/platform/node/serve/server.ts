@@ -1,16 +1,15 @@
 /** A model behind a port: `startServer` listens, `close` drains. */
-import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { CriaError } from '../../../base/errors.ts';
-import { Gate } from '../../../server/gate.ts';
-import { ServerMetrics } from '../../../server/metrics.ts';
 import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
 import { createApp, type WireSettings } from './app.ts';
+import { createCore, sleep } from './core.ts';
 import type { Log } from './log.ts';
 
 export interface ServeSettings extends ServerSettings, WireSettings {
+  readonly host: string;
   readonly port: number;
   /** Answers that the engine computes at the same time, and that may wait beside them. */
   readonly parallel: number;
@@ -28,18 +27,7 @@ export interface RunningServer {
 }
 
 export async function startServer(model: ServedModel, settings: ServeSettings, log: Log): Promise<RunningServer> {
-  const core: Core = {
-    model,
-    settings,
-    gate: new Gate(settings.parallel, settings.queue),
-    metrics: new ServerMetrics(),
-    clocks: {
-      monotonic: () => performance.now(),
-      unixSeconds: () => Math.floor(Date.now() / 1000),
-      sleep,
-    },
-    randomId: () => randomUUID().replaceAll('-', '').slice(0, 24),
-  };
+  const core = createCore(model, settings, settings.parallel + settings.queue);
   const app = createApp(core, settings, log);
   const server = createAdaptorServer({
     fetch: app.fetch,
@@ -88,20 +76,4 @@ async function drain(server: Server, { gate }: Core, seconds: number): Promise<v
   clearInterval(busy);
   server.closeAllConnections();
   await closed;
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.min(milliseconds, 2 ** 31 - 1));
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

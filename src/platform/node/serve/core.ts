@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import { Gate } from '../../../server/gate.ts';
+import { ServerMetrics } from '../../../server/metrics.ts';
+import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
+
+/** The server's core with this machine's clocks. `capacity`: answers that may run or wait. */
+export function createCore(model: ServedModel, settings: ServerSettings, capacity: number): Core {
+  return {
+    model,
+    settings,
+    gate: new Gate(capacity),
+    metrics: new ServerMetrics(),
+    clocks: {
+      monotonic: () => performance.now(),
+      unixSeconds: () => Math.floor(Date.now() / 1000),
+      sleep,
+    },
+    randomId: () => randomUUID().replaceAll('-', '').slice(0, 24),
+  };
+}
+
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.min(milliseconds, 2 ** 31 - 1));
+    signal.addEventListener('abort', end, { once: true });
+  });
+}
