@@ -3,7 +3,7 @@ import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
 import type { Io } from './io.ts';
 import { resolveModel } from './model-name.ts';
-import type { ModelOptions } from './model-options.ts';
+import { type ModelOptions, openOptionsOf } from './model-options.ts';
 import { startProgress } from './terminal/progress.ts';
 
 /** What only some verbs say. */
@@ -27,6 +27,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       device,
       blas,
       revectorize,
+      ...openOptionsOf(options),
       signal: io.signal,
       ...(threads !== undefined && { threads }),
       ...(context !== undefined && { contextLength: context }),

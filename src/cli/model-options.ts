@@ -2,6 +2,7 @@
 import { deviceKinds } from '../devices/device.ts';
 import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
+import type { OpenOptions } from '../model/checkpoint/checkpoint.ts';
 import type { OptionSpec, Options, OptionTable } from './option-table.ts';
 
 export const modelOption = {
@@ -16,6 +17,26 @@ export const jsonOption = {
   kind: 'flag',
   help: 'results as JSON, progress as JSON lines on stderr',
 } as const satisfies OptionSpec;
+
+/** What is said of a model's files where they are silent, or say what nobody knows. */
+export const openOptions = {
+  ignoreKey: {
+    kind: 'texts',
+    value: 'NAME',
+    help: 'a key of config.json, or of a GGUF file, that is read as if it were not there',
+  },
+  pre: {
+    kind: 'text',
+    value: 'NAME',
+    otherwise: "the file's own",
+    help: 'how a GGUF vocabulary cuts text into words: llama-bpe, qwen2, tekken …',
+  },
+} as const satisfies OptionTable;
+
+/** The same in the library's words. */
+export function openOptionsOf({ ignoreKey, pre }: Options<typeof openOptions>): OpenOptions {
+  return { ...(ignoreKey.length > 0 && { ignoreKeys: ignoreKey }), ...(pre !== undefined && { pre }) };
+}
 
 /** Which model, and how it is run. */
 export const modelOptions = {
@@ -51,6 +72,7 @@ export const modelOptions = {
     default: true,
     help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
   },
+  ...openOptions,
   offline: { kind: 'flag', help: 'never fetch a model: hf: names must have been pulled before' },
 } as const satisfies OptionTable;
 

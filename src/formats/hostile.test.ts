@@ -314,10 +314,10 @@ test('config.json: whatever changes the mathematics is refused, by name', () => 
     [{ hidden_size: 1e99 }, /hidden_size is 1e\+99, expected a whole number/],
     [{ hidden_size: 65 }, /not a multiple of num_attention_heads 4/],
     [
-      { brand_new_trick: 3 },
-      /brand_new_trick is 3, a key that this reader does not know; it may change the mathematics/,
+      { brand_new_norm: 3 },
+      /brand_new_norm is 3, a key that this reader does not know; by its name or value it may change what is computed/,
     ],
   ];
   for (const [changes, message] of cases) match(problemsOf(changes).join('\n'), message);
-  strictEqual(problemsOf({ qk_norm: true, vocab_size: '512', mystery: 1 }).length, 3);
+  strictEqual(problemsOf({ qk_norm: true, vocab_size: '512', mystery_norm: 1 }).length, 3);
 });

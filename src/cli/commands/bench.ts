@@ -1,4 +1,5 @@
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
+import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
@@ -10,7 +11,7 @@ import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOptions } from '../model-options.ts';
+import { modelOptions, openOptions, openOptionsOf } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
 
@@ -43,6 +44,7 @@ const options = {
   device,
   blas,
   revectorize,
+  ...openOptions,
   roofline: {
     kind: 'flag',
     help: "measure the machine's limits too (memory read, int8 and f32 multiply-adds), and print each row as a share of them",
@@ -68,7 +70,7 @@ export const command = defineCommand({
     const context = Math.max(...tests.map(contextOf));
     const version = packageVersion();
     const rows: Row[] = [];
-    const work = options.roofline ? readWork(path) : null;
+    const work = options.roofline ? readWork(path, openOptionsOf(options)) : null;
     let facts: ModelFacts | null = null;
     for (const threads of options.threads ?? [machine.physicalCores]) {
       const model = await loadModel({ ...options, threads, context }, io);
@@ -107,8 +109,8 @@ function print(rows: readonly Row[], { output }: Options<typeof options>, io: Io
   else if (output === 'md') writeLine(io.stdout, toMarkdown(rows));
 }
 
-function readWork(path: string): (kvType: ModelFacts['kvType']) => Work {
-  const checkpoint = openCheckpointAt(path);
+function readWork(path: string, options: OpenOptions): (kvType: ModelFacts['kvType']) => Work {
+  const checkpoint = openCheckpointAt(path, options);
   checkpoint.close();
   return (kvType) => workOf(checkpoint, kvType);
 }

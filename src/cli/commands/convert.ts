@@ -2,12 +2,13 @@ import { formatBytes } from '../../base/units.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOption } from '../model-options.ts';
+import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {
     model: { ...modelOption, required: true },
+    ...openOptions,
     ...saveOptions,
     dtype: { ...dtypeOption, otherwise: 'every tensor keeps its type' },
   },
@@ -21,7 +22,11 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     const path = resolveModel(options.model);
-    const job = { source: { kind: 'checkpoint', path }, dtype: options.dtype, measure: false } as const;
+    const job = {
+      source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
+      dtype: options.dtype,
+      measure: false,
+    } as const;
     const tensors = await save('converting', job, options, io);
     sayFallbacks('convert', tensors, io);
     const { bytes, parameters, bitsPerWeight } = totals(tensors);

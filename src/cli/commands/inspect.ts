@@ -8,12 +8,13 @@ import { columnCount, formatShape, rowCount } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOption } from '../model-options.ts';
+import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
 export const command = defineCommand({
   options: {
     model: modelOption,
+    ...openOptions,
     tensors: { kind: 'flag', default: true, help: 'leave the list of tensors out' },
     json: { kind: 'flag', help: 'one JSON object, with every value in full' },
   },
@@ -23,7 +24,7 @@ export const command = defineCommand({
     ['inspect model.gguf --json', 'the same for programs'],
   ],
   async run(options, io) {
-    const checkpoint = openCheckpointAt(resolveModel(options.model));
+    const checkpoint = openCheckpointAt(resolveModel(options.model), openOptionsOf(options));
     try {
       const summary = summarize(checkpoint);
       if (options.json) writeJson(io.stdout, options.tensors ? summary : { ...summary, tensors: undefined });

@@ -5,13 +5,14 @@ import { formatShape } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOption } from '../model-options.ts';
+import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { dtypeOption, formatOf, save, saveOptions, totals } from '../save-model.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
 export const command = defineCommand({
   options: {
     model: { ...modelOption, required: true },
+    ...openOptions,
     ...saveOptions,
     output: { ...saveOptions.output, help: 'the GGUF file to write' },
     dtype: { ...dtypeOption, required: true },
@@ -28,7 +29,11 @@ export const command = defineCommand({
     if (formatOf(options.output) !== 'gguf')
       throw new UsageError(['--output must end in .gguf: no other format holds quantized weights']);
     const path = resolveModel(options.model);
-    const job = { source: { kind: 'checkpoint', path }, dtype: options.dtype, measure: true } as const;
+    const job = {
+      source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
+      dtype: options.dtype,
+      measure: true,
+    } as const;
     const tensors = await save('quantizing', job, options, io);
     const again = tensors.filter(({ from, to }) => from !== to && !/^b?f\d/.test(from));
     if (again.length > 0) {

@@ -3,12 +3,13 @@ import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
 import { defineCommand } from '../command.ts';
 import { readAll, writeJson, writeLine } from '../io.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
-import { modelOption } from '../model-options.ts';
+import { modelOption, openOptions } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
 export const command = defineCommand({
   options: {
     model: { ...modelOption, help: `${modelOption.help}; also tokenizer.json or tokenizer.model` },
+    pre: openOptions.pre,
     text: { kind: 'text', otherwise: 'standard input', help: 'what to encode' },
     bos: { kind: 'flag', help: "put the model's first token in front" },
     parseSpecial: { kind: 'flag', help: 'special tokens written in the text (<s>) are those tokens, not characters' },
@@ -26,7 +27,7 @@ export const command = defineCommand({
     ['tokenize -m model.gguf --decode --text "1 9038 2501"', 'the text of three tokens'],
   ],
   async run(options, io) {
-    const tokenizer = loadTokenizer(resolveModel(options.model));
+    const tokenizer = loadTokenizer(resolveModel(options.model), options.pre);
     const input = options.text ?? (await readAll(io));
     if (options.decode) {
       const ids = parseIds(input);

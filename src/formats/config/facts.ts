@@ -1,13 +1,16 @@
 /**
- * Reads the keys of a configuration one by one and collects every problem, the keys that nobody asked for included:
- * an unknown key may change the mathematics, and then the model would speak fluent nonsense.
+ * Reads the keys of a configuration one by one and collects every problem. Keys that nobody asked for are sorted by the rule of
+ * unknown-keys.ts: those that may change the mathematics are problems, the others are noted.
  */
 import { ConfigError } from '../../base/errors.ts';
 import { type Json, type JsonObject, show } from '../json.ts';
+import { mayChangeMathematics, saysNothing, unknownKeyProblem } from './unknown-keys.ts';
 
 export class Facts {
   readonly where: string;
   readonly problems: string[] = [];
+  /** Keys that nobody asked for and that change nothing. */
+  readonly unused: string[] = [];
   private readonly values: JsonObject;
   private readonly unread: Set<string>;
   private readonly prefix: string;
@@ -28,10 +31,15 @@ export class Facts {
     return this.given(key) && this.values[key] !== null;
   }
 
+  /** The raw value, left unread. */
+  peek(key: string): Json {
+    return Object.hasOwn(this.values, key) ? (this.values[key] ?? null) : null;
+  }
+
   /** The raw value; null where it is absent or null. */
   take(key: string): Json {
     this.unread.delete(key);
-    return Object.hasOwn(this.values, key) ? (this.values[key] ?? null) : null;
+    return this.peek(key);
   }
 
   /** A number, or `otherwise` where the key is absent; without `otherwise` its absence is a problem. */
@@ -73,10 +81,11 @@ export class Facts {
     return otherwise;
   }
 
-  /** A key whose only acceptable values are these; absent is acceptable too. */
+  /** A key whose only acceptable values are these; absent is acceptable too, and so is an empty list or object. */
   only(key: string, accepted: readonly unknown[], why: string): void {
     const value = this.take(key);
-    if (value !== null && !accepted.some((one) => show(one) === show(value))) {
+    const isEmpty = typeof value === 'object' && saysNothing(value);
+    if (!isEmpty && !accepted.some((one) => show(one) === show(value))) {
       this.problem(key, `is ${show(value)}, expected ${accepted.map(show).join(' or ')}: ${why}`);
     }
   }
@@ -90,19 +99,27 @@ export class Facts {
     this.problems.push(`${this.prefix}${key} ${what}`);
   }
 
-  /** Every key that was neither read nor ignored becomes a problem. */
-  rejectUnread(): void {
+  /** Sorts the keys that were neither read nor ignored into problems and `unused`. */
+  sortUnread(): void {
     for (const key of this.unread) {
-      this.problem(
-        key,
-        `is ${show(this.values[key])}, a key that this reader does not know; it may change the mathematics`,
-      );
+      const value = this.values[key];
+      const name = this.prefix + key;
+      if (mayChangeMathematics(name, value)) this.problem(key, unknownKeyProblem(name, value));
+      else this.unused.push(name);
     }
+    this.unread.clear();
+  }
+
+  /** Takes over what the keys of an inner object said. */
+  include(inner: Facts): void {
+    inner.sortUnread();
+    this.problems.push(...inner.problems);
+    this.unused.push(...inner.unused);
   }
 
   /** Throws ConfigError if anything was wrong. */
   finish(): void {
-    this.rejectUnread();
+    this.sortUnread();
     if (this.problems.length > 0) throw new ConfigError(this.where, this.problems);
   }
 }

@@ -8,6 +8,8 @@
 import { isObject, type Json, type JsonObject, parseJsonObject, show } from '../json.ts';
 import { Facts } from './facts.ts';
 import { type RopeFacts, readRopeScaling } from './rope-scaling.ts';
+import { acceptSameFacts } from './same-facts.ts';
+import { saysNothing } from './unknown-keys.ts';
 
 export type HfModelType = 'llama' | 'mistral' | 'qwen2' | 'cria_lab';
 
@@ -38,6 +40,8 @@ export interface HfConfig extends RopeFacts {
   readonly eosIds: readonly number[];
   /** null where the model makes the papers' choices. */
   readonly lab: LabChoices | null;
+  /** Keys that nobody knows and that change nothing (unknown-keys.ts). */
+  readonly unusedKeys: readonly string[];
 }
 
 /** Defaults that differ by model where config.json leaves a key out. */
@@ -83,6 +87,7 @@ export function readHfConfig(file: string, json: JsonObject): HfConfig {
   const normEps = facts.number('rms_norm_eps', standard.normEps);
   const tiedEmbeddings = facts.flag('tie_word_embeddings', false);
   const headSize = readHeadSize(facts, width, headCount);
+  acceptSameFacts(facts, { width, headCount, kvHeadCount, headSize });
   const attentionBias = modelType === 'qwen2';
   const slidingWindow = readSlidingWindow(facts, modelType, blockCount);
   const rope = readRope(facts, contextLength);
@@ -93,7 +98,7 @@ export function readHfConfig(file: string, json: JsonObject): HfConfig {
   // biome-ignore format: names in the interface's order
   return {
     modelType, width, blockCount, headCount, kvHeadCount, headSize, ffnWidth, vocabSize, contextLength, normEps, tiedEmbeddings,
-    attentionBias, slidingWindow, bosId, eosIds, lab, ...rope,
+    attentionBias, slidingWindow, bosId, eosIds, lab, ...rope, unusedKeys: facts.unused,
   };
 }
 
@@ -117,8 +122,7 @@ function readLab(facts: Facts): LabChoices {
   };
   const keys = Object.keys(labChoices) as (keyof typeof labChoices)[];
   const choices = Object.fromEntries(keys.map((key) => [key, choose(key)])) as LabChoices;
-  inner.rejectUnread();
-  facts.problems.push(...inner.problems);
+  facts.include(inner);
   return choices;
 }
 
@@ -140,11 +144,18 @@ function refuseOtherMathematics(facts: Facts, modelType: HfModelType): void {
   facts.only('use_qk_norm', [false], 'queries and keys are not normalised');
   facts.only('is_encoder_decoder', [false], 'LLaMA is a decoder');
   facts.only('add_cross_attention', [false], 'LLaMA is a decoder');
-  facts.only('num_local_experts', [0, 1], 'there is one feed-forward layer per block');
-  facts.only('num_experts', [0, 1], 'there is one feed-forward layer per block');
+  for (const key of [
+    'num_local_experts',
+    'num_experts',
+    'num_experts_per_tok',
+    'n_routed_experts',
+    'n_shared_experts',
+  ]) {
+    facts.only(key, [0, 1], 'there is one feed-forward layer per block');
+  }
   facts.only('pruned_heads', [{}], 'every head is there');
   facts.only('tie_encoder_decoder', [false], 'LLaMA is a decoder');
-  if (facts.has('quantization_config')) {
+  if (!saysNothing(facts.peek('quantization_config'))) {
     facts.problem(
       'quantization_config',
       'is set: its packed weights are not read; use the original weights, or a GGUF file',
@@ -171,7 +182,8 @@ function readSlidingWindow(facts: Facts, modelType: HfModelType, blockCount: num
   const given = facts.given('sliding_window') ? facts.take('sliding_window') : defaults[modelType].slidingWindow;
   let window: number | null = null;
   if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 1) window = given;
-  else if (given !== null) facts.problem('sliding_window', `is ${show(given)}, expected a whole number from 1 or null`);
+  else if (given !== null && given !== 0)
+    facts.problem('sliding_window', `is ${show(given)}, expected a whole number from 1 or null`);
   const sliding = used && window !== null;
 
   const types = facts.take('layer_types');
@@ -218,8 +230,7 @@ function readRope(facts: Facts, contextLength: number): RopeFacts {
     outerTheta,
     facts.countOrNull('original_max_position_embeddings') ?? contextLength,
   );
-  inner.rejectUnread();
-  facts.problems.push(...inner.problems);
+  facts.include(inner);
   return rope;
 }
 

@@ -4,7 +4,7 @@
  */
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
-import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { loadModel, prepareModel } from '../../model/model.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
@@ -33,7 +33,7 @@ import { encodeError } from './wire-errors.ts';
 export interface EngineWorld {
   post(message: FromEngine, transfer: ArrayBuffer[]): void;
   /** Finds the files, downloading where the source is a URL. */
-  openSource(source: Source, onProgress: (progress: LoadProgress) => void): Promise<Checkpoint>;
+  openSource(source: Source, onProgress: (progress: LoadProgress) => void, options: OpenOptions): Promise<Checkpoint>;
   createDevice(settings: LoadSettings): Promise<Device>;
   /** Lets messages in. */
   breathe(): Promise<void>;
@@ -110,7 +110,7 @@ export class EngineHost {
 
   private async load(call: number, source: Source, settings: LoadSettings): Promise<ModelFacts> {
     const onProgress = (progress: LoadProgress) => this.tell(call, progress);
-    const checkpoint = await this.world.openSource(source, onProgress);
+    const checkpoint = await this.world.openSource(source, onProgress, settings.open);
     let device: Device | null = null;
     try {
       const { config } = checkpoint;

@@ -24,6 +24,10 @@ export interface LoadOptions {
   readonly maxSequences?: number;
   /** Bytes of weights in one of the engine's memories, which end at 4 GiB with their caches; absent: 2.75 GiB. For tests. */
   readonly segmentBytes?: number;
+  /** Keys of config.json, or of a GGUF file's architecture, that are read as if they were not there. */
+  readonly ignoreKeys?: readonly string[];
+  /** How a GGUF vocabulary cuts text into words ('llama-bpe', 'qwen2' …), in place of what the file says. */
+  readonly pre?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -39,6 +43,8 @@ const knownOptions = [
   'batchTokens',
   'maxSequences',
   'segmentBytes',
+  'ignoreKeys',
+  'pre',
   'signal',
   'onProgress',
 ];
@@ -78,6 +84,8 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     batchTokens,
     maxSequences,
     segmentBytes,
+    ignoreKeys,
+    pre,
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
@@ -98,6 +106,9 @@ export function loadSettings(options: LoadOptions): LoadSettings {
   if (kvType !== undefined && !kvTypes.includes(kvType)) {
     problems.push(`kvType is ${String(kvType)}, expected ${kvTypes.join(', ')}`);
   }
+  const isTexts = Array.isArray(ignoreKeys) && ignoreKeys.every((key) => typeof key === 'string');
+  if (ignoreKeys !== undefined && !isTexts) problems.push('ignoreKeys is no list of texts');
+  if (pre !== undefined && typeof pre !== 'string') problems.push(`pre is ${String(pre)}, expected a text`);
   if (problems.length > 0) {
     throw new ArgumentError(
       'load.options',
@@ -121,6 +132,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     batchTokens: batchTokens ?? null,
     maxSequences: maxSequences ?? null,
     segmentBytes: segmentBytes ?? null,
+    open: { ...(ignoreKeys !== undefined && { ignoreKeys }), ...(pre !== undefined && { pre }) },
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
-import type { CheckpointFormat } from '../../model/checkpoint/checkpoint.ts';
+import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
@@ -40,6 +40,8 @@ export interface LoadSettings {
   readonly maxSequences: number | null;
   /** Bytes of weights in one memory; null: a default. */
   readonly segmentBytes: number | null;
+  /** What the user says about the files. */
+  readonly open: OpenOptions;
 }
 
 /** What a program may know of the model that its engine has loaded. */

@@ -19,7 +19,24 @@ export interface Checkpoint {
   readonly generation: Generation;
   /** Everything else that the files say, for `inspect`. */
   readonly metadata: ReadonlyMap<string, unknown>;
+  /** What is unusual about the files without changing what is computed, a sentence each, for `inspect`. */
+  readonly notes: readonly string[];
   close(): void;
+}
+
+/** What the user says where files are silent, or say what no reader knows. */
+export interface OpenOptions {
+  /** Keys of config.json or of a GGUF file's architecture that are read as if they were not there. */
+  readonly ignoreKeys?: readonly string[];
+  /** How text is cut into words: a name that GGUF's tokenizer.ggml.pre may have; in place of the file's. */
+  readonly pre?: string;
+}
+
+/** The note about keys that nobody knows and that change nothing. */
+export function unusedKeysNote(keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const shown = keys.slice(0, 12).join(', ') + (keys.length > 12 ? ` and ${keys.length - 12} more` : '');
+  return [`keys that Cria does not know and that change nothing of what is computed: ${shown}`];
 }
 
 export interface Generation {

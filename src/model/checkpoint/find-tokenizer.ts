@@ -50,11 +50,12 @@ export function findLlama2cTokenizer(folder: FileFolder | null, vocabSize: numbe
   return findTokenizer(folder);
 }
 
-/** The tokenizer inside a GGUF file, or null where it has none. */
-export function ggufTokenizer(file: string, gguf: Gguf): TokenizerFiles | null {
+/** The tokenizer inside a GGUF file, or null where it has none. `pre`: in place of its tokenizer.ggml.pre. */
+export function ggufTokenizer(file: string, gguf: Gguf, pre?: string): TokenizerFiles | null {
   if (!gguf.fields.has('tokenizer.ggml.tokens')) return null;
   const metadata = new Map<string, GgufValue>();
   for (const [key, { value }] of gguf.fields) if (key.startsWith('tokenizer.')) metadata.set(key, value);
+  if (pre !== undefined) metadata.set('tokenizer.ggml.pre', pre);
   return { kind: 'gguf', file, metadata };
 }
 

@@ -1,5 +1,6 @@
 /** The configuration inside a GGUF file's metadata, in llama.cpp's keys. Every key of the architecture is read or refused. */
 import { ConfigError } from '../../base/errors.ts';
+import { mayChangeMathematics, noSuchKeys, unknownKeyProblem } from '../../formats/config/unknown-keys.ts';
 import { readTensor } from '../../formats/file-tensor.ts';
 import type { Gguf } from '../../formats/gguf.ts';
 import { show } from '../../formats/json.ts';
@@ -13,15 +14,22 @@ export type GgufArchitecture = (typeof ggufArchitectures)[number];
 /** Keys that say what was done, not what is computed. */
 const harmless = ['tensor_data_layout', 'rope.scaling.finetuned'];
 
-/** Throws ConfigError with every problem. */
-export function readGgufConfig(file: string, gguf: Gguf): { config: LlamaConfig; architecture: GgufArchitecture } {
+export interface GgufConfig {
+  readonly config: LlamaConfig;
+  readonly architecture: GgufArchitecture;
+  /** Keys that nobody knows and that change nothing. */
+  readonly unusedKeys: readonly string[];
+}
+
+/** `ignoreKeys`: with or without the architecture in front. Throws ConfigError with every problem. */
+export function readGgufConfig(file: string, gguf: Gguf, ignoreKeys: readonly string[] = []): GgufConfig {
   const architecture = gguf.fields.get('general.architecture')?.value;
   if (!ggufArchitectures.some((known) => known === architecture)) {
     throw new ConfigError(file, [
       `general.architecture is ${show(architecture ?? null)}, expected ${ggufArchitectures.join(', ')}`,
     ]);
   }
-  const keys = new Keys(gguf, architecture as GgufArchitecture);
+  const keys = new Keys(gguf, architecture as GgufArchitecture, ignoreKeys);
   const width = keys.count('embedding_length');
   const headCount = keys.count('attention.head_count');
   const headSize = readHeadSize(keys, width, headCount);
@@ -29,8 +37,8 @@ export function readGgufConfig(file: string, gguf: Gguf): { config: LlamaConfig;
   const embedding = gguf.tensors.get('token_embd.weight');
   keys.expect('vocab_size', [embedding?.shape[0] ?? keys.vocabularyLength()], 'the rows of token_embd.weight');
   keys.expect('attention.causal', [true], 'LLaMA is a decoder');
-  keys.expect('expert_count', [0], 'there is one feed-forward layer per block');
-  keys.expect('expert_used_count', [0], 'there is one feed-forward layer per block');
+  keys.expect('expert_count', [0, 1], 'there is one feed-forward layer per block');
+  keys.expect('expert_used_count', [0, 1], 'there is one feed-forward layer per block');
   const config: LlamaConfig = {
     width,
     blockCount: keys.count('block_count'),
@@ -48,8 +56,8 @@ export function readGgufConfig(file: string, gguf: Gguf): { config: LlamaConfig;
     slidingWindow: keys.number('attention.sliding_window', 0) || null,
     ...paperChoices,
   };
-  keys.finish(file);
-  return { config, architecture: architecture as GgufArchitecture };
+  const unusedKeys = keys.finish(file);
+  return { config, architecture: architecture as GgufArchitecture, unusedKeys };
 }
 
 function readHeadSize(keys: Keys, width: number, headCount: number): number {
@@ -105,17 +113,25 @@ class Keys {
   readonly problems: string[] = [];
   private readonly gguf: Gguf;
   private readonly unread: Set<string>;
+  private readonly ignored: ReadonlySet<string>;
 
-  constructor(gguf: Gguf, architecture: GgufArchitecture) {
+  constructor(gguf: Gguf, architecture: GgufArchitecture, ignoreKeys: readonly string[]) {
     this.gguf = gguf;
     this.prefix = `${architecture}.`;
-    this.unread = new Set([...gguf.fields.keys()].filter((key) => key.startsWith(this.prefix)));
+    const given = [...gguf.fields.keys()].filter((key) => key.startsWith(this.prefix));
+    this.ignored = new Set(ignoreKeys.map((key) => (key.startsWith(this.prefix) ? key : this.prefix + key)));
+    this.unread = new Set(given.filter((key) => !this.ignored.has(key)));
     for (const key of harmless) this.unread.delete(this.prefix + key);
+    // The other norm's epsilon: converters write both.
+    if (gguf.fields.has(`${this.prefix}attention.layer_norm_rms_epsilon`)) {
+      this.unread.delete(`${this.prefix}attention.layer_norm_epsilon`);
+    }
   }
 
   private take(key: string): unknown {
-    this.unread.delete(this.prefix + key);
-    return this.gguf.fields.get(this.prefix + key)?.value;
+    const name = this.prefix + key;
+    this.unread.delete(name);
+    return this.ignored.has(name) ? undefined : this.gguf.fields.get(name)?.value;
   }
 
   number(key: string, otherwise?: number): number {
@@ -159,11 +175,17 @@ class Keys {
     return Array.isArray(tokens) ? Math.max(1, tokens.length) : 1;
   }
 
-  finish(file: string): void {
+  /** The keys that nobody asked for and that change nothing. Throws ConfigError with every problem. */
+  finish(file: string): string[] {
+    const missing = [...this.ignored].filter((key) => !this.gguf.fields.has(key));
+    if (missing.length > 0) throw noSuchKeys(file, missing);
+    const unused: string[] = [];
     for (const key of this.unread) {
-      const value = show(this.gguf.fields.get(key)!.value);
-      this.problems.push(`${key} is ${value}, a key that this reader does not know; it may change the mathematics`);
+      const value = this.gguf.fields.get(key)!.value;
+      if (mayChangeMathematics(key, value)) this.problems.push(`${key} ${unknownKeyProblem(key, value)}`);
+      else unused.push(key);
     }
     if (this.problems.length > 0) throw new ConfigError(file, this.problems);
+    return unused;
   }
 }

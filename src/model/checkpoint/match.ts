@@ -1,8 +1,9 @@
 /** Brings the tensors of a file together with the parameter table: all there, none too many, each of the right shape and type. */
+import { assert } from '../../base/assert.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { dtypes, isWeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { formatShape } from '../../tensor/tensor.ts';
+import { elementCount, formatShape, rowCount } from '../../tensor/tensor.ts';
 import { dimensions, type LlamaConfig } from '../config.ts';
 import { foreignName, listParameters, type Parameter } from '../parameters.ts';
 import { FiniteRows } from './finite.ts';
@@ -30,15 +31,16 @@ export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSour
   const tensors = new Map<string, TensorSource>();
   const surplus = new Set(found.keys());
   for (const parameter of listParameters(config)) {
-    const foreign = foreignName(parameter, names) ?? parameter.name;
-    const tensor = found.get(foreign);
+    const foreign = nameIn(found, foreignName(parameter, names) ?? parameter.name);
+    const stored = found.get(foreign);
+    const tensor = stored && asVector(stored, parameter);
     surplus.delete(foreign);
     const problem = problemOf(parameter, tensor);
     if (problem !== null) problems.push(`${foreign} ${problem}`);
     else tensors.set(parameter.name, adapt(matching, parameter, tensor!));
   }
   for (const name of surplus) {
-    if (!ignore(name))
+    if (!ignore(name) && elementCount(found.get(name)!.shape) > 0)
       problems.push(`${name.slice(0, 200)} ${formatShape(found.get(name)!.shape)} is no parameter of this model`);
   }
   if (problems.length > 0) {
@@ -47,6 +49,31 @@ export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSour
     throw new ConfigError(`${file}: the tensors do not fit the configuration`, shown, 'checkpoint.tensors');
   }
   return tensors;
+}
+
+/** The name under which a tensor lies in the file: a model saved without its head leaves Hugging Face's `model.` out. */
+function nameIn(found: Matching['found'], name: string): string {
+  if (found.has(name) || !name.startsWith('model.')) return name;
+  const bare = name.slice('model.'.length);
+  return found.has(bare) ? bare : name;
+}
+
+/** A vector that a file stores as a matrix of one row or one column is that vector: its numbers lie in the same order. */
+function asVector(tensor: TensorSource, { shape }: Parameter): TensorSource {
+  const [length] = shape;
+  const isOneLine = tensor.shape.every((count) => count === 1 || count === length);
+  if (shape.length !== 1 || !isOneLine || elementCount(tensor.shape) !== length) return tensor;
+  if (dtypes[tensor.dtype].blockWeights > 1) return tensor;
+  const { name, dtype } = tensor;
+  return {
+    name,
+    dtype,
+    shape,
+    readRows(target, firstRow, rows) {
+      assert(firstRow + rows <= 1, `${name}: rows ${firstRow}…${firstRow + rows} of 1`);
+      if (rows === 1) tensor.readRows(target, 0, rowCount(tensor.shape));
+    },
+  };
 }
 
 function problemOf({ shape }: Parameter, tensor: TensorSource | undefined): string | null {

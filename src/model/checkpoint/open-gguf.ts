@@ -4,16 +4,28 @@ import type { FileTensor } from '../../formats/file-tensor.ts';
 import { type Gguf, readGguf } from '../../formats/gguf.ts';
 import { show } from '../../formats/json.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
-import { type Checkpoint, checkConfig, knownIds, type OpenFiles } from './checkpoint.ts';
+import {
+  type Checkpoint,
+  checkConfig,
+  knownIds,
+  type OpenFiles,
+  type OpenOptions,
+  unusedKeysNote,
+} from './checkpoint.ts';
 import { ggufTokenizer } from './find-tokenizer.ts';
 import { readGgufConfig } from './gguf-config.ts';
 import { matchTensors } from './match.ts';
 
-const splitName = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
+export const splitName = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
 
-export function openGguf(source: ByteSource, folder: FileFolder | null, files: OpenFiles): Checkpoint {
+export function openGguf(
+  source: ByteSource,
+  folder: FileFolder | null,
+  files: OpenFiles,
+  { ignoreKeys, pre }: OpenOptions,
+): Checkpoint {
   const gguf = joinSplits(source, readGguf(source), folder, files);
-  const { config, architecture } = readGgufConfig(source.name, gguf);
+  const { config, architecture, unusedKeys } = readGgufConfig(source.name, gguf, ignoreKeys);
   checkConfig(source.name, config);
   const tensors = matchTensors({
     file: source.name,
@@ -35,7 +47,7 @@ export function openGguf(source: ByteSource, folder: FileFolder | null, files: O
     name: typeof name === 'string' && name !== '' ? name : source.name,
     config,
     tensors,
-    tokenizer: ggufTokenizer(source.name, gguf),
+    tokenizer: ggufTokenizer(source.name, gguf, pre),
     chatTemplate: typeof template === 'string' ? template : null,
     generation: {
       bosId: knownIds([id('bos')], config.vocabSize)[0] ?? null,
@@ -43,14 +55,18 @@ export function openGguf(source: ByteSource, folder: FileFolder | null, files: O
       suggestions: new Map(),
     },
     metadata: new Map([...gguf.fields].map(([key, { value }]) => [key, value])),
+    notes: unusedKeysNote(unusedKeys),
     close: () => files.close(),
   };
 }
 
-/** The tensors of all parts, under the metadata of the first. */
-function joinSplits(source: ByteSource, first: Gguf, folder: FileFolder | null, files: OpenFiles): Gguf {
-  const count = first.fields.get('split.count')?.value ?? 1;
-  if (count === 1 || count === 0) return first;
+/**
+ * The tensors of all parts, under the metadata of the first; any part opens the set. Metadata that later parts repeat must agree with
+ * the first part's.
+ */
+function joinSplits(source: ByteSource, given: Gguf, folder: FileFolder | null, files: OpenFiles): Gguf {
+  const count = given.fields.get('split.count')?.value ?? 1;
+  if (count === 1 || count === 0) return given;
   const name = splitName.exec(source.name);
   const bad = (where: string, problem: string) =>
     new FormatError(
@@ -67,17 +83,29 @@ function joinSplits(source: ByteSource, first: Gguf, folder: FileFolder | null, 
     );
   }
   if (folder === null) throw bad('split.count', `expected the ${count} parts in one folder, found one part alone`);
-  if (Number(name[2]) !== 1)
-    throw bad('split.no', `expected part 1, which holds the metadata, found part ${Number(name[2])}`);
 
-  const tensors = new Map<string, FileTensor>(first.tensors);
-  for (let part = 2; part <= count; part++) {
-    const gguf = readGguf(files.open(folder, `${name[1]}-${pad(part)}-of-${pad(count)}.gguf`));
-    for (const [key, tensor] of gguf.tensors) {
-      if (tensors.has(key)) throw bad(`tensor ${show(key)}`, `expected it in one part, found it again in part ${part}`);
+  const here = Number(name[2]);
+  const partName = (part: number) => `${name[1]}-${pad(part)}-of-${pad(count)}.gguf`;
+  const present = new Set(folder.list());
+  const missing = Array.from({ length: count }, (_, i) => i + 1).filter((part) => !present.has(partName(part)));
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 8).map(partName).join(', ') + (missing.length > 8 ? ', …' : '');
+    throw bad('split.count', `expected ${count} parts in the folder, missing: ${shown}`);
+  }
+  const parts = Array.from({ length: count }, (_, i) =>
+    i + 1 === here ? given : readGguf(files.open(folder, partName(i + 1))),
+  );
+  const tensors = new Map<string, FileTensor>();
+  for (const [i, part] of parts.entries()) {
+    const number = part.fields.get('split.no')?.value;
+    if (number !== i) throw bad('split.no', `expected ${i} in ${partName(i + 1)}, found ${show(number ?? null)}`);
+    for (const [key, tensor] of part.tensors) {
+      if (tensors.has(key))
+        throw bad(`tensor ${show(key)}`, `expected it in one part, found it again in part ${i + 1}`);
       tensors.set(key, tensor);
     }
   }
+  const first = parts[0]!;
   const expected = first.fields.get('split.tensors.count')?.value;
   if (expected !== undefined && expected !== tensors.size) {
     throw bad('split.tensors.count', `expected ${show(expected)} tensors in all parts, found ${tensors.size}`);

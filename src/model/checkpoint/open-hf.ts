@@ -1,13 +1,22 @@
 /** A folder of Hugging Face transformers: config.json beside safetensors or PyTorch files. */
 import { ConfigError, FormatError } from '../../base/errors.ts';
 import { parseGenerationConfig, readHfConfig } from '../../formats/config/hf-config.ts';
+import { withoutKeys } from '../../formats/config/unknown-keys.ts';
 import { parseJsonObject } from '../../formats/json.ts';
 import { readSafetensors } from '../../formats/safetensors.ts';
 import { joinShards, parseIndex } from '../../formats/safetensors-index.ts';
 import { readTorch } from '../../formats/torch/torch.ts';
 import type { ByteSource, FileFolder, TensorSource } from '../../tensor/source.ts';
 import { type LlamaConfig, paperChoices } from '../config.ts';
-import { type Checkpoint, checkConfig, type Generation, knownIds, type OpenFiles } from './checkpoint.ts';
+import {
+  type Checkpoint,
+  checkConfig,
+  type Generation,
+  knownIds,
+  type OpenFiles,
+  type OpenOptions,
+  unusedKeysNote,
+} from './checkpoint.ts';
 import { findChatTemplate, findTokenizer, textOf } from './find-tokenizer.ts';
 import { matchTensors } from './match.ts';
 
@@ -26,7 +35,12 @@ const weightFiles = [
 ] as const;
 
 /** `weights`: the file that was named, or null to look for one. */
-export function openHf(folder: FileFolder, weights: WeightFile | null, files: OpenFiles): Checkpoint {
+export function openHf(
+  folder: FileFolder,
+  weights: WeightFile | null,
+  files: OpenFiles,
+  { ignoreKeys = [] }: OpenOptions,
+): Checkpoint {
   const text = textOf(folder, 'config.json');
   if (text === null) {
     throw new FormatError(
@@ -36,8 +50,8 @@ export function openHf(folder: FileFolder, weights: WeightFile | null, files: Op
     );
   }
   const json = parseJsonObject('config.json', text);
-  const facts = readHfConfig('config.json', json);
-  const { modelType: _, bosId, eosIds, lab, ...shared } = facts;
+  const facts = readHfConfig('config.json', withoutKeys('config.json', json, ignoreKeys));
+  const { modelType: _, bosId, eosIds, lab, unusedKeys, ...shared } = facts;
   const config: LlamaConfig = checkConfig('config.json', { ...shared, ...paperChoices, ...lab });
   const {
     kind,
@@ -62,6 +76,7 @@ export function openHf(folder: FileFolder, weights: WeightFile | null, files: Op
     chatTemplate: findChatTemplate(folder),
     generation: readGeneration(folder, { bosId, eosIds, suggestions: new Map() }, config.vocabSize),
     metadata: new Map(Object.entries(json)),
+    notes: unusedKeysNote(unusedKeys),
     close: () => files.close(),
   };
 }

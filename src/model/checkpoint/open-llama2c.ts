@@ -29,6 +29,7 @@ export function openLlama2c(source: ByteSource, folder: FileFolder | null, files
     chatTemplate: null,
     generation: { ...noGeneration, bosId, eosIds: [eosId] },
     metadata: new Map<string, unknown>([['llama2c.version', version]]),
+    notes: [],
     close: () => files.close(),
   };
 }

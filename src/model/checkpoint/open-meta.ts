@@ -46,6 +46,7 @@ export function openMeta(folder: FileFolder, single: ByteSource | null, files: O
     chatTemplate: findChatTemplate(folder),
     generation: noGeneration,
     metadata: new Map<string, unknown>([...Object.entries(params), ['shards', shards.length]]),
+    notes: [],
     close: () => files.close(),
   };
 }

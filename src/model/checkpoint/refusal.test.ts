@@ -167,11 +167,23 @@ test('GGUF: the parts of a split file are joined, and a missing part is named', 
   const joined = openCheckpoint(new MemoryFolder('m', files));
   strictEqual(joined.tensors.size, 21);
   for (const tensor of joined.tensors.values()) readTensor(tensor);
+  for (const name of files.keys()) {
+    const folder = new MemoryFolder('m', files);
+    const opened = openCheckpoint(folder.open(name), folder);
+    strictEqual(opened.tensors.size, 21, `${name} opens the set`);
+    deepStrictEqual(opened.config, joined.config);
+  }
+  const swapped = new Map([...files.keys()].map((name, i) => [name, [...files.values()][1 - i]!]));
+  fails(
+    () => openCheckpoint(new MemoryFolder('m', swapped)),
+    FormatError,
+    /split\.no: expected 0 in m-00001-of-00002\.gguf, found 1/,
+  );
   files.delete('m-00002-of-00002.gguf');
   fails(
     () => openCheckpoint(new MemoryFolder('m', files)),
     FormatError,
-    /m-00002-of-00002\.gguf: expected this file, found none/,
+    /split\.count: expected 2 parts in the folder, missing: m-00002-of-00002\.gguf/,
   );
 });
 

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FormatError } from '../../base/errors.ts';
 import { truncated } from '../../formats/memory-source.ts';
-import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../model/checkpoint/open.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
 
@@ -77,9 +77,9 @@ export function openFolder(path: string): FileFolder {
 }
 
 /** Opens the model at a path: a file, with what lies beside it, or a folder. */
-export function openCheckpointAt(path: string): Checkpoint {
-  if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path));
-  return openCheckpoint(openFile(path), openFolder(dirname(path)));
+export function openCheckpointAt(path: string, options: OpenOptions = {}): Checkpoint {
+  if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path), null, options);
+  return openCheckpoint(openFile(path), openFolder(dirname(path)), options);
 }
 
 const modelsFolder = fileURLToPath(new URL('../../../models/', import.meta.url));

@@ -2,9 +2,10 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
-import { type LoadOptions, loadRemote, noBundledModel } from '../../inference/remote/load.ts';
+import { type LoadOptions, loadRemote, loadSettings, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
+import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
 import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
 import { startEngine } from './engine/start.ts';
@@ -29,6 +30,7 @@ export interface SaveOptions {
 /** A LLaMA, loaded and running in a worker thread. */
 export class Llama extends RemoteModel {
   private source: Source | null = null;
+  private openOptions: OpenOptions = {};
 
   /**
    * Loads a model: a GGUF, safetensors, PyTorch or llama2.c file, a Hugging Face or Meta folder, a URL of one of these, or bytes;
@@ -42,6 +44,7 @@ export class Llama extends RemoteModel {
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
+    model.openOptions = loadSettings(options).open;
     trainables.set(model, {
       source: found,
       options,
@@ -50,7 +53,9 @@ export class Llama extends RemoteModel {
           const path = write();
           if (path === null) return null;
           model.source = { kind: 'path', path };
-          return (await loadRemote(startEngine, model.source, options)).client;
+          model.openOptions = {}; // what was written has nothing that needs them
+          const { ignoreKeys: _, pre: __, ...rest } = options;
+          return (await loadRemote(startEngine, model.source, rest)).client;
         }),
     });
     return model;
@@ -73,7 +78,7 @@ export class Llama extends RemoteModel {
         'save: the model came from a URL or from bytes, expected one that was loaded from a path. Write the file to disk and load it from there.',
       );
     }
-    const source = { kind: 'checkpoint', path: this.source.path } as const;
+    const source = { kind: 'checkpoint', path: this.source.path, open: this.openOptions } as const;
     const { signal = new AbortController().signal, onProgress = () => {} } = options;
     await saveModel({ source, format, mix, measure: false }, path, { threads, signal, onProgress });
   }

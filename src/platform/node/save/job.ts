@@ -1,12 +1,13 @@
 /** A model on its way to a file: what `init`, `convert` and `quantize` hand to their workers. Plain data, so that it can be cloned. */
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
+import type { OpenOptions } from '../../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import type { MixName } from '../../../quant/mixes.ts';
 import type { DType, WeightType } from '../../../tensor/dtype.ts';
 
 export interface SaveJob {
   readonly source:
-    | { readonly kind: 'checkpoint'; readonly path: string }
+    | { readonly kind: 'checkpoint'; readonly path: string; readonly open?: OpenOptions }
     | {
         readonly kind: 'random';
         readonly name: string;

@@ -41,7 +41,7 @@ export function openJob({ source, format, mix }: SaveJob): {
   close(): void;
 } {
   if (source.kind === 'checkpoint') {
-    const checkpoint = openCheckpointAt(source.path);
+    const checkpoint = openCheckpointAt(source.path, source.open);
     return { model: checkpoint, plan: planJob(checkpoint, format, mix), close: () => checkpoint.close() };
   }
   const { name, config, seed, tokenizer } = source;

@@ -8,6 +8,7 @@ import { ArgumentError } from '../../../base/errors.ts';
 import { createReferenceTrainingDevice } from '../../../devices/reference/training.ts';
 import type { TrainingDevice } from '../../../devices/training-device.ts';
 import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
+import { loadSettings } from '../../../inference/remote/load.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
@@ -75,7 +76,7 @@ export class Trainer {
             ...(await trainingKernels(threads, found.options.revectorize ?? true)),
             blas: blas ? loadBlas() : null,
           });
-    const checkpoint = await openSource(found.source, () => {});
+    const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, rest);
     found.useWeights(() => trainer.writeChanged());
