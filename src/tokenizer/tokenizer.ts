@@ -8,6 +8,7 @@
 import { ArgumentError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens.ts';
+import { BorderFinder, type EncodedPart, type TokenBorder } from './encode/borders.ts';
 import { IdBuffer } from './encode/id-buffer.ts';
 import { SPACE } from './encode/merges.ts';
 import type { TextModel } from './encode/text-model.ts';
@@ -98,6 +99,35 @@ export class Tokenizer {
    * only found inside one trusted segment. A special token of a single character is never found here.
    */
   encodeSegments(segments: readonly Segment[], options: Omit<EncodeOptions, 'special'> = {}): Uint32Array {
+    return this.encodeSegmentsTracing(segments, options, undefined);
+  }
+
+  /**
+   * encodeSegments, and where `places` (UTF-16 units of the joined texts, ascending) are among the tokens.
+   * Places are exact unless a normaliser joins characters across one, or the vocabulary lacks bytes.
+   */
+  encodeSegmentsWithBorders(
+    segments: readonly Segment[],
+    places: readonly number[],
+  ): { readonly ids: Uint32Array; readonly borders: readonly TokenBorder[] } {
+    const finder = new BorderFinder(places, {
+      bytesOf: (id) => this.bytesOf(id),
+      encode: (normalized) => {
+        const out = new IdBuffer();
+        this.parts.model.encode(normalized, out);
+        return out.take();
+      },
+      hasMetaspace: this.parts.spelling.kind !== 'byte-level',
+    });
+    const ids = this.encodeSegmentsTracing(segments, {}, finder);
+    return { ids, borders: finder.finish(ids.length) };
+  }
+
+  private encodeSegmentsTracing(
+    segments: readonly Segment[],
+    options: Omit<EncodeOptions, 'special'>,
+    finder: BorderFinder | undefined,
+  ): Uint32Array {
     const ends: number[] = [];
     let text = '';
     for (const segment of segments) {
@@ -112,7 +142,7 @@ export class Tokenizer {
     const permit: Permit = (token, begin, end) =>
       token.control ? end - begin > 1 && insideTrusted(begin, end) : !isMarkup(token) || insideTrusted(begin, end);
     // Positions are lost by normalising, so control tokens are not looked for in normalised text.
-    return this.encodeParts(text, permit, isVocabulary, options, this.rawAndControl);
+    return this.encodeParts(text, permit, isVocabulary, options, this.rawAndControl, finder);
   }
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
@@ -180,19 +210,29 @@ export class Tokenizer {
     permitNormalized: Permit,
     options: EncodeOptions,
     raw: AddedTokens = this.raw,
+    finder?: BorderFinder,
   ): Uint32Array {
     const out = new IdBuffer();
     if (options.bos === true) out.push(this.required('bos', this.bosId));
     for (const part of raw.split(text, permitRaw)) {
       if ('id' in part) {
+        finder?.addToken(out.length, part.at, part.end);
         out.push(part.id);
         continue;
       }
-      const normalized = this.parts.model.normalize(part.text, part.at === 0);
+      const { model } = this.parts;
+      const normalize = (text: string) => model.normalize(text, part.at === 0);
+      const normalized = normalize(part.text);
+      const encoded: EncodedPart[] = [];
       for (const inner of this.normalized.split(normalized, permitNormalized)) {
+        const firstToken = out.length;
         if ('id' in inner) out.push(inner.id);
-        else this.parts.model.encode(inner.text, out);
+        else model.encode(inner.text, out);
+        if (finder === undefined) continue;
+        const written = 'id' in inner ? normalized.slice(inner.at, inner.end) : inner.text;
+        encoded.push({ normalized: written, at: inner.at, ids: out.since(firstToken).slice(), firstToken });
       }
+      finder?.addText(part.text, part.at, normalize, encoded);
     }
     if (options.eos === true) out.push(this.required('eos', this.eosId));
     return out.take();

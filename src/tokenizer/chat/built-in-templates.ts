@@ -4,8 +4,10 @@
  * llama2   Touvron et al. 2023, facebookresearch/llama generation.py: system text folded into the first turn
  * llama3   llama-models chat_format.py: header, blank line, trimmed text, eot
  * chatml   OpenAI's format as Qwen and others use it
- * alpaca   tatsu-lab/stanford_alpaca train.py
- * vicuna   lm-sys/FastChat, version 1.1
+ * alpaca   Alpaca's format as chat programs write it, with a line break after "Response:"
+ * stanford-alpaca   the same as tatsu-lab/stanford_alpaca train.py writes it, without that line break
+ * vicuna   version 1.1 as transformers' templates write it, with a space after the end of a turn
+ * fastchat-vicuna   the same as lm-sys/FastChat writes it, without that space
  * mistral  mistralai, version 1
  * plain    no format at all, for models that were trained on texts alone: what was said, one after another, to be gone on with
  */
@@ -48,12 +50,26 @@ export const builtInTemplates = {
       `{% elif message['role'] == 'assistant' %}{{ '\\n\\n### Response:\\n' + message['content'] | trim + eos_token }}{% endif %}`,
     `{% if add_generation_prompt %}{{ '\\n\\n### Response:\\n' }}{% endif %}`,
   ),
+  'stanford-alpaca': withSystem(
+    alpacaSystem,
+    `{{ bos_token + system }}`,
+    `{% if message['role'] == 'user' %}{{ '\\n\\n### Instruction:\\n' + message['content'] + '\\n\\n### Response:' }}` +
+      `{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}{% endif %}`,
+    '',
+  ),
   vicuna: withSystem(
     vicunaSystem,
     `{{ bos_token + system }}`,
     `{% if message['role'] == 'user' %}{{ ' USER: ' + message['content'].strip() }}` +
       `{% elif message['role'] == 'assistant' %}{{ ' ASSISTANT: ' + message['content'].strip() + eos_token }}{% endif %}`,
     `{% if add_generation_prompt %}{{ ' ASSISTANT:' }}{% endif %}`,
+  ),
+  'fastchat-vicuna': withSystem(
+    vicunaSystem,
+    `{{ bos_token + system + ' ' }}`,
+    `{% if message['role'] == 'user' %}{{ 'USER: ' + message['content'] + ' ' }}` +
+      `{% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + eos_token }}{% endif %}`,
+    `{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}`,
   ),
   mistral: withSystem(
     `''`,

@@ -51,6 +51,11 @@ export class ChatTemplate {
     this.special = special;
   }
 
+  /** Another template for the same vocabulary. */
+  withSource(source: string): ChatTemplate {
+    return new ChatTemplate(source, this.special);
+  }
+
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): RenderedChat {
     try {
       return this.renderGuarded(messages, options);

@@ -16,8 +16,10 @@ export interface AddedToken {
   readonly singleWord: boolean;
 }
 
-/** Text between tokens, or one token. */
-export type Part = { readonly text: string; readonly at: number } | { readonly id: number };
+/** Text between tokens, or one token with all that it swallowed: [at, end) of the text. */
+export type Part =
+  | { readonly text: string; readonly at: number }
+  | { readonly id: number; readonly at: number; readonly end: number };
 
 /** Says whether the token may stand at [begin, end) of the text. */
 export type Permit = (token: AddedToken, begin: number, end: number) => boolean;
@@ -60,7 +62,7 @@ export class AddedTokens {
         if (token.lstrip) while (begin > done && isSpace(text[begin - 1]!)) begin--;
         if (token.rstrip) while (end < text.length && isSpace(text[end]!)) end++;
         if (begin > done) parts.push({ text: text.slice(done, begin), at: done });
-        parts.push({ id: token.id });
+        parts.push({ id: token.id, at: begin, end });
         done = end;
         beginnings.lastIndex = end;
       }

@@ -1,0 +1,152 @@
+/**
+ * A sample as token ids, with a mark on every token that carries loss. The marks are made while the text is encoded: from the places
+ * of the assistant's turns in the rendered text (turn-spans.ts), not by looking for anything in the ids.
+ *
+ * A token carries loss when some of its characters lie in a turn that is trained on, so a token that the tokenizer glues over the
+ * border (SentencePiece's `▁Hello` after "ASSISTANT:") is learned, as the model has to write it.
+ */
+import type { ChatTemplate } from '../../tokenizer/chat/chat-template.ts';
+import type { Segment, Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { Refusal, type SftSample, type TrainedMessage } from './sample.ts';
+import { type TurnSpan, traceChat } from './turn-spans.ts';
+
+export const trainOnChoices = ['all', 'last', 'flags'] as const;
+/** Which of the assistant's turns carry loss: all that are not flagged otherwise, the last, or only those flagged `train: true`. */
+export type TrainOn = (typeof trainOnChoices)[number];
+
+export interface Encoder {
+  readonly tokenizer: Tokenizer;
+  /** Of conversations; null: the model has none, and conversations are refused. */
+  readonly template: ChatTemplate | null;
+  readonly trainOn: TrainOn;
+}
+
+export interface EncodedSample {
+  readonly ids: Uint32Array;
+  /** 1 where the token carries loss as a target. */
+  readonly carries: Uint8Array;
+  /** Turns (or texts) that carry loss, and how many of them end with a token that ends a generation. */
+  readonly turns: number;
+  readonly endedTurns: number;
+  /** Tokens that lie over the border between what was asked and what is learned. */
+  readonly straddling: number;
+}
+
+/** The ids of a sample and what of them carries loss, or why it cannot be used. */
+export function encodeSample(sample: SftSample, encoder: Encoder): EncodedSample | Refusal {
+  switch (sample.kind) {
+    case 'chat':
+      return encodeChatSample(sample.messages, sample.tools ?? null, encoder);
+    case 'completion': {
+      const { prompt, completion } = sample;
+      const text = prompt + completion;
+      const span = { begin: prompt.length, end: text.length };
+      return encodeSpans([{ text, trusted: false }], [span], true, encoder);
+    }
+    case 'text':
+      return encodeSpans(
+        [{ text: sample.text, trusted: false }],
+        [{ begin: 0, end: sample.text.length }],
+        true,
+        encoder,
+      );
+    default:
+      return sample satisfies never;
+  }
+}
+
+function encodeChatSample(
+  messages: readonly TrainedMessage[],
+  tools: readonly unknown[] | null,
+  encoder: Encoder,
+): EncodedSample | Refusal {
+  const { template, tokenizer } = encoder;
+  if (template === null) return new Refusal('a conversation, but the model has no chat template (data.template)');
+  const plain = messages.map(({ train: _, ...message }) => message);
+  let traced: ReturnType<typeof traceChat>;
+  try {
+    traced = traceChat(template, plain, { tools, endTexts: endTextsOf(tokenizer) });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return new Refusal(`the template refuses: ${error.message}`);
+    throw error;
+  }
+  const stranger = markupThatIsNoToken(traced.text, plain, tokenizer);
+  if (stranger !== null) return new Refusal(`the template writes ${stranger}, which is no token of this vocabulary`);
+  for (const { message, begin, end } of traced.turns) {
+    const content = String(plain[message]!.content ?? '').trim();
+    if (!traced.text.slice(begin, end).includes(content)) {
+      return new Refusal('the template does not write an answer as it stands in the data');
+    }
+  }
+  const trained = chooseTurns(traced.turns, messages, encoder.trainOn);
+  if (trained.length === 0) return new Refusal('no turn carries loss (train_on, train flags)');
+  const reachesEnd = trained.at(-1)!.message === messages.length - 1;
+  return encodeSpans(traced.segments, trained, reachesEnd, encoder);
+}
+
+function chooseTurns(turns: readonly TurnSpan[], messages: readonly TrainedMessage[], trainOn: TrainOn): TurnSpan[] {
+  const flagged = turns.filter(({ message }) => messages[message]!.train ?? trainOn !== 'flags');
+  return trainOn === 'last' ? flagged.filter((turn) => turn === turns.at(-1)) : flagged;
+}
+
+/** Texts of the tokens that end a turn. */
+export function endTextsOf(tokenizer: Tokenizer): string[] {
+  return Array.from(tokenizer.eogIds, (id) => tokenizer.pieceOf(id));
+}
+
+/** `<|im_end|>` and the like in what the template wrote, where the vocabulary has no such token: it would be learned as letters. */
+function markupThatIsNoToken(text: string, messages: readonly TrainedMessage[], tokenizer: Tokenizer): string | null {
+  for (const [markup] of text.matchAll(/<\|[\w.-]{1,40}\|>/g)) {
+    if (tokenizer.idOf(markup) !== null) continue;
+    if (!JSON.stringify(messages).includes(markup)) return markup;
+  }
+  return null;
+}
+
+interface Span {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** `reachesEnd`: the last span is the end of what is learned, so that an end token belongs to it where the text has none. */
+function encodeSpans(
+  segments: readonly Segment[],
+  spans: readonly Span[],
+  reachesEnd: boolean,
+  { tokenizer }: Encoder,
+): EncodedSample | Refusal {
+  const places = spans.flatMap(({ begin, end }) => [begin, end]);
+  const { ids: inner, borders } = tokenizer.encodeSegmentsWithBorders(segments, places);
+  const { bosId, eosId } = tokenizer;
+  const needsBos = bosId !== null && tokenizer.addBos && inner[0] !== bosId;
+  const ids: number[] = needsBos ? [bosId, ...inner] : [...inner];
+  const shift = needsBos ? 1 : 0;
+  const carries: number[] = new Array(ids.length).fill(0);
+  let straddling = 0;
+  let endedTurns = 0;
+  for (let i = 0; i < spans.length; i++) {
+    const from = borders[2 * i]!;
+    const to = borders[2 * i + 1]!;
+    const end = to.token + (to.isInside ? 1 : 0);
+    if (from.isInside) straddling++;
+    carries.fill(1, shift + from.token, shift + end);
+    const last = ids[shift + end - 1];
+    if (end > from.token && last !== undefined && tokenizer.eogIds.has(last)) endedTurns++;
+    else if (i === spans.length - 1 && reachesEnd && eosId !== null) {
+      ids.splice(shift + end, ids.length, eosId);
+      carries.splice(shift + end, carries.length, 1);
+      endedTurns++;
+    }
+  }
+  if (bosId !== null && ids.some((id, i) => id === bosId && ids[i - 1] === bosId)) {
+    return new Refusal('two beginning-of-text tokens in a row');
+  }
+  if (!carries.some((mark, i) => mark === 1 && i > 0)) return new Refusal('no token carries loss');
+  return {
+    ids: Uint32Array.from(ids),
+    carries: Uint8Array.from(carries),
+    turns: spans.length,
+    endedTurns,
+    straddling,
+  };
+}
