@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { alignmentKinds } from './golden-kinds/alignment.ts';
+import { finetuningDataKinds } from './golden-kinds/finetuning-data.ts';
 import { Check, watched } from './support/golden-check.ts';
 import { findGoldenCases, goldenRoots } from './support/golden-folder.ts';
 
-const kinds = [...alignmentKinds];
+const kinds = [...alignmentKinds, ...finetuningDataKinds];
 
 /** Groups whose tests name their cases themselves. */
 const byName = ['components', 'formats', 'forward', 'sampling-eval', 'tokenizers', 'training'];
@@ -19,8 +20,6 @@ const waiting: Readonly<Record<string, string>> = {
 const waitingFiles: Readonly<Record<string, string>> = {
   lora: 'adapters are not built yet',
   nf4: 'adapters are not built yet',
-  sft_spans: 'fine-tuning data is not built yet',
-  sft_batching: 'fine-tuning data is not built yet',
 };
 
 describe(`golden cases of ${goldenRoots().join(' and ')}`, () => {

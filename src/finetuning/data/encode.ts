@@ -30,6 +30,8 @@ export interface EncodedSample {
   readonly endedTurns: number;
   /** Tokens that lie over the border between what was asked and what is learned. */
   readonly straddling: number;
+  /** What carries loss, as the template wrote it: to prove the marks with. */
+  readonly texts: readonly string[];
 }
 
 /** The ids of a sample and what of them carries loss, or why it cannot be used. */
@@ -115,6 +117,7 @@ function encodeSpans(
   reachesEnd: boolean,
   { tokenizer }: Encoder,
 ): EncodedSample | Refusal {
+  const text = segments.map((segment) => segment.text).join('');
   const places = spans.flatMap(({ begin, end }) => [begin, end]);
   const { ids: inner, borders } = tokenizer.encodeSegmentsWithBorders(segments, places);
   const { bosId, eosId } = tokenizer;
@@ -148,5 +151,6 @@ function encodeSpans(
     turns: spans.length,
     endedTurns,
     straddling,
+    texts: spans.map(({ begin, end }) => text.slice(begin, end)),
   };
 }

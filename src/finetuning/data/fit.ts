@@ -12,11 +12,7 @@ export type TooLong = (typeof tooLongChoices)[number];
  */
 export function sharedCut(prompt: number, answer: number, limit: number): { prompt: number; answer: number } {
   const room =
-    2 * answer < limit
-      ? limit
-      : 2 * prompt < limit
-        ? limit - prompt
-        : Math.floor(limit * (answer / (prompt + answer)));
+    2 * answer < limit ? limit : 2 * prompt < limit ? limit - prompt : Math.floor(limit * (answer / (prompt + answer)));
   const keptAnswer = Math.min(room, answer);
   return { prompt: Math.min(Math.max(limit - keptAnswer, 0), prompt), answer: keptAnswer };
 }
@@ -37,7 +33,7 @@ export function cutSample(sample: EncodedSample, limit: number, how: TooLong): E
   ];
   const cut = { ids: Uint32Array.from(take(ids)), carries: Uint8Array.from(take(carries)) };
   return cut.carries.some((mark, i) => mark === 1 && i > 0)
-    ? { ...sample, ...cut, endedTurns: Math.max(0, sample.endedTurns - 1) }
+    ? { ...sample, ...cut, texts: [], endedTurns: Math.max(0, sample.endedTurns - 1) }
     : null;
 }
 
@@ -51,7 +47,13 @@ export function splitText(sample: EncodedSample, limit: number): EncodedSample[]
     const isLast = to === ids.length;
     const piece = { ids: ids.slice(from, to), carries: carries.slice(from, to) };
     if (from > 0) piece.carries[0] = 0;
-    pieces.push({ ...piece, turns: isLast ? 1 : 0, endedTurns: isLast ? sample.endedTurns : 0, straddling: 0 });
+    pieces.push({
+      ...piece,
+      turns: isLast ? 1 : 0,
+      endedTurns: isLast ? sample.endedTurns : 0,
+      straddling: 0,
+      texts: [],
+    });
   }
   return pieces;
 }

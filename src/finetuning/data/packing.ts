@@ -19,7 +19,7 @@ export function packRows(lengths: ArrayLike<number>, capacity: number, packing: 
     : knapsack(longestFirst, lengths, capacity);
 }
 
-/** Longest first, each into the fullest row that still has room. */
+/** Longest first, each into the fullest row that still has room, of equal ones the first. */
 function bestFitDecreasing(order: readonly number[], lengths: ArrayLike<number>, capacity: number): number[][] {
   const rows: number[][] = [];
   /** Rows by the room they have left. */
@@ -28,11 +28,17 @@ function bestFitDecreasing(order: readonly number[], lengths: ArrayLike<number>,
     const length = lengths[sample]!;
     let room = length;
     while (room <= capacity && byRoom[room]!.length === 0) room++;
-    const row = room <= capacity ? byRoom[room]!.shift()! : rows.push([]) - 1;
+    const row = room <= capacity ? takeLeast(byRoom[room]!) : rows.push([]) - 1;
     rows[row]!.push(sample);
-    byRoom[(room <= capacity ? room : capacity) - length]!.push(row);
+    byRoom[Math.min(room, capacity) - length]!.push(row);
   }
   return rows;
+}
+
+function takeLeast(values: number[]): number {
+  let least = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! < values[least]!) least = i;
+  return values.splice(least, 1)[0]!;
 }
 
 /** One row after another: the longest that is left, then again and again the longest that still fits. */

@@ -1,13 +1,12 @@
 /** Rows with two answers, or with one that somebody liked or not, or with a prompt alone. */
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
+import { type PreferenceRating, preferenceRatings } from '../losses/reward-model.ts';
 import { completion, detectFormat, type FormatContext, formats } from './formats.ts';
 import { has, messagesOf, type Row, turnProblem } from './rows.ts';
 import {
   type ChatSample,
   type PairSample,
-  type PreferenceLevel,
   type PromptSample,
-  preferenceLevels,
   type RatedSample,
   Refusal,
   type SftSample,
@@ -46,13 +45,15 @@ function bothAnswers({ prompt, chosen, rejected, tools }: Row): Both | Refusal {
   if (bad instanceof Refusal) return bad;
   let common = 0;
   while (common < good.length && common < bad.length && isSame(good[common]!, bad[common]!)) common++;
-  if (common === 0) return new Refusal('chosen and rejected have no common beginning of whole turns, and there is no prompt');
+  if (common === 0)
+    return new Refusal('chosen and rejected have no common beginning of whole turns, and there is no prompt');
   if (common === good.length || common === bad.length) return new Refusal('one answer is the beginning of the other');
   for (const [name, messages] of [
     ['chosen', good],
     ['rejected', bad],
   ] as const) {
-    if (messages[common]!.role !== 'assistant') return new Refusal(`${name} differs in a turn that is not the assistant's`);
+    if (messages[common]!.role !== 'assistant')
+      return new Refusal(`${name} differs in a turn that is not the assistant's`);
     if (messages.at(-1)!.role !== 'assistant') return new Refusal(`${name} does not end with the assistant`);
     const problem = turnProblem(messages);
     if (problem) return problem;
@@ -87,23 +88,23 @@ function conversation(value: unknown, name: string): ChatMessage[] | Refusal {
   return messages;
 }
 
-function preferenceOf({ margin, rating }: Row): { margin?: number; level?: PreferenceLevel } | Refusal {
+function preferenceOf({ margin, rating }: Row): { margin?: number; rating?: PreferenceRating } | Refusal {
   if (margin !== undefined && margin !== null && !(typeof margin === 'number' && Number.isFinite(margin))) {
     return new Refusal('margin is not a number');
   }
   if (rating !== undefined && rating !== null) {
     const level = typeof rating === 'string' ? levelOf(rating) : null;
-    if (level === null) return new Refusal(`rating is none of ${preferenceLevels.join(', ')}`);
-    return { level, ...(typeof margin === 'number' && { margin }) };
+    if (level === null) return new Refusal(`rating is none of ${preferenceRatings.join(', ')}`);
+    return { rating: level, ...(typeof margin === 'number' && { margin }) };
   }
   return typeof margin === 'number' ? { margin } : {};
 }
 
 /** "significantly better", "negligibly better / unsure" and the bare words. */
-function levelOf(rating: string): PreferenceLevel | null {
+function levelOf(rating: string): PreferenceRating | null {
   const words = rating.trim().toLowerCase();
   if (words === 'unsure') return 'negligibly';
-  return preferenceLevels.find((level) => words === level || words.startsWith(`${level} `)) ?? null;
+  return preferenceRatings.find((level) => words === level || words.startsWith(`${level} `)) ?? null;
 }
 
 /** One answer with `label`: true where it was liked. */

@@ -1,5 +1,6 @@
 /** What a row of a data set becomes before it is encoded. */
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
+import type { PreferenceRating } from '../losses/reward-model.ts';
 
 /** A message with its own wish about loss: true, false, or none. */
 export type TrainedMessage = ChatMessage & { readonly train?: boolean };
@@ -36,17 +37,13 @@ export type PromptSample = (
   readonly answer?: string;
 };
 
-/** How much better the chosen answer is, in the words of Llama 2. */
-export const preferenceLevels = ['significantly', 'better', 'slightly', 'negligibly'] as const;
-export type PreferenceLevel = (typeof preferenceLevels)[number];
-
 /** Two answers to one prompt. */
 export interface PairSample {
   readonly kind: 'pair';
   readonly chosen: SftSample;
   readonly rejected: SftSample;
   readonly margin?: number;
-  readonly level?: PreferenceLevel;
+  readonly rating?: PreferenceRating;
 }
 
 /** One answer, liked or not (KTO). */

@@ -10,7 +10,7 @@
  * A turn ends with the token that ends it; what the template writes after that (ChatML's line break) belongs to no turn.
  */
 import { ArgumentError } from '../../base/errors.ts';
-import { type ChatMessage, type ChatTemplate, type RenderedChat } from '../../tokenizer/chat/chat-template.ts';
+import type { ChatMessage, ChatTemplate, RenderedChat } from '../../tokenizer/chat/chat-template.ts';
 
 /** A turn of the assistant in the rendered text, in UTF-16 units. */
 export interface TurnSpan {

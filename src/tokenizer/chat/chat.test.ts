@@ -243,7 +243,10 @@ test('loop controls, strftime_now and a thousand turns', () => {
 
 test('which template: by name, by text, by the model’s file, by its vocabulary; else an error that lists the names', () => {
   const plain = goldenSentencePiece('tokenizers/sp-bpe-512');
-  throws(() => chatTemplateFor(plain), /Choose one: llama2, llama3, chatml, alpaca, vicuna, mistral, plain/);
+  throws(
+    () => chatTemplateFor(plain),
+    /Choose one: llama2, llama3, chatml, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, plain/,
+  );
   throws(() => chatTemplateFor(plain, 'lama2'), /expected llama2, .* or a Jinja text, found "lama2"/);
   strictEqual(chatTemplateFor(plain, 'vicuna').source, builtInTemplates.vicuna);
   strictEqual(chatTemplateFor(plain, '{{ bos_token }}!').render([]).text, '<s>!');
