@@ -141,8 +141,7 @@ const decoderLayer: Build = (ops, setup) => {
   }
   const model = assembleModel(config, tensors);
   const batch = sequences(B, T);
-  const rotation = ops.rotation(batch.positions, model.frequencies!);
-  return transformerBlock(model, ops, 0, x, rotation, batch, {});
+  return transformerBlock(model.blocks[0]!, ops, x, model.rotations(ops, batch.positions), batch);
 };
 
 const cases: Record<string, Build> = {

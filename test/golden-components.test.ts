@@ -229,10 +229,8 @@ function decoderLayer({ ops, t, input, attributes, check, device }: Setup): void
   }
   const batch = batchOfSequences(Array.from({ length: B }, () => new Uint32Array(T)));
   const model = assembleModel(config, tensors);
-  check(
-    'y',
-    transformerBlock(model, ops, 0, t('x', [B * T, D]), ops.rotation(batch.positions, model.frequencies!), batch, {}),
-  );
+  const rotations = model.rotations(ops, batch.positions);
+  check('y', transformerBlock(model.blocks[0]!, ops, t('x', [B * T, D]), rotations, batch));
 }
 
 function rmsNorm({ ops, t, attributes, check }: Setup): void {

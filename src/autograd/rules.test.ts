@@ -58,12 +58,14 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
   rope: [{ inputs: [tensor(7, 8)], run: (ops, x) => ops.rope(x!, ops.rotation(batch.positions, frequencies)) }],
   addSinusoids: [{ inputs: [tensor(7, 3)], run: (ops, x) => ops.addSinusoids(x!, batch.positions) }],
   attention: [
-    [4, 4, null],
-    [4, 2, null],
-    [4, 1, 2],
-  ].map(([H, K, window]) => ({
-    inputs: [tensor(7, H! * 2), tensor(7, K! * 2), tensor(7, K! * 2)],
-    run: (ops, q, k, v) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: 2, window: window! }),
+    { H: 4, K: 4, window: null },
+    { H: 4, K: 2, window: null },
+    { H: 4, K: 1, window: 2 },
+    { H: 4, K: 2, window: null, scale: 0.4 },
+    { H: 2, K: 1, window: null, scale: 1.5, cap: 2 },
+  ].map(({ H, K, ...options }) => ({
+    inputs: [tensor(7, H * 2), tensor(7, K * 2), tensor(7, K * 2)],
+    run: (ops, q, k, v) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: 2, ...options }),
   })),
   swiglu: [{ inputs: [tensor(3, 5), tensor(3, 5)], run: (ops, gate, up) => ops.swiglu(gate!, up!) }],
   geglu: (['exact', 'tanh'] as const).map((form) => ({
@@ -76,6 +78,7 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     { inputs: [tensor(3, 5), tensor(3, 5)], run: (ops, x, y) => ops.add(x!, y!) },
     { inputs: [tensor(3, 5)], run: (ops, x) => ops.add(x!, x!) },
   ],
+  softcap: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.softcap(x!, 1.3) }],
   scale: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.scale(x!, -1.7) }],
   selectRows: [{ inputs: [tensor(5, 3)], run: (ops, x) => ops.selectRows(x!, Uint32Array.of(4, 1, 4)) }],
 };

@@ -63,6 +63,8 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
     for (const input of inputs) wanted(of(input), (dx) => backward.accumulate(dx, dy_ND, 1));
   },
   scale: (backward, of, dy, { inputs: [x, factor] }) => wanted(of(x), (dx) => backward.accumulate(dx, dy, factor)),
+  softcap: (backward, of, dy_RV, { inputs: [x_RV, cap], output }) =>
+    wanted(of(x_RV), (dx) => backward.softcap(dx, dy_RV, output, cap)),
   selectRows: (backward, of, dy_RD, { inputs: [x_ND, rows_R] }) =>
     wanted(of(x_ND), (dx) => backward.selectRows(dx, dy_RD, rows_R)),
 };

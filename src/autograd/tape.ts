@@ -39,7 +39,7 @@ interface Pass {
 
 export class Tape {
   /** What the model's forward pass is given. */
-  readonly ops: Ops & { scale(x: Tensor, factor: number): Tensor };
+  readonly ops: Ops;
   private readonly device: TrainingDevice;
   private readonly recompute: Recompute;
   private readonly parameters: ReadonlyMap<Tensor, Gradient>;
@@ -226,6 +226,7 @@ export class Tape {
       relu: (x) => this.record('relu', [x], [x], ops.relu(x)),
       gelu: (x, form) => this.record('gelu', [x, form], [x], ops.gelu(x, form)),
       add: (x, y) => this.record('add', [x, y], [x, y], ops.add(x, y)),
+      softcap: (x, cap) => this.record('softcap', [x, cap], [x], ops.softcap(x, cap)),
       scale: (x, factor) => this.record('scale', [x, factor], [x], ops.scale(x, factor)),
       selectRows: (x, rows) => this.record('selectRows', [x, rows], [x], ops.selectRows(x, rows)),
     };

@@ -8,6 +8,7 @@ import { nearestNames } from '../base/nearest.ts';
 import type { Device } from '../devices/device.ts';
 import { attendOne } from '../kernels/attention/reference.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
+import type { AttentionOptions } from '../kernels/ops.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
@@ -34,7 +35,7 @@ export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Floa
       const rows = Math.min(LOGIT_ROWS, ids_N.length - first);
       const chunk = device.mark();
       const rows_R = Uint32Array.from({ length: rows }, (_, i) => first + i);
-      const logits_RV = ops.linear(ops.selectRows(x_ND, rows_R), model.head_VD ?? model.embed_VD);
+      const logits_RV = model.logits(ops, ops.selectRows(x_ND, rows_R));
       logits_NV.set(device.toFloats(logits_RV), first * V);
       device.release(chunk);
     }
@@ -84,7 +85,7 @@ export function trace(device: Device, model: Model, ids_N: Uint32Array, names: r
       if (taps.has(name)) seen.set(name, tensor);
     };
     forward(model, device.ops, batchOfSequences([ids_N]), { tap });
-    return new Map(wanted.map((name) => [name, read(device, model.config, seen, name, ids_N.length)]));
+    return new Map(wanted.map((name) => [name, read(device, model, seen, name, ids_N.length)]));
   } finally {
     device.release(mark);
   }
@@ -129,7 +130,7 @@ function tapOf(name: string): string {
   return after === undefined ? name : `blocks.${Number(after) - 1}.output`;
 }
 
-function read(device: Device, config: LlamaConfig, seen: ReadonlyMap<string, Tensor>, name: string, N: number): Trace {
+function read(device: Device, model: Model, seen: ReadonlyMap<string, Tensor>, name: string, N: number): Trace {
   const tensors = tapsFor(name).map((tap) => {
     const tensor = seen.get(tap);
     assert(tensor !== undefined, `trace: forward has no activation ${tap} (for ${name})`);
@@ -139,18 +140,29 @@ function read(device: Device, config: LlamaConfig, seen: ReadonlyMap<string, Ten
     return { shape: [N, columnCount(tensors[0]!.shape)], data: Float32Array.from(device.toFloats(tensors[0]!)) };
   }
   const [q_NQ, k_NP] = tensors.map((tensor) => device.toFloats(tensor)) as [Floats, Floats];
-  return { shape: [config.headCount, N, N], data: attentionProbabilities(config, q_NQ, k_NP, N) };
+  const { options } = model.blocks[Number(/^blocks\.(\d+)/.exec(name)![1])]!.attention;
+  return {
+    shape: [model.config.headCount, N, N],
+    data: attentionProbabilities(model.config, options, q_NQ, k_NP, N),
+  };
 }
 
 /** p_HNN: how much each query looks at each key; zero where it may not. */
-function attentionProbabilities(config: LlamaConfig, q_NQ: Floats, k_NP: Floats, N: number): Float32Array {
-  const { headCount: H, kvHeadCount: K, headSize: E, slidingWindow: window } = config;
+function attentionProbabilities(
+  config: LlamaConfig,
+  options: AttentionOptions,
+  q_NQ: Floats,
+  k_NP: Floats,
+  N: number,
+): Float32Array {
+  const { headCount: H, kvHeadCount: K } = config;
+  const { headSize: E, ...rest } = options;
   const Q = H * E;
   const p_HNN = new Float32Array(H * N * N);
   const mix_Q = new Float64Array(Q);
   for (let n = 0; n < N; n++) {
     const p_HS = new Float64Array(H * (n + 1));
-    attendOne(mix_Q, q_NQ.subarray(n * Q, (n + 1) * Q), k_NP, k_NP, (s) => s, n, { H, K, E, window }, p_HS);
+    attendOne(mix_Q, q_NQ.subarray(n * Q, (n + 1) * Q), k_NP, k_NP, (s) => s, n, { H, K, E, ...rest }, p_HS);
     for (let h = 0; h < H; h++) p_HNN.set(p_HS.subarray(h * (n + 1), (h + 1) * (n + 1)), (h * N + n) * N);
   }
   return p_HNN;

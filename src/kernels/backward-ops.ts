@@ -24,8 +24,6 @@ export interface TrainingOps extends Ops {
     batch: Batch,
     options: AttentionOptions,
   ): AttentionResult;
-  /** y = factor · x */
-  scale(x: Tensor, factor: number): Tensor;
 }
 
 export interface OwnKeyValues {
@@ -99,6 +97,8 @@ export interface BackwardOps {
   ): void;
   relu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor): void;
   gelu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor, form: GeluForm): void;
+  /** `y` is the result of the forward pass. */
+  softcap(dx: Gradient, dy: Tensor, y: Tensor, cap: number): void;
   /** dx[rows[r]] += dy[r] */
   selectRows(dx_ND: Gradient, dy_RD: Tensor, rows_R: Uint32Array): void;
   /**

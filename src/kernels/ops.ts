@@ -15,6 +15,7 @@ export interface Ops {
   embed(table_VD: Tensor, ids_N: Uint32Array): Tensor;
   /** y_NO = x_NI · w_OIᵀ + bias_O, where w may be of any weight type. */
   linear(x_NI: Tensor, w_OI: Tensor, bias_O?: Tensor): Tensor;
+  /** Each D columns of a row by themselves: a row may hold several heads. */
   rmsNorm(x_ND: Tensor, gain_D: Tensor, eps: number): Tensor;
   layerNorm(x_ND: Tensor, gain_D: Tensor, shift_D: Tensor, eps: number): Tensor;
   batchNorm(x_ND: Tensor, gain_D: Tensor, shift_D: Tensor, eps: number, statistics: BatchStatistics): Tensor;
@@ -36,6 +37,10 @@ export interface Ops {
   /** x · Φ(x) */
   gelu(x_NF: Tensor, form?: GeluForm): Tensor;
   add(x_ND: Tensor, y_ND: Tensor): Tensor;
+  /** y = factor · x */
+  scale(x_ND: Tensor, factor: number): Tensor;
+  /** y = cap · tanh(x / cap) */
+  softcap(x_RV: Tensor, cap: number): Tensor;
   /** y_RD[r] = x_ND[rows[r]]. */
   selectRows(x_ND: Tensor, rows_R: Uint32Array): Tensor;
 }
@@ -48,6 +53,10 @@ export interface AttentionOptions {
   readonly headSize: number;
   /** Key j is visible to query i iff i − window < j ≤ i; null: all j ≤ i. */
   readonly window: number | null;
+  /** Factor on q·k; absent: 1 / √headSize. */
+  readonly scale?: number;
+  /** Scores become cap · tanh(score / cap); absent: they stay as they are. */
+  readonly cap?: number;
 }
 
 /** Keys and values of this call's rows alone (no cache), or all that a cache holds after appendToCache. */
@@ -79,7 +88,7 @@ export interface KvStore {
   readonly type: KvType;
 }
 
-/** inverse[e] is the angle per position of pair e; cos and sin are scaled by `magnitude` (1, except for YaRN). */
+/** inverse[e] is the angle per position of pair e, 0 where it is not rotated; cos and sin are scaled by `magnitude` (1, except for YaRN). */
 export interface RopeFrequencies {
   readonly inverse: Float64Array;
   readonly magnitude: number;

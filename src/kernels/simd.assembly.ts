@@ -121,6 +121,30 @@ export function exp1(x: f32): f32 {
   return f32x4.extract_lane(exp4(f32x4.splat(x), lnTwoHigh(), lnTwoLow()), 0);
 }
 
+const TANH: usize = memory.data<f32>([
+  -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1, 0.625,
+]);
+@inline
+function tanhConstant(i: usize): v128 {
+  return v128.load32_splat(TANH + i * 4);
+}
+
+/** tanh x to a few ulp: a polynomial below 0.625 (coefficients of Cephes tanhf), 1 − 2 / (e^2|x| + 1) beyond. NaN stays NaN. */
+@inline
+export function tanh4(x: v128, high: v128, low: v128): v128 {
+  const z = f32x4.mul(x, x);
+  let p = f32x4.add(f32x4.mul(tanhConstant(0), z), tanhConstant(1));
+  p = f32x4.add(f32x4.mul(p, z), tanhConstant(2));
+  p = f32x4.add(f32x4.mul(p, z), tanhConstant(3));
+  p = f32x4.add(f32x4.mul(p, z), tanhConstant(4));
+  const near = f32x4.add(f32x4.mul(f32x4.mul(p, z), x), x);
+  const size = f32x4.abs(x);
+  const e = exp4(f32x4.add(size, size), high, low);
+  const rest = f32x4.sub(one(), f32x4.div(constant(13), f32x4.add(e, one())));
+  const far = v128.or(rest, v128.xor(x, size));
+  return v128.bitselect(far, near, f32x4.ge(size, tanhConstant(5)));
+}
+
 /** The four lanes added in a fixed order. */
 @inline
 export function sumLanes(x: v128): f32 {

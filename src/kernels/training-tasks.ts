@@ -23,6 +23,8 @@ export const TASK_LAYER_NORM_BACKWARD = 85;
 export const TASK_COLUMN_MOMENTS = 86;
 export const TASK_COLUMN_AFFINE = 87;
 export const TASK_ADD_BIAS = 88;
+export const TASK_SOFTCAP = 89;
+export const TASK_SOFTCAP_BACKWARD = 90;
 /** All training tasks lie in [first, last]. */
 export const FIRST_TRAINING_TASK = 64;
 

@@ -1,5 +1,5 @@
 // Which kernel a training task's number means; kernels.assembly.ts hands on the numbers from FIRST_TRAINING_TASK.
-import { activationBackward, activationForward } from './activation/assembly';
+import { activationBackward, activationForward, softcap, softcapBackward } from './activation/assembly';
 import { adamW, sumSquares } from './adamw/assembly';
 import { accumulate, addBias } from './add/backward.assembly';
 import { attentionBackward, attentionForward } from './attention/training.assembly';
@@ -39,6 +39,8 @@ import {
   TASK_GATHER_ROWS,
   TASK_LAYER_NORM,
   TASK_LAYER_NORM_BACKWARD,
+  TASK_SOFTCAP,
+  TASK_SOFTCAP_BACKWARD,
 } from './training-tasks';
 
 export { attentionBackwardBytes, attentionForwardBytes } from './attention/training.assembly';
@@ -83,6 +85,10 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return activationForward(first, last);
     case TASK_ACTIVATION_BACKWARD:
       return activationBackward(first, last);
+    case TASK_SOFTCAP:
+      return softcap(first, last);
+    case TASK_SOFTCAP_BACKWARD:
+      return softcapBackward(first, last);
     case TASK_LAYER_NORM:
       return layerNorm(first, last);
     case TASK_LAYER_NORM_BACKWARD:

@@ -1,9 +1,12 @@
 /**
- * The primary facts of a LLaMA. Everything else is derived (dimensions).
+ * The primary facts of a LLaMA or of one of its relatives. Everything else is derived (dimensions).
  *
- * The last group are the architecture lab's alternatives to the papers' choices; the papers' own values are in `paperChoices`.
+ * Every choice that a relative or the architecture lab makes otherwise than the papers is a field here; the papers' own values are in
+ * `paperChoices`. model/choices/ turns each into a function or a fact when a model is built.
  */
 export interface LlamaConfig {
+  /** The name of the relative in model/relatives: it says how files spell the model, not what is computed. */
+  readonly family: string;
   readonly width: number;
   readonly blockCount: number;
   readonly headCount: number;
@@ -21,26 +24,70 @@ export interface LlamaConfig {
   readonly tiedEmbeddings: boolean;
   /** Biases on the query, key and value projections (Qwen 2). */
   readonly attentionBias: boolean;
+  /** A bias on the projection behind attention (Llama with attention_bias). */
+  readonly attentionOutputBias: boolean;
+  /** Biases on the projections of the feed-forward layer (Llama with mlp_bias). */
+  readonly feedForwardBias: boolean;
   /** Key j is visible to query i iff i − window < j ≤ i (Mistral); null: all j ≤ i. */
   readonly slidingWindow: number | null;
+  /** Which blocks have the sliding window; null: all of them, where there is one. */
+  readonly slidingBlocks: readonly boolean[] | null;
+  /** The theta of blocks with a sliding window, which are then not stretched (Gemma 3); null: that of all others. */
+  readonly slidingTheta: number | null;
+  /** Which blocks rotate queries and keys (SmolLM3 leaves it out in every fourth); null: all of them. */
+  readonly rotatedBlocks: readonly boolean[] | null;
+  /** How many of a head's channels are rotated, from the first (Phi-4-mini); null: all. */
+  readonly rotatedSize: number | null;
 
   readonly norm: 'rms' | 'layer' | 'batch';
-  readonly normPlacement: 'before' | 'after';
-  readonly activation: 'swiglu' | 'geglu' | 'relu' | 'gelu';
+  /**
+   * Where the norms of a block stand: `before` attention and the feed-forward layer; `after` each residual sum (the lab); on each
+   * branch's `output`, before it is added (OLMo 2); or on `both` ends of a branch (Gemma 2).
+   */
+  readonly normPlacement: 'before' | 'after' | 'output' | 'both';
+  /** RMSNorm of queries and keys before they are rotated: of every head (Qwen 3), of the whole row (OLMo 2), or none. */
+  readonly qkNorm: 'none' | 'head' | 'row';
+  readonly activation: 'swiglu' | 'geglu' | 'geglu-tanh' | 'relu' | 'gelu';
   readonly positions: 'rope' | 'learned' | 'sinusoidal' | 'none';
+  /** Multiplies the embedding (Granite, Gemma). */
+  readonly embeddingScale: number;
+  /** Multiplies what each branch adds to the residual stream (Granite). */
+  readonly residualScale: number;
+  /** Multiplies q·k; null: 1 / √headSize. */
+  readonly attentionScale: number | null;
+  /** The logits are divided by it (Granite). */
+  readonly logitDivisor: number;
+  /** Scores are bent to cap · tanh(score / cap) (Gemma 2); null: as they are. */
+  readonly attentionCap: number | null;
+  /** The same for logits. */
+  readonly logitCap: number | null;
 }
 
-/** What the LLaMA papers chose where the lab has alternatives. */
+/** What the LLaMA papers chose where relatives or the lab have alternatives. */
 export const paperChoices = {
+  family: 'llama',
+  attentionOutputBias: false,
+  feedForwardBias: false,
+  slidingBlocks: null,
+  slidingTheta: null,
+  rotatedBlocks: null,
+  rotatedSize: null,
   norm: 'rms',
   normPlacement: 'before',
+  qkNorm: 'none',
   activation: 'swiglu',
   positions: 'rope',
+  embeddingScale: 1,
+  residualScale: 1,
+  attentionScale: null,
+  logitDivisor: 1,
+  attentionCap: null,
+  logitCap: null,
 } as const satisfies Partial<LlamaConfig>;
 
 /** Whether the feed-forward layer multiplies two projections, and so has three matrices. */
 export function isGated(activation: LlamaConfig['activation']): boolean {
-  return activation === 'swiglu' || activation === 'geglu';
+  return activation === 'swiglu' || activation === 'geglu' || activation === 'geglu-tanh';
 }
 
 export type RopeScaling =

@@ -1,6 +1,9 @@
 /**
  * LLaMA: the whole model on one screen. Written once; training, inference, the browser and the explorer are ways to call it.
  *
+ * What relatives of LLaMA and the lab choose otherwise (the norm and its place, positions, windows, activation, scalings) was resolved
+ * when the model was built (model.ts, choices/): here a step is a step, whatever it does.
+ *
  * Letters  N rows (the new tokens of all sequences in the batch) · D width · H query heads · K key/value heads · E head size ·
  *          Q = H·E · P = K·E · F feed-forward width · V vocabulary · R rows whose logits are wanted
  * Source   Touvron et al. 2023, arXiv:2302.13971 §2.2; arXiv:2307.09288 §2.2 for grouped queries.
@@ -9,7 +12,8 @@ import type { Device } from '../devices/device.ts';
 import type { Batch } from '../kernels/batch.ts';
 import type { KvStore, Ops } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { BlockWeights, Model } from './model.ts';
+import type { Rotations } from './choices/positions.ts';
+import type { Block, Model } from './model.ts';
 
 /** Called with every named activation. Golden tests, trace() and the explorer share these names. */
 export type Tap = (name: string, value: Tensor) => void;
@@ -36,121 +40,55 @@ export function keepOutputs(device: Device): NonNullable<ForwardOptions['segment
 export function forward(model: Model, ops: Ops, batch: Batch, options: ForwardOptions = {}): Tensor {
   const x_ND = hidden(model, ops, batch, options);
   const x_RD = options.rows_R ? ops.selectRows(x_ND, options.rows_R) : x_ND;
-  const logits_RV = ops.linear(x_RD, model.head_VD ?? model.embed_VD);
+  const logits_RV = model.logits(ops, x_RD);
   options.tap?.('logits', logits_RV);
   return logits_RV;
 }
 
-/** Everything but the output layer: the normalized state of every row, x_ND. */
+/** Everything but the output layer: the normalised state of every row, x_ND. */
 export function hidden(model: Model, ops: Ops, batch: Batch, options: ForwardOptions = {}): Tensor {
-  let x_ND = addPositions(model, ops, batch, ops.embed(model.embed_VD, batch.ids));
-  options.tap?.('embedding', x_ND);
-
-  const rotation_NE = model.frequencies && ops.rotation(batch.positions, model.frequencies);
-  const segment = options.segment ?? ((input_ND, run) => run(input_ND));
-  for (let i = 0; i < model.blocks.length; i++)
-    x_ND = segment(x_ND, (input_ND) => transformerBlock(model, ops, i, input_ND, rotation_NE, batch, options));
-
-  const y_ND = normalize(model, ops, x_ND, {
-    gain_D: model.norm_D,
-    shift_D: model.normShift_D,
-    mean_D: model.normMean_D,
-    variance_D: model.normVariance_D,
-  });
-  options.tap?.('norm', y_ND);
+  const { tap, segment = (input_ND, run) => run(input_ND) } = options;
+  let x_ND = model.embed(ops, batch);
+  tap?.('embedding', x_ND);
+  const rotations = model.rotations(ops, batch.positions);
+  for (const block of model.blocks)
+    x_ND = segment(x_ND, (input_ND) => transformerBlock(block, ops, input_ND, rotations, batch, options));
+  const y_ND = model.norm(ops, x_ND);
+  tap?.('norm', y_ND);
   return y_ND;
 }
 
-/** One block: attention, then the feed-forward layer, each with its norm before it and the residual around it. */
+/** One block: attention, then the feed-forward layer, each a branch that is added to the residual stream. */
 export function transformerBlock(
-  model: Model,
+  block: Block,
   ops: Ops,
-  i: number,
   x_ND: Tensor,
-  rotation_NE: Tensor | null,
+  rotations: Rotations | null,
   batch: Batch,
-  options: ForwardOptions,
+  options: ForwardOptions = {},
 ): Tensor {
-  const { headSize, slidingWindow: window, normPlacement } = model.config;
-  const { cache, tap } = options;
-  const block = model.blocks[i]!;
-  const attnNorm = (y_ND: Tensor) =>
-    normalize(model, ops, y_ND, {
-      gain_D: block.attnNorm_D,
-      shift_D: block.attnNormShift_D,
-      mean_D: block.attnNormMean_D,
-      variance_D: block.attnNormVariance_D,
-    });
-  const ffnNorm = (y_ND: Tensor) =>
-    normalize(model, ops, y_ND, {
-      gain_D: block.ffnNorm_D,
-      shift_D: block.ffnNormShift_D,
-      mean_D: block.ffnNormMean_D,
-      variance_D: block.ffnNormVariance_D,
-    });
-  const before = normPlacement === 'before'; // the papers; the lab can also place the norms after the residuals
+  const { attention, feedForward, wq_QD, bq_Q, wk_PD, bk_P, wv_PD, bv_P, wo_DQ, bo_D } = block;
+  const tap = (name: string, value: Tensor) => options.tap?.(`blocks.${block.index}.${name}`, value);
+  const store = options.cache && { store: options.cache, layer: block.index };
 
-  const a_ND = before ? attnNorm(x_ND) : x_ND;
-  tap?.(`blocks.${i}.attention.input`, a_ND);
-  let q_NQ = ops.linear(a_ND, block.wq_QD, block.bq_Q);
-  let k_NP = ops.linear(a_ND, block.wk_PD, block.bk_P);
-  const v_NP = ops.linear(a_ND, block.wv_PD, block.bv_P);
-  if (rotation_NE) {
-    q_NQ = ops.rope(q_NQ, rotation_NE);
-    k_NP = ops.rope(k_NP, rotation_NE);
-  }
-  tap?.(`blocks.${i}.attention.queries`, q_NQ);
-  tap?.(`blocks.${i}.attention.keys`, k_NP);
-  tap?.(`blocks.${i}.attention.values`, v_NP);
-  if (cache) ops.appendToCache({ store: cache, layer: i }, k_NP, v_NP, batch);
-  const keyValues = cache ? { store: cache, layer: i } : { k_NP, v_NP };
-  const mix_NQ = ops.attention(q_NQ, keyValues, batch, { headSize, window });
-  tap?.(`blocks.${i}.attention.mix`, mix_NQ);
-  x_ND = ops.add(x_ND, ops.linear(mix_NQ, block.wo_DQ));
-  if (!before) x_ND = attnNorm(x_ND);
-  tap?.(`blocks.${i}.afterAttention`, x_ND);
+  const a_ND = attention.enter(ops, x_ND);
+  tap('attention.input', a_ND);
+  const q_NQ = attention.turnQueries(ops, ops.linear(a_ND, wq_QD, bq_Q), rotations);
+  const k_NP = attention.turnKeys(ops, ops.linear(a_ND, wk_PD, bk_P), rotations);
+  const v_NP = ops.linear(a_ND, wv_PD, bv_P);
+  tap('attention.queries', q_NQ);
+  tap('attention.keys', k_NP);
+  tap('attention.values', v_NP);
+  if (store) ops.appendToCache(store, k_NP, v_NP, batch);
+  const mix_NQ = ops.attention(q_NQ, store ?? { k_NP, v_NP }, batch, attention.options);
+  tap('attention.mix', mix_NQ);
+  const h_ND = attention.join(ops, x_ND, ops.linear(mix_NQ, wo_DQ, bo_D));
+  tap('afterAttention', h_ND);
 
-  const f_ND = before ? ffnNorm(x_ND) : x_ND;
-  tap?.(`blocks.${i}.feedForward.input`, f_ND);
-  const hidden_NF = activate(model, ops, f_ND, block);
-  tap?.(`blocks.${i}.feedForward.hidden`, hidden_NF);
-  x_ND = ops.add(x_ND, ops.linear(hidden_NF, block.wDown_DF));
-  if (!before) x_ND = ffnNorm(x_ND);
-  tap?.(`blocks.${i}.output`, x_ND);
-  return x_ND;
-}
-
-/** PyTorch's default for BatchNorm1d. */
-const STATISTICS_MOMENTUM = 0.1;
-
-interface NormWeights {
-  readonly gain_D: Tensor;
-  readonly shift_D: Tensor | undefined;
-  readonly mean_D: Tensor | undefined;
-  readonly variance_D: Tensor | undefined;
-}
-
-/** RMSNorm in the papers; layer and batch norm in the lab. */
-function normalize(model: Model, ops: Ops, x_ND: Tensor, weights: NormWeights): Tensor {
-  const { norm, normEps } = model.config;
-  const { gain_D, shift_D, mean_D, variance_D } = weights;
-  if (norm === 'rms') return ops.rmsNorm(x_ND, gain_D, normEps);
-  if (norm === 'layer') return ops.layerNorm(x_ND, gain_D, shift_D!, normEps);
-  const running = { mean_D: mean_D!, variance_D: variance_D!, momentum: STATISTICS_MOMENTUM };
-  return ops.batchNorm(x_ND, gain_D, shift_D!, normEps, { ...running, training: model.usesBatch ?? false });
-}
-
-/** The feed-forward layer up to its last projection: SwiGLU in the papers; GEGLU, ReLU and GELU in the lab. */
-function activate(model: Model, ops: Ops, f_ND: Tensor, block: BlockWeights): Tensor {
-  const { activation } = model.config;
-  if (activation === 'relu' || activation === 'gelu') return ops[activation](ops.linear(f_ND, block.wUp_FD));
-  return ops[activation](ops.linear(f_ND, block.wGate_FD!), ops.linear(f_ND, block.wUp_FD));
-}
-
-/** Nothing in the papers, where positions are rotary; the lab's absolute positions are added to the embedding. */
-function addPositions(model: Model, ops: Ops, batch: Batch, x_ND: Tensor): Tensor {
-  const { positions } = model.config;
-  if (positions === 'learned') return ops.add(x_ND, ops.embed(model.positions_CD!, batch.positions));
-  if (positions === 'sinusoidal') return ops.addSinusoids(x_ND, batch.positions);
-  return x_ND;
+  const f_ND = feedForward.enter(ops, h_ND);
+  tap('feedForward.input', f_ND);
+  const y_ND = feedForward.compute(ops, f_ND, (hidden_NF) => tap('feedForward.hidden', hidden_NF));
+  const output_ND = feedForward.join(ops, h_ND, y_ND);
+  tap('output', output_ND);
+  return output_ND;
 }

@@ -1,11 +1,15 @@
 import { ConfigError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
-import type { RopeFrequencies } from '../kernels/ops.ts';
+import type { AttentionOptions } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { formatShape, type Tensor } from '../tensor/tensor.ts';
+import { attentionOptionsOf } from './choices/attention.ts';
+import { type FeedForward, feedForwardOf } from './choices/feed-forward.ts';
+import { headInputOf, logitsOf } from './choices/head.ts';
+import { normOf, type Step, type Surroundings, surroundingsOf } from './choices/norm.ts';
+import { type Embed, embedOf, type RotationsOf, rotationsOf, type Turn, turnOf } from './choices/positions.ts';
 import type { LlamaConfig } from './config.ts';
 import { type blockTensors, listParameters, type modelTensors } from './parameters.ts';
-import { ropeFrequencies } from './rope-frequencies.ts';
 
 /** A row of the parameter table is optional in the model exactly when the table says when it is present. */
 type Weights<Table> = {
@@ -15,19 +19,45 @@ type Weights<Table> = {
 };
 
 export type BlockWeights = Weights<typeof blockTensors>;
+type OuterWeights = Weights<typeof modelTensors>;
 
-/** A model on a device: its config and its weights, under the names of the parameter table. */
-export type Model = Weights<typeof modelTensors> & {
-  readonly config: LlamaConfig;
-  readonly blocks: readonly BlockWeights[];
-  /** null unless positions are rotary. */
-  readonly frequencies: RopeFrequencies | null;
-  /** The lab's batch norms take their statistics from the batch and move the running ones: while training. */
-  readonly usesBatch?: boolean;
+/** A block: its weights, and its choices as functions and facts. */
+export type Block = BlockWeights & {
+  readonly index: number;
+  readonly attention: Surroundings & {
+    readonly turnQueries: Turn;
+    readonly turnKeys: Turn;
+    readonly options: AttentionOptions;
+  };
+  readonly feedForward: Surroundings & { readonly compute: FeedForward };
 };
 
+/** A model on a device: its config, its weights under the names of the parameter table, and its choices as functions. */
+export type Model = OuterWeights & {
+  readonly config: LlamaConfig;
+  readonly blocks: readonly Block[];
+  readonly embed: Embed;
+  readonly rotations: RotationsOf;
+  /** The norm behind the last block. */
+  readonly norm: Step;
+  /** What the output matrix is multiplied with, made from the normalised state; `logits` includes it. */
+  readonly headInput: Step;
+  /** x_RD → logits_RV */
+  readonly logits: Step;
+  readonly build: BuildOptions;
+};
+
+export interface BuildOptions {
+  /** The lab's batch norms take their statistics from the batch and move the running ones: while training. */
+  readonly usesBatch?: boolean;
+}
+
 /** Assembles a model from tensors by parameter name (`embed_VD`, `blocks.3.wq_QD`). Throws ConfigError listing what is missing or misshapen. */
-export function assembleModel(config: LlamaConfig, tensors: ReadonlyMap<string, Tensor>): Model {
+export function assembleModel(
+  config: LlamaConfig,
+  tensors: ReadonlyMap<string, Tensor>,
+  build: BuildOptions = {},
+): Model {
   const problems: string[] = [];
   const blocks: Record<string, Tensor>[] = Array.from({ length: config.blockCount }, () => ({}));
   const outside: Record<string, Tensor> = {};
@@ -40,11 +70,53 @@ export function assembleModel(config: LlamaConfig, tensors: ReadonlyMap<string, 
     else blocks[block]![key] = tensor;
   }
   if (problems.length > 0) throw new ConfigError('the tensors do not fit the config', problems, 'model.tensors');
+  return resolve(config, outside as OuterWeights, blocks as unknown as BlockWeights[], build);
+}
+
+/** The same weights, built otherwise. */
+export function rebuild(model: Model, build: BuildOptions): Model {
+  return resolve(model.config, model, model.blocks, build);
+}
+
+/** Turns the choices of a configuration into functions and facts. */
+function resolve(
+  config: LlamaConfig,
+  weights: OuterWeights,
+  blocks: readonly BlockWeights[],
+  build: BuildOptions,
+): Model {
+  const usesBatch = build.usesBatch ?? false;
+  const norm = (gain_D?: Tensor, shift_D?: Tensor, mean_D?: Tensor, variance_D?: Tensor) =>
+    normOf(config, { gain_D, shift_D, mean_D, variance_D }, usesBatch);
   return {
-    ...(outside as Weights<typeof modelTensors>),
+    ...weights,
     config,
-    blocks: blocks as unknown as BlockWeights[],
-    frequencies: config.positions === 'rope' ? ropeFrequencies(config) : null,
+    build,
+    embed: embedOf(config, weights.embed_VD, weights.positions_CD),
+    rotations: rotationsOf(config),
+    norm: norm(weights.norm_D, weights.normShift_D, weights.normMean_D, weights.normVariance_D),
+    headInput: headInputOf(config),
+    logits: logitsOf(config, weights.head_VD ?? weights.embed_VD),
+    blocks: blocks.map((w, index) => ({
+      ...w,
+      index,
+      attention: {
+        ...surroundingsOf(config, {
+          own: norm(w.attnNorm_D, w.attnNormShift_D, w.attnNormMean_D, w.attnNormVariance_D),
+          output: norm(w.attnOutNorm_D),
+        }),
+        turnQueries: turnOf(config, index, w.qNorm_E ?? w.qNorm_Q),
+        turnKeys: turnOf(config, index, w.kNorm_E ?? w.kNorm_P),
+        options: attentionOptionsOf(config, index),
+      },
+      feedForward: {
+        ...surroundingsOf(config, {
+          own: norm(w.ffnNorm_D, w.ffnNormShift_D, w.ffnNormMean_D, w.ffnNormVariance_D),
+          output: norm(w.ffnOutNorm_D),
+        }),
+        compute: feedForwardOf(config, w),
+      },
+    })),
   };
 }
 
@@ -67,6 +139,7 @@ export function loadModel(
   config: LlamaConfig,
   sources: ReadonlyMap<string, TensorSource>,
   onProgress: (done: number, total: number) => void = () => {},
+  build: BuildOptions = {},
 ): Model {
   const tensors = new Map<string, Tensor>();
   const parameters = listParameters(config);
@@ -75,7 +148,7 @@ export function loadModel(
     if (source) tensors.set(name, device.placeWeight(source, block));
     onProgress(i + 1, parameters.length);
   }
-  return assembleModel(config, tensors);
+  return assembleModel(config, tensors, build);
 }
 
 /** The running statistics of a model's batch norms. */

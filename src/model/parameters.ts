@@ -20,6 +20,11 @@ export interface ParameterSpec {
 }
 
 const gated = (c: LlamaConfig) => isGated(c.activation);
+const ownNorm = (c: LlamaConfig) => c.normPlacement !== 'output';
+const headNorm = (c: LlamaConfig) => c.qkNorm === 'head';
+const rowNorm = (c: LlamaConfig) => c.qkNorm === 'row';
+const ffnBias = (c: LlamaConfig) => c.feedForwardBias;
+const outNorm = (c: LlamaConfig) => c.normPlacement === 'output' || c.normPlacement === 'both';
 const centred = (c: LlamaConfig) => c.norm !== 'rms';
 const batch = (c: LlamaConfig) => c.norm === 'batch';
 
@@ -47,7 +52,13 @@ export const modelTensors = {
 } as const satisfies Record<string, ParameterSpec>;
 
 export const blockTensors = {
-  attnNorm_D: { shape: ['D'], hf: 'input_layernorm.weight', gguf: 'attn_norm.weight', meta: 'attention_norm.weight' },
+  attnNorm_D: {
+    shape: ['D'],
+    hf: 'input_layernorm.weight',
+    gguf: 'attn_norm.weight',
+    meta: 'attention_norm.weight',
+    when: ownNorm,
+  },
   attnNormShift_D: { shape: ['D'], hf: 'input_layernorm.bias', when: centred },
   attnNormMean_D: { shape: ['D'], hf: 'input_layernorm.running_mean', statistic: 'mean', when: batch },
   attnNormVariance_D: { shape: ['D'], hf: 'input_layernorm.running_var', statistic: 'variance', when: batch },
@@ -77,6 +88,10 @@ export const blockTensors = {
   bq_Q: { shape: ['Q'], hf: 'self_attn.q_proj.bias', gguf: 'attn_q.bias', rotary: 'H', when: (c) => c.attentionBias },
   bk_P: { shape: ['P'], hf: 'self_attn.k_proj.bias', gguf: 'attn_k.bias', rotary: 'K', when: (c) => c.attentionBias },
   bv_P: { shape: ['P'], hf: 'self_attn.v_proj.bias', gguf: 'attn_v.bias', when: (c) => c.attentionBias },
+  qNorm_E: { shape: ['E'], hf: 'self_attn.q_norm.weight', gguf: 'attn_q_norm.weight', rotary: 'H', when: headNorm },
+  kNorm_E: { shape: ['E'], hf: 'self_attn.k_norm.weight', gguf: 'attn_k_norm.weight', rotary: 'K', when: headNorm },
+  qNorm_Q: { shape: ['Q'], hf: 'self_attn.q_norm.weight', gguf: 'attn_q_norm.weight', rotary: 'H', when: rowNorm },
+  kNorm_P: { shape: ['P'], hf: 'self_attn.k_norm.weight', gguf: 'attn_k_norm.weight', rotary: 'K', when: rowNorm },
   wo_DQ: {
     shape: ['D', 'Q'],
     hf: 'self_attn.o_proj.weight',
@@ -84,7 +99,25 @@ export const blockTensors = {
     meta: 'attention.wo.weight',
     shardAxis: 1,
   },
-  ffnNorm_D: { shape: ['D'], hf: 'post_attention_layernorm.weight', gguf: 'ffn_norm.weight', meta: 'ffn_norm.weight' },
+  bo_D: {
+    shape: ['D'],
+    hf: 'self_attn.o_proj.bias',
+    gguf: 'attn_output.bias',
+    when: (c) => c.attentionOutputBias,
+  },
+  attnOutNorm_D: {
+    shape: ['D'],
+    hf: 'post_attention_layernorm.weight',
+    gguf: 'post_attention_norm.weight',
+    when: outNorm,
+  },
+  ffnNorm_D: {
+    shape: ['D'],
+    hf: 'post_attention_layernorm.weight',
+    gguf: 'ffn_norm.weight',
+    meta: 'ffn_norm.weight',
+    when: ownNorm,
+  },
   ffnNormShift_D: { shape: ['D'], hf: 'post_attention_layernorm.bias', when: centred },
   ffnNormMean_D: { shape: ['D'], hf: 'post_attention_layernorm.running_mean', statistic: 'mean', when: batch },
   ffnNormVariance_D: { shape: ['D'], hf: 'post_attention_layernorm.running_var', statistic: 'variance', when: batch },
@@ -110,6 +143,15 @@ export const blockTensors = {
     meta: 'feed_forward.w2.weight',
     shardAxis: 1,
   },
+  bGate_F: { shape: ['F'], hf: 'mlp.gate_proj.bias', gguf: 'ffn_gate.bias', when: (c) => ffnBias(c) && gated(c) },
+  bUp_F: { shape: ['F'], hf: 'mlp.up_proj.bias', gguf: 'ffn_up.bias', when: ffnBias },
+  bDown_D: { shape: ['D'], hf: 'mlp.down_proj.bias', gguf: 'ffn_down.bias', when: ffnBias },
+  ffnOutNorm_D: {
+    shape: ['D'],
+    hf: 'post_feedforward_layernorm.weight',
+    gguf: 'post_ffw_norm.weight',
+    when: outNorm,
+  },
 } as const satisfies Record<string, ParameterSpec>;
 
 export type ModelTensor = keyof typeof modelTensors;
@@ -128,7 +170,7 @@ export interface Parameter {
 
 /** What an untrained vector is filled with: gains and running variances 1, shifts, biases and running means 0. */
 export function vectorStart({ key, spec }: Parameter): 0 | 1 {
-  return /norm_D$/i.test(key) || spec.statistic === 'variance' ? 1 : 0;
+  return /norm_[A-Z]$/i.test(key) || spec.statistic === 'variance' ? 1 : 0;
 }
 
 /** Every parameter of a model, in file order: embedding, blocks, final norm, head. */

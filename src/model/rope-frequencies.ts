@@ -10,9 +10,21 @@ import type { LlamaConfig } from './config.ts';
  *            divided): ω·r + ω/factor·(1 − r); cos and sin scaled by 0.1·ln(factor) + 1 unless the checkpoint says otherwise
  *   factors  ω / factors[e], as GGUF stores them
  *
+ * A pair that is not rotated has frequency 0.
+ *
  * Source   Su et al. 2021 §3.2.2; Chen et al. 2023; meta-llama/llama-models (apply_scaling); Peng et al. 2023, arXiv:2309.00071 §3.
  */
-export function ropeFrequencies({ headSize, ropeTheta, ropeScaling }: LlamaConfig): RopeFrequencies {
+export function ropeFrequencies(config: RopeFacts): RopeFrequencies {
+  const rotatedSize = config.rotatedSize ?? config.headSize;
+  const { inverse, magnitude } = rotatedFrequencies({ ...config, headSize: rotatedSize });
+  const pairs = Math.floor(config.headSize / 2);
+  return { inverse: Float64Array.from({ length: pairs }, (_, e) => inverse[e] ?? 0), magnitude };
+}
+
+export type RopeFacts = Pick<LlamaConfig, 'headSize' | 'rotatedSize' | 'ropeTheta' | 'ropeScaling'>;
+
+/** Of the rotated pairs alone: `headSize` is the size of the rotated part. */
+function rotatedFrequencies({ headSize, ropeTheta, ropeScaling }: RopeFacts): RopeFrequencies {
   const pairs = Math.floor(headSize / 2);
   const inverse = Float64Array.from({ length: pairs }, (_, e) => ropeTheta ** ((-2 * e) / headSize));
   switch (ropeScaling.kind) {

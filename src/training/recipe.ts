@@ -162,6 +162,7 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
   );
   const { norm, normPlacement, activation, positions } = model;
   const config: LlamaConfig = {
+    ...paperChoices,
     norm,
     normPlacement,
     activation,

@@ -34,7 +34,7 @@ export function placeModel(
     if (spec.statistic === undefined && isTrained(parameter)) parameters.push(trainable(device, name, tensor));
   }
   const weights = Array.from(tensors, ([name, tensor]) => ({ name, tensor }));
-  return { model: { ...assembleModel(config, tensors), usesBatch: true }, parameters, weights };
+  return { model: assembleModel(config, tensors, { usesBatch: true }), parameters, weights };
 }
 
 export function trainable(device: TrainingDevice, name: string, tensor: Tensor): TrainableParameter {

@@ -11,7 +11,7 @@ import { ArgumentError } from '../base/errors.ts';
 import type { TrainingDevice } from '../devices/training-device.ts';
 import type { Ops } from '../kernels/ops.ts';
 import { forward, hidden } from '../model/llama.ts';
-import { type Model, statisticsOf } from '../model/model.ts';
+import { type Model, rebuild, statisticsOf } from '../model/model.ts';
 import type { Floats, Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
@@ -72,7 +72,7 @@ export class StepTrainer {
     const { schedule, clip = 1, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
     this.device = device;
     this.model = model;
-    this.evaluated = { ...model, usesBatch: false };
+    this.evaluated = rebuild(model, { usesBatch: false });
     this.statistics = statisticsOf(model);
     this.parameters = parameters;
     this.schedule = typeof schedule === 'function' ? schedule : cosineSchedule(schedule);
@@ -135,7 +135,8 @@ export class StepTrainer {
     const gradients = new Map(this.parameters.map(({ tensor, gradient }) => [tensor, gradient]));
     const tape = new Tape(device, gradients, this.recompute);
     const segment = tape.segment.bind(tape);
-    const x_ND = hidden(model, this.decorate(tape.ops), batch, { segment });
+    const ops = this.decorate(tape.ops);
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N =
       typeof weights === 'function'
@@ -157,7 +158,7 @@ export class StepTrainer {
       return device.keep(inner, [run(input)])[0]!;
     };
     const ops = this.decorate({ ...device.ops });
-    const x_ND = hidden(model, ops, batch, { segment });
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N = new Float64Array(targets_N.length);
     const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N);

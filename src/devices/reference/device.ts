@@ -3,8 +3,8 @@
  * other devices are tested against; it is for small models only.
  */
 import { assert } from '../../base/assert.ts';
-import { gelu, relu } from '../../kernels/activation/reference.ts';
-import { add, addSinusoids } from '../../kernels/add/reference.ts';
+import { gelu, relu, softcap } from '../../kernels/activation/reference.ts';
+import { add, addSinusoids, scale } from '../../kernels/add/reference.ts';
 import { attendOne } from '../../kernels/attention/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
 import { embed } from '../../kernels/embed/reference.ts';
@@ -99,7 +99,7 @@ export const referenceOps: Ops = {
     }
   },
 
-  attention: (q_NQ, keyValues, batch, { headSize, window }) => {
+  attention: (q_NQ, keyValues, batch, { headSize, ...options }) => {
     const Q = columnCount(q_NQ.shape);
     return make(q_NQ.shape, (mix) => {
       const q = dataOf(q_NQ);
@@ -108,7 +108,7 @@ export const referenceOps: Ops = {
       const k = cached ? store!.keys[keyValues.layer]! : dataOf(keyValues.k_NP);
       const v = cached ? store!.values[keyValues.layer]! : dataOf(keyValues.v_NP);
       const P = cached ? store!.kvHeadCount * headSize : columnCount(keyValues.k_NP.shape);
-      const sizes = { H: Q / headSize, K: P / headSize, E: headSize, window };
+      const sizes = { H: Q / headSize, K: P / headSize, E: headSize, ...options };
       for (const { firstRow, rowCount: rows, firstPosition, blocks } of batch.spans) {
         const keyRow = store
           ? (s: number) => blocks[Math.floor(s / store.blockTokens)]! * store.blockTokens + (s % store.blockTokens)
@@ -126,6 +126,8 @@ export const referenceOps: Ops = {
   relu: (x_NF) => make(x_NF.shape, (y) => relu(y, dataOf(x_NF))),
   gelu: (x_NF, form = 'exact') => make(x_NF.shape, (y) => gelu(y, dataOf(x_NF), form)),
   add: (x_ND, y_ND) => make(x_ND.shape, (z) => add(z, dataOf(x_ND), dataOf(y_ND))),
+  scale: (x_ND, factor) => make(x_ND.shape, (y) => scale(y, dataOf(x_ND), factor)),
+  softcap: (x_RV, cap) => make(x_RV.shape, (y) => softcap(y, dataOf(x_RV), cap)),
   selectRows: (x_ND, rows_R) => {
     const D = columnCount(x_ND.shape);
     return make([rows_R.length, D], (y) => embed(y, dataOf(x_ND), rows_R, D));

@@ -1,12 +1,9 @@
 /** The reference device for training: the obvious loops, in f64 over f32 parameters. The oracle of the others. */
-import { geluBackward, reluBackward } from '../../kernels/activation/backward.reference.ts';
+import { geluBackward, reluBackward, softcapBackward } from '../../kernels/activation/backward.reference.ts';
 import { adamW } from '../../kernels/adamw/reference.ts';
 import { accumulate } from '../../kernels/add/backward.reference.ts';
-import {
-  type AttentionSizes,
-  attentionBackward,
-  attentionLogSumExp,
-} from '../../kernels/attention/backward.reference.ts';
+import { attentionBackward, attentionLogSumExp } from '../../kernels/attention/backward.reference.ts';
+import type { AttentionSizes } from '../../kernels/attention/reference.ts';
 import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
 import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
@@ -31,8 +28,8 @@ function into(gradient: Gradient): Floats {
 }
 const intoOptional = (gradient: Gradient | null): Floats | null => gradient && into(gradient);
 
-function attentionSizes(q_NQ: Tensor, k_NP: Tensor, { headSize: E, window }: AttentionOptions): AttentionSizes {
-  return { H: columnCount(q_NQ.shape) / E, K: columnCount(k_NP.shape) / E, E, window };
+function attentionSizes(q_NQ: Tensor, k_NP: Tensor, { headSize: E, ...options }: AttentionOptions): AttentionSizes {
+  return { H: columnCount(q_NQ.shape) / E, K: columnCount(k_NP.shape) / E, E, ...options };
 }
 
 export const referenceTrainingOps: TrainingOps = {
@@ -46,11 +43,6 @@ export const referenceTrainingOps: TrainingOps = {
       logSumExp_NH: referenceTensor(sums, [rowCount(q_NQ.shape), sizes.H]),
     };
   },
-  scale: (x, factor) =>
-    referenceTensor(
-      Float64Array.from(dataOf(x), (value) => value * factor),
-      x.shape,
-    ),
 };
 
 export const referenceBackward: BackwardOps = {
@@ -117,6 +109,7 @@ export const referenceBackward: BackwardOps = {
     gegluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF), form),
   relu: (dx_NF, dy_NF, x_NF) => reluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF)),
   gelu: (dx_NF, dy_NF, x_NF, form) => geluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF), form),
+  softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
   crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) =>
     crossEntropy(intoOptional(dx_ND), intoOptional(dHead_VD), dataOf(x_ND), dataOf(head_VD), labels_N, weights_N),

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Batch } from '../../kernels/batch.ts';
-import { isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
+import { type AttentionOptions, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount } from '../../tensor/tensor.ts';
 import { BLOCK_TOKENS, kvTypeNumbers, type WasmKvStore } from './kv-store.ts';
@@ -39,12 +39,13 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       arena.release(mark);
     },
 
-    attention(q_NQ, keyValues, batch, { headSize, window }) {
+    attention(q_NQ, keyValues, batch, options) {
+      const { headSize } = options;
       if (isCacheLayer(keyValues)) {
         const { layers, kvHeadCount, blockCount, type } = keyValues.store as WasmKvStore;
         const { segment, pointer } = layers[keyValues.layer]!;
         const blocks: Blocks = { type, pointer, segment, kvHeadCount, blockCount, tableOf: cacheTable };
-        return attend(q_NQ, blocks, batch, headSize, window);
+        return attend(q_NQ, blocks, batch, options);
       }
       const { k_NP, v_NP } = keyValues;
       const { segment } = activation(k_NP);
@@ -61,7 +62,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       const tableOf: Blocks['tableOf'] = (_, i) => tables[i]!;
       const blocks: Blocks = { type: 'f32', pointer, segment, kvHeadCount, blockCount, tableOf };
       append(blocks, headSize, k_NP, v_NP, batch);
-      attend(q_NQ, blocks, batch, headSize, window, mix.pointer);
+      attend(q_NQ, blocks, batch, options, mix.pointer);
       arena.release(mark);
       return mix;
     },
@@ -106,8 +107,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     q_NQ: Parameters<Ops['attention']>[0],
     { type, pointer, segment, kvHeadCount, blockCount, tableOf }: Blocks,
     batch: Batch,
-    headSize: number,
-    window: number | null,
+    { headSize, window, scale = 1 / Math.sqrt(headSize), cap = 0 }: AttentionOptions,
     into?: number,
   ) {
     const q = inSegment(context, activation(q_NQ), segment);
@@ -166,13 +166,15 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     ints[6] = tiles;
     ints[7] = G;
     ints[8] = window ?? 0;
-    segment.floats[9] = 1 / Math.sqrt(headSize);
+    segment.floats[9] = cap === 0 ? scale : 1;
     ints[10] = shared;
     ints[11] = partials;
     ints[12] = scratch;
     ints[13] = scratchBytes;
     ints[14] = headGroups;
     ints[16] = blockCount;
+    segment.floats[17] = cap;
+    segment.floats[18] = cap === 0 ? 0 : scale / cap;
     if (shared) {
       team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);
       team.run(segment, tasks.TASK_ATTENTION_COMBINE, units, 1);

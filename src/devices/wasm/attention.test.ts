@@ -44,8 +44,14 @@ for (const { H, K, E } of shapes) {
       Float32Array,
       Float32Array,
     ];
-    for (const window of [null, 1, 7, 33]) {
-      const options = { headSize: E, window };
+    for (const [window, more] of [
+      [null, {}],
+      [1, {}],
+      [7, { scale: 0.3 }],
+      [33, { scale: 0.5, cap: 1.5 }],
+      [null, { cap: 50 }],
+    ] as const) {
+      const options = { headSize: E, window, ...more };
       const own = (device: Device) => {
         const k_NP = device.fromFloats(k, [N, K * E]);
         const v_NP = device.fromFloats(v, [N, K * E]);

@@ -21,6 +21,8 @@ const operations: Record<string, (device: Device, x: Tensor, y: Tensor, gain: Te
   swiglu: ({ ops }, x, y) => ops.swiglu(x, y),
   geglu: ({ ops }, x, y) => ops.geglu(x, y),
   'geglu by tanh': ({ ops }, x, y) => ops.geglu(x, y, 'tanh'),
+  scale: ({ ops }, x) => ops.scale(x, -0.7),
+  softcap: ({ ops }, x) => ops.softcap(x, 1.2),
   gelu: ({ ops }, x) => ops.gelu(x),
   relu: ({ ops }, x) => ops.relu(x),
   rmsNorm: ({ ops }, x, _, gain) => ops.rmsNorm(x, gain, 1e-5),

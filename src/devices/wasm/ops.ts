@@ -6,11 +6,18 @@ import { assert } from '../../base/assert.ts';
 import { gelu, relu } from '../../kernels/activation/reference.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
-import { geglu } from '../../kernels/gated/reference.ts';
 import { layerNorm } from '../../kernels/layer-norm/reference.ts';
 import type { BatchStatistics, Ops } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
+import {
+  ACTIVATION_GELU,
+  ACTIVATION_GELU_TANH,
+  CHUNK,
+  TASK_ACCUMULATE,
+  TASK_ACTIVATION,
+  TASK_SOFTCAP,
+} from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, type Floats, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
 import { createLinear } from './linear-op.ts';
@@ -40,6 +47,40 @@ export function createOps(context: OpContext): Ops {
     ints[3] = count;
     team.run(segment, task, Math.ceil(count / UNIT_FLOATS), 4);
     return z;
+  }
+
+  /** y = f(gate) · up, by the kernels of training. */
+  function activate(kind: number, gate_NF: Tensor, up_NF: Tensor): WasmTensor {
+    const up = activation(up_NF);
+    const { segment, shape } = up;
+    const gate = inSegment(context, activation(gate_NF), segment);
+    const count = elementCount(shape);
+    assert(elementCount(gate.shape) === count, `geglu: shapes ${formatShape(gate.shape)} and ${formatShape(shape)}`);
+    const y = arena.like(segment, up);
+    const { ints } = segment;
+    ints[0] = y.pointer;
+    ints[1] = gate.pointer;
+    ints[2] = up.pointer;
+    ints[3] = count;
+    ints[4] = kind;
+    team.run(segment, TASK_ACTIVATION, Math.ceil(count / CHUNK), 1);
+    return y;
+  }
+
+  /** An element-wise kernel of one operand and one number. */
+  function one(task: number, x_ND: Tensor, factor: number): WasmTensor {
+    const x = activation(x_ND);
+    const { segment } = x;
+    const count = elementCount(x.shape);
+    const y = arena.like(segment, x);
+    const { ints } = segment;
+    ints[0] = y.pointer;
+    ints[1] = x.pointer;
+    ints[2] = count;
+    segment.floats[3] = factor;
+    ints[4] = 0;
+    team.run(segment, task, Math.ceil(count / CHUNK), 1);
+    return y;
   }
 
   /** A reference kernel over the numbers of `x` where they lie. */
@@ -89,8 +130,9 @@ export function createOps(context: OpContext): Ops {
       const gain = activation(gain_D);
       const { segment } = gain;
       const x = inSegment(context, activation(x_ND), segment);
-      const D = columnCount(x.shape);
-      assert(columnCount(gain.shape) === D, `rmsNorm: gain has ${columnCount(gain.shape)} numbers, x has ${D} columns`);
+      const D = columnCount(gain.shape);
+      const columns = columnCount(x.shape);
+      assert(D > 0 && columns % D === 0, `rmsNorm: gain has ${D} numbers, x has ${columns} columns`);
       const y = arena.like(segment, x);
       const { ints } = segment;
       ints[0] = y.pointer;
@@ -98,7 +140,7 @@ export function createOps(context: OpContext): Ops {
       ints[2] = gain.pointer;
       ints[3] = D;
       segment.floats[4] = eps;
-      team.run(segment, tasks.TASK_RMS_NORM, elementCount(x.shape) / Math.max(1, D), 4);
+      team.run(segment, tasks.TASK_RMS_NORM, elementCount(x.shape) / D, 4);
       return y;
     },
 
@@ -130,13 +172,17 @@ export function createOps(context: OpContext): Ops {
     add: (x_ND, y_ND) => elementwise(tasks.TASK_ADD, x_ND, y_ND),
     swiglu: (gate_NF, up_NF) => elementwise(tasks.TASK_SWIGLU, gate_NF, up_NF),
 
+    geglu: (gate_NF, up_NF, form = 'exact') =>
+      activate(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
+    scale: (x_ND, factor) => one(TASK_ACCUMULATE, x_ND, factor),
+    softcap: (x_RV, cap) => one(TASK_SOFTCAP, x_RV, cap),
+
     layerNorm: (x_ND, gain_D, shift_D, eps) =>
       plain(x_ND, (y, x) => layerNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps)),
     batchNorm: (x_ND, gain_D, shift_D, eps, statistics) =>
       plain(x_ND, (y, x) => batchNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps, running(statistics))),
     addSinusoids: (x_ND, positions_N, layout = 'interleaved') =>
       plain(x_ND, (y, x) => addSinusoids(y, x, positions_N, layout)),
-    geglu: (gate_NF, up_NF, form = 'exact') => plain(gate_NF, (y, gate) => geglu(y, gate, floatsOf(up_NF), form)),
     relu: (x_NF) => plain(x_NF, relu),
     gelu: (x_NF, form = 'exact') => plain(x_NF, (y, x) => gelu(y, x, form)),
   };

@@ -7,6 +7,7 @@ import {
   TASK_EMBED_BACKWARD,
   TASK_RMS_NORM_BACKWARD,
   TASK_ROPE_BACKWARD,
+  TASK_SOFTCAP_BACKWARD,
   TASK_SWIGLU_BACKWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -57,7 +58,7 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
 
     rmsNorm(dx_ND, dGain_D, dy_ND, x_ND, gain_D, eps) {
       const D = columnCount(gain_D.shape);
-      const N = rowCount(x_ND.shape);
+      const N = elementCount(x_ND.shape) / D;
       const units = Math.ceil(N / NORM_ROWS);
       const mark = arena.mark();
       const parts = dGain_D ? arena.take(units * D * 4) : 0;
@@ -82,7 +83,7 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const [dq, dk, dv] = [target(d.q_NQ), target(d.k_NP), target(d.v_NP)];
       const inputs = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH, dMix_NQ].map(pointerOf);
       const add = dq.add | (dk.add << 1) | (dv.add << 2);
-      const outputs = [dq.pointer, dk.pointer, dv.pointer, add];
+      const outputs = [dq.pointer, dk.pointer, dv.pointer, add, task.cap];
       kernels.run(TASK_ATTENTION_BACKWARD, task.units, 1, ...task.arguments, ...inputs, ...outputs);
       arena.release(mark);
     },
@@ -93,6 +94,13 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const inputs = [dy_NF, gate_NF, up_NF].map(pointerOf);
       const outputs = [gate.pointer, up.pointer];
       kernels.run(TASK_SWIGLU_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, gate.add, up.add);
+    },
+
+    softcap(dx, dy, y, cap) {
+      const { pointer, add } = target(dx);
+      const count = elementCount(dy.shape);
+      const inputs = [pointerOf(dy), pointerOf(y), count, { f32: cap }, add];
+      kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count), 4, pointer, ...inputs);
     },
 
     crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) {

@@ -10,6 +10,7 @@ import {
   TASK_ACCUMULATE,
   TASK_ADD_BIAS,
   TASK_ATTENTION_FORWARD,
+  TASK_SOFTCAP,
   TASK_SWIGLU_FORWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -52,7 +53,7 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
     rmsNorm(x_ND, gain_D, eps) {
       const y_ND = kernels.scratch(x_ND.shape);
       const D = columnCount(gain_D.shape);
-      const N = rowCount(x_ND.shape);
+      const N = elementCount(x_ND.shape) / D;
       kernels.run(TASK_RMS_NORM, N, 16, y_ND.pointer, pointerOf(x_ND), pointerOf(gain_D), D, { f32: eps });
       return y_ND;
     },
@@ -104,6 +105,12 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
       kernels.run(TASK_ADD, units, 16, z_ND.pointer, pointerOf(x_ND), pointerOf(y_ND), count);
       return z_ND;
     },
+    softcap(x, cap) {
+      const y = kernels.scratch(x.shape);
+      const count = elementCount(x.shape);
+      kernels.run(TASK_SOFTCAP, chunks(count), 4, y.pointer, pointerOf(x), count, { f32: cap });
+      return y;
+    },
     scale(x, factor) {
       const y = kernels.scratch(x.shape);
       const count = elementCount(x.shape);
@@ -127,7 +134,7 @@ function attentionForward(
   const mark = kernels.arena.mark();
   const task = attentionTask(kernels, q_NQ, k_NP, batch, options, kernels.exports.attentionForwardBytes);
   const pointers = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH].map(pointerOf);
-  kernels.run(TASK_ATTENTION_FORWARD, task.units, 1, ...task.arguments, ...pointers);
+  kernels.run(TASK_ATTENTION_FORWARD, task.units, 1, ...task.arguments, ...pointers, 0, 0, 0, 0, 0, task.cap);
   kernels.arena.release(mark);
   return { mix_NQ, logSumExp_NH };
 }
@@ -138,9 +145,14 @@ export function attentionTask(
   q_NQ: Tensor,
   k_NP: Tensor,
   batch: Batch,
-  { headSize: E, window }: AttentionOptions,
+  { headSize: E, window, scale = 1 / Math.sqrt(E), cap = 0 }: AttentionOptions,
   scratchBytes: (rows: number, headSize: number) => number,
-): { readonly units: number; readonly arguments: readonly (number | { readonly f32: number })[] } {
+): {
+  readonly units: number;
+  readonly arguments: readonly (number | { readonly f32: number })[];
+  /** Their last argument. */
+  readonly cap: { readonly f32: number };
+} {
   const H = columnCount(q_NQ.shape) / E;
   const K = columnCount(k_NP.shape) / E;
   const units = batch.spans.length * K;
@@ -154,5 +166,6 @@ export function attentionTask(
   }
   const perThread = Math.ceil(scratchBytes(spans[0]?.rowCount ?? 0, E) / 64) * 64;
   const scratch = kernels.arena.take(perThread * kernels.threads);
-  return { units, arguments: [table, H, K, E, window ?? 0, { f32: 1 / Math.sqrt(E) }, scratch, perThread] };
+  const factor = { f32: cap === 0 ? scale : scale / cap };
+  return { units, arguments: [table, H, K, E, window ?? 0, factor, scratch, perThread], cap: { f32: cap } };
 }

@@ -90,6 +90,24 @@ for (const [counts, H, K, E, window] of [
     run: (ops, [q, k, v]) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window }),
   };
 }
+for (const [counts, window, cap] of [
+  [[7], null, 0.5],
+  [[65, 1, 100], null, 2],
+  [[130], 40, 30],
+] as const) {
+  const batch = lengths(counts);
+  const N = batch.ids.length;
+  const [H, K, E] = [4, 2, 20];
+  cases[`attention of ${counts.join(' + ')}, window ${window}, scaled and capped at ${cap}`] = {
+    shapes: [
+      [N, H * E],
+      [N, K * E],
+      [N, K * E],
+    ],
+    run: (ops, [q, k, v]) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window, scale: 0.4, cap }),
+  };
+}
+cases['rmsNorm of every head'] = { shapes: [[35, 15], [5]], run: (ops, [x, gain]) => ops.rmsNorm(x!, gain!, 1e-5) };
 for (const [N, D] of [
   [1, 3],
   [7, 5],
@@ -112,6 +130,7 @@ for (const count of [1, 3, 4097]) {
   cases[`geglu of ${count}`] = { shapes: two, run: (ops, [gate, up]) => ops.geglu(gate!, up!) };
   cases[`add of ${count}`] = { shapes: two, run: (ops, [x, y]) => ops.add(x!, y!) };
   cases[`scale of ${count}`] = { shapes: [[count]], run: (ops, [x]) => ops.scale(x!, -0.3) };
+  cases[`softcap of ${count}`] = { shapes: [[count]], run: (ops, [x]) => ops.softcap(x!, 1.1) };
   cases[`relu and gelu of ${count}`] = { shapes: [[count]], run: (ops, [x]) => ops.gelu(ops.relu(x!)) };
 }
 cases.rope = {

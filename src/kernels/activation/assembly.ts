@@ -1,6 +1,6 @@
 // ReLU, GELU and GEGLU with their gradients, for the lab (formulas: reference.ts, backward.reference.ts). Unit = CHUNK elements;
 // buffers may be read and written to a multiple of 8.
-import { arg, exp4, lnTwoHigh, lnTwoLow, one } from '../simd.assembly';
+import { arg, argF32, exp4, lnTwoHigh, lnTwoLow, one, tanh4 } from '../simd.assembly';
 import { ACTIVATION_GELU, ACTIVATION_GELU_TANH, ACTIVATION_RELU, CHUNK } from '../training-tasks';
 
 const NUMBERS: usize = memory.data<f32>([
@@ -112,5 +112,31 @@ function backward(kind: i32, first: i32, last: i32): void {
       const own = f32x4.mul(d, value(kind, g));
       v128.store(dUp + i, arg(7) ? f32x4.add(own, v128.load(dUp + i)) : own);
     }
+  }
+}
+
+/** Arguments: y, x, count, cap (f32). y = cap · tanh(x / cap). */
+export function softcap(first: i32, last: i32): void {
+  const end = min<usize>(arg(2), <usize>last * CHUNK) * 4;
+  const y = arg(0), x = arg(1);
+  const cap = f32x4.splat(argF32(3));
+  const high = lnTwoHigh(), low = lnTwoLow();
+  for (let i: usize = <usize>first * CHUNK * 4; i < end; i += 32) {
+    const y0 = f32x4.mul(cap, tanh4(f32x4.div(v128.load(x + i), cap), high, low));
+    const y1 = f32x4.mul(cap, tanh4(f32x4.div(v128.load(x + i, 16), cap), high, low));
+    v128.store(y + i, y0);
+    v128.store(y + i, y1, 16);
+  }
+}
+
+/** Arguments: dx, dy, y, count, cap (f32), add to dx. dx (+)= dy · (1 − (y / cap)²). */
+export function softcapBackward(first: i32, last: i32): void {
+  const end = min<usize>(arg(3), <usize>last * CHUNK) * 4;
+  const dx = arg(0), dy = arg(1), y = arg(2);
+  const cap = f32x4.splat(argF32(4));
+  for (let i: usize = <usize>first * CHUNK * 4; i < end; i += 16) {
+    const t = f32x4.div(v128.load(y + i), cap);
+    const own = f32x4.mul(v128.load(dy + i), f32x4.sub(one(), f32x4.mul(t, t)));
+    v128.store(dx + i, arg(5) ? f32x4.add(own, v128.load(dx + i)) : own);
   }
 }

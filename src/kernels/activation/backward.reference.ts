@@ -30,6 +30,11 @@ export function reluBackward(dx: Floats, dy: Floats, x: Floats): void {
   for (let i = 0; i < x.length; i++) if (x[i]! > 0 || Number.isNaN(x[i]!)) dx[i]! += dy[i]!;
 }
 
+/** dx += dy · (1 − (y / cap)²), y being the result of the forward pass. */
+export function softcapBackward(dx: Floats, dy: Floats, y: Floats, cap: number): void {
+  for (let i = 0; i < y.length; i++) dx[i]! += dy[i]! * (1 - (y[i]! / cap) ** 2);
+}
+
 /** dx += dy · gelu′(x) */
 export function geluBackward(dx: Floats, dy: Floats, x: Floats, form: GeluForm): void {
   const slope = geluSlopes[form];

@@ -41,6 +41,11 @@ export function erfc(x: number): number {
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction);
 }
 
+/** y = cap · tanh(x / cap): nearly x while that is small, never beyond the cap. Source: Gemma 2, arXiv:2408.00118 §2. */
+export function softcap(y: Floats, x: Floats, cap: number): void {
+  for (let i = 0; i < x.length; i++) y[i] = cap * Math.tanh(x[i]! / cap);
+}
+
 /** y = max(0, x). */
 export function relu(y: Floats, x: Floats): void {
   for (let i = 0; i < x.length; i++) y[i] = x[i]! > 0 || Number.isNaN(x[i]!) ? x[i]! : 0;

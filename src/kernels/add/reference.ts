@@ -6,6 +6,11 @@ export function add(z: Floats, x: Floats, y: Floats): void {
   for (let i = 0; i < z.length; i++) z[i] = x[i]! + y[i]!;
 }
 
+/** y = factor · x */
+export function scale(y: Floats, x: Floats, factor: number): void {
+  for (let i = 0; i < x.length; i++) y[i] = factor * x[i]!;
+}
+
 /**
  * Adds fixed positions at geometric frequencies: sines in the even columns and cosines in the odd ones, or in halves.
  *

@@ -1,21 +1,22 @@
 // Attention over the paged KV cache, by online softmax: the cache is streamed once for all query heads of a group.
 //
-//   score_s = q·k_s / √E      m = max score, l = Σ exp(score − m), o = Σ exp(score − m)·v      mix = o / l
+//   score_s = scale · q·k_s (then cap · tanh(score / cap), where there is a cap)      m = max score, l = Σ exp(score − m), o = Σ exp(score − m)·v      mix = o / l
 //
 // The keys of a sequence are cut into blocks of 32 positions and splits of 16 blocks, both by absolute position. Within a split, blocks
 // are folded one after the other; then the splits, in order. The structure depends on the key positions alone, so neither chunking,
 // batch, block table nor threads change a bit. Keys that are not visible take part in nothing.
 // Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
-import { arg, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
+import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes, tanh4 } from '../simd.assembly';
 import { CONTROL_ARGUMENTS, SPLIT_BLOCKS, TILE_HEADS } from '../tasks';
 import { chunkAt, KV_F32, kvChunkBytes } from './kv.assembly';
 import { mixFour, mixOne, scoresFour, scoresOne } from './block.assembly';
 import { widenBlock } from './widen.assembly';
 
 
-// Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 1/√E (f32),
+// Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 scale (f32),
 // 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8,
-// 15 rows of a tile, at most: they share a pass over the keys, 16 blocks of the layer
+// 15 rows of a tile, at most: they share a pass over the keys, 16 blocks of the layer, 17 cap of the scores (f32; 0: none),
+// 18 scale / cap (f32); with a cap, 9 is 1
 //
 // A tile: first row, rows (tokens), position of the first, block table. Unit = ((tile · K + head) · head groups + group) · splits + split.
 // A partial result: the rows of E' floats, then their m, their l.
@@ -150,6 +151,7 @@ function attendSplit(out: usize, split: i32, scratch: usize): void {
       scoresFour(scratch + (r << 7), load<u32>(q), load<u32>(q, 4), load<u32>(q, 8), load<u32>(q, 12), keys, E);
     }
     for (; r < rows; r++) scoresOne(scratch + (r << 7), load<u32>(queries + (r << 2)), keys, E);
+    if (argF32(17) != 0) capScores(scratch, scratch + (rows << 7), argF32(17), argF32(18));
     for (r = 0; r < rows; r++) {
       const from = fromSlot(positions, r, b);
       const to = toSlot(positions, r, b);
@@ -183,6 +185,20 @@ function fromSlot(positions: usize, r: i32, b: i32): i32 {
 @inline
 function toSlot(positions: usize, r: i32, b: i32): i32 {
   return min(32, load<i32>(positions + (r << 2)) + 1 - (b << 5));
+}
+
+/** score ← cap · tanh(score · factor). */
+function capScores(scores: usize, end: usize, cap: f32, factor: f32): void {
+  const caps = f32x4.splat(cap);
+  const factors = f32x4.splat(factor);
+  const high = lnTwoHigh();
+  const low = lnTwoLow();
+  for (let at = scores; at < end; at += 32) {
+    const s0 = f32x4.mul(caps, tanh4(f32x4.mul(v128.load(at), factors), high, low));
+    const s1 = f32x4.mul(caps, tanh4(f32x4.mul(v128.load(at, 16), factors), high, low));
+    v128.store(at, s0);
+    v128.store(at, s1, 16);
+  }
 }
 
 /** scores → exp(score − m), with m, l and o of the row brought up to date. */

@@ -1,26 +1,22 @@
 import type { Floats } from '../../tensor/tensor.ts';
 import type { Batch } from '../batch.ts';
 import { logSumExp } from '../softmax/reference.ts';
-
-export interface AttentionSizes {
-  readonly H: number;
-  readonly K: number;
-  readonly E: number;
-  readonly window: number | null;
-}
+import { type AttentionSizes, bendScore } from './reference.ts';
 
 /**
  * The log-sum-exp of each query's scores over the keys that it sees: what is saved instead of the probabilities.
  *
- *   L_nh = log Σ_s exp(q_nh · k_s,g / √E)
+ *   L_nh = log Σ_s exp(score_s)
  */
 export function attentionLogSumExp(
   logSumExp_NH: Floats,
   q_NQ: Floats,
   k_NP: Floats,
   spans: Batch['spans'],
-  { H, K, E, window }: AttentionSizes,
+  sizes: AttentionSizes,
 ): void {
+  const { H, K, E, window } = sizes;
+  const bend = bendScore(sizes);
   for (const { firstRow, rowCount } of spans) {
     for (let n = firstRow; n < firstRow + rowCount; n++) {
       const firstKey = window === null ? firstRow : Math.max(firstRow, n - window + 1);
@@ -28,7 +24,7 @@ export function attentionLogSumExp(
         const g = Math.floor((h * K) / H);
         const scores = new Float64Array(n + 1 - firstKey);
         for (let s = firstKey; s <= n; s++)
-          scores[s - firstKey] = dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E) / Math.sqrt(E);
+          scores[s - firstKey] = bend(dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E));
         logSumExp_NH[n * H + h] = logSumExp(scores);
       }
     }
@@ -39,8 +35,8 @@ export function attentionLogSumExp(
  * Adds the gradients of causal attention. The probabilities are recomputed one query at a time from the saved log-sum-exp;
  * the T × T matrix never exists.
  *
- *   p_s = exp(q · k_s / √E − L)      m = Σ_e dMix_e · mix_e  (= Σ_s p_s · dMix · v_s)
- *   dv_s += p_s · dMix               c_s = p_s · (dMix · v_s − m) / √E
+ *   p_s = exp(score_s − L)           m = Σ_e dMix_e · mix_e  (= Σ_s p_s · dMix · v_s)
+ *   dv_s += p_s · dMix               c_s = p_s · (dMix · v_s − m) · scale · (1 − (score_s / cap)²)
  *   dq += Σ_s c_s · k_s              dk_s += c_s · q
  *
  * Shapes   dq_NQ, dk_NP, dv_NP (null: not wanted); dMix_NQ, mix_NQ, q_NQ, k_NP, v_NP, logSumExp_NH
@@ -57,10 +53,11 @@ export function attentionBackward(
     readonly v_NP: Floats;
   },
   spans: Batch['spans'],
-  { H, K, E, window }: AttentionSizes,
+  sizes: AttentionSizes,
 ): void {
+  const { H, K, E, window, scale = 1 / Math.sqrt(E), cap } = sizes;
+  const bend = bendScore(sizes);
   const { q_NQ, k_NP, v_NP } = saved;
-  const scale = 1 / Math.sqrt(E);
   for (const { firstRow, rowCount } of spans) {
     for (let n = firstRow; n < firstRow + rowCount; n++) {
       const firstKey = window === null ? firstRow : Math.max(firstRow, n - window + 1);
@@ -70,8 +67,10 @@ export function attentionBackward(
         const m = dot(dMix_NQ, query, saved.mix_NQ, query, E);
         for (let s = firstKey; s <= n; s++) {
           const key = (s * K + g) * E;
-          const p = Math.exp(dot(q_NQ, query, k_NP, key, E) * scale - saved.logSumExp_NH[n * H + h]!);
-          const c = p * (dot(dMix_NQ, query, v_NP, key, E) - m) * scale;
+          const score = bend(dot(q_NQ, query, k_NP, key, E));
+          const p = Math.exp(score - saved.logSumExp_NH[n * H + h]!);
+          const slope = cap === undefined ? scale : scale * (1 - (score / cap) ** 2);
+          const c = p * (dot(dMix_NQ, query, v_NP, key, E) - m) * slope;
           for (let e = 0; e < E; e++) {
             if (d.q_NQ) d.q_NQ[query + e]! += c * k_NP[key + e]!;
             if (d.k_NP) d.k_NP[key + e]! += c * q_NQ[query + e]!;

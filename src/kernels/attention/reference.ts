@@ -4,16 +4,32 @@ import { softmax } from '../softmax/reference.ts';
 /** Where the keys and values of one sequence lie: row of position s, in units of P floats. */
 export type KeyRow = (position: number) => number;
 
+export interface AttentionSizes {
+  readonly H: number;
+  readonly K: number;
+  readonly E: number;
+  readonly window: number | null;
+  readonly scale?: number | undefined;
+  readonly cap?: number | undefined;
+}
+
+/** From q·k to the score: scaled, and bent where there is a cap. */
+export function bendScore({ E, scale = 1 / Math.sqrt(E), cap }: AttentionSizes): (product: number) => number {
+  return cap === undefined ? (product) => product * scale : (product) => cap * Math.tanh((product * scale) / cap);
+}
+
 /**
  * Causal scaled dot-product attention of one query row over the keys of its sequence, all heads.
  *
- *   score_s = q_h · k_s,g / √E     p = softmax over the visible s     mix_h = Σ_s p_s · v_s,g     g = ⌊h·K/H⌋
+ *   score_s = scale · q_h · k_s,g     p = softmax over the visible s     mix_h = Σ_s p_s · v_s,g     g = ⌊h·K/H⌋
+ *
+ * scale is 1/√E unless given; with a cap, score ← cap · tanh(score / cap).
  *
  * Key s is visible to the query at position t iff s ≤ t and (window = null or s > t − window).
  *
  * Shapes   mix_Q, q_Q (one row); k and v hold rows of P = K·E floats; probabilities, where asked for, are H × (t + 1)
  * Numbers  f64; softmax/reference.ts.
- * Source   Vaswani et al. 2017 eq. 1; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; window: Jiang et al. 2023, arXiv:2310.06825.
+ * Source   Vaswani et al. 2017 eq. 1; cap: Gemma 2, arXiv:2408.00118 §2; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; window: Jiang et al. 2023, arXiv:2310.06825.
  */
 export function attendOne(
   mix_Q: Floats,
@@ -22,14 +38,14 @@ export function attendOne(
   v_SP: Floats,
   keyRow: KeyRow,
   position: number,
-  sizes: { readonly H: number; readonly K: number; readonly E: number; readonly window: number | null },
+  sizes: AttentionSizes,
   probabilities?: Floats,
 ): void {
   const { H, K, E, window } = sizes;
+  const bend = bendScore(sizes);
   const P = K * E;
   const group = H / K;
   const first = window === null ? 0 : Math.max(0, position - window + 1);
-  const scale = 1 / Math.sqrt(E);
   const p = new Float64Array(position + 1);
   const visible = p.subarray(first);
   for (let h = 0; h < H; h++) {
@@ -38,7 +54,7 @@ export function attendOne(
       const key = keyRow(s) * P + kvOffset;
       let score = 0;
       for (let e = 0; e < E; e++) score += q_Q[h * E + e]! * k_SP[key + e]!;
-      p[s] = score * scale;
+      p[s] = bend(score);
     }
     softmax(visible, visible);
     mix_Q.fill(0, h * E, (h + 1) * E);

@@ -4,7 +4,7 @@
 // Unit = one key/value head of one sequence: nobody else writes its gradients, so the sums have one order.
 import { packPanel } from '../gemm/assembly';
 import { tile } from '../gemm/tile.assembly';
-import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
+import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, one, sumLanes, tanh4 } from '../simd.assembly';
 import { KEY_BLOCK, QUERY_BLOCK, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
 
 const QUERIES: usize = QUERY_BLOCK;
@@ -16,8 +16,8 @@ const SCORE_ROW: usize = KEYS * 4;
 const BLOCK_BYTES: usize = QUERIES * SCORE_ROW;
 
 /**
- * Arguments of both tasks: 0 units (per unit: first row, row count, kv head), 1 H, 2 K, 3 E, 4 window (0: none), 5 1/√E,
- * 6 scratch, 7 bytes of scratch per thread, 8 q, 9 k, 10 v, 11 mix, 12 logSumExp;
+ * Arguments of both tasks: 0 units (per unit: first row, row count, kv head), 1 H, 2 K, 3 E, 4 window (0: none), 5 scale (with a cap: scale / cap),
+ * 6 scratch, 7 bytes of scratch per thread, 8 q, 9 k, 10 v, 11 mix, 12 logSumExp, 18 cap (f32; 0: none);
  * backward: 13 dMix, 14 dq, 15 dk, 16 dv (0: not wanted), 17 add (bits 0, 1, 2: dq, dk, dv).
  */
 export function attentionForward(first: i32, last: i32, thread: i32): void {
@@ -145,6 +145,7 @@ function forwardUnit(unit: usize, scratch: usize): void {
   const keyStride = K * E * 4;
   const queryStride = H * E * 4;
   const allKeys = roundUp(rows, KEYS);
+  const cap = argF32(18);
 
   const keys = scratch;
   const values = keys + allKeys * row;
@@ -176,6 +177,7 @@ function forwardUnit(unit: usize, scratch: usize): void {
           const from = firstKey(q0 + i, s0, window);
           const to = keyEnd(q0 + i, s0, count);
           const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
+          if (cap != 0) tanhRow(scores + i * SCORE_ROW, all, cap);
           softmaxRow(scores + i * SCORE_ROW, from, to, all, peak + i * 4, sums + i * 4, mix + i * row, row);
         }
         addWeighted(mix, scores, values + s0 * row, row, q0, queries, s0, count);
@@ -282,6 +284,7 @@ function backwardUnit(unit: usize, scratch: usize): void {
   const keyStride = K * E * 4;
   const queryStride = H * E * 4;
   const allKeys = roundUp(rows, KEYS);
+  const cap = argF32(18);
 
   const keys = scratch;
   const values = keys + allKeys * row;
@@ -321,7 +324,9 @@ function backwardUnit(unit: usize, scratch: usize): void {
           const to = keyEnd(q0 + i, s0, count);
           const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
           const logSum = load<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4);
-          slopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, load<f32>(inner + i * 4));
+          const m = load<f32>(inner + i * 4);
+          if (cap == 0) slopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, m);
+          else cappedSlopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, m, cap);
         }
         addTransposed(dv + s0 * row, p, dMix, row, q0, queries, s0, count);
         addTransposed(dk + s0 * row, dp, q, row, q0, queries, s0, count);
@@ -354,6 +359,43 @@ function slopeRow(p: usize, dp: usize, from: usize, to: usize, all: usize, logSu
     v128.store(p + s, p1, 16);
     v128.store(dp + s, d0);
     v128.store(dp + s, d1, 16);
+  }
+}
+
+/** x ← factor · tanh x */
+function tanhRow(x: usize, all: usize, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  const high = lnTwoHigh(), low = lnTwoLow();
+  for (let at = x; at < x + all * 4; at += 32) {
+    const a = f32x4.mul(factors, tanh4(v128.load(at), high, low));
+    const b = f32x4.mul(factors, tanh4(v128.load(at, 16), high, low));
+    v128.store(at, a);
+    v128.store(at, b, 16);
+  }
+}
+
+/** As slopeRow, where the score is cap · tanh(p): dp takes in the slope of that too. */
+function cappedSlopeRow(p: usize, dp: usize, from: usize, to: usize, all: usize, logSum: f32, m: f32, cap: f32): void {
+  tanhRow(p, all, 1);
+  if (to <= from) {
+    memory.fill(p, 0, all * 4);
+    return memory.fill(dp, 0, all * 4);
+  }
+  fillOutside(p, from, to, all, -Infinity);
+  fillOutside(dp, from, to, all, 0);
+  const l = f32x4.splat(logSum);
+  const mean = f32x4.splat(m);
+  const caps = f32x4.splat(cap);
+  const ones = one();
+  const high = lnTwoHigh(), low = lnTwoLow();
+  for (let s: usize = 0; s < all * 4; s += 16) {
+    const tanh = v128.load(p + s);
+    const t = f32x4.pmax(tanh, f32x4.neg(ones));
+    const probability = exp4(f32x4.sub(f32x4.mul(caps, tanh), l), high, low);
+    const slope = f32x4.mul(caps, f32x4.sub(ones, f32x4.mul(t, t)));
+    const d = f32x4.mul(f32x4.mul(probability, f32x4.sub(v128.load(dp + s), mean)), slope);
+    v128.store(p + s, probability);
+    v128.store(dp + s, d);
   }
 }
 

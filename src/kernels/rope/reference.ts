@@ -3,7 +3,8 @@ import type { Floats } from '../../tensor/tensor.ts';
 import type { RopeFrequencies } from '../ops.ts';
 
 /**
- * The rotations of some positions: for pair e of position p, cos(p·ω_e)·m and sin(p·ω_e)·m, side by side.
+ * The rotations of some positions: for pair e of position p, cos(p·ω_e)·m and sin(p·ω_e)·m, side by side. A pair of frequency 0 is
+ * not part of what is rotated: 1 and 0.
  *
  * Shapes   rotation_NE: columns 2e and 2e + 1 hold the cosine and the sine of pair e
  * Numbers  angles are f64: exact to f32 at every position that a model can reach.
@@ -17,7 +18,7 @@ export function rotation(rotation_NE: Floats, positions_N: Uint32Array, { invers
   for (let n = 0; n < positions_N.length; n++) {
     for (let e = 0; e < pairs; e++) {
       const angle = positions_N[n]! * inverse[e]!;
-      rotation_NE[(n * pairs + e) * 2] = magnitude * Math.cos(angle);
+      rotation_NE[(n * pairs + e) * 2] = inverse[e] === 0 ? 1 : magnitude * Math.cos(angle);
       rotation_NE[(n * pairs + e) * 2 + 1] = magnitude * Math.sin(angle);
     }
   }

@@ -1,5 +1,6 @@
 /** Writes a checkpoint as GGUF, with the metadata that llama.cpp's converter writes. */
 import { ConfigError } from '../../../base/errors.ts';
+import { labChoices } from '../../../formats/config/hf-config.ts';
 import type { GgufField, GgufType } from '../../../formats/gguf-values.ts';
 import { writeGguf } from '../../../formats/gguf-write.ts';
 import type { NamedTensor } from '../../../formats/safetensors-write.ts';
@@ -51,7 +52,7 @@ export function writeGgufCheckpoint(
 
 /** Refuses what only the architecture lab builds. */
 export function requirePaper(config: LlamaConfig, format: string): void {
-  const problems = (Object.keys(paperChoices) as (keyof typeof paperChoices)[])
+  const problems = (Object.keys(labChoices) as (keyof typeof labChoices)[])
     .filter((key) => config[key] !== paperChoices[key])
     .map(
       (key) => `${key} is ${config[key]}, expected ${paperChoices[key]}: ${format} has no form for other architectures`,

@@ -1,5 +1,6 @@
 /** Writes a checkpoint as a Hugging Face folder: config.json, safetensors in one or several files, and the tokenizer's files. */
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
+import { labChoices } from '../../../formats/config/hf-config.ts';
 import { planShards, writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { Sink } from '../../../formats/sink.ts';
 import { type LlamaConfig, paperChoices, type RopeScaling } from '../../config.ts';
@@ -74,7 +75,7 @@ export function writeHfCheckpoint(
  * know, is of the type cria_lab and says its choices. Throws ConfigError for what has no form.
  */
 export function hfConfigOf(config: LlamaConfig): Record<string, unknown> {
-  const choices = Object.keys(paperChoices) as (keyof typeof paperChoices)[];
+  const choices = Object.keys(labChoices) as (keyof typeof labChoices)[];
   if (choices.every((key) => config[key] === paperChoices[key])) return paperConfigOf(config);
   if (config.attentionBias || config.slidingWindow !== null) {
     const found = `attentionBias ${config.attentionBias}, slidingWindow ${config.slidingWindow}`;

@@ -1,0 +1,62 @@
+/** How a model knows the order of its tokens: rotations of queries and keys, or positions that are added to the embedding. */
+
+import type { Batch } from '../../kernels/batch.ts';
+import type { Ops } from '../../kernels/ops.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { LlamaConfig } from '../config.ts';
+import { ropeFrequencies } from '../rope-frequencies.ts';
+import { asItIs, type Step } from './norm.ts';
+
+/** The rotations of a batch's rows, once for all blocks. `sliding` differs where blocks with a window have a theta of their own. */
+export interface Rotations {
+  readonly full_NE: Tensor;
+  readonly sliding_NE: Tensor;
+}
+export type RotationsOf = (ops: Ops, positions_N: Uint32Array) => Rotations | null;
+
+/** null where nothing is rotated. */
+export function rotationsOf(config: LlamaConfig): RotationsOf {
+  if (config.positions !== 'rope') return () => null;
+  const full = ropeFrequencies(config);
+  if (config.slidingTheta === null) {
+    return (ops, positions_N) => {
+      const full_NE = ops.rotation(positions_N, full);
+      return { full_NE, sliding_NE: full_NE };
+    };
+  }
+  const sliding = ropeFrequencies({ ...config, ropeTheta: config.slidingTheta, ropeScaling: { kind: 'none' } });
+  return (ops, positions_N) => ({
+    full_NE: ops.rotation(positions_N, full),
+    sliding_NE: ops.rotation(positions_N, sliding),
+  });
+}
+
+/** Turns queries or keys: the norm that they may have, then the rotation of their positions. */
+export type Turn = (ops: Ops, x_NQ: Tensor, rotations: Rotations | null) => Tensor;
+
+export function turnOf(config: LlamaConfig, block: number, gain: Tensor | undefined): Turn {
+  const norm: Step = gain ? (ops, x_NQ) => ops.rmsNorm(x_NQ, gain, config.normEps) : asItIs;
+  if (config.positions !== 'rope' || config.rotatedBlocks?.[block] === false) return norm;
+  const which = windowOf(config, block) === null ? 'full_NE' : 'sliding_NE';
+  return (ops, x_NQ, rotations) => ops.rope(norm(ops, x_NQ), rotations![which]);
+}
+
+/** The block's sliding window; null: it sees everything before. */
+export function windowOf({ slidingWindow, slidingBlocks }: LlamaConfig, block: number): number | null {
+  return slidingBlocks === null || slidingBlocks[block] ? slidingWindow : null;
+}
+
+/** Token ids → x_ND. The lab's absolute positions are added here; in the papers the embedding is taken as it is. */
+export type Embed = (ops: Ops, batch: Batch) => Tensor;
+
+export function embedOf(config: LlamaConfig, embed_VD: Tensor, positions_CD: Tensor | undefined): Embed {
+  const { positions, embeddingScale } = config;
+  const plain: Embed = (ops, { ids }) => ops.embed(embed_VD, ids);
+  const scaled: Embed =
+    embeddingScale === 1 ? plain : (ops, batch) => ops.scale(ops.embed(embed_VD, batch.ids), embeddingScale);
+  if (positions === 'learned') {
+    return (ops, batch) => ops.add(scaled(ops, batch), ops.embed(positions_CD!, batch.positions));
+  }
+  if (positions === 'sinusoidal') return (ops, batch) => ops.addSinusoids(scaled(ops, batch), batch.positions);
+  return scaled;
+}
