@@ -1,5 +1,7 @@
-// Runs after `npm ci` in a clone: puts the `cria` command where npx looks for it, builds the CPU kernels and the chat page.
+// Runs after `npm ci` in a clone: puts the `cria` command where npx looks for it, leads `import 'cria'` to the sources, and builds the
+// CPU kernels and the chat page.
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { writeStubs } from './build.js';
 import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
 
@@ -10,5 +12,6 @@ if (process.platform === 'win32') {
   rmSync('node_modules/.bin/cria', { force: true });
   symlinkSync('../../bin/cria.js', 'node_modules/.bin/cria');
 }
+writeStubs();
 await buildKernels();
 await buildWeb();

@@ -4,9 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeStubs } from './build.js';
 import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
 
+writeStubs();
 await buildKernels();
 await buildWeb();
 

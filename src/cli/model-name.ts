@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { CriaError } from '../base/errors.ts';
 import { findCached, notCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
-import { bundledModels } from '../platform/node/files.ts';
+import { bundledModels } from '../platform/node/bundled-models.ts';
 import { modelOfRun } from '../platform/node/training/run-checkpoint.ts';
 import { didYouMean } from './parse/did-you-mean.ts';
 

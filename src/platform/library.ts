@@ -48,3 +48,5 @@ export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions }
 export type { KvType } from '../kernels/ops.ts';
 export type { LlamaConfig } from '../model/config.ts';
 export type { ChatMessage } from '../tokenizer/chat/chat-template.ts';
+export type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.ts';
+export type { ModelSource } from './model-source.ts';

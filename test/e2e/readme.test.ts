@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { bundledModels } from '../../src/platform/node/files.ts';
+import { bundledModels } from '../../src/platform/node/bundled-models.ts';
 import { goldenPath } from '../support/golden.ts';
 import { cria, type Outcome, spawnCria } from './cria.ts';
 

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
+import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
-import { bundledModels } from '../../platform/node/files.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
+import { findFfi } from '../../platform/node/native/ffi.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { defineCommand } from '../command.ts';
@@ -33,6 +34,7 @@ export const command = defineCommand({
 });
 
 async function examine(machine: Machine, io: Io): Promise<Finding[]> {
+  const ffi = findFfi();
   const blas = openBlasLibrary(io.env);
   const bf16 = loadOneDnn(io.env);
   const mpi = findMpiLibrary(io.env);
@@ -62,6 +64,12 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       here: machine.sharedMemory && machine.logicalCores > 1,
       found: `${machine.physicalCores} cores, ${machine.logicalCores} hardware threads`,
       advice: 'Everything runs on one thread.',
+    },
+    {
+      name: 'system calls',
+      here: ffi !== null,
+      found: ffi === null ? 'koffi is not installed' : `koffi ${ffi.version}`,
+      advice: 'Optional: large memory pages, BLAS, bf16 products and MPI need it: `npm install koffi`.',
     },
     {
       name: 'BLAS',

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { formatBytes } from '../../base/units.ts';
 import { listCached } from '../../platform/hub/cache.ts';
-import { bundledModels } from '../../platform/node/files.ts';
+import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
 import { jsonOption } from '../model-options.ts';

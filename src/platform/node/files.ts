@@ -1,7 +1,6 @@
 /** Files and folders of this machine, as the sources that the lower layers read from. */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FormatError } from '../../base/errors.ts';
 import { truncated } from '../../formats/memory-source.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
@@ -80,12 +79,4 @@ export function openFolder(path: string): FileFolder {
 export function openCheckpointAt(path: string, options: OpenOptions = {}): Checkpoint {
   if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path), null, options);
   return openCheckpoint(openFile(path), openFolder(dirname(path)), options);
-}
-
-const modelsFolder = fileURLToPath(new URL('../../../models/', import.meta.url));
-
-/** The models that come with this copy of Cria: models/*.gguf. The first is used where none is named. */
-export function bundledModels(): readonly { readonly name: string; readonly path: string }[] {
-  const files = existsSync(modelsFolder) ? readdirSync(modelsFolder).filter((file) => file.endsWith('.gguf')) : [];
-  return files.sort().map((file) => ({ name: basename(file, '.gguf'), path: join(modelsFolder, file) }));
 }

@@ -7,15 +7,11 @@ import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
-import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
+import { type ModelSource, toFilesSource } from '../model-source.ts';
+import { bundledModels } from './bundled-models.ts';
 import { startEngine } from './engine/start.ts';
-import { bundledModels } from './files.ts';
-import { loadTokenizer } from './load-tokenizer.ts';
-import { saveModel } from './save/save.ts';
-import { trainables } from './training/trainables.ts';
 
-/** A path, a URL, the bytes of a file, or several files' bytes by name. */
-export type ModelSource = string | URL | Uint8Array | ArrayBuffer | ReadonlyMap<string, Uint8Array>;
+import { trainables } from './training/trainables.ts';
 
 export interface SaveOptions {
   /** 'gguf' is one file, 'safetensors' a Hugging Face folder; absent: by the path's ending. */
@@ -40,7 +36,7 @@ export class Llama extends RemoteModel {
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     const chosen = source ?? bundledModels()[0]?.path;
     if (chosen === undefined) throw noBundledModel();
-    const found = toSource(chosen);
+    const found = await toSource(chosen);
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
@@ -80,37 +76,27 @@ export class Llama extends RemoteModel {
     }
     const source = { kind: 'checkpoint', path: this.source.path, open: this.openOptions } as const;
     const { signal = new AbortController().signal, onProgress = () => {} } = options;
+    const { saveModel } = await import('./save/save.ts'); // few programs save: the import of the library does not wait for it
     await saveModel({ source, format, mix, measure: false }, path, { threads, signal, onProgress });
   }
 }
 
-/** Text ⇄ token ids, without a model. */
-export type Tokenizer = LoadedTokenizer;
-export const Tokenizer = {
-  /** From tokenizer.model, tokenizer.json, a GGUF file, a folder, or any model that brings one. */
-  async load(path: string | URL): Promise<Tokenizer> {
-    const source = toSource(path);
-    if (source.kind === 'path') return loadTokenizer(source.path);
-    throw new UnsupportedError(
-      'load.tokenizer',
-      `Tokenizer.load: ${path} is a URL, expected a path. Download it first.`,
-    );
-  },
-};
-
-function toSource(source: ModelSource): Source {
+async function toSource(source: ModelSource): Promise<Source> {
   if (source instanceof URL || (typeof source === 'string' && /^(?:https?|file):\/\//.test(source))) {
     const url = new URL(source);
     return url.protocol === 'file:' ? { kind: 'path', path: fileURLToPath(url) } : { kind: 'url', url: url.href };
   }
   if (typeof source === 'string' && source !== '') return { kind: 'path', path: resolve(source) };
-  if (source instanceof Uint8Array) return { kind: 'files', name: 'bytes', files: new Map([['bytes', source]]) };
-  if (source instanceof ArrayBuffer) return toSource(new Uint8Array(source));
-  if (source instanceof Map && source.size > 0) return { kind: 'files', name: 'files', files: source };
-  throw new ArgumentError(
-    'load.source',
-    `load: the source is ${source === '' ? 'an empty text' : typeof source}, expected a path, a URL, bytes, or a Map of file names to bytes.`,
+  const { name, files } = toFilesSource(source as Exclude<ModelSource, string | URL>);
+  const read = Array.from(
+    files,
+    async ([file, data]): Promise<[string, Uint8Array]> => [
+      file,
+      data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer()),
+    ],
   );
+  return { kind: 'files', name, files: new Map(await Promise.all(read)) };
 }
 
 export * from '../library.ts';
+export { Tokenizer } from './tokenizer.ts';

@@ -20,14 +20,15 @@ export interface LimitsReport {
 /** Measures with so many threads at once, with 256-bit vectors (`wide`) or without; about two seconds. */
 export async function measureLimits(threads: number, wide: boolean): Promise<Limits> {
   const module = await compileLimits(wide);
-  const file = import.meta.url.endsWith('.ts') ? './limits-worker.ts' : './limits-worker.js';
   const barrier = new Int32Array(new SharedArrayBuffer(4));
   const reports = await Promise.all(
     Array.from(
       { length: threads },
       () =>
         new Promise<LimitsReport>((resolve, reject) => {
-          const worker = new Worker(new URL(file, import.meta.url), { workerData: { module, threads, barrier } });
+          const worker = new Worker(new URL('./limits-worker.ts', import.meta.url), {
+            workerData: { module, threads, barrier },
+          });
           worker.on('message', resolve);
           worker.on('error', reject);
         }),

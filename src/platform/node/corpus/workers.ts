@@ -64,8 +64,7 @@ export function threadWorkforce(
     });
   };
   const start = (): Worker => {
-    const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: { recipe, folders } });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { recipe, folders } });
     workers.push(worker);
     given.set(worker, new Set());
     return worker;

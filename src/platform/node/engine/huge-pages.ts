@@ -4,7 +4,7 @@
  * to memory that asks for them (transparent huge pages at their default, `madvise`), and V8 does not ask.
  * Source: madvise(2), MADV_HUGEPAGE.
  */
-import koffi from 'koffi';
+import { ffi } from '../native/ffi.ts';
 
 const MADV_HUGEPAGE = 14;
 const PAGE = 2 ** 21;
@@ -13,9 +13,9 @@ const PAGE = 2 ** 21;
 export function hugePages(): ((memory: WebAssembly.Memory, maximumBytes: number) => void) | null {
   if (process.platform !== 'linux') return null;
   try {
-    const advise = koffi.load('libc.so.6').func('int madvise(void *address, size_t length, int advice)');
+    const advise = ffi().load('libc.so.6').func('int madvise(void *address, size_t length, int advice)');
     return (memory, maximumBytes) => {
-      const start = koffi.address(new Uint8Array(memory.buffer)) as bigint;
+      const start = ffi().address(new Uint8Array(memory.buffer));
       const first = (start + BigInt(PAGE) - 1n) & ~(BigInt(PAGE) - 1n);
       // V8 reserves the address space that a memory may grow into. Should it not, the kernel refuses the part that is missing: a slower
       // memory, and the same results.

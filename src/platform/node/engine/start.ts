@@ -5,10 +5,8 @@ import type { FromEngine } from '../../../inference/remote/protocol.ts';
 
 /** Starts a worker; it takes calls at once. */
 export function startEngine(): EnginePort {
-  // The sources run as they are; a published package carries JavaScript.
-  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
   // Not the program's own switches: `node --input-type=module -e …` would refuse a file.
-  const worker = new Worker(new URL(file, import.meta.url), { name: 'cria engine', execArgv: [] });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'cria engine', execArgv: [] });
   let terminated = false;
   return {
     post: (message) => worker.postMessage(message),

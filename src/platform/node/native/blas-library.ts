@@ -3,12 +3,12 @@
  * falls back to kernels of 2004 ("Prescott"), which are slower than our own; OPENBLAS_CORETYPE, read as the library loads, makes it
  * take others.
  */
-import koffi from 'koffi';
+
 import { cpuFlags } from '../machine.ts';
 import { withEnvironment } from './environment.ts';
+import { ffi, type NativeLibrary as Library } from './ffi.ts';
 import { nativeCandidates } from './native-library.ts';
 
-type Library = ReturnType<typeof koffi.load>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface BlasLibrary {
@@ -102,7 +102,7 @@ function coreOf(library: Library): string {
 
 function load(name: string): Library | null {
   try {
-    const library = koffi.load(name);
+    const library = ffi().load(name);
     if (has(library, 'cblas_sgemm')) return library;
     library.unload();
   } catch {

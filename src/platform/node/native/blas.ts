@@ -1,6 +1,7 @@
 /** Binds a system's CBLAS for f32 matrix products. The threads of the wasm device's team call it, so that its own are turned off. */
 import type { Blas } from '../../../kernels/gemm/blas.ts';
 import { type BlasLibrary, openBlasLibrary } from './blas-library.ts';
+import { findFfi, noFfi } from './ffi.ts';
 import { withinMemory } from './within-memory.ts';
 
 const ROW_MAJOR = 101;
@@ -33,6 +34,7 @@ export function loadBlas(): Blas | null {
 
 /** Why a BLAS that is asked for is not used; null when it is. */
 export function blasProblem(): string | null {
+  if (findFfi() === null) return noFfi;
   const found = openBlasLibrary();
   return found === null ? 'none is installed' : found.problem;
 }

@@ -1,7 +1,8 @@
 /** Data-parallel training over MPI: `mpirun -np N npx cria train …`. Binds the system's Open MPI; no home-made cluster. */
-import koffi from 'koffi';
+
 import { UnsupportedError } from '../../../base/errors.ts';
 import type { Collective } from '../../../training/collective.ts';
+import { ffi } from './ffi.ts';
 import { findMpiLibrary } from './native-library.ts';
 
 /** Elements of one call at most: MPI counts in 32-bit integers. */
@@ -26,8 +27,9 @@ export interface MpiCollective extends Collective {
   finish(): void;
 }
 
-/** Joins the job that mpirun has started. Throws UnsupportedError `mpi.library` where libmpi is missing. */
+/** Joins the job that mpirun has started. Throws UnsupportedError `native.ffi`, `mpi.library` where libmpi is missing. */
 export function joinMpi(): MpiCollective {
+  const calls = ffi();
   const name = findMpiLibrary();
   if (name === null) {
     throw new UnsupportedError(
@@ -36,7 +38,7 @@ export function joinMpi(): MpiCollective {
     );
   }
   // Its own plug-ins look for its symbols.
-  const library = koffi.load(name, { global: true });
+  const library = calls.load(name, { global: true });
   const symbol = (text: string): unknown => library.symbol(text);
   const call = (definition: string) => {
     const run = library.func(definition);

@@ -1,5 +1,5 @@
-/** System libraries that Cria can use through koffi, where they are installed. */
-import koffi from 'koffi';
+/** System libraries that Cria can use through FFI, where they are installed. */
+import { ffi } from './ffi.ts';
 
 /** File names to try, in this order. */
 export const nativeCandidates = {
@@ -25,7 +25,7 @@ export function findMpiLibrary(env: Readonly<Record<string, string | undefined>>
   const named = env.CRIA_MPI_LIBRARY;
   for (const candidate of named ? [named] : nativeCandidates.mpi) {
     try {
-      koffi.load(candidate).func('void MPI_Init()');
+      ffi().load(candidate).func('void MPI_Init()');
       return candidate;
     } catch {
       // not here, or without the symbol: the next one may do

@@ -2,10 +2,11 @@
  * Binds oneDNN's product of bf16 matrices, summed in f32: on processors with bf16 units several times as fast as one of f32. The threads
  * of the wasm device's team call it, so that its own are turned off.
  */
-import koffi from 'koffi';
+
 import { assert } from '../../../base/assert.ts';
 import type { Blas } from '../../../kernels/gemm/blas.ts';
 import { withEnvironment } from './environment.ts';
+import { ffi } from './ffi.ts';
 import { nativeCandidates } from './native-library.ts';
 import { withinMemory } from './within-memory.ts';
 
@@ -19,7 +20,7 @@ export function loadOneDnn(env: Readonly<Record<string, string | undefined>> = p
   const named = env.CRIA_ONEDNN_LIBRARY;
   for (const name of named ? [named] : nativeCandidates.onednn) {
     try {
-      const library = withEnvironment({ OMP_NUM_THREADS: '1' }, () => koffi.load(name));
+      const library = withEnvironment({ OMP_NUM_THREADS: '1' }, () => ffi().load(name));
       const products = bind(name, library.func(PRODUCT));
       if (multiplies(products)) return products;
     } catch {
@@ -29,7 +30,7 @@ export function loadOneDnn(env: Readonly<Record<string, string | undefined>> = p
   return null;
 }
 
-function bind(name: string, gemm: (...values: unknown[]) => number): Blas {
+function bind(name: string, gemm: (...values: unknown[]) => unknown): Blas {
   return {
     description: `${name} in bf16`,
     bgemm: (memory) =>

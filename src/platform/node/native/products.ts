@@ -2,6 +2,7 @@
 import { UnsupportedError } from '../../../base/errors.ts';
 import type { Blas, BlasOperands } from '../../../kernels/gemm/blas.ts';
 import { loadBlas } from './blas.ts';
+import { ffi } from './ffi.ts';
 import { loadOneDnn } from './onednn.ts';
 
 /** The products of these operands; null where the first cannot be had. */
@@ -13,8 +14,9 @@ export function loadProducts([first, second]: readonly BlasOperands[]): Blas | n
   return { ...found, bgemm: half.bgemm, description };
 }
 
-/** oneDNN where a recipe asks for it. Throws UnsupportedError `training.products` where it cannot be had. */
+/** oneDNN where a recipe asks for it. Throws UnsupportedError `native.ffi`, `training.products` where it cannot be had. */
 export function needBf16(): Blas {
+  ffi();
   const products = loadOneDnn();
   if (products) return products;
   throw new UnsupportedError(

@@ -102,10 +102,9 @@ async function runWorkers(
 ): Promise<readonly (readonly SavedTensor[])[]> {
   signal.throwIfAborted();
   let done = 0;
-  const file = import.meta.url.endsWith('.ts') ? './save-worker.ts' : './save-worker.js';
   const workers = Array.from({ length: count }, (_, index) => {
     const workerData = { job, path, part: { index, count } };
-    return new Worker(new URL(file, import.meta.url), { name: 'cria save', workerData });
+    return new Worker(new URL('./save-worker.ts', import.meta.url), { name: 'cria save', workerData });
   });
   try {
     return await Promise.all(

@@ -1,0 +1,100 @@
+// `npm run build [FOLDER]`: makes dist/, the JavaScript that the published package runs; with a folder, everything that goes into the
+// package, there. In a clone, dist/ holds one line per entry that leads to the sources (stubs), so that `import 'cria'` runs them.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildKernels } from './build-kernels.js';
+import { buildWeb } from './build-web.js';
+import { linesOnly } from './source-maps.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** Every file of dist/ that package.json names as an entry: './dist/platform/node/index.js' … */
+function entries(value = manifest.exports) {
+  if (typeof value === 'string') return value.endsWith('.js') ? [value] : [];
+  return [...new Set(Object.values(value).flatMap(entries))];
+}
+
+/** Where a clone has no dist/: one that leads to the sources. */
+export function writeStubs() {
+  for (const entry of entries()) {
+    const file = join(root, entry);
+    if (existsSync(file)) continue;
+    const source = posix.relative(posix.dirname(entry), entry.replace('dist/', 'src/').replace(/\.js$/, '.ts'));
+    mkdirSync(dirname(file), { recursive: true });
+    for (const path of [file, file.replace(/\.js$/, '.d.ts')]) writeFileSync(path, `export * from '${source}';\n`);
+  }
+}
+
+export async function build(target = root) {
+  await buildKernels();
+  await buildWeb();
+  const dist = join(target, 'dist');
+  rmSync(dist, { recursive: true, force: true });
+  compile(dist);
+  addressWorkers(dist);
+  keepPublicTypes(target, dist);
+  for (const map of globSync('**/*.js.map', { cwd: dist })) {
+    writeFileSync(join(dist, map), linesOnly(readFileSync(join(dist, map), 'utf8')));
+  }
+  const pages = 'web/generated/chat';
+  cpSync(join(root, 'src', pages), join(dist, pages), {
+    recursive: true,
+    filter: (path) => !path.endsWith('stamp.txt'),
+  });
+  if (resolve(target) !== resolve(root)) {
+    const others = ['package.json', 'LICENSE', ...globSync(['README*.md', 'bin/*', 'models/*'], { cwd: root })];
+    for (const path of others) cpSync(join(root, path), join(target, path));
+  }
+}
+
+function compile(dist) {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const words = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', dist];
+  const { status } = spawnSync(process.execPath, words, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('build: the sources do not compile');
+}
+
+/** tsc turns the endings of imports from .ts to .js, but not those of the addresses that workers are started with. */
+function addressWorkers(dist) {
+  for (const file of globSync('**/*.js', { cwd: dist })) {
+    const path = join(dist, file);
+    const text = readFileSync(path, 'utf8');
+    const addressed = text.replace(/(new URL\('(\.[^']*)\.)ts(', import\.meta\.url\))/g, (_, before, name, after) => {
+      const worker = join(dirname(path), `${name}.js`);
+      if (!existsSync(worker)) throw new Error(`build: ${file} starts ${name}.ts, which is not in dist/`);
+      return `${before}js${after}`;
+    });
+    if (addressed !== text) writeFileSync(path, addressed);
+  }
+}
+
+/** Declarations that no entry leads to are of no use to a program: they are left out. */
+function keepPublicTypes(target, dist) {
+  const kept = new Set();
+  const keep = (path) => {
+    if (kept.has(path)) return;
+    kept.add(path);
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)\.[jt]s'/g)) {
+      keep(join(dirname(path), `${name}.d.ts`));
+    }
+  };
+  for (const entry of entries()) keep(join(target, entry.replace(/\.js$/, '.d.ts')));
+  for (const file of globSync('**/*.d.ts', { cwd: dist })) {
+    if (!kept.has(join(dist, file))) rmSync(join(dist, file));
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const started = performance.now();
+  const [folder] = process.argv.slice(2);
+  if (folder === '--stubs') {
+    rmSync(join(root, 'dist'), { recursive: true, force: true });
+    writeStubs();
+    process.exit();
+  }
+  await build(folder && resolve(folder));
+  console.log(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}

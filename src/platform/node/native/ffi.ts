@@ -1,0 +1,49 @@
+/**
+ * Calls into system libraries. The binding is the native part of koffi, which npm brings as one prebuilt package per platform, without an
+ * install script; elsewhere the package koffi itself does, where a program has installed it. Nothing needs either: without one, large
+ * pages, BLAS, oneDNN and MPI are not to be had, and what was asked for is refused with a word.
+ */
+import { createRequire } from 'node:module';
+import { UnsupportedError } from '../../../base/errors.ts';
+
+export interface NativeLibrary {
+  /** A function by its C declaration. Throws where the library has no such symbol. */
+  func(declaration: string): (...values: unknown[]) => unknown;
+  symbol(name: string): unknown;
+  unload(): void;
+}
+
+export interface Ffi {
+  readonly version: string;
+  /** Null: the process itself. `global`: its symbols are there for libraries that are loaded later. Throws where it cannot be loaded. */
+  load(name: string | null, options?: { readonly global?: boolean }): NativeLibrary;
+  address(view: Uint8Array): bigint;
+}
+
+let found: Ffi | null | undefined;
+
+/** The binding, or null where none is installed. */
+export function findFfi(): Ffi | null {
+  if (found !== undefined) return found;
+  const require = createRequire(import.meta.url);
+  for (const name of [`@koromix/koffi-${process.platform}-${process.arch}`, 'koffi']) {
+    try {
+      found = require(name) as Ffi;
+      if (typeof found.load === 'function') return found;
+    } catch {
+      // not installed, or its binary does not load on this system: the next one may do
+    }
+  }
+  found = null;
+  return found;
+}
+
+/** Throws UnsupportedError `native.ffi` where no binding is installed. */
+export function ffi(): Ffi {
+  const binding = findFfi();
+  if (binding !== null) return binding;
+  throw new UnsupportedError('native.ffi', `${noFfi}.`);
+}
+
+export const noFfi =
+  'calls into system libraries need the optional package koffi, which is not installed here (npm install koffi)';
