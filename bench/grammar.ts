@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { Automaton } from '../src/inference/grammar/automaton.ts';
 import type { Grammar } from '../src/inference/grammar/expression.ts';
 import { parseGbnf } from '../src/inference/grammar/gbnf.ts';
-import { buildNetwork } from '../src/inference/grammar/network.ts';
+import { buildNetwork } from '../src/inference/grammar/network/network.ts';
 import { compileSchema, jsonGrammar } from '../src/inference/grammar/schema/compile-schema.ts';
 import { TokenConstraint } from '../src/inference/grammar/token-constraint.ts';
 import { TokenMasks } from '../src/inference/grammar/token-masks.ts';

@@ -1,6 +1,6 @@
 import { Automaton, type Position } from './automaton.ts';
 import type { Expression } from './expression.ts';
-import { buildNetwork } from './network.ts';
+import { buildNetwork } from './network/network.ts';
 
 /** Whether a text is one of an expression's, which has no rules. */
 export function accepts(expression: Expression, text: string): boolean {

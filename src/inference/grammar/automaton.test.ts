@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Automaton } from './automaton.ts';
 import { choice, type Expression, type Grammar, repeat, rule, sequence, text } from './expression.ts';
-import { buildNetwork } from './network.ts';
+import { buildNetwork } from './network/network.ts';
 import { accepts, follow, idsOfSet, masksOf, readings, testVocabulary } from './testing/grammars.ts';
 
 /** Random grammars over a and b: right, middle and no recursion, empty parts, repetitions within repetitions. */

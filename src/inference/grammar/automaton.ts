@@ -12,7 +12,8 @@
  * Source  Tomita 1986 (graph-structured stacks); Scott & Johnstone 2010 (GLL) for calls without left recursion.
  */
 import { CriaError } from '../../base/errors.ts';
-import type { Network, TokenEdge } from './network.ts';
+import type { Lists, TokenEdge } from './network/builder.ts';
+import type { Network } from './network/network.ts';
 
 /** What one mask or one token may cost, in edges and links looked at: about a tenth of a second. */
 const MAX_WORK = 3_000_000;
@@ -86,7 +87,7 @@ export class Automaton {
   get start(): Position {
     return (this.cachedStart ??= this.position(
       new Map([[this.bottom, this.beginning(this.network.root)]]),
-      this.network.isNullable[this.network.root]!,
+      this.network.isNullable[this.network.root] === 1,
     ));
   }
 
@@ -267,11 +268,12 @@ export class Automaton {
     const { byteEdges } = this.network;
     const byte = this.byteOfClass(byteClass);
     const targets: number[] = [];
+    const { offsets, values } = byteEdges;
     for (const state of place.states) {
-      const edges = byteEdges[state]!;
-      this.spend(1 + edges.length / 3);
-      for (let i = 0; i < edges.length; i += 3) {
-        if (byte >= edges[i]! && byte <= edges[i + 1]!) targets.push(edges[i + 2]!);
+      const end = offsets[state + 1]!;
+      this.spend(1 + (end - offsets[state]!) / 3);
+      for (let i = offsets[state]!; i < end; i += 3) {
+        if (byte >= values[i]! && byte <= values[i + 1]!) targets.push(values[i + 2]!);
       }
     }
     const found = targets.length === 0 ? null : this.place(targets);
@@ -290,14 +292,16 @@ export class Automaton {
     for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
       if (this.stamp[state] === now || !isAlive[state]) continue;
       this.stamp[state] = now;
-      this.spend(1 + free[state]!.length);
-      for (const to of free[state]!) stack.push(to);
+      const [first, end] = [free.offsets[state]!, free.offsets[state + 1]!];
+      this.spend(1 + end - first);
+      for (let i = first; i < end; i++) stack.push(free.values[i]!);
       if (isFinal[state]) ends = true;
       if (isStart[state]) begins = true;
       if (
         isFinal[state] ||
         isStart[state] ||
-        byteEdges[state]!.length + calls[state]!.length > 0 ||
+        hasAny(byteEdges, state) ||
+        hasAny(calls, state) ||
         tokenEdges.has(state)
       ) {
         kept.push(state);
@@ -311,13 +315,13 @@ export class Automaton {
     const backs = new Map<number, number[]>();
     let hasEdges = false;
     for (const state of kept) {
-      hasEdges ||= byteEdges[state]!.length > 0 || tokenEdges.has(state);
-      const edges = calls[state]!;
-      for (let i = 0; i < edges.length; i += 2) {
-        if (!isAlive[starts[edges[i]!]!] || !isAlive[edges[i + 1]!]) continue;
-        const list = backs.get(edges[i]!);
-        if (list) list.push(edges[i + 1]!);
-        else backs.set(edges[i]!, [edges[i + 1]!]);
+      hasEdges ||= hasAny(byteEdges, state) || tokenEdges.has(state);
+      for (let i = calls.offsets[state]!; i < calls.offsets[state + 1]!; i += 2) {
+        const [rule, back] = [calls.values[i]!, calls.values[i + 1]!];
+        if (!isAlive[starts[rule]!] || !isAlive[back]) continue;
+        const list = backs.get(rule);
+        if (list) list.push(back);
+        else backs.set(rule, [back]);
       }
     }
     const place: Place = {
@@ -354,6 +358,10 @@ export class Automaton {
         'Make the rules say more exactly where each part begins and ends.',
     );
   }
+}
+
+function hasAny({ offsets }: Lists, state: number): boolean {
+  return offsets[state + 1]! > offsets[state]!;
 }
 
 /** One byte of each class. */

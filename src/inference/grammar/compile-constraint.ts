@@ -4,7 +4,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { Automaton } from './automaton.ts';
 import type { Grammar } from './expression.ts';
 import { parseGbnf } from './gbnf.ts';
-import { buildNetwork } from './network.ts';
+import { buildNetwork } from './network/network.ts';
 import { compileSchema, jsonGrammar } from './schema/compile-schema.ts';
 import type { JsonSchema } from './schema/document.ts';
 import { TokenConstraint } from './token-constraint.ts';

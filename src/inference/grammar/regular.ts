@@ -4,7 +4,7 @@
  */
 import { ArgumentError } from '../../base/errors.ts';
 import type { Expression, GraphEdge } from './expression.ts';
-import { Builder } from './network.ts';
+import { Builder, type Lists } from './network/builder.ts';
 
 const MAX_STATES = 40_000;
 const MAX_WORK = 3_000_000;
@@ -33,16 +33,17 @@ function subsets(expression: Expression): Dfa {
   const builder = new Builder({ rules: new Map() });
   const start = builder.state();
   const end = builder.build(expression, start);
-  const { free, byteEdges } = builder;
+  const { free, byteEdges } = builder.finish();
   const { classOf, classCount, representatives } = classesOf(byteEdges);
   const table = new Table(classCount);
   const close = (states: readonly number[]): number[] => {
     const seen = new Set(states);
     for (const state of seen) {
-      table.spend(1 + free[state]!.length);
-      for (const to of free[state]!) seen.add(to);
+      const [first, last] = [free.offsets[state]!, free.offsets[state + 1]!];
+      table.spend(1 + last - first);
+      for (let i = first; i < last; i++) seen.add(free.values[i]!);
     }
-    return [...seen].filter((state) => state === end || byteEdges[state]!.length > 0).sort((a, b) => a - b);
+    return [...seen].filter((state) => state === end || byteEdges.offsets[state + 1]! > byteEdges.offsets[state]!).sort((a, b) => a - b);
   };
   const sets: number[][] = [];
   const find = (states: readonly number[]): number => {
@@ -56,10 +57,11 @@ function subsets(expression: Expression): Dfa {
     for (let c = 0; c < classCount; c++) {
       const targets: number[] = [];
       for (const from of sets[state]!) {
-        const edges = byteEdges[from]!;
-        table.spend(1 + edges.length / 3);
-        for (let i = 0; i < edges.length; i += 3) {
-          if (representatives[c]! >= edges[i]! && representatives[c]! <= edges[i + 1]!) targets.push(edges[i + 2]!);
+        const [first, last] = [byteEdges.offsets[from]!, byteEdges.offsets[from + 1]!];
+        table.spend(1 + (last - first) / 3);
+        for (let i = first; i < last; i += 3) {
+          const { values } = byteEdges;
+          if (representatives[c]! >= values[i]! && representatives[c]! <= values[i + 1]!) targets.push(values[i + 2]!);
         }
       }
       table.next.push(find(targets));
@@ -207,11 +209,9 @@ function tooLarge(): ArgumentError {
   );
 }
 
-function classesOf(byteEdges: readonly (readonly number[])[]) {
+function classesOf({ values }: Lists) {
   const isBorder = new Uint8Array(257);
-  for (const edges of byteEdges) {
-    for (let i = 0; i < edges.length; i += 3) isBorder[edges[i]!] = isBorder[edges[i + 1]! + 1] = 1;
-  }
+  for (let i = 0; i < values.length; i += 3) isBorder[values[i]!] = isBorder[values[i + 1]! + 1] = 1;
   const classOf = new Uint8Array(256);
   const representatives = [0];
   for (let byte = 1; byte < 256; byte++) {

@@ -8,7 +8,7 @@
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Automaton, Place, Position } from './automaton.ts';
 import type { TokenName } from './expression.ts';
-import type { TokenEdge } from './network.ts';
+import type { TokenEdge } from './network/builder.ts';
 import { type GrammarVocabulary, includeBits, plainRanges, type Trie, wordsOf } from './vocabulary.ts';
 
 /** A set of token ids, as bits or, where they are few, as a list. */

@@ -7,7 +7,7 @@
  */
 import { ArgumentError } from '../../../base/errors.ts';
 import { choice, type Expression, type Grammar, impossible, repeat, rule, sequence, text } from '../expression.ts';
-import { buildNetwork } from '../network.ts';
+import { buildNetwork } from '../network/network.ts';
 import { areDisjoint, satisfies } from './check-value.ts';
 import { type Conjunction, type Located, SchemaDocument } from './document.ts';
 import { assertions, type Facts, factsOf, schemasIn, typeNames } from './facts.ts';

@@ -2,7 +2,7 @@
 import { Automaton, type Position } from '../automaton.ts';
 import type { Expression, Grammar } from '../expression.ts';
 import { parseGbnf } from '../gbnf.ts';
-import { buildNetwork } from '../network.ts';
+import { buildNetwork } from '../network/network.ts';
 import { TokenMasks, type TokenSet } from '../token-masks.ts';
 import { type GrammarVocabulary, vocabularyOf } from '../vocabulary.ts';
 
