@@ -3,7 +3,7 @@
  * place, so that a request that must be refused still can be, with a status.
  */
 import type { GenerationResult, Piece, PieceLogProbabilities } from '../inference/generation.ts';
-import type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
+import type { CompiledConstraint } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
 import { ApiError } from './api-error.ts';
@@ -14,7 +14,7 @@ export interface Plan {
   readonly prompts: readonly Uint32Array[];
   /** Answers for each prompt. */
   readonly n: number;
-  readonly options: GenerationOptions & { readonly constraint?: ConstraintSpec | undefined };
+  readonly options: GenerationOptions & { readonly constraint?: CompiledConstraint | undefined };
 }
 
 export interface Generations {

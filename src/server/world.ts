@@ -6,11 +6,21 @@ import type { GenerationStream } from '../inference/remote/generation-stream.ts'
 import type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 import type { Gate } from './gate.ts';
 import type { ServerMetrics } from './metrics.ts';
+import type { CompiledConstraints } from './preparing/constraints.ts';
+import type { PreparationWorkers } from './preparing/workers.ts';
 
 /** The part of a loaded model that is served. */
 export type ServedModel = Pick<
   RemoteModel,
-  'config' | 'facts' | 'contextLength' | 'tokenizer' | 'hasTokenizer' | 'embed' | 'engineLoad'
+  | 'config'
+  | 'facts'
+  | 'contextLength'
+  | 'tokenizer'
+  | 'hasTokenizer'
+  | 'isRunning'
+  | 'whenEnded'
+  | 'embed'
+  | 'engineLoad'
 > & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream };
 
 export interface ServerSettings {
@@ -23,6 +33,8 @@ export interface ServerSettings {
   readonly queueSeconds: number;
   /** How long an answer may take; it then ends as if by max_tokens. */
   readonly timeLimitSeconds: number;
+  /** How long the reading of one request may take: its texts, template and schemas. */
+  readonly readSeconds: number;
   readonly version: string;
 }
 
@@ -41,20 +53,24 @@ export interface Core {
   readonly clocks: Clocks;
   readonly gate: Gate;
   readonly metrics: ServerMetrics;
+  /** Read requests, and compile their grammars. */
+  readonly preparers: PreparationWorkers;
+  readonly constraints: CompiledConstraints;
   /** A name that no other request has. */
   readonly randomId: () => string;
 }
 
-/** One request as an endpoint sees it: its body, its end, and what the log should say of it. */
+/** One request as an endpoint sees it: its end, and what the log should say of it. */
 export interface Call {
-  readonly body: unknown;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
   readonly notes: Record<string, unknown>;
 }
 
-export type Reply =
+export type Reply = ReplyBody & { readonly headers?: Readonly<Record<string, string>> };
+
+type ReplyBody =
   | { readonly kind: 'json'; readonly body: unknown }
-  | { readonly kind: 'text'; readonly body: string; readonly type: string }
+  | { readonly kind: 'text'; readonly body: string | Uint8Array<ArrayBuffer>; readonly type: string }
   /** Lines of server-sent events. */
   | { readonly kind: 'events'; readonly events: AsyncGenerator<string, void> };

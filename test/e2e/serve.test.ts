@@ -86,3 +86,12 @@ describe('cria serve, the bundled model', async () => {
     match(log, /"msg":"closing"/);
   });
 });
+
+test('nobody reads its log any more: it goes on', async () => {
+  const server = spawn(process.execPath, [binary, 'serve', '--port', '0', '--no-page']);
+  after(() => server.kill('SIGKILL'));
+  const [url] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
+  server.stderr.destroy();
+  for (let i = 0; i < 3; i++) strictEqual((await fetch(`${url.trim()}/v1/models`)).status, 200);
+  strictEqual(server.exitCode, null);
+});

@@ -2,27 +2,31 @@
 import type { GenerationResult, Piece } from '../../src/inference/generation.ts';
 import { timingsOf } from '../../src/inference/generation.ts';
 import { GenerationStream } from '../../src/inference/remote/generation-stream.ts';
-import { loadTokenizer } from '../../src/platform/node/load-tokenizer.ts';
+import { findTokenizerFiles } from '../../src/platform/node/load-tokenizer.ts';
 import type { ServedModel } from '../../src/server/world.ts';
+import { createTokenizer } from '../../src/tokenizer/create-tokenizer.ts';
 import { goldenPath } from './golden.ts';
 import { tinyConfig } from './tiny-model.ts';
 
 /** `answerTo` gets the prompt as text. `pauseMs` lies between pieces. */
 export function scriptedModel(answerTo: (prompt: string) => string, pauseMs = 1): ServedModel {
-  const tokenizer = loadTokenizer(goldenPath('formats/gguf-llama-cpp-converter/hf'));
+  const files = findTokenizerFiles(goldenPath('formats/gguf-llama-cpp-converter/hf'));
+  const tokenizer = createTokenizer(files);
   const config = { ...tinyConfig, vocabSize: tokenizer.vocabSize, contextLength: 4096 };
   return {
     config,
     contextLength: 4096,
     tokenizer,
     hasTokenizer: true,
+    isRunning: true,
+    whenEnded: () => new Promise<void>(() => {}),
     facts: {
       name: 'scripted',
       format: 'gguf',
       config,
       contextLength: 4096,
       kvType: 'f16',
-      tokenizer: null,
+      tokenizer: files,
       chatTemplate: null,
       parameterCount: 58_000,
       weightBytes: 232_000,

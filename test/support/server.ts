@@ -33,6 +33,7 @@ export const serveDefaults: ServeSettings = {
   queue: 64,
   connections: 2000,
   drainSeconds: 5,
+  readSeconds: 20,
 };
 
 /** An answer of so many tokens takes most of a minute: where it ends within a test's seconds, it has been ended. It needs this room. */

@@ -65,6 +65,12 @@ export const command = defineCommand({
       default: serveDefaults.timeLimitSeconds,
       help: 'seconds after which an answer ends where it is',
     },
+    readSeconds: {
+      kind: 'number',
+      min: 0.1,
+      default: serveDefaults.readSeconds,
+      help: 'how long the reading of one request (its texts, template and schemas) may take',
+    },
     stallSeconds: {
       kind: 'number',
       min: 1,

@@ -4,7 +4,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { Automaton } from './automaton.ts';
 import type { Grammar } from './expression.ts';
 import { parseGbnf } from './gbnf.ts';
-import { buildNetwork } from './network/network.ts';
+import { buildNetwork, type Network } from './network/network.ts';
 import { compileSchema, jsonGrammar } from './schema/compile-schema.ts';
 import type { JsonSchema } from './schema/document.ts';
 import { TokenConstraint } from './token-constraint.ts';
@@ -21,6 +21,18 @@ export type ConstraintSpec =
   /** Any JSON object. */
   | { readonly kind: 'json_object' }
   | ToolsSpec;
+
+/** A specification whose grammar was built elsewhere, away from the thread that generates. */
+export interface CompiledConstraint {
+  readonly kind: 'compiled';
+  /** The same number, the same network. */
+  readonly id: number;
+  readonly network: Network;
+  /** What was asked for and is not held. */
+  readonly notes: readonly string[];
+  /** About what the network takes in memory. */
+  readonly bytes: number;
+}
 
 /** Grammars kept for the next request, and how many states they may have together: some megabytes each, whatever is asked for. */
 const MAX_KEPT = 16;
@@ -45,6 +57,43 @@ export function grammarOf(spec: ConstraintSpec, hasToken: (text: string) => bool
   }
 }
 
+/** `memory`: 'shared' lets several threads use one network. Throws ArgumentError, see grammarOf(). */
+export function compileConstraint(
+  spec: ConstraintSpec,
+  hasToken: (text: string) => boolean,
+  memory: 'own' | 'shared',
+): Omit<CompiledConstraint, 'id'> {
+  const grammar = grammarOf(spec, hasToken);
+  const network = buildNetwork(grammar);
+  const bytes = networkBytes(network);
+  const { notes = [] } = grammar;
+  return { kind: 'compiled', network: memory === 'shared' ? shareNetwork(network) : network, notes, bytes };
+}
+
+function networkBytes(value: unknown): number {
+  if (ArrayBuffer.isView(value)) return value.byteLength;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce<number>((sum, part) => sum + networkBytes(part), 0);
+}
+
+/** The same network with its arrays in shared memory. */
+function shareNetwork(network: Network): Network {
+  const share = <Value>(value: Value): Value => {
+    if (ArrayBuffer.isView(value)) return shareArray(value as unknown as Uint8Array | Uint32Array) as unknown as Value;
+    if (typeof value !== 'object' || value === null || value instanceof Map) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, share(part)])) as Value;
+  };
+  return share(network);
+}
+
+function shareArray<Numbers extends Uint8Array | Uint32Array>(array: Numbers): Numbers {
+  const copy = new (array.constructor as new (buffer: SharedArrayBuffer) => Numbers)(
+    new SharedArrayBuffer(array.byteLength),
+  );
+  copy.set(array);
+  return copy;
+}
+
 /** The constraints of one model. */
 export class ConstraintCompiler {
   private readonly tokenizer: Tokenizer;
@@ -61,8 +110,8 @@ export class ConstraintCompiler {
   }
 
   /** A constraint for one generation. Throws ArgumentError, see grammarOf(). */
-  compile(spec: ConstraintSpec): TokenConstraint {
-    const key = JSON.stringify(spec);
+  compile(spec: ConstraintSpec | CompiledConstraint): TokenConstraint {
+    const key = spec.kind === 'compiled' ? `#${spec.id}` : JSON.stringify(spec);
     const masks = this.kept.get(key) ?? this.masksFor(spec);
     this.kept.delete(key);
     this.kept.set(key, masks);
@@ -79,10 +128,11 @@ export class ConstraintCompiler {
     }
   }
 
-  private masksFor(spec: ConstraintSpec): TokenMasks {
+  private masksFor(spec: ConstraintSpec | CompiledConstraint): TokenMasks {
     const { vocabulary } = this;
-    const grammar = grammarOf(spec, (text) => vocabulary.idOf(text) !== null);
-    return new TokenMasks(new Automaton(buildNetwork(grammar)), vocabulary);
+    const hasToken = (text: string) => vocabulary.idOf(text) !== null;
+    const { network } = spec.kind === 'compiled' ? spec : compileConstraint(spec, hasToken, 'own');
+    return new TokenMasks(new Automaton(network), vocabulary);
   }
 
   private get vocabulary(): GrammarVocabulary {

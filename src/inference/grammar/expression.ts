@@ -39,6 +39,8 @@ export interface Grammar {
   readonly rules: ReadonlyMap<string, Expression>;
   /** The rule that a whole text is. */
   readonly root: string;
+  /** What was asked for and is not held, one sentence each. */
+  readonly notes?: readonly string[];
 }
 
 const utf8 = new TextEncoder();

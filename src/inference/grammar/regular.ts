@@ -43,7 +43,9 @@ function subsets(expression: Expression): Dfa {
       table.spend(1 + last - first);
       for (let i = first; i < last; i++) seen.add(free.values[i]!);
     }
-    return [...seen].filter((state) => state === end || byteEdges.offsets[state + 1]! > byteEdges.offsets[state]!).sort((a, b) => a - b);
+    return [...seen]
+      .filter((state) => state === end || byteEdges.offsets[state + 1]! > byteEdges.offsets[state]!)
+      .sort((a, b) => a - b);
   };
   const sets: number[][] = [];
   const find = (states: readonly number[]): number => {

@@ -26,6 +26,7 @@ export class EngineClient {
   private nextCall = 1;
   /** Why no call is possible any more. */
   private ended: Error | null = null;
+  private readonly ending = Promise.withResolvers<void>();
 
   constructor(port: EnginePort) {
     this.port = port;
@@ -60,6 +61,14 @@ export class EngineClient {
     return { id, value };
   }
 
+  whenEnded(): Promise<void> {
+    return this.ending.promise;
+  }
+
+  get isRunning(): boolean {
+    return this.ended === null;
+  }
+
   abort(id: number): void {
     if (this.pending.has(id)) this.port.post({ kind: 'abort', call: id });
   }
@@ -72,6 +81,7 @@ export class EngineClient {
 
   private end(reason: Error): void {
     this.ended ??= reason;
+    this.ending.resolve();
     const waiting = [...this.pending.values()];
     this.pending.clear();
     this.port.hold(false);

@@ -50,6 +50,16 @@ export class RemoteModel {
     return this.facts.contextLength;
   }
 
+  /** Its engine is there: neither closed nor dead. Busy is not dead. */
+  get isRunning(): boolean {
+    return this.client.isRunning;
+  }
+
+  /** Resolves when it is closed, or its engine has died. */
+  whenEnded(): Promise<void> {
+    return this.client.whenEnded();
+  }
+
   get hasTokenizer(): boolean {
     return this.facts.tokenizer !== null;
   }

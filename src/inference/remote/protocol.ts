@@ -8,7 +8,7 @@ import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/check
 import type { LlamaConfig } from '../../model/config.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
-import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
+import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
@@ -90,7 +90,7 @@ export interface PromptRead {
 export interface Methods {
   load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
   generate: {
-    args: [prompt: Prompt, options: GenerationOptions, constraint: ConstraintSpec | null];
+    args: [prompt: Prompt, options: GenerationOptions, constraint: ConstraintSpec | CompiledConstraint | null];
     value: GenerationResult;
     event: Piece | Admitted | PromptRead;
   };

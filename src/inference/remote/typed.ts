@@ -1,7 +1,7 @@
 /** Generations whose text must be something: the options that say so, and the typed one. */
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { GenerationResult } from '../generation.ts';
-import type { ConstraintSpec } from '../grammar/compile-constraint.ts';
+import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
 import { type JsonSchema, parseSchema } from '../grammar/schema/document.ts';
 import { GenerationStream } from './generation-stream.ts';
 
@@ -11,8 +11,8 @@ export interface ConstraintOptions {
   readonly grammar?: string | undefined;
   /** A JSON Schema, or its text: the text is JSON that is valid for it. */
   readonly jsonSchema?: JsonSchema | string | undefined;
-  /** Any of these and tools, as the server says it. */
-  readonly constraint?: ConstraintSpec | undefined;
+  /** Any of these and tools, as the server says it, or one that was compiled elsewhere. */
+  readonly constraint?: ConstraintSpec | CompiledConstraint | undefined;
 }
 
 /**
@@ -76,7 +76,7 @@ export function constraintOf({
   jsonSchema,
   constraint,
   schema,
-}: ConstraintOptions & { readonly schema?: TypedSchema | undefined }): ConstraintSpec | null {
+}: ConstraintOptions & { readonly schema?: TypedSchema | undefined }): ConstraintSpec | CompiledConstraint | null {
   const given = Object.entries({ grammar, jsonSchema, constraint, schema }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     throw new ArgumentError(

@@ -11,6 +11,8 @@ export async function main(words: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
     process.stderr.write(`cria: standard output: ${error.message}\n`, () => process.exit(exitCodes.failed));
   });
+  // A log whose reader has gone, or whose disk is full, ends nothing.
+  process.stderr.on('error', () => {});
 
   const aborter = new AbortController();
   const handlers: (() => void)[] = [];

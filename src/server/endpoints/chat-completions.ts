@@ -2,46 +2,58 @@
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import { gatherToolEvents, type ToolCall, type ToolEvent, ToolReader } from '../../inference/grammar/tool-reader.ts';
-import { notations } from '../../inference/grammar/tools.ts';
+import { notations, type ToolFormat } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
 import { type Generations, startGenerations } from '../generations.ts';
+import type { Desk } from '../preparing/desk.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { TokenNames } from '../reply/token-names.ts';
 import { chatLogprobs, chatSchema } from '../request/chat.ts';
-import type { ChatConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
+import { constraintOf } from './constraint.ts';
 import { checkCharacters, checkLength, checkModel, conversationOf, encoderOf } from './prompts.ts';
 
-export async function chatCompletions(core: Core, { body, signal, notes }: Call): Promise<Reply> {
+export function prepareChat(desk: Desk, body: unknown) {
   const request = parseBody(chatSchema, body);
-  const { model } = core;
-  checkModel(core, request.model);
-  const shape = shapeOf(request);
+  const { model } = desk;
+  checkModel(desk, request.model);
   const logprobs = chatLogprobs(request);
-  const { messages, constraint } = conversationOf(core, request);
-  const { spec, tools } = constraint;
-  const options = { ...optionsOf(request), logprobs, constraint: spec ?? undefined };
+  const { messages, constraint } = conversationOf(desk, request);
+  const options = { ...optionsOf(request), logprobs };
   checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
-  Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
+  const { spec, tools } = constraint;
+  const shape: ChatShape = { ...shapeOf(request), logprobs: logprobs >= 0, toolFormat: tools?.format ?? null };
+  return { prompt, options, shape, constraint: spec && JSON.stringify(spec) };
+}
 
-  const generations = await startGenerations(core, { prompts: [prompt], n: shape.n, options }, signal);
-  const writer = new ChatWriter(core, generations, prompt.length, { ...shape, logprobs: logprobs >= 0, tools }, notes);
-  if (!shape.stream) return { kind: 'json', body: await writer.whole() };
+export async function chatCompletions(
+  core: Core,
+  { signal, notes }: Call,
+  { prompt, options, shape, constraint: spec }: ReturnType<typeof prepareChat>,
+): Promise<Reply> {
+  Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
+  const { constraint, headers } = await constraintOf(core, spec, signal, notes);
+  const plan = { prompts: [prompt], n: shape.n, options: { ...options, constraint } };
+  const generations = await startGenerations(core, plan, signal);
+  const writer = new ChatWriter(core, generations, prompt.length, shape, notes);
+  if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
-  return { kind: 'events', events };
+  return { kind: 'events', events, headers };
 }
 
 function charactersOf({ messages }: ChatPrompt): number {
   return messages.reduce((sum, { content }) => sum + String(content).length, 0);
 }
 
-interface ChatShape extends Shape, Pick<ChatConstraint, 'tools'> {
+interface ChatShape extends Shape {
   readonly logprobs: boolean;
+  /** How calls are written; null: nothing may be called. */
+  readonly toolFormat: ToolFormat | null;
 }
 
 /** The answer in OpenAI's shapes. */
@@ -77,7 +89,7 @@ class ChatWriter {
 
   async whole(): Promise<unknown> {
     const { answers } = this.generations;
-    const { tools, logprobs } = this.shape;
+    const { toolFormat: tools, logprobs } = this.shape;
     const contents = answers.map(() => [] as unknown[]);
     const readers = answers.map(() => this.reader());
     const said = answers.map(() => [] as ToolEvent[]);
@@ -140,11 +152,11 @@ class ChatWriter {
 
   /** What an answer says, piece by piece: without tools, all of it is text. */
   private reader(): { push(piece: Piece): ToolEvent[]; end(): ToolEvent[] } {
-    const { tools } = this.shape;
-    if (!tools) return { push: ({ text }) => (text === '' ? [] : [{ kind: 'text', text }]), end: () => [] };
-    const { begin } = notations[tools.format];
+    const { toolFormat } = this.shape;
+    if (!toolFormat) return { push: ({ text }) => (text === '' ? [] : [{ kind: 'text', text }]), end: () => [] };
+    const { begin } = notations[toolFormat];
     const announcement = begin === null ? null : this.core.model.tokenizer.idOf(begin);
-    const reader = new ToolReader(tools.format);
+    const reader = new ToolReader(toolFormat);
     return { push: ({ id, text }) => reader.push(text, id === announcement), end: () => reader.end() };
   }
 

@@ -2,6 +2,7 @@
 import type { Piece } from '../../inference/generation.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { type Generations, startGenerations } from '../generations.ts';
+import type { Desk } from '../preparing/desk.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { completionLogprobs, TokenNames } from '../reply/token-names.ts';
@@ -10,36 +11,45 @@ import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts'
 import { parseBody } from '../request/parse.ts';
 import { completionSchema, listOf } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
+import { constraintOf } from './constraint.ts';
 import { checkLength, checkModel, encodeTexts } from './prompts.ts';
 
-export async function completions(core: Core, { body, signal, notes }: Call): Promise<Reply> {
+export function prepareCompletion(desk: Desk, body: unknown) {
   const request = parseBody(completionSchema, body);
-  const { model } = core;
-  checkModel(core, request.model);
-  const shape = shapeOf(request);
+  const { model } = desk;
+  checkModel(desk, request.model);
   const withLogprobs = request.logprobs != null;
   const echo = request.echo ?? false;
-  const constraint = grammarConstraint(request) ?? undefined;
   const options = {
     ...optionsOf(request),
     logprobs: request.logprobs ?? -1,
     promptLogprobs: echo && withLogprobs,
-    constraint,
   };
   const prompts = encodeTexts(model, listOf(request.prompt), 'prompt', request.parse_special ?? false);
   for (const prompt of prompts) checkLength(model, prompt, 'prompt', options);
-  const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
-  Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
-
   const echoes = listOf(request.prompt).map((text, i) => {
     if (!echo) return '';
     return typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);
   });
-  const generations = await startGenerations(core, { prompts, n: shape.n, options }, signal);
-  const writer = new CompletionWriter(core, generations, prompts, { ...shape, withLogprobs, echoes }, notes);
-  if (!shape.stream) return { kind: 'json', body: await writer.whole() };
+  const constraint = grammarConstraint(request);
+  const shape: CompletionShape = { ...shapeOf(request), withLogprobs, echoes };
+  return { prompts, options, shape, constraint: constraint && JSON.stringify(constraint) };
+}
+
+export async function completions(
+  core: Core,
+  { signal, notes }: Call,
+  { prompts, options, shape, constraint: spec }: ReturnType<typeof prepareCompletion>,
+): Promise<Reply> {
+  const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+  Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
+  const { constraint, headers } = await constraintOf(core, spec, signal, notes);
+  const plan = { prompts, n: shape.n, options: { ...options, constraint } };
+  const generations = await startGenerations(core, plan, signal);
+  const writer = new CompletionWriter(core, generations, prompts, shape, notes);
+  if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
-  return { kind: 'events', events };
+  return { kind: 'events', events, headers };
 }
 
 interface CompletionShape extends Shape {

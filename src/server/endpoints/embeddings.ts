@@ -1,28 +1,39 @@
 /** POST /v1/embeddings: the states of the last layer, after its norm, pooled and of unit length. */
+import type { Desk } from '../preparing/desk.ts';
 import { parseBody } from '../request/parse.ts';
 import { embeddingSchema, listOf } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { checkLength, checkModel, encodeTexts } from './prompts.ts';
 
-export async function embeddings(core: Core, { body, signal, notes }: Call): Promise<Reply> {
+export function prepareEmbeddings(desk: Desk, body: unknown) {
   const request = parseBody(embeddingSchema, body);
-  const { model, settings, gate } = core;
-  checkModel(core, request.model);
+  const { model } = desk;
+  checkModel(desk, request.model);
   const inputs = encodeTexts(model, listOf(request.input), 'input');
   for (const [i, ids] of inputs.entries()) {
     checkLength(model, ids, inputs.length === 1 ? 'input' : `input.${i}`, { maxTokens: 0 });
   }
+  const { pooling, encoding_format: encoding, user } = request;
+  return { inputs, pooling: pooling ?? null, asBase64: encoding === 'base64', user: user ?? undefined };
+}
+
+export async function embeddings(
+  core: Core,
+  { signal, notes }: Call,
+  { inputs, pooling, asBase64, user }: ReturnType<typeof prepareEmbeddings>,
+): Promise<Reply> {
+  const { model, settings, gate } = core;
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
-  Object.assign(notes, { promptTokens, user: request.user ?? undefined });
+  Object.assign(notes, { promptTokens, user });
 
   const leave = gate.enter(1);
   try {
     const data = [];
-    const pooling = request.pooling ?? settings.pooling;
-    const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, { pooling, signal })));
+    const options = { pooling: pooling ?? settings.pooling, signal };
+    const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, options)));
     for (const [index, pooled] of vectors.entries()) {
       const vector = normalize(pooled);
-      const embedding = request.encoding_format === 'base64' ? base64Of(vector) : Array.from(vector);
+      const embedding = asBase64 ? base64Of(vector) : Array.from(vector);
       data.push({ object: 'embedding', index, embedding });
     }
     const usage = { prompt_tokens: promptTokens, total_tokens: promptTokens };

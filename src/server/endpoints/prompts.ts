@@ -5,13 +5,13 @@ import { checkIds, encodePrompt } from '../../inference/prompt.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
+import type { Desk } from '../preparing/desk.ts';
 import { chatPromptOf } from '../request/chat.ts';
 import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
 import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
-import type { Core, ServedModel } from '../world.ts';
 
 /** Throws ApiError 404 where another model is asked for than the one that is served. */
-export function checkModel({ settings }: Core, wanted: string | null | undefined): void {
+export function checkModel({ settings }: Desk, wanted: string | null | undefined): void {
   if (wanted == null || wanted === settings.modelId) return;
   throw new ApiError(
     404,
@@ -23,7 +23,7 @@ export function checkModel({ settings }: Core, wanted: string | null | undefined
 
 /** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */
 export function conversationOf(
-  { model, settings }: Core,
+  { model, settings }: Desk,
   request: Parameters<typeof chatPromptOf>[0] & Parameters<typeof chatConstraint>[0],
 ): { readonly messages: ChatPrompt & { readonly template: string }; readonly constraint: ChatConstraint } {
   const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
@@ -37,7 +37,7 @@ export function conversationOf(
 }
 
 /** The model as encodePrompt wants it. */
-export function encoderOf({ tokenizer, facts, config }: ServedModel) {
+export function encoderOf({ tokenizer, facts, config }: Desk['model']) {
   return { tokenizer, chatTemplate: facts.chatTemplate, vocabSize: config.vocabSize };
 }
 
@@ -47,7 +47,7 @@ const longest = new WeakMap<Tokenizer, number>();
  * Throws ApiError 400 where a text is so long that no tokens could be few enough, without encoding it: a body of megabytes for a
  * context of thousands must not keep the server from its work.
  */
-export function checkCharacters({ tokenizer, contextLength }: ServedModel, characters: number, param: string): void {
+export function checkCharacters({ tokenizer, contextLength }: Desk['model'], characters: number, param: string): void {
   let most = longest.get(tokenizer);
   if (most === undefined) {
     most = 1;
@@ -66,7 +66,7 @@ export function checkCharacters({ tokenizer, contextLength }: ServedModel, chara
 
 /** The texts' ids, as the model reads them. */
 export function encodeTexts(
-  model: ServedModel,
+  model: Desk['model'],
   texts: readonly (string | readonly number[])[],
   param: string,
   parseSpecial = false,
@@ -87,7 +87,7 @@ export function encodeTexts(
 
 /** Throws ApiError 400 `context_length_exceeded`: nothing is cut without a word. */
 export function checkLength(
-  model: ServedModel,
+  model: Desk['model'],
   prompt: Uint32Array,
   param: string,
   { maxTokens = -1 }: Pick<GenerationOptions, 'maxTokens'>,

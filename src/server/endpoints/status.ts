@@ -2,7 +2,7 @@
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
-import type { Call, Core, Reply, ServedModel } from '../world.ts';
+import type { Core, Reply, ServedModel } from '../world.ts';
 
 export async function models({ model, settings, clocks }: Core): Promise<Reply> {
   const { facts, config } = model;
@@ -46,14 +46,15 @@ export async function oneModel(core: Core, id: string): Promise<Reply> {
   });
 }
 
-/** Answers while the model can: the engine itself is asked. */
+/** Answers at once, however busy the engine is: it only looks whether it is there. */
 export async function health({ model, gate }: Core): Promise<Reply> {
   if (gate.isClosed) throw new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 });
-  await model.engineLoad();
+  if (!model.isRunning)
+    throw new ApiError(503, 'engine_unavailable', 'the model is not running any more. The server must be restarted.');
   return { kind: 'json', body: { status: 'ok' } };
 }
 
-export async function metrics(core: Core, _call?: Call): Promise<Reply> {
+export async function metrics(core: Core): Promise<Reply> {
   const load = await core.model.engineLoad();
   return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body: core.metrics.expose(load) };
 }

@@ -1,11 +1,12 @@
 /** Every endpoint: the router, openapi.json and the tests read this one table. */
 import type { z } from 'zod';
+import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
 import { completionSchema, detokenizeSchema, embeddingSchema, tokenizeSchema } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { chatCompletions } from './chat-completions.ts';
-import { completions } from './completions.ts';
-import { embeddings } from './embeddings.ts';
+import { chatCompletions, prepareChat } from './chat-completions.ts';
+import { completions, prepareCompletion } from './completions.ts';
+import { embeddings, prepareEmbeddings } from './embeddings.ts';
 import { health, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
 
@@ -17,35 +18,48 @@ export interface Endpoint {
   readonly schema: z.ZodObject | null;
   /** Without an API key: what a load balancer asks. */
   readonly open: boolean;
-  run(core: Core, call: Call, parameter: string): Promise<Reply>;
+  /** Reads the request's body, in a worker; plain data comes back. null: there is no body. */
+  readonly prepare: ((desk: Desk, body: unknown) => unknown) | null;
+  /** `prepared`: what prepare() returned. */
+  run(core: Core, call: Call, prepared: unknown, parameter: string): Promise<Reply>;
 }
 
-const post = (path: string, summary: string, schema: z.ZodObject, run: Endpoint['run']): Endpoint => ({
-  method: 'POST',
-  path,
-  summary,
-  schema,
-  open: false,
-  run,
-});
-const get = (path: string, summary: string, run: Endpoint['run'], open = false): Endpoint => ({
-  method: 'GET',
-  path,
-  summary,
-  schema: null,
-  open,
-  run,
+function post<Prepared>(
+  path: string,
+  summary: string,
+  schema: z.ZodObject,
+  prepare: (desk: Desk, body: unknown) => Prepared,
+  run: (core: Core, call: Call, prepared: Prepared) => Promise<Reply>,
+): Endpoint {
+  return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'] };
+}
+
+function get(
+  path: string,
+  summary: string,
+  run: (core: Core, parameter: string) => Promise<Reply>,
+  open = false,
+): Endpoint {
+  const runWithout: Endpoint['run'] = (core, _call, _prepared, parameter) => run(core, parameter);
+  return { method: 'GET', path, summary, schema: null, open, prepare: null, run: runWithout };
+}
+
+/** A reply that the worker wrote as a whole. */
+const asWritten = async (_core: Core, _call: Call, body: Uint8Array<ArrayBuffer>): Promise<Reply> => ({
+  kind: 'text',
+  body,
+  type: 'application/json',
 });
 
 export const endpoints: readonly Endpoint[] = [
-  post('/v1/chat/completions', "the assistant's next turn", chatSchema, chatCompletions),
-  post('/v1/completions', 'the continuation of a text', completionSchema, completions),
-  post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, embeddings),
+  post('/v1/chat/completions', "the assistant's next turn", chatSchema, prepareChat, chatCompletions),
+  post('/v1/completions', 'the continuation of a text', completionSchema, prepareCompletion, completions),
+  post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
   get('/v1/models', 'what is served', models),
-  get('/v1/models/:model', 'one model', (core, _call, id) => oneModel(core, id)),
-  post('/tokenize', 'text to token ids', tokenizeSchema, tokenize),
-  post('/detokenize', 'token ids to text', detokenizeSchema, detokenize),
-  post('/apply-template', 'messages as the text that the model reads', templateSchema, applyTemplate),
+  get('/v1/models/:model', 'one model', oneModel),
+  post('/tokenize', 'text to token ids', tokenizeSchema, tokenize, asWritten),
+  post('/detokenize', 'token ids to text', detokenizeSchema, detokenize, asWritten),
+  post('/apply-template', 'messages as the text that the model reads', templateSchema, applyTemplate, asWritten),
   get('/health', 'whether the server answers', health, true),
   get('/v1/health', 'the same', health, true),
   get('/metrics', "the server's numbers, for Prometheus", metrics),

@@ -21,6 +21,15 @@ function isDeep(text: string): boolean {
 }
 
 /** Throws ApiError 400 `invalid_json`. */
+export function readText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new ApiError(400, 'invalid_json', 'the body is not UTF-8.', { cause });
+  }
+}
+
+/** Throws ApiError 400 `invalid_json`. */
 export function parseJson(text: string): unknown {
   if (isDeep(text)) throw new ApiError(400, 'invalid_json', `the body is nested deeper than ${DEEPEST} levels.`);
   try {

@@ -6,7 +6,6 @@ import { cors } from 'hono/cors';
 import { ApiError, toApiError } from '../../../server/api-error.ts';
 import { type Endpoint, endpoints } from '../../../server/endpoints/table.ts';
 import { openApi } from '../../../server/openapi.ts';
-import { parseJson } from '../../../server/request/parse.ts';
 import type { Core, Reply } from '../../../server/world.ts';
 import { hostChecker, keyChecker } from './access.ts';
 import { eventResponse } from './event-response.ts';
@@ -87,19 +86,22 @@ async function answer(
     log.request({ id, method: endpoint.method, path: endpoint.path, status, ms, ...notes }, error ?? notes.error);
   };
   let reply: Reply;
-  let body: unknown;
   try {
-    body = endpoint.schema ? await readBody(c) : null;
-    reply = await endpoint.run(core, { body, signal, notes }, c.req.param('model') ?? '');
+    let prepared: unknown;
+    if (endpoint.prepare) {
+      core.gate.check();
+      const body = await readBody(c);
+      log.body(id, body);
+      prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
+    }
+    reply = await endpoint.run(core, { signal, notes }, prepared, c.req.param('model') ?? '');
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
     finish(status, refused);
     return errorResponse(refused);
-  } finally {
-    if (body != null) log.body(id, body);
   }
-  const headers = { 'x-request-id': id };
+  const headers = { 'x-request-id': id, ...reply.headers };
   if (reply.kind === 'events') {
     const { outgoing } = c.env;
     const response = eventResponse(reply.events, {
@@ -108,7 +110,7 @@ async function answer(
       onStall: outgoing && (() => outgoing.destroy()),
       onEnd: (complete) => finish(complete ? 200 : 499),
     });
-    response.headers.set('x-request-id', id);
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
     return response;
   }
   finish(200);
@@ -117,7 +119,7 @@ async function answer(
 }
 
 /** JSON that says that it is JSON: a form of another site's page cannot send that without being asked first. */
-async function readBody(c: Context<Wire>): Promise<unknown> {
+async function readBody(c: Context<Wire>): Promise<Uint8Array<ArrayBuffer>> {
   const type = c.req.header('content-type') ?? '';
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw new ApiError(
@@ -126,14 +128,7 @@ async function readBody(c: Context<Wire>): Promise<unknown> {
       `the body is ${type === '' ? 'of no type' : type}, expected content-type: application/json.`,
     );
   }
-  const bytes = await c.req.arrayBuffer();
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new ApiError(400, 'invalid_json', 'the body is not UTF-8.', { cause });
-  }
-  return parseJson(text);
+  return new Uint8Array(await c.req.arrayBuffer());
 }
 
 function refuse(core: Core, log: Log, c: Context<Wire>, error: unknown): Response {

@@ -1,13 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { Gate } from '../../../server/gate.ts';
 import { ServerMetrics } from '../../../server/metrics.ts';
+import { CompiledConstraints } from '../../../server/preparing/constraints.ts';
+import { PreparationWorkers } from '../../../server/preparing/workers.ts';
 import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
+import { startPreparer } from './preparation.ts';
 
-/** The server's core with this machine's clocks. `capacity`: answers that may run or wait. */
+/** Bodies that wait to be read, together. */
+const WAITING_BYTES = 256 << 20;
+
+/** The server's core with this machine's clocks and workers. `capacity`: answers that may run or wait. */
 export function createCore(model: ServedModel, settings: ServerSettings, capacity: number): Core {
+  const { modelId, template, readSeconds } = settings;
+  const opening = { facts: model.facts, settings: { modelId, template } };
+  const preparers = new PreparationWorkers(
+    startPreparer,
+    opening,
+    { sleep },
+    { readSeconds, waitingBytes: WAITING_BYTES },
+  );
+  void model.whenEnded().then(() => preparers.close());
   return {
     model,
     settings,
+    preparers,
+    constraints: new CompiledConstraints(preparers),
     gate: new Gate(capacity),
     metrics: new ServerMetrics(),
     clocks: {

@@ -7,6 +7,7 @@ export const serveDefaults = {
   queue: 256,
   queueSeconds: 300,
   timeLimitSeconds: 3600,
+  readSeconds: 20,
   stallSeconds: 60,
   bodyBytes: 8 << 20,
   pooling: 'mean' satisfies Pooling as Pooling,

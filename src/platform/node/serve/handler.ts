@@ -26,6 +26,8 @@ export interface HandlerOptions {
   readonly queueSeconds?: number;
   /** Seconds after which an answer ends where it is. */
   readonly timeLimitSeconds?: number;
+  /** Seconds that the reading of one request may take: its texts, template and schemas. */
+  readonly readSeconds?: number;
   /** How long a client may take nothing of a stream. */
   readonly stallSeconds?: number;
   /** Largest request body. */
@@ -49,6 +51,7 @@ const knownOptions: readonly string[] = [
   'queue',
   'queueSeconds',
   'timeLimitSeconds',
+  'readSeconds',
   'stallSeconds',
   'bodyBytes',
   'apiKeys',
@@ -128,7 +131,14 @@ function checkOptions(options: HandlerOptions): void {
   if (basePath !== undefined && basePath !== '' && !/^\/[^?#*:]*$/.test(basePath)) {
     problems.push(`basePath is ${JSON.stringify(basePath)}, expected a path as in "/api"`);
   }
-  for (const name of ['queue', 'queueSeconds', 'timeLimitSeconds', 'stallSeconds', 'bodyBytes'] as const) {
+  for (const name of [
+    'queue',
+    'queueSeconds',
+    'timeLimitSeconds',
+    'readSeconds',
+    'stallSeconds',
+    'bodyBytes',
+  ] as const) {
     const value = options[name];
     if (value !== undefined && !(value > 0)) problems.push(`${name} is ${String(value)}, expected a number above 0`);
   }

@@ -15,7 +15,7 @@ export interface Log {
   info(message: string, fields?: object): void;
   request(line: RequestLine, error?: unknown): void;
   /** The request's body, where prompts are to be logged. */
-  body(id: string, body: unknown): void;
+  body(id: string, body: Uint8Array): void;
 }
 
 export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
@@ -39,7 +39,7 @@ export function createLog(
       else logger.info({ ...line, ...fault }, 'request refused');
     },
     body(id, body) {
-      if (prompts) logger.info({ id, body }, 'body');
+      if (prompts) logger.info({ id, body: new TextDecoder().decode(body) }, 'body');
     },
   };
 }

@@ -42,13 +42,17 @@ export async function startServer(model: ServedModel, settings: ServeSettings, l
   }) as Server;
   server.maxConnections = settings.connections;
   server.on('connection', (socket) => socket.setNoDelay(true));
+  await core.preparers.ready;
   await listen(server, settings);
   const { port } = server.address() as AddressInfo;
   const name = isIPv6(settings.host) ? `[${settings.host}]` : settings.host;
   return {
     url: `http://${name}:${port}`,
     core,
-    close: () => drain(server, core, settings.drainSeconds),
+    async close() {
+      await drain(server, core, settings.drainSeconds);
+      core.preparers.close();
+    },
   };
 }
 
