@@ -49,6 +49,11 @@ export class ApiError extends CriaError {
   }
 }
 
+export function engineUnavailable(cause?: unknown): ApiError {
+  const message = 'the model is not running any more. The server must be restarted.';
+  return new ApiError(503, 'engine_unavailable', message, { cause });
+}
+
 /** Which parameter of the wire an error of the engine is about. */
 const paramOf: Readonly<Record<string, string>> = {
   'generate.prompt': 'prompt',
@@ -65,9 +70,7 @@ const areaParams: Readonly<Record<string, string>> = { grammar: 'grammar', schem
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof CriaError && (error.code === 'engine.died' || error.code === 'engine.closed')) {
-    return new ApiError(503, 'engine_unavailable', 'the model is not running any more. The server must be restarted.', {
-      cause: error,
-    });
+    return engineUnavailable(error);
   }
   const theirs = error instanceof ArgumentError || error instanceof UnsupportedError;
   // Chat templates are the model's; what they raise is about the messages that they were given.

@@ -1,7 +1,7 @@
 /** GET /v1/models, /health, /metrics. */
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
-import { ApiError } from '../api-error.ts';
+import { ApiError, engineUnavailable } from '../api-error.ts';
 import type { Core, Reply, ServedModel } from '../world.ts';
 
 export async function models({ model, settings, clocks }: Core): Promise<Reply> {
@@ -49,8 +49,7 @@ export async function oneModel(core: Core, id: string): Promise<Reply> {
 /** Answers at once, however busy the engine is: it only looks whether it is there. */
 export async function health({ model, gate }: Core): Promise<Reply> {
   if (gate.isClosed) throw new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 });
-  if (!model.isRunning)
-    throw new ApiError(503, 'engine_unavailable', 'the model is not running any more. The server must be restarted.');
+  if (!model.isRunning) throw engineUnavailable();
   return { kind: 'json', body: { status: 'ok' } };
 }
 

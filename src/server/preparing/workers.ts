@@ -57,7 +57,7 @@ export class PreparationWorkers {
   private readonly readiness = Promise.withResolvers<void>();
   private opened = 0;
   private nextId = 1;
-  private closed = false;
+  private closed: ApiError | null = null;
 
   constructor(start: () => PreparerPort, opening: Opening, clocks: Pick<Clocks, 'sleep'>, limits: PreparerLimits) {
     this.start = start;
@@ -80,7 +80,7 @@ export class PreparationWorkers {
     const bytes = job.kind === 'request' ? job.body.byteLength : 2 * job.spec.length;
     return new Promise((resolve, reject) => {
       if (this.closed) {
-        reject(new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 }));
+        reject(this.closed);
         return;
       }
       const waitingBytes = this.queue.reduce((sum, waiting) => sum + waiting.bytes, 0);
@@ -105,14 +105,16 @@ export class PreparationWorkers {
     return this.readiness.promise;
   }
 
-  close(): void {
-    this.closed = true;
+  /** Everything that waits, and everything that comes, is refused with `reason`. */
+  close(reason = new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 })): void {
+    if (this.closed) return;
+    this.closed = reason;
     for (const station of this.stations) {
-      this.fail(station, new ApiError(503, 'shutting_down', 'the server is shutting down.'));
+      this.fail(station, reason);
       station.port?.terminate();
       station.port = null;
     }
-    for (const { reject } of this.queue.splice(0)) reject(new ApiError(503, 'shutting_down', 'it is shutting down.'));
+    for (const { reject } of this.queue.splice(0)) reject(reason);
   }
 
   private assign(): void {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { engineUnavailable } from '../../../server/api-error.ts';
 import { Gate } from '../../../server/gate.ts';
 import { ServerMetrics } from '../../../server/metrics.ts';
 import { CompiledConstraints } from '../../../server/preparing/constraints.ts';
@@ -19,7 +20,7 @@ export function createCore(model: ServedModel, settings: ServerSettings, capacit
     { sleep },
     { readSeconds, waitingBytes: WAITING_BYTES },
   );
-  void model.whenEnded().then(() => preparers.close());
+  void model.whenEnded().then(() => preparers.close(engineUnavailable()));
   return {
     model,
     settings,
