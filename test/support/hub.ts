@@ -23,7 +23,12 @@ export interface TestHub {
 
 export const COMMIT = 'c0ffee'.padEnd(40, '0');
 
-export async function startHub(repo: string, files: readonly HubFixture[]): Promise<TestHub> {
+export async function startHub(
+  repo: string,
+  files: readonly HubFixture[],
+  kind: 'model' | 'dataset' = 'model',
+): Promise<TestHub> {
+  const home = kind === 'dataset' ? `/datasets/${repo}` : `/${repo}`;
   const index = files.map(({ path, bytes, lfs, claims }) => {
     const size = claims?.size ?? bytes.length;
     const git = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
@@ -44,9 +49,9 @@ export async function startHub(repo: string, files: readonly HubFixture[]): Prom
     if (hub.token !== null && request.headers.authorization !== `Bearer ${hub.token}`) {
       return json(401, { error: 'Invalid credentials' });
     }
-    if (path === `/api/models/${repo}/revision/main`) return json(200, { _id: '1', id: repo, sha: COMMIT });
-    if (path === `/api/models/${repo}/tree/${COMMIT}`) return json(200, index);
-    const file = files.find((each) => path === `/${repo}/resolve/${COMMIT}/${each.path}`);
+    if (path === `/api/${kind}s/${repo}/revision/main`) return json(200, { _id: '1', id: repo, sha: COMMIT });
+    if (path === `/api/${kind}s/${repo}/tree/${COMMIT}`) return json(200, index);
+    const file = files.find((each) => path === `${home}/resolve/${COMMIT}/${each.path}`);
     if (!file) return json(404, { error: 'not found' });
     const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
     if (hub.misbehave?.(file.path, from, request, response)) return;

@@ -23,8 +23,23 @@ export const defaultFields: FieldNames = {
   attributes: {},
 };
 
-/** One JSON object per line. Lines end at \n only: U+2028 and U+0085 may stand inside strings. */
+/** One JSON object per line, as documents. */
 export async function* readJsonl(file: InputFile, context: ReadContext, fields: FieldNames): AsyncGenerator<Document> {
+  for await (const { value, line } of readJsonLines(file, context)) {
+    const document = documentFromRecord(value, `${file.name}#${line - 1}`, fields);
+    if (document) yield document;
+    else {
+      const where = `${file.name} line ${line}`;
+      context.problem('no-text', `${where}: no text in field ${JSON.stringify(fields.text)}, skipped`);
+    }
+  }
+}
+
+/** One JSON value per line. Lines end at \n only: U+2028 and U+0085 may stand inside strings. Lines count from 1. */
+export async function* readJsonLines(
+  file: Pick<InputFile, 'name' | 'chunks'>,
+  context: Pick<ReadContext, 'problem' | 'maximumRecordBytes'>,
+): AsyncGenerator<{ readonly value: unknown; readonly line: number }> {
   const queue = new ByteQueue(file.chunks());
   for (let index = 0; ; index++) {
     const line = await queue.until(10, context.maximumRecordBytes);
@@ -46,9 +61,7 @@ export async function* readJsonl(file: InputFile, context: ReadContext, fields: 
       context.problem('broken-record', `${where}: not JSON, skipped`);
       continue;
     }
-    const document = documentFromRecord(value, `${file.name}#${index}`, fields);
-    if (document) yield document;
-    else context.problem('no-text', `${where}: no text in field ${JSON.stringify(fields.text)}, skipped`);
+    yield { value, line: index + 1 };
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AsyncBuffer, type Compressors, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { type AsyncBuffer, type Compressors, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { documentFromRecord, type FieldNames } from './jsonl.ts';
@@ -13,17 +13,33 @@ export async function* readParquet(
   context: ReadContext,
   fields: FieldNames,
 ): AsyncGenerator<Document> {
+  const wanted = [fields.text, fields.id, fields.url, fields.title, fields.date, ...Object.values(fields.attributes)];
+  const names = (column: string, field: string) => field === column || field.startsWith(`${column}.`);
+  const choose = (present: readonly string[]) => {
+    if (present.some((name) => names(name, fields.text)))
+      return present.filter((name) => wanted.some((f) => names(name, f)));
+    context.problem('no-text', `${file.name}: no column ${fields.text}; there are ${present.join(', ')}`);
+    return [];
+  };
+  for await (const { value, row } of readParquetRows(file, context, choose)) {
+    const document = documentFromRecord(value, `${file.name}#${row}`, fields);
+    if (document) yield document;
+    else context.problem('no-text', `${file.name} row ${row}: ${fields.text} is not a text, skipped`);
+  }
+}
+
+/** The rows of a file as objects, with the columns that `choose` picks of those present; none: nothing is read. */
+export async function* readParquetRows(
+  file: InputFile,
+  context: ReadContext,
+  choose: (present: readonly string[]) => readonly string[],
+): AsyncGenerator<{ readonly value: Record<string, unknown>; readonly row: number }> {
   const source = file.source();
   try {
     const buffer = asyncBuffer(source);
     const metadata = await parquetMetadataAsync(buffer);
-    const present = metadata.schema.slice(1).map(({ name }) => name);
-    const wanted = [fields.text, fields.id, fields.url, fields.title, fields.date, ...Object.values(fields.attributes)];
-    const columns = present.filter((name) => wanted.some((field) => field === name || field.startsWith(`${name}.`)));
-    if (!columns.some((name) => fields.text === name || fields.text.startsWith(`${name}.`))) {
-      context.problem('no-text', `${file.name}: no column ${fields.text}; there are ${present.join(', ')}`);
-      return;
-    }
+    const columns = [...choose(parquetSchema(metadata).children.map(({ element }) => element.name))];
+    if (columns.length === 0) return;
     let rowStart = 0;
     for (const [i, group] of metadata.row_groups.entries()) {
       const rowEnd = rowStart + Number(group.num_rows);
@@ -38,11 +54,7 @@ export async function* readParquet(
           rowEnd,
           compressors: compressors(context),
         });
-        for (const [row, value] of rows.entries()) {
-          const document = documentFromRecord(value, `${file.name}#${rowStart + row}`, fields);
-          if (document) yield document;
-          else context.problem('no-text', `${file.name} row ${rowStart + row}: ${fields.text} is not a text, skipped`);
-        }
+        for (const [row, value] of rows.entries()) yield { value, row: rowStart + row };
       }
       rowStart = rowEnd;
     }

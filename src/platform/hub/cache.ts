@@ -24,8 +24,10 @@ export function cacheFolder(env: Readonly<Record<string, string | undefined>> = 
   return env.HF_HUB_CACHE ?? env.HUGGINGFACE_HUB_CACHE ?? join(home, 'hub');
 }
 
-export function repoFolder(repo: string, root = cacheFolder()): string {
-  return join(root, `models--${repo.replace('/', '--')}`);
+export type RepositoryKind = 'model' | 'dataset';
+
+export function repoFolder(repo: string, root = cacheFolder(), kind: RepositoryKind = 'model'): string {
+  return join(root, `${kind}s--${repo.replace('/', '--')}`);
 }
 
 /** The path of a model that is here in full; null where it is not. */
@@ -57,8 +59,13 @@ function isWhole({ files }: Choice, snapshot: string): boolean {
   return true;
 }
 
-function snapshotOf({ repo, revision }: HubName, root: string): string | null {
-  const folder = repoFolder(repo, root);
+/** The folder of a revision that is here; null where none is. */
+export function snapshotOf(
+  { repo, revision }: Pick<HubName, 'repo' | 'revision'>,
+  root: string,
+  kind: RepositoryKind = 'model',
+): string | null {
+  const folder = repoFolder(repo, root, kind);
   const ref = join(folder, 'refs', revision);
   const commit = existsSync(ref) ? readFileSync(ref, 'utf8').trim() : revision;
   const snapshot = join(folder, 'snapshots', commit);

@@ -1,6 +1,6 @@
 /** What the hub says of a repository: the commit that a revision stands for, and its files. Two questions of its REST API. */
 import { CriaError } from '../../base/errors.ts';
-import type { HubName } from './names.ts';
+import type { RepositoryKind } from './cache.ts';
 
 export interface Hub {
   /** Without a slash at its end. */
@@ -21,11 +21,11 @@ const MOST_PAGES = 1000;
 
 /** Throws CriaError `hub.refused`, `hub.network`, `hub.index`. */
 export async function listRepository(
-  { repo, revision }: HubName,
+  { kind, repo, revision }: { readonly kind: RepositoryKind; readonly repo: string; readonly revision: string },
   hub: Hub,
 ): Promise<{ commit: string; files: ListedFile[] }> {
   const ask = (address: string) => askHub(address, hub, `${repo}@${revision}`);
-  const base = `${hub.url}/api/models/${repo}`;
+  const base = `${hub.url}/api/${kind}s/${repo}`;
   const { body } = await ask(`${base}/revision/${encodeURIComponent(revision)}`);
   const commit = (body as { sha?: unknown } | null)?.sha;
   if (typeof commit !== 'string' || !/^[0-9a-f]{40}$/.test(commit)) {

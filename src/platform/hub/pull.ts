@@ -1,10 +1,10 @@
 /** Fetches a model from the hub into the shared cache. */
 import { copyFileSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { cacheFolder, findCached, notCached, repoFolder } from './cache.ts';
+import { cacheFolder, findCached, notCached, type RepositoryKind, repoFolder } from './cache.ts';
 import { type Download, downloadFile } from './download.ts';
 import { listRepository } from './listing.ts';
-import { chooseFiles, type HubName } from './names.ts';
+import { type Choice, chooseFiles, type HubFile, type HubName } from './names.ts';
 
 export interface PullOptions {
   readonly signal: AbortSignal;
@@ -22,23 +22,45 @@ export interface PullOptions {
  * Throws CriaError `hub.…`.
  */
 export async function pull(name: HubName, options: PullOptions): Promise<string> {
-  const { env, cache = cacheFolder(), signal } = options;
-  if (options.offline || isOn(env.HF_HUB_OFFLINE)) {
+  const { cache = cacheFolder() } = options;
+  if (isOffline(options)) {
     const path = findCached(name, cache);
     if (path === null) throw notCached(name);
     return path;
   }
+  const { repo, revision } = name;
+  const choose = (files: readonly HubFile[]) => chooseFiles(name, files);
+  const { snapshot, choice } = await fetchRepository({ kind: 'model', repo, revision, choose }, options);
+  return choice.open === null ? snapshot : join(snapshot, choice.open);
+}
+
+export function isOffline({ offline, env }: PullOptions): boolean {
+  return offline || isOn(env.HF_HUB_OFFLINE);
+}
+
+/** A repository on the hub, and which of its files are wanted. */
+export interface Wanted {
+  readonly kind: RepositoryKind;
+  readonly repo: string;
+  readonly revision: string;
+  choose(files: readonly HubFile[]): Choice;
+}
+
+/** Fetches the chosen files that are not here yet, and gives the folder that holds them all. */
+export async function fetchRepository(
+  { kind, repo, revision, choose }: Wanted,
+  options: PullOptions,
+): Promise<{ readonly snapshot: string; readonly choice: Choice }> {
+  const { env, cache = cacheFolder(), signal } = options;
   const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/$/, '');
   const accessToken = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   const headers: Record<string, string> = accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` };
-  const { commit, files } = await listRepository(name, { url: hubUrl, headers, signal });
+  const { commit, files } = await listRepository({ kind, repo, revision }, { url: hubUrl, headers, signal });
   const byPath = new Map(files.map((file) => [file.path, file]));
-  const choice = chooseFiles(
-    name,
-    files.map(({ path, size }) => ({ path, bytes: size })),
-  );
+  const choice = choose(files.map(({ path, size }) => ({ path, bytes: size })));
+  const home = `${hubUrl}/${kind === 'dataset' ? 'datasets/' : ''}${repo}`;
 
-  const folder = repoFolder(name.repo, cache);
+  const folder = repoFolder(repo, cache, kind);
   const snapshot = join(folder, 'snapshots', commit);
   const total = choice.files.reduce((sum, file) => sum + byPath.get(file)!.size, 0);
   let before = 0;
@@ -48,7 +70,7 @@ export async function pull(name: HubName, options: PullOptions): Promise<string>
     mkdirSync(dirname(blob), { recursive: true });
     if (!existsSync(blob)) {
       await downloadFile({
-        url: `${hubUrl}/${name.repo}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`,
+        url: `${home}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`,
         headers,
         path: blob,
         bytes: size,
@@ -62,12 +84,12 @@ export async function pull(name: HubName, options: PullOptions): Promise<string>
     options.onProgress(before, total, file);
     link(blob, join(snapshot, file));
   }
-  const ref = join(folder, 'refs', name.revision);
-  if (name.revision !== commit) {
+  const ref = join(folder, 'refs', revision);
+  if (revision !== commit) {
     mkdirSync(dirname(ref), { recursive: true });
     writeFileSync(ref, commit);
   }
-  return choice.open === null ? snapshot : join(snapshot, choice.open);
+  return { snapshot, choice };
 }
 
 function link(blob: string, path: string): void {
