@@ -4,12 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { alignmentKinds } from './golden-kinds/alignment.ts';
-import { finetuningDataKinds } from './golden-kinds/finetuning-data.ts';
+import { goldenKinds } from './golden-kinds/all.ts';
 import { Check, watched } from './support/golden-check.ts';
 import { findGoldenCases, goldenRoots } from './support/golden-folder.ts';
 
-const kinds = [...alignmentKinds, ...finetuningDataKinds];
+const kinds = Object.values(goldenKinds).flat();
 
 /** Groups whose tests name their cases themselves. */
 const byName = ['components', 'formats', 'forward', 'sampling-eval', 'tokenizers', 'training'];
@@ -17,14 +16,10 @@ const byName = ['components', 'formats', 'forward', 'sampling-eval', 'tokenizers
 const waiting: Readonly<Record<string, string>> = {
   'eval-prompts': 'the evaluation tasks are not built yet',
 };
-const waitingFiles: Readonly<Record<string, string>> = {
-  lora: 'adapters are not built yet',
-  nf4: 'adapters are not built yet',
-};
 
 describe(`golden cases of ${goldenRoots().join(' and ')}`, () => {
   for (const item of findGoldenCases()) {
-    const reason = waiting[item.group] ?? waitingFiles[item.name];
+    const reason = waiting[item.group];
     test(`${item.title} has a runner`, { skip: reason === undefined ? false : reason }, () => {
       ok(
         byName.includes(item.group) || kinds.some((kind) => kind.matches(item)),

@@ -1,0 +1,64 @@
+/**
+ * Writes an adapter as llama.cpp reads it. The format has one α for all tensors, and the loader scales by α / R: so rsLoRA's α / √r
+ * becomes another α, and what differs between tensors is multiplied into B. What it cannot say is refused.
+ */
+import { UnsupportedError } from '../../base/errors.ts';
+import type { GgufField, GgufType } from '../../formats/gguf-values.ts';
+import { writeGguf } from '../../formats/gguf-write.ts';
+import type { NamedTensor } from '../../formats/safetensors-write.ts';
+import type { Sink } from '../../formats/sink.ts';
+import type { GgufValue } from '../../formats/tokenizer-files.ts';
+import { RotaryRows } from '../checkpoint/row-sources.ts';
+import type { LlamaConfig } from '../config.ts';
+import { foreignName } from '../parameters.ts';
+import { rankOf, targetsOf } from './adapter.ts';
+import { alphaKey, GGUF_ADAPTER, rotaryOf } from './open-gguf-adapter.ts';
+import { scaled } from './sources.ts';
+import type { WrittenAdapter } from './write-peft.ts';
+
+/** Throws UnsupportedError `adapter.gguf` for a DoRA, for parameters trained whole, and for a matrix without a name in GGUF. */
+export function writeGgufAdapter(
+  sink: Sink,
+  adapter: WrittenAdapter,
+  config: LlamaConfig,
+  { name, baseModel }: { readonly name: string; readonly baseModel: string | null },
+): void {
+  const refuse = (what: string) => {
+    throw new UnsupportedError(
+      'adapter.gguf',
+      `GGUF adapter: ${what}, which the format has no form for. Merge the adapter into the model and write that (cria merge), or write PEFT's folder.`,
+    );
+  };
+  const layers = [...adapter.layers];
+  if (adapter.replaced.size > 0) refuse(`${[...adapter.replaced.keys()][0]} was trained whole`);
+  const dora = layers.find(([, layer]) => layer.magnitude !== null);
+  if (dora) refuse(`${dora[0]} has magnitudes (DoRA)`);
+  const architecture = config.attentionBias ? 'qwen2' : 'llama';
+  const alpha = layers.map(([, layer]) => layer.scale * rankOf(layer)).find((one) => one !== 0) ?? 1;
+
+  const fields = new Map<string, GgufField>();
+  const set = (key: string, type: GgufType, value: GgufValue) => fields.set(key, { type, value });
+  set('general.architecture', 'string', architecture);
+  set('general.type', 'string', GGUF_ADAPTER.type);
+  set('adapter.type', 'string', GGUF_ADAPTER.kind);
+  set('general.name', 'string', name);
+  if (baseModel !== null) {
+    set('general.base_model.count', 'u32', 1);
+    set('general.base_model.0.name', 'string', baseModel);
+  }
+  set(alphaKey, 'f32', alpha);
+  set('general.quantization_version', 'u32', 2);
+
+  const targets = new Map(targetsOf(config).map((target) => [target.name, target]));
+  const tensors: NamedTensor[] = [];
+  for (const [parameter, layer] of layers) {
+    const target = targets.get(parameter)!;
+    const tensor = foreignName(target, 'gguf') ?? refuse(`${parameter} has no name`)!;
+    const isTurned = target.spec.rotary && rotaryOf(architecture) === 'halves' && config.positions === 'rope';
+    const b = isTurned ? new RotaryRows(layer.b, config.headSize, 'halves') : layer.b;
+    const ratio = (layer.scale * rankOf(layer)) / alpha;
+    const factor = Math.abs(ratio - 1) < 1e-6 ? 1 : ratio; // what only rounding makes of 1 leaves B as it is
+    tensors.push([`${tensor}.lora_a`, layer.a], [`${tensor}.lora_b`, scaled(b, factor)]);
+  }
+  writeGguf(sink, fields, tensors);
+}

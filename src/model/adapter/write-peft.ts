@@ -1,0 +1,117 @@
+/** Writes an adapter as PEFT does: adapter_config.json and adapter_model.safetensors. */
+
+import type { NamedTensor } from '../../formats/safetensors-write.ts';
+import { writeSafetensors } from '../../formats/safetensors-write.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import { RotaryRows } from '../checkpoint/row-sources.ts';
+import type { FolderSink } from '../checkpoint/write/write-hf.ts';
+import type { LlamaConfig } from '../config.ts';
+import { foreignName, listParameters, type ParameterSpec } from '../parameters.ts';
+import { type Adapter, type LowRank, rankOf, targetsByModule } from './adapter.ts';
+import { PEFT_CONFIG } from './open-peft.ts';
+import { transposed } from './sources.ts';
+
+export interface PeftOptions {
+  /** The model that it corrects, as PEFT should load it. */
+  readonly baseModel: string | null;
+  /** Say its scale as rsLoRA does: α / √r. */
+  readonly isRankStabilized?: boolean;
+}
+
+export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced'>;
+
+export function writePeft(
+  folder: FolderSink,
+  adapter: WrittenAdapter,
+  config: LlamaConfig,
+  options: PeftOptions,
+): void {
+  const modules = new Map([...targetsByModule(config)].map(([module, target]) => [target.name, { module, target }]));
+  const tensors: NamedTensor[] = [];
+  const named: { readonly module: string; readonly layer: LowRank }[] = [];
+  for (const [name, layer] of adapter.layers) {
+    const { module, target } = modules.get(name)!;
+    const isEmbedding = target.use === 'embedding';
+    const [a, b] = isEmbedding ? ['lora_embedding_A', 'lora_embedding_B'] : ['lora_A.weight', 'lora_B.weight'];
+    const add = (part: string, source: TensorSource) => tensors.push([`base_model.model.${module}.${part}`, source]);
+    add(a!, isEmbedding ? transposed(layer.a) : layer.a);
+    add(b!, turned(layer.b, target.spec, config));
+    if (layer.magnitude) add('lora_magnitude_vector', turned(layer.magnitude, target.spec, config));
+    named.push({ module, layer });
+  }
+  const whole = listParameters(config).filter(({ name }) => adapter.replaced.has(name));
+  for (const parameter of whole) {
+    const source = turned(adapter.replaced.get(parameter.name)!, parameter.spec, config);
+    tensors.push([`base_model.model.${foreignName(parameter, 'hf')}`, source]);
+  }
+  const saved = whole.map((parameter) => foreignName(parameter, 'hf')!.replace(/\.(weight|bias)$/, ''));
+  const text = `${JSON.stringify(peftConfig(named, saved, config, options), null, 2)}\n`;
+  const json = folder.create(PEFT_CONFIG);
+  json.write(new TextEncoder().encode(text));
+  json.close();
+  const weights = folder.create('adapter_model.safetensors');
+  writeSafetensors(weights, tensors);
+  weights.close();
+}
+
+/** Rows of queries and keys in Hugging Face's order. */
+function turned(source: TensorSource, spec: ParameterSpec, config: LlamaConfig): TensorSource {
+  return spec.rotary && config.positions === 'rope' ? new RotaryRows(source, config.headSize, 'halves') : source;
+}
+
+function peftConfig(
+  layers: readonly { readonly module: string; readonly layer: LowRank }[],
+  saved: readonly string[],
+  config: LlamaConfig,
+  { baseModel, isRankStabilized = false }: PeftOptions,
+): Record<string, unknown> {
+  const sized = layers.map(({ module, layer }) => {
+    const rank = rankOf(layer);
+    // Digits that only come from dividing and multiplying by the rank are rounded away.
+    const alpha = Number((layer.scale * (isRankStabilized ? Math.sqrt(rank) : rank)).toPrecision(12));
+    return { module, rank, alpha };
+  });
+  const [rank, alpha] = [mostFrequent(sized.map((one) => one.rank)), mostFrequent(sized.map((one) => one.alpha))];
+  const others = (key: 'rank' | 'alpha', usual: number) =>
+    Object.fromEntries(sized.filter((one) => one[key] !== usual).map((one) => [one.module, one[key]]));
+  return {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: baseModel,
+    r: rank,
+    lora_alpha: alpha,
+    rank_pattern: others('rank', rank),
+    alpha_pattern: others('alpha', alpha),
+    target_modules: targetModules(
+      layers.map(({ module }) => module),
+      config,
+    ),
+    modules_to_save: saved.length === 0 ? null : saved.map(lastName),
+    use_rslora: isRankStabilized,
+    use_dora: layers.some(({ layer }) => layer.magnitude !== null),
+    lora_dropout: 0,
+    bias: 'none',
+    fan_in_fan_out: false,
+    init_lora_weights: true,
+    inference_mode: true,
+  };
+}
+
+/** Short names where they mean these modules and no others; whole names where some blocks are left out. */
+function targetModules(modules: readonly string[], config: LlamaConfig): string[] {
+  const all = [...targetsByModule(config).keys()];
+  const given = new Set(modules);
+  const short = [...new Set(modules.map(lastName))];
+  const meant = all.filter((module) => short.includes(lastName(module)));
+  return meant.every((module) => given.has(module)) ? short : [...modules];
+}
+
+function lastName(module: string): string {
+  return module.slice(module.lastIndexOf('.') + 1);
+}
+
+function mostFrequent(values: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].reduce((a, b) => (b[1] > a[1] ? b : a), [8, 0])[0];
+}
