@@ -9,7 +9,10 @@ import { isCacheLayer } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** All operations but those whose results do not depend on parameters (rotation), that write a cache, or that only the tape calls. */
-export type DifferentiableOp = Exclude<keyof TrainingOps, 'rotation' | 'appendToCache' | 'attentionWithLogSumExp'>;
+export type DifferentiableOp = Exclude<
+  keyof TrainingOps,
+  'rotation' | 'appendToCache' | 'placeRows' | 'attentionWithLogSumExp'
+>;
 
 /** Gives the place where an input's gradient is summed up; null when nobody wants it. */
 export type GradientOf = (input: Tensor) => Gradient | null;

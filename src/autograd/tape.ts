@@ -207,6 +207,7 @@ export class Tape {
       rope: (x, rotation) => this.record('rope', [x, rotation], [x], ops.rope(x, rotation)),
       addSinusoids: (x, positions, layout) =>
         this.record('addSinusoids', [x, positions, layout], [x], ops.addSinusoids(x, positions, layout)),
+      placeRows: () => assert(false, 'tape: rows that are written over have no gradient'),
       appendToCache: (cache, k, v, batch) => ops.appendToCache(cache, k, v, batch),
       attention: (q_NQ, keyValues, batch, options) => {
         assert(!isCacheLayer(keyValues), 'tape: training attends over whole sequences, not over a cache');

@@ -43,6 +43,11 @@ export interface Ops {
   softcap(x_RV: Tensor, cap: number): Tensor;
   /** y_RD[r] = x_ND[rows[r]]. */
   selectRows(x_ND: Tensor, rows_R: Uint32Array): Tensor;
+  /**
+   * y_ND[rows[r]] = x_RD[r]: overwrites rows of a tensor that nothing has been made from yet. The only operation that writes into one;
+   * it has no gradient.
+   */
+  placeRows(y_ND: Tensor, x_RD: Tensor, rows_R: Uint32Array): void;
 }
 
 /** Φ by the error function (the default), or by the tanh approximation of GPT-2 and T5. */

@@ -132,6 +132,10 @@ export const referenceOps: Ops = {
     const D = columnCount(x_ND.shape);
     return make([rows_R.length, D], (y) => embed(y, dataOf(x_ND), rows_R, D));
   },
+  placeRows: (y_ND, x_RD, rows_R) => {
+    const D = columnCount(y_ND.shape);
+    for (const [r, row] of rows_R.entries()) dataOf(y_ND).set(dataOf(x_RD).subarray(r * D, (r + 1) * D), row * D);
+  },
 };
 
 export function createReferenceDevice(): Device {

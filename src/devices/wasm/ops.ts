@@ -123,6 +123,12 @@ export function createOps(context: OpContext): Ops {
   return {
     embed: (table_VD, ids_N) => rows(table_VD, ids_N, 'embed'),
     selectRows: (x_ND, rows_R) => rows(x_ND, rows_R, 'selectRows'),
+    placeRows(y_ND, x_RD, rows_R) {
+      const D = columnCount(y_ND.shape);
+      assert(columnCount(x_RD.shape) === D, `placeRows: rows of ${columnCount(x_RD.shape)} among rows of ${D}`);
+      const [to, from] = [floatsOf(y_ND), floatsOf(x_RD)];
+      for (let r = 0; r < rows_R.length; r++) to.set(from.subarray(r * D, (r + 1) * D), rows_R[r]! * D);
+    },
     linear: createLinear(context),
     ...createAttentionOps(context),
 

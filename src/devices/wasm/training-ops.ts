@@ -35,6 +35,7 @@ export function createWasmTrainingOps(kernels: TrainingKernels): TrainingOps {
   };
 
   const ops: TrainingOps = {
+    placeRows: () => assert(false, 'training: rows are not written over'),
     ...createLabOps(kernels),
     embed: lookUp,
     selectRows: lookUp,

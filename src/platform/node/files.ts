@@ -1,10 +1,13 @@
 /** Files and folders of this machine, as the sources that the lower layers read from. */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { FormatError } from '../../base/errors.ts';
+import { ArgumentError, FormatError } from '../../base/errors.ts';
 import { truncated } from '../../formats/memory-source.ts';
+import type { Adapter } from '../../model/adapter/adapter.ts';
+import { openAdapter } from '../../model/adapter/open.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../model/checkpoint/open.ts';
+import type { LlamaConfig } from '../../model/config.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
 
 /** One system call moves at most this much; Linux stops below 2 GiB by itself. */
@@ -79,4 +82,16 @@ export function openFolder(path: string): FileFolder {
 export function openCheckpointAt(path: string, options: OpenOptions = {}): Checkpoint {
   if (statSync(path).isDirectory()) return openCheckpoint(openFolder(path), null, options);
   return openCheckpoint(openFile(path), openFolder(dirname(path)), options);
+}
+
+/** Opens the adapter at a path: a PEFT folder, a file in one, or a GGUF file. */
+export function openAdapterAt(path: string, config: LlamaConfig): Adapter {
+  if (!statSync(path, { throwIfNoEntry: false })) {
+    throw new ArgumentError(
+      'adapter.no-file',
+      `adapter: ${path} does not exist, expected PEFT's folder or a GGUF adapter. Check the path; it is relative to ${process.cwd()}.`,
+    );
+  }
+  if (statSync(path).isDirectory()) return openAdapter(openFolder(path), config);
+  return openAdapter(openFile(path), config, openFolder(dirname(path)));
 }
