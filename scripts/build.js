@@ -45,7 +45,11 @@ export async function build(target = root) {
     filter: (path) => !path.endsWith('stamp.txt'),
   });
   if (resolve(target) !== resolve(root)) {
-    const others = ['package.json', 'LICENSE', ...globSync(['README*.md', 'bin/*', 'models/*'], { cwd: root })];
+    const others = [
+      'package.json',
+      'LICENSE',
+      ...globSync(['README*.md', 'bin/*', 'models/*', 'recipes/*'], { cwd: root }),
+    ];
     for (const path of others) cpSync(join(root, path), join(target, path));
   }
 }

@@ -86,3 +86,9 @@ export class Embedding implements EngineSequence {
     this.cached = null;
   }
 }
+
+/** The vector divided by its length; zeros stay zeros. */
+export function unitLength(vector_D: Float32Array): Float32Array {
+  const norm = Math.hypot(...vector_D) || 1;
+  return vector_D.map((value) => value / norm);
+}

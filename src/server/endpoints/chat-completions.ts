@@ -1,11 +1,12 @@
 /** POST /v1/chat/completions. */
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
-import type { GenerationResult, Piece } from '../../inference/generation.ts';
-import { gatherToolEvents, type ToolCall, type ToolEvent, ToolReader } from '../../inference/grammar/tool-reader.ts';
-import { notations, type ToolFormat } from '../../inference/grammar/tools.ts';
+import type { GenerationResult } from '../../inference/generation.ts';
+import { gatherToolEvents, type ToolCall, type ToolEvent } from '../../inference/grammar/tool-reader.ts';
+import type { ToolFormat } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import type { Desk } from '../preparing/desk.ts';
+import { answerReader } from '../reply/answer-reader.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
 import { TokenNames } from '../reply/token-names.ts';
@@ -91,7 +92,7 @@ class ChatWriter {
     const { answers } = this.generations;
     const { toolFormat: tools, logprobs } = this.shape;
     const contents = answers.map(() => [] as unknown[]);
-    const readers = answers.map(() => this.reader());
+    const readers = answers.map(() => answerReader(this.core.model.tokenizer, this.shape.toolFormat));
     const said = answers.map(() => [] as ToolEvent[]);
     if (logprobs || tools) {
       for await (const event of mergeAnswers(answers)) {
@@ -121,7 +122,7 @@ class ChatWriter {
     const { answers } = this.generations;
     try {
       for (const index of answers.keys()) yield this.chunk(index, { role: 'assistant', content: '' }, null, null);
-      const readers = answers.map(() => this.reader());
+      const readers = answers.map(() => answerReader(this.core.model.tokenizer, this.shape.toolFormat));
       const calls = answers.map(() => 0);
       let open = answers.length;
       for await (const event of mergeAnswers(answers)) {
@@ -148,16 +149,6 @@ class ChatWriter {
     } finally {
       this.generations.abort();
     }
-  }
-
-  /** What an answer says, piece by piece: without tools, all of it is text. */
-  private reader(): { push(piece: Piece): ToolEvent[]; end(): ToolEvent[] } {
-    const { toolFormat } = this.shape;
-    if (!toolFormat) return { push: ({ text }) => (text === '' ? [] : [{ kind: 'text', text }]), end: () => [] };
-    const { begin } = notations[toolFormat];
-    const announcement = begin === null ? null : this.core.model.tokenizer.idOf(begin);
-    const reader = new ToolReader(toolFormat);
-    return { push: ({ id, text }) => reader.push(text, id === announcement), end: () => reader.end() };
   }
 
   /** OpenAI's way: a call's name first, its arguments as they come. `call`: how many were before it. */

@@ -1,4 +1,5 @@
 /** POST /v1/embeddings: the states of the last layer, after its norm, pooled and of unit length. */
+import { unitLength } from '../../inference/reading/embedding.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { parseBody } from '../request/parse.ts';
 import { embeddingSchema, listOf } from '../request/texts.ts';
@@ -32,7 +33,7 @@ export async function embeddings(
     const options = { pooling: pooling ?? settings.pooling, signal };
     const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, options)));
     for (const [index, pooled] of vectors.entries()) {
-      const vector = normalize(pooled);
+      const vector = unitLength(pooled);
       const embedding = asBase64 ? base64Of(vector) : Array.from(vector);
       data.push({ object: 'embedding', index, embedding });
     }
@@ -41,11 +42,6 @@ export async function embeddings(
   } finally {
     leave();
   }
-}
-
-function normalize(vector: Float32Array): Float32Array {
-  const norm = Math.hypot(...vector) || 1;
-  return Float32Array.from(vector, (value) => value / norm);
 }
 
 /** Little-endian f32, as OpenAI's clients ask for by default. */

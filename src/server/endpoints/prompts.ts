@@ -23,7 +23,7 @@ export function checkModel({ settings }: Desk, wanted: string | null | undefined
 
 /** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */
 export function conversationOf(
-  { model, settings }: Desk,
+  { model, settings }: Pick<Desk, 'model'> & { readonly settings: Pick<Desk['settings'], 'template'> },
   request: Parameters<typeof chatPromptOf>[0] & Parameters<typeof chatConstraint>[0],
 ): { readonly messages: ChatPrompt & { readonly template: string }; readonly constraint: ChatConstraint } {
   const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
