@@ -8,7 +8,7 @@ import { handler, nodeListener, type RequestLine } from 'cria/server';
 import { Hono } from 'hono';
 import { tinyFolder } from '../support/server.ts';
 
-const loading = Llama.load(tinyFolder, { threads: 1, contextLength: 512 });
+const loading = Llama.load(tinyFolder, { threads: 1, contextLength: 8192, cacheTokens: 8192 });
 after(async () => (await loading).close());
 
 const question = {
@@ -68,7 +68,7 @@ test("it is a listener of Node's http server; a client that goes ends its answer
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   strictEqual(await contentOf(await fetch(post(`${url}/v1/chat/completions`, question))), answer);
   const leaving = new AbortController();
-  const long = post(`${url}/v1/chat/completions`, { ...question, max_tokens: 400, stream: true });
+  const long = post(`${url}/v1/chat/completions`, { ...question, max_tokens: 8000, ignore_eos: true, stream: true });
   const response = await fetch(long, { signal: leaving.signal });
   leaving.abort();
   await rejects(response.text(), { name: 'AbortError' });
