@@ -2,6 +2,7 @@
  * The answers of one request: through the gate, into the engine, out of the queue. start() resolves when the first of them has its
  * place, so that a request that must be refused still can be, with a status.
  */
+import { withResolvers } from '../base/es2024.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities } from '../inference/generation.ts';
 import type { CompiledConstraint } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
@@ -103,13 +104,13 @@ function launch(
 ): FirstAnswer {
   const arrived = clocks.monotonic();
   let waitedMs = 0;
-  const admission = Promise.withResolvers<void>();
-  const reading = Promise.withResolvers<void>();
+  const admission = withResolvers<void>();
+  const reading = withResolvers<void>();
   const onAdmitted = () => {
     waitedMs = clocks.monotonic() - arrived;
     admission.resolve();
   };
-  const promptRead = Promise.withResolvers<readonly PieceLogProbabilities[]>();
+  const promptRead = withResolvers<readonly PieceLogProbabilities[]>();
   promptRead.promise.catch(() => {});
   const stream: GenerationStream = model.generate(prompt, {
     ...options,

@@ -1,4 +1,5 @@
 /** The tasks of each phase, with the keys that say what they are made from. */
+import { groupBy } from '../../base/es2024.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { dedupPlan } from '../stages/table.ts';
 import { modelTaskId } from './environment.ts';
@@ -53,7 +54,7 @@ export function mergeTasks(
   inputs: Map<string, DedupInput[]>,
 ): Task[] {
   const tasks: Task[] = [];
-  for (const [source, members] of Map.groupBy(collected, ({ unit }) => unit.source)) {
+  for (const [source, members] of groupBy(collected, ({ unit }) => unit.source)) {
     const { stage } = members[0]!;
     const plan = dedupPlan(recipe.sources[source]!.stages[stage]!)!;
     const groupSize = plan.kind === 'exact' ? plan.group : members.length;

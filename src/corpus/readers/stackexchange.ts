@@ -7,6 +7,7 @@
  * is put in order by itself: memory is one bucket, whatever the site's size. Scores are compared as numbers.
  * Source: LLaMA, arXiv:2302.13971 §2.1 ("Stack Exchange"); the layout of RedPajama v1, without its text-order scores.
  */
+import { groupBy } from '../../base/es2024.ts';
 import type { Document } from '../document.ts';
 import { htmlToText } from './html-text.ts';
 import type { InputFile, ReadContext } from './reader.ts';
@@ -50,7 +51,7 @@ export async function* readStackExchange(file: InputFile, context: ReadContext):
 }
 
 function* joinPosts(posts: readonly Post[], name: string, context: ReadContext): Generator<Document> {
-  const answers = Map.groupBy(
+  const answers = groupBy(
     posts.filter((post) => post.id !== post.question),
     (post) => post.question,
   );

@@ -1,5 +1,7 @@
 /** Rows of a data set → samples. What cannot be used is refused by row with the reason; every row is counted somewhere. */
+
 import { ConfigError } from '../../base/errors.ts';
+import { groupBy } from '../../base/es2024.ts';
 import { type EncodedSample, type Encoder, encodeSample } from './encode.ts';
 import { cutSample, splitText, type TooLong } from './fit.ts';
 import { detectFormat, type FormatName, formatNames, formats, renamed } from './formats.ts';
@@ -240,7 +242,7 @@ export function describeCensus(name: string, { rows, used, cut, cutTokens, split
   const lines = [`${name}: ${rows} rows, ${used} used, ${refused.length} refused`];
   if (cut > 0) lines.push(`  ${cut} samples were cut, ${cutTokens} tokens lost`);
   if (split > 0) lines.push(`  ${split} texts longer than the context go on in further samples`);
-  const byReason = Map.groupBy(refused, ({ reason }) => reason);
+  const byReason = groupBy(refused, ({ reason }) => reason);
   const reasons = [...byReason].sort(([, a], [, b]) => b.length - a.length);
   for (const [reason, list] of reasons.slice(0, MOST_REASONS)) {
     const places = list.slice(0, 3).map(({ where }) => where);

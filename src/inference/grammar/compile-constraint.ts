@@ -120,7 +120,7 @@ export class ConstraintCompiler {
   }
 
   private forgetOldest(): void {
-    let states = this.kept.values().reduce((sum, { automaton }) => sum + automaton.network.stateCount, 0);
+    let states = [...this.kept.values()].reduce((sum, { automaton }) => sum + automaton.network.stateCount, 0);
     for (const [key, { automaton }] of this.kept) {
       if (this.kept.size <= MAX_KEPT && (states <= MAX_KEPT_STATES || this.kept.size === 1)) return;
       states -= automaton.network.stateCount;

@@ -197,7 +197,7 @@ class Table {
         if (to >= 0 && before[to]!.at(-1) !== state) before[to]!.push(state);
       }
     }
-    const alive = new Set(finals.keys().filter((state) => finals[state] === 1));
+    const alive = new Set([...finals.keys()].filter((state) => finals[state] === 1));
     for (const state of alive) for (const from of before[state]!) alive.add(from);
     for (let i = 0; i < next.length; i++) if (next[i]! >= 0 && !alive.has(next[i]!)) next[i] = -1;
     return { classOf, classCount, stateCount: finals.length, next, isFinal: Uint8Array.from(finals) };

@@ -1,4 +1,5 @@
 import { CriaError } from '../../base/errors.ts';
+import { withResolvers } from '../../base/es2024.ts';
 import type { FromEngine, Method, Methods, ToEngine } from './protocol.ts';
 import { decodeError } from './wire-errors.ts';
 
@@ -26,7 +27,7 @@ export class EngineClient {
   private nextCall = 1;
   /** Why no call is possible any more. */
   private ended: Error | null = null;
-  private readonly ending = Promise.withResolvers<void>();
+  private readonly ending = withResolvers<void>();
 
   constructor(port: EnginePort) {
     this.port = port;

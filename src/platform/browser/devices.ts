@@ -3,6 +3,7 @@ import type { Device } from '../../devices/device.ts';
 import { createReferenceDevice } from '../../devices/reference/device.ts';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../inference/remote/protocol.ts';
+import { createOnThreads } from '../threads-or-one.ts';
 import { browserThreads, canShareMemory } from './threads.ts';
 
 /** The device that a model is to run on; 'auto' is 'wasm'. Without cross-origin isolation it has one thread, and says so. */
@@ -16,16 +17,15 @@ export async function createDevice({ device, threads, blas, segmentBytes }: Load
   if (device === 'reference') return createReferenceDevice();
   const segmentWeights = segmentBytes ?? undefined;
   const clock = () => performance.now();
-  if (!canShareMemory()) {
-    return createWasmDevice({
-      threads: threads ?? 1,
-      segmentWeights,
-      clock,
-      note: 'the page is not cross-origin isolated, so no more threads',
-    });
+  const warn = (message: string) => console.warn(`cria: ${message}`);
+  if (canShareMemory()) {
+    return createOnThreads({ threads: threads ?? likelyCores(), host: browserThreads, segmentWeights, clock }, warn);
   }
-  const host = browserThreads(new URL('./thread-worker.ts', import.meta.url));
-  return createWasmDevice({ threads: threads ?? likelyCores(), host, segmentWeights, clock });
+  const note = 'the page is not cross-origin isolated, so no more threads';
+  if (threads !== null && threads > 1) {
+    warn(`${threads} threads were asked for, and ${note}. The model runs on one thread.`);
+  }
+  return createWasmDevice({ threads: 1, segmentWeights, clock, note });
 }
 
 /** Browsers tell hyperthreads, not cores, and half of them is the better guess from two cores on. */

@@ -51,7 +51,7 @@ function physicalCoreCount(): number | null {
 
 /** The switch exists only in V8s that carry the revectorizer; an unknown switch leaves no trace in the flag hash. */
 function hasRevectorizer(): boolean {
-  if (process.arch !== 'x64') return false;
+  if (process.arch !== 'x64' || 'bun' in process.versions) return false; // Bun's engine is not V8, whatever it says
   if (process.platform === 'linux' && !cpuFlags().has('avx2')) return false;
   const [major = 0] = process.versions.v8.split('.').map(Number);
   return major >= 12 && typeof v8.setFlagsFromString === 'function';

@@ -1,16 +1,17 @@
-import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { ThreadHost, WorkerMessage } from '../../devices/wasm/team.ts';
+import { threadProblem } from '../threads-or-one.ts';
 
 /** Threads of the wasm device as worker_threads. They do not keep the process alive. */
 export const nodeThreads: ThreadHost = {
   async spawn({ blas }) {
-    const worker = new Worker(new URL('./thread-worker.ts', import.meta.url), {
-      name: 'cria kernels',
-      workerData: { blas },
+    const worker = start(blas);
+    await new Promise<void>((resolve, reject) => {
+      worker.once('message', () => resolve());
+      worker.once('error', (error) => reject(threadProblem(error instanceof Error ? error.message : String(error))));
+      worker.once('exit', (code) => reject(threadProblem(`it ended with exit code ${code}`)));
     });
-    await once(worker, 'message');
     worker.unref();
     return {
       post: (message: WorkerMessage) => worker.postMessage(message),
@@ -19,6 +20,14 @@ export const nodeThreads: ThreadHost = {
   },
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
+
+function start(blas: unknown): Worker {
+  try {
+    return new Worker(new URL('./thread-worker.ts', import.meta.url), { name: 'cria kernels', workerData: { blas } });
+  } catch (error) {
+    throw threadProblem(String(error));
+  }
+}
 
 /** The default number of threads: what the system lets this process use. */
 export function defaultThreads(): number {

@@ -61,7 +61,7 @@ export class CompiledConstraints {
   }
 
   private forgetOldest(): void {
-    let total = this.kept.values().reduce((sum, { bytes }) => sum + bytes, 0);
+    let total = [...this.kept.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     for (const [spec, { bytes }] of this.kept) {
       if (total <= MAX_KEPT_BYTES || this.kept.size === 1) return;
       total -= bytes;

@@ -4,6 +4,7 @@
  *
  * One worker takes only small jobs, so that who sends megabytes, or a few of them, does not make the others wait.
  */
+import { withResolvers } from '../../base/es2024.ts';
 import { ApiError } from '../api-error.ts';
 import type { Clocks } from '../world.ts';
 import type { Opening } from './desk.ts';
@@ -54,7 +55,7 @@ export class PreparationWorkers {
   private readonly limits: PreparerLimits;
   private readonly stations: readonly Station[];
   private readonly queue: Waiting[] = [];
-  private readonly readiness = Promise.withResolvers<void>();
+  private readonly readiness = withResolvers<void>();
   private opened = 0;
   private nextId = 1;
   private closed: ApiError | null = null;

@@ -7,6 +7,7 @@ import { type CorpusEvent, type CorpusSummary, runCorpus } from '../../../corpus
 import { parseRecipe, type Recipe, setRecipeValue } from '../../../corpus/recipe/recipe.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
 import { defaultWorkerCount, soloWorkforce, threadWorkforce } from './workers.ts';
+import { zstd } from './zstd.ts';
 
 export interface BuildOptions {
   /** `key.path=value` changes to the recipe, values in YAML. */
@@ -46,6 +47,7 @@ export interface BuiltCorpus extends CorpusSummary {
 }
 
 export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): Promise<BuiltCorpus> {
+  zstd(); // before any work
   const output = options.sample === undefined ? recipe.output : join(recipe.output, 'dry-run');
   const folders = { input: recipe.input, output };
   checkFolders(recipe.name, folders);

@@ -1,9 +1,9 @@
 /** The corpus's host on Node: folders for input, work and results, tokenizers, the clock. */
+
 import { createHash } from 'node:crypto';
-import {
+import fs, {
   copyFileSync,
   existsSync,
-  globSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -53,7 +53,7 @@ export function createCorpusHost({ input, output, verify = false }: Folders): Co
 function listFiles(root: string, patterns: readonly string[]): InputEntry[] {
   const names = new Set<string>();
   for (const pattern of patterns) {
-    const found = isAbsolute(pattern) ? globSync(pattern) : globSync(pattern, { cwd: root });
+    const found = isAbsolute(pattern) ? fs.globSync(pattern) : fs.globSync(pattern, { cwd: root });
     for (const name of found) names.add(name.replaceAll('\\', '/'));
   }
   return [...names]

@@ -2,20 +2,13 @@
 import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  brotliDecompressSync,
-  createGunzip,
-  createZstdDecompress,
-  gunzipSync,
-  inflateRawSync,
-  inflateSync,
-  zstdDecompressSync,
-} from 'node:zlib';
+import { brotliDecompressSync, createGunzip, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { FormatError } from '../../../base/errors.ts';
 import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
 import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
 import { openFile } from '../files.ts';
 import { throughStream } from './zlib-stream.ts';
+import { zstd } from './zstd.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 const BITE_BYTES = 64 * 1024;
@@ -42,7 +35,7 @@ async function* decompressed(path: string, name: string): Chunks {
     );
   } else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) {
     yield* bounded(name, plain(path), (input, grown) =>
-      throughStream(input, createZstdDecompress({ chunkSize: PIECE_BYTES }), grown),
+      throughStream(input, zstd().createZstdDecompress({ chunkSize: PIECE_BYTES }), grown),
     );
   } else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) {
     yield* bounded(name, plain(path), (input, grown) => measured(bunzip2(input, name), grown));
@@ -118,7 +111,7 @@ const inflaters = {
     }
   },
   brotli: brotliDecompressSync,
-  zstd: zstdDecompressSync,
+  zstd: (bytes: Uint8Array, options: { maxOutputLength: number }) => zstd().zstdDecompressSync(bytes, options),
 } as const;
 
 export function readContext(root: string, problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {

@@ -15,13 +15,13 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createZstdDecompress, zstdCompressSync } from 'node:zlib';
 import { FormatError } from '../../../base/errors.ts';
 import type { DoneRecord, Sink, UnitFolder, WorkStore } from '../../../corpus/pipeline/host.ts';
 import type { Chunks } from '../../../corpus/readers/reader.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
 import { throughStream } from './zlib-stream.ts';
+import { zstd } from './zstd.ts';
 
 const RECORD = 'done.json';
 const BUFFER_BYTES = 1 << 20;
@@ -92,7 +92,7 @@ class NodeUnitFolder implements UnitFolder {
   }
 
   createCompressed(file: string): Sink {
-    return this.open(`${file}.zst`, zstdCompressSync);
+    return this.open(`${file}.zst`, zstd().zstdCompressSync);
   }
 
   spill(bytes: Uint8Array): ByteSource {
@@ -219,7 +219,8 @@ const MAXIMUM_DESCRIPTORS = 256;
 let openDescriptors = 0;
 
 async function* readZstd(path: string): Chunks {
-  if (statSync(path).size > 0) yield* throughStream(fileChunks(path), createZstdDecompress({ chunkSize: 1 << 17 }));
+  if (statSync(path).size > 0)
+    yield* throughStream(fileChunks(path), zstd().createZstdDecompress({ chunkSize: 1 << 17 }));
 }
 
 async function* fileChunks(path: string): Chunks {

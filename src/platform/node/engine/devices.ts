@@ -1,8 +1,8 @@
 import { UnsupportedError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
-import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
+import { createOnThreads } from '../../threads-or-one.ts';
 import { describeMachine } from '../machine.ts';
 import { blasProblem } from '../native/blas.ts';
 import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
@@ -43,8 +43,12 @@ export async function createDevice({
     clock: () => performance.now(),
     ...compiled,
   };
-  if (library === null) return createWasmDevice(common);
+  if (library === null) return createOnThreads(common, warn);
   const blasRows = await measureBlasRows(library, compiled.kernels);
   const note = `${compiled.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
-  return createWasmDevice({ ...common, blas: library, blasRows, note });
+  return createOnThreads({ ...common, blas: library, blasRows, note }, warn);
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, 'CriaWarning');
 }
