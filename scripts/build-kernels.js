@@ -4,10 +4,11 @@
 // shared memory (src/devices/wasm/modules.ts makes them fit an unshared one).
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { filesIn } from './files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const output = join(root, 'src/kernels/generated/modules.ts');
@@ -18,10 +19,12 @@ const builds = {
 };
 
 export async function buildKernels({ log = console.log } = {}) {
-  const patterns = ['src/kernels/**/*assembly.ts', 'src/kernels/*tasks.ts', 'scripts/*-kernels.js'];
+  const sources = filesIn(join(root, 'src/kernels')).filter((file) => /(?:assembly|tasks)\.ts$/.test(file));
+  const scripts = ['build-kernels.js', 'compile-kernels.js'].map((file) => `scripts/${file}`);
   const digest = createHash('sha256');
-  for (const file of globSync(patterns, { cwd: root }).sort())
+  for (const file of [...sources.map((file) => `src/kernels/${file}`), ...scripts]) {
     digest.update(file).update(readFileSync(join(root, file)));
+  }
   const stamp = digest.digest('hex').slice(0, 16);
   if (existsSync(output) && readFileSync(output, 'utf8').startsWith(`// ${stamp}\n`)) return;
 

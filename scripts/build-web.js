@@ -1,19 +1,19 @@
 // Builds the chat page (src/web/chat, started by src/platform/browser/chat) into src/web/generated/chat, which `cria serve` serves.
 // Skipped while the sources are unchanged.
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { filesIn } from './files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const output = join(root, 'src/web/generated/chat');
 
 export async function buildWeb({ log = console.log } = {}) {
-  const sources = globSync(['src/web/chat/**/*.*', 'src/platform/browser/chat/*', 'scripts/build-web.js'], {
-    cwd: root,
-  });
+  const folders = ['src/web/chat', 'src/platform/browser/chat'];
+  const sources = folders.flatMap((folder) => filesIn(join(root, folder)).map((file) => `${folder}/${file}`));
   const digest = createHash('sha256');
-  for (const file of sources.filter((name) => !name.endsWith('.test.ts')).sort()) {
+  for (const file of [...sources.filter((name) => !name.endsWith('.test.ts')), 'scripts/build-web.js']) {
     digest.update(file).update(readFileSync(join(root, file)));
   }
   const stamp = digest.digest('hex').slice(0, 16);

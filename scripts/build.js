@@ -1,11 +1,12 @@
 // `npm run build [FOLDER]`: makes dist/, the JavaScript that the published package runs; with a folder, everything that goes into the
 // package, there. In a clone, dist/ holds one line per entry that leads to the sources (stubs), so that `import 'cria'` runs them.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
+import { filesIn } from './files.js';
 import { linesOnly } from './source-maps.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -36,7 +37,7 @@ export async function build(target = root) {
   compile(dist);
   addressWorkers(dist);
   keepPublicTypes(target, dist);
-  for (const map of globSync('**/*.js.map', { cwd: dist })) {
+  for (const map of filesIn(dist).filter((name) => name.endsWith('.js.map'))) {
     writeFileSync(join(dist, map), linesOnly(readFileSync(join(dist, map), 'utf8')));
   }
   const pages = 'web/generated/chat';
@@ -44,14 +45,19 @@ export async function build(target = root) {
     recursive: true,
     filter: (path) => !path.endsWith('stamp.txt'),
   });
-  if (resolve(target) !== resolve(root)) {
-    const others = [
-      'package.json',
-      'LICENSE',
-      ...globSync(['README*.md', 'bin/*', 'models/*', 'recipes/*'], { cwd: root }),
-    ];
-    for (const path of others) cpSync(join(root, path), join(target, path));
-  }
+  if (resolve(target) !== resolve(root)) copyOthers(target);
+}
+
+/** What goes into the package besides dist/: the `files` of package.json (`folder` or `folder/*.ending`), and what npm adds by itself. */
+function copyOthers(target) {
+  const patterns = manifest.files.filter((pattern) => pattern !== 'dist');
+  const named = patterns.flatMap((pattern) => {
+    const [folder, ending] = pattern.split('/*');
+    if (ending === undefined) return [pattern];
+    return readdirSync(join(root, folder)).flatMap((name) => (name.endsWith(ending) ? [`${folder}/${name}`] : []));
+  });
+  const always = readdirSync(root).filter((name) => /^(?:package\.json|LICENSE|README.*\.md)$/.test(name));
+  for (const path of [...named, ...always]) cpSync(join(root, path), join(target, path), { recursive: true });
 }
 
 function compile(dist) {
@@ -63,7 +69,7 @@ function compile(dist) {
 
 /** tsc turns the endings of imports from .ts to .js, but not those of the addresses that workers are started with. */
 function addressWorkers(dist) {
-  for (const file of globSync('**/*.js', { cwd: dist })) {
+  for (const file of filesIn(dist).filter((name) => name.endsWith('.js'))) {
     const path = join(dist, file);
     const text = readFileSync(path, 'utf8');
     const addressed = text.replace(/(new URL\('(\.[^']*)\.)ts(', import\.meta\.url\))/g, (_, before, name, after) => {
@@ -86,7 +92,7 @@ function keepPublicTypes(target, dist) {
     }
   };
   for (const entry of entries()) keep(join(target, entry.replace(/\.js$/, '.d.ts')));
-  for (const file of globSync('**/*.d.ts', { cwd: dist })) {
+  for (const file of filesIn(dist).filter((name) => name.endsWith('.d.ts'))) {
     if (!kept.has(join(dist, file))) rmSync(join(dist, file));
   }
 }

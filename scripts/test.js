@@ -1,19 +1,22 @@
 // `npm test [-- PATTERN…]`: every *.test.ts under src/ and test/, by node:test.
 // Prints each skip with its reason; with CI set, a skip that test/allowed-skips.json does not list fails the run.
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeStubs } from './build.js';
 import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
+import { filesIn } from './files.js';
 
 writeStubs();
 await buildKernels();
 await buildWeb();
 
 const patterns = process.argv.slice(2);
-const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { exclude: (name) => name === 'node_modules' })
+const files = ['src', 'test']
+  .flatMap((folder) => filesIn(folder).map((file) => `${folder}/${file}`))
+  .filter((file) => file.endsWith('.test.ts'))
   .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .sort();
 if (files.length === 0) {

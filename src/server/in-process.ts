@@ -1,4 +1,5 @@
 /** A conversation's next turn, and texts as vectors, without HTTP: what the adapters to other libraries share with the endpoints. */
+import { withResolvers } from '../base/es2024.ts';
 import type { GenerationResult, Piece } from '../inference/generation.ts';
 import { encodePrompt } from '../inference/prompt.ts';
 import { type Pooling, unitLength } from '../inference/reading/embedding.ts';
@@ -32,7 +33,7 @@ export async function startAnswer(
   const { messages, constraint } = conversationOf({ model, settings: { template } }, request);
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
-  const admission = Promise.withResolvers<void>();
+  const admission = withResolvers<void>();
   const stream = model.generate(prompt, {
     ...options,
     ...(constraint.spec && { constraint: constraint.spec }),
