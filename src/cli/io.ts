@@ -26,6 +26,11 @@ export function writeLine(output: Output, text = ''): void {
   output.write(`${text}\n`);
 }
 
+/** What a user should hear of the files, on stderr, a line each. */
+export function sayRemarks(remarks: readonly string[], { stderr }: Pick<Io, 'stderr'>): void {
+  for (const remark of remarks) writeLine(stderr, `cria: ${remark}`);
+}
+
 /** One JSON value per line. 64-bit integers beyond 2⁵³ become strings, typed arrays become arrays. */
 export function writeJson(output: Output, value: unknown, indent?: number): void {
   const plain = (_key: string, part: unknown) => {

@@ -1,7 +1,7 @@
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
-import type { Io } from './io.ts';
+import { type Io, sayRemarks } from './io.ts';
 import { resolveModel } from './model-name.ts';
 import { type ModelOptions, openOptionsOf } from './model-options.ts';
 import { startProgress } from './terminal/progress.ts';
@@ -23,7 +23,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
   }
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
-    return await Llama.load(resolveModel(options.model), {
+    const model = await Llama.load(resolveModel(options.model), {
       device,
       blas,
       revectorize,
@@ -37,6 +37,9 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       ...(kvType !== undefined && { kvType }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });
+    progress.end();
+    sayRemarks(model.facts.remarks, io);
+    return model;
   } finally {
     progress.end();
   }

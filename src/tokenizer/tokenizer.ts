@@ -52,6 +52,8 @@ export interface TokenizerParts {
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly chatTemplate: string | null;
+  /** What a user should hear of the files: guesses, and what is not used. */
+  readonly remarks?: readonly string[];
 }
 
 export class Tokenizer {
@@ -66,6 +68,8 @@ export class Tokenizer {
   readonly addEos: boolean;
   /** The model's own chat template (Jinja), if its files hold one. */
   readonly chatTemplate: string | null;
+  /** What a user should hear of its files: guesses, and what is not used. */
+  readonly remarks: readonly string[];
   private readonly parts: TokenizerParts;
   private readonly raw: AddedTokens;
   private readonly normalized: AddedTokens;
@@ -82,6 +86,7 @@ export class Tokenizer {
     this.addBos = parts.addBos;
     this.addEos = parts.addEos;
     this.chatTemplate = parts.chatTemplate;
+    this.remarks = parts.remarks ?? [];
     this.raw = new AddedTokens(parts.addedTokens);
     this.normalized = new AddedTokens(parts.normalizedTokens);
     this.byteTexts = new ByteTexts(parts.vocabulary);

@@ -32,6 +32,7 @@ export function scriptedModel(answerTo: (prompt: string) => string, pauseMs = 1)
       weightBytes: 232_000,
       dtypes: ['f32'],
       device: 'scripted',
+      remarks: [],
     },
     engineLoad: async () => ({ running: 0, waiting: 0, usedBlocks: 0, blockCount: 1, steps: 0, rows: 0 }),
     embed: async () => new Float32Array(config.width),

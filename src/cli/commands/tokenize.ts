@@ -1,7 +1,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
 import { defineCommand } from '../command.ts';
-import { readAll, writeJson, writeLine } from '../io.ts';
+import { readAll, sayRemarks, writeJson, writeLine } from '../io.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOption, openOptions } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -28,6 +28,7 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     const tokenizer = loadTokenizer(resolveModel(options.model), options.pre);
+    sayRemarks(tokenizer.remarks, io);
     const input = options.text ?? (await readAll(io));
     if (options.decode) {
       const ids = parseIds(input);

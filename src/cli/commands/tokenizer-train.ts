@@ -1,8 +1,11 @@
 import { UsageError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import { type TokenizerKind, trainTokenizer } from '../../platform/node/training/train-tokenizer.ts';
-import { splitPatterns } from '../../tokenizer/encode/split-pattern.ts';
-import { byteLevelDefaults } from '../../tokenizer/train/byte-level-trainer.ts';
+import {
+  byteLevelDefaults,
+  type TrainablePattern,
+  trainablePatterns,
+} from '../../tokenizer/train/byte-level-trainer.ts';
 import { llamaTrainDefaults } from '../../tokenizer/train/sentencepiece-trainer.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
@@ -55,7 +58,7 @@ export const command = defineCommand({
     },
     pattern: {
       kind: 'choice',
-      values: Object.keys(splitPatterns) as (keyof typeof splitPatterns)[],
+      values: trainablePatterns,
       otherwise: byteLevelDefaults.pattern,
       help: 'byte-level: how text is cut into words',
     },
@@ -129,7 +132,7 @@ interface Chosen {
   readonly characterCoverage?: number | undefined;
   readonly maxLineBytes?: number | undefined;
   readonly maxPieceLength?: number | undefined;
-  readonly pattern?: keyof typeof splitPatterns | undefined;
+  readonly pattern?: TrainablePattern | undefined;
   readonly begin?: string | undefined;
   readonly end?: string | undefined;
   readonly minCount?: number | undefined;

@@ -144,7 +144,13 @@ export class EngineHost {
       });
       this.loaded = { engine, checkpoint };
       this.compiler = undefined;
-      return { ...factsOf(checkpoint), contextLength, kvType, device: device.description };
+      return {
+        ...factsOf(checkpoint),
+        contextLength,
+        kvType,
+        device: device.description,
+        remarks: tokenizer?.remarks ?? [],
+      };
     } catch (error) {
       device?.close();
       checkpoint.close();
@@ -267,7 +273,7 @@ export function closedError(): CriaError {
   return new CriaError('engine.closed', 'engine: the model is closed, expected an open one. Load it again.');
 }
 
-function factsOf(checkpoint: Checkpoint): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device'> {
+function factsOf(checkpoint: Checkpoint): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks'> {
   const { name, format, config, tokenizer, chatTemplate, tensors } = checkpoint;
   const counts = new Map<string, number>();
   let parameterCount = 0;

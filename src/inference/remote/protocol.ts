@@ -59,6 +59,8 @@ export interface ModelFacts {
   readonly weightBytes: number;
   /** Weight types by how many tensors have them, most first: 'q4_0', 'f32' …. */
   readonly dtypes: readonly string[];
+  /** What a user should hear of the files: guesses, and what is not used. */
+  readonly remarks: readonly string[];
   /** One line for people: which kernels run. */
   readonly device: string;
 }

@@ -2,7 +2,7 @@
  * `tokenizer.json` and `tokenizer_config.json` of a byte-level BPE vocabulary, as transformers writes them for Llama 3, Qwen 2 and
  * GPT-2. What it was made of (a GGUF file, ranks, `vocab.json` with `merges.txt`, our own trainer) is the caller's to say.
  */
-import { type NamedSplit, splitPatterns } from '../encode/split-pattern.ts';
+import { type NamedSplit, splitPatterns } from '../encode/named-splits.ts';
 
 export interface HfTokenizerFiles {
   /** tokenizer.json */
@@ -40,13 +40,15 @@ export interface ByteLevelVocabulary {
 export function byteLevelJson(vocabulary: ByteLevelVocabulary): HfTokenizerFiles {
   const { vocab, merges, added, split, nfc = false, prefixSpace = false, begin = null, config } = vocabulary;
   const byteLevel = { type: 'ByteLevel', add_prefix_space: prefixSpace, trim_offsets: true };
-  const isGpt2 = split.pattern === 'gpt-2';
+  const endsAsGpt2 = split.steps.at(-1) === 'gpt-2';
+  const steps = endsAsGpt2 ? split.steps.slice(0, -1) : split.steps;
   const pretokenizers = [
-    ...(split.digitsApart ? [{ type: 'Digits', individual_digits: true }] : []),
-    ...(isGpt2
-      ? []
-      : [{ type: 'Split', pattern: { Regex: splitPatterns[split.pattern] }, behavior: 'Isolated', invert: false }]),
-    { ...byteLevel, use_regex: isGpt2 },
+    ...steps.map((step) =>
+      step === 'digits'
+        ? { type: 'Digits', individual_digits: true }
+        : { type: 'Split', pattern: { Regex: literal(splitPatterns[step]) }, behavior: 'Isolated', invert: false },
+    ),
+    { ...byteLevel, use_regex: endsAsGpt2 },
   ];
   const json = {
     version: '1.0',
@@ -81,6 +83,13 @@ export function byteLevelJson(vocabulary: ByteLevelVocabulary): HfTokenizerFiles
   };
   const cleaned = { tokenizer_class: 'PreTrainedTokenizerFast', ...config, clean_up_tokenization_spaces: false };
   return { json: stringify(json), config: stringify(cleaned) };
+}
+
+/** A pattern with characters in place of `\u0041`, which Oniguruma spells otherwise. */
+function literal(pattern: string): string {
+  return pattern.replace(/\\u\{?([0-9a-f]+)\}?/g, (_, digits: string) =>
+    String.fromCodePoint(Number.parseInt(digits, 16)),
+  );
 }
 
 /** A post-processor that puts one token in front. */

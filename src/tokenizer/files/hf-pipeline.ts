@@ -4,8 +4,9 @@
  */
 
 import { SPACE } from '../encode/merges.ts';
+import { splitPatterns } from '../encode/named-splits.ts';
 import type { MetaspaceNormalization } from '../encode/normalize.ts';
-import { compileSplitPattern, type Splitter, splitBy, splitInTurn, splitPatterns } from '../encode/split-pattern.ts';
+import { compileSplitPattern, matchesOf, type Splitter, splitBy, splitInTurn } from '../encode/split-pattern.ts';
 import type { JsonNode } from './json.ts';
 
 type Normalize = (text: string, atStart: boolean) => string;
@@ -70,7 +71,7 @@ export function readPreTokenizer(node: JsonNode): PreTokenizer {
       }
       if (step.at('use_regex').flag(true)) splitters.push(patternSplitter(step, splitPatterns['gpt-2']));
     } else if (type === 'Digits') {
-      splitters.push(splitBy(step.at('individual_digits').flag(false) ? /\p{N}/gu : /\p{N}+/gu, 'keep'));
+      splitters.push(splitBy(matchesOf(step.at('individual_digits').flag(false) ? /\p{N}/gu : /\p{N}+/gu), 'keep'));
     } else if (type === 'Split') {
       splitters.push(readSplit(step));
     } else {

@@ -4,12 +4,14 @@
  * Source   ggml docs/gguf.md, "Tokenizer"; llama.cpp llama-vocab.cpp for defaults.
  */
 import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
+import { nearestNames } from '../../base/nearest.ts';
 import type { GgufValue } from '../../formats/tokenizer-files.ts';
 import { ByteLevelModel } from '../encode/byte-level-model.ts';
 import { mergesFromList, mergesFromScores } from '../encode/merges.ts';
 import { MetaspaceModel } from '../encode/metaspace-model.ts';
+import { type NamedSplit, namedSplits, splitNames } from '../encode/named-splits.ts';
 import { metaspaceNormalizer } from '../encode/normalize.ts';
-import { createSplitter, type NamedSplit, namedSplits } from '../encode/split-pattern.ts';
+import { createSplitter } from '../encode/split-pattern.ts';
 import type { TextModel } from '../encode/text-model.ts';
 import { byteFallbackIds, checkedId, endOfGenerationIds } from '../special-ids.ts';
 import type { Spelling } from '../stream-decoder.ts';
@@ -41,7 +43,7 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
   const unknownId = isLlama ? id('unknown_token_id', orMissing(0)) : id('unknown_token_id');
   const prefix = flag('add_space_prefix', true);
   const collapse = flag('remove_extra_whitespaces', false);
-  const split = isLlama ? null : splitOf(file, metadata);
+  const { split, remark } = isLlama ? noSplit(file, metadata) : splitOf(file, metadata, vocabulary);
   const spelling: Spelling = {
     vocabulary,
     kind: isLlama ? 'metaspace' : 'byte-level',
@@ -63,7 +65,7 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
             vocabulary,
             table: mergesFromList(vocabulary, mergePairs(file, metadata)).table,
             normalize: (text) => text,
-            split: createSplitter(file, split),
+            split: createSplitter(split),
             ignoreMerges: split.ignoreMerges ?? false,
             unknownId: null,
           }),
@@ -75,9 +77,10 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
     unknownId,
     padId: id('padding_token_id'),
     eogIds: endOfGenerationIds(vocabulary, [eosId, id('eot_token_id'), id('eom_token_id')]),
-    addBos: flag('add_bos_token', isLlama || split?.pattern === 'llama3') && bosId !== null,
+    addBos: flag('add_bos_token', isLlama || split?.addBos === true) && bosId !== null,
     addEos: flag('add_eos_token', false) && eosId !== null,
     chatTemplate: typeof template === 'string' ? template : null,
+    remarks: remark === null ? [] : [remark],
   });
 }
 
@@ -139,15 +142,60 @@ function scoredModel(
   });
 }
 
-function splitOf(file: string, metadata: Metadata): NamedSplit {
+interface Split {
+  readonly split: NamedSplit | null;
+  /** What the user should hear. */
+  readonly remark: string | null;
+}
+
+/** SentencePiece cuts no words; a name of how to cut them is then `default`, or somebody's mistake. */
+function noSplit(file: string, metadata: Metadata): Split {
   const name = metadata.get('tokenizer.ggml.pre');
-  const split = typeof name === 'string' && Object.hasOwn(namedSplits, name) ? namedSplits[name] : undefined;
-  if (split !== undefined) return split;
+  if (typeof name === 'string' && name !== 'default' && namedSplits.has(name)) {
+    const remark = `${file}: its vocabulary is SentencePiece's, which cuts no words: tokenizer.ggml.pre ${name} is not used`;
+    return { split: null, remark };
+  }
+  return { split: null, remark: null };
+}
+
+/** How the file says that text is cut into words, or how its vocabulary lets guess. */
+function splitOf(file: string, metadata: Metadata, vocabulary: Vocabulary): Split {
+  const given = metadata.get('tokenizer.ggml.pre');
+  if (given === undefined || given === '') {
+    const guess = guessSplit(vocabulary);
+    const remark = `${file} does not say how its vocabulary cuts text into words (tokenizer.ggml.pre); taken as ${guess.name}, ${guess.why}. Another: --pre NAME`;
+    return { split: namedSplits.get(guess.name)!, remark };
+  }
+  const split = typeof given === 'string' ? namedSplits.get(given) : undefined;
+  if (split !== undefined) return { split, remark: null };
+  const near = nearestNames(String(given), [...namedSplits.keys()], 1)[0];
   throw new UnsupportedError(
     'tokenizer.unsupported',
-    `${file} @ tokenizer.ggml.pre: expected one of ${Object.keys(namedSplits).join(', ')}, found ${show(String(name))}. ` +
-      'Text would be split in another way than the model was trained with.',
+    `${file} @ tokenizer.ggml.pre: expected one of ${splitNames.join(', ')} or another name of these, found ${show(String(given))}${near ? ` (near ${near})` : ''}. ` +
+      'Text would be cut into words in another way than the model was trained with. Where you know which of these it is: --pre NAME.',
   );
+}
+
+/** Vocabularies that are known by their size and a token. */
+const knownVocabularies = [
+  { name: 'llama-bpe', least: 128_000, most: 129_000, token: '<|begin_of_text|>', whose: 'Llama 3' },
+  { name: 'qwen2', least: 150_000, most: 153_000, token: '<|endoftext|>', whose: 'Qwen 2' },
+  { name: 'tekken', least: 130_000, most: 132_000, token: '[INST]', whose: 'Mistral Nemo' },
+  { name: 'gpt-4o', least: 199_000, most: 203_000, token: '<|endoftext|>', whose: 'GPT-4o' },
+  { name: 'deepseek-coder', least: 32_000, most: 32_300, token: '<｜begin▁of▁sentence｜>', whose: 'DeepSeek Coder' },
+  { name: 'deepseek-llm', least: 100_000, most: 102_500, token: '<｜begin▁of▁sentence｜>', whose: 'DeepSeek LLM' },
+  { name: 'deepseek-v3', least: 128_000, most: 129_500, token: '<｜begin▁of▁sentence｜>', whose: 'DeepSeek V3' },
+  { name: 'smollm', least: 49_000, most: 49_300, token: '<|endoftext|>', whose: 'SmolLM' },
+  { name: 'gpt-2', least: 50_000, most: 51_300, token: '<|endoftext|>', whose: 'GPT-2' },
+] as const;
+
+function guessSplit({ pieces, idOfPiece }: Vocabulary): { readonly name: string; readonly why: string } {
+  const known = knownVocabularies.find(
+    ({ least, most, token }) => pieces.length >= least && pieces.length <= most && idOfPiece.has(token),
+  );
+  if (known)
+    return { name: known.name, why: `as its ${pieces.length} tokens with ${known.token} are those of ${known.whose}` };
+  return { name: 'default', why: 'as llama.cpp takes it' };
 }
 
 function* mergePairs(file: string, metadata: Metadata): Generator<[string, string]> {

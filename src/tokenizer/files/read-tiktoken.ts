@@ -54,7 +54,7 @@ export function readTiktoken(file: string, bytes: Uint8Array, vocabSize?: number
       vocabulary,
       table: mergesFromScores(vocabulary, ranksAsScores).table,
       normalize: (text) => text,
-      split: createSplitter(file, { pattern: 'llama3' }),
+      split: createSplitter({ steps: ['llama3'] }),
       ignoreMerges: true,
       unknownId: null,
     }),

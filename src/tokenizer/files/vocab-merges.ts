@@ -5,7 +5,7 @@
  * Source  transformers: convert_slow_tokenizer.py (GPT2Converter, Qwen2Converter) for what is between the files.
  */
 import { UnsupportedError } from '../../base/errors.ts';
-import { type NamedSplit, namedSplits } from '../encode/split-pattern.ts';
+import type { NamedSplit } from '../encode/named-splits.ts';
 import { badTokenizer, show } from '../vocabulary.ts';
 import { type AddedPiece, byteLevelJson } from './byte-level-json.ts';
 import { JsonNode, parseJson } from './json.ts';
@@ -23,10 +23,10 @@ export interface SlowTokenizerFiles {
 
 /** How texts are split, by the class in tokenizer_config.json, else by the model_type in config.json. */
 const splits: Readonly<Record<string, NamedSplit>> = {
-  GPT2Tokenizer: namedSplits['gpt-2']!,
-  Qwen2Tokenizer: namedSplits.qwen2!,
-  gpt2: namedSplits['gpt-2']!,
-  qwen2: namedSplits.qwen2!,
+  GPT2Tokenizer: { steps: ['gpt-2'] },
+  Qwen2Tokenizer: { steps: ['qwen2'] },
+  gpt2: { steps: ['gpt-2'] },
+  qwen2: { steps: ['qwen2'] },
 };
 
 const NAMED = ['bos_token', 'eos_token', 'unk_token', 'pad_token'];
@@ -72,7 +72,7 @@ export function tokenizerJsonOfSlow(files: SlowTokenizerFiles): string {
     merges: mergeLines(files.merges),
     added: [...added.values()].sort((a, b) => a.id - b.id),
     split,
-    nfc: split.pattern === 'qwen2',
+    nfc: split.steps[0] === 'qwen2',
     prefixSpace: config.at('add_prefix_space').flag(false),
     begin: beginId === undefined ? null : { content: begins!, id: beginId },
     config: {},

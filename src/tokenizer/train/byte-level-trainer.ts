@@ -5,16 +5,21 @@
  */
 import { ArgumentError } from '../../base/errors.ts';
 import { bytesToLetters, letterOfByte, lettersToBytes } from '../byte-alphabet.ts';
-import { compileSplitPattern, splitBy, splitPatterns } from '../encode/split-pattern.ts';
+import { type SplitPattern, splitPatterns } from '../encode/named-splits.ts';
+import { compileSplitPattern, splitBy } from '../encode/split-pattern.ts';
 import { MergeLearner } from './merge-learner.ts';
 import type { OnTrainProgress } from './progress.ts';
 import { isBeforeByCodePoint } from './text-order.ts';
 import { WordCounts } from './word-counts.ts';
 
+/** The patterns that a new vocabulary may be trained with, of those in the table. */
+export const trainablePatterns = ['gpt-2', 'llama3', 'qwen2'] as const satisfies readonly SplitPattern[];
+export type TrainablePattern = (typeof trainablePatterns)[number];
+
 export interface ByteLevelTrainOptions {
   /** Bytes, merges and special tokens together. */
   readonly vocabSize: number;
-  readonly pattern?: keyof typeof splitPatterns;
+  readonly pattern?: TrainablePattern;
   readonly specialTokens?: readonly string[];
   /** Of equally frequent pairs: the one of the oldest tokens, or the greatest in the order of bytes. */
   readonly ties?: 'oldest' | 'greatest';
@@ -36,7 +41,7 @@ export interface TrainedByteLevel {
   readonly pieces: readonly string[];
   readonly merges: readonly (readonly [string, string])[];
   readonly specialTokens: readonly string[];
-  readonly pattern: keyof typeof splitPatterns;
+  readonly pattern: TrainablePattern;
   readonly prunedWords: number;
   readonly prunedOccurrences: number;
 }
@@ -94,7 +99,7 @@ export async function trainByteLevelBpe(
 /** Distinct words; special tokens cut the text and do not count. */
 async function countWords(
   texts: Iterable<string> | AsyncIterable<string>,
-  pattern: keyof typeof splitPatterns,
+  pattern: TrainablePattern,
   specialTokens: readonly string[],
   maxWords: number,
   onProgress: OnTrainProgress,

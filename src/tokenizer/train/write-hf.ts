@@ -86,7 +86,7 @@ export function byteLevelToHf(trained: TrainedByteLevel, names: { bos?: string; 
     vocab: ordinary.map((piece, id) => [piece, id] as const),
     merges,
     added: specialTokens.map((content, i) => ({ content, id: ordinary.length + i, special: true })),
-    split: { pattern, ignoreMerges: pattern === 'llama3' },
+    split: { steps: [pattern], ...(pattern === 'llama3' && { ignoreMerges: true }) },
     begin: bos === undefined ? null : { content: bos, id: pieces.indexOf(bos) },
     config: { ...(bos !== undefined && { bos_token: bos }), ...(eos !== undefined && { eos_token: eos }) },
   });

@@ -5,10 +5,16 @@
 import { UnsupportedError } from '../../../base/errors.ts';
 import { Cursor } from '../../../formats/cursor.ts';
 import type { GgufField, GgufType } from '../../../formats/gguf-values.ts';
-import { isObject, type JsonObject, parseJsonObject } from '../../../formats/json.ts';
+import { isObject, type Json, type JsonObject, parseJsonObject } from '../../../formats/json.ts';
 import { MemorySource } from '../../../formats/memory-source.ts';
 import type { GgufValue, TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
+import {
+  nameOfSteps,
+  publishedPatterns,
+  type SplitPattern,
+  splitNames,
+} from '../../../tokenizer/encode/named-splits.ts';
 import { readFields } from '../../../tokenizer/files/protobuf.ts';
 import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import { PieceKind } from '../../../tokenizer/vocabulary.ts';
@@ -109,7 +115,7 @@ function hfModel(file: string, json: string, tokenizer: Tokenizer): Model {
   if (model.byte_fallback === true) return { kind: 'llama', pre: 'default', scores: scoresOfMerges(merges, tokenizer) };
   return {
     kind: 'gpt2',
-    pre: splittingName(file, JSON.stringify(root.pre_tokenizer ?? null)),
+    pre: splittingName(file, root.pre_tokenizer ?? null, model.ignore_merges === true),
     merges: merges.map((pair) => pair.join(' ')),
   };
 }
@@ -138,17 +144,35 @@ function scoresOfMerges(merges: readonly [string, string][], tokenizer: Tokenize
   });
 }
 
-/** llama.cpp's name of a splitting pattern: Llama 3 splits numbers by up to three digits, Qwen 2 by one; the others are GPT-2's. */
-function splittingName(file: string, preTokenizer: string): string {
-  const isGpt2 = preTokenizer.includes('"use_regex":true') && !preTokenizer.includes('"Split"');
-  if (isGpt2 && preTokenizer.includes('"individual_digits":true')) return 'smollm';
-  if (isGpt2 && !preTokenizer.includes('"Digits"')) return 'gpt-2';
-  if (preTokenizer.includes('\\\\p{N}{1,3}')) return 'llama-bpe';
-  if (preTokenizer.includes('|\\\\p{N}|')) return 'qwen2';
+/** llama.cpp's name of how a tokenizer.json cuts text: its stages are looked up in the table of patterns. */
+function splittingName(file: string, preTokenizer: Json, ignoreMerges: boolean): string {
+  const stages =
+    isObject(preTokenizer) && Array.isArray(preTokenizer.pretokenizers) ? preTokenizer.pretokenizers : [preTokenizer];
+  const steps = stages.flatMap((stage): (SplitPattern | null)[] => {
+    if (!isObject(stage)) return [null];
+    if (stage.type === 'ByteLevel') return stage.use_regex === false ? [] : ['gpt-2'];
+    if (stage.type === 'Digits') return [stage.individual_digits === true ? 'digits' : 'numbers'];
+    const source = stage.type === 'Split' && isObject(stage.pattern) ? stage.pattern.Regex : undefined;
+    return [
+      typeof source === 'string'
+        ? (publishedPatterns.get(asEscapes(source)) ?? publishedPatterns.get(source) ?? null)
+        : null,
+    ];
+  });
+  const name = steps.includes(null) ? null : nameOfSteps(steps as SplitPattern[], ignoreMerges);
+  if (name !== null) return name;
   throw new UnsupportedError(
     'tokenizer.unsupported',
-    `${file} @ pre_tokenizer: expected the splitting pattern of Llama 3, Qwen 2, GPT-2 or SmolLM, found another. GGUF has no name for it here.`,
+    `${file} @ pre_tokenizer: expected stages that llama.cpp has a name for (${splitNames.join(', ')}), found others. GGUF has no name for them.`,
   );
+}
+
+/** Characters beyond ASCII as the table spells them. */
+function asEscapes(pattern: string): string {
+  return pattern.replace(/[^\x00-\x7f]/gu, (character) => {
+    const digits = character.codePointAt(0)!.toString(16);
+    return digits.length > 4 ? `\\u{${digits}}` : `\\u${digits.padStart(4, '0')}`;
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 /** tokenizer.json for a byte-level BPE vocabulary that came without one: out of a GGUF file, or as Llama 3's ranks. */
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
-import { namedSplits } from '../../../tokenizer/encode/split-pattern.ts';
+import { namedSplits } from '../../../tokenizer/encode/named-splits.ts';
 import { type AddedPiece, byteLevelJson, type HfTokenizerFiles } from '../../../tokenizer/files/byte-level-json.ts';
 import { PieceKind } from '../../../tokenizer/vocabulary.ts';
 import { ggufTokenizerFields } from './gguf-tokenizer.ts';
@@ -10,7 +10,7 @@ export function byteLevelHfOf(files: TokenizerFiles, vocabSize: number): HfToken
   const fields = ggufTokenizerFields(files, vocabSize);
   const value = (key: string) => fields.get(`tokenizer.ggml.${key}`)?.value;
   const [pre, kinds] = [value('pre'), value('token_type')];
-  const split = typeof pre === 'string' && Object.hasOwn(namedSplits, pre) ? namedSplits[pre] : undefined;
+  const split = typeof pre === 'string' ? namedSplits.get(pre) : undefined;
   const [pieces, merges] = [texts(value('tokens')), texts(value('merges'))];
   if (value('model') !== 'gpt2' || split === undefined || pieces === null || merges === null) return null;
 
@@ -31,7 +31,7 @@ export function byteLevelHfOf(files: TokenizerFiles, vocabSize: number): HfToken
   const names = { bos_token: named('bos'), eos_token: named('eos'), pad_token: named('padding') };
   const bos = names.bos_token;
   // As readGgufTokenizer takes it where the file does not say.
-  const addBos = value('add_bos_token') ?? split.pattern === 'llama3';
+  const addBos = value('add_bos_token') ?? split.addBos ?? false;
   return byteLevelJson({
     vocab,
     merges: merges.map((pair) => {
@@ -40,7 +40,7 @@ export function byteLevelHfOf(files: TokenizerFiles, vocabSize: number): HfToken
     }),
     added,
     split,
-    nfc: split.pattern === 'qwen2',
+    nfc: split.steps[0] === 'qwen2',
     begin: addBos === true && bos !== undefined ? { content: bos, id: value('bos_token_id') as number } : null,
     config: Object.fromEntries(Object.entries(names).filter(([, name]) => name !== undefined)),
   });

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
-import type { splitPatterns } from '../../../tokenizer/encode/split-pattern.ts';
+import type { TrainablePattern } from '../../../tokenizer/train/byte-level-trainer.ts';
 import { trainByteLevelBpe } from '../../../tokenizer/train/byte-level-trainer.ts';
 import type { TrainProgress } from '../../../tokenizer/train/progress.ts';
 import {
@@ -18,7 +18,7 @@ export type TokenizerKind =
   | {
       readonly kind: 'byte-level';
       readonly vocabSize: number;
-      readonly pattern: keyof typeof splitPatterns;
+      readonly pattern: TrainablePattern;
       /** Begin and end of text, the last two ids. */
       readonly begin: string;
       readonly end: string;
