@@ -112,11 +112,7 @@ test('GGUF: lies in the head', () => {
     [gguf(head(0, 2), field('k', 0, [1]), field('k', 0, [1])), 'gguf.duplicate-key', /"k" is there twice/],
     [gguf(head(0, 1), field('general.alignment', 4, u32(3))), 'gguf.alignment', /a power of two up to 65536, found 3/],
     [gguf(head(0, 1), field('general.alignment', 4, u32(0))), 'gguf.alignment', /found 0/],
-    [
-      gguf(head(1, 0), tensorInfo('t', [4], 18, 0)),
-      'gguf.tensor-type',
-      /found IQ3_XXS \(type number 18\)\. Use another/,
-    ],
+    [gguf(head(1, 0), tensorInfo('t', [4], 40, 0)), 'gguf.tensor-type', /found NVFP4 \(type number 40\)\. Use another/],
     [gguf(head(1, 0), tensorInfo('t', [4], 1000, 0)), 'gguf.tensor-type', /found type number 1000/],
     [gguf(head(1, 0), tensorInfo('t', [1n << 60n, 4], 0, 0)), 'gguf.shape', /is no list of whole numbers/],
     [gguf(head(1, 0), tensorInfo('t', [1 << 30, 1 << 30], 0, 0)), 'gguf.shape', /more numbers than any file/],

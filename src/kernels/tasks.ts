@@ -57,7 +57,10 @@ export const CONTROL_END = 2048;
 export const CONTROL_SHARES = 4096;
 export const MAXIMUM_SHARES = 960;
 
-/** How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. */
+/**
+ * How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. A type is kept in its own
+ * kind, or, where its weights are levels of a table times a scale, in one of the PACK_TABLE kinds with the table beside them.
+ */
 export const PACK_F32 = 0;
 export const PACK_F16 = 1;
 export const PACK_BF16 = 2;
@@ -66,8 +69,28 @@ export const PACK_Q4_0 = 4;
 export const PACK_Q4_1 = 5;
 export const PACK_Q5_0 = 6;
 export const PACK_Q5_1 = 7;
-export const PACK_Q2_K = 8;
-export const PACK_Q3_K = 9;
-export const PACK_Q4_K = 10;
-export const PACK_Q5_K = 11;
-export const PACK_Q6_K = 12;
+export const PACK_TABLE_F16 = 8;
+export const PACK_TABLE_BF16 = 9;
+/** From here on, blocks belong to super-blocks of 256 columns. */
+export const PACK_Q2_K = 10;
+export const PACK_Q3_K = 11;
+export const PACK_Q4_K = 12;
+export const PACK_Q5_K = 13;
+export const PACK_Q6_K = 14;
+export const PACK_TABLE = 15;
+export const PACK_TABLE_HALVES = 16;
+export const PACK_KINDS = 17;
+
+/** The types that are kept as levels of a table, by their numbers in GGUF (tensor/dtype.ts). */
+export const FILE_IQ2_XXS = 16;
+export const FILE_IQ2_XS = 17;
+export const FILE_IQ3_XXS = 18;
+export const FILE_IQ1_S = 19;
+export const FILE_IQ4_NL = 20;
+export const FILE_IQ3_S = 21;
+export const FILE_IQ2_S = 22;
+export const FILE_IQ4_XS = 23;
+export const FILE_IQ1_M = 29;
+export const FILE_TQ1_0 = 34;
+export const FILE_TQ2_0 = 35;
+export const FILE_MXFP4 = 39;

@@ -1,6 +1,6 @@
 /** Finding NaN and infinite scales in stored blocks: cheap enough for a loader to ask of every tensor. */
 import { dtypes, type WeightType } from '../tensor/dtype.ts';
-import type { Codec } from './codec.ts';
+import type { Scales } from './codec.ts';
 
 /**
  * The exponent bits, all ones for NaN and infinity. Byte by byte: `high` in the number's last byte, `low` in the one before.
@@ -15,8 +15,15 @@ const EXPONENT = {
 const PIECE_BYTES = 65536;
 
 /** The first block of `bytes` that has a NaN or infinite number at one of the codec's places, or −1. */
-export function findBadBlock(dtype: WeightType, { type, offsets }: Codec['scales'], bytes: Uint8Array): number {
+export function findBadBlock(dtype: WeightType, scales: Scales, bytes: Uint8Array): number {
   const { blockWeights, blockBytes } = dtypes[dtype];
+  if (scales.type === 'coded') {
+    for (let at = 0; at + blockBytes <= bytes.length; at += blockBytes) {
+      if (scales.isBad(bytes, at)) return at / blockBytes;
+    }
+    return -1;
+  }
+  const { type, offsets } = scales;
   const { last, high, low } = EXPONENT[type];
   // Where every byte belongs to a number, whole words rule out most of them.
   const from = blockWeights === 1 ? finitePrefix(type, bytes) : 0;

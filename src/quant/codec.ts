@@ -5,19 +5,39 @@
 import { ArgumentError } from '../base/errors.ts';
 import { f16ToF32, f32ToF16 } from '../base/f16.ts';
 
-export interface Codec {
-  /** The floating-point numbers at fixed places of a block, which a broken file could set to NaN or infinity. */
-  readonly scales: { readonly type: 'f16' | 'bf16' | 'f32'; readonly offsets: readonly number[] };
+export interface Decoder {
+  readonly scales: Scales;
   /** Every bit pattern decodes; NaN and infinite scales are handed on as they are. */
   decode(bytes: Uint8Array, out: Float32Array): void;
+}
+
+export interface Codec extends Decoder {
   /** `weights` are finite; `importance` holds one non-negative factor per weight, or is null: all alike. */
   encode(weights: Float32Array, bytes: Uint8Array, importance: Float32Array | null): void;
 }
 
+/**
+ * What a broken file could set to NaN or infinity: floating-point numbers at fixed places of a block, or, where a scale is coded in
+ * another way, a test of the block that starts at byte `at`.
+ */
+export type Scales =
+  | { readonly type: 'f16' | 'bf16' | 'f32'; readonly offsets: readonly number[] }
+  | { readonly type: 'coded'; isBad(bytes: Uint8Array, at: number): boolean };
+
 export const oneHalf = (...offsets: number[]) => ({ type: 'f16', offsets }) as const;
 
+/** The little-endian u16 at `at`. */
+export function readU16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+/** The little-endian u32 at `at`, as a signed integer: for shifts and masks. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return readU16(bytes, at) | (readU16(bytes, at + 2) << 16);
+}
+
 export function readF16(bytes: Uint8Array, at: number): number {
-  return f16ToF32(bytes[at]! | (bytes[at + 1]! << 8));
+  return f16ToF32(readU16(bytes, at));
 }
 
 /** Stores a block's scale, rounded to f16. A scale that f16 cannot hold is an error, never a silent infinity. */

@@ -13,6 +13,7 @@ const expected = goldenTensors('formats/gguf-types/expected.safetensors');
 
 for (const dtype of weightTypes) {
   const name = `t.${dtype.toLowerCase()}`;
+  if (!expected[name]) continue;
   test(`${dtype}: decodes the GGUF file's blocks to gguf-py's numbers exactly`, () => {
     const { data } = expected[name]!;
     const bytes = stored.get(name)!.subarray(0, rowBytes(dtype, data.length));
@@ -91,3 +92,25 @@ function readStoredTensors(path: string): Map<string, Uint8Array> {
   const start = Math.ceil(at / 32) * 32;
   return new Map([...offsets].map(([name, offset]) => [name, new Uint8Array(file.subarray(start + offset))]));
 }
+
+const blocks = goldenTensors('formats/ggml-blocks/blocks.safetensors');
+for (const name of Object.keys(blocks).filter((key) => key.endsWith('.blocks'))) {
+  const dtype = weightTypes.find((type) => `${type.toLowerCase()}.blocks` === name);
+  test(`${name}: decodes to the numbers of ggml's own library exactly`, () => {
+    assert.ok(dtype !== undefined, `no weight type is called ${name}`);
+    const bytes = Uint8Array.from(blocks[name]!.data);
+    const { data } = blocks[name.replace('.blocks', '.weights')]!;
+    const decoded = new Float32Array(data.length);
+    decodeRow(dtype, bytes, decoded);
+    assert.deepEqual(decoded, data);
+    assert.equal(firstBadBlock(dtype, bytes), -1);
+  });
+}
+
+test('every weight type is checked against numbers that others made', () => {
+  const missing = weightTypes.filter((dtype) => {
+    const name = dtype.toLowerCase();
+    return !expected[`t.${name}`] && !blocks[`${name}.blocks`];
+  });
+  assert.deepEqual(missing, []);
+});

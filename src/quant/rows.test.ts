@@ -5,11 +5,19 @@ import fc from 'fast-check';
 import { ArgumentError } from '../base/errors.ts';
 import { f32ToF16 } from '../base/f16.ts';
 import { Random } from '../base/random.ts';
-import { dtypes, type QuantizedType, rowBytes, type WeightType, weightTypes } from '../tensor/dtype.ts';
+import {
+  dtypes,
+  type QuantizedType,
+  rowBytes,
+  type WeightType,
+  type WritableType,
+  weightTypes,
+} from '../tensor/dtype.ts';
 import { codecs, decodeRow, encodeRow, firstBadBlock } from './rows.ts';
 
 /** Where a type keeps its codes, and the byte that stands for code c everywhere: to ask a block for every number it can say. */
-const codeBytes: { [type in QuantizedType]: { codes: number; fill: (block: Uint8Array, c: number) => void } } = {
+type Encoded = Extract<QuantizedType, WritableType>;
+const codeBytes: { [type in Encoded]: { codes: number; fill: (block: Uint8Array, c: number) => void } } = {
   Q8_0: { codes: 256, fill: (b, c) => b.fill(c, 2) },
   Q4_0: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 2) },
   Q4_1: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 4) },
@@ -20,11 +28,14 @@ const codeBytes: { [type in QuantizedType]: { codes: number; fill: (block: Uint8
   Q4_K: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 16) },
   Q5_K: { codes: 32, fill: (b, c) => b.fill(c > 15 ? 255 : 0, 16, 48).fill((c & 15) * 0x11, 48) },
   Q6_K: { codes: 64, fill: (b, c) => b.fill((c & 15) * 0x11, 0, 128).fill((c >> 4) * 0x55, 128, 192) },
+  IQ4_NL: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 2) },
+  IQ4_XS: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 8) },
 };
-const quantizedTypes = Object.keys(codeBytes) as QuantizedType[];
+const quantizedTypes = Object.keys(codeBytes) as Encoded[];
+const writableTypes = weightTypes.filter((type): type is WritableType => 'encode' in codecs[type]);
 
 /** The distance of every weight from the nearest number that its block could have said with the scales it stored. */
-function nearestErrors(dtype: QuantizedType, weights: Float32Array, bytes: Uint8Array): Float64Array {
+function nearestErrors(dtype: Encoded, weights: Float32Array, bytes: Uint8Array): Float64Array {
   const { blockWeights, blockBytes } = dtypes[dtype];
   const { codes, fill } = codeBytes[dtype];
   const errors = new Float64Array(weights.length).fill(Number.POSITIVE_INFINITY);
@@ -84,7 +95,7 @@ const anyWeights = fc
 
 for (const dtype of quantizedTypes) {
   const { blockBytes } = dtypes[dtype];
-  const isSuperBlock = dtype.endsWith('_K');
+  const isSuperBlock = dtypes[dtype].blockWeights === 256;
 
   for (const steered of [false, true]) {
     test(`${dtype}: every weight gets the nearest number that its block can say${steered ? ', with importance too' : ''}`, () => {
@@ -96,7 +107,7 @@ for (const dtype of quantizedTypes) {
           const nearest = nearestErrors(dtype, weights, bytes);
           const largest = weights.reduce((size, x) => Math.max(size, Math.abs(x)), 0);
           // ggml places the 32-weight codes by the unrounded scale: f16 rounding moves the grid by up to 2⁻¹¹, or half a subnormal a code.
-          const isUnrounded = !isSuperBlock && !steered;
+          const isUnrounded = !isSuperBlock && !steered && dtype !== 'IQ4_NL';
           const slack = isUnrounded ? 2 * (2 ** -11 * largest + 128 * 2 ** -25) : 2e-6 * largest;
           for (let i = 0; i < weights.length; i++) {
             const error = Math.abs(weights[i]! - back[i]!);
@@ -155,7 +166,9 @@ for (const dtype of quantizedTypes) {
   });
 
   test(`${dtype}: a NaN or infinite scale is decoded as it is, and found by firstBadBlock`, () => {
-    for (const offset of codecs[dtype].scales.offsets) {
+    const { scales } = codecs[dtype];
+    assert.ok(scales.type !== 'coded');
+    for (const offset of scales.offsets) {
       for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
         const blocks = 4096 / dtypes[dtype].blockWeights;
         const bytes = encoded(dtype, normals(4096, 5));
@@ -168,7 +181,7 @@ for (const dtype of quantizedTypes) {
   });
 }
 
-for (const dtype of weightTypes) {
+for (const dtype of writableTypes) {
   test(`${dtype}: a NaN or infinite weight is refused with its index`, () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const weights = normals(512, 2);
@@ -188,8 +201,8 @@ for (const dtype of weightTypes) {
         const twice = roundTrip(dtype, once);
         const first = distance(weights, once);
         const second = distance(once, twice);
-        // The k-quant search need not meet the very grid again, but must stay as near; the others must meet it.
-        const limit = dtype.endsWith('_K') ? first + 1e-6 * norm(weights) : 1e-6 * norm(weights);
+        // A search of scales need not meet the very grid again, but must stay as near; the others must meet it.
+        const limit = isSearched(dtype) ? first + 1e-6 * norm(weights) : 1e-6 * norm(weights);
         assert.ok(second <= limit, `moved by ${second} the second time, ${first} the first`);
       }),
       { numRuns: 40, seed: 6 },
@@ -206,14 +219,32 @@ for (const dtype of weightTypes) {
     assert.deepEqual(decoded(dtype, odd), decoded(dtype, half));
   });
 
-  test(`${dtype}: buffers that do not fit are our own mistake, and every byte pattern decodes`, () => {
+  test(`${dtype}: buffers that do not fit are our own mistake`, () => {
     const { blockWeights, blockBytes } = dtypes[dtype];
     assert.throws(() => decodeRow(dtype, new Uint8Array(blockBytes - 1), new Float32Array(blockWeights)), /decodeRow/);
     assert.throws(() => encodeRow(dtype, new Float32Array(blockWeights), new Uint8Array(blockBytes + 1)), /encodeRow/);
+  });
+}
+
+for (const dtype of weightTypes) {
+  test(`${dtype}: every byte pattern decodes, and a number that is not finite comes from a block that firstBadBlock finds`, () => {
+    const { blockBytes } = dtypes[dtype];
     const random = new Random(9);
     const noise = Uint8Array.from({ length: 64 * blockBytes }, () => random.below(256));
     const isBad = decoded(dtype, noise).some((x) => !Number.isFinite(x));
     assert.equal(firstBadBlock(dtype, noise) >= 0, isBad);
+    for (let b = 0; b < 64; b++) {
+      const block = noise.subarray(b * blockBytes, (b + 1) * blockBytes);
+      const allFinite = decoded(dtype, block).every((x) => Number.isFinite(x));
+      if (firstBadBlock(dtype, block) === -1) assert.ok(allFinite, `block ${b}`);
+    }
+  });
+
+  if (writableTypes.some((type) => type === dtype)) continue;
+  test(`${dtype}: is read and never written, and says so`, () => {
+    const { blockWeights, blockBytes } = dtypes[dtype];
+    const write = () => encodeRow(dtype, new Float32Array(blockWeights), new Uint8Array(blockBytes));
+    assert.throws(write, { code: 'quant.read-only' });
   });
 }
 
@@ -249,6 +280,10 @@ test('f16 refuses what it cannot hold, bf16 and f32 take it', () => {
   weights[7] = 3.4e38;
   assert.throws(() => encoded('bf16', weights), { code: 'quant.overflow' });
 });
+
+function isSearched(dtype: WeightType): boolean {
+  return dtype.endsWith('_K') || dtype.startsWith('IQ');
+}
 
 function norm(x: Float32Array): number {
   return Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));

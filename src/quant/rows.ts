@@ -4,19 +4,25 @@
  */
 import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { dtypes, type WeightType } from '../tensor/dtype.ts';
+import { dtypes, type ReadOnlyType, type WeightType, type WritableType } from '../tensor/dtype.ts';
 import { findBadBlock } from './bad-blocks.ts';
-import type { Codec } from './codec.ts';
+import type { Codec, Decoder } from './codec.ts';
 import { bf16, f16, f32 } from './floats.ts';
+import { iq1_M, iq1_S } from './iq/iq1.ts';
+import { iq2_S, iq2_XS, iq2_XXS } from './iq/iq2.ts';
+import { iq3_S, iq3_XXS } from './iq/iq3.ts';
+import { iq4_NL, iq4_XS } from './iq/iq4.ts';
 import { q2_K } from './k/q2-k.ts';
 import { q3_K } from './k/q3-k.ts';
 import { q6_K } from './k/q6-k.ts';
 import { q4_K, q5_K } from './k/q45-k.ts';
+import { mxfp4 } from './mxfp4.ts';
 import { q4_0, q4_1 } from './q4.ts';
 import { q5_0, q5_1 } from './q5.ts';
 import { q8_0 } from './q8.ts';
+import { tq1_0, tq2_0 } from './ternary.ts';
 
-export const codecs: { readonly [type in WeightType]: Codec } = {
+export const codecs: { readonly [type in WritableType]: Codec } & { readonly [type in ReadOnlyType]: Decoder } = {
   f32,
   f16,
   bf16,
@@ -30,6 +36,18 @@ export const codecs: { readonly [type in WeightType]: Codec } = {
   Q4_K: q4_K,
   Q5_K: q5_K,
   Q6_K: q6_K,
+  IQ4_NL: iq4_NL,
+  IQ4_XS: iq4_XS,
+  MXFP4: mxfp4,
+  IQ3_XXS: iq3_XXS,
+  IQ3_S: iq3_S,
+  IQ2_XXS: iq2_XXS,
+  IQ2_XS: iq2_XS,
+  IQ2_S: iq2_S,
+  IQ1_S: iq1_S,
+  IQ1_M: iq1_M,
+  TQ1_0: tq1_0,
+  TQ2_0: tq2_0,
 };
 
 /** Fills `out` with the weights that `bytes` store. Faithful: a NaN or infinite scale gives NaN or infinite weights. */
@@ -43,7 +61,8 @@ export function decodeRow(dtype: WeightType, bytes: Uint8Array, out: Float32Arra
  * activation that the weight multiplies) makes the encoder minimise Σ importance·error²; without it all weights count alike.
  *
  * Throws  ArgumentError `quant.not-finite` for a NaN or infinite weight, `quant.importance` for a factor that is
- *         negative or not finite, `quant.overflow` where the type's scale cannot reach the weights.
+ *         negative or not finite, `quant.overflow` where the type's scale cannot reach the weights, `quant.read-only` for a type
+ *         that has no encoder.
  */
 export function encodeRow(
   dtype: WeightType,
@@ -61,7 +80,14 @@ export function encodeRow(
     );
   }
   if (importance) checkImportance(importance, weights.length);
-  codecs[dtype].encode(weights, bytes, importance);
+  const codec: Decoder | Codec = codecs[dtype];
+  if (!('encode' in codec)) {
+    throw new ArgumentError(
+      'quant.read-only',
+      `encodeRow: ${dtype} is read from files and never written. Choose another type, such as IQ4_XS or Q4_K`,
+    );
+  }
+  codec.encode(weights, bytes, importance);
 }
 
 /**

@@ -16,6 +16,18 @@ export const dtypes = {
   Q4_K: { blockWeights: 256, blockBytes: 144, gguf: 12 },
   Q5_K: { blockWeights: 256, blockBytes: 176, gguf: 13 },
   Q6_K: { blockWeights: 256, blockBytes: 210, gguf: 14 },
+  IQ4_NL: { blockWeights: 32, blockBytes: 18, gguf: 20 },
+  IQ4_XS: { blockWeights: 256, blockBytes: 136, gguf: 23 },
+  MXFP4: { blockWeights: 32, blockBytes: 17, gguf: 39 },
+  IQ3_XXS: { blockWeights: 256, blockBytes: 98, gguf: 18 },
+  IQ3_S: { blockWeights: 256, blockBytes: 110, gguf: 21 },
+  IQ2_XXS: { blockWeights: 256, blockBytes: 66, gguf: 16 },
+  IQ2_XS: { blockWeights: 256, blockBytes: 74, gguf: 17 },
+  IQ2_S: { blockWeights: 256, blockBytes: 82, gguf: 22 },
+  IQ1_S: { blockWeights: 256, blockBytes: 50, gguf: 19 },
+  IQ1_M: { blockWeights: 256, blockBytes: 56, gguf: 29 },
+  TQ1_0: { blockWeights: 256, blockBytes: 54, gguf: 34 },
+  TQ2_0: { blockWeights: 256, blockBytes: 66, gguf: 35 },
   // Stored by files beside weights; no operation computes with them.
   f64: { blockWeights: 1, blockBytes: 8, gguf: 28, safetensors: 'F64' },
   i8: { blockWeights: 1, blockBytes: 1, gguf: 24, safetensors: 'I8' },
@@ -55,8 +67,24 @@ export const weightTypes = [
   'Q4_K',
   'Q5_K',
   'Q6_K',
+  'IQ4_NL',
+  'IQ4_XS',
+  'MXFP4',
+  'IQ3_XXS',
+  'IQ3_S',
+  'IQ2_XXS',
+  'IQ2_XS',
+  'IQ2_S',
+  'IQ1_S',
+  'IQ1_M',
+  'TQ1_0',
+  'TQ2_0',
 ] as const satisfies readonly DType[];
 export type WeightType = (typeof weightTypes)[number];
+
+/** Types that are read from files and computed with, and that nothing here writes: their encoders search grids for minutes. */
+export type ReadOnlyType = Extract<WeightType, 'MXFP4' | `IQ${1 | 2 | 3}_${string}` | `TQ${string}`>;
+export type WritableType = Exclude<WeightType, ReadOnlyType>;
 
 /** 'Q4_0' and the like: several weights share a block. */
 export type QuantizedType = Exclude<WeightType, 'f32' | 'f16' | 'bf16'>;

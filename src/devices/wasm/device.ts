@@ -7,6 +7,7 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
 import type { KvStore } from '../../kernels/ops.ts';
+import { PACK_KINDS } from '../../kernels/tasks.ts';
 import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, type Floats } from '../../tensor/tensor.ts';
@@ -88,7 +89,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   await team.introduce(home, host);
 
   const arena = new ActivationArena();
-  const blasRows = Object.values(packKinds).map(() => Number.POSITIVE_INFINITY);
+  const blasRows = new Array<number>(PACK_KINDS).fill(Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
   const streams = new Streams(options.clock ?? null);
   const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };

@@ -20,6 +20,27 @@ const scalesAt: Record<WeightType, readonly number[]> = {
   Q4_K: [0, 2],
   Q5_K: [0, 2],
   Q6_K: [208],
+  IQ4_NL: [0],
+  IQ4_XS: [0],
+  MXFP4: [],
+  IQ3_XXS: [0],
+  IQ3_S: [0],
+  IQ2_XXS: [0],
+  IQ2_XS: [0],
+  IQ2_S: [0],
+  IQ1_S: [0],
+  IQ1_M: [],
+  TQ1_0: [52],
+  TQ2_0: [64],
+};
+/** A scale that is coded in another way, made small. */
+const shrunk: Partial<Record<WeightType, (block: Uint8Array) => void>> = {
+  MXFP4: (block) => {
+    block[0] = 100 + (block[0]! % 20);
+  },
+  IQ1_M: (block) => {
+    block[55] = block[55]! & 0x9f;
+  },
 };
 
 /** A matrix of random valid blocks: every bit pattern that a file may hold, subnormal scales and halves included. */
@@ -40,6 +61,7 @@ export function randomWeights(
     else if (dtype === 'bf16') view.setUint16(at, f32ToBf16(random.normal()), true);
     else {
       for (let i = 0; i < blockBytes; i++) bytes[at + i] = random.below(256);
+      shrunk[dtype]?.(bytes.subarray(at, at + blockBytes));
       for (const place of scalesAt[dtype]) view.setUint16(at + place, f32ToF16(0.01 * small()), true);
     }
   }

@@ -12,7 +12,9 @@
 import { assert } from '../../base/assert.ts';
 import { FormatError, UnsupportedError } from '../../base/errors.ts';
 import * as tasks from '../../kernels/tasks.ts';
-import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
+import { gridNames, gridOf } from '../../quant/iq/grids.ts';
+import { isTableType, levels, type TableType } from '../../quant/iq/levels.ts';
+import { dtypes, isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { columnCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
@@ -28,6 +30,7 @@ export const INT8_COLUMNS = 1024;
 const STAGE_BYTES = 2 * 2 ** 20;
 const STAGE_ROWS = 8 * Math.max(tasks.FLOAT_GROUP_PANELS, tasks.QUANTIZED_GROUP_PANELS);
 
+/** The kind in which a type is kept over int8 activations. */
 export const packKinds = {
   f32: tasks.PACK_F32,
   f16: tasks.PACK_F16,
@@ -42,6 +45,18 @@ export const packKinds = {
   Q4_K: tasks.PACK_Q4_K,
   Q5_K: tasks.PACK_Q5_K,
   Q6_K: tasks.PACK_Q6_K,
+  IQ4_NL: tasks.PACK_TABLE_F16,
+  IQ4_XS: tasks.PACK_TABLE,
+  MXFP4: tasks.PACK_TABLE_BF16,
+  IQ3_XXS: tasks.PACK_TABLE,
+  IQ3_S: tasks.PACK_TABLE,
+  IQ2_XXS: tasks.PACK_TABLE,
+  IQ2_XS: tasks.PACK_TABLE_HALVES,
+  IQ2_S: tasks.PACK_TABLE_HALVES,
+  IQ1_S: tasks.PACK_TABLE,
+  IQ1_M: tasks.PACK_TABLE_HALVES,
+  TQ1_0: tasks.PACK_TABLE,
+  TQ2_0: tasks.PACK_TABLE,
 } as const satisfies Record<WeightType, number>;
 
 export function isFloatKind(kind: number): boolean {
@@ -144,6 +159,7 @@ function readMatrix(
   const rowsAtOnce = STAGE_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (STAGE_ROWS * rawRowBytes)));
   const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
   const flag = segment.take(4);
+  const table = isTableType(dtype) ? placeTable(dtype, segment) : [];
   const decoded = kind === rawKind ? 0 : segment.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));
   segment.setWord(flag, 0);
   for (let first = 0; first < rows; first += rowsAtOnce) {
@@ -152,7 +168,7 @@ function readMatrix(
     const to = pointer + matrixBytes(kind, first);
     source.readRows(segment.bytesAt(stage, count * rawRowBytes), first, count);
     const packed = kind === rawKind ? to : decoded;
-    setArguments(segment, [rawKind, packed, stage, count, columns, rawRowBytes, flag]);
+    setArguments(segment, [rawKind, packed, stage, count, columns, rawRowBytes, flag, ...table]);
     team.run(segment, tasks.TASK_PACK, panels, Math.ceil(panels / (4 * team.size)));
     if (kind === rawKind) continue;
     setArguments(segment, [rawKind, decoded, columns, to, panels]);
@@ -167,6 +183,18 @@ function readMatrix(
   }
   segment.arenaChunk = arenaChunk;
   segment.arenaUsed = arenaUsed;
+}
+
+/** What the packing kernel needs beside the rows: the type's number in GGUF, its 16 levels, and its grid. In the arena. */
+function placeTable(dtype: TableType, segment: Segment): [number, number, number] {
+  const table = levels[dtype];
+  const name = gridNames[dtype];
+  const points = name === null ? new Uint8Array(0) : gridOf(name);
+  const pointer = segment.take(table.length + points.length);
+  const bytes = segment.bytesAt(pointer, table.length + points.length);
+  bytes.set(new Uint8Array(table.buffer));
+  bytes.set(points, table.length);
+  return [dtypes[dtype].gguf, pointer, pointer + table.length];
 }
 
 export function setArguments(segment: Segment, values: readonly number[]): void {

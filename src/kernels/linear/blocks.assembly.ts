@@ -8,24 +8,25 @@
 //
 // A sum grows by four products a lane at a time ("step"). Where the engine has an instruction for that (HAS_DOT), it is i32 from the
 // start, and Q8_0's quants 0…255 go in as they are. Elsewhere, quants of up to 4 bits grow i16 sums, which 8 groups of 2·15·127 fit.
+// Levels of a table go in with the offset added: i8 as 0…255, the small ones of TABLE_BF16 and TABLE_HALVES as 0…127.
 import { dotGrow, dotPairs } from '../simd.assembly';
-import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
-import { blockBytes, blockStride, hasMinima, hasMinPlane, highBytes, isSuper, offsetOf, scaleAt } from './layout.assembly';
+import { PACK_Q2_K, PACK_Q3_K, PACK_Q6_K, PACK_Q8_0, PACK_TABLE, PACK_TABLE_BF16, PACK_TABLE_F16, PACK_TABLE_HALVES } from '../tasks';
+import { blockBytes, blockStride, hasMinima, hasMinPlane, highBytes, isSuper, isTable, offsetOf, scaleAt } from './layout.assembly';
 import { highBits, kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
 
 /** Two scales a block. */
 @inline
 export function isHalved(kind: i32): bool {
-  return kind == PACK_Q6_K || kind == PACK_Q3_K || kind == PACK_Q2_K;
+  return kind == PACK_Q6_K || kind == PACK_Q3_K || kind == PACK_Q2_K || kind == PACK_TABLE_HALVES;
 }
 /** Quants of 8 bits meet an engine without an instruction for them: low nibbles first, then high ones, times 16. */
 @inline
 export function isSplit(kind: i32): bool {
-  return !HAS_DOT && kind == PACK_Q8_0;
+  return !HAS_DOT && (kind == PACK_Q8_0 || kind == PACK_TABLE_F16 || kind == PACK_TABLE);
 }
 @inline
 function growsNarrow(kind: i32): bool {
-  return !HAS_DOT && (highBytes(kind) == 0 || kind == PACK_Q8_0);
+  return !HAS_DOT && (isTable(kind) ? isSplit(kind) : highBytes(kind) == 0);
 }
 
 /** sum + four products a lane: of i8 (x) and of 0…127 (w; Q8_0 with HAS_DOT: 0…255). */
@@ -63,11 +64,34 @@ export function sumsOf(kind: i32, sums: v128, one: v128): v128 {
   return hasMinima(kind) ? f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(sums, one)) : sums;
 }
 
-/** Group g (0…7) of a block. `high`: the plane of high bits, of Q6_K the half that holds the group. */
+/** The levels at `at`, with the offset added; where they are split, the low half of every level, or the high half. */
+@inline
+export function levelsWhole(kind: i32, at: usize): v128 {
+  return i8x16.add(v128.load(at), i8x16.splat(<i8>offsetOf(kind)));
+}
+@inline
+export function levelsLow(kind: i32, at: usize): v128 {
+  const whole = levelsWhole(kind, at);
+  return isSplit(kind) ? v128.and(whole, i8x16.splat(15)) : whole;
+}
+@inline
+export function levelsHigh(kind: i32, at: usize): v128 {
+  const whole = levelsWhole(kind, at);
+  return isSplit(kind) ? v128.and(i16x8.shr_u(whole, 4), i8x16.splat(15)) : whole;
+}
+/** The levels that nibbles stand for. */
+@inline
+export function lookUp(levels: v128, nibbles: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(levels, nibbles);
+  return i8x16.swizzle(levels, nibbles);
+}
+
+/** Group g (0…7) of a block. `high`: the plane of high bits, of Q6_K the half that holds the group; of the TABLE kinds the levels. */
 @inline
 export function quants(kind: i32, packed: v128, mask: v128, high: v128, g: i32, highMask: v128): v128 {
   if (kind == PACK_Q8_0 && HAS_DOT) return packed;
   const nibbles = g < 4 ? v128.and(packed, mask) : nibbleHigh(packed, mask);
+  if (isTable(kind)) return lookUp(high, nibbles);
   if (highBytes(kind) == 0) return nibbles;
   return v128.or(nibbles, highBits(kind == PACK_Q6_K, high, g, highMask));
 }
@@ -86,16 +110,20 @@ function secondAsFloat(pairs: v128): v128 {
   return f32x4.convert_i32x4_s(i32x4.shr_s(pairs, 16));
 }
 
+@inline
+function hasSignedScales(kind: i32): bool {
+  return kind == PACK_Q6_K || kind == PACK_Q3_K || isTable(kind);
+}
 /** A block's sub-block scales of rows 0…3 and 4…7, as i16 pairs, where the type has such. */
 @inline
 export function scaleWordsA(kind: i32, at: usize): v128 {
   if (!isSuper(kind)) return startOfSum();
-  return kind == PACK_Q6_K || kind == PACK_Q3_K ? v128.load8x8_s(at) : v128.load8x8_u(at);
+  return hasSignedScales(kind) ? v128.load8x8_s(at) : v128.load8x8_u(at);
 }
 @inline
 export function scaleWordsB(kind: i32, at: usize): v128 {
   if (!isSuper(kind)) return startOfSum();
-  return kind == PACK_Q6_K || kind == PACK_Q3_K ? v128.load8x8_s(at, 8) : v128.load8x8_u(at, 8);
+  return hasSignedScales(kind) ? v128.load8x8_s(at, 8) : v128.load8x8_u(at, 8);
 }
 /** Those of its minima; where they come with the scales, `scales`. */
 @inline
@@ -108,6 +136,11 @@ export function minimumWordsB(kind: i32, at: usize, scales: v128): v128 {
   if (!isSuper(kind)) return startOfSum();
   return kind == PACK_Q2_K ? v128.load8x8_u(at, 8) : scales;
 }
+/** Four scales of blocks that belong to no super-block, as f32. `wide`: sign-extended to 32 bits. */
+@inline
+export function blockScales(kind: i32, wide: v128, bits: v128, power: v128): v128 {
+  return kind == PACK_TABLE_BF16 ? i32x4.shl(wide, 16) : scalesF16(wide, bits, power);
+}
 /**
  * Writes the f16 scales (and minima) of every block of two neighbouring panels, the first at w, as f32, once for all tiles: a scale under 2⁻¹⁴ is a subnormal number on
  * the way, which costs a processor a hundred cycles.
@@ -119,16 +152,16 @@ export function widenScales(kind: i32, w: usize, blocks: usize, wide: usize): vo
   const power = scalePower();
   let scales = w + scaleAt(kind);
   for (; blocks > 0; blocks--, scales += blockStride(kind)) {
-    v128.store(wide, scalesF16(v128.load16x4_s(scales), bits, power));
-    v128.store(wide, scalesF16(v128.load16x4_s(scales, 8), bits, power), 16);
-    v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes), bits, power), 32);
-    v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 8), bits, power), 48);
+    v128.store(wide, blockScales(kind, v128.load16x4_s(scales), bits, power));
+    v128.store(wide, blockScales(kind, v128.load16x4_s(scales, 8), bits, power), 16);
+    v128.store(wide, blockScales(kind, v128.load16x4_s(scales + bytes), bits, power), 32);
+    v128.store(wide, blockScales(kind, v128.load16x4_s(scales + bytes, 8), bits, power), 48);
     wide += 64;
     if (hasMinPlane(kind)) {
-      v128.store(wide, scalesF16(v128.load16x4_s(scales, 16), bits, power));
-      v128.store(wide, scalesF16(v128.load16x4_s(scales, 24), bits, power), 16);
-      v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 16), bits, power), 32);
-      v128.store(wide, scalesF16(v128.load16x4_s(scales + bytes, 24), bits, power), 48);
+      v128.store(wide, blockScales(kind, v128.load16x4_s(scales, 16), bits, power));
+      v128.store(wide, blockScales(kind, v128.load16x4_s(scales, 24), bits, power), 16);
+      v128.store(wide, blockScales(kind, v128.load16x4_s(scales + bytes, 16), bits, power), 32);
+      v128.store(wide, blockScales(kind, v128.load16x4_s(scales + bytes, 24), bits, power), 48);
       wide += 64;
     }
   }

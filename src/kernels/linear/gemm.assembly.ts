@@ -6,11 +6,19 @@
 // Eight pairs of sums grow side by side, in the order of the statements: an engine keeps that order, and a sum that waited for its own
 // last step would take five times as long.
 import { begin, end, highMaskOf, isHalved, isSplit, minimumOf, minimumWordsA, minimumWordsB, picker, quants } from './blocks.assembly';
+import { levelsHigh, levelsLow, lookUp } from './blocks.assembly';
 import { scaled, scaleOf, scaleWordsA, scaleWordsB, startOf, step, sumsOf } from './blocks.assembly';
 import { blockAt, blockBytes, blockStride, hasMinima, headBytes, headStride } from './layout.assembly';
-import { highAt, highBytes, isSuper, minAt, offsetOf, scaleAt } from './layout.assembly';
+import { highAt, highBytes, isSuper, isTable, minAt, offsetOf, scaleAt, tableAt } from './layout.assembly';
 import { kept, startOfSum } from './pieces.assembly';
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
+
+/** Group g of a block, whose bytes are at `at`. Of levels that are split, `shift` says which nibbles of the bytes are meant. */
+@inline
+function fetch(kind: i32, at: usize, mask: v128, high: v128, g: i32, highMask: v128, shift: i32): v128 {
+  if (isTable(kind) && isSplit(kind)) return lookUp(high, v128.and(i16x8.shr_u(v128.load(at), shift), mask));
+  return quants(kind, v128.load(at), mask, high, g, highMask);
+}
 
 /**
  * acc (4 activations × 16 rows of f32, zeros to begin with) += x (a tile of 4 activation rows) · a panel, the group's `member`, and the next.
@@ -51,7 +59,11 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
   let ia = zero;
   let ib = zero;
   const weight = isSplit(kind) ? kept(i16x8.splat(16)) : ones;
+  const table = group + tableAt(kind, blocks << 5);
+  const lowLevels = isTable(kind) ? levelsLow(kind, table) : zero;
+  const highLevels = isTable(kind) ? levelsHigh(kind, table) : zero;
   let part = 0;
+  let shift = 0;
   let xs = zero;
   let dx = zero;
   let sums = zero;
@@ -122,6 +134,7 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
     s1a = s1b = t1a = t1b = begin(kind, startOf(kind, v128.load32_splat(rest, 20), minus0));
     s2a = s2b = t2a = t2b = begin(kind, startOf(kind, v128.load32_splat(rest, 24), minus0));
     s3a = s3b = t3a = t3b = begin(kind, startOf(kind, v128.load32_splat(rest, 28), minus0));
+    if (isTable(kind)) ha = hb = ia = ib = lowLevels;
     if (highBytes(kind) != 0) {
       ha = v128.load(high);
       hb = v128.load(high, 16);
@@ -129,10 +142,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       ib = v128.load(high + bytes, 16);
     }
     do {
-      wa = quants(kind, v128.load(w, 0), mask, ha, 0, highMask);
-      wb = quants(kind, v128.load(w, 16), mask, hb, 0, highMask);
-      va = quants(kind, v128.load(v, 0), mask, ia, 0, highMask);
-      vb = quants(kind, v128.load(v, 16), mask, ib, 0, highMask);
+      wa = fetch(kind, w + 0, mask, ha, 0, highMask, shift);
+      wb = fetch(kind, w + 16, mask, hb, 0, highMask, shift);
+      va = fetch(kind, v + 0, mask, ia, 0, highMask, shift);
+      vb = fetch(kind, v + 16, mask, ib, 0, highMask, shift);
       xs = v128.load32_splat(x, 0);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -153,10 +166,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 32), mask, ha, 1, highMask);
-      wb = quants(kind, v128.load(w, 48), mask, hb, 1, highMask);
-      va = quants(kind, v128.load(v, 32), mask, ia, 1, highMask);
-      vb = quants(kind, v128.load(v, 48), mask, ib, 1, highMask);
+      wa = fetch(kind, w + 32, mask, ha, 1, highMask, shift);
+      wb = fetch(kind, w + 48, mask, hb, 1, highMask, shift);
+      va = fetch(kind, v + 32, mask, ia, 1, highMask, shift);
+      vb = fetch(kind, v + 48, mask, ib, 1, highMask, shift);
       xs = v128.load32_splat(x, 4);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -177,10 +190,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 64), mask, ha, 2, highMask);
-      wb = quants(kind, v128.load(w, 80), mask, hb, 2, highMask);
-      va = quants(kind, v128.load(v, 64), mask, ia, 2, highMask);
-      vb = quants(kind, v128.load(v, 80), mask, ib, 2, highMask);
+      wa = fetch(kind, w + 64, mask, ha, 2, highMask, shift);
+      wb = fetch(kind, w + 80, mask, hb, 2, highMask, shift);
+      va = fetch(kind, v + 64, mask, ia, 2, highMask, shift);
+      vb = fetch(kind, v + 80, mask, ib, 2, highMask, shift);
       xs = v128.load32_splat(x, 8);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -201,10 +214,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 96), mask, ha, 3, highMask);
-      wb = quants(kind, v128.load(w, 112), mask, hb, 3, highMask);
-      va = quants(kind, v128.load(v, 96), mask, ia, 3, highMask);
-      vb = quants(kind, v128.load(v, 112), mask, ib, 3, highMask);
+      wa = fetch(kind, w + 96, mask, ha, 3, highMask, shift);
+      wb = fetch(kind, w + 112, mask, hb, 3, highMask, shift);
+      va = fetch(kind, v + 96, mask, ia, 3, highMask, shift);
+      vb = fetch(kind, v + 112, mask, ib, 3, highMask, shift);
       xs = v128.load32_splat(x, 12);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -230,6 +243,7 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
         v += 128;
       }
       x += 16;
+      shift ^= 4;
     } while (isSplit(kind) && (++part & 1) != 0);
     if (isHalved(kind)) {
       aa = scaleOf(kind, 0, pa, da);
@@ -270,10 +284,13 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       putAside(kind, acc + 192, startOf(kind, sums, minus0), ones, s3a, s3b, t3a, t3b);
       s0a = s0b = t0a = t0b = s1a = s1b = t1a = t1b = zero;
       s2a = s2b = t2a = t2b = s3a = s3b = t3a = t3b = zero;
-      w -= 256;
-      v -= 256;
+      if (kind == PACK_Q8_0) {
+        w -= 256;
+        v -= 256;
+      }
       x -= 32;
     }
+    if (isTable(kind)) ha = hb = ia = ib = highLevels;
     if (highBytes(kind) != 0) {
       const plane = high + (kind == PACK_Q6_K ? 32 : 0);
       ha = v128.load(plane);
@@ -282,10 +299,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       ib = v128.load(plane + bytes, 16);
     }
     do {
-      wa = quants(kind, v128.load(w, 0), mask, ha, 4, highMask);
-      wb = quants(kind, v128.load(w, 16), mask, hb, 4, highMask);
-      va = quants(kind, v128.load(v, 0), mask, ia, 4, highMask);
-      vb = quants(kind, v128.load(v, 16), mask, ib, 4, highMask);
+      wa = fetch(kind, w + 0, mask, ha, 4, highMask, shift);
+      wb = fetch(kind, w + 16, mask, hb, 4, highMask, shift);
+      va = fetch(kind, v + 0, mask, ia, 4, highMask, shift);
+      vb = fetch(kind, v + 16, mask, ib, 4, highMask, shift);
       xs = v128.load32_splat(x, 0);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -306,10 +323,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 32), mask, ha, 5, highMask);
-      wb = quants(kind, v128.load(w, 48), mask, hb, 5, highMask);
-      va = quants(kind, v128.load(v, 32), mask, ia, 5, highMask);
-      vb = quants(kind, v128.load(v, 48), mask, ib, 5, highMask);
+      wa = fetch(kind, w + 32, mask, ha, 5, highMask, shift);
+      wb = fetch(kind, w + 48, mask, hb, 5, highMask, shift);
+      va = fetch(kind, v + 32, mask, ia, 5, highMask, shift);
+      vb = fetch(kind, v + 48, mask, ib, 5, highMask, shift);
       xs = v128.load32_splat(x, 4);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -330,10 +347,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 64), mask, ha, 6, highMask);
-      wb = quants(kind, v128.load(w, 80), mask, hb, 6, highMask);
-      va = quants(kind, v128.load(v, 64), mask, ia, 6, highMask);
-      vb = quants(kind, v128.load(v, 80), mask, ib, 6, highMask);
+      wa = fetch(kind, w + 64, mask, ha, 6, highMask, shift);
+      wb = fetch(kind, w + 80, mask, hb, 6, highMask, shift);
+      va = fetch(kind, v + 64, mask, ia, 6, highMask, shift);
+      vb = fetch(kind, v + 80, mask, ib, 6, highMask, shift);
       xs = v128.load32_splat(x, 8);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -354,10 +371,10 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
       s3b = step(kind, xs, wb, s3b);
       t3a = step(kind, xs, va, t3a);
       t3b = step(kind, xs, vb, t3b);
-      wa = quants(kind, v128.load(w, 96), mask, ha, 7, highMask);
-      wb = quants(kind, v128.load(w, 112), mask, hb, 7, highMask);
-      va = quants(kind, v128.load(v, 96), mask, ia, 7, highMask);
-      vb = quants(kind, v128.load(v, 112), mask, ib, 7, highMask);
+      wa = fetch(kind, w + 96, mask, ha, 7, highMask, shift);
+      wb = fetch(kind, w + 112, mask, hb, 7, highMask, shift);
+      va = fetch(kind, v + 96, mask, ia, 7, highMask, shift);
+      vb = fetch(kind, v + 112, mask, ib, 7, highMask, shift);
       xs = v128.load32_splat(x, 12);
       s0a = step(kind, xs, wa, s0a);
       s0b = step(kind, xs, wb, s0b);
@@ -383,6 +400,7 @@ export function gemm(kind: i32, group: usize, member: usize, x: usize, blocks: u
         v += 128;
       }
       x += 16;
+      shift ^= 4;
     } while (isSplit(kind) && (++part & 1) != 0);
     if (isHalved(kind)) {
       aa = scaleOf(kind, 1, pa, da);

@@ -5,10 +5,14 @@
 import { PACK_Q6_K, PACK_Q8_0 } from '../tasks';
 import {
   begin,
+  blockScales,
   end,
   highMaskOf,
   isHalved,
   isSplit,
+  levelsHigh,
+  levelsLow,
+  lookUp,
   minimumOf,
   minimumWordsA,
   minimumWordsB,
@@ -31,17 +35,19 @@ import {
   highAt,
   highBytes,
   isSuper,
+  isTable,
   minAt,
   offsetOf,
   QUANTIZED_GROUP,
   scaleAt,
+  tableAt,
 } from './layout.assembly';
-import { kept, nibbleHigh, scaleMask, scalePower, scalesF16, startOfSum } from './pieces.assembly';
+import { kept, nibbleHigh, scaleMask, scalePower, startOfSum } from './pieces.assembly';
 
 /** High nibbles go in where they are, 16-fold, where a quant may be as large as that: one instruction less for every 32 bytes. */
 @inline
 function isSixteenfold(kind: i32): bool {
-  return HAS_DOT && highBytes(kind) == 0 && kind != PACK_Q8_0;
+  return HAS_DOT && highBytes(kind) == 0 && kind != PACK_Q8_0 && !isTable(kind);
 }
 @inline
 function topQuants(kind: i32, packed: v128, mask: v128, high: v128, g: i32, highMask: v128): v128 {
@@ -54,6 +60,21 @@ function beginTop(kind: i32, start: v128): v128 {
 @inline
 function endTop(kind: i32, sum: v128, start: v128, weight: v128): v128 {
   return isSixteenfold(kind) ? i32x4.shr_s(sum, 4) : end(kind, sum, start, weight);
+}
+
+/** What a quant of 8 bits that meets an engine without an instruction for them adds 16-fold; and of group g ≥ 4, what it adds once. */
+@inline
+function splitHigh(kind: i32, packed: v128, mask: v128, levels: v128, g: i32): v128 {
+  if (isTable(kind)) return lookUp(levels, g < 4 ? v128.and(packed, mask) : nibbleHigh(packed, mask));
+  return nibbleHigh(packed, mask);
+}
+@inline
+function splitLow(kind: i32, packed: v128, mask: v128, levels: v128): v128 {
+  return isTable(kind) ? lookUp(levels, nibbleHigh(packed, mask)) : v128.and(packed, mask);
+}
+@inline
+function topOf(kind: i32, packed: v128, mask: v128, high: v128, g: i32, highMask: v128): v128 {
+  return isSplit(kind) ? splitHigh(kind, packed, mask, high, g) : topQuants(kind, packed, mask, high, g, highMask);
 }
 
 /** sums (8 floats a panel, zeros to begin with) += `count` groups, the first at `first`, `bytes` apart · x (a tile of one row). */
@@ -70,6 +91,9 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
   const plus1 = picker(kind, 1, 1);
   const bits = scaleMask();
   const power = scalePower();
+  const table = first + tableAt(kind, blocks << 5);
+  const lowLevels = isTable(kind) ? levelsLow(kind, table) : zero;
+  const highLevels = isTable(kind) ? levelsHigh(kind, table) : zero;
   for (let b: usize = 0; b < blocks; b++, x += 40) {
     const pairs = v128.load32_splat(x, 36);
     const dx = v128.load32_splat(x, 32);
@@ -114,17 +138,17 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
           mb = v128.load(d, 48);
         }
       } else {
-        da = scalesF16(v128.load16x4_s(scales), bits, power);
-        db = scalesF16(v128.load16x4_s(scales, 8), bits, power);
+        da = blockScales(kind, v128.load16x4_s(scales), bits, power);
+        db = blockScales(kind, v128.load16x4_s(scales, 8), bits, power);
         if (hasMinima(kind)) {
-          ma = scalesF16(v128.load16x4_s(minima), bits, power);
-          mb = scalesF16(v128.load16x4_s(minima, 8), bits, power);
+          ma = blockScales(kind, v128.load16x4_s(minima), bits, power);
+          mb = blockScales(kind, v128.load16x4_s(minima, 8), bits, power);
         }
       }
-      let ha = zero;
-      let hb = zero;
-      let ia = zero;
-      let ib = zero;
+      let ha = lowLevels;
+      let hb = lowLevels;
+      let ia = highLevels;
+      let ib = highLevels;
       if (highBytes(kind) != 0) {
         const high = w + highAt(kind);
         ha = v128.load(high);
@@ -147,74 +171,74 @@ export function gemv(kind: i32, first: usize, x: usize, blocks: usize, count: us
       pb = v128.load(w, 16);
       la = step(kind, x0, quants(kind, pa, mask, ha, 0, highMask), la);
       lb = step(kind, x0, quants(kind, pb, mask, hb, 0, highMask), lb);
+      if (isSplit(kind)) {
+        ua = step(kind, x0, splitHigh(kind, pa, mask, ia, 0), ua);
+        ub = step(kind, x0, splitHigh(kind, pb, mask, ib, 0), ub);
+      }
       if (kind == PACK_Q8_0) {
-        if (isSplit(kind)) {
-          ua = step(kind, x0, nibbleHigh(pa, mask), ua);
-          ub = step(kind, x0, nibbleHigh(pb, mask), ub);
-        }
         pa = v128.load(w, 128);
         pb = v128.load(w, 144);
       }
       if (isSplit(kind)) {
-        la = step(kind, x4, v128.and(pa, mask), la);
-        lb = step(kind, x4, v128.and(pb, mask), lb);
+        la = step(kind, x4, splitLow(kind, pa, mask, ha), la);
+        lb = step(kind, x4, splitLow(kind, pb, mask, hb), lb);
       }
-      ua = step(kind, x4, topQuants(kind, pa, mask, ia, 4, highMask), ua);
-      ub = step(kind, x4, topQuants(kind, pb, mask, ib, 4, highMask), ub);
+      ua = step(kind, x4, topOf(kind, pa, mask, ia, 4, highMask), ua);
+      ub = step(kind, x4, topOf(kind, pb, mask, ib, 4, highMask), ub);
       pa = v128.load(w, 32);
       pb = v128.load(w, 48);
       la = step(kind, x1, quants(kind, pa, mask, ha, 1, highMask), la);
       lb = step(kind, x1, quants(kind, pb, mask, hb, 1, highMask), lb);
+      if (isSplit(kind)) {
+        ua = step(kind, x1, splitHigh(kind, pa, mask, ia, 0), ua);
+        ub = step(kind, x1, splitHigh(kind, pb, mask, ib, 0), ub);
+      }
       if (kind == PACK_Q8_0) {
-        if (isSplit(kind)) {
-          ua = step(kind, x1, nibbleHigh(pa, mask), ua);
-          ub = step(kind, x1, nibbleHigh(pb, mask), ub);
-        }
         pa = v128.load(w, 160);
         pb = v128.load(w, 176);
       }
       if (isSplit(kind)) {
-        la = step(kind, x5, v128.and(pa, mask), la);
-        lb = step(kind, x5, v128.and(pb, mask), lb);
+        la = step(kind, x5, splitLow(kind, pa, mask, ha), la);
+        lb = step(kind, x5, splitLow(kind, pb, mask, hb), lb);
       }
-      ua = step(kind, x5, topQuants(kind, pa, mask, ia, 5, highMask), ua);
-      ub = step(kind, x5, topQuants(kind, pb, mask, ib, 5, highMask), ub);
+      ua = step(kind, x5, topOf(kind, pa, mask, ia, 5, highMask), ua);
+      ub = step(kind, x5, topOf(kind, pb, mask, ib, 5, highMask), ub);
       pa = v128.load(w, 64);
       pb = v128.load(w, 80);
       la = step(kind, x2, quants(kind, pa, mask, ha, 2, highMask), la);
       lb = step(kind, x2, quants(kind, pb, mask, hb, 2, highMask), lb);
+      if (isSplit(kind)) {
+        ua = step(kind, x2, splitHigh(kind, pa, mask, ia, 0), ua);
+        ub = step(kind, x2, splitHigh(kind, pb, mask, ib, 0), ub);
+      }
       if (kind == PACK_Q8_0) {
-        if (isSplit(kind)) {
-          ua = step(kind, x2, nibbleHigh(pa, mask), ua);
-          ub = step(kind, x2, nibbleHigh(pb, mask), ub);
-        }
         pa = v128.load(w, 192);
         pb = v128.load(w, 208);
       }
       if (isSplit(kind)) {
-        la = step(kind, x6, v128.and(pa, mask), la);
-        lb = step(kind, x6, v128.and(pb, mask), lb);
+        la = step(kind, x6, splitLow(kind, pa, mask, ha), la);
+        lb = step(kind, x6, splitLow(kind, pb, mask, hb), lb);
       }
-      ua = step(kind, x6, topQuants(kind, pa, mask, ia, 6, highMask), ua);
-      ub = step(kind, x6, topQuants(kind, pb, mask, ib, 6, highMask), ub);
+      ua = step(kind, x6, topOf(kind, pa, mask, ia, 6, highMask), ua);
+      ub = step(kind, x6, topOf(kind, pb, mask, ib, 6, highMask), ub);
       pa = v128.load(w, 96);
       pb = v128.load(w, 112);
       la = step(kind, x3, quants(kind, pa, mask, ha, 3, highMask), la);
       lb = step(kind, x3, quants(kind, pb, mask, hb, 3, highMask), lb);
+      if (isSplit(kind)) {
+        ua = step(kind, x3, splitHigh(kind, pa, mask, ia, 0), ua);
+        ub = step(kind, x3, splitHigh(kind, pb, mask, ib, 0), ub);
+      }
       if (kind == PACK_Q8_0) {
-        if (isSplit(kind)) {
-          ua = step(kind, x3, nibbleHigh(pa, mask), ua);
-          ub = step(kind, x3, nibbleHigh(pb, mask), ub);
-        }
         pa = v128.load(w, 224);
         pb = v128.load(w, 240);
       }
       if (isSplit(kind)) {
-        la = step(kind, x7, v128.and(pa, mask), la);
-        lb = step(kind, x7, v128.and(pb, mask), lb);
+        la = step(kind, x7, splitLow(kind, pa, mask, ha), la);
+        lb = step(kind, x7, splitLow(kind, pb, mask, hb), lb);
       }
-      ua = step(kind, x7, topQuants(kind, pa, mask, ia, 7, highMask), ua);
-      ub = step(kind, x7, topQuants(kind, pb, mask, ib, 7, highMask), ub);
+      ua = step(kind, x7, topOf(kind, pa, mask, ia, 7, highMask), ua);
+      ub = step(kind, x7, topOf(kind, pb, mask, ib, 7, highMask), ub);
       let acca = v128.load(at);
       let accb = v128.load(at, 16);
       if (isHalved(kind)) {

@@ -17,6 +17,11 @@
 //   Q4_K    128 B nibbles   –                   (sc, m) u8                    d, dmin f32
 //   Q5_K    128 B nibbles   32 B (1 bit)        (sc, m) u8                    d, dmin f32
 //   Q6_K    128 B nibbles   64 B (2 bits)       (sc0, sc1) i8                 d f32
+//   TABLE_F16, TABLE_BF16   128 B nibbles, –    d f16, d bf16                 –        IQ4_NL; MXFP4
+//   TABLE   128 B nibbles   –                   (sc, –) i8                    d f32    IQ4_XS, IQ3, IQ2_XXS, IQ1_S, TQ
+//   TABLE_HALVES            128 B nibbles, –    (sc0, sc1) i8                 d f32    IQ2_XS, IQ2_S, IQ1_M
+//
+// Of the TABLE kinds a nibble is the number of one of 16 levels, i8, which end every group.
 //
 // Of floats, eight panels are a group (64 rows): column after column. f16 ends with a power of two for each of them.
 //
@@ -35,6 +40,10 @@ import {
   PACK_Q5_K,
   PACK_Q6_K,
   PACK_Q8_0,
+  PACK_TABLE,
+  PACK_TABLE_BF16,
+  PACK_TABLE_F16,
+  PACK_TABLE_HALVES,
   FLOAT_GROUP_PANELS,
   QUANTIZED_GROUP_PANELS,
 } from '../tasks';
@@ -46,6 +55,16 @@ export const FLOAT_GROUP: usize = FLOAT_GROUP_PANELS;
 @inline
 export function isSuper(kind: i32): bool {
   return kind >= PACK_Q2_K;
+}
+
+@inline
+export function isTable(kind: i32): bool {
+  return kind == PACK_TABLE_F16 || kind == PACK_TABLE_BF16 || kind >= PACK_TABLE;
+}
+/** Bytes of the levels that end a group. */
+@inline
+function tableBytes(kind: i32): usize {
+  return isTable(kind) ? 16 : 0;
 }
 
 /** Bytes of the low bits of one block of 8 rows × 32 columns. */
@@ -135,7 +154,12 @@ export function columnBytes(kind: i32): usize {
 @inline
 export function groupBytes(kind: i32, columns: usize): usize {
   if (isFloat(kind)) return columns * columnBytes(kind) + (kind == PACK_F16 ? FLOAT_GROUP * 16 : 0);
-  return QUANTIZED_GROUP * ((columns >> 5) * blockBytes(kind) + (columns >> 8) * headBytes(kind));
+  return QUANTIZED_GROUP * ((columns >> 5) * blockBytes(kind) + (columns >> 8) * headBytes(kind)) + tableBytes(kind);
+}
+/** From the start of a group to its levels. */
+@inline
+export function tableAt(kind: i32, columns: usize): usize {
+  return groupBytes(kind, columns) - tableBytes(kind);
 }
 export function panelBytes(kind: i32, columns: usize): usize {
   return groupBytes(kind, columns) / groupPanels(kind);
@@ -168,7 +192,8 @@ export function floatsAt(kind: i32, columns: usize, panel: usize): usize {
 /** What is taken off every quantized value. */
 @inline
 export function offsetOf(kind: i32): i32 {
-  if (kind == PACK_Q8_0) return 128;
+  if (kind == PACK_Q8_0 || kind == PACK_TABLE_F16 || kind == PACK_TABLE) return 128;
+  if (kind == PACK_TABLE_BF16 || kind == PACK_TABLE_HALVES) return 64;
   if (kind == PACK_Q5_0) return 16;
   if (kind == PACK_Q6_K) return 32;
   if (kind == PACK_Q3_K) return 4;

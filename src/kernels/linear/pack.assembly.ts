@@ -1,6 +1,7 @@
 // Packing: rows as files store them → panels (layout.assembly.ts). Unit = one panel of 8 rows; rows beyond the matrix become zeros.
 // Source of the file's block layouts: ggml-common.h (block_q4_0 … block_q6_K); src/quant describes and decodes them one by one.
 import { arg, f16ToF32 } from '../simd.assembly';
+import { packTable } from './pack-table.assembly';
 import {
   PACK_BF16,
   PACK_F16,
@@ -29,13 +30,18 @@ import {
   highBytes,
   isFloat,
   isSuper,
+  isTable,
   minAt,
   QUANTIZED_GROUP,
   scaleAt,
+  tableAt,
   unliftAt,
 } from './layout.assembly';
 
-/** Arguments: kind, packed, raw, row count, columns, raw row bytes, flag (set to 1 when a scale or an f16 weight is not finite). */
+/**
+ * Arguments: kind, packed, raw, row count, columns, raw row bytes, flag (set to 1 when a scale or an f16 weight is not finite); of the
+ * TABLE kinds then the type of the file, its levels and its grid (pack-table.assembly.ts).
+ */
 export function pack(first: i32, last: i32): void {
   const kind = <i32>arg(0);
   const columns = arg(4);
@@ -50,6 +56,7 @@ export function pack(first: i32, last: i32): void {
     else if (kind == PACK_BF16) packBF16(out, raw, rows, columns);
     else {
       const member = panel % <i32>QUANTIZED_GROUP;
+      if (isTable(kind) && member == 0) memory.copy(out + tableAt(kind, columns), arg(8), 16);
       if (rows < 8) clearPanel(kind, out, member, columns >> 5);
       for (let r = 0; r < rows; r++) {
         if (!packRow(kind, out, member, raw + <usize>r * rawRowBytes, r, columns >> 5)) good = false;
@@ -132,6 +139,7 @@ function clearPanel(kind: i32, group: usize, member: usize, blocks: usize): void
 
 /** Packs one row of quantized blocks as row r of a panel, the group's `member`. False when a scale is infinite or NaN. */
 function packRow(kind: i32, group: usize, member: usize, row: usize, r: usize, blocks: usize): bool {
+  if (isTable(kind)) return packTable(kind, group, member, row, r, blocks);
   if (kind >= PACK_Q2_K) return packSuper(kind, group, member, row, r, blocks);
   const out = group + member * blockBytes(kind);
   if (kind == PACK_Q4_0) return packQ4_0(out, row, r, blocks);
@@ -140,7 +148,7 @@ function packRow(kind: i32, group: usize, member: usize, row: usize, r: usize, b
 }
 
 @inline
-function storeScale(to: usize, bits: u16): bool {
+export function storeScale(to: usize, bits: u16): bool {
   store<u16>(to, bits);
   return (bits & 0x7c00) != 0x7c00;
 }

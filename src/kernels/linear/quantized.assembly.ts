@@ -15,6 +15,10 @@ import {
   PACK_Q5_K,
   PACK_Q6_K,
   PACK_Q8_0,
+  PACK_TABLE,
+  PACK_TABLE_BF16,
+  PACK_TABLE_F16,
+  PACK_TABLE_HALVES,
 } from '../tasks';
 import { widenScales } from './blocks.assembly';
 import { gemm } from './gemm.assembly';
@@ -47,6 +51,14 @@ export function linearQuantized(first: i32, last: i32, thread: i32): void {
       return runQ5_K(first, last, thread);
     case PACK_Q6_K:
       return runQ6_K(first, last, thread);
+    case PACK_TABLE_F16:
+      return runTableF16(first, last, thread);
+    case PACK_TABLE_BF16:
+      return runTableBF16(first, last, thread);
+    case PACK_TABLE:
+      return runTable(first, last, thread);
+    case PACK_TABLE_HALVES:
+      return runTableHalves(first, last, thread);
     default:
       return runQ8_0(first, last, thread);
   }
@@ -79,6 +91,18 @@ function runQ5_K(first: i32, last: i32, thread: i32): void {
 }
 function runQ6_K(first: i32, last: i32, thread: i32): void {
   panels(PACK_Q6_K, first, last, thread);
+}
+function runTableF16(first: i32, last: i32, thread: i32): void {
+  panels(PACK_TABLE_F16, first, last, thread);
+}
+function runTableBF16(first: i32, last: i32, thread: i32): void {
+  panels(PACK_TABLE_BF16, first, last, thread);
+}
+function runTable(first: i32, last: i32, thread: i32): void {
+  panels(PACK_TABLE, first, last, thread);
+}
+function runTableHalves(first: i32, last: i32, thread: i32): void {
+  panels(PACK_TABLE_HALVES, first, last, thread);
 }
 function runQ8_0(first: i32, last: i32, thread: i32): void {
   panels(PACK_Q8_0, first, last, thread);

@@ -1,6 +1,7 @@
 // Unpacking many columns of a panel at once: the same numbers as unpackRow (unpack.assembly.ts), 8 rows side by side, for matrices that
 // are kept or multiplied as f32. Written as pairs of v128.
-import { scalesF16, scaleMask, scalePower, highBits, kept, nibbleHigh } from './pieces.assembly';
+import { blockScales, levelsWhole, lookUp } from './blocks.assembly';
+import { highBits, kept, nibbleHigh, scaleMask, scalePower } from './pieces.assembly';
 import {
   blockAt,
   blockBytes,
@@ -15,13 +16,15 @@ import {
   highBytes,
   isFloat,
   isSuper,
+  isTable,
   minAt,
   offsetOf,
   QUANTIZED_GROUP,
   scaleAt,
+  tableAt,
   unliftAt,
 } from './layout.assembly';
-import { PACK_BF16, PACK_F16, PACK_F32, PACK_Q2_K, PACK_Q4_0, PACK_Q4_K, PACK_Q5_K, PACK_Q6_K, PACK_Q8_0 } from '../tasks';
+import { PACK_BF16, PACK_F16, PACK_F32, PACK_Q2_K, PACK_Q4_0, PACK_Q4_K, PACK_Q5_K, PACK_Q6_K, PACK_Q8_0, PACK_TABLE } from '../tasks';
 
 /** Columns first … last − 1 (whole blocks of quantized ones) of a panel of w: 8 f32 each, `stride` bytes from column to column. */
 export function unpackColumns(
@@ -44,17 +47,17 @@ export function unpackColumns(
     case PACK_BF16:
       return halfColumns(PACK_BF16, at + first * columnBytes(PACK_F16), at + last * columnBytes(PACK_F16), scaleMask(), out, stride);
     case PACK_Q8_0:
-      return blocks(PACK_Q8_0, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q8_0, at, columns, member, first >> 5, last >> 5, out, stride);
     case PACK_Q4_0:
-      return blocks(PACK_Q4_0, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_0, at, columns, member, first >> 5, last >> 5, out, stride);
     case PACK_Q4_K:
-      return blocks(PACK_Q4_K, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q4_K, at, columns, member, first >> 5, last >> 5, out, stride);
     case PACK_Q5_K:
-      return blocks(PACK_Q5_K, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q5_K, at, columns, member, first >> 5, last >> 5, out, stride);
     case PACK_Q6_K:
-      return blocks(PACK_Q6_K, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(PACK_Q6_K, at, columns, member, first >> 5, last >> 5, out, stride);
     default:
-      return blocks(kind, at, member, first >> 5, last >> 5, out, stride);
+      return blocks(kind, at, columns, member, first >> 5, last >> 5, out, stride);
   }
 }
 
@@ -88,7 +91,7 @@ function halfColumns(kind: i32, w: usize, end: usize, unlift: v128, out: usize, 
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
 @inline
-function blocks(kind: i32, group: usize, member: usize, first: usize, last: usize, out: usize, stride: usize): void {
+function blocks(kind: i32, group: usize, columns: usize, member: usize, first: usize, last: usize, out: usize, stride: usize): void {
   const lowMask = kept(i8x16.splat(15));
   const highMask = kept(i8x16.splat(kind == PACK_Q6_K ? 0x30 : 0x10));
   const byte = kept(i32x4.splat(255));
@@ -96,6 +99,7 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
   const mask = scaleMask();
   const power = scalePower();
   const pairMask = kept(i32x4.splat(0xffff));
+  const levels = isTable(kind) ? levelsWhole(kind, group + tableAt(kind, columns)) : byte;
   for (let b = first; b < last; b++) {
     const block = group + blockAt(kind, b) + member * blockBytes(kind);
     const scales = block + scaleAt(kind);
@@ -106,11 +110,11 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
     let m1a = m0a;
     let m1b = m0a;
     if (!isSuper(kind)) {
-      s0a = s1a = scalesF16(v128.load16x4_s(scales), mask, power);
-      s0b = s1b = scalesF16(v128.load16x4_s(scales, 8), mask, power);
+      s0a = s1a = blockScales(kind, v128.load16x4_s(scales), mask, power);
+      s0b = s1b = blockScales(kind, v128.load16x4_s(scales, 8), mask, power);
       if (hasMinPlane(kind)) {
-        m0a = m1a = f32x4.neg(scalesF16(v128.load16x4_s(minima), mask, power));
-        m0b = m1b = f32x4.neg(scalesF16(v128.load16x4_s(minima, 8), mask, power));
+        m0a = m1a = f32x4.neg(blockScales(kind, v128.load16x4_s(minima), mask, power));
+        m0b = m1b = f32x4.neg(blockScales(kind, v128.load16x4_s(minima, 8), mask, power));
       }
     } else {
       const supers = group + headAt(kind, b) + member * headBytes(kind);
@@ -121,8 +125,8 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
         const pairsb = v128.load8x8_s(scales, 8);
         s0a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairsa, 16), 16)));
         s0b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairsb, 16), 16)));
-        s1a = f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(pairsa, 16)));
-        s1b = f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(pairsb, 16)));
+        s1a = kind == PACK_TABLE ? s0a : f32x4.mul(da, f32x4.convert_i32x4_s(i32x4.shr_s(pairsa, 16)));
+        s1b = kind == PACK_TABLE ? s0b : f32x4.mul(db, f32x4.convert_i32x4_s(i32x4.shr_s(pairsb, 16)));
       } else {
         const ma = v128.load(supers, 32);
         const mb = v128.load(supers, 48);
@@ -152,14 +156,14 @@ function blocks(kind: i32, group: usize, member: usize, first: usize, last: usiz
       }
     }
     // Written out, as V8 joins no pair across the branches that a loop's highBits would have.
-    four(kind, 0, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    four(kind, 1, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    four(kind, 2, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    four(kind, 3, block, lowMask, highMask, byte, offset, s0a, s0b, m0a, m0b, out, stride);
-    four(kind, 4, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
-    four(kind, 5, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
-    four(kind, 6, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
-    four(kind, 7, block, lowMask, highMask, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 0, block, lowMask, highMask, levels, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 1, block, lowMask, highMask, levels, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 2, block, lowMask, highMask, levels, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 3, block, lowMask, highMask, levels, byte, offset, s0a, s0b, m0a, m0b, out, stride);
+    four(kind, 4, block, lowMask, highMask, levels, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 5, block, lowMask, highMask, levels, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 6, block, lowMask, highMask, levels, byte, offset, s1a, s1b, m1a, m1b, out, stride);
+    four(kind, 7, block, lowMask, highMask, levels, byte, offset, s1a, s1b, m1a, m1b, out, stride);
     out += 32 * stride;
   }
 }
@@ -172,6 +176,7 @@ function four(
   block: usize,
   lowMask: v128,
   highMask: v128,
+  levels: v128,
   byte: v128,
   offset: v128,
   sa: v128,
@@ -187,6 +192,10 @@ function four(
   if (kind != PACK_Q8_0) {
     qa = g < 4 ? v128.and(qa, lowMask) : nibbleHigh(qa, lowMask);
     qb = g < 4 ? v128.and(qb, lowMask) : nibbleHigh(qb, lowMask);
+    if (isTable(kind)) {
+      qa = lookUp(levels, qa);
+      qb = lookUp(levels, qb);
+    }
     if (highBytes(kind) != 0) {
       const high = block + highAt(kind) + (kind == PACK_Q6_K && g >= 4 ? 32 : 0);
       qa = v128.or(qa, highBits(kind == PACK_Q6_K, v128.load(high), g, highMask));

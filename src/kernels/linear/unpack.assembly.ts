@@ -10,6 +10,8 @@ import {
   PACK_Q5_K,
   PACK_Q6_K,
   PACK_Q8_0,
+  PACK_TABLE,
+  PACK_TABLE_BF16,
 } from '../tasks';
 import {
   blockAt,
@@ -23,10 +25,12 @@ import {
   highAt,
   highBytes,
   isFloat,
+  isTable,
   minAt,
   offsetOf,
   QUANTIZED_GROUP,
   scaleAt,
+  tableAt,
   unliftAt,
 } from './layout.assembly';
 import { unpackColumns } from './unpack-columns.assembly';
@@ -63,12 +67,12 @@ function unpackRow(kind: i32, w: usize, panel: usize, r: usize, columns: usize, 
     for (at += r * 2; out < end; out += 4, at += columnBytes(PACK_BF16)) store<u32>(out, <u32>load<u16>(at) << 16);
   } else {
     const blocks = columns >> 5;
-    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, at, panel % QUANTIZED_GROUP, r, b, out + b * 128);
+    for (let b: usize = 0; b < blocks; b++) unpackBlock(kind, at, panel % QUANTIZED_GROUP, r, b, at + tableAt(kind, columns), out + b * 128);
   }
 }
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
-function unpackBlock(kind: i32, group: usize, member: usize, r: usize, b: usize, out: usize): void {
+function unpackBlock(kind: i32, group: usize, member: usize, r: usize, b: usize, table: usize, out: usize): void {
   let scale0: f32, scale1: f32;
   let min0: f32 = 0;
   let min1: f32 = 0;
@@ -76,7 +80,8 @@ function unpackBlock(kind: i32, group: usize, member: usize, r: usize, b: usize,
   const scales = block + scaleAt(kind) + r * 2;
   const minima = block + minAt(kind) + r * 2;
   if (kind < PACK_Q2_K) {
-    scale0 = scale1 = f16ToF32(load<u16>(scales));
+    const bits = <u32>load<u16>(scales);
+    scale0 = scale1 = kind == PACK_TABLE_BF16 ? reinterpret<f32>(bits << 16) : f16ToF32(bits);
     if (hasMinPlane(kind)) min0 = min1 = -f16ToF32(load<u16>(minima));
   } else {
     const head = group + headAt(kind, b) + member * headBytes(kind) + r * 4;
@@ -92,12 +97,13 @@ function unpackBlock(kind: i32, group: usize, member: usize, r: usize, b: usize,
       min1 = dmin * <f32>load<u8>(minima, 1);
     } else {
       scale0 = d * <f32>load<i8>(scales);
-      scale1 = d * <f32>load<i8>(scales, 1);
+      scale1 = kind == PACK_TABLE ? scale0 : d * <f32>load<i8>(scales, 1);
     }
   }
   const offset = offsetOf(kind);
   for (let column: usize = 0; column < 32; column++, out += 4) {
-    const quant = <f32>(<i32>quantAt(kind, block, r, column) - offset);
+    const code = quantAt(kind, block, r, column);
+    const quant = <f32>(isTable(kind) ? <i32>load<i8>(table + code) : <i32>code - offset);
     store<f32>(out, column < 16 ? scale0 * quant - min0 : scale1 * quant - min1);
   }
 }

@@ -18,6 +18,8 @@ import { type Conversion, convertTensors } from './convert.ts';
 // biome-ignore format: a table
 export const ggufFileTypes = {
   f32: 0, f16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 7, Q5_0: 8, Q5_1: 9, Q2_K: 10, Q3_K: 12, Q4_K: 15, Q5_K: 17, Q6_K: 18, bf16: 32,
+  IQ2_XXS: 19, IQ2_XS: 20, IQ3_XXS: 23, IQ1_S: 24, IQ4_NL: 25, IQ3_S: 26, IQ2_S: 28, IQ4_XS: 30, IQ1_M: 31,
+  TQ1_0: 36, TQ2_0: 37, MXFP4: 38,
 } as const satisfies Record<WeightType, number>;
 
 export type Written = Pick<Checkpoint, 'name' | 'config' | 'tensors' | 'chatTemplate'>;
