@@ -2,8 +2,8 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError, FormatError } from '../base/errors.ts';
+import { parseHfConfig } from '../model/spelling/hf.ts';
 import type { ByteSource } from '../tensor/source.ts';
-import { parseHfConfig } from './config/hf-config.ts';
 import { readGguf } from './gguf.ts';
 import { MemorySource } from './memory-source.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -282,13 +282,11 @@ test('config.json: whatever changes the mathematics is refused, by name', () => 
     [{ qk_norm: true }, /qk_norm is true, expected false: queries and keys are not normalised/],
     [{ quantization_config: { bits: 4 } }, /quantization_config is set: its packed weights are not read/],
     [{ hidden_act: 'gelu' }, /hidden_act is "gelu", expected "silu" or "swish"/],
-    [{ mlp_bias: true }, /mlp_bias is true/],
-    [{ attention_bias: true }, /attention_bias is true/],
     [{ attention_multiplier: 0.5 }, /attention_multiplier is 0\.5/],
     [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor is 0\.5/],
     [
-      { rope_scaling: { type: 'dynamic', factor: 2 } },
-      /rope_scaling\.rope_type is "dynamic", expected default, linear, llama3 or yarn/,
+      { rope_scaling: { type: 'spiral', factor: 2 } },
+      /rope_scaling\.rope_type is "spiral", expected default, linear, dynamic, llama3, yarn or longrope/,
     ],
     [
       { rope_scaling: { type: 'yarn', factor: 2, beta_fast: 1, beta_slow: 8 } },
@@ -304,8 +302,9 @@ test('config.json: whatever changes the mathematics is refused, by name', () => 
       /rope_parameters\.rope_theta is 5, but the rope_theta outside is 6/,
     ],
     [{ model_type: 'gpt2' }, /model_type is "gpt2"/],
-    [{ model_type: 'qwen2', use_sliding_window: true, sliding_window: 8 }, /not implemented for Qwen 2/],
-    [{ layer_types: ['full_attention', 'sliding_attention'] }, /expected 2 times "full_attention"/],
+    [{ use_sliding_window: true, sliding_window: 8 }, /use_sliding_window is true, expected false/],
+    [{ model_type: 'qwen2', attention_bias: false }, /attention_bias is false, expected true/],
+    [{ layer_types: ['full_attention', 'sliding_attention'] }, /layer_types has sliding_attention, but this model/],
     [{ vocab_size: '512' }, /vocab_size is "512", expected a number/],
     [{ hidden_size: 1e99 }, /hidden_size is 1e\+99, expected a whole number/],
     [{ hidden_size: 65 }, /not a multiple of num_attention_heads 4/],

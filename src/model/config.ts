@@ -85,6 +85,14 @@ export const paperChoices = {
   logitCap: null,
 } as const satisfies Partial<LlamaConfig>;
 
+/** Of these, what a recipe of the architecture lab may choose. */
+export const labChoices = {
+  norm: ['rms', 'layer', 'batch'],
+  normPlacement: ['before', 'after'],
+  activation: ['swiglu', 'geglu', 'relu', 'gelu'],
+  positions: ['rope', 'learned', 'sinusoidal', 'none'],
+} as const satisfies { readonly [key in keyof LlamaConfig]?: readonly LlamaConfig[key][] };
+
 /** Whether the feed-forward layer multiplies two projections, and so has three matrices. */
 export function isGated(activation: LlamaConfig['activation']): boolean {
   return activation === 'swiglu' || activation === 'geglu' || activation === 'geglu-tanh';
@@ -94,6 +102,17 @@ export type RopeScaling =
   | { readonly kind: 'none' }
   /** All frequencies divided by factor (Chen et al. 2023, arXiv:2306.15595). */
   | { readonly kind: 'linear'; readonly factor: number }
+  /** Above the original context, theta grows with the length of the run (transformers' dynamic NTK scaling). */
+  | { readonly kind: 'dynamic'; readonly factor: number; readonly originalContextLength: number }
+  /** LongRoPE: one list of divisors for runs up to the original context, another beyond (Ding et al. 2024, arXiv:2402.13753). */
+  | {
+      readonly kind: 'longrope';
+      readonly shortFactors: readonly number[];
+      readonly longFactors: readonly number[];
+      readonly originalContextLength: number;
+      /** Scales cos and sin. */
+      readonly attentionFactor: number;
+    }
   /** Llama 3.1: low frequencies divided, high kept, a smooth ramp between. */
   | {
       readonly kind: 'llama3';
@@ -164,16 +183,40 @@ export function configProblems(config: LlamaConfig): string[] {
   }
   if (config.positions === 'rope' && config.headSize % 2 !== 0) {
     problems.push(`headSize ${config.headSize} is odd; rotary positions rotate pairs`);
+    return problems;
   }
   const { ropeScaling } = config;
-  if (ropeScaling.kind === 'factors') {
-    if (ropeScaling.factors.length !== config.headSize / 2) {
-      problems.push(
-        `ropeScaling has ${ropeScaling.factors.length} factors, expected headSize / 2 = ${config.headSize / 2}`,
-      );
+  const rotated = config.rotatedSize ?? config.headSize;
+  if (config.rotatedSize !== null && !(rotated >= 2 && rotated <= config.headSize && rotated % 2 === 0)) {
+    problems.push(`rotatedSize is ${rotated}, expected an even number up to headSize ${config.headSize}`);
+  }
+  for (const key of ['slidingBlocks', 'rotatedBlocks'] as const) {
+    const length = config[key]?.length ?? config.blockCount;
+    if (length !== config.blockCount) problems.push(`${key} lists ${length} blocks, expected ${config.blockCount}`);
+  }
+  for (const key of ['embeddingScale', 'residualScale', 'logitDivisor'] as const) {
+    if (!Number.isFinite(config[key]) || config[key] === 0) {
+      problems.push(`${key} is ${config[key]}, expected a number that is not 0`);
     }
-    if (!ropeScaling.factors.every((factor) => factor > 0 && Number.isFinite(factor))) {
-      problems.push('ropeScaling has a factor that is no positive number');
+  }
+  for (const key of ['attentionScale', 'attentionCap', 'logitCap', 'slidingTheta'] as const) {
+    const value = config[key];
+    if (value !== null && !(value > 0 && Number.isFinite(value))) {
+      problems.push(`${key} is ${value}, expected a positive number`);
+    }
+  }
+  if (ropeScaling.kind === 'factors' || ropeScaling.kind === 'longrope') {
+    const lists =
+      ropeScaling.kind === 'factors' ? [ropeScaling.factors] : [ropeScaling.shortFactors, ropeScaling.longFactors];
+    for (const factors of lists) {
+      if (factors.length !== rotated / 2) {
+        problems.push(
+          `ropeScaling has ${factors.length} factors, expected ${rotated / 2}, half of the rotated part of a head`,
+        );
+      }
+      if (!factors.every((factor) => factor > 0 && Number.isFinite(factor))) {
+        problems.push('ropeScaling has a factor that is no positive number');
+      }
     }
   } else if (ropeScaling.kind !== 'none' && !(ropeScaling.factor > 0 && Number.isFinite(ropeScaling.factor))) {
     problems.push(`ropeScaling.factor is ${ropeScaling.factor}, expected a positive number`);

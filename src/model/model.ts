@@ -50,6 +50,8 @@ export type Model = OuterWeights & {
 export interface BuildOptions {
   /** The lab's batch norms take their statistics from the batch and move the running ones: while training. */
   readonly usesBatch?: boolean;
+  /** The longest sequence that will be run, for positions that are stretched by it; absent: none beyond the original context. */
+  readonly runLength?: number;
 }
 
 /** Assembles a model from tensors by parameter name (`embed_VD`, `blocks.3.wq_QD`). Throws ConfigError listing what is missing or misshapen. */
@@ -93,7 +95,7 @@ function resolve(
     config,
     build,
     embed: embedOf(config, weights.embed_VD, weights.positions_CD),
-    rotations: rotationsOf(config),
+    rotations: rotationsOf(config, build.runLength ?? 0),
     norm: norm(weights.norm_D, weights.normShift_D, weights.normMean_D, weights.normVariance_D),
     headInput: headInputOf(config),
     logits: logitsOf(config, weights.head_VD ?? weights.embed_VD),

@@ -169,8 +169,13 @@ export interface Parameter {
 }
 
 /** What an untrained vector is filled with: gains and running variances 1, shifts, biases and running means 0. */
-export function vectorStart({ key, spec }: Parameter): 0 | 1 {
-  return /norm_[A-Z]$/i.test(key) || spec.statistic === 'variance' ? 1 : 0;
+export function vectorStart(parameter: Parameter): 0 | 1 {
+  return isGain(parameter) || parameter.spec.statistic === 'variance' ? 1 : 0;
+}
+
+/** The gain of a norm. */
+export function isGain({ key }: Parameter): boolean {
+  return /norm_[A-Z]$/i.test(key);
 }
 
 /** Every parameter of a model, in file order: embedding, blocks, final norm, head. */
@@ -197,10 +202,21 @@ export function parameterCount(config: LlamaConfig): number {
 }
 
 /** The parameter's name in a file of the given kind, or null where the format has none. */
-export function foreignName(parameter: Parameter, format: 'hf' | 'gguf' | 'meta'): string | null {
-  const name = parameter.spec[format];
+export function foreignName(
+  parameter: Parameter,
+  format: 'hf' | 'gguf' | 'meta',
+  { tensors = {}, blocks }: ForeignNames = {},
+): string | null {
+  const name = tensors[parameter.key] ?? parameter.spec[format];
   if (name === undefined) return null;
   if (parameter.block === null) return name;
-  const prefix = { hf: 'model.layers', gguf: 'blk', meta: 'layers' }[format];
+  const prefix = blocks ?? { hf: 'model.layers', gguf: 'blk', meta: 'layers' }[format];
   return `${prefix}.${parameter.block}.${name}`;
+}
+
+/** Where a relative's names are not those of the table. */
+export interface ForeignNames {
+  /** In place of `model.layers` or `blk`. */
+  readonly blocks?: string;
+  readonly tensors?: { readonly [key in ModelTensor | BlockTensor]?: string };
 }

@@ -9,14 +9,17 @@ import type { LlamaConfig } from './config.ts';
  *   yarn     ramp r from 1 (pairs that turn more than betaFast times in the original context: kept) to 0 (fewer than betaSlow:
  *            divided): ω·r + ω/factor·(1 − r); cos and sin scaled by 0.1·ln(factor) + 1 unless the checkpoint says otherwise
  *   factors  ω / factors[e], as GGUF stores them
+ *   longrope ω / factors[e] of the short list, or of the long one for runs beyond the original context; cos and sin scaled as the
+ *            checkpoint says
+ *   dynamic  theta · (factor · length / original − (factor − 1))^(E / (E − 2)) for runs beyond the original context
  *
- * A pair that is not rotated has frequency 0.
+ * A pair that is not rotated has frequency 0. `runLength`: the longest sequence that will be run.
  *
  * Source   Su et al. 2021 §3.2.2; Chen et al. 2023; meta-llama/llama-models (apply_scaling); Peng et al. 2023, arXiv:2309.00071 §3.
  */
-export function ropeFrequencies(config: RopeFacts): RopeFrequencies {
+export function ropeFrequencies(config: RopeFacts, runLength = 0): RopeFrequencies {
   const rotatedSize = config.rotatedSize ?? config.headSize;
-  const { inverse, magnitude } = rotatedFrequencies({ ...config, headSize: rotatedSize });
+  const { inverse, magnitude } = rotatedFrequencies({ ...config, headSize: rotatedSize }, runLength);
   const pairs = Math.floor(config.headSize / 2);
   return { inverse: Float64Array.from({ length: pairs }, (_, e) => inverse[e] ?? 0), magnitude };
 }
@@ -24,7 +27,7 @@ export function ropeFrequencies(config: RopeFacts): RopeFrequencies {
 export type RopeFacts = Pick<LlamaConfig, 'headSize' | 'rotatedSize' | 'ropeTheta' | 'ropeScaling'>;
 
 /** Of the rotated pairs alone: `headSize` is the size of the rotated part. */
-function rotatedFrequencies({ headSize, ropeTheta, ropeScaling }: RopeFacts): RopeFrequencies {
+function rotatedFrequencies({ headSize, ropeTheta, ropeScaling }: RopeFacts, runLength: number): RopeFrequencies {
   const pairs = Math.floor(headSize / 2);
   const inverse = Float64Array.from({ length: pairs }, (_, e) => ropeTheta ** ((-2 * e) / headSize));
   switch (ropeScaling.kind) {
@@ -34,6 +37,17 @@ function rotatedFrequencies({ headSize, ropeTheta, ropeScaling }: RopeFacts): Ro
       return { inverse: inverse.map((omega) => omega / ropeScaling.factor), magnitude: 1 };
     case 'factors':
       return { inverse: inverse.map((omega, e) => omega / ropeScaling.factors[e]!), magnitude: 1 };
+    case 'longrope': {
+      const { shortFactors, longFactors, originalContextLength, attentionFactor } = ropeScaling;
+      const factors = runLength > originalContextLength ? longFactors : shortFactors;
+      return { inverse: inverse.map((omega, e) => omega / factors[e]!), magnitude: attentionFactor };
+    }
+    case 'dynamic': {
+      const { factor, originalContextLength: original } = ropeScaling;
+      const stretch = (factor * Math.max(runLength, original)) / original - (factor - 1);
+      const theta = ropeTheta * stretch ** (headSize / (headSize - 2));
+      return { inverse: inverse.map((_, e) => theta ** ((-2 * e) / headSize)), magnitude: 1 };
+    }
     case 'llama3': {
       const { factor, lowFreqFactor: low, highFreqFactor: high, originalContextLength: original } = ropeScaling;
       const scaled = inverse.map((omega) => {

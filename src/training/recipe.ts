@@ -5,8 +5,7 @@
 
 import { type Recompute, recomputePolicies } from '../autograd/tape.ts';
 import { ConfigError } from '../base/errors.ts';
-import { labChoices } from '../formats/config/hf-config.ts';
-import { configProblems, isGated, type LlamaConfig, metaFfnWidth, paperChoices } from '../model/config.ts';
+import { configProblems, isGated, type LlamaConfig, labChoices, metaFfnWidth, paperChoices } from '../model/config.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { type Checked, check, type Schema } from './recipe-schema.ts';
 

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CriaError } from '../../base/errors.ts';
 import { formatBytes, formatCount } from '../../base/units.ts';
-import { parseHfConfig } from '../../formats/config/hf-config.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { checkConfig } from '../../model/checkpoint/checkpoint.ts';
-import { type LlamaConfig, paperChoices } from '../../model/config.ts';
+import type { LlamaConfig } from '../../model/config.ts';
 import { presetNames, presets } from '../../model/presets.ts';
+import { parseHfConfig } from '../../model/spelling/hf.ts';
 import { findTokenizerFiles } from '../../platform/node/load-tokenizer.ts';
 import { byteVocabulary, LEAST_BYTE_VOCABULARY } from '../../tokenizer/byte-vocabulary.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
@@ -72,8 +72,8 @@ function readPreset(word: string): { name: string; config: LlamaConfig } {
       `${word}: expected a preset or a config.json${didYouMean(word, presetNames)}. The presets are ${presetNames.join(', ')}.`,
     );
   }
-  const { modelType: _1, bosId: _2, eosIds: _3, ...facts } = parseHfConfig(basename(word), readFileSync(word, 'utf8'));
-  return { name: basename(word, '.json'), config: checkConfig(basename(word), { ...facts, ...paperChoices }) };
+  const { config } = parseHfConfig(basename(word), readFileSync(word, 'utf8'));
+  return { name: basename(word, '.json'), config: checkConfig(basename(word), config) };
 }
 
 /** A vocabulary of bytes; none where the model's is too small to hold them. */

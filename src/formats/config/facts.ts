@@ -90,6 +90,11 @@ export class Facts {
     }
   }
 
+  /** The same, where nobody has read the key. */
+  onlyIfUnread(key: string, accepted: readonly unknown[], why: string): void {
+    if (this.unread.has(key)) this.only(key, accepted, why);
+  }
+
   /** Keys that say nothing about the mathematics. */
   ignore(keys: readonly string[]): void {
     for (const key of keys) this.unread.delete(key);

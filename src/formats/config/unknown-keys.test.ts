@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../../base/errors.ts';
+import { readHfConfig } from '../../model/spelling/hf.ts';
 import type { Json } from '../json.ts';
-import { readHfConfig } from './hf-config.ts';
 import { mayChangeMathematics, withoutKeys } from './unknown-keys.ts';
 
 const llama = {
@@ -124,7 +124,6 @@ const refused: Record<string, Json> = {
   sliding_window_pattern: 6,
   rope_local_base_freq: 10000,
   use_bias: true,
-  mlp_bias: true,
   attention_sinks: true,
   norm_type: 'layernorm',
   position_embedding_type: 'alibi',
@@ -165,7 +164,7 @@ test('config.json: keys that may change what is computed refuse the file by name
 test('--ignore-key: a file is read as if the key were not there; a key that is not there is named', () => {
   const json = { ...llama, attn_tricks: 3, rope_scaling: { rope_type: 'default', mystery: 3 } };
   const kept = withoutKeys('config.json', json, ['attn_tricks', 'rope_scaling.mystery']);
-  strictEqual(readHfConfig('config.json', kept).ropeScaling.kind, 'none');
+  strictEqual(readHfConfig('config.json', kept).config.ropeScaling.kind, 'none');
   throws(
     () => withoutKeys('config.json', json, ['attn_trick']),
     /--ignore-key attn_trick .* names a key that is not there/,

@@ -121,11 +121,12 @@ export class EngineHost {
       device = await this.world.createDevice(settings);
       await prepareModel(device, config, checkpoint.tensors);
       let reported = 0;
-      const model = loadModel(device, config, checkpoint.tensors, (done, total) => {
+      const progress = (done: number, total: number) => {
         if (done < total && this.world.clock() - reported < 50) return;
         reported = this.world.clock();
         onProgress({ stage: 'load', done, total });
-      });
+      };
+      const model = loadModel(device, config, checkpoint.tensors, progress, { runLength: contextLength });
       const { clock, drawSeed } = this.world;
       const sequences = settings.maxSequences ?? 1;
       const engine = new Engine({

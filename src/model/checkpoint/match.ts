@@ -4,10 +4,12 @@ import { ConfigError } from '../../base/errors.ts';
 import { dtypes, isWeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, formatShape, rowCount } from '../../tensor/tensor.ts';
-import { dimensions, type LlamaConfig } from '../config.ts';
-import { foreignName, listParameters, type Parameter } from '../parameters.ts';
+import type { LlamaConfig } from '../config.ts';
+import { foreignName, isGain, listParameters, type Parameter } from '../parameters.ts';
+import type { Names } from '../spelling/relative.ts';
 import { FiniteRows } from './finite.ts';
-import { RotaryRows } from './row-sources.ts';
+import { splitFused } from './fused.ts';
+import { type RotaryLayout, RotaryRows, ShiftedVector } from './row-sources.ts';
 
 const SHOWN_PROBLEMS = 20;
 
@@ -20,18 +22,23 @@ export interface Matching {
   /** How the rows of queries and keys are stored. */
   readonly rotary: 'pairs' | 'halves';
   readonly found: ReadonlyMap<string, TensorSource>;
+  /** Where the relative's names are not those of the parameter table. */
+  readonly own?: Names | undefined;
+  /** Gains of RMSNorm are stored less one. */
+  readonly gainsFromOne?: boolean | undefined;
   /** Tensors that may be there without being parameters. */
   readonly ignore: (name: string) => boolean;
 }
 
 /** Tensors by our names. Throws ConfigError `checkpoint.tensors` with every problem. */
 export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSource> {
-  const { file, config, names, found, ignore } = matching;
+  const { file, config, names, own, ignore } = matching;
+  const found = names === 'meta' ? matching.found : splitFused(matching.found, config, names, own);
   const problems: string[] = [];
   const tensors = new Map<string, TensorSource>();
   const surplus = new Set(found.keys());
   for (const parameter of listParameters(config)) {
-    const foreign = nameIn(found, foreignName(parameter, names) ?? parameter.name);
+    const foreign = nameIn(found, foreignName(parameter, names, own) ?? parameter.name);
     const stored = found.get(foreign);
     const tensor = stored && asVector(stored, parameter);
     surplus.delete(foreign);
@@ -51,11 +58,14 @@ export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSour
   return tensors;
 }
 
-/** The name under which a tensor lies in the file: a model saved without its head leaves Hugging Face's `model.` out. */
+/**
+ * The name under which a tensor lies in the file: a model saved without its head leaves Hugging Face's `model.` out, and one with more
+ * senses puts `language_model` before it or behind it.
+ */
 function nameIn(found: Matching['found'], name: string): string {
-  if (found.has(name) || !name.startsWith('model.')) return name;
-  const bare = name.slice('model.'.length);
-  return found.has(bare) ? bare : name;
+  const bare = name.startsWith('model.') ? name.slice('model.'.length) : name;
+  const names = [name, bare, `language_model.${name}`, `model.language_model.${bare}`];
+  return names.find((one) => found.has(one)) ?? name;
 }
 
 /** A vector that a file stores as a matrix of one row or one column is that vector: its numbers lie in the same order. */
@@ -87,10 +97,19 @@ function problemOf({ shape }: Parameter, tensor: TensorSource | undefined): stri
   return null;
 }
 
-function adapt({ file, config, rotary }: Matching, { spec }: Parameter, tensor: TensorSource): TensorSource {
+function adapt(
+  { file, config, rotary, gainsFromOne }: Matching,
+  parameter: Parameter,
+  tensor: TensorSource,
+): TensorSource {
   if (!isWeightType(tensor.dtype)) return tensor;
   const checked = new FiniteRows(file, tensor, tensor.dtype);
-  return spec.rotary && rotary === 'halves' && config.positions === 'rope'
-    ? new RotaryRows(checked, dimensions(config).E, 'pairs')
-    : checked;
+  const shifted = gainsFromOne && isGain(parameter) ? new ShiftedVector(checked, 1) : checked;
+  return parameter.spec.rotary && rotary === 'halves' ? turned(config, shifted, 'pairs') : shifted;
+}
+
+/** Rows of queries or keys in another layout. */
+export function turned(config: LlamaConfig, tensor: TensorSource, to: RotaryLayout): TensorSource {
+  if (config.positions !== 'rope') return tensor;
+  return new RotaryRows(tensor, config.headSize, to, config.rotatedSize ?? config.headSize);
 }

@@ -4,6 +4,7 @@ import type { FileTensor } from '../../formats/file-tensor.ts';
 import { type Gguf, readGguf } from '../../formats/gguf.ts';
 import { show } from '../../formats/json.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
+import { readGgufConfig } from '../spelling/gguf.ts';
 import {
   type Checkpoint,
   checkConfig,
@@ -13,7 +14,6 @@ import {
   unusedKeysNote,
 } from './checkpoint.ts';
 import { ggufTokenizer } from './find-tokenizer.ts';
-import { readGgufConfig } from './gguf-config.ts';
 import { matchTensors } from './match.ts';
 
 export const splitName = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
@@ -25,15 +25,16 @@ export function openGguf(
   { ignoreKeys, pre }: OpenOptions,
 ): Checkpoint {
   const gguf = joinSplits(source, readGguf(source), folder, files);
-  const { config, architecture, unusedKeys } = readGgufConfig(source.name, gguf, ignoreKeys);
+  const { config, relative, unusedKeys } = readGgufConfig(source.name, gguf, ignoreKeys);
   checkConfig(source.name, config);
   const tensors = matchTensors({
     file: source.name,
     config,
     names: 'gguf',
-    rotary: architecture === 'qwen2' ? 'halves' : 'pairs',
+    rotary: relative.gguf!.rotary,
+    own: relative.gguf!.names,
     found: gguf.tensors,
-    ignore: (name) => name === 'rope_freqs.weight' || /^blk\.\d+\.attn_rot_embd$/.test(name),
+    ignore: (name) => /^rope_(?:freqs|factors_long|factors_short)\.weight$|^blk\.\d+\.attn_rot_embd$/.test(name),
   });
   const field = (key: string) => gguf.fields.get(key)?.value;
   const id = (name: string) => {

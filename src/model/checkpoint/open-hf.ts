@@ -1,13 +1,14 @@
 /** A folder of Hugging Face transformers: config.json beside safetensors or PyTorch files. */
 import { ConfigError, FormatError } from '../../base/errors.ts';
-import { parseGenerationConfig, readHfConfig } from '../../formats/config/hf-config.ts';
+import { parseGenerationConfig } from '../../formats/config/generation-config.ts';
 import { withoutKeys } from '../../formats/config/unknown-keys.ts';
 import { parseJsonObject } from '../../formats/json.ts';
 import { readSafetensors } from '../../formats/safetensors.ts';
 import { joinShards, parseIndex } from '../../formats/safetensors-index.ts';
 import { readTorch } from '../../formats/torch/torch.ts';
 import type { ByteSource, FileFolder, TensorSource } from '../../tensor/source.ts';
-import { type LlamaConfig, paperChoices } from '../config.ts';
+import type { LlamaConfig } from '../config.ts';
+import { readHfConfig } from '../spelling/hf.ts';
 import {
   type Checkpoint,
   checkConfig,
@@ -51,8 +52,8 @@ export function openHf(
   }
   const json = parseJsonObject('config.json', text);
   const facts = readHfConfig('config.json', withoutKeys('config.json', json, ignoreKeys));
-  const { modelType: _, bosId, eosIds, lab, unusedKeys, ...shared } = facts;
-  const config: LlamaConfig = checkConfig('config.json', { ...shared, ...paperChoices, ...lab });
+  const { relative, bosId, eosIds, unusedKeys } = facts;
+  const config = checkConfig('config.json', facts.config);
   const {
     kind,
     tensors: found,
@@ -69,8 +70,10 @@ export function openHf(
       config,
       names: 'hf',
       rotary: 'halves',
+      own: relative.hf!.names,
+      gainsFromOne: relative.hf!.gainsFromOne,
       found,
-      ignore: (name) => isBuffer(name, config),
+      ignore: (name) => isBuffer(name, config) || (relative.hf!.textConfig !== undefined && isOtherSense(name)),
     }),
     tokenizer: findTokenizer(folder),
     chatTemplate: findChatTemplate(folder),
@@ -89,6 +92,11 @@ export interface WeightFile {
 /** Buffers that old checkpoints store, and the second name of a tied embedding table. */
 function isBuffer(name: string, config: LlamaConfig): boolean {
   return /\.rotary_emb\.inv_freq$/.test(name) || (config.tiedEmbeddings && name === 'lm_head.weight');
+}
+
+/** Tensors of a model's other senses, which are left out. */
+function isOtherSense(name: string): boolean {
+  return /^(?:model\.)?(?:vision_tower|multi_modal_projector|vision_model|audio_tower|embed_vision)\./.test(name);
 }
 
 function findWeights(

@@ -4,7 +4,8 @@
  */
 import { assert } from '../../base/assert.ts';
 import { assertRows } from '../../formats/file-tensor.ts';
-import { type DType, dtypes, rowBytes } from '../../tensor/dtype.ts';
+import { decodeRow } from '../../quant/rows.ts';
+import { type DType, dtypes, isWeightType, rowBytes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 
@@ -20,23 +21,81 @@ export function rotaryRow(r: number, headSize: number, to: RotaryLayout): number
   return to === 'pairs' ? (r % 2) * half + (r >> 1) : 2 * (r % half) + (r < half ? 0 : 1);
 }
 
-/** A query or key projection [heads·E, D], or its bias [heads·E], turned into the other rotary layout. */
+/** Rows first … first + count − 1 of another. */
+export class RowRange implements TensorSource {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  private readonly inner: TensorSource;
+  private readonly first: number;
+
+  constructor(inner: TensorSource, name: string, first: number, count: number) {
+    assert(inner.shape.length === 2, `${inner.name}: rows of ${inner.shape.length} dimensions`);
+    this.name = name;
+    this.dtype = inner.dtype;
+    this.shape = [count, inner.shape[1]!];
+    this.inner = inner;
+    this.first = first;
+  }
+
+  readRows(target: Uint8Array, firstRow: number, rows: number): void {
+    assertRows(this, target, firstRow, rows);
+    this.inner.readRows(target, this.first + firstRow, rows);
+  }
+}
+
+/** A vector with a number added to each of its entries, in f32: gains that a file stores less one. */
+export class ShiftedVector implements TensorSource {
+  readonly name: string;
+  readonly dtype = 'f32';
+  readonly shape: readonly number[];
+  private readonly inner: TensorSource;
+  private readonly shift: number;
+
+  constructor(inner: TensorSource, shift: number) {
+    assert(inner.shape.length === 1, `${inner.name}: no vector`);
+    this.name = inner.name;
+    this.shape = inner.shape;
+    this.inner = inner;
+    this.shift = shift;
+  }
+
+  readRows(target: Uint8Array, firstRow: number, rows: number): void {
+    assertRows(this, target, firstRow, rows);
+    if (rows === 0) return;
+    const { dtype, shape } = this.inner;
+    assert(isWeightType(dtype), `${this.name}: ${dtype} holds no weights`);
+    const stored = new Uint8Array(rowBytes(dtype, shape[0]!));
+    this.inner.readRows(stored, 0, 1);
+    const values = new Float32Array(shape[0]!);
+    decodeRow(dtype, stored, values);
+    for (let i = 0; i < values.length; i++) values[i]! += this.shift;
+    target.set(new Uint8Array(values.buffer));
+  }
+}
+
+/**
+ * A query or key projection [heads·E, D], its bias [heads·E] or its norm [E], turned into the other rotary layout: of every head's
+ * rows the first `rotated`.
+ */
 export class RotaryRows implements TensorSource {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
   private readonly inner: TensorSource;
   private readonly headSize: number;
+  private readonly rotated: number;
   private readonly to: RotaryLayout;
 
-  constructor(inner: TensorSource, headSize: number, to: RotaryLayout) {
+  constructor(inner: TensorSource, headSize: number, to: RotaryLayout, rotated = headSize) {
     assert(inner.shape.length === 2 || dtypes[inner.dtype].blockWeights === 1, `${inner.name}: a bias in blocks`);
-    assert(headSize % 2 === 0 && inner.shape[0]! % headSize === 0, `${inner.name}: rows are no whole heads`);
+    assert(rotated % 2 === 0 && inner.shape[0]! % headSize === 0, `${inner.name}: rows are no whole heads`);
     this.name = inner.name;
     this.dtype = inner.dtype;
     this.shape = inner.shape;
     this.inner = inner;
     this.headSize = headSize;
+    this.rotated = rotated;
     this.to = to;
   }
 
@@ -67,7 +126,9 @@ export class RotaryRows implements TensorSource {
   ): void {
     for (let row = from; row < to; row++) {
       const head = row - (row % this.headSize);
-      const at = (head + rotaryRow(row - head, this.headSize, this.to) - sourceFirst) * bytes;
+      const own = row - head;
+      const other = own < this.rotated ? rotaryRow(own, this.rotated, this.to) : own;
+      const at = (head + other - sourceFirst) * bytes;
       target.set(source.subarray(at, at + bytes), (row - targetFirst) * bytes);
     }
   }

@@ -14,10 +14,10 @@ export interface Rotations {
 }
 export type RotationsOf = (ops: Ops, positions_N: Uint32Array) => Rotations | null;
 
-/** null where nothing is rotated. */
-export function rotationsOf(config: LlamaConfig): RotationsOf {
+/** null where nothing is rotated. `runLength`: the longest sequence that will be run; some scalings depend on it. */
+export function rotationsOf(config: LlamaConfig, runLength: number): RotationsOf {
   if (config.positions !== 'rope') return () => null;
-  const full = ropeFrequencies(config);
+  const full = ropeFrequencies(config, runLength);
   if (config.slidingTheta === null) {
     return (ops, positions_N) => {
       const full_NE = ops.rotation(positions_N, full);

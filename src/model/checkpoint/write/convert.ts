@@ -7,8 +7,11 @@ import { isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.t
 import type { TensorSource } from '../../../tensor/source.ts';
 import { columnCount } from '../../../tensor/tensor.ts';
 import type { LlamaConfig } from '../../config.ts';
-import { foreignName, listParameters, type Parameter } from '../../parameters.ts';
-import { RotaryRows } from '../row-sources.ts';
+import { foreignName, isGain, listParameters, type Parameter } from '../../parameters.ts';
+import type { Names } from '../../spelling/relative.ts';
+import { joinFused } from '../fused.ts';
+import { turned } from '../match.ts';
+import { ShiftedVector } from '../row-sources.ts';
 
 /** Stores whole rows of a parameter in `bytes`; quantizers may weigh them by what they know of it. */
 export type Encode = (
@@ -59,20 +62,29 @@ export interface Conversion {
 export function convertTensors(
   config: LlamaConfig,
   tensors: ReadonlyMap<string, TensorSource>,
-  names: 'hf' | 'gguf',
-  rotary: 'pairs' | 'halves',
+  form: Form,
   { typeOf, encode }: Conversion,
 ): NamedTensor[] {
-  return listParameters(config).map((parameter) => {
-    const source = tensors.get(parameter.name);
-    const name = foreignName(parameter, names);
+  const { names, own, rotary, gainsFromOne = false } = form;
+  const converted = listParameters(config).map((parameter): NamedTensor => {
+    const stored = tensors.get(parameter.name);
+    const source = stored && gainsFromOne && isGain(parameter) ? new ShiftedVector(stored, -1) : stored;
+    const name = foreignName(parameter, names, own);
     assert(
       source !== undefined && name !== null,
       `convertTensors: ${parameter.name} has no tensor or no name in ${names}`,
     );
     const dtype = typeOf(parameter);
-    const isTurned = parameter.spec.rotary && rotary === 'halves' && config.positions === 'rope';
-    const turned = isTurned ? new RotaryRows(source, config.headSize, 'halves') : source;
-    return [name, dtype === source.dtype ? turned : new ConvertedRows(turned, parameter, dtype, encode)];
+    const laid = parameter.spec.rotary && rotary === 'halves' ? turned(config, source, 'halves') : source;
+    return [name, dtype === source.dtype ? laid : new ConvertedRows(laid, parameter, dtype, encode)];
   });
+  return joinFused(converted, config, names, own);
+}
+
+/** How a format spells a relative's tensors. */
+export interface Form {
+  readonly names: 'hf' | 'gguf';
+  readonly own: Names | undefined;
+  readonly rotary: 'pairs' | 'halves';
+  readonly gainsFromOne?: boolean | undefined;
 }

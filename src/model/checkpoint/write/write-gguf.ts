@@ -1,6 +1,4 @@
 /** Writes a checkpoint as GGUF, with the metadata that llama.cpp's converter writes. */
-import { ConfigError } from '../../../base/errors.ts';
-import { labChoices } from '../../../formats/config/hf-config.ts';
 import type { GgufField, GgufType } from '../../../formats/gguf-values.ts';
 import { writeGguf } from '../../../formats/gguf-write.ts';
 import type { NamedTensor } from '../../../formats/safetensors-write.ts';
@@ -8,8 +6,9 @@ import type { Sink } from '../../../formats/sink.ts';
 import type { GgufValue } from '../../../formats/tokenizer-files.ts';
 import type { WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
-import { type LlamaConfig, paperChoices } from '../../config.ts';
+import type { LlamaConfig } from '../../config.ts';
 import { parameterCount } from '../../parameters.ts';
+import { ggufKeysOf } from '../../spelling/gguf.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { ropeDivisors } from '../rope-factors.ts';
 import { type Conversion, convertTensors } from './convert.ts';
@@ -31,75 +30,33 @@ export interface GgufOptions extends Conversion {
   readonly tokenizer: ReadonlyMap<string, GgufField>;
 }
 
-/** Norms and biases stay f32 whatever `typeOf` says, as llama.cpp's kernels want them. Throws ConfigError for a lab architecture. */
+/** Norms and biases stay f32 whatever `typeOf` says, as llama.cpp's kernels want them. Throws ConfigError for what GGUF has no form for. */
 export function writeGgufCheckpoint(
   sink: Sink,
   { name, config, tensors, chatTemplate }: Written,
   options: GgufOptions,
 ): void {
-  requirePaper(config, 'GGUF');
-  const architecture = config.attentionBias ? 'qwen2' : 'llama';
-  const fields = metadataOf(architecture, name, config, options.fileType);
+  const { relative, entries } = ggufKeysOf(config);
+  const { architecture, rotary, names } = relative.gguf!;
+  const fields = new Map<string, GgufField>();
+  const set = (key: string, type: GgufType, value: GgufValue) => fields.set(key, { type, value });
+  set('general.architecture', 'string', architecture);
+  set('general.type', 'string', 'model');
+  set('general.name', 'string', name);
+  set('general.size_label', 'string', sizeLabel(parameterCount(config)));
+  for (const [key, type, value] of entries) set(`${architecture}.${key}`, type, value);
+  set('general.file_type', 'u32', options.fileType);
   // llama.cpp opens a file without a vocabulary only where the file says that this is meant.
   if (options.tokenizer.size === 0) fields.set('tokenizer.ggml.model', { type: 'string', value: 'no_vocab' });
   for (const [key, field] of options.tokenizer) fields.set(key, field);
   if (chatTemplate !== null) fields.set('tokenizer.chat_template', { type: 'string', value: chatTemplate });
   fields.set('general.quantization_version', { type: 'u32', value: 2 });
-  const converted = convertTensors(config, tensors, 'gguf', architecture === 'qwen2' ? 'halves' : 'pairs', {
+  const form = { names: 'gguf', own: names, rotary } as const;
+  const converted = convertTensors(config, tensors, form, {
     encode: options.encode,
     typeOf: (parameter) => (parameter.shape.length === 1 ? 'f32' : options.typeOf(parameter)),
   });
-  writeGguf(sink, fields, [...divisorTensor(config), ...converted]);
-}
-
-/** Refuses what only the architecture lab builds. */
-export function requirePaper(config: LlamaConfig, format: string): void {
-  const problems = (Object.keys(labChoices) as (keyof typeof labChoices)[])
-    .filter((key) => config[key] !== paperChoices[key])
-    .map(
-      (key) => `${key} is ${config[key]}, expected ${paperChoices[key]}: ${format} has no form for other architectures`,
-    );
-  if (problems.length > 0) throw new ConfigError(`writing ${format}`, problems);
-}
-
-function metadataOf(architecture: string, name: string, config: LlamaConfig, fileType: number): Map<string, GgufField> {
-  const fields = new Map<string, GgufField>();
-  const set = (key: string, type: GgufType, value: GgufValue) => fields.set(key, { type, value });
-  const own = (key: string, type: GgufType, value: GgufValue) => set(`${architecture}.${key}`, type, value);
-  set('general.architecture', 'string', architecture);
-  set('general.type', 'string', 'model');
-  set('general.name', 'string', name);
-  set('general.size_label', 'string', sizeLabel(parameterCount(config)));
-  own('block_count', 'u32', config.blockCount);
-  own('context_length', 'u32', config.contextLength);
-  own('embedding_length', 'u32', config.width);
-  own('feed_forward_length', 'u32', config.ffnWidth);
-  own('attention.head_count', 'u32', config.headCount);
-  own('attention.head_count_kv', 'u32', config.kvHeadCount);
-  own('rope.freq_base', 'f32', config.ropeTheta);
-  own('attention.layer_norm_rms_epsilon', 'f32', config.normEps);
-  if (config.headSize * config.headCount !== config.width) {
-    own('attention.key_length', 'u32', config.headSize);
-    own('attention.value_length', 'u32', config.headSize);
-  }
-  if (config.slidingWindow !== null) own('attention.sliding_window', 'u32', config.slidingWindow);
-  set('general.file_type', 'u32', fileType);
-  own('vocab_size', 'u32', config.vocabSize);
-  own('rope.dimension_count', 'u32', config.headSize);
-  const { ropeScaling } = config;
-  if (ropeScaling.kind === 'linear' || ropeScaling.kind === 'yarn') {
-    own('rope.scaling.type', 'string', ropeScaling.kind);
-    own('rope.scaling.factor', 'f32', ropeScaling.factor);
-  }
-  if (ropeScaling.kind === 'yarn') {
-    own('rope.scaling.original_context_length', 'u32', ropeScaling.originalContextLength);
-    if (ropeScaling.betaFast !== 32) own('rope.scaling.yarn_beta_fast', 'f32', ropeScaling.betaFast);
-    if (ropeScaling.betaSlow !== 1) own('rope.scaling.yarn_beta_slow', 'f32', ropeScaling.betaSlow);
-    const { attentionFactor, factor } = ropeScaling;
-    if (attentionFactor !== null)
-      own('rope.scaling.attn_factor', 'f32', attentionFactor / (0.1 * Math.log(factor) + 1));
-  }
-  return fields;
+  writeGguf(sink, fields, [...divisorTensors(config), ...converted]);
 }
 
 /** 58K, 1.1B, 6.7B: at least two digits, as gguf-py writes it. */
@@ -109,17 +66,28 @@ function sizeLabel(count: number): string {
   return scaled.toFixed(Math.max(0, 2 - String(Math.round(scaled)).length)) + letter;
 }
 
-/** Llama 3.1's scaling is a tensor in GGUF. */
-function divisorTensor(config: LlamaConfig): NamedTensor[] {
-  if (config.ropeScaling.kind !== 'llama3' && config.ropeScaling.kind !== 'factors') return [];
-  const divisors = Float32Array.from(ropeDivisors(config));
+/** Scalings that are tensors in GGUF: Llama 3.1's, and LongRoPE's two lists. */
+function divisorTensors(config: LlamaConfig): NamedTensor[] {
+  const { ropeScaling: scaling } = config;
+  if (scaling.kind === 'longrope') {
+    return [
+      vector('rope_factors_long.weight', scaling.longFactors),
+      vector('rope_factors_short.weight', scaling.shortFactors),
+    ];
+  }
+  if (scaling.kind !== 'llama3' && scaling.kind !== 'factors') return [];
+  return [vector('rope_freqs.weight', ropeDivisors(config))];
+}
+
+function vector(name: string, values: readonly number[]): NamedTensor {
+  const floats = Float32Array.from(values);
   const tensor: TensorSource = {
-    name: 'rope_freqs.weight',
+    name,
     dtype: 'f32',
-    shape: [divisors.length],
+    shape: [floats.length],
     readRows: (target, _firstRow, rows) => {
-      if (rows > 0) target.set(new Uint8Array(divisors.buffer));
+      if (rows > 0) target.set(new Uint8Array(floats.buffer));
     },
   };
-  return [[tensor.name, tensor]];
+  return [name, tensor];
 }

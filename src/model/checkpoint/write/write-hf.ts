@@ -1,10 +1,9 @@
 /** Writes a checkpoint as a Hugging Face folder: config.json, safetensors in one or several files, and the tokenizer's files. */
-import { ArgumentError, ConfigError } from '../../../base/errors.ts';
-import { labChoices } from '../../../formats/config/hf-config.ts';
+import { ArgumentError } from '../../../base/errors.ts';
 import { planShards, writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { Sink } from '../../../formats/sink.ts';
-import { type LlamaConfig, paperChoices, type RopeScaling } from '../../config.ts';
 import { listParameters } from '../../parameters.ts';
+import { hfConfigOf } from '../../spelling/hf.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { type Conversion, convertTensors } from './convert.ts';
 import { byteLevelHfOf } from './hf-tokenizer.ts';
@@ -33,6 +32,7 @@ export function writeHfCheckpoint(
   options: HfOptions,
 ): { tokenizerWritten: boolean } {
   const { config, tensors } = checkpoint;
+  const { relative, json: spelled } = hfConfigOf(config);
   const types = listParameters(config).map((parameter) => options.typeOf(parameter));
   const dtype = types.find((type) => type in torchNames) as keyof typeof torchNames | undefined;
   const wrong = types.find((type) => !(type in torchNames));
@@ -49,17 +49,15 @@ export function writeHfCheckpoint(
   };
   const { bosId, eosIds } = checkpoint.generation;
   const eos = eosIds.length > 1 ? eosIds : (eosIds[0] ?? null);
-  text(
-    'config.json',
-    json({ ...hfConfigOf(config), torch_dtype: torchNames[dtype], bos_token_id: bosId, eos_token_id: eos }),
-  );
+  text('config.json', json({ ...spelled, torch_dtype: torchNames[dtype], bos_token_id: bosId, eos_token_id: eos }));
   text(
     'generation_config.json',
     json({ bos_token_id: bosId, eos_token_id: eos, ...Object.fromEntries(checkpoint.generation.suggestions) }),
   );
   const tokenizerWritten = writeTokenizer(text, folder, checkpoint);
 
-  const named = convertTensors(config, tensors, 'hf', 'halves', options);
+  const { names: own, gainsFromOne } = relative.hf!;
+  const named = convertTensors(config, tensors, { names: 'hf', own, rotary: 'halves', gainsFromOne }, options);
   const { files, index } = planShards(named, options.maxShardBytes);
   for (const [file, group] of files) {
     const sink = folder.create(file);
@@ -68,85 +66,6 @@ export function writeHfCheckpoint(
   }
   if (index !== null) text('model.safetensors.index.json', index);
   return { tokenizerWritten };
-}
-
-/**
- * config.json in the spelling of transformers 4, which 5 reads too. A model of the architecture lab, which transformers does not
- * know, is of the type cria_lab and says its choices. Throws ConfigError for what has no form.
- */
-export function hfConfigOf(config: LlamaConfig): Record<string, unknown> {
-  const choices = Object.keys(labChoices) as (keyof typeof labChoices)[];
-  if (choices.every((key) => config[key] === paperChoices[key])) return paperConfigOf(config);
-  if (config.attentionBias || config.slidingWindow !== null) {
-    const found = `attentionBias ${config.attentionBias}, slidingWindow ${config.slidingWindow}`;
-    throw new ConfigError('config.json', [`${found}: a model of the architecture lab has neither in this form`]);
-  }
-  const lab = Object.fromEntries(choices.map((key) => [key, config[key]]));
-  const { hidden_act: _, ...shared } = paperConfigOf(config);
-  return { ...shared, architectures: ['CriaLabForCausalLM'], model_type: 'cria_lab', lab };
-}
-
-function paperConfigOf(config: LlamaConfig): Record<string, unknown> {
-  const type = config.attentionBias ? 'qwen2' : config.slidingWindow !== null ? 'mistral' : 'llama';
-  const architecture = { qwen2: 'Qwen2ForCausalLM', mistral: 'MistralForCausalLM', llama: 'LlamaForCausalLM' }[type];
-  if (type === 'qwen2' && config.slidingWindow !== null) {
-    throw new ConfigError('config.json', [
-      'slidingWindow is set beside attentionBias; no model of transformers has both in this form',
-    ]);
-  }
-  return {
-    architectures: [architecture],
-    model_type: type,
-    hidden_size: config.width,
-    intermediate_size: config.ffnWidth,
-    num_hidden_layers: config.blockCount,
-    num_attention_heads: config.headCount,
-    num_key_value_heads: config.kvHeadCount,
-    head_dim: config.headSize,
-    hidden_act: 'silu',
-    max_position_embeddings: config.contextLength,
-    rms_norm_eps: config.normEps,
-    rope_theta: config.ropeTheta,
-    ...(config.ropeScaling.kind === 'none' ? {} : { rope_scaling: hfRopeScaling(config.ropeScaling) }),
-    tie_word_embeddings: config.tiedEmbeddings,
-    vocab_size: config.vocabSize,
-    use_cache: true,
-    ...(type === 'llama' ? { attention_bias: false, mlp_bias: false } : {}),
-    ...(type === 'mistral' ? { sliding_window: config.slidingWindow } : {}),
-    ...(type === 'qwen2' ? { use_sliding_window: false } : {}),
-  };
-}
-
-function hfRopeScaling(scaling: RopeScaling): Record<string, unknown> {
-  switch (scaling.kind) {
-    case 'none':
-      return { rope_type: 'default' };
-    case 'linear':
-      return { rope_type: 'linear', type: 'linear', factor: scaling.factor };
-    case 'llama3':
-      return {
-        rope_type: 'llama3',
-        factor: scaling.factor,
-        low_freq_factor: scaling.lowFreqFactor,
-        high_freq_factor: scaling.highFreqFactor,
-        original_max_position_embeddings: scaling.originalContextLength,
-      };
-    case 'yarn':
-      return {
-        rope_type: 'yarn',
-        factor: scaling.factor,
-        original_max_position_embeddings: scaling.originalContextLength,
-        beta_fast: scaling.betaFast,
-        beta_slow: scaling.betaSlow,
-        ...(scaling.attentionFactor === null ? {} : { attention_factor: scaling.attentionFactor }),
-      };
-    case 'factors':
-      throw new ConfigError('config.json', [
-        'ropeScaling is a list of factors that is none of the published scalings; transformers has no form for it',
-      ]);
-    default:
-      return scaling satisfies never;
-  }
 }
 
 /**

@@ -1,0 +1,33 @@
+/** All relatives, LLaMA itself first: where several could spell a model, the first does. */
+import type { Relative } from '../spelling/relative.ts';
+import { exaone } from './exaone.ts';
+import { exaone4 } from './exaone4.ts';
+import { gemma } from './gemma.ts';
+import { gemma2 } from './gemma2.ts';
+import { gemma3 } from './gemma3.ts';
+import { granite } from './granite.ts';
+import { llama } from './llama.ts';
+import { minicpm } from './minicpm.ts';
+import { mistral } from './mistral.ts';
+import { olmo2 } from './olmo2.ts';
+import { phi3 } from './phi3.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen3 } from './qwen3.ts';
+import { smollm3 } from './smollm3.ts';
+
+export const relatives: readonly Relative[] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  smollm3,
+  granite,
+  minicpm,
+  olmo2,
+  phi3,
+  gemma,
+  gemma2,
+  ...gemma3,
+  exaone,
+  exaone4,
+];
