@@ -136,14 +136,14 @@ test('GGUF: metadata that changes the mathematics is refused', () => {
       /llama\.logit_scale is 0\.5, a key that this reader does not know/,
     ],
     ['llama.expert_count', number(8), /llama\.expert_count is 8, expected 0/],
-    ['llama.rope.dimension_count', number(4), /llama\.rope\.dimension_count is 4, expected 8/],
-    ['llama.rope.scaling.type', { type: 'string', value: 'longrope' }, /is "longrope", expected none, linear or yarn/],
+    ['llama.rope.dimension_count', number(10), /llama\.rope\.dimension_count is 10, expected an even number up to/],
+    ['llama.rope.scaling.type', { type: 'string', value: 'spiral' }, /is "spiral", expected none, linear, yarn/],
     ['llama.vocab_size', number(500), /llama\.vocab_size is 500, expected 512/],
     ['llama.block_count', number(3), /blk\.2\.attn_norm\.weight \[32\] is missing/],
     [
       'llama.attention.head_count',
       { type: 'array', value: Uint32Array.of(4, 2) },
-      /head_count is \[4,2\], expected one number/,
+      /head_count is \[4,2\], expected a number/,
     ],
   ];
   for (const [key, field, message] of cases) fails(() => openWith(key, field), ConfigError, message);
