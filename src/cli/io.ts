@@ -2,6 +2,7 @@
  * What a command sees of the world: its streams, the environment and the Ctrl-C key. main.ts makes the real one, tests make their own.
  */
 import { addAbortSignal } from 'node:stream';
+import { harmless, harmlessJson } from '../base/harmless.ts';
 
 export interface Io {
   /** Results, and nothing else. */
@@ -22,8 +23,14 @@ export interface Output {
   readonly columns?: number;
 }
 
+/** A line for people, or several: what came from files and could steer a terminal is shown as escapes. */
 export function writeLine(output: Output, text = ''): void {
-  output.write(`${text}\n`);
+  output.write(`${harmless(text)}\n`);
+}
+
+/** A text that is the result itself, a model's or a tokenizer's: exact for programs, harmless for a terminal. */
+export function writeResult(output: Output, text: string): void {
+  output.write(output.isTTY === true ? harmless(text) : text);
 }
 
 /** What a user should hear of the files, on stderr, a line each. */
@@ -37,7 +44,7 @@ export function writeJson(output: Output, value: unknown, indent?: number): void
     if (typeof part === 'bigint') return part.toString();
     return ArrayBuffer.isView(part) ? Array.from(part as unknown as ArrayLike<unknown>) : part;
   };
-  output.write(`${JSON.stringify(value, plain, indent)}\n`);
+  output.write(`${harmlessJson(JSON.stringify(value, plain, indent))}\n`);
 }
 
 /** All of standard input as text. Throws AbortError when Ctrl-C comes while it waits. */

@@ -1,6 +1,16 @@
 /** Models from the hub, by a server on loopback that breaks off, stalls, lies and wants a token. */
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict';
-import { existsSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
@@ -214,6 +224,48 @@ describe('list and rm', () => {
     strictEqual(removeCached(name, cache), q4.length);
     deepStrictEqual(listCached(cache), []);
     throws(() => removeCached(name, cache), code('hub.not-cached'));
+  });
+});
+
+describe('rm touches nothing but links and its own blobs', () => {
+  const precious = () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cria-precious-'));
+    writeFileSync(join(folder, 'stories-Q8_0.gguf'), 'precious');
+    return folder;
+  };
+  const snapshotIn = (cache: string) => join(cache, 'models--owner--stories', 'snapshots', 'main');
+  const wanted = parseHubName(`${REPO}:Q8_0`);
+
+  test('a link to a file elsewhere goes, the file stays', () => {
+    const [cache, elsewhere] = [newCache(), precious()];
+    const file = join(elsewhere, 'stories-Q8_0.gguf');
+    mkdirSync(snapshotIn(cache), { recursive: true });
+    symlinkSync(file, join(snapshotIn(cache), 'stories-Q8_0.gguf'));
+    strictEqual(removeCached(wanted, cache), 0);
+    strictEqual(readFileSync(file, 'utf8'), 'precious');
+    deepStrictEqual(listCached(cache), []);
+  });
+
+  test('a snapshot, a folder in it or a repository that is a link: nothing behind it goes', () => {
+    for (const place of ['snapshot', 'folder', 'repository'] as const) {
+      const [cache, elsewhere] = [newCache(), precious()];
+      const snapshot = snapshotIn(cache);
+      const link = place === 'repository' ? join(cache, 'models--owner--stories') : snapshot;
+      if (place === 'repository') {
+        mkdirSync(join(elsewhere, 'snapshots', 'main'), { recursive: true });
+        writeFileSync(join(elsewhere, 'snapshots', 'main', 'stories-Q8_0.gguf'), 'precious');
+        mkdirSync(cache, { recursive: true });
+      } else mkdirSync(join(snapshot, '..'), { recursive: true });
+      if (place === 'folder') {
+        mkdirSync(snapshot);
+        symlinkSync(elsewhere, join(snapshot, 'sub'));
+      } else symlinkSync(elsewhere, link);
+      throws(() => removeCached(wanted, cache), code('hub.not-ours'), place);
+      strictEqual(readFileSync(join(elsewhere, 'stories-Q8_0.gguf'), 'utf8'), 'precious');
+      removeCached(parseHubName(REPO), cache);
+      strictEqual(readFileSync(join(elsewhere, 'stories-Q8_0.gguf'), 'utf8'), 'precious', 'the link went alone');
+      deepStrictEqual(listCached(cache), []);
+    }
   });
 });
 

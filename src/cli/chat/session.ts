@@ -1,10 +1,11 @@
 /** One conversation at the terminal: messages, slash commands, and an answer that Ctrl-C stops. */
 import { writeFileSync } from 'node:fs';
 import { CriaError } from '../../base/errors.ts';
+import { harmless } from '../../base/harmless.ts';
 import type { Timings } from '../../inference/generation.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import type { Chat } from '../../inference/remote/chat.ts';
-import { type Io, writeLine } from '../io.ts';
+import { type Io, writeLine, writeResult } from '../io.ts';
 import { didYouMean } from '../parse/did-you-mean.ts';
 import { describeTimings } from '../terminal/timings.ts';
 
@@ -72,7 +73,8 @@ export class Session {
   note(text: string): void {
     const { stderr, env } = this.io;
     const dim = stderr.isTTY === true && !env.NO_COLOR;
-    writeLine(stderr, dim ? `\x1b[2m${text}\x1b[22m` : text);
+    const shown = harmless(text);
+    stderr.write(dim ? `\x1b[2m${shown}\x1b[22m\n` : `${shown}\n`);
   }
 
   leave(): void {
@@ -141,7 +143,7 @@ export class Session {
         const shown = begun ? text : text.trimStart();
         if (shown === '') continue;
         begun = true;
-        io.stdout.write(shown);
+        writeResult(io.stdout, shown);
         last = shown;
       }
       const { finishReason, timings } = await stream.result;

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { formatBytes } from '../../base/units.ts';
 import { listCached } from '../../platform/hub/cache.ts';
+import { ggufModels } from '../../platform/hub/names.ts';
 import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
@@ -41,7 +42,17 @@ function pulled(): Listed[] {
     const weights = gguf.length > 0 ? gguf : files.filter(({ path }) => /\.(safetensors|bin)$/.test(path));
     if (weights.length === 0) return [];
     const entry = (file: string, bytes: number, path: string) => ({ name: `hf:${repo}`, file, bytes, path });
-    if (gguf.length > 0) return gguf.map(({ path, bytes }) => entry(path, bytes, `${folder}/${path}`));
+    if (gguf.length > 0) {
+      return ggufModels(gguf).map(({ quant, files: [first, ...more] }) => ({
+        name: quant === null ? `hf:${repo}` : `hf:${repo}:${quant}`,
+        file:
+          more.length === 0
+            ? first!.path
+            : `${first!.path} and ${more.length} more ${more.length === 1 ? 'part' : 'parts'}`,
+        bytes: [first!, ...more].reduce((sum, { bytes }) => sum + bytes, 0),
+        path: `${folder}/${first!.path}`,
+      }));
+    }
     return [
       entry(
         'safetensors',

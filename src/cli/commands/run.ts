@@ -5,7 +5,7 @@ import { type ConstraintSpec, grammarOf } from '../../inference/grammar/compile-
 import { parseSchema } from '../../inference/grammar/schema/document.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { defineCommand } from '../command.ts';
-import { type Io, readAll, writeJson, writeLine } from '../io.ts';
+import { type Io, readAll, writeJson, writeLine, writeResult } from '../io.ts';
 import { loadModel, pick } from '../load-model.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOptions } from '../model-options.ts';
@@ -120,10 +120,10 @@ async function writeText(pieces: AsyncIterable<Piece>, prompt: string, textOf: (
     const text = unwritten + textOf(piece);
     unwritten = '';
     if (text === '') continue;
-    io.stdout.write(text);
+    writeResult(io.stdout, text);
     last = text;
   }
-  if (unwritten !== '') io.stdout.write((last = unwritten));
+  if (unwritten !== '') writeResult(io.stdout, (last = unwritten));
   if (!last.endsWith('\n')) writeLine(io.stdout);
 }
 

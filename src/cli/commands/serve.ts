@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
+import { harmlessJson } from '../../base/harmless.ts';
 import { poolings } from '../../inference/reading/embedding.ts';
 import { isLoopback } from '../../platform/node/serve/access.ts';
 import { serveDefaults } from '../../platform/node/serve/defaults.ts';
@@ -124,7 +125,7 @@ export const command = defineCommand({
         );
       }
       const log = createLog(
-        { write: (line) => void io.stderr.write(line) },
+        { write: (line) => void io.stderr.write(harmlessJson(line)) },
         { level: options.logLevel, prompts: options.logPrompts },
       );
       const settings = {

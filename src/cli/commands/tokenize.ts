@@ -1,7 +1,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
 import { defineCommand } from '../command.ts';
-import { readAll, sayRemarks, writeJson, writeLine } from '../io.ts';
+import { readAll, sayRemarks, writeJson, writeLine, writeResult } from '../io.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOption, openOptions } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -34,7 +34,7 @@ export const command = defineCommand({
       const ids = parseIds(input);
       const text = tokenizer.decode(ids);
       if (options.json) writeJson(io.stdout, { ids, text });
-      else writeLine(io.stdout, text);
+      else writeResult(io.stdout, `${text}\n`);
       return;
     }
     const ids = tokenizer.encode(input, { bos: options.bos, special: options.parseSpecial ? 'parse' : 'text' });

@@ -2,6 +2,7 @@
  * Progress of long work, on stderr: a bar with rate and time left on a terminal, JSON lines with `--json`, and nothing otherwise.
  * Redrawn a few times a second at most, so that it costs nothing.
  */
+import { harmless } from '../../base/harmless.ts';
 import { formatDuration } from '../../base/units.ts';
 import { type Io, type Output, writeJson } from '../io.ts';
 
@@ -36,7 +37,7 @@ export function startProgress({ stderr }: Pick<Io, 'stderr'>, options: ProgressO
       const seconds = (now - started) / 1000;
       if (options.json) {
         writeJson(stderr, { progress: options.what, done, total: options.total, seconds: round(seconds) });
-      } else stderr.write(`\r\x1b[2K${bar(stderr, options, done, seconds, note)}`);
+      } else stderr.write(`\r\x1b[2K${harmless(bar(stderr, options, done, seconds, note))}`);
     },
     end() {
       if (!options.json) stderr.write('\r\x1b[2K');

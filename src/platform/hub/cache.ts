@@ -5,9 +5,9 @@
  *   models--owner--repo/snapshots/<commit>/<path>    a link to them
  *   models--owner--repo/refs/<revision>              the commit of a branch
  */
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { CriaError } from '../../base/errors.ts';
 import { type Choice, chooseFiles, type HubFile, type HubName } from './names.ts';
 
@@ -101,30 +101,57 @@ export function listCached(root = cacheFolder()): CachedModel[] {
 }
 
 /**
- * Removes a model: the whole repository, or of one quantization the files, with their bytes where no other snapshot has them.
- * Returns the bytes that are free now. Throws CriaError `hub.not-cached`.
+ * Removes a model: the whole repository, or of one quantization the files, with their bytes where no other snapshot has them. Nothing
+ * outside of the repository's own folder is touched: a link goes, what it points to stays, unless that is a blob of this repository.
+ * Returns the bytes that are free now. Throws CriaError `hub.not-cached`, `hub.not-ours`.
  */
 export function removeCached(name: HubName, root = cacheFolder()): number {
   const folder = repoFolder(name.repo, root);
   const snapshot = snapshotOf(name, root);
-  if (!existsSync(folder) || (name.quant !== null && snapshot === null)) throw notCached(name);
+  const isThere = lstatSync(folder, { throwIfNoEntry: false });
+  if (!isThere || (name.quant !== null && snapshot === null)) throw notCached(name);
   const before = blobBytes(folder);
   if (name.quant === null || snapshot === null) {
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true }); // of links inside, or of the folder if it is one, only the links
     return before;
   }
+  const home = ownFolder(folder, snapshot);
   const { files } = chooseFiles(name, filesIn(snapshot));
   for (const file of files) {
-    const blob = realpathSync(join(snapshot, file));
-    rmSync(join(snapshot, file));
+    const path = join(snapshot, file);
+    if (!isBelow(home, realpathSync(dirname(path)))) throw notOurs(path, home);
+    const blob = realpathSync(path);
+    const isOwnBlob = lstatSync(path).isSymbolicLink() && dirname(blob) === join(home, 'blobs');
+    rmSync(path);
     const isShared = listCached(root).some(
       (other) =>
         other.repo === name.repo && other.files.some(({ path }) => realpathSync(join(other.folder, path)) === blob),
     );
-    if (!isShared) rmSync(blob, { force: true });
+    if (isOwnBlob && !isShared) rmSync(blob, { force: true });
   }
-  if (filesIn(snapshot).length === 0) rmSync(folder, { recursive: true });
+  if (filesIn(snapshot).length === 0 && listCached(root).every(({ repo }) => repo !== name.repo)) {
+    rmSync(folder, { recursive: true });
+  }
   return before - blobBytes(folder);
+}
+
+/** The repository's folder with links resolved. Throws where the folder or the snapshot is a link to elsewhere. */
+function ownFolder(folder: string, snapshot: string): string {
+  const home = realpathSync(folder);
+  const isLink = lstatSync(folder).isSymbolicLink();
+  if (isLink || !isBelow(home, realpathSync(snapshot))) throw notOurs(isLink ? folder : snapshot, home);
+  return home;
+}
+
+function isBelow(home: string, path: string): boolean {
+  return path.startsWith(`${home}${sep}`);
+}
+
+function notOurs(path: string, home: string): CriaError {
+  return new CriaError(
+    'hub.not-ours',
+    `${path}: expected a folder below ${home}, found a link to ${realpathSync(path)}. Nothing there is removed; remove it by hand.`,
+  );
 }
 
 export function notCached({ repo, quant }: HubName): CriaError {
@@ -137,6 +164,9 @@ export function notCached({ repo, quant }: HubName): CriaError {
 
 function blobBytes(folder: string): number {
   const blobs = join(folder, 'blobs');
-  if (!existsSync(blobs)) return 0;
-  return readdirSync(blobs).reduce((sum, blob) => sum + statSync(join(blobs, blob)).size, 0);
+  if (!lstatSync(blobs, { throwIfNoEntry: false })?.isDirectory()) return 0;
+  return readdirSync(blobs).reduce((sum, blob) => {
+    const stat = lstatSync(join(blobs, blob));
+    return sum + (stat.isFile() ? stat.size : 0);
+  }, 0);
 }

@@ -95,6 +95,17 @@ function nearest(quant: string, available: readonly string[]): readonly string[]
   return longer.length > 0 ? longer : nearestNames(quant, available, 1);
 }
 
+/** The GGUF files of a repository as models: the parts of a split one together, each with the name that chooses it. */
+export function ggufModels(
+  files: readonly HubFile[],
+): { readonly quant: string | null; readonly files: readonly HubFile[] }[] {
+  const paths = files.map(({ path }) => path).sort();
+  return groups(paths.filter((path) => path.endsWith('.gguf'))).map((group) => ({
+    quant: quantsOf(group[0]!).at(-1) ?? null,
+    files: group.map((path) => files.find((file) => file.path === path)!),
+  }));
+}
+
 const some = (list: readonly string[]) => list.length > 0;
 
 /** The parts of one split file belong together. */
