@@ -4,7 +4,9 @@ import { alignmentKinds } from './alignment.ts';
 import { finetuningDataKinds } from './finetuning-data.ts';
 import { loraKinds } from './lora.ts';
 import { nf4Kinds } from './nf4.ts';
+import { relativeKinds } from './relatives.ts';
 
 export const goldenKinds = {
   alignment: [...alignmentKinds, ...finetuningDataKinds, ...loraKinds, ...nf4Kinds],
+  relatives: relativeKinds,
 } as const satisfies Record<string, readonly AnyGoldenKind[]>;

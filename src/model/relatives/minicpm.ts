@@ -16,13 +16,12 @@ const scalings: Fact = {
   readGguf: (keys, { width, blockCount }) => ({
     embeddingScale: keys.number('embedding_scale', 12),
     residualScale: keys.number('residual_scale', 1.4 / Math.sqrt(blockCount)),
-    // llama.cpp multiplies here where it divides in Granite
-    logitDivisor: 1 / keys.number('logit_scale', 256 / width),
+    logitDivisor: keys.number('logit_scale', width / 256),
   }),
   writeGguf: ({ embeddingScale, residualScale, logitDivisor }) => [
     ['embedding_scale', 'f32', embeddingScale],
     ['residual_scale', 'f32', residualScale],
-    ['logit_scale', 'f32', 1 / logitDivisor],
+    ['logit_scale', 'f32', logitDivisor],
   ],
 };
 

@@ -1,12 +1,11 @@
-import { allButEvery, window } from '../spelling/blocks.ts';
-import { biases } from '../spelling/common.ts';
+import { biases, normsOfTensors } from '../spelling/common.ts';
 import type { Relative } from '../spelling/relative.ts';
 
 /** OLMo 2: norms on the branches' outputs, and of whole rows of queries and keys. Source: OLMo team 2025, arXiv:2501.00656 §3.2. */
 export const olmo2: Relative = {
   name: 'olmo2',
   choices: { normPlacement: 'output', qkNorm: 'row' },
-  facts: [biases('llama'), window({ slides: allButEvery(4) })],
+  facts: [biases('llama'), normsOfTensors],
   hf: {
     modelType: 'olmo2',
     architecture: 'Olmo2ForCausalLM',

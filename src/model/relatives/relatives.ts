@@ -10,6 +10,7 @@ import { llama } from './llama.ts';
 import { minicpm } from './minicpm.ts';
 import { mistral } from './mistral.ts';
 import { olmo2 } from './olmo2.ts';
+import { olmo3 } from './olmo3.ts';
 import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
@@ -24,6 +25,7 @@ export const relatives: readonly Relative[] = [
   granite,
   minicpm,
   olmo2,
+  olmo3,
   phi3,
   gemma,
   gemma2,

@@ -108,3 +108,23 @@ export const commonFacts: readonly Fact[] = [
   biases('none'),
   activation('swiglu', { names: ['silu', 'swish'] }),
 ];
+
+/**
+ * In GGUF the tensors say where norms stand, where an architecture's files differ: a norm before a branch, behind it or both, and norms
+ * of queries and keys or none.
+ */
+export const normsOfTensors: Fact = {
+  fields: ['normPlacement', 'qkNorm'],
+  readHf: () => ({}),
+  writeHf: () => ({}),
+  readGguf: (_keys, known, { tensors }) => {
+    const before = tensors.has('blk.0.attn_norm.weight');
+    const behind = tensors.has('blk.0.post_attention_norm.weight');
+    if (!before && !behind) return {};
+    return {
+      normPlacement: before && behind ? 'both' : before ? 'before' : 'output',
+      qkNorm: tensors.has('blk.0.attn_q_norm.weight') ? known.qkNorm : 'none',
+    };
+  },
+  writeGguf: () => [],
+};
