@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildKernels } from './build-kernels.js';
+import { buildStandalone } from './build-standalone.js';
 import { buildWeb } from './build-web.js';
 import { filesIn } from './files.js';
 import { linesOnly } from './source-maps.js';
@@ -38,8 +39,10 @@ export async function build(target = root) {
   addressWorkers(dist);
   keepPublicTypes(target, dist);
   for (const map of filesIn(dist).filter((name) => name.endsWith('.js.map'))) {
-    writeFileSync(join(dist, map), linesOnly(readFileSync(join(dist, map), 'utf8')));
+    const source = `src/${map.replace(/js\.map$/, 'ts')}`;
+    writeFileSync(join(dist, map), linesOnly(readFileSync(join(dist, map), 'utf8'), source));
   }
+  await buildStandalone(dist);
   const pages = 'web/generated/chat';
   cpSync(join(root, 'src', pages), join(dist, pages), {
     recursive: true,

@@ -19,5 +19,5 @@ if (!existsSync(`node_modules/node/bin/node${isWindows ? '.exe' : ''}`)) {
   spawnSync('npm', ['rebuild', 'node'], { stdio: 'inherit', shell: isWindows });
 }
 writeStubs();
-await buildKernels();
+await buildKernels({ here: true });
 await buildWeb();

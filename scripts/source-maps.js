@@ -1,8 +1,10 @@
 // Source maps of lines: of each line's many segments the first is kept. A stack trace needs no more, and the maps shrink to a seventh.
+// They name a source, cria:///src/base/errors.ts, and do not hold its text: tools warn of paths that lead out of a package, not of URLs.
 // Source: ECMA-426, source map format.
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
-export function linesOnly(text) {
+/** `source`: the path of the source from the root of the repository. */
+export function linesOnly(text, source) {
   const map = JSON.parse(text);
   const read = [0, 0, 0]; // source, line and column so far, as each segment says the difference to the one before
   const written = [0, 0, 0];
@@ -20,7 +22,7 @@ export function linesOnly(text) {
     });
     return encode([0, ...differences]);
   });
-  return JSON.stringify({ ...map, names: [], mappings: lines.join(';') });
+  return JSON.stringify({ ...map, sources: [`cria:///${source}`], names: [], mappings: lines.join(';') });
 }
 
 function decode(segment) {

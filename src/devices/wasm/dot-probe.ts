@@ -5,6 +5,11 @@
  * Source: WebAssembly relaxed SIMD, "relaxed integer dot product"; Intel's manual, VPDPBUSD.
  */
 
+/** Whether the engine has relaxed SIMD. */
+export function hasRelaxedSimd(): boolean {
+  return WebAssembly.validate(dotOfSplats());
+}
+
 /** Whether relaxed SIMD multiplies i8 by 0…255 and sums exactly, as the 'dot' build of the kernels needs. */
 export function hasExactDot(): boolean {
   const bytes = dotOfSplats();

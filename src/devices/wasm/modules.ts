@@ -5,7 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { dot, plain, relaxed } from '../../kernels/generated/modules.ts';
-import { hasExactDot } from './dot-probe.ts';
+import { hasExactDot, hasRelaxedSimd } from './dot-probe.ts';
 
 export { instantiate, type KernelExports } from './kernel-exports.ts';
 
@@ -13,15 +13,19 @@ export { instantiate, type KernelExports } from './kernel-exports.ts';
 export const simdBuilds = ['dot', 'relaxed', 'plain'] as const;
 export type SimdBuild = (typeof simdBuilds)[number];
 
+/** Of a clone that has only been installed, some may be empty: `npm ci` makes the one that runs on its machine. */
+const texts: Readonly<Record<SimdBuild, string>> = { dot, relaxed, plain };
+
 /** The builds that run right here, the fastest first. */
 export function usableBuilds(): readonly SimdBuild[] {
-  if (!WebAssembly.validate(kernelBytes('relaxed', false))) return ['plain'];
-  return hasExactDot() ? simdBuilds : ['relaxed', 'plain'];
+  const builds = hasRelaxedSimd() ? simdBuilds.slice(hasExactDot() ? 0 : 1) : (['plain'] as const);
+  return builds.filter((simd) => texts[simd] !== '');
 }
 
 /** The bytes of one build; every call makes them anew. */
-export function kernelBytes(simd: SimdBuild, shared: boolean): Uint8Array<ArrayBuffer> {
-  const bytes = decodeBase64({ dot, relaxed, plain }[simd]);
+export async function kernelBytes(simd: SimdBuild, shared: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = new Blob([decodeBase64(texts[simd])]).stream().pipeThrough(new DecompressionStream('gzip'));
+  const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
   if (!shared) bytes[memoryFlagsAt(bytes)] = HAS_MAXIMUM;
   return bytes;
 }
@@ -43,8 +47,14 @@ export interface CompileOptions {
 /** Compiles the fastest build that the engine takes, or the one asked for. */
 export async function compileKernels({ simd = 'auto', shared, isApart }: CompileOptions): Promise<CompiledKernels> {
   const usable = usableBuilds();
-  const chosen = simd === 'auto' ? usable[0]! : simd;
-  const kernels = kernelBytes(chosen, shared);
+  const chosen = simd === 'auto' ? (usable[0] ?? 'plain') : simd;
+  if (texts[chosen] === '') {
+    throw new UnsupportedError(
+      'wasm.simd',
+      `wasm device: the ${chosen} SIMD kernels are not built in this clone. Build them: npm run kernels.`,
+    );
+  }
+  const kernels = await kernelBytes(chosen, shared);
   const bytes = new Uint8Array(kernels.length + (isApart ? CUSTOM_SECTION.length : 0));
   bytes.set(kernels);
   if (isApart) bytes.set(CUSTOM_SECTION, kernels.length);

@@ -4,7 +4,7 @@ import type { FromEngine } from '../../inference/remote/protocol.ts';
 
 /** Starts a worker; it takes calls at once. The address is spelled so that bundlers see and bundle the worker. */
 export function startEngine(): EnginePort {
-  const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module', name: 'cria engine' });
+  const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module', name: 'cria-engine' });
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (handler) => worker.addEventListener('message', ({ data }: MessageEvent<FromEngine>) => handler(data)),

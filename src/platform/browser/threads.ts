@@ -22,7 +22,7 @@ export const browserThreads: ThreadHost = {
 
 function start(): Worker {
   try {
-    return new Worker(new URL('./thread-worker.ts', import.meta.url), { type: 'module', name: 'cria kernels' });
+    return new Worker(new URL('./thread-worker.ts', import.meta.url), { type: 'module', name: 'cria-kernels' });
   } catch (error) {
     throw threadProblem(String(error)); // a page's policy
   }

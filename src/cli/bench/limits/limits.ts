@@ -42,7 +42,7 @@ export async function measureLimits(threads: number, wide: boolean): Promise<Lim
 function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
   return optimizingAtOnce(async () => {
     if (wide) joinPairs();
-    const module = await WebAssembly.compile(kernelBytes(usableBuilds()[0]!, false));
+    const module = await WebAssembly.compile(await kernelBytes(usableBuilds()[0]!, false));
     const { kernels, base } = instantiateLimits(module, 32);
     for (let run = 0; run < 2; run++) {
       kernels.limitRead(base, 4096, base + 8192);
