@@ -36,19 +36,30 @@ export async function cria(words: readonly string[], { input = '', env = {} }: R
   return { code, ...written };
 }
 
-/** Runs bin/cria.js as a user would. `signal` is sent as soon as something is on stdout. */
+/** Runs bin/cria.js as a user would. As soon as something is on stdout, `onOutput` hears it, and then `signal` is sent. */
 export function spawnCria(
   words: readonly string[],
-  options: RunOptions & { readonly cwd?: string; readonly signal?: NodeJS.Signals } = {},
+  options: RunOptions & {
+    readonly cwd?: string;
+    readonly signal?: NodeJS.Signals;
+    readonly onOutput?: (text: string) => void;
+  } = {},
 ): Promise<Outcome> {
-  const { input = '', env = {}, cwd, signal } = options;
+  const { input = '', env = {}, cwd, signal, onOutput = () => {} } = options;
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('CRIA_') && name !== 'FORCE_COLOR');
   const child = spawn(process.execPath, [binary, ...words], { env: { ...Object.fromEntries(own), ...env }, cwd });
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      if (signal && stdout === '') child.kill(signal);
+      if (signal && stdout === '') {
+        try {
+          onOutput(text);
+        } catch (error) {
+          reject(error);
+        }
+        child.kill(signal);
+      }
       stdout += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
