@@ -1,16 +1,22 @@
 /** What README and ARCHITECTURE say of the tree is there. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { test } from 'node:test';
 import { root } from './sources.ts';
 
-const pages = ['README.md', 'README.ko.md', 'ARCHITECTURE.md'];
+const pages = [
+  ...['README.md', 'README.ko.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
+  ...['docs/node.md', 'docs/browser.md', 'docs/bundlers.md', 'docs/serve.md'],
+];
 const read = (page: string) => readFileSync(root + page, 'utf8');
 
 for (const page of pages) {
   test(`${page}: every path that it names exists`, () => {
     const text = read(page);
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path!);
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) =>
+      posix.join(posix.dirname(page), path!),
+    );
     const quoted = [...text.matchAll(/`((?:src|test|docs|bench|models|recipes|scripts|bin)\/[^`*<…\s]*)`/g)].map(
       ([, path]) => path!,
     );
