@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import type { GenerationResult, Piece } from '../../inference/generation.ts';
-import { type ConstraintSpec, grammarOf } from '../../inference/grammar/compile-constraint.ts';
+import { type ConstraintSpec, compileConstraint } from '../../inference/grammar/compile-constraint.ts';
 import { parseSchema } from '../../inference/grammar/schema/document.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { defineCommand } from '../command.ts';
@@ -59,7 +59,7 @@ export const command = defineCommand({
       throw new UsageError(['--post-sampling-probs changes what --logprobs reports; add --logprobs N']);
     }
     const prompt = await readPrompt(options, io);
-    const constraint = readConstraint(options);
+    const constraint = readConstraint(options, io);
     const model = await loadModel(options, io);
     try {
       const stream = model.generate(prompt, {
@@ -84,7 +84,7 @@ export const command = defineCommand({
 });
 
 /** Compiled once here, so that a mistake is told before a model is loaded. */
-function readConstraint({ grammar, jsonSchema }: Options<typeof options>): ConstraintSpec | null {
+function readConstraint({ grammar, jsonSchema }: Options<typeof options>, io: Io): ConstraintSpec | null {
   if (grammar !== undefined && jsonSchema !== undefined) {
     throw new UsageError(['--grammar and --json-schema both say what the answer must be']);
   }
@@ -95,7 +95,8 @@ function readConstraint({ grammar, jsonSchema }: Options<typeof options>): Const
   const text = isText ? given : readFileSync(given, 'utf8');
   const spec: ConstraintSpec =
     grammar === undefined ? { kind: 'json_schema', schema: parseSchema(text) } : { kind: 'grammar', grammar: text };
-  grammarOf(spec);
+  const { notes } = compileConstraint(spec, () => false, 'own');
+  for (const note of notes) writeLine(io.stderr, `cria run: not held: ${note}`);
   return spec;
 }
 

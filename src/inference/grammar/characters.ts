@@ -37,7 +37,24 @@ export function complement(set: CharacterSet): CharacterSet {
 }
 
 export function intersection(a: CharacterSet, b: CharacterSet): CharacterSet {
-  return complement(characterSet([...complement(a), ...complement(b)]));
+  const both: [number, number][] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [from, to] = [Math.max(a[i]![0], b[j]![0]), Math.min(a[i]![1], b[j]![1])];
+    if (from <= to) both.push([from, to]);
+    if (a[i]![1] < b[j]![1]) i++;
+    else j++;
+  }
+  return both;
+}
+
+export function contains(set: CharacterSet, point: number): boolean {
+  let [low, high] = [0, set.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (set[middle]![1] < point) low = middle + 1;
+    else high = middle;
+  }
+  return low < set.length && set[low]![0] <= point;
 }
 
 export const anyCharacter: CharacterSet = complement([]);

@@ -88,7 +88,7 @@ test('the library: grammar, JSON Schema, a typed schema', { skip: missing(model)
   });
   await rejects(llama.generate('x', { grammar: 'root ::= "a', jsonSchema: {} }).result, /found grammar and jsonSchema/);
   await rejects(llama.generate('x', { grammar: 'root ::= "a' }).result, { code: 'grammar.syntax' });
-  await rejects(llama.generate('x', { jsonSchema: { not: {} } }).result, { code: 'schema.unsupported' });
+  await rejects(llama.generate('x', { jsonSchema: { not: {} } }).result, { code: 'schema.impossible' });
   await rejects(llama.generate('x', { jsonSchema: '{' }).result, { code: 'schema.invalid' });
 });
 

@@ -5,7 +5,7 @@ import { Automaton } from './automaton.ts';
 import type { Grammar } from './expression.ts';
 import { parseGbnf } from './gbnf.ts';
 import { buildNetwork, type Network } from './network/network.ts';
-import { compileSchema, jsonGrammar } from './schema/compile-schema.ts';
+import { compileSchema, jsonGrammar, ofSchema } from './schema/compile-schema.ts';
 import type { JsonSchema } from './schema/document.ts';
 import { TokenConstraint } from './token-constraint.ts';
 import { TokenMasks } from './token-masks.ts';
@@ -16,8 +16,16 @@ import { createGrammarVocabulary, type GrammarVocabulary } from './vocabulary.ts
 export type ConstraintSpec =
   /** A text of this GBNF grammar. */
   | { readonly kind: 'grammar'; readonly grammar: string }
-  /** JSON that is valid for this schema. `strict` closes objects that do not say what else they may hold. */
-  | { readonly kind: 'json_schema'; readonly schema: JsonSchema; readonly strict?: boolean | undefined }
+  /**
+   * JSON that is valid for this schema. `strict` closes objects that do not say what else they may hold, and implies `exact`: what
+   * cannot be held is refused. Otherwise it is let go, and is in the notes.
+   */
+  | {
+      readonly kind: 'json_schema';
+      readonly schema: JsonSchema;
+      readonly strict?: boolean | undefined;
+      readonly exact?: boolean | undefined;
+    }
   /** Any JSON object. */
   | { readonly kind: 'json_object' }
   | ToolsSpec;
@@ -44,7 +52,7 @@ export function grammarOf(spec: ConstraintSpec, hasToken: (text: string) => bool
     case 'grammar':
       return parseGbnf(spec.grammar);
     case 'json_schema':
-      return compileSchema(spec.schema, { strict: spec.strict ?? false });
+      return compileSchema(spec.schema, { strict: spec.strict ?? false, exact: spec.exact ?? spec.strict ?? false });
     case 'json_object':
       return jsonGrammar('object');
     case 'tools':
@@ -64,10 +72,18 @@ export function compileConstraint(
   memory: 'own' | 'shared',
 ): Omit<CompiledConstraint, 'id'> {
   const grammar = grammarOf(spec, hasToken);
-  const network = buildNetwork(grammar);
+  const network = networkOf(grammar, spec);
   const bytes = networkBytes(network);
   const { notes = [] } = grammar;
   return { kind: 'compiled', network: memory === 'shared' ? shareNetwork(network) : network, notes, bytes };
+}
+
+function networkOf(grammar: Grammar, { kind }: ConstraintSpec): Network {
+  try {
+    return buildNetwork(grammar);
+  } catch (error) {
+    throw kind === 'json_schema' ? ofSchema(error) : error;
+  }
 }
 
 function networkBytes(value: unknown): number {

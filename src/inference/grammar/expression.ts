@@ -89,3 +89,26 @@ export function optional(of: Expression): Expression {
 export function rule(name: string): Expression {
   return { kind: 'rule', name };
 }
+
+/** About how many states it takes. */
+export function sizeOf(expression: Expression): number {
+  switch (expression.kind) {
+    case 'bytes':
+      return expression.bytes.length;
+    case 'characters':
+      return 1 + 3 * expression.set.length;
+    case 'sequence':
+      return expression.parts.reduce((sum, part) => sum + sizeOf(part), 0);
+    case 'choice': {
+      // Many words share their beginnings.
+      const each = expression.options.reduce((sum, option) => sum + 1 + sizeOf(option), 1);
+      return expression.options.length > 1000 ? each / 4 : each;
+    }
+    case 'repeat':
+      return 2 + sizeOf(expression.of) * (expression.max ?? expression.min + 1);
+    case 'graph':
+      return expression.edges.reduce((sum, { label }) => sum + (label ? sizeOf(label) : 1), expression.stateCount);
+    default:
+      return 1;
+  }
+}

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, throws } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { accepts, idsOfSet, masksOf, testVocabulary } from './testing/grammars.ts';
 import { gatherToolEvents, ToolReader } from './tool-reader.ts';
@@ -142,9 +142,24 @@ test('what is wrong with the tools', () => {
   throws(() => toolsGrammar({ ...spec, tools, choice: { name: 'x' } }, noTokens), /named "x", found get_weather, now/);
   throws(() => toolsGrammar({ ...spec, tools: [{ name: 'a b' }] }, noTokens), /found "a b"/);
   throws(() => toolsGrammar({ ...spec, tools: [tools[1]!, tools[1]!] }, noTokens), /found "now" again/);
+});
+
+test('a tool whose schema cannot be compiled takes any object, and the others stay; a strict one is refused by its place', () => {
+  const spec = { kind: 'tools', choice: 'required', parallel: false, format: 'llama3' } as const;
+  for (const parameters of [{ not: {} }, { type: 'strin' }, { minLength: 'x' }, { $ref: '#/nowhere' }]) {
+    const grammar = toolsGrammar({ ...spec, tools: [{ name: 'f', parameters }, tools[1]!] }, noTokens);
+    match(grammar.notes!.join(), /^tools: f: /);
+    ok(accepts(grammar, '{"name":"f","parameters":{"x":[1]}}'));
+    ok(accepts(grammar, '{"name":"now","parameters":{}}'));
+  }
+  const strict = {
+    name: 'f',
+    parameters: { type: 'object', properties: { a: { not: { format: 'uuid' } } } },
+    strict: true,
+  };
   throws(
-    () => toolsGrammar({ ...spec, tools: [{ name: 'f', parameters: { not: {} } }] }, noTokens),
-    /tools: f: json schema: 1 problem/,
+    () => toolsGrammar({ ...spec, tools: [strict] }, noTokens),
+    /tools: f: json schema: 1 problem\n {2}- #\/properties\/a\/not/,
   );
 });
 

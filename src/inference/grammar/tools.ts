@@ -15,8 +15,9 @@ import {
   sequence,
   text,
 } from './expression.ts';
-import { determinize, subtract, toExpression } from './regular.ts';
-import { compileSchema, jsonGrammar } from './schema/compile-schema.ts';
+import { termExpression } from './regex/automaton.ts';
+import { Budget, Terms } from './regex/terms.ts';
+import { compilePossibleSchema, jsonGrammar } from './schema/compile-schema.ts';
 import type { JsonSchema } from './schema/document.ts';
 
 export interface ToolFunction {
@@ -64,6 +65,9 @@ export const notations = {
   mistral: { begin: '[TOOL_CALLS]', before: '[', between: ', ', after: ']', around: 'all', argumentsKey: 'arguments' },
 } as const satisfies Record<string, Notation>;
 
+/** An announcement is a word. */
+const MAX_STEPS = 100_000;
+
 export type ToolFormat = keyof typeof notations;
 
 /** The notation that a chat template teaches. */
@@ -80,8 +84,10 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
   checkTools(spec.tools, typeof wanted === 'object' && tools.length === 0 ? wanted.name : null);
   const notation: Notation = notations[spec.format];
   const rules = new Map<string, Expression>(jsonGrammar('object').rules);
+  const notes: string[] = [];
   const calls = tools.map(({ name, parameters, strict }, i) => {
     const grammar = parameters == null ? jsonGrammar('object') : argumentsGrammar(name, parameters, strict ?? false);
+    notes.push(...(grammar.notes ?? []));
     // Rules of one schema are named after their places; those of all schemas keep their names.
     const rename = (inner: string) => (inner === 'root' || /^(?:#|name )/.test(inner) ? `${i} ${inner}` : inner);
     for (const [inner, expression] of grammar.rules) rules.set(rename(inner), renameRules(expression, rename));
@@ -90,9 +96,10 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
     return sequence(head, `${JSON.stringify(notation.argumentsKey)}:`, space, rule(`${i} root`), space, '}');
   });
   rules.set('call', choice(...calls));
+
   rules.set('calls', callsExpression(notation, parallel, hasToken));
   rules.set('root', wanted === 'auto' ? withText(notation) : rule('calls'));
-  return { rules, root: 'root' };
+  return { rules, root: 'root', notes };
 }
 
 function checkTools(tools: readonly ToolFunction[], missing: string | null): void {
@@ -111,13 +118,16 @@ function checkTools(tools: readonly ToolFunction[], missing: string | null): voi
   }
 }
 
+/** A tool that cannot be compiled takes any object, unless it is strict: the others are not to be refused with it. */
 function argumentsGrammar(name: string, parameters: JsonSchema, strict: boolean): Grammar {
   try {
-    return compileSchema(parameters, { strict });
+    const { notes = [], ...grammar } = compilePossibleSchema(parameters, { strict });
+    return { ...grammar, notes: notes.map((note) => `tools: ${name}: ${note}`) };
   } catch (error) {
-    if (error instanceof ArgumentError)
-      throw new ArgumentError(error.code, `tools: ${name}: ${error.message}`, { cause: error });
-    throw error;
+    if (!(error instanceof ArgumentError)) throw error;
+    const message = `tools: ${name}: ${error.message}`;
+    if (strict) throw new ArgumentError(error.code, message, { cause: error });
+    return { ...jsonGrammar('object'), notes: [`${message.replaceAll(/\n\s*-?\s*/g, ' ')}. Any object is taken.`] };
   }
 }
 
@@ -146,7 +156,9 @@ function withText({ begin }: Notation): Expression {
     };
     return choice(rule('calls'), sequence(notBrace, any), nothing);
   }
-  const plain = toExpression(subtract(determinize(any), determinize(sequence(any, begin, any))));
+  const terms = new Terms(new Budget(MAX_STEPS));
+  const announced = terms.sequence(terms.anything, terms.text(begin), terms.anything);
+  const plain = termExpression(terms, terms.not(announced), (set) => ({ kind: 'characters', set }));
   return sequence(plain, optional(rule('calls')));
 }
 

@@ -9,7 +9,7 @@ import { GenerationStream } from './generation-stream.ts';
 export interface ConstraintOptions {
   /** A grammar in llama.cpp's notation (GBNF); its rule `root` is the whole text. */
   readonly grammar?: string | undefined;
-  /** A JSON Schema, or its text: the text is JSON that is valid for it. */
+  /** A JSON Schema, or its text: the text is JSON that is valid for it. What of it cannot be held is refused. */
   readonly jsonSchema?: JsonSchema | string | undefined;
   /** Any of these and tools, as the server says it, or one that was compiled elsewhere. */
   readonly constraint?: ConstraintSpec | CompiledConstraint | undefined;
@@ -85,7 +85,7 @@ export function constraintOf({
     );
   }
   if (grammar !== undefined) return { kind: 'grammar', grammar };
-  if (jsonSchema !== undefined) return { kind: 'json_schema', schema: parseSchema(jsonSchema) };
+  if (jsonSchema !== undefined) return { kind: 'json_schema', schema: parseSchema(jsonSchema), exact: true };
   if (schema !== undefined) return { kind: 'json_schema', schema: jsonSchemaOf(schema), strict: true };
   return constraint ?? null;
 }

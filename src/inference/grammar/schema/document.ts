@@ -1,6 +1,6 @@
-/** A JSON Schema as a document: its size is bounded, its references are found, and what is wrong with it is collected. */
+/** A JSON Schema as a document: its size is bounded, its references are found, and what is wrong with it or not held is collected. */
 import { ArgumentError } from '../../../base/errors.ts';
-import type { Expression } from '../expression.ts';
+import { Budget, type Term, Terms } from '../regex/terms.ts';
 
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
@@ -13,22 +13,38 @@ export interface Located {
 /** All of these hold together; none: anything. */
 export type Conjunction = readonly Located[];
 
-const MAX_NODES = 100_000;
+const MAX_NODES = 200_000;
 const MAX_DEPTH = 200;
 const MAX_PROBLEMS = 50;
-/** Keywords gathered and values compared, alternatives of alternatives counted each. */
-const MAX_WORK = 30_000;
+/** Steps of one compilation: keywords gathered, values compared, states of patterns and of the grammar; a tenth of a second. */
+const MAX_STEPS = 600_000;
+/** Values of these are no schemas, whatever they look like. */
+const values = new Set(['enum', 'const', 'default', 'example', 'examples']);
+/** Where a document without an address stands. */
+const NOWHERE = 'cria:/';
 
 export class SchemaDocument {
   readonly root: Located;
+  readonly budget = new Budget(MAX_STEPS);
+  readonly terms = new Terms(this.budget);
+  /** Patterns that were compiled already; null: they cannot be held. */
+  readonly patterns = new Map<string, Term | null>();
+  /** Objects that do not say what else they may hold hold nothing else. */
+  readonly isStrict: boolean;
+  /** What cannot be held is refused; otherwise it is let go, and said. */
+  private readonly isExact: boolean;
   private readonly problems = new Set<string>();
-  private readonly anchors = new Map<string, Located>();
-  private work = 0;
-  /** Patterns that were compiled already. */
-  readonly patterns = new Map<string, Expression>();
+  private readonly unheldParts = new Set<string>();
+  private readonly remarks = new Set<string>();
+  /** Schemas by address, and by address with an anchor. */
+  private readonly resources = new Map<string, Located>();
+  private readonly bases = new Map<string, string>();
+  private muted = 0;
 
   /** Throws ArgumentError `schema.invalid` where it is no schema at all. */
-  constructor(schema: unknown) {
+  constructor(schema: unknown, isStrict: boolean, isExact = isStrict) {
+    this.isStrict = isStrict;
+    this.isExact = isExact;
     if (!isSchema(schema)) {
       throw new ArgumentError(
         'schema.invalid',
@@ -36,31 +52,86 @@ export class SchemaDocument {
       );
     }
     this.root = { schema, pointer: '#' };
+    this.bases.set('#', NOWHERE);
+    this.walk(schema);
+  }
+
+  /** With a stack of our own, children after their parents. */
+  private walk(schema: JsonSchema): void {
+    const stack: [value: unknown, pointer: string, base: string, depth: number][] = [[schema, '#', NOWHERE, 0]];
     let nodes = 0;
-    const walk = (value: unknown, pointer: string, depth: number): void => {
-      if (typeof value !== 'object' || value === null) return;
+    this.resources.set(NOWHERE, this.root);
+    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+      const [value, pointer, outer, depth] = top;
+      if (typeof value !== 'object' || value === null) continue;
       if (++nodes > MAX_NODES || depth > MAX_DEPTH) {
         const what = nodes > MAX_NODES ? `${MAX_NODES} parts` : `${MAX_DEPTH} levels`;
         throw new ArgumentError('schema.too-large', `json schema: expected at most ${what}, found more. Split it up.`);
       }
-      const anchor = (value as { $anchor?: unknown }).$anchor;
-      if (typeof anchor === 'string') this.anchors.set(anchor, { schema: value as JsonSchema, pointer });
-      for (const [key, inner] of Object.entries(value)) walk(inner, `${pointer}/${escapePointer(key)}`, depth + 1);
-    };
-    walk(schema, '#', 0);
+      const base = Array.isArray(value) ? outer : this.register(value as Record<string, unknown>, pointer, outer);
+      for (const [key, inner] of Object.entries(value)) {
+        if (typeof inner !== 'object' || inner === null || values.has(key)) continue;
+        stack.push([inner, `${pointer}/${escapePointer(key)}`, base, depth + 1]);
+      }
+    }
   }
 
+  private register(value: Record<string, unknown>, pointer: string, outer: string): string {
+    const { $id, id, $anchor, $dynamicAnchor } = value;
+    const located = { schema: value, pointer };
+    const name = typeof $id === 'string' ? $id : typeof id === 'string' ? id : null;
+    let base = outer;
+    const address = name === null ? null : absolute(name, outer);
+    if (address?.fragment === '') {
+      base = address.document;
+      this.bases.set(pointer, base);
+      if (!this.resources.has(base)) this.resources.set(base, located);
+    } else if (address) this.resources.set(`${address.document}#${address.fragment}`, located); // an anchor, before 2019
+    for (const anchor of [$anchor, $dynamicAnchor]) {
+      if (typeof anchor === 'string') this.resources.set(`${base}#${anchor}`, located);
+    }
+    return base;
+  }
+
+  /** What is no schema, or asks for what cannot be. */
   problem(pointer: string, text: string): void {
-    if (this.problems.size < MAX_PROBLEMS) this.problems.add(`${pointer}: ${text}`);
+    if (this.muted === 0 && this.problems.size < MAX_PROBLEMS) this.problems.add(`${pointer}: ${text}`);
   }
 
-  /** Throws ArgumentError `schema.too-large` when a schema turns out to be more than its text. */
-  spend(amount: number): void {
-    if ((this.work += amount) <= MAX_WORK) return;
-    throw new ArgumentError(
-      'schema.too-large',
-      `json schema: its alternatives multiply to more than ${MAX_WORK} parts, expected fewer. Use anyOf without siblings, and fewer in each other.`,
-    );
+  /** What cannot be held. */
+  unheld(pointer: string, text: string): void {
+    if (this.isExact) this.problem(pointer, text);
+    else if (this.muted === 0 && this.unheldParts.size < MAX_PROBLEMS) this.unheldParts.add(`${pointer}: ${text}`);
+  }
+
+  /** What was read and changes nothing. */
+  note(pointer: string, text: string): void {
+    if (this.muted === 0 && this.remarks.size < MAX_PROBLEMS) this.remarks.add(`${pointer}: ${text}`);
+  }
+
+  get notes(): readonly string[] {
+    return [...this.unheldParts, ...this.remarks];
+  }
+
+  /** Looks at a part without saying what is wrong with it. */
+  quietly<Value>(look: () => Value): Value {
+    this.muted++;
+    try {
+      return look();
+    } finally {
+      this.muted--;
+    }
+  }
+
+  /** Runs what may take too long; if it does, the rest of its share is lost and `make` is undefined. */
+  guarded<Value>(pointer: string, make: () => Value, share = 0.25): Value | undefined {
+    try {
+      return this.budget.share(share, make);
+    } catch (error) {
+      if (!(error instanceof ArgumentError && error.code === 'grammar.too-large')) throw error;
+      this.unheld(pointer, error.message.replace(/^grammar: /, 'is not held: '));
+      return undefined;
+    }
   }
 
   /** Throws ArgumentError `schema.unsupported` with everything that was found wrong. */
@@ -74,30 +145,61 @@ export class SchemaDocument {
     );
   }
 
-  /** What a $ref names; null, with a problem, where it is nothing here. */
+  /** What a reference names; null where it is nothing here. */
   resolve(reference: unknown, pointer: string): Located | null {
-    const { schema } = this.root;
-    const base = typeof schema === 'object' && typeof schema.$id === 'string' ? schema.$id.replace(/#$/, '') : '';
-    let local = typeof reference === 'string' ? reference : '';
-    if (base !== '' && local.startsWith(base)) local = local.slice(base.length) || '#';
-    const found = local.startsWith('#') ? this.find(decode(local.slice(1))) : null;
+    if (typeof reference !== 'string') {
+      this.problem(pointer, `expected a reference, found ${JSON.stringify(reference)}`);
+      return null;
+    }
+    const found = this.locate(reference, pointer);
     if (!found) {
       const shown = JSON.stringify(reference);
-      this.problem(`${pointer}/$ref`, `expected a reference to a part of this schema, found ${shown}, which is none`);
+      if (reference.startsWith('#'))
+        this.problem(pointer, `expected a part of this schema, found ${shown}, which is none`);
+      else this.unheld(pointer, `${shown} is another document, which is not here`);
     }
     return found;
   }
 
-  private find(path: string): Located | null {
-    if (path === '') return this.root;
-    if (!path.startsWith('/')) return this.anchors.get(path) ?? null;
-    let at: unknown = this.root.schema;
-    for (const part of path.slice(1).split('/')) {
+  private locate(reference: string, pointer: string): Located | null {
+    const address = absolute(reference, this.baseOf(pointer));
+    if (address === null) return null;
+    const { document, fragment } = address;
+    const resource = this.resources.get(document) ?? (reference.startsWith('#') ? this.root : undefined);
+    if (fragment !== '' && !fragment.startsWith('/')) return this.resources.get(`${document}#${fragment}`) ?? null;
+    return resource ? this.find(resource, fragment) : null;
+  }
+
+  private baseOf(pointer: string): string {
+    if (this.bases.size === 1) return this.bases.get('#')!;
+    for (let at = pointer; ; at = at.slice(0, at.lastIndexOf('/'))) {
+      const base = this.bases.get(at);
+      if (base !== undefined) return base;
+      if (!at.includes('/')) return NOWHERE;
+    }
+  }
+
+  private find({ schema, pointer }: Located, path: string): Located | null {
+    let at: unknown = schema;
+    for (const part of path.split('/').slice(1)) {
       const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
       if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return null;
       at = (at as Record<string, unknown>)[key];
     }
-    return isSchema(at) ? { schema: at, pointer: `#${path}` } : null;
+    return isSchema(at) ? { schema: at, pointer: pointer + path } : null;
+  }
+}
+
+/** An address as a document and a part of it. */
+function absolute(reference: string, base: string): { readonly document: string; readonly fragment: string } | null {
+  const hash = reference.indexOf('#');
+  const fragment = hash < 0 ? '' : decode(reference.slice(hash + 1));
+  const address = hash < 0 ? reference : reference.slice(0, hash);
+  if (address === '') return { document: base, fragment };
+  try {
+    return { document: new URL(address, base).href, fragment };
+  } catch {
+    return null;
   }
 }
 

@@ -1,25 +1,26 @@
 /**
  * What a schema asks for, sorted by type. Everything that holds together (siblings, allOf, $ref) is gathered into one Facts; every
- * alternative (anyOf, oneOf) makes a Facts of its own, so that a schema is a list of them, of which one must hold.
+ * alternative (anyOf, oneOf, and what "not", "if" and dependencies come to) makes a Facts of its own, so that a schema is a list of
+ * them, of which one must hold.
  */
-import {
-  type Conjunction,
-  escapePointer,
-  isSchema,
-  type JsonSchema,
-  type Located,
-  type SchemaDocument,
-} from './document.ts';
+import type { Conjunction, JsonSchema, Located, SchemaDocument } from './document.ts';
+import { isStringFormat, numberFormats } from './formats.ts';
+import { EXCLUDED, FRACTION, KeywordReader, NOT_PATTERN, noteUnknown, schemasIn, tighter } from './keywords.ts';
+import { negate } from './negate.ts';
 import type { Bound } from './numbers.ts';
-
-export const typeNames = ['null', 'boolean', 'number', 'string', 'array', 'object'] as const;
-export type TypeName = (typeof typeNames)[number];
+import { canonicalJson, type TypeName, typeNames } from './types.ts';
 
 /** One schema's say about items: the first ones each, then the rest. */
 export interface ArrayPart {
   readonly prefix: readonly Located[];
   /** null: anything. */
   readonly rest: Located | null;
+}
+
+export interface ContainsPart {
+  readonly value: Located;
+  readonly min: number;
+  readonly max: number;
 }
 
 export interface ObjectPart {
@@ -32,18 +33,24 @@ export interface ObjectPart {
 export interface Facts {
   readonly types: ReadonlySet<TypeName>;
   readonly isInteger: boolean;
+  readonly isFraction: boolean;
   /** Where `const` or `enum` list the values. */
   readonly literals: readonly unknown[] | null;
+  /** Values that it is not. */
+  readonly excluded: readonly unknown[];
   readonly min: Bound | null;
   readonly max: Bound | null;
   readonly multiplesOf: readonly number[];
   readonly minLength: number;
   readonly maxLength: number;
   readonly patterns: readonly string[];
+  readonly notPatterns: readonly string[];
   readonly formats: readonly string[];
   readonly minItems: number;
   readonly maxItems: number;
+  readonly isUnique: boolean;
   readonly arrays: readonly ArrayPart[];
+  readonly contains: readonly ContainsPart[];
   readonly minProperties: number;
   readonly maxProperties: number;
   readonly required: ReadonlySet<string>;
@@ -56,17 +63,22 @@ export interface Facts {
 const anything: Facts = {
   types: new Set(typeNames),
   isInteger: false,
+  isFraction: false,
   literals: null,
+  excluded: [],
   min: null,
   max: null,
   multiplesOf: [],
   minLength: 0,
   maxLength: Number.POSITIVE_INFINITY,
   patterns: [],
+  notPatterns: [],
   formats: [],
   minItems: 0,
   maxItems: Number.POSITIVE_INFINITY,
+  isUnique: false,
   arrays: [],
+  contains: [],
   minProperties: 0,
   maxProperties: Number.POSITIVE_INFINITY,
   required: new Set(),
@@ -75,316 +87,292 @@ const anything: Facts = {
   pointer: '#',
 };
 
-const MAX_ALTERNATIVES = 256;
+const MAX_ALTERNATIVES = 128;
 
-/** Say nothing about which values are valid. */
-export const annotations = new Set(
-  (
-    '$schema $id id $anchor $comment $defs definitions $vocabulary title description default examples example deprecated readOnly ' +
-    'writeOnly contentEncoding contentMediaType contentSchema discriminator externalDocs xml'
-  ).split(' '),
-);
-
-const known = new Set(
-  (
-    '$ref allOf anyOf oneOf type nullable enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength ' +
-    'pattern format items prefixItems additionalItems minItems maxItems properties required additionalProperties ' +
-    'patternProperties propertyNames minProperties maxProperties uniqueItems'
-  ).split(' '),
-);
-
-/** The keywords of a schema that are about values. */
-export function assertions(schema: JsonSchema): string[] {
-  return typeof schema === 'boolean' ? [] : Object.keys(schema).filter((key) => !isAnnotation(key));
+export interface Judge {
+  /** Certainly no value satisfies both. */
+  areDisjoint(a: Facts, b: Facts): boolean;
+  /** Certainly no value satisfies it, as a look at its required members says. */
+  isImpossible(facts: Facts): boolean;
 }
 
-function isAnnotation(key: string): boolean {
-  return annotations.has(key) || key.startsWith('x-');
-}
-
-/** Whether two alternatives of a oneOf can never both hold. */
-type Disjoint = (a: Facts, b: Facts) => boolean;
+type Keywords = Exclude<JsonSchema, boolean>;
 
 /** All alternatives of a conjunction. What cannot be said is told to the document. */
-export function factsOf(document: SchemaDocument, conjunction: Conjunction, disjoint: Disjoint): Facts[] {
-  const add = (facts: Facts, { schema, pointer }: Located, open: ReadonlySet<string>): Facts[] => {
-    document.spend(1);
+export function factsOf(document: SchemaDocument, conjunction: Conjunction, judge: Judge): Facts[] {
+  return new Gatherer(document, judge).all(conjunction);
+}
+
+/** At least what the conjunction asks for is true of all its values: some keywords are not looked at. Says nothing to the document. */
+export function looseFactsOf(document: SchemaDocument, conjunction: Conjunction): Facts[] {
+  return document.quietly(() => new Gatherer(document, null).all(conjunction));
+}
+
+class Gatherer {
+  private readonly document: SchemaDocument;
+  /** null: nothing but what surely holds is looked at. */
+  private readonly judge: Judge | null;
+
+  constructor(document: SchemaDocument, judge: Judge | null) {
+    this.document = document;
+    this.judge = judge;
+  }
+
+  all(conjunction: Conjunction): Facts[] {
+    return conjunction.reduce<Facts[]>(
+      (list, located) => this.expand(list, located.pointer, (facts) => this.add(facts, located, new Set())),
+      [{ ...anything, pointer: conjunction[0]?.pointer ?? '#' }],
+    );
+  }
+
+  /** Alternatives of alternatives, unless they are too many: then this part is not held. */
+  private expand(list: readonly Facts[], pointer: string, each: (facts: Facts) => readonly Facts[]): Facts[] {
+    const { judge } = this;
+    let all = list.flatMap(each);
+    if (judge && all.length > list.length) all = all.filter((facts) => !judge.isImpossible(facts));
+    if (all.length <= MAX_ALTERNATIVES) return all;
+    this.document.unheld(pointer, `makes more than ${MAX_ALTERNATIVES} alternatives together with the others`);
+    return [...list];
+  }
+
+  private add(facts: Facts, { schema, pointer }: Located, open: ReadonlySet<string>): Facts[] {
+    const { document } = this;
+    document.budget.spend(10);
     if (typeof schema === 'boolean') return schema ? [facts] : [];
     if (open.has(pointer)) {
       document.problem(pointer, 'refers to itself without anything in between');
       return [];
     }
     const inner = new Set(open).add(pointer);
-    let list: Facts[] = [];
-    const own = addKeywords(document, facts, schema, pointer);
-    if (own) list.push(own);
-    if (schema.$ref !== undefined) {
-      const target = document.resolve(schema.$ref, pointer);
-      list = target ? list.flatMap((one) => add(one, target, inner)) : [];
-    }
-    for (const part of schemasIn(document, schema, 'allOf', pointer))
-      list = list.flatMap((one) => add(one, part, inner));
-    for (const keyword of ['anyOf', 'oneOf'] as const) {
+    const own = this.addKeywords(facts, schema, pointer);
+    if (!own) return [];
+    let list: Facts[] = [own];
+    for (const keyword of ['$ref', '$dynamicRef', '$recursiveRef']) {
       if (schema[keyword] === undefined) continue;
-      const branches = schemasIn(document, schema, keyword, pointer);
-      list = list.flatMap((one) => {
-        const lists = branches.map((branch) => add(one, branch, inner));
-        if (keyword === 'oneOf') checkDisjoint(document, lists, `${pointer}/oneOf`, disjoint);
-        return lists.flat();
+      const target = document.resolve(schema[keyword], `${pointer}/${keyword}`);
+      if (target) list = list.flatMap((one) => this.add(one, target, inner));
+    }
+    for (const part of schemasIn(document, schema, 'allOf', pointer)) {
+      list = this.expand(list, part.pointer, (one) => this.add(one, part, inner));
+    }
+    if (schema.anyOf !== undefined) {
+      const branches = schemasIn(document, schema, 'anyOf', pointer);
+      list = this.expand(list, `${pointer}/anyOf`, (one) => branches.flatMap((part) => this.add(one, part, inner)));
+    }
+    list = this.addOneOf(list, schema, pointer, inner);
+    if (this.judge) {
+      list = this.addNot(list, schema, pointer, inner);
+      list = this.addIf(list, schema, pointer, inner);
+      list = this.addDependencies(list, schema, pointer, inner);
+    }
+    return this.addUnevaluated(list, facts, schema, pointer);
+  }
+
+  private addAny(facts: Facts, options: readonly JsonSchema[], pointer: string, open: ReadonlySet<string>): Facts[] {
+    return options.flatMap((schema, i) => this.add(facts, { schema, pointer: `${pointer}!${i}` }, open));
+  }
+
+  private addOneOf(list: Facts[], schema: Keywords, pointer: string, open: ReadonlySet<string>): Facts[] {
+    if (schema.oneOf === undefined) return list;
+    const { document, judge } = this;
+    const branches = schemasIn(document, schema, 'oneOf', pointer);
+    const place = `${pointer}/oneOf`;
+    return this.expand(list, place, (one) => {
+      const lists = branches.map((branch) => this.add(one, branch, open));
+      if (!judge) return lists.flat();
+      const others = document.guarded(place, () => overlaps(lists, judge), 0.5);
+      return lists.flatMap((facts, i) => {
+        for (const j of others?.[i] ?? []) {
+          const { options, isExact } = negate(document, branches[j]!);
+          if (!isExact) {
+            document.unheld(
+              place,
+              `a value might fit both ${Math.min(i, j)} and ${Math.max(i, j)}: that it fits one only`,
+            );
+          } else facts = facts.flatMap((fact) => this.addAny(fact, options, `${branches[j]!.pointer}~`, open));
+        }
+        return facts;
       });
-      if (list.length > MAX_ALTERNATIVES) {
-        document.problem(
-          `${pointer}/${keyword}`,
-          `makes more than ${MAX_ALTERNATIVES} alternatives together with the others`,
+    });
+  }
+
+  private addNot(list: Facts[], schema: Keywords, pointer: string, open: ReadonlySet<string>): Facts[] {
+    const of = new KeywordReader(this.document, schema, pointer).schema('not');
+    if (!of) return list;
+    const { options, isExact } = negate(this.document, of);
+    if (isExact) return this.expand(list, of.pointer, (one) => this.addAny(one, options, `${of.pointer}~`, open));
+    this.document.unheld(of.pointer, 'is not held');
+    return list;
+  }
+
+  private addIf(list: Facts[], schema: Keywords, pointer: string, open: ReadonlySet<string>): Facts[] {
+    const read = new KeywordReader(this.document, schema, pointer);
+    const [condition, then, otherwise] = [read.schema('if'), read.schema('then'), read.schema('else')];
+    if (!condition || (!then && !otherwise)) return list;
+    const { options, isExact } = negate(this.document, condition);
+    if (!isExact) {
+      this.document.unheld(condition.pointer, 'is not held, with what follows from it');
+      return list;
+    }
+    const holds: Located = { schema: { allOf: [condition.schema, then?.schema ?? true] }, pointer: `${pointer}/then~` };
+    const fails = options.map((not) => ({ allOf: [not, otherwise?.schema ?? true] }));
+    return this.expand(list, condition.pointer, (one) => [
+      ...this.add(one, holds, open),
+      ...this.addAny(one, fails, `${pointer}/else~`, open),
+    ]);
+  }
+
+  private addDependencies(list: Facts[], schema: Keywords, pointer: string, open: ReadonlySet<string>): Facts[] {
+    for (const keyword of ['dependentRequired', 'dependentSchemas', 'dependencies']) {
+      const all = schema[keyword];
+      if (typeof all !== 'object' || all === null) continue;
+      for (const [key, wanted] of Object.entries(all)) {
+        const place = `${pointer}/${keyword}/${key}`;
+        const then: JsonSchema = Array.isArray(wanted) ? { required: wanted } : (wanted as JsonSchema);
+        const has: JsonSchema = { type: 'object', required: [key], allOf: [then] };
+        const hasNot: JsonSchema[] = [
+          { type: 'object', properties: { [key]: false } },
+          { type: typeNames.filter((name) => name !== 'object') },
+        ];
+        list = this.expand(list, place, (one) =>
+          this.addAny(one, one.required.has(key) ? [has, hasNot[1]!] : [has, ...hasNot], `${place}~`, open),
         );
-        return list.slice(0, 1);
       }
     }
     return list;
-  };
-  return conjunction.reduce<Facts[]>(
-    (list, located) => list.flatMap((one) => add(one, located, new Set())).slice(0, MAX_ALTERNATIVES + 1),
-    [{ ...anything, pointer: conjunction[0]?.pointer ?? '#' }],
-  );
+  }
+
+  /** What no other keyword of this schema, or of those that it brings together, has looked at. */
+  private addUnevaluated(list: Facts[], before: Facts, schema: Keywords, pointer: string): Facts[] {
+    const read = new KeywordReader(this.document, schema, pointer);
+    const [members, items] = [read.schema('unevaluatedProperties'), read.schema('unevaluatedItems')];
+    if (!members && !items) return list;
+    return list.map((facts) => {
+      const objects = facts.objects.slice(before.objects.length);
+      const arrays = facts.arrays.slice(before.arrays.length);
+      const names = new Map(
+        objects.flatMap(({ properties }) => [...properties.keys()].map((key) => [key, whatever] as const)),
+      );
+      const patterns = objects.flatMap((part) => part.patterns.map(({ pattern }) => ({ pattern, value: whatever })));
+      const length = arrays.reduce((most, { prefix }) => Math.max(most, prefix.length), 0);
+      return {
+        ...facts,
+        ...(members &&
+          objects.every(({ additional }) => additional === null) && {
+            objects: [...facts.objects, { properties: names, patterns, additional: members }],
+          }),
+        ...(items &&
+          arrays.every(({ rest }) => rest === null) && {
+            arrays: [...facts.arrays, { prefix: Array.from({ length }, () => whatever), rest: items }],
+          }),
+      };
+    });
+  }
+
+  /** The facts with one schema's own keywords; null where nothing is left. */
+  private addKeywords(facts: Facts, schema: Keywords, pointer: string): Facts | null {
+    const { document } = this;
+    const read = new KeywordReader(document, schema, pointer);
+    noteUnknown(document, schema, pointer);
+    const { types, isInteger } = read.types();
+    const joined = new Set([...facts.types].filter((type) => types.has(type)));
+    const literals = Object.hasOwn(schema, 'const') ? both(read.values('enum'), [schema.const]) : read.values('enum');
+    const format = read.text('format');
+    const isNumberFormat = format !== null && numberFormats.has(format);
+    const limit = format === 'int32' ? 2 ** 31 : format === 'int64' ? 2 ** 63 : null;
+    const isKnown = format !== null && isStringFormat(format);
+    if (format !== null && !isKnown && !isNumberFormat) {
+      document.note(`${pointer}/format`, `${JSON.stringify(format)} is no format that is looked at`);
+    }
+    const pattern = read.text('pattern');
+    const notPattern = read.text(NOT_PATTERN);
+    const multipleOf = read.number('multipleOf');
+    if (multipleOf !== null && !(multipleOf > 0))
+      document.problem(`${pointer}/multipleOf`, 'expected a number above 0');
+    const object = objectPart(read);
+    const names = read.schema('propertyNames');
+    const array = arrayPart(document, read, schema, pointer);
+    const contained = read.schema('contains');
+    const next: Facts = {
+      types: joined,
+      isInteger: facts.isInteger || isInteger,
+      isFraction: facts.isFraction || read.flag(FRACTION),
+      literals: both(facts.literals, literals),
+      excluded: [...facts.excluded, ...(read.values(EXCLUDED) ?? [])],
+      min: tighter(facts.min, tighter(read.bound('minimum', 'exclusiveMinimum'), atLeast(limit), 1), 1),
+      max: tighter(facts.max, tighter(read.bound('maximum', 'exclusiveMaximum'), below(limit), -1), -1),
+      multiplesOf: multipleOf === null || !(multipleOf > 0) ? facts.multiplesOf : [...facts.multiplesOf, multipleOf],
+      minLength: Math.max(facts.minLength, read.count('minLength') ?? 0),
+      maxLength: Math.min(facts.maxLength, read.count('maxLength') ?? Number.POSITIVE_INFINITY),
+      patterns: pattern === null ? facts.patterns : [...facts.patterns, pattern],
+      notPatterns: notPattern === null ? facts.notPatterns : [...facts.notPatterns, notPattern],
+      formats: isKnown ? [...facts.formats, format] : facts.formats,
+      minItems: Math.max(facts.minItems, read.count('minItems') ?? 0),
+      maxItems: Math.min(facts.maxItems, read.count('maxItems') ?? Number.POSITIVE_INFINITY),
+      isUnique: facts.isUnique || read.flag('uniqueItems'),
+      arrays: array ? [...facts.arrays, array] : facts.arrays,
+      contains: contained
+        ? [
+            ...facts.contains,
+            {
+              value: contained,
+              min: read.count('minContains') ?? 1,
+              max: read.count('maxContains') ?? Number.POSITIVE_INFINITY,
+            },
+          ]
+        : facts.contains,
+      minProperties: Math.max(facts.minProperties, read.count('minProperties') ?? 0),
+      maxProperties: Math.min(facts.maxProperties, read.count('maxProperties') ?? Number.POSITIVE_INFINITY),
+      required: new Set([...facts.required, ...read.texts('required')]),
+      objects: object ? [...facts.objects, object] : facts.objects,
+      propertyNames: names ? [...facts.propertyNames, names] : facts.propertyNames,
+      pointer: facts.pointer,
+    };
+    return joined.size === 0 ? null : next;
+  }
 }
 
-function checkDisjoint(document: SchemaDocument, lists: readonly Facts[][], pointer: string, disjoint: Disjoint): void {
+const whatever: Located = { schema: true, pointer: '' };
+
+/** For each alternative the others that a value might fit as well. */
+function overlaps(lists: readonly Facts[][], judge: Judge): number[][] {
+  const found = lists.map((): number[] => []);
   for (const [j, second] of lists.entries()) {
     for (let i = 0; i < j; i++) {
-      if (second.every((b) => lists[i]!.every((a) => disjoint(a, b)))) continue;
-      document.problem(
-        pointer,
-        `a value might fit both ${i} and ${j}, expected alternatives that exclude each other. Use anyOf`,
-      );
+      if (second.every((b) => lists[i]!.every((a) => judge.areDisjoint(a, b)))) continue;
+      found[i]!.push(j);
+      found[j]!.push(i);
     }
   }
+  return found;
 }
 
-/** The schemas of a list keyword, each with its place. */
-export function schemasIn(
-  document: SchemaDocument,
-  schema: Exclude<JsonSchema, boolean>,
-  keyword: string,
-  pointer: string,
-): Located[] {
-  const list = schema[keyword];
-  if (list === undefined) return [];
-  if (!Array.isArray(list) || !list.every(isSchema)) {
-    document.problem(`${pointer}/${keyword}`, 'expected a list of schemas');
-    return [];
-  }
-  return list.map((inner, i) => ({ schema: inner as JsonSchema, pointer: `${pointer}/${keyword}/${i}` }));
-}
-
-/** The facts with one schema's own keywords; null where nothing is left. */
-function addKeywords(
-  document: SchemaDocument,
-  facts: Facts,
-  schema: Exclude<JsonSchema, boolean>,
-  pointer: string,
-): Facts | null {
-  const read = new KeywordReader(document, schema, pointer);
-  for (const key of Object.keys(schema)) {
-    if (!known.has(key) && !isAnnotation(key)) document.problem(`${pointer}/${escapePointer(key)}`, 'is not supported');
-  }
-  if (schema.uniqueItems !== undefined && schema.uniqueItems !== false) {
-    document.problem(`${pointer}/uniqueItems`, 'is not supported');
-  }
-  const { types, isInteger } = read.types();
-  const joined = new Set([...facts.types].filter((type) => types.has(type)));
-  const literals = read.literals();
-  const format = read.text('format');
-  const isNumberFormat = format === 'int32' || format === 'int64' || format === 'float' || format === 'double';
-  const limit = format === 'int32' ? 2 ** 31 : format === 'int64' ? 2 ** 63 : null;
-  const pattern = read.text('pattern');
-  const multipleOf = read.number('multipleOf');
-  if (multipleOf !== null && !(multipleOf > 0)) document.problem(`${pointer}/multipleOf`, 'expected a number above 0');
+function objectPart(read: KeywordReader): ObjectPart | null {
   const properties = read.schemaMap('properties');
-  const patterns = read.schemaMap('patternProperties');
+  const patterns = [...read.schemaMap('patternProperties')].map(([pattern, value]) => ({ pattern, value }));
   const additional = read.schema('additionalProperties');
-  const names = read.schema('propertyNames');
-  const saysObjects = properties.size + patterns.size > 0 || additional !== null;
-  const arrays = read.items();
-  const next: Facts = {
-    types: joined,
-    isInteger: facts.isInteger || isInteger,
-    literals: both(facts.literals, literals),
-    min: tighter(
-      facts.min,
-      tighter(
-        read.bound('minimum', 'exclusiveMinimum'),
-        limit === null ? null : { value: -limit, isExclusive: false },
-        1,
-      ),
-      1,
-    ),
-    max: tighter(
-      facts.max,
-      tighter(
-        read.bound('maximum', 'exclusiveMaximum'),
-        limit === null ? null : { value: limit, isExclusive: true },
-        -1,
-      ),
-      -1,
-    ),
-    multiplesOf: multipleOf === null || !(multipleOf > 0) ? facts.multiplesOf : [...facts.multiplesOf, multipleOf],
-    minLength: Math.max(facts.minLength, read.count('minLength') ?? 0),
-    maxLength: Math.min(facts.maxLength, read.count('maxLength') ?? Number.POSITIVE_INFINITY),
-    patterns: pattern === null ? facts.patterns : [...facts.patterns, pattern],
-    formats: format === null || isNumberFormat ? facts.formats : [...facts.formats, format],
-    minItems: Math.max(facts.minItems, read.count('minItems') ?? 0),
-    maxItems: Math.min(facts.maxItems, read.count('maxItems') ?? Number.POSITIVE_INFINITY),
-    arrays: arrays ? [...facts.arrays, arrays] : facts.arrays,
-    minProperties: Math.max(facts.minProperties, read.count('minProperties') ?? 0),
-    maxProperties: Math.min(facts.maxProperties, read.count('maxProperties') ?? Number.POSITIVE_INFINITY),
-    required: new Set([...facts.required, ...read.texts('required')]),
-    objects: saysObjects
-      ? [
-          ...facts.objects,
-          { properties, patterns: [...patterns].map(([key, value]) => ({ pattern: key, value })), additional },
-        ]
-      : facts.objects,
-    propertyNames: names ? [...facts.propertyNames, names] : facts.propertyNames,
-    pointer: facts.pointer,
-  };
-  return joined.size === 0 ? null : next;
+  return properties.size + patterns.length > 0 || additional !== null ? { properties, patterns, additional } : null;
 }
 
-/** The tighter of two bounds; `sign` 1 for lower ones, −1 for upper ones. */
-function tighter(a: Bound | null, b: Bound | null, sign: 1 | -1): Bound | null {
-  if (!a || !b) return a ?? b;
-  if (a.value === b.value) return a.isExclusive ? a : b;
-  return sign * (a.value - b.value) > 0 ? a : b;
+/** items and prefixItems; or, as before draft 2020-12, a list of items and additionalItems. */
+function arrayPart(document: SchemaDocument, read: KeywordReader, schema: Keywords, pointer: string): ArrayPart | null {
+  const { items, prefixItems } = schema;
+  const isOld = Array.isArray(items);
+  const prefix = schemasIn(document, schema, isOld ? 'items' : 'prefixItems', pointer);
+  const rest = read.schema(isOld ? 'additionalItems' : 'items');
+  return items === undefined && prefixItems === undefined ? null : { prefix, rest };
+}
+
+function atLeast(limit: number | null): Bound | null {
+  return limit === null ? null : { value: -limit, isExclusive: false };
+}
+
+function below(limit: number | null): Bound | null {
+  return limit === null ? null : { value: limit, isExclusive: true };
 }
 
 function both(a: readonly unknown[] | null, b: readonly unknown[] | null): readonly unknown[] | null {
   if (!a || !b) return a ?? b;
-  return a.filter((value) => b.some((other) => sameJson(value, other)));
-}
-
-export function sameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const [keys, others] = [Object.keys(a), Object.keys(b)];
-  return (
-    keys.length === others.length &&
-    keys.every(
-      (key) =>
-        Object.hasOwn(b, key) && sameJson((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]),
-    )
-  );
-}
-
-/** Reads keywords, telling the document of values that are none. */
-class KeywordReader {
-  private readonly document: SchemaDocument;
-  private readonly keywords: Exclude<JsonSchema, boolean>;
-  private readonly pointer: string;
-
-  constructor(document: SchemaDocument, keywords: Exclude<JsonSchema, boolean>, pointer: string) {
-    this.document = document;
-    this.keywords = keywords;
-    this.pointer = pointer;
-  }
-
-  types(): { readonly types: ReadonlySet<TypeName>; readonly isInteger: boolean } {
-    const { type, nullable } = this.keywords;
-    if (type === undefined) return { types: anything.types, isInteger: false };
-    const list: unknown[] = Array.isArray(type) ? type : [type];
-    const names = list.filter((name) => name === 'integer' || typeNames.includes(name as TypeName));
-    if (names.length < list.length || list.length === 0) {
-      this.complain(
-        'type',
-        `expected ${typeNames.join(', ')}, integer or a list of them, found ${JSON.stringify(type)}`,
-      );
-    }
-    const types = new Set(names.map((name) => (name === 'integer' ? 'number' : name) as TypeName));
-    if (nullable === true) types.add('null');
-    return { types, isInteger: names.includes('integer') && !names.includes('number') };
-  }
-
-  literals(): readonly unknown[] | null {
-    const { enum: values } = this.keywords;
-    if (values !== undefined && !Array.isArray(values)) this.complain('enum', 'expected a list of values');
-    const listed = Array.isArray(values) ? values : null;
-    return Object.hasOwn(this.keywords, 'const') ? both(listed, [this.keywords.const]) : listed;
-  }
-
-  number(keyword: string): number | null {
-    const value = this.keywords[keyword];
-    if (value === undefined) return null;
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
-    this.complain(keyword, `expected a number, found ${JSON.stringify(value)}`);
-    return null;
-  }
-
-  count(keyword: string): number | null {
-    const value = this.number(keyword);
-    if (value === null || (Number.isSafeInteger(value) && value >= 0)) return value;
-    this.complain(keyword, `expected a count, found ${value}`);
-    return null;
-  }
-
-  text(keyword: string): string | null {
-    const value = this.keywords[keyword];
-    if (value === undefined || typeof value === 'string') return value ?? null;
-    this.complain(keyword, `expected a text, found ${JSON.stringify(value)}`);
-    return null;
-  }
-
-  texts(keyword: string): readonly string[] {
-    const value = this.keywords[keyword];
-    if (value === undefined) return [];
-    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
-    this.complain(keyword, 'expected a list of texts');
-    return [];
-  }
-
-  /** A limit; draft 4 has a flag where later drafts have a second number. */
-  bound(inclusive: string, exclusive: string): Bound | null {
-    const sign = inclusive === 'minimum' ? 1 : -1;
-    const isFlag = typeof this.keywords[exclusive] === 'boolean';
-    const value = this.number(inclusive);
-    const first = value === null ? null : { value, isExclusive: isFlag && this.keywords[exclusive] === true };
-    const other = isFlag ? null : this.number(exclusive);
-    return tighter(first, other === null ? null : { value: other, isExclusive: true }, sign);
-  }
-
-  schema(keyword: string): Located | null {
-    const value = this.keywords[keyword];
-    if (value === undefined) return null;
-    const pointer = `${this.pointer}/${keyword}`;
-    if (isSchema(value)) return { schema: value, pointer };
-    this.complain(keyword, 'expected a schema');
-    return null;
-  }
-
-  schemaMap(keyword: string): Map<string, Located> {
-    const value = this.keywords[keyword];
-    if (value === undefined) return new Map();
-    if (!isSchema(value) || typeof value === 'boolean' || !Object.values(value).every(isSchema)) {
-      this.complain(keyword, 'expected an object of schemas');
-      return new Map();
-    }
-    return new Map(
-      Object.entries(value).map(([key, schema]) => [
-        key,
-        { schema: schema as JsonSchema, pointer: `${this.pointer}/${keyword}/${escapePointer(key)}` },
-      ]),
-    );
-  }
-
-  /** items and prefixItems; or, as before draft 2020-12, a list of items and additionalItems. */
-  items(): ArrayPart | null {
-    const { items, prefixItems } = this.keywords;
-    const isOld = Array.isArray(items);
-    const prefix = schemasIn(this.document, this.keywords, isOld ? 'items' : 'prefixItems', this.pointer);
-    const rest = this.schema(isOld ? 'additionalItems' : 'items');
-    return items === undefined && prefixItems === undefined ? null : { prefix, rest };
-  }
-
-  private complain(keyword: string, text: string): void {
-    this.document.problem(`${this.pointer}/${keyword}`, text);
-  }
+  const second = new Set(b.map(canonicalJson));
+  return a.filter((value) => second.has(canonicalJson(value)));
 }

@@ -1,5 +1,6 @@
 /** JSON Schema's string formats. What is accepted is valid; where a standard allows oddities, the usual form is. */
-import { chars, choice, type Expression, optional, repeat, sequence } from '../expression.ts';
+import { characterSet, complement } from '../characters.ts';
+import { chars, choice, type Expression, oneOf, optional, repeat, sequence } from '../expression.ts';
 
 const digit = chars('0-9');
 const hex = chars('0-9a-fA-F');
@@ -35,14 +36,14 @@ const sixty = sequence(chars('0-5'), digit);
 const offset = choice('Z', sequence(chars('+-'), hour, ':', sixty));
 const time = sequence(hour, ':', sixty, ':', sixty, optional(sequence('.', repeat(digit, 1, 9))), offset);
 
-const byte = choice(
+const octet = choice(
   digit,
   sequence(chars('1-9'), digit),
   sequence('1', digit, digit),
   sequence('2', chars('0-4'), digit),
   sequence('25', chars('0-5')),
 );
-const ipv4 = sequence(byte, '.', byte, '.', byte, '.', byte);
+const ipv4 = sequence(octet, '.', octet, '.', octet, '.', octet);
 const group = repeat(hex, 1, 4);
 const ipv6 = choice(
   sequence(repeat(sequence(group, ':'), 7), group),
@@ -126,7 +127,59 @@ const base64 = sequence(
   optional(choice(sequence(repeat(sextet, 2), '=='), sequence(repeat(sextet, 3), '='))),
 );
 
-/** None of them needs escaping in JSON. */
+const uriReference = choice(
+  uri,
+  sequence(
+    choice('', sequence('/', repeat(pathCharacter, 1, null)), repeat(chars('a-zA-Z0-9._~-'), 1, null)),
+    path,
+    tail('?'),
+    tail('#'),
+  ),
+);
+const variable = sequence(chars('a-zA-Z_'), repeat(chars('a-zA-Z0-9_'), 0, null));
+const uriTemplate = sequence(
+  optional(sequence(scheme, '://', host, optional(port))),
+  repeat(sequence('/', repeat(choice(pathCharacter, sequence('{', variable, '}')), 0, null)), 0, null),
+  optional(sequence('{?', variable, repeat(sequence(',', variable), 0, null), '}')),
+);
+const pointerCharacter = choice(
+  {
+    kind: 'characters',
+    set: complement(
+      characterSet([
+        [0x2f, 0x2f],
+        [0x7e, 0x7e],
+      ]),
+    ),
+  },
+  '~0',
+  '~1',
+);
+const jsonPointer = repeat(sequence('/', repeat(pointerCharacter, 0, null)), 0, null);
+const relativePointer = sequence(choice('0', sequence(chars('1-9'), repeat(digit, 0, 8))), choice('#', jsonPointer));
+
+/** Regular expressions in their usual form, groups within groups twice. */
+const regex = (() => {
+  const escaping = sequence('\\', chars('dDwWsS.\\^$*+?()[]{}|/'));
+  const member = choice(alphanumeric, chars('_.,:;/ '), sequence('\\', chars('dws.')), 'a-z', 'A-Z', '0-9');
+  const set = sequence('[', optional(sequence('^')), repeat(member, 1, null), ']');
+  const plain: Expression = choice(
+    alphanumeric,
+    oneOf([0x20, 0x23], [0x25, 0x27], [0x2c, 0x2d], [0x3a, 0x3e], [0x5f, 0x60], [0xa1, 0xd7ff]),
+    '.',
+    escaping,
+    set,
+  );
+  const count = choice(chars('*+?'), sequence('{', chars('1-9'), optional(digit), optional(sequence(',')), '}'));
+  const options = (atom: Expression) => {
+    const run = repeat(sequence(atom, optional(count)), 0, null);
+    return sequence(run, repeat(sequence('|', run), 0, null));
+  };
+  const group = (inner: Expression) => choice(plain, sequence('(', optional(sequence('?:')), inner, ')'));
+  return sequence(optional(sequence('^')), options(group(options(group(options(plain))))), optional(sequence('$')));
+})();
+
+/** What the texts are. What must be escaped in JSON will be. */
 export const formats: Readonly<Record<string, Expression>> = {
   date,
   time,
@@ -134,9 +187,26 @@ export const formats: Readonly<Record<string, Expression>> = {
   duration,
   uuid,
   email,
+  'idn-email': email,
   hostname,
+  'idn-hostname': hostname,
   ipv4,
   ipv6,
   uri,
+  'uri-reference': uriReference,
+  'uri-template': uriTemplate,
+  iri: uri,
+  'iri-reference': uriReference,
+  'json-pointer': jsonPointer,
+  'relative-json-pointer': relativePointer,
+  regex,
   base64,
+  byte: base64,
 };
+
+export function isStringFormat(name: string): boolean {
+  return Object.hasOwn(formats, name);
+}
+
+/** OpenAPI's, of numbers. */
+export const numberFormats: ReadonlySet<string> = new Set(['int32', 'int64', 'float', 'double']);

@@ -3,11 +3,11 @@
  * would read back as Infinity. Numbers with a bound or a divisor are written out, without an exponent, so that comparing digits
  * decides.
  */
+import { characterSet } from '../characters.ts';
 import {
   chars,
   choice,
   type Expression,
-  type GraphEdge,
   impossible,
   nothing,
   oneOf,
@@ -15,13 +15,18 @@ import {
   repeat,
   sequence,
 } from '../expression.ts';
-import { determinize, intersect, toExpression } from '../regular.ts';
+import { expressionTerm, termExpression } from '../regex/automaton.ts';
+import type { Machine, Term, Terms } from '../regex/terms.ts';
 
 export interface NumberLimits {
   readonly isInteger: boolean;
   readonly min: Bound | null;
   readonly max: Bound | null;
   readonly multiplesOf: readonly number[];
+  /** Numbers that it is not. */
+  readonly excluded: readonly number[];
+  /** No whole number. */
+  readonly isFraction: boolean;
 }
 
 export interface Bound {
@@ -103,50 +108,79 @@ const exactNumber = sequence(
 );
 const exactInteger = sequence(minus, choice('0', sequence(chars('1-9'), repeat(digit, 0, EXACT_DIGITS - 1))));
 
-/** Numbers within limits, each digit of which counts. `problem` is told what cannot be said. */
-export function numberExpression(limits: NumberLimits, problem: (text: string) => void): Expression {
-  const { isInteger, min, max, multiplesOf } = limits;
-  if (min === null && max === null && multiplesOf.length === 0) return isInteger ? anyInteger : anyNumber;
-  const parts: Expression[] = [];
-  if (min !== null || max !== null) parts.push(rangeExpression(isInteger, min, max));
-  if (multiplesOf.length > 0) parts.push(isInteger ? exactInteger : exactNumber);
+/** Numbers within limits, each digit of which counts. `unheld` is told what cannot be said. */
+export function numberExpression(terms: Terms, limits: NumberLimits, unheld: (text: string) => void): Expression {
+  const { isInteger, min, max, multiplesOf, excluded, isFraction } = limits;
+  const isLimited = min !== null || max !== null || multiplesOf.length + excluded.length > 0 || isFraction;
+  if (!isLimited) return isInteger ? anyInteger : anyNumber;
+  const termOf = (expression: Expression) => expressionTerm(terms, expression);
+  const parts: Term[] = [];
+  if (min !== null || max !== null || multiplesOf.length === 0) parts.push(rangeTerm(terms, isInteger, min, max));
+  if (multiplesOf.length > 0) parts.push(termOf(isInteger ? exactInteger : exactNumber));
   for (const divisor of multiplesOf) {
-    const expression = multiples(divisor, isInteger);
-    if (expression === null)
-      problem(`multipleOf ${divisor} is not supported: expected at most ${MAX_DIVISOR} units of its last decimal`);
-    else parts.push(expression);
+    const machine = multiples(divisor, isInteger);
+    if (machine !== null) parts.push(terms.machine(machine));
+    else unheld(`multipleOf ${divisor} is not held: expected at most ${MAX_DIVISOR} units of its last decimal`);
   }
-  if (parts.length === 1) return parts[0]!;
-  return toExpression(parts.map(determinize).reduce(intersect));
+  for (const value of excluded) {
+    const bound = { value, isExclusive: true };
+    parts.push(terms.or(rangeTerm(terms, isInteger, null, bound), rangeTerm(terms, isInteger, bound, null)));
+  }
+  if (isFraction) {
+    const wholes = terms.not(termOf(sequence(minus, whole, optional(sequence('.', zeros)))));
+    parts.push(termOf(exactNumber), wholes);
+  }
+  return termExpression(terms, terms.and(...parts), (set) => ({ kind: 'characters', set }));
 }
 
 /** A number without its sign, as digits: 12.05 is ['12', '05']. */
 type Digits = readonly [whole: string, fraction: string];
 
-function rangeExpression(isInteger: boolean, min: Bound | null, max: Bound | null): Expression {
+function rangeTerm(terms: Terms, isInteger: boolean, low: Bound | null, high: Bound | null): Term {
+  const min = low && closest(isInteger, low, 1);
+  const max = high && closest(isInteger, high, -1);
   const zero = { value: 0, isExclusive: false };
-  const options: Expression[] = [];
+  const options: Term[] = [];
   // 0 and up, unless the maximum is below.
   if (max === null || max.value >= 0) {
-    options.push(magnitudes(isInteger, min !== null && min.value >= 0 ? min : zero, max));
+    options.push(magnitudes(terms, isInteger, min !== null && min.value >= 0 ? min : zero, max));
   }
   // Below 0, by what follows the minus.
   if (min === null || min.value < 0) {
     const least = max !== null && max.value < 0 ? negate(max) : { value: 0, isExclusive: true };
-    options.push(sequence('-', magnitudes(isInteger, least, min && negate(min))));
+    options.push(terms.sequence(terms.text('-'), magnitudes(terms, isInteger, least, min && negate(min))));
   }
-  return choice(...options);
+  return terms.or(...options);
+}
+
+/**
+ * Digits too small to count would carry a number that is written above a bound back to it: the double beside it is the first that
+ * may be.
+ */
+function closest(isInteger: boolean, bound: Bound, sign: 1 | -1): Bound {
+  const { value, isExclusive } = bound;
+  // Beside 0 there is room for all digits that are written.
+  if (!isExclusive || value === 0 || (isInteger && Number.isSafeInteger(value))) return bound;
+  return { value: neighbour(value, sign), isExclusive: false };
+}
+
+/** The next double above (1) or below (−1). */
+function neighbour(value: number, sign: 1 | -1): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  view.setBigInt64(0, view.getBigInt64(0) + BigInt(sign * Math.sign(value)));
+  return view.getFloat64(0);
 }
 
 function negate({ value, isExclusive }: Bound): Bound {
   return { value: Math.abs(value), isExclusive };
 }
 
-function magnitudes(isInteger: boolean, min: Bound, max: Bound | null): Expression {
+function magnitudes(terms: Terms, isInteger: boolean, min: Bound, max: Bound | null): Term {
   const parts = [isInteger ? whole : sequence(whole, optional(fraction))];
   if (min.value > 0 || min.isExclusive) parts.push(atLeast(digitsOf(min.value), min.isExclusive));
   if (max !== null) parts.push(atMost(digitsOf(max.value), max.isExclusive));
-  return parts.length === 1 ? parts[0]! : toExpression(parts.map(determinize).reduce(intersect));
+  return terms.and(...parts.map((part) => expressionTerm(terms, part)));
 }
 
 /** Exact: JavaScript's shortest decimal of the value, written out. */
@@ -225,44 +259,37 @@ function below(d: string, lowest = 0): Expression[] {
 /**
  * Multiples of a decimal m = M / 10^k: a number with j ≤ k decimals and digits d is one when d · 10^(k−j) ≡ 0 mod M, and the remainder of
  * d is kept digit by digit. null when M is too large.
+ *
+ * States  0 the beginning, 1 behind a minus, 2 a leading 0, which stands alone; then by decimals read (first: no point) and remainder.
  */
-function multiples(divisor: number, isInteger: boolean): Expression | null {
+function multiples(divisor: number, isInteger: boolean): Omit<Machine, 'id'> | null {
   const [head, tail] = digitsOf(divisor);
   if (tail.length > 6 || head.length > 6) return null;
   const M = Number(head + tail);
   const k = tail.length;
   if (M > MAX_DIVISOR) return null;
   const decimals = isInteger ? 0 : k;
-  // States: 0 the beginning, 1 behind a minus, then by decimals read (−1: none, no point), whether only a 0 was read, and remainder.
-  const ids = new Map<string, number>();
-  const queue: [decimals: number, remainder: number][] = [];
-  const idOf = (j: number, remainder: number) => {
-    const key = `${j},${remainder}`;
-    const known = ids.get(key);
-    if (known !== undefined) return known;
-    ids.set(key, ids.size + 3);
-    queue.push([j, remainder]);
-    return ids.size + 2;
+  /** j: −1 before the point. */
+  const stateOf = (j: number, remainder: number) => 3 + (j + 1) * M + remainder;
+  return {
+    alphabet: [...'0123456789-.'].map((character) =>
+      characterSet([[character.charCodeAt(0), character.charCodeAt(0)]]),
+    ),
+    next(state, point) {
+      const digitRead = point >= 0x30 && point <= 0x39 ? point - 0x30 : -1;
+      if (state === 0 && point === 0x2d) return 1;
+      if (state <= 1) return digitRead < 0 ? -1 : digitRead === 0 ? 2 : stateOf(-1, digitRead % M);
+      const [j, remainder] = state === 2 ? [-1, 0] : [Math.floor((state - 3) / M) - 1, (state - 3) % M];
+      if (point === 0x2e) return j === -1 && decimals > 0 ? stateOf(0, remainder) : -1;
+      if (digitRead < 0 || (state === 2 && j === -1)) return -1;
+      const next = (remainder * 10 + digitRead) % M;
+      if (j === -1) return stateOf(-1, next);
+      return j < decimals ? stateOf(j + 1, next) : -1;
+    },
+    isFinal(state) {
+      if (state <= 2) return state === 2;
+      const [j, remainder] = [Math.floor((state - 3) / M) - 1, (state - 3) % M];
+      return j !== 0 && (remainder * 10 ** (k - Math.max(j, 0))) % M === 0;
+    },
   };
-  const edges: GraphEdge[] = [
-    { from: 0, to: 1, label: sequence('-') },
-    { from: 0, to: 1, label: null },
-  ];
-  const finals: number[] = [2];
-  const digitEdge = (from: number, to: number, value: number) =>
-    edges.push({ from, to, label: { kind: 'byte', from: 0x30 + value, to: 0x30 + value } });
-  // A leading 0 stands alone: state 2.
-  digitEdge(1, 2, 0);
-  for (let d = 1; d <= 9; d++) digitEdge(1, idOf(-1, d % M), d);
-  if (decimals > 0) edges.push({ from: 2, to: idOf(0, 0), label: sequence('.') });
-  for (const [j, remainder] of queue) {
-    const from = idOf(j, remainder);
-    const scale = 10 ** (k - Math.max(j, 0));
-    if (j !== 0 && (remainder * scale) % M === 0) finals.push(from);
-    if (j === -1 && decimals > 0) edges.push({ from, to: idOf(0, remainder), label: sequence('.') });
-    if (j === -1 || j < decimals) {
-      for (let d = 0; d <= 9; d++) digitEdge(from, idOf(j === -1 ? -1 : j + 1, (remainder * 10 + d) % M), d);
-    }
-  }
-  return { kind: 'graph', stateCount: ids.size + 3, finals, edges };
 }

@@ -1,70 +1,46 @@
 /**
- * JSON objects and arrays. Properties come in the order in which the schema declares them, then the required ones that it does not declare,
- * then any others that it permits. White space stands where JSON.stringify puts it.
+ * JSON objects. Properties come in the order in which the schema declares them, then the required ones that it does not declare, then any
+ * others that it permits. White space stands where JSON.stringify puts it.
  */
-import { choice, type Expression, type GraphEdge, impossible, repeat, rule, sequence, text } from '../expression.ts';
-import { determinize, intersect, isEmpty, subtract, toExpression } from '../regular.ts';
-import { itemOf, propertyOf, satisfies } from './check-value.ts';
-import type { Conjunction, SchemaDocument } from './document.ts';
+import { type Expression, type GraphEdge, impossible, rule, sequence } from '../expression.ts';
+import { isEmptyTerm } from '../regex/automaton.ts';
+import type { Term } from '../regex/terms.ts';
+import { type Checker, propertyOf, satisfies } from './check-value.ts';
+import type { Conjunction } from './document.ts';
 import type { Facts, ObjectPart } from './facts.ts';
-import { canonicalText, guarded, patternExpression, textExpression } from './strings.ts';
-
-/** What the schema compiler offers to its parts. */
-export interface Rules {
-  readonly document: SchemaDocument;
-  /** Objects that do not say what else they may hold hold nothing else. */
-  readonly isStrict: boolean;
-  factsOf(conjunction: Conjunction): Facts[];
-  /** The expression of a value for which all of these hold. */
-  valueOf(conjunction: Conjunction): Expression;
-  /** A rule of this name, made when it is first asked for. */
-  shared(name: string, make: () => Expression): Expression;
-}
+import type { Rules } from './rules.ts';
+import { patternOf, quoted, textTerm } from './strings.ts';
+import { canonicalJson } from './types.ts';
 
 const MAX_STATES = 20_000;
-const MAX_PATTERNS = 5;
+/** Sets of patterns that a name may match. */
+const MAX_NAME_CLASSES = 32;
 const space = rule('space');
 const comma = sequence(',', space);
 
-export function arrayExpression(rules: Rules, { minItems, maxItems, arrays, pointer }: Facts): Expression {
-  if (arrays.length === 0 && minItems === 0 && maxItems === Number.POSITIVE_INFINITY) return rule('array');
-  const prefixLength = arrays.reduce((length, { prefix }) => Math.max(length, prefix.length), 0);
-  const isOpen = maxItems === Number.POSITIVE_INFINITY;
-  // State i: i items so far; the last one, where there is no end, goes on to itself.
-  const last = isOpen ? Math.max(prefixLength, minItems, 1) : maxItems;
-  if (last > MAX_STATES) {
-    rules.document.problem(pointer, `${last} items are not supported: expected at most ${MAX_STATES}`);
-    return impossible;
-  }
-  const edges: GraphEdge[] = [];
-  const put = (from: number, to: number) => {
-    const item = rules.valueOf(itemOf(arrays, from));
-    edges.push({ from, to, label: from === 0 ? sequence(space, item) : sequence(comma, item) });
-  };
-  for (let i = 0; i < last; i++) put(i, i + 1);
-  if (isOpen) put(last, last);
-  const finals = Array.from({ length: last + 1 }, (_, i) => i).filter((i) => i >= minItems);
-  const items: Expression = { kind: 'graph', stateCount: last + 1, finals, edges };
-  return sequence('[', items, space, ']');
-}
-
-export function objectExpression(rules: Rules, facts: Facts): Expression {
+export function objectExpression(rules: Rules & Checker, facts: Facts): Expression {
   const { document } = rules;
-  const { objects, required, minProperties, maxProperties, propertyNames, pointer } = facts;
+  const { objects, required, propertyNames, pointer } = facts;
+  let { minProperties, maxProperties } = facts;
+  if (facts.excluded.some((value) => canonicalJson(value) === '{}')) minProperties = Math.max(minProperties, 1);
   const isFree = objects.length + required.size + propertyNames.length + minProperties === 0;
   if (isFree && maxProperties === Number.POSITIVE_INFINITY) return rule('object');
 
+  const nameFacts = propertyNames.length === 0 ? [] : rules.factsOf(propertyNames);
   const isNameAllowed = (key: string) =>
-    propertyNames.length === 0 || rules.factsOf(propertyNames).some((names) => satisfies(rules, names, key));
+    propertyNames.length === 0 || nameFacts.some((names) => satisfies(rules, names, key));
+
   const declared = [...new Set([...objects.flatMap(({ properties }) => [...properties.keys()]), ...required])];
   const open = openMembers(rules, facts, declared);
   const keys = declared.filter((key) => isNameAllowed(key) || required.has(key));
   if (open.length > 0 && minProperties > Math.max(1, required.size)) {
     // The same name twice would count once.
-    document.problem(
+    const most = Math.max(1, required.size);
+    document.unheld(
       pointer,
-      `minProperties ${minProperties} together with open names is not supported: expected at most ${Math.max(1, required.size)}`,
+      `minProperties ${minProperties} is not held together with open names: expected at most ${most}`,
     );
+    minProperties = most;
   }
 
   // State (i, count): the first i declared names are behind us, `count` members are written (as far as it matters).
@@ -72,14 +48,15 @@ export function objectExpression(rules: Rules, facts: Facts): Expression {
   const most = isCounted
     ? Math.min(maxProperties, Math.max(minProperties, maxProperties < Number.POSITIVE_INFINITY ? maxProperties : 0))
     : 1;
-  const counts = Math.max(1, most) + 1;
-  const stateCount = (keys.length + 1) * counts;
-  if (stateCount > MAX_STATES) {
-    document.problem(
+  let counts = Math.max(1, most) + 1;
+  let stateCount = (keys.length + 1) * counts;
+  if (stateCount > MAX_STATES && counts > 2) {
+    document.unheld(
       pointer,
-      `needs ${stateCount} states, expected at most ${MAX_STATES}. Leave minProperties and maxProperties out`,
+      `minProperties and maxProperties are not held: they need ${stateCount} states, expected at most ${MAX_STATES}`,
     );
-    return impossible;
+    [minProperties, maxProperties, counts] = [0, Number.POSITIVE_INFINITY, 2];
+    stateCount = (keys.length + 1) * counts;
   }
   const edges: GraphEdge[] = [];
   const put = (from: number, to: number, count: number, member: Expression) => {
@@ -106,111 +83,87 @@ export function objectExpression(rules: Rules, facts: Facts): Expression {
   return sequence('{', { kind: 'graph', stateCount, finals, edges }, space, '}');
 }
 
+interface NameClass {
+  readonly names: Term;
+  /** Of the patterns, those that the names match. */
+  readonly matched: readonly string[];
+}
+
 /** Members whose names are not declared: for each set of name patterns that a name may match, the names and what holds for the value. */
-function openMembers(rules: Rules, facts: Facts, declared: readonly string[]): Expression[] {
-  const { document, isStrict } = rules;
-  const { objects, propertyNames, pointer } = facts;
-  if (isStrict && objects.length > 0 && objects.every(({ additional }) => additional === null)) {
-    const hasPatterns = objects.some(({ patterns }) => patterns.length > 0);
-    if (!hasPatterns) return [];
-  }
+function openMembers(rules: Rules & Checker, facts: Facts, declared: readonly string[]): Expression[] {
+  const { document } = rules;
+  const { objects, pointer } = facts;
+  const saysNothing = objects.length > 0 && objects.every(({ additional }) => additional === null);
+  const isClosed = document.isStrict && saysNothing;
   const patterns = [...new Set(objects.flatMap((part) => part.patterns.map(({ pattern }) => pattern)))];
-  if (patterns.length > MAX_PATTERNS) {
-    document.problem(
-      pointer,
-      `${patterns.length} patternProperties are not supported: expected at most ${MAX_PATTERNS}`,
-    );
-    return [];
-  }
+  // Nothing else at all, as most closed objects say it: their names need not be worked out.
+  if (patterns.length === 0 && (isClosed || valuesOf(objects, []).some(({ schema }) => schema === false))) return [];
+  const classes = document.guarded(pointer, () => nameClasses(rules, facts, declared, patterns));
+  if (!classes) return [sequence(rule('string'), ':', space, rule('value'))];
   const members: Expression[] = [];
-  for (let bits = 0; bits < 1 << patterns.length; bits++) {
-    const matched = patterns.filter((_, i) => (bits >> i) & 1);
-    const value = objects.flatMap((part) => valuesOf(part, matched));
-    if (value.some(({ schema }) => schema === false)) continue;
-    if (
-      isStrict &&
-      matched.length === 0 &&
-      objects.every(({ additional }) => additional === null) &&
-      objects.length > 0
-    )
-      continue;
-    const others = patterns.filter((pattern) => !matched.includes(pattern));
-    const names = nameRule(rules, facts, declared, matched, others, propertyNames);
-    if (names) members.push(sequence(names, ':', space, rules.valueOf(value)));
+  for (const { names, matched } of classes) {
+    const value = valuesOf(objects, matched);
+    if (value.some(({ schema }) => schema === false) || (isClosed && matched.length === 0)) continue;
+    const name = names === document.terms.anything ? rule('string') : nameRule(rules, names, pointer);
+    members.push(sequence(name, ':', space, rules.valueOf(value)));
   }
   return members;
 }
 
-function valuesOf({ patterns, additional }: ObjectPart, matched: readonly string[]): Conjunction {
-  const found = patterns.filter(({ pattern }) => matched.includes(pattern)).map(({ value }) => value);
-  return found.length > 0 ? found : additional ? [additional] : [];
-}
-
-/** Names, with their quotes, that are not declared and match these patterns and not those; null where there is none. */
-function nameRule(
-  rules: Rules,
-  facts: Facts,
+/** undefined, said, where the names cannot be told apart. */
+function nameClasses(
+  rules: Rules & Checker,
+  { propertyNames, pointer }: Facts,
   declared: readonly string[],
-  matched: readonly string[],
-  others: readonly string[],
-  propertyNames: Conjunction,
-): Expression | null {
+  patterns: readonly string[],
+): NameClass[] | undefined {
   const { document } = rules;
-  const patternOf = (pattern: string) => determinize(patternExpression(document, pattern, facts.pointer));
-  let isNone = false;
-  const expression = guarded(document, facts.pointer, () => {
-    let names = determinize(canonicalText);
-    if (propertyNames.length > 0) names = determinize(nameExpression(rules, propertyNames));
-    for (const pattern of matched) names = intersect(names, patternOf(pattern));
-    for (const pattern of others) names = subtract(names, patternOf(pattern));
-    if (declared.length > 0) {
-      names = subtract(names, determinize(choice(...declared.map((key) => text(JSON.stringify(key).slice(1, -1))))));
-    }
-    isNone = isEmpty(names);
-    return toExpression(names);
-  });
-  if (isNone || expression === impossible) return null;
-  const key = JSON.stringify([declared, matched, others, propertyNames.map(({ pointer }) => pointer)]);
-  return rules.shared(`name ${key}`, () => sequence('"', expression, '"'));
+  const { terms } = document;
+  const wanted = propertyNames.length === 0 ? terms.anything : namesTerm(rules, propertyNames);
+  const names = declared.length === 0 ? wanted : terms.and(wanted, terms.not(terms.words(declared)));
+  let classes: NameClass[] = [{ names, matched: [] }];
+  for (const pattern of patterns) {
+    const term = patternOf(document, pattern, pointer);
+    if (term === null) return undefined;
+    classes = classes.flatMap(({ names, matched }) => [
+      { names: terms.and(names, terms.not(term)), matched },
+      { names: terms.and(names, term), matched: [...matched, pattern] },
+    ]);
+    classes = classes.filter((found) => !isEmptyTerm(terms, found.names));
+    if (classes.length <= MAX_NAME_CLASSES) continue;
+    document.unheld(pointer, `patternProperties make more than ${MAX_NAME_CLASSES} kinds of names and are not held`);
+    return undefined;
+  }
+  return patterns.length > 0 || propertyNames.length === 0
+    ? classes
+    : classes.filter((found) => !isEmptyTerm(terms, found.names));
 }
 
-function nameExpression(rules: Rules, propertyNames: Conjunction): Expression {
+function valuesOf(objects: readonly ObjectPart[], matched: readonly string[]): Conjunction {
+  return objects.flatMap(({ patterns, additional }) => {
+    const found = patterns.filter(({ pattern }) => matched.includes(pattern)).map(({ value }) => value);
+    return found.length > 0 ? found : additional ? [additional] : [];
+  });
+}
+
+function nameRule(rules: Rules, names: Term, pointer: string): Expression {
+  const { document } = rules;
+  return rules.shared(
+    `name ${names.id}`,
+    () => document.guarded(pointer, () => quoted(rules, names)) ?? rule('string'),
+  );
+}
+
+function namesTerm(rules: Checker, propertyNames: Conjunction): Term {
+  const { document } = rules;
+  const { terms } = document;
   const options = rules
     .factsOf(propertyNames)
     .filter(({ types }) => types.has('string'))
-    .map((names) =>
-      names.literals
-        ? choice(
-            ...names.literals
-              .filter((value): value is string => typeof value === 'string' && satisfies(rules, names, value))
-              .map((value) => text(JSON.stringify(value).slice(1, -1))),
-            impossible,
-          )
-        : textExpression(rules.document, names),
-    );
-  return choice(...options, impossible);
+    .map((names) => {
+      if (!names.literals) return textTerm(document, names);
+      const fitting = names.literals.filter((value) => typeof value === 'string' && satisfies(rules, names, value));
+      return terms.words(fitting as string[]);
+    });
+  return terms.or(...options);
 }
-
-/** Rules that the values of every schema share. */
-export const jsonRules: Readonly<Record<string, Expression>> = {
-  /** Nothing, a space, or one or two line ends with indentation: what JSON.stringify and json.dumps write. */
-  space: choice(
-    '',
-    ' ',
-    sequence('\n', repeat(choice('\n'), 0, 1), choice(repeat(text(' '), 0, 32), repeat(text('\t'), 1, 16))),
-  ),
-  value: choice(rule('object'), rule('array'), rule('string'), rule('number'), 'true', 'false', 'null'),
-  array: sequence(
-    '[',
-    choice('', sequence(space, rule('value'), repeat(sequence(comma, rule('value')), 0, null))),
-    space,
-    ']',
-  ),
-  member: sequence(rule('string'), ':', space, rule('value')),
-  object: sequence(
-    '{',
-    choice('', sequence(space, rule('member'), repeat(sequence(comma, rule('member')), 0, null))),
-    space,
-    '}',
-  ),
-};

@@ -2,14 +2,17 @@
  * JSON strings. A free string may be spelled in any way that JSON allows (escapes as one likes, halves of surrogate pairs excepted); one
  * with a pattern or a format is spelled as JSON.stringify spells it.
  */
-import { ArgumentError } from '../../../base/errors.ts';
-import { anyCharacter, characterSet, complement } from '../characters.ts';
+import { type CharacterSet, characterSet, complement, contains } from '../characters.ts';
 import { chars, choice, type Expression, impossible, repeat, rule, sequence } from '../expression.ts';
-import { counted, determinize, intersect, toExpression } from '../regular.ts';
+import { expressionTerm, termExpression } from '../regex/automaton.ts';
+import { PatternError } from '../regex/parse.ts';
+import { patternTerm } from '../regex/pattern.ts';
+import type { Term } from '../regex/terms.ts';
 import type { SchemaDocument } from './document.ts';
 import type { Facts } from './facts.ts';
 import { formats } from './formats.ts';
-import { compilePattern, PatternError, spellInJson } from './pattern.ts';
+import type { Rules } from './rules.ts';
+import { spellInJson } from './spelling.ts';
 
 /** The longest length that is counted. */
 export const MAX_LENGTH = 50_000;
@@ -37,80 +40,79 @@ export const anySpelling: Expression = choice(
     ),
   ),
 );
-const canonicalCharacter = spellInJson(anyCharacter);
-export const canonicalText: Expression = repeat(canonicalCharacter, 0, null);
 
-export function stringExpression(document: SchemaDocument, facts: Facts): Expression {
-  const { minLength, maxLength } = facts;
-  const isFree = facts.patterns.length + facts.formats.length === 0;
+export function stringExpression(rules: Rules, facts: Facts): Expression {
+  const { minLength, maxLength, patterns, notPatterns, formats: wanted } = facts;
+  const excluded = facts.excluded.filter((value) => typeof value === 'string');
+  const isFree = patterns.length + notPatterns.length + wanted.length + excluded.length === 0;
   if (minLength > maxLength) return impossible;
-  if (isFree && minLength === 0 && maxLength === Number.POSITIVE_INFINITY) return rule('string');
-  if (isFree && !isTooLong(document, facts)) return sequence('"', lengths(rule('character'), facts), '"');
-  return sequence('"', textExpression(document, facts), '"');
+  if (!isFree) {
+    const { document } = rules;
+    const whole = document.guarded(facts.pointer, () => {
+      const term = textTerm(document, facts);
+      return term === document.terms.anything ? rule('string') : quoted(rules, term);
+    });
+    if (whole) return whole;
+  }
+  const longest = maxLength === Number.POSITIVE_INFINITY ? minLength : maxLength;
+  if (longest > MAX_LENGTH) {
+    rules.document.unheld(facts.pointer, `length ${longest} is not held: expected at most ${MAX_LENGTH}`);
+    return rule('string');
+  }
+  if (minLength === 0 && maxLength === Number.POSITIVE_INFINITY) return rule('string');
+  const most = maxLength === Number.POSITIVE_INFINITY ? null : maxLength;
+  return sequence('"', repeat(rule('character'), minLength, most), '"');
 }
 
-/** What stands between the quotes, spelled as JSON.stringify does, without rules. */
-export function textExpression(document: SchemaDocument, facts: Facts): Expression {
+/** The texts of a term as JSON strings, spelled as JSON.stringify does. */
+export function quoted(rules: Rules, term: Term): Expression {
+  const { terms } = rules.document;
+  return sequence(
+    '"',
+    termExpression(terms, term, (set) => spelled(rules, set)),
+    '"',
+  );
+}
+
+/** Small sets stand where they are used; others are rules that all share. */
+function spelled(rules: Rules, set: CharacterSet): Expression {
+  const isSmall = set.length <= 3 && set.at(-1)![1] < 0x80 && set[0]![0] > 0x22 && !contains(set, 0x5c);
+  if (isSmall) return { kind: 'characters', set };
+  return rules.shared(`chars ${set.map(([from, to]) => `${from}-${to}`).join()}`, () => spellInJson(set));
+}
+
+/** What a string must be. Throws ArgumentError `grammar.too-large`. */
+export function textTerm(document: SchemaDocument, facts: Facts): Term {
+  const { terms } = document;
   const { minLength, maxLength, pointer } = facts;
-  if (minLength > maxLength || isTooLong(document, facts)) return impossible;
-  const parts = [
-    ...facts.patterns.map((pattern) => patternExpression(document, pattern, pointer)),
-    ...facts.formats.map((format) => formatExpression(document, format, pointer)),
+  const parts: (Term | null)[] = [
+    ...facts.patterns.map((pattern) => patternOf(document, pattern, pointer)),
+    ...facts.formats.map((format) => expressionTerm(terms, formats[format]!)),
+    ...facts.notPatterns.map((pattern) => {
+      const term = patternOf(document, pattern, pointer);
+      return term && terms.not(term);
+    }),
   ];
-  const isCounted = minLength > 0 || maxLength < Number.POSITIVE_INFINITY;
-  if (!isCounted && parts.length < 2) return parts[0] ?? canonicalText;
-  return guarded(document, pointer, () => {
-    const automata = parts.map(determinize);
-    if (isCounted) automata.push(counted(determinize(canonicalCharacter), minLength, maxLength));
-    return toExpression(automata.reduce(intersect));
-  });
+  const excluded = facts.excluded.filter((value) => typeof value === 'string');
+  if (excluded.length > 0) parts.push(terms.not(terms.words(excluded)));
+  if (minLength > 0 || maxLength < Number.POSITIVE_INFINITY) {
+    const longest = maxLength === Number.POSITIVE_INFINITY ? minLength : maxLength;
+    if (longest <= MAX_LENGTH) parts.push(terms.repeat(terms.anyOne, minLength, maxLength));
+  }
+  return terms.and(...parts.filter((part) => part !== null));
 }
 
-export function patternExpression(document: SchemaDocument, pattern: string, pointer: string): Expression {
+/** The texts in which a pattern is found; null, said, where it is none that can be held. */
+export function patternOf(document: SchemaDocument, pattern: string, pointer: string): Term | null {
   const known = document.patterns.get(pattern);
-  if (known) return known;
+  if (known !== undefined) return known;
+  let term: Term | null = null;
   try {
-    const expression = compilePattern(pattern, spellInJson);
-    document.patterns.set(pattern, expression);
-    return expression;
+    term = document.guarded(pointer, () => patternTerm(document.terms, pattern), 0.5) ?? null;
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
-    document.problem(
-      pointer,
-      `pattern ${JSON.stringify(pattern)} is not supported: expected a regular expression, found ${error.message}`,
-    );
-    return impossible;
+    document.unheld(pointer, `pattern ${JSON.stringify(pattern)} is not held: it has ${error.message}`);
   }
-}
-
-/** Runs what may grow too large; if it does, that is a problem of the schema at this place. */
-export function guarded(document: SchemaDocument, pointer: string, make: () => Expression): Expression {
-  try {
-    return make();
-  } catch (error) {
-    if (!(error instanceof ArgumentError && error.code === 'grammar.too-large')) throw error;
-    document.problem(pointer, error.message.replace(/^grammar: /, ''));
-    return impossible;
-  }
-}
-
-function formatExpression(document: SchemaDocument, format: string, pointer: string): Expression {
-  const expression = Object.hasOwn(formats, format) ? formats[format] : undefined;
-  if (expression) return expression;
-  document.problem(
-    pointer,
-    `format ${JSON.stringify(format)} is not supported: expected ${Object.keys(formats).join(', ')}`,
-  );
-  return impossible;
-}
-
-function lengths(character: Expression, { minLength, maxLength }: Facts): Expression {
-  return repeat(character, minLength, maxLength === Number.POSITIVE_INFINITY ? null : maxLength);
-}
-
-function isTooLong(document: SchemaDocument, { minLength, maxLength, pointer }: Facts): boolean {
-  const longest = maxLength === Number.POSITIVE_INFINITY ? minLength : maxLength;
-  if (longest <= MAX_LENGTH) return false;
-  document.problem(pointer, `length ${longest} is not supported: expected at most ${MAX_LENGTH}`);
-  return true;
+  document.patterns.set(pattern, term);
+  return term;
 }

@@ -1,11 +1,9 @@
 /**
- * Regular expressions as grammars: ECMA-262's notation as JSON Schema's `pattern` uses it, as far as it is regular. Classes, groups,
- * alternatives, counts and anchors at the edges; looking ahead at the very beginning; what looks around elsewhere, refers back or asks for word borders is refused. The engine's own
- * RegExp never sees it, so there is nothing that could run away.
+ * Regular expressions in ECMA-262's notation, as JSON Schema's `pattern` uses it, as trees. The engine's own RegExp never sees a
+ * pattern, so there is nothing that could run away. References back are refused, as is what other languages' notations add.
  */
-import { anyCharacter, type CharacterSet, characterSet, complement, intersection } from '../characters.ts';
-import { chars, choice, type Expression, nothing, repeat, sequence } from '../expression.ts';
-import { determinize, intersect as intersectDfa, subtract, toExpression } from '../regular.ts';
+import { type CharacterSet, characterSet, complement } from '../characters.ts';
+import { unicodeProperty } from './unicode.ts';
 
 const MAX_LENGTH = 10_000;
 const MAX_DEPTH = 100;
@@ -14,77 +12,24 @@ const MAX_COUNT = 20_000;
 /** Why a pattern is refused. */
 export class PatternError extends Error {}
 
-type Node =
+export type Node =
   | { readonly kind: 'set'; readonly set: CharacterSet }
   | { readonly kind: 'sequence'; readonly parts: readonly Node[] }
   | { readonly kind: 'choice'; readonly options: readonly Node[] }
   | { readonly kind: 'repeat'; readonly of: Node; readonly min: number; readonly max: number | null }
   | { readonly kind: 'begin' | 'end' }
-  /** A look ahead: what follows begins so, or does not. */
-  | { readonly kind: 'look'; readonly of: Node; readonly negated: boolean };
+  /** What follows begins so, or what precedes ends so; or does not. */
+  | { readonly kind: 'ahead' | 'behind'; readonly of: Node; readonly negated: boolean }
+  /** Between a letter and none, or not. */
+  | { readonly kind: 'border'; readonly negated: boolean };
 
-/**
- * The texts in which the pattern is found. `spell` writes one character of a set, so that the result may be spelled as in JSON.
- * Throws PatternError.
- */
-export function compilePattern(pattern: string, spell: (set: CharacterSet) => Expression): Expression {
-  const node = new Reader(pattern).read();
-  const anything = repeat(spell(anyCharacter), 0, null);
-
-  /** `opens`, `closes`: nothing stands before, after; there an anchor may stand, and without one anything may. */
-  const compile = (node: Node, opens: boolean, closes: boolean): Expression => {
-    const edges = (inner: Expression) => sequence(...(opens ? [anything] : []), inner, ...(closes ? [anything] : []));
-    switch (node.kind) {
-      case 'set':
-        return edges(spell(node.set));
-      case 'choice':
-        return choice(...node.options.map((option) => compile(option, opens, closes)));
-      case 'repeat':
-        return edges(repeat(compile(node.of, false, false), node.min, node.max));
-      case 'sequence': {
-        let { parts } = node;
-        let [before, after] = [opens, closes];
-        for (; opens && parts[0]?.kind === 'begin'; parts = parts.slice(1)) before = false;
-        for (; closes && parts.at(-1)?.kind === 'end'; parts = parts.slice(0, -1)) after = false;
-        const lookCount = before ? 0 : opens ? countLooks(parts) : 0;
-        const rest = parts.slice(lookCount);
-        const whole =
-          rest.length === 0
-            ? before || after
-              ? anything
-              : nothing
-            : sequence(...rest.map((part, i) => compile(part, before && i === 0, after && i === rest.length - 1)));
-        if (lookCount === 0) return whole;
-        if (!closes) throw new PatternError('a look ahead inside a group');
-        // At the beginning of the text, looking ahead is a second language that must hold as well, or must not.
-        const looks = parts.slice(0, lookCount) as readonly Extract<Node, { kind: 'look' }>[];
-        const automaton = looks.reduce((dfa, { of, negated }) => {
-          const other = determinize(compile(of, false, true));
-          return negated ? subtract(dfa, other) : intersectDfa(dfa, other);
-        }, determinize(whole));
-        return toExpression(automaton);
-      }
-      case 'begin':
-      case 'end':
-        if (node.kind === 'begin' ? opens : closes)
-          return (node.kind === 'begin' ? closes : opens) ? anything : nothing;
-        throw new PatternError(`${node.kind === 'begin' ? '^' : '$'} inside the pattern`);
-      case 'look':
-        throw new PatternError('a look ahead that is not at the beginning');
-      default:
-        return node satisfies never;
-    }
-  };
-  return compile(node, true, true);
-}
-
-function countLooks(parts: readonly Node[]): number {
-  const first = parts.findIndex(({ kind }) => kind !== 'look');
-  return first < 0 ? parts.length : first;
+/** Throws PatternError. */
+export function parsePattern(pattern: string): Node {
+  return new Reader(pattern).read();
 }
 
 const digits = characterSet([[0x30, 0x39]]);
-const word = characterSet([...digits, [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]);
+export const wordCharacters = characterSet([...digits, [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]);
 const space = characterSet([
   [0x09, 0x0d],
   [0x20, 0x20],
@@ -105,8 +50,8 @@ const lineEnds = characterSet([
 const classEscapes: Readonly<Record<string, CharacterSet>> = {
   d: digits,
   D: complement(digits),
-  w: word,
-  W: complement(word),
+  w: wordCharacters,
+  W: complement(wordCharacters),
   s: space,
   S: complement(space),
 };
@@ -144,7 +89,7 @@ class Reader {
       let part = this.readAtom();
       const counts = this.readCounts();
       if (counts) {
-        if (part.kind === 'begin' || part.kind === 'end' || part.kind === 'look')
+        if (part.kind !== 'set' && part.kind !== 'sequence' && part.kind !== 'choice')
           throw new PatternError('a count behind an anchor or a look');
         part = { kind: 'repeat', of: part, min: counts[0], max: counts[1] };
       }
@@ -165,14 +110,15 @@ class Reader {
         return this.readGroup();
       case '[':
         return { kind: 'set', set: this.readClass() };
-      case '\\':
-        return { kind: 'set', set: this.readEscape('outside') };
+      case '\\': {
+        const letter = this.characters[this.at];
+        if (letter !== 'b' && letter !== 'B') return { kind: 'set', set: this.readEscape('outside') };
+        this.at++;
+        return { kind: 'border', negated: letter === 'B' };
+      }
       case '*':
       case '+':
       case '?':
-      case '{':
-      case '}':
-      case ']':
         throw new PatternError(`${character} where it means nothing`);
       default: {
         return { kind: 'set', set: one(character.codePointAt(0)!) };
@@ -182,10 +128,12 @@ class Reader {
 
   private readGroup(): Node {
     if (this.take('?')) {
-      if (this.take('<')) {
+      const behind = this.characters[this.at] === '<' && /[=!]/.test(this.characters[this.at + 1] ?? '');
+      if (behind) this.at++;
+      if (!behind && this.take('<')) {
         const close = this.characters.indexOf('>', this.at);
         const name = this.characters.slice(this.at, Math.max(close, this.at)).join('');
-        if (!/^[A-Za-z_$][\w$]{0,99}$/.test(name)) throw new PatternError('a look behind');
+        if (!/^[A-Za-z_$][\w$]{0,99}$/.test(name)) throw new PatternError('a group without a name');
         this.at = close + 1;
       } else if (!this.take(':')) {
         const sign = this.characters[this.at];
@@ -193,7 +141,7 @@ class Reader {
         this.at++;
         const of = this.readChoice();
         if (!this.take(')')) throw new PatternError('a ( without its )');
-        return { kind: 'look', of, negated: sign === '!' };
+        return { kind: behind ? 'behind' : 'ahead', of, negated: sign === '!' };
       }
     }
     const inner = this.readChoice();
@@ -208,13 +156,17 @@ class Reader {
       if (this.at >= this.characters.length) throw new PatternError('a [ without its ]');
       const low = this.readClassAtom();
       const isRange = this.characters[this.at] === '-' && this.characters[this.at + 1] !== ']';
-      if (!isRange || this.characters[this.at + 1] === undefined) {
+      if (!isRange || this.characters[this.at + 1] === undefined || single(low) === null) {
         ranges.push(...low);
         continue;
       }
       this.at++;
       const high = this.readClassAtom();
       const [from, to] = [single(low), single(high)];
+      if (from !== null && to === null) {
+        ranges.push([from, from], [0x2d, 0x2d], ...high); // [a-\d]: three
+        continue;
+      }
       if (from === null || to === null || from > to) throw new PatternError('a range that is none');
       ranges.push([from, to]);
     }
@@ -241,11 +193,20 @@ class Reader {
       if (!/^[A-Za-z]$/.test(control)) throw new PatternError('\\c without a letter');
       return one(control.codePointAt(0)! % 32);
     }
-    if (letter === '-' || /[\^$\\.*+?()[\]{}|/]/.test(letter)) return one(letter.codePointAt(0)!);
     if (/[1-9k]/.test(letter)) throw new PatternError('a reference back');
-    if (letter === 'b' || letter === 'B') throw new PatternError('a word border');
-    if (letter === 'p' || letter === 'P') throw new PatternError('a Unicode property');
+    if (letter === 'p' || letter === 'P') return this.readProperty(letter === 'P');
+    // As without the flag u: what means nothing else means itself.
+    if (!/[A-Za-z0-9]/.test(letter)) return one(letter.codePointAt(0)!);
     throw new PatternError(`the escape \\${letter}`);
+  }
+
+  private readProperty(negated: boolean): CharacterSet {
+    const close = this.characters.indexOf('}', this.at);
+    const inner = this.take('{') && close > 0 ? this.characters.slice(this.at, close).join('') : '';
+    const set = unicodeProperty(inner);
+    if (set === null) throw new PatternError('\\p without the name of a Unicode property');
+    this.at = close + 1;
+    return negated ? complement(set) : set;
   }
 
   private readUnicode(): number {
@@ -285,7 +246,7 @@ class Reader {
     else if (sign === '{') {
       const [whole, low, comma, high] =
         /^\{(\d{1,6})(,?)(\d{0,6})\}/.exec(this.characters.slice(this.at, this.at + 20).join('')) ?? [];
-      if (whole === undefined || (comma === '' && high !== '')) throw new PatternError('{ without a count');
+      if (whole === undefined || (comma === '' && high !== '')) return null; // a brace as a character
       this.at += whole.length;
       const min = Number(low);
       counts = [min, comma === '' ? min : high === '' ? null : Number(high)];
@@ -309,33 +270,4 @@ function one(point: number): CharacterSet {
 
 function single(set: CharacterSet): number | null {
   return set.length === 1 && set[0]![0] === set[0]![1] ? set[0]![0] : null;
-}
-
-const mustEscape = characterSet([
-  [0, 0x1f],
-  [0x22, 0x22],
-  [0x5c, 0x5c],
-]);
-const allEscapes = choice(
-  sequence('\\', chars('bfnrt"\\')),
-  sequence('\\u00', choice(sequence('0', chars('0-7bef')), sequence('1', chars('0-9a-f')))),
-);
-
-/** How JSON.stringify spells a character of the set within a string: as itself, or escaped where it must be. */
-export function spellInJson(set: CharacterSet): Expression {
-  const raw: Expression = { kind: 'characters', set: intersection(set, complement(mustEscape)) };
-  const escaped = intersection(set, mustEscape);
-  if (escaped.length === 0) return raw;
-  if (
-    escaped.length === mustEscape.length &&
-    escaped.every(([from, to], i) => from === mustEscape[i]![0] && to === mustEscape[i]![1])
-  ) {
-    return choice(raw, allEscapes);
-  }
-  const spellings: string[] = [];
-  for (const [from, to] of escaped) {
-    for (let point = from; point <= to; point++)
-      spellings.push(JSON.stringify(String.fromCodePoint(point)).slice(1, -1));
-  }
-  return choice(raw, ...spellings);
 }
