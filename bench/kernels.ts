@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
+import { fromFloats } from '../src/devices/device.ts';
 import { createWasmDevice } from '../src/devices/wasm/device.ts';
 import type { SimdBuild } from '../src/devices/wasm/modules.ts';
 import { randomFloats } from '../src/devices/wasm/testing.ts';
@@ -60,7 +61,7 @@ for (const dtype of values.types.split(',') as WeightType[]) {
 /** Multiply-adds a second, best of the slices of the time given: other programs only ever take away. */
 function rate(device: Awaited<ReturnType<typeof createWasmDevice>>, rows: number, matrices: readonly Tensor[]): number {
   const mark = device.mark();
-  const x = device.fromFloats(randomFloats(rows * I, 1), [rows, I]);
+  const x = fromFloats(device, randomFloats(rows * I, 1), [rows, I]);
   let best = 0;
   const end = performance.now() + 2 * milliseconds;
   while (performance.now() < end) {

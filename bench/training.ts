@@ -11,7 +11,7 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { type Recompute, recomputePolicies } from '../src/autograd/tape.ts';
 import { Random } from '../src/base/random.ts';
-import { createWasmTrainingDevice } from '../src/devices/wasm/training.ts';
+import { createWasmDevice } from '../src/devices/wasm/device.ts';
 import * as inferenceTasks from '../src/kernels/tasks.ts';
 import * as trainingTasks from '../src/kernels/training-tasks.ts';
 import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
@@ -19,7 +19,7 @@ import { parameterCount } from '../src/model/parameters.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { needBf16 } from '../src/platform/node/native/products.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
-import { trainingKernels } from '../src/platform/node/training/wide-kernels.ts';
+import { compileForThisMachine } from '../src/platform/node/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { PASS_TOKENS } from '../src/training/micro-batch.ts';
 import type { OptimizerOptions } from '../src/training/optimizer.ts';
@@ -118,10 +118,11 @@ async function measure(way: string) {
     work();
     spent.set(task, (spent.get(task) ?? 0) + performance.now() - from);
   };
-  const device = await createWasmTrainingDevice({
+  const compiled = await compileForThisMachine({ threads, revectorize: way !== 'wasm128', blas: null, training: true });
+  const device = await createWasmDevice({
     threads,
     host: nodeThreads,
-    ...(await trainingKernels(threads, way !== 'wasm128')),
+    ...compiled,
     blas: way === 'blas' ? loadBlas() : way === 'bf16' ? needBf16() : null,
     watch: values.tasks ? watch : null,
   });
@@ -135,7 +136,7 @@ async function measure(way: string) {
   for (let step = 0; step < steps + 2; step++) {
     if (step === 2) spent.clear();
     const from = performance.now();
-    trainer.step([{ ids, rows: batch, length }]);
+    await trainer.step([{ ids, rows: batch, length }]);
     if (step >= 2) seconds.push((performance.now() - from) / 1000);
   }
   const tasks = values.tasks && breakdown(spent, seconds);
@@ -156,7 +157,7 @@ async function measure(way: string) {
     tokensPerSecond: Math.round(tokensPerSecond),
     fastest: Math.round(ids.length / seconds[0]!),
     gflops: Math.round((tokensPerSecond * flopsPerToken(config, length)) / 1e9),
-    memoryMib: mib(memory.persistent + memory.arenaPeak),
+    memoryMib: mib(memory.allocated + memory.arena),
     estimateMib: mib(estimate.parameters + estimate.activations),
     checkpointingLimitMib: mib(limit),
     processMib: mib(process.memoryUsage.rss()),

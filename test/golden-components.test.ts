@@ -1,6 +1,7 @@
 /** Every component of test/golden/components, forward, through Ops on every device: relative L2 error at most 1e-5. */
 import { deepStrictEqual, ok } from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fromFloats } from '../src/devices/device.ts';
 import { erfc } from '../src/kernels/activation/reference.ts';
 import { batchOfSequences } from '../src/kernels/batch.ts';
 import type { Ops } from '../src/kernels/ops.ts';
@@ -91,7 +92,7 @@ function attention({ ops, t, input, attributes, check, device }: Setup): void {
   };
   const [B, T, D] = input.x!.shape as [number, number, number];
   const weight = (name: string, heads: number) =>
-    device.fromFloats(interleaveRows(input[name]!.data, D, E), [heads * E, D]);
+    fromFloats(device, interleaveRows(input[name]!.data, D, E), [heads * E, D]);
   const x_ND = t('x', [B * T, D]);
   const positions = Uint32Array.from({ length: B * T }, (_, n) => n % T);
   const rotation = ops.rotation(positions, plainRope(E, theta));
@@ -134,7 +135,7 @@ const cases: Record<string, (setup: Setup) => void> = {
   'attention-mqa': attention,
   'sdpa-causal': ({ ops, input, check, expected, device }) => {
     const [B, H, T, E] = input.q!.shape as [number, number, number, number];
-    const rows = (name: string) => device.fromFloats(headsToRows(input[name]!), [B * T, H * E]);
+    const rows = (name: string) => fromFloats(device, headsToRows(input[name]!), [B * T, H * E]);
     const batch = batchOfSequences(Array.from({ length: B }, () => new Uint32Array(T)));
     expected['out.y'] = { shape: [B * T, H * E], data: headsToRows(expected['out.y']!) };
     check('y', ops.attention(rows('q'), { k_NP: rows('k'), v_NP: rows('v') }, batch, { headSize: E, window: null }));
@@ -158,7 +159,7 @@ const cases: Record<string, (setup: Setup) => void> = {
   'gelu-tanh': rowwise((ops, x) => ops.gelu(x, 'tanh')),
   relu: rowwise((ops, x) => ops.relu(x)),
   silu: ({ ops, t, device, input, check }) =>
-    check('y', ops.swiglu(t('x'), device.fromFloats(new Float32Array(input.x!.data.length).fill(1), input.x!.shape))),
+    check('y', ops.swiglu(t('x'), fromFloats(device, new Float32Array(input.x!.data.length).fill(1), input.x!.shape))),
   layernorm: ({ ops, t, attributes, check }) =>
     check('y', ops.layerNorm(t('x'), t('weight'), t('bias'), (attributes as unknown as { eps: number }).eps)),
   linear: ({ ops, t, check }) => check('y', ops.linear(t('x'), t('weight'), t('bias'))),
@@ -170,7 +171,7 @@ const cases: Record<string, (setup: Setup) => void> = {
   'rope-meta-interleaved-theta5e5-hd24': (setup) => ropeCase(setup, false),
   'sinusoidal-positions': ({ ops, expected, check, device }) => {
     const [N, D] = expected.interleaved!.shape as [number, number];
-    const zeros = device.fromFloats(new Float32Array(N * D), [N, D]);
+    const zeros = fromFloats(device, new Float32Array(N * D), [N, D]);
     const positions = Uint32Array.from({ length: N }, (_, n) => n);
     expected['out.interleaved'] = expected.interleaved!;
     expected['out.halves'] = expected.half_split!;
@@ -224,7 +225,7 @@ function decoderLayer({ ops, t, input, attributes, check, device }: Setup): void
     const data = weight?.data ?? new Float32Array(parameter.shape.reduce((a, b) => a * b, 1));
     tensors.set(
       parameter.name,
-      device.fromFloats(parameter.spec.rotary ? interleaveRows(data, D, E) : data, parameter.shape),
+      fromFloats(device, parameter.spec.rotary ? interleaveRows(data, D, E) : data, parameter.shape),
     );
   }
   const batch = batchOfSequences(Array.from({ length: B }, () => new Uint32Array(T)));
@@ -254,7 +255,7 @@ function batchNorm({ ops, t, input, expected, attributes, check, device }: Setup
   };
   const x = channelsLast(input.x!);
   expected['out.y'] = channelsLast(expected['out.y']!);
-  check('y', ops.batchNorm(device.fromFloats(x.data, x.shape), t('weight'), t('bias'), eps, statistics));
+  check('y', ops.batchNorm(fromFloats(device, x.data, x.shape), t('weight'), t('bias'), eps, statistics));
   if (training) {
     check('running_mean', statistics.mean_D);
     check('running_var', statistics.variance_D);
@@ -276,7 +277,7 @@ function ropeCase({ ops, input, expected, attributes, check, device }: Setup, ha
       Uint32Array.from({ length: x.shape[0]! }, (_, n) => positions[n % positions.length]!),
       plainRope(E, theta),
     );
-    check(name, ops.rope(device.fromFloats(x.data, x.shape), rotation));
+    check(name, ops.rope(fromFloats(device, x.data, x.shape), rotation));
   }
 }
 
@@ -289,7 +290,7 @@ for (const { name: deviceName, create } of testDevices) {
         const input = name === 'sinusoidal-positions' ? {} : goldenTensors(`${folder}/input.safetensors`);
         const expected = goldenTensors(`${folder}/expected.safetensors`);
         const attributes = goldenJson<{ attributes?: Record<string, never> }>(`${folder}/case.json`).attributes ?? {};
-        let checks = 0;
+        const checks: Promise<void>[] = [];
         const setup: Setup = {
           device,
           ops: device.ops,
@@ -297,18 +298,24 @@ for (const { name: deviceName, create } of testDevices) {
           expected,
           attributes,
           t: (key, shape) =>
-            device.fromFloats(
+            fromFloats(
+              device,
               input[key]!.data,
               shape ?? (input[key]!.shape.length === 1 ? input[key]!.shape : rowsOf(input[key]!.shape)),
             ),
           check: (key, actual) => {
-            const error = relativeL2(device.toFloats(actual), expected[`out.${key}`]!.data);
-            ok(error <= LIMIT, `${name} out.${key}: relative L2 error ${error}, limit ${LIMIT}`);
-            checks++;
+            const reading = device.read(actual);
+            checks.push(
+              reading.then((numbers) => {
+                const error = relativeL2(numbers, expected[`out.${key}`]!.data);
+                ok(error <= LIMIT, `${name} out.${key}: relative L2 error ${error}, limit ${LIMIT}`);
+              }),
+            );
           },
         };
         run(setup);
-        ok(checks > 0, 'the case checked nothing');
+        ok(checks.length > 0, 'the case checked nothing');
+        await Promise.all(checks);
         device.close();
       });
     }

@@ -42,7 +42,7 @@ for (const { name: deviceName, create } of testDevices) {
         const { shape, data } = expected.input_ids!;
         const [B, T] = shape as [number, number];
         const batch = batchOfSequences(Array.from({ length: B }, (_, b) => data.subarray(b * T, (b + 1) * T)));
-        const logits = device.toFloats(forward(model, device.ops, batch));
+        const logits = await device.read(forward(model, device.ops, batch));
         const wanted = expected[logitsName]!.data;
         const largest = wanted.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
         // Where the case records no noise of its own, GOLDEN.md's typical one: 1e-5 of the largest logit.

@@ -36,19 +36,19 @@ for (const { name: deviceName, create } of testDevices) {
 
         const seen = new Map<string, Tensor>();
         const logits = forward(model, device.ops, batch, { tap: (tap, tensor) => seen.set(tap, tensor) });
-        const check = (what: string, tensor: Tensor) => {
+        const check = async (what: string, tensor: Tensor) => {
           const width = tensor.shape.at(-1)!;
           const valid = start.flatMap((from, b) =>
             Array.from(expected[what]!.data.subarray((b * T + from) * width, (b + 1) * T * width)),
           );
           const tolerance = goldenTolerance(noise[what]!);
-          assertClose(`${name} ${what}`, device.toFloats(tensor), valid, tolerance);
+          assertClose(`${name} ${what}`, await device.read(tensor), valid, tolerance);
         };
-        check('logits', logits);
-        check('hidden.0', seen.get('embedding')!);
+        await check('logits', logits);
+        await check('hidden.0', seen.get('embedding')!);
         for (let i = 0; i < checkpoint.config.blockCount; i++)
-          check(`hidden.${i + 1}`, seen.get(`blocks.${i}.output`)!);
-        check('hidden.norm', seen.get('norm')!);
+          await check(`hidden.${i + 1}`, seen.get(`blocks.${i}.output`)!);
+        await check('hidden.norm', seen.get('norm')!);
         ok(
           Object.keys(expected).filter((key) => key.startsWith('hidden.')).length === checkpoint.config.blockCount + 2,
         );

@@ -30,7 +30,7 @@ for (const { name: deviceName, create } of testDevices) {
           const real = mask ? ids.filter((_, t) => rows(mask)[i]![t] === 1) : ids;
           return submit(engine, real, { temperature: 0, maxTokens: continuations[i]!.length });
         });
-        runAll(engine);
+        await runAll(engine);
         for (const [i, { result }] of outcomes.entries()) deepStrictEqual([...result!.ids], continuations[i]);
         device.close();
         checkpoint.close();
@@ -51,11 +51,11 @@ for (const { name: deviceName, create } of testDevices) {
         );
         ok(greedy.length >= 4);
         for (const { prompt = '', expected } of greedy) {
-          const { text } = generate(engine, prompt, { temperature: 0, maxTokens: 256 });
+          const { text } = await generate(engine, prompt, { temperature: 0, maxTokens: 256 });
           const whole = prompt + text;
           ok(whole.includes(expected), `${JSON.stringify(whole)}\nhas not\n${JSON.stringify(expected)}`);
         }
-        const twoHundred = generate(engine, '', { temperature: 0, maxTokens: 200 });
+        const twoHundred = await generate(engine, '', { temperature: 0, maxTokens: 200 });
         strictEqual(twoHundred.text, cases.find(({ args }) => args === '-t 0.0 -n 200')!.expected);
         device.close();
         checkpoint.close();

@@ -4,6 +4,7 @@
  */
 import { ok } from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fromFloats } from '../src/devices/device.ts';
 import { Candidates } from '../src/inference/sampler/candidates.ts';
 import { rawLogProbabilities } from '../src/inference/sampler/log-probabilities.ts';
 import type { Gradient } from '../src/kernels/backward-ops.ts';
@@ -92,9 +93,9 @@ for (const { name, create } of testDevices) {
     const device = await create();
     const golden = load('softmax');
     const { q, unit, batch, lastRows, shape, options } = attentionInputs(golden);
-    const keyValues = { k_NP: device.fromFloats(unit, shape), v_NP: device.fromFloats(unit, shape) };
-    const mix = device.ops.attention(device.fromFloats(q, shape), keyValues, batch, options);
-    check('out.y', lastRows(device.toFloats(mix)), golden.y);
+    const keyValues = { k_NP: fromFloats(device, unit, shape), v_NP: fromFloats(device, unit, shape) };
+    const mix = device.ops.attention(fromFloats(device, q, shape), keyValues, batch, options);
+    check('out.y', lastRows(await device.read(mix)), golden.y);
     device.close();
   });
 }
@@ -107,12 +108,12 @@ for (const { name, create } of trainingDevices) {
       const { q, unit, batch, lastRows, shape, options } = attentionInputs(golden);
       const put = (data: Float32Array) => {
         const tensor = device.allocate(shape);
-        device.view(tensor).set(data);
+        device.write(tensor, data);
         return tensor;
       };
       const saved = { q_NQ: put(q), k_NP: put(unit), v_NP: put(unit) };
       const result = device.ops.attentionWithLogSumExp(saved.q_NQ, saved, batch, options);
-      check('out.y', lastRows(device.view(result.mix_NQ)), golden.y);
+      check('out.y', lastRows(await device.read(result.mix_NQ)), golden.y);
       const dMix = new Float32Array(q.length);
       for (let i = 0; i < golden.gout.length; i++)
         dMix[(Math.floor(i / golden.V) * golden.V + golden.V - 1) * E + (i % golden.V)] = golden.gout[i]!;
@@ -126,7 +127,7 @@ for (const { name, create } of trainingDevices) {
       );
       check(
         'grad.x',
-        lastRows(device.view(gradient.tensor)).map((dq) => 4 * dq),
+        lastRows(await device.read(gradient.tensor)).map((dq) => 4 * dq),
         golden.grad,
       );
       device.close();
@@ -136,19 +137,21 @@ for (const { name, create } of trainingDevices) {
       const device = await create();
       const { N, V, x, y, gout, grad } = load('log-softmax');
       const logits = device.allocate([N, V]);
-      device.view(logits).set(x);
+      device.write(logits, x);
       const identity = device.allocate([V, V]);
-      for (let v = 0; v < V; v++) device.view(identity)[v * V + v] = 1;
+      for (let v = 0; v < V; v++) device.write(identity, [1], v * V + v);
       const gradient: Gradient = { tensor: device.allocate([N, V]), isEmpty: true };
       const out = new Float64Array(N * V);
       for (let v = 0; v < V; v++) {
         const weights = Float64Array.from({ length: N }, (_, n) => -gout[n * V + v]!);
         const labels = new Int32Array(N).fill(v);
-        const losses = device.backward.crossEntropy(gradient, null, logits, identity, labels, weights);
+        const losses = await device.read(
+          device.backward.crossEntropy(gradient, null, logits, identity, labels, weights),
+        );
         for (let n = 0; n < N; n++) out[n * V + v] = -losses[n]!;
       }
       check('out.y', out, y);
-      check('grad.x', device.view(gradient.tensor), grad);
+      check('grad.x', await device.read(gradient.tensor), grad);
       device.close();
     });
   });

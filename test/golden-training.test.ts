@@ -2,7 +2,7 @@
 import { ok, strictEqual } from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Recompute, recomputePolicies } from '../src/autograd/tape.ts';
-import type { TrainingDevice } from '../src/devices/training-device.ts';
+import type { Device } from '../src/devices/device.ts';
 import { type LoraAdapter, withAdapters } from '../src/finetuning/lora.ts';
 import type { Parameter } from '../src/model/parameters.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
@@ -73,8 +73,8 @@ function checkFinal(what: string, actual: ArrayLike<number>, expected: Float32Ar
   );
 }
 
-function checkGradient(what: string, device: TrainingDevice, { gradient }: TrainableParameter, expected: Float32Array) {
-  const error = relativeL2(Float32Array.from(device.view(gradient.tensor)), expected);
+async function checkGradient(what: string, device: Device, { gradient }: TrainableParameter, expected: Float32Array) {
+  const error = relativeL2(Float32Array.from(await device.read(gradient.tensor)), expected);
   ok(error <= 1e-5, `${what}: relative L2 error ${error}, expected at most 1e-5`);
 }
 
@@ -93,17 +93,17 @@ for (const { name: deviceName, create } of trainingDevices) {
         const trainer = new StepTrainer(device, model, parameters, optionsOf(expected));
         const steps = batches.input_ids!.shape[0]!;
         for (let step = 0; step < expected.lr.length; step++) {
-          const loss = trainer.computeGradients(goldenStep(batches, step % steps));
+          const loss = await trainer.computeGradients(goldenStep(batches, step % steps));
           for (const [i, parameter] of table.entries()) {
             if (step > 0) break;
             const gradient = goldenParameter(tensors, parameter, config, 'grad0.');
-            checkGradient(parameter.name, device, parameters[i]!, gradient);
+            await checkGradient(parameter.name, device, parameters[i]!, gradient);
           }
-          checkStep(expected, step, trainer.update(loss));
+          checkStep(expected, step, await trainer.update(loss));
         }
         for (const [i, parameter] of table.entries()) {
           const final = goldenParameter(tensors, parameter, config, 'final.');
-          checkFinal(parameter.name, device.view(parameters[i]!.tensor), final);
+          checkFinal(parameter.name, await device.read(parameters[i]!.tensor), final);
           if (name !== 'llama1-recipe') continue;
           const { m, v } = trainer.optimizer.shards[i]!.moments!;
           for (const [moment, prefix] of [
@@ -111,7 +111,7 @@ for (const { name: deviceName, create } of trainingDevices) {
             [v, 'final_exp_avg_sq.'],
           ] as const) {
             const error = relativeL2(
-              Float32Array.from(device.view(moment)),
+              Float32Array.from(await device.read(moment)),
               goldenParameter(tensors, parameter, config, prefix),
             );
             ok(error <= 1e-3, `${prefix}${parameter.name}: relative L2 error ${error}`);
@@ -129,8 +129,11 @@ for (const { name: deviceName, create } of trainingDevices) {
         const { model, parameters } = goldenModel(device, `${folder}/init`);
         const options = optionsOf(goldenJson<Trajectory>(`${folder}/expected.json`));
         const trainer = new StepTrainer(device, model, parameters, { ...options, recompute });
-        const losses = [0, 1, 2].map((step) => trainer.step(goldenStep(batches, step)).loss);
-        const weights = parameters.map(({ tensor }) => Float32Array.from(device.view(tensor)));
+        const losses: number[] = [];
+        for (const step of [0, 1, 2]) losses.push((await trainer.step(goldenStep(batches, step))).loss);
+        const weights = await Promise.all(
+          parameters.map(async ({ tensor }) => Float32Array.from(await device.read(tensor))),
+        );
         device.close();
         return { losses, weights };
       };
@@ -153,13 +156,13 @@ for (const { name: deviceName, create } of trainingDevices) {
         Object.entries(batches).map(([key, { shape, data }]) => [key, { shape: [1, ...shape], data }]),
       ) as Record<string, GoldenTensor>;
       const trainer = new StepTrainer(device, model, parameters, { schedule: () => 0 });
-      const loss = trainer.computeGradients(goldenStep(asOneStep, 0));
+      const loss = await trainer.computeGradients(goldenStep(asOneStep, 0));
       for (const [i, parameter] of table.entries()) {
         const gradient = goldenParameter(tensors, parameter, config, 'num_items_grad.');
-        checkGradient(parameter.name, device, parameters[i]!, gradient);
+        await checkGradient(parameter.name, device, parameters[i]!, gradient);
       }
       assertClose('loss', [loss.loss], [token_mean.loss], { atol: 5e-5 });
-      assertClose('norm', [trainer.update(loss).gradientNorm], [token_mean.grad_norm], { rtol: 1e-4 });
+      assertClose('norm', [(await trainer.update(loss)).gradientNorm], [token_mean.grad_norm], { rtol: 1e-4 });
       device.close();
     });
 
@@ -183,7 +186,7 @@ for (const { name: deviceName, create } of trainingDevices) {
           const tensor = device.allocate(shape);
           // The rows of B are rows of W: they are permuted as W's are.
           const rows = part === 'B' ? { ...source, shape } : null;
-          device.view(tensor).set(rows ? ourLayout(data, rows, config) : data);
+          device.write(tensor, rows ? ourLayout(data, rows, config) : data);
           trained.push({ parameter: trainable(device, name, tensor), name, source: rows });
           return tensor;
         };
@@ -198,17 +201,17 @@ for (const { name: deviceName, create } of trainingDevices) {
         { ...optionsOf(expected), decorate: (ops) => withAdapters(ops, adapters) },
       );
       for (let step = 0; step < expected.lr.length; step++) {
-        const loss = trainer.computeGradients(goldenStep(batches, step));
+        const loss = await trainer.computeGradients(goldenStep(batches, step));
         if (step === 0) {
           for (const item of trained) {
             const gradient = tensors[`grad0.${item.name}.default.weight`]!;
-            checkGradient(item.name, device, item.parameter, layout(item, gradient));
+            await checkGradient(item.name, device, item.parameter, layout(item, gradient));
           }
         }
-        checkStep(expected, step, trainer.update(loss));
+        checkStep(expected, step, await trainer.update(loss));
       }
       for (const item of trained) {
-        checkFinal(item.name, device.view(item.parameter.tensor), layout(item, final[`${item.name}.weight`]!));
+        checkFinal(item.name, await device.read(item.parameter.tensor), layout(item, final[`${item.name}.weight`]!));
       }
       device.close();
     });
@@ -238,21 +241,21 @@ for (const { name: deviceName, create } of trainingDevices) {
       const judge = new StepTrainer(device, reference.model, [], options);
       const trainer = new StepTrainer(device, policy.model, policy.parameters, options);
       for (const [step, { loss, grad_norm, reward_margin }] of expected.trajectory.entries()) {
-        const result = dpoPass(trainer, judge, micro, expected.beta);
+        const result = await dpoPass(trainer, judge, micro, expected.beta);
         if (step === 0) {
           for (const [i, parameter] of policy.table.entries()) {
             const gradient = goldenParameter(tensors, parameter, policy.config, 'grad.');
-            checkGradient(parameter.name, device, policy.parameters[i]!, gradient);
+            await checkGradient(parameter.name, device, policy.parameters[i]!, gradient);
           }
         }
         assertClose(`loss ${step}`, [result.loss], [loss], { atol: 5e-5 });
         assertClose(`margin ${step}`, [result.rewardMargin], [reward_margin], { atol: 1e-4 });
-        const { gradientNorm } = trainer.update({ loss: result.loss, labelCount: 1 });
+        const { gradientNorm } = await trainer.update({ loss: result.loss, labelCount: 1 });
         assertClose(`norm ${step}`, [gradientNorm], [grad_norm], { rtol: 1e-4 });
       }
       for (const [i, parameter] of policy.table.entries()) {
         const final = goldenParameter(tensors, parameter, goldenConfig(`${folder}/policy_init`), 'final.');
-        checkFinal(parameter.name, device.view(policy.parameters[i]!.tensor), final);
+        checkFinal(parameter.name, await device.read(policy.parameters[i]!.tensor), final);
       }
       device.close();
     });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assertClose } from '../../test/support/close.ts';
 import { Random } from '../base/random.ts';
-import { dataOf, referenceTensor } from '../devices/reference/device.ts';
-import { createReferenceTrainingDevice } from '../devices/reference/training.ts';
+import { createReferenceDevice } from '../devices/reference/device.ts';
+import { dataOf, referenceTensor } from '../devices/reference/tensors.ts';
 import type { Gradient } from '../kernels/backward-ops.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
 import type { BatchStatistics } from '../kernels/ops.ts';
@@ -85,7 +85,7 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
 
 /** loss = ⟨output, seeds⟩; its gradient by the tape. */
 function gradients({ inputs, run }: Omit<Case, 'name'>, seeds: Float64Array): Float64Array[] {
-  const device = createReferenceTrainingDevice();
+  const device = createReferenceDevice();
   const parameters = new Map<Tensor, Gradient>();
   for (const input of inputs) parameters.set(input, { tensor: device.scratch(input.shape), isEmpty: true });
   const tape = new Tape(device, parameters, 'none');
@@ -97,7 +97,7 @@ function gradients({ inputs, run }: Omit<Case, 'name'>, seeds: Float64Array): Fl
 }
 
 function centralDifferences({ inputs, run }: Omit<Case, 'name'>, seeds: Float64Array): Float64Array[] {
-  const ops = createReferenceTrainingDevice().ops;
+  const ops = createReferenceDevice().ops;
   const loss = () => {
     const y = Float64Array.from(dataOf(run(ops, ...inputs)));
     return y.reduce((sum, value, i) => sum + value * seeds[i]!, 0);
@@ -119,7 +119,7 @@ function centralDifferences({ inputs, run }: Omit<Case, 'name'>, seeds: Float64A
 for (const [op, list] of Object.entries(cases)) {
   for (const [i, item] of list.entries()) {
     test(`${op} ${i}: the gradient agrees with central differences in f64`, () => {
-      const size = elementCount(item.run(createReferenceTrainingDevice().ops, ...item.inputs).shape);
+      const size = elementCount(item.run(createReferenceDevice().ops, ...item.inputs).shape);
       const seeds = Float64Array.from({ length: size }, () => random.normal());
       const expected = centralDifferences(item, seeds);
       for (const [j, actual] of gradients(item, seeds).entries()) {
@@ -131,18 +131,19 @@ for (const [op, list] of Object.entries(cases)) {
 }
 
 test('crossEntropy: losses by hand, gradients against central differences, ignored rows take no part', () => {
-  const { backward, scratch } = createReferenceTrainingDevice();
+  const { backward, scratch } = createReferenceDevice();
   const x_ND = tensor(70, 3);
   const head_VD = tensor(6, 3);
   const labels_N = Int32Array.from({ length: 70 }, (_, n) => (n % 5 === 4 ? -100 : n % 6));
   const weights_N = Float64Array.from({ length: 70 }, () => random.normal());
   const loss = () =>
-    backward
-      .crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N)
-      .reduce((sum, value, n) => sum + value * weights_N[n]!, 0);
+    Float64Array.from(dataOf(backward.crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N))).reduce(
+      (sum, value, n) => sum + value * weights_N[n]!,
+      0,
+    );
   const dx: Gradient = { tensor: scratch([70, 3]), isEmpty: true };
   const dHead: Gradient = { tensor: scratch([6, 3]), isEmpty: true };
-  const losses = backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N);
+  const losses = dataOf(backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N));
   assert.equal(losses[4], 0);
   const z = Array.from({ length: 6 }, (_, v) =>
     [0, 1, 2].reduce((sum, d) => sum + dataOf(x_ND)[d]! * dataOf(head_VD)[v * 3 + d]!, 0),
@@ -167,7 +168,7 @@ test('crossEntropy: losses by hand, gradients against central differences, ignor
 });
 
 test('packed documents do not attend across each other: a gradient at one never reaches the other', () => {
-  const device = createReferenceTrainingDevice();
+  const device = createReferenceDevice();
   const [q, k, v] = [tensor(7, 4), tensor(7, 4), tensor(7, 4)];
   const parameters = new Map([q, k, v].map((t) => [t!, { tensor: device.scratch(t!.shape), isEmpty: true }]));
   const tape = new Tape(device, parameters, 'none');

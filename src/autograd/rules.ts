@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 /** All operations but those whose results do not depend on parameters (rotation), that write a cache, or that only the tape calls. */
 export type DifferentiableOp = Exclude<
   keyof TrainingOps,
-  'rotation' | 'appendToCache' | 'placeRows' | 'attentionWithLogSumExp'
+  'rotation' | 'appendToCache' | 'placeRows' | 'attentionWithLogSumExp' | 'linearExact'
 >;
 
 /** Gives the place where an input's gradient is summed up; null when nobody wants it. */

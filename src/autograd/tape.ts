@@ -11,7 +11,7 @@
  * Gradients that arise inside a segment are released when it is done, so that the backward pass needs one segment's memory.
  */
 import { assert } from '../base/assert.ts';
-import type { TrainingDevice } from '../devices/training-device.ts';
+import type { Device } from '../devices/device.ts';
 import type { AttentionSaved, Gradient } from '../kernels/backward-ops.ts';
 import { isCacheLayer, type Ops } from '../kernels/ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
@@ -40,7 +40,7 @@ interface Pass {
 export class Tape {
   /** What the model's forward pass is given. */
   readonly ops: Ops;
-  private readonly device: TrainingDevice;
+  private readonly device: Device;
   private readonly recompute: Recompute;
   private readonly parameters: ReadonlyMap<Tensor, Gradient>;
   private readonly items: (RecordedCall | Segment)[] = [];
@@ -51,7 +51,7 @@ export class Tape {
   /** Gradients that are done with, where the backward pass is. */
   private free: Tensor[] = [];
 
-  constructor(device: TrainingDevice, parameters: ReadonlyMap<Tensor, Gradient>, recompute: Recompute) {
+  constructor(device: Device, parameters: ReadonlyMap<Tensor, Gradient>, recompute: Recompute) {
     this.device = device;
     this.parameters = parameters;
     this.recompute = recompute;
@@ -122,7 +122,7 @@ export class Tape {
 
   private reused(shape: readonly number[]): Tensor | null {
     const fits = this.free.findIndex((tensor) => elementCount(tensor.shape) === elementCount(shape));
-    return fits < 0 ? null : { ...this.free.splice(fits, 1)[0]!, shape };
+    return fits < 0 ? null : this.device.reshape(this.free.splice(fits, 1)[0]!, shape);
   }
 
   private runCall(call: RecordedCall, dy: Tensor): void {
@@ -192,7 +192,7 @@ export class Tape {
           'linear',
           [x, w, bias],
           [x, w, bias],
-          this.kept(() => ops.linear(x, w, bias)),
+          this.kept(() => ops.linearExact(x, w, bias)),
         ),
       rmsNorm: (x, gain, eps) => this.record('rmsNorm', [x, gain, eps], [x, gain], ops.rmsNorm(x, gain, eps)),
       layerNorm: (x, gain, shift, eps) =>

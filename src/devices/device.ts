@@ -1,17 +1,24 @@
-import type { KvStore, KvType, Ops } from '../kernels/ops.ts';
+import type { BackwardOps, TrainingOps } from '../kernels/backward-ops.ts';
+import type { MuonStep } from '../kernels/muon/reference.ts';
+import type { KvStore, KvType } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
-import type { Floats, Tensor } from '../tensor/tensor.ts';
+import { elementCount, type Floats, type Tensor } from '../tensor/tensor.ts';
 
 export const deviceKinds = ['reference', 'wasm'] as const;
 export type DeviceKind = (typeof deviceKinds)[number];
 
 /**
- * Memory and dispatch for one kind of hardware. Weights live until close(); activations live in an arena that callers
- * release by marks, last in, first out.
+ * Memory and dispatch for one kind of hardware, for inference and training alike. Every call but `read` only queues work; a device
+ * that computes at once does so before it returns.
+ *
+ * Three kinds of tensors: frozen weights in their stored type (placeWeight) and f32 numbers that may be written (allocate) live until
+ * close(); activations (scratch, and what operations return) live in an arena that callers release by marks, last in, first out.
+ * One caller at a time: between a mark and its release nobody else may use the device.
  */
 export interface Device {
   readonly kind: DeviceKind;
-  readonly ops: Ops;
+  readonly ops: TrainingOps;
+  readonly backward: BackwardOps;
   /** One line for people: what runs and how, e.g. 'wasm, 2 threads, relaxed SIMD, 256-bit'. */
   readonly description: string;
 
@@ -21,14 +28,27 @@ export interface Device {
    */
   prepare?(weights: Iterable<readonly [source: TensorSource, layer: number | null]>): Promise<void>;
   /**
-   * Streams a weight into place, in the layout that its kernels want. `layer` is the block it belongs to (null: outside the blocks),
-   * for devices that spread a model over several memories.
+   * Streams a frozen weight into place, in the layout that its kernels want. `layer` is the block it belongs to (null: outside the
+   * blocks), for devices that spread a model over several memories.
    */
   placeWeight(source: TensorSource, layer: number | null): Tensor;
-  /** An f32 tensor from numbers, in the arena. */
-  fromFloats(data: Floats, shape: readonly number[]): Tensor;
-  /** The numbers of an activation, copied out. */
-  toFloats(tensor: Tensor): Floats;
+  /** f32 zeros that live until close(): a parameter, its gradient, its moments. */
+  allocate(shape: readonly number[]): Tensor;
+  /** f32 in the arena; its numbers are not set. */
+  scratch(shape: readonly number[]): Tensor;
+
+  /** The same numbers under another shape of as many elements: one memory with two handles, of which only the first may be kept. */
+  reshape(tensor: Tensor, shape: readonly number[]): Tensor;
+  /** Sets the numbers of a tensor that is no placed weight, from element `from` on. */
+  write(tensor: Tensor, numbers: ArrayLike<number>, from?: number): void;
+  fill(tensor: Tensor, value: number): void;
+  /** Copies all numbers of a tensor to another of as many. */
+  copy(to: Tensor, from: Tensor): void;
+  /**
+   * The numbers of a tensor that is no placed weight, copied out as they are after all that was queued before: `count` of them from
+   * element `from` on. The tensor may be released as soon as the call has returned.
+   */
+  read(tensor: Tensor, from?: number, count?: number): Promise<Floats>;
 
   createKvStore(options: Omit<KvStore, 'blockTokens'>): KvStore;
   /** Copies whole blocks inside a store, all layers: for forks that write into a shared block. */
@@ -36,12 +56,51 @@ export interface Device {
 
   mark(): number;
   release(mark: number): void;
-  /** Releases to `mark`, but keeps the numbers of one activation: the tensor returned has them. */
-  releaseKeeping(mark: number, tensor: Tensor): Tensor;
+  /** Releases the arena to `mark` but for these tensors; returns them in their new places. Their old handles are void. */
+  keep(mark: number, tensors: readonly Tensor[]): Tensor[];
 
-  /** Bytes held for weights, caches and the arena. */
-  memory(): { readonly weights: number; readonly cache: number; readonly arena: number };
+  /** Σ x² of each tensor: as many numbers as tensors, in f64. */
+  sumSquares(tensors: readonly Tensor[]): Tensor;
+  /** One AdamW step on the elements [from, from + m's length) of a parameter. */
+  adamW(parameter: Tensor, gradient: Tensor, moments: Moments, from: number, step: AdamWStep): void;
+  /** One Muon step on a whole matrix; `m` is its momentum. */
+  muon(parameter: Tensor, gradient: Tensor, m: Tensor, step: MuonStep): void;
+
+  /** Bytes held: for placed weights, for what `allocate` gave, for caches and for the arena. */
+  memory(): { readonly weights: number; readonly allocated: number; readonly cache: number; readonly arena: number };
   close(): void;
+}
+
+/** Running mean of the gradient and of its square. */
+export interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+}
+
+export interface AdamWStep {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** 0 where the parameter does not decay. */
+  readonly weightDecay: number;
+  /** Factor on the gradient: gradient clipping. */
+  readonly gradientScale: number;
+  /** 1 at the first step. */
+  readonly step: number;
+}
+
+/** An activation with these numbers. */
+export function fromFloats(device: Device, numbers: ArrayLike<number>, shape: readonly number[]): Tensor {
+  const tensor = device.scratch(shape);
+  device.write(tensor, numbers);
+  return tensor;
+}
+
+/** Every number of a tensor, as f64. */
+export async function readDoubles(device: Device, tensor: Tensor): Promise<Float64Array> {
+  const numbers = await device.read(tensor, 0, elementCount(tensor.shape));
+  return numbers instanceof Float64Array ? numbers : Float64Array.from(numbers);
 }
 
 export type { KvType };

@@ -17,7 +17,7 @@ test("overlapping windows give the perplexity of transformers' loop", async () =
   const checkpoint = openCheckpointAt(goldenPath('sampling-eval/multiple-choice/model'));
   const device = createReferenceDevice();
   const model = loadModel(device, checkpoint.config, checkpoint.tensors);
-  const logits = async (ids: Uint32Array) => Float32Array.from(logitsOf(device, model, ids));
+  const logits = async (ids: Uint32Array) => Float32Array.from(await logitsOf(device, model, ids));
   for (const { max_length, stride, ppl, n_tokens, windows: expected } of golden.runs) {
     const windows = overlappingWindows(Uint32Array.from(golden.input_ids), max_length, stride);
     assert.equal(windows.length, expected.length);

@@ -26,7 +26,7 @@ for (const [name, options] of [
   ['sampled', { temperature: 1, seed: 4 }],
   ['mirostat', { mirostat: 2, seed: 4 }],
 ] as const) {
-  test(`a constraint decides what may be picked, and hears every pick (${name})`, () => {
+  test(`a constraint decides what may be picked, and hears every pick (${name})`, async () => {
     const engine = tinyEngine(createReferenceDevice());
     const constraint = new Alternating();
     const pieces: Piece[] = [];
@@ -39,7 +39,7 @@ for (const [name, options] of [
       },
     };
     engine.submit(ids(9), { ...options, maxTokens: 12 }, listener, constraint);
-    runAll(engine);
+    await runAll(engine);
     const picked = [...result!.ids];
     strictEqual(picked.length, 12);
     deepStrictEqual(constraint.accepted, picked);
@@ -47,20 +47,23 @@ for (const [name, options] of [
   });
 }
 
-test('while others decode, a long prompt is read in small parts: they get a token at every step', () => {
+test('while others decode, a long prompt is read in small parts: they get a token at every step', async () => {
   const device = createReferenceDevice();
   const engine = tinyEngine(device, { sharedPromptTokens: 16 });
   const talking = submit(engine, ids(5), { temperature: 0, maxTokens: 40 });
-  engine.step();
+  await engine.step();
   strictEqual(talking.pieces.length, 1);
   const long = submit(engine, Uint32Array.from(ids(200).reverse()), { temperature: 0, maxTokens: 3, logprobs: 1 });
   let steps = 0;
   while (long.pieces.length === 0) {
-    engine.step();
+    await engine.step();
     strictEqual(talking.pieces.length, 2 + steps++);
   }
   strictEqual(steps, Math.ceil(200 / 16));
-  runAll(engine);
-  const alone = generate(tinyEngine(device), Uint32Array.from(ids(200).reverse()), { temperature: 0, maxTokens: 3 });
+  await runAll(engine);
+  const alone = await generate(tinyEngine(device), Uint32Array.from(ids(200).reverse()), {
+    temperature: 0,
+    maxTokens: 3,
+  });
   deepStrictEqual(long.result!.ids, alone.ids);
 });

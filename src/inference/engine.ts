@@ -7,7 +7,7 @@
  * again from its tokens when there is room, which changes no bit either. As the cache holds at least one whole context, the oldest
  * always goes on.
  *
- * Everything here is synchronous; a worker calls step() for as long as it says that there is work.
+ * A worker calls step() for as long as it says that there is work; only the device's one read in it is waited for.
  */
 import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
@@ -220,14 +220,14 @@ export class Engine {
     return { running: this.running.length, waiting: this.waiting.length, usedBlocks, blockCount, steps, rows };
   }
 
-  /** One batch. False when there was nothing to do. */
-  step(): boolean {
+  /** One batch. False when there was nothing to do. One call at a time. */
+  async step(): Promise<boolean> {
     this.dropAborted();
     this.admit();
     const chosen = this.fillBatch();
     if (chosen.length === 0) return false;
     try {
-      this.runBatch(chosen);
+      await this.runBatch(chosen);
     } catch (error) {
       for (const { job } of chosen) this.end(job, error);
     }
@@ -239,23 +239,31 @@ export class Engine {
     for (const job of [...this.running.splice(0), ...this.waiting.splice(0)]) job.fail(error);
   }
 
-  private runBatch(chosen: readonly Chosen[]): void {
+  private async runBatch(chosen: readonly Chosen[]): Promise<void> {
     const { device, model, batch } = this;
     const { rows_R } = batch;
     this.steps++;
     this.rows += batch.batch.ids.length;
     const mark = device.mark();
-    let logits: Floats | null = null;
-    const finished: Embedding[] = [];
+    let reading: Promise<Floats> | null = null;
+    const states: { reading: Promise<Floats> | null } = { reading: null };
     try {
-      const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, finished) };
-      if (rows_R.length > 0) logits = device.toFloats(forward(model, device.ops, batch.batch, options));
+      const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, states) };
+      if (rows_R.length > 0) reading = device.read(forward(model, device.ops, batch.batch, options));
       else hidden(model, device.ops, batch.batch, options);
     } finally {
       device.release(mark);
     }
+    const states_ND = states.reading && (await states.reading);
+    const logits = reading && (await reading);
+    const finished = states_ND ? this.takeStates(chosen, states_ND) : [];
     let row = 0;
     for (const { job, count, wanted } of chosen) {
+      if (!this.running.includes(job)) {
+        // It was ended while the device computed.
+        row += wanted;
+        continue;
+      }
       const from = job.cached!.length;
       job.cached!.advance(job.ids.subarray(from, from + count));
       if (job instanceof Prefix && job.pending === 0) this.branch(job);
@@ -286,18 +294,24 @@ export class Engine {
     prefix.yieldRoom();
   }
 
-  /** Hands the states of a batch to those that want them. */
-  private stateTap(chosen: readonly Chosen[], finished: Embedding[]): Tap | undefined {
+  /** Reads the states of a batch where somebody wants them. */
+  private stateTap(chosen: readonly Chosen[], states: { reading: Promise<Floats> | null }): Tap | undefined {
     if (!chosen.some(({ job }) => job instanceof Embedding)) return undefined;
     return (name, tensor) => {
-      if (name !== 'norm') return;
-      const states_ND = this.device.toFloats(tensor);
-      let row = 0;
-      for (const { job, count } of chosen) {
-        if (job instanceof Embedding && job.takeStates(states_ND, row, count)) finished.push(job);
-        row += count;
-      }
+      if (name === 'norm') states.reading = this.device.read(tensor);
     };
+  }
+
+  /** Hands the states of a batch to those that want them; returns those that now have all of theirs. */
+  private takeStates(chosen: readonly Chosen[], states_ND: Floats): Embedding[] {
+    const finished: Embedding[] = [];
+    let row = 0;
+    for (const { job, count } of chosen) {
+      const isWanted = job instanceof Embedding && this.running.includes(job);
+      if (isWanted && job.takeStates(states_ND, row, count)) finished.push(job);
+      row += count;
+    }
+    return finished;
   }
 
   /** Decoding rows first, then chunks of prompts, in order of admission. */

@@ -18,21 +18,22 @@ test('every activation that forward names can be traced, and nothing else is pro
   deepStrictEqual(names, [...taps]);
 });
 
-test('logits of all positions; hidden states under both of their names', () => {
-  const traced = trace(device, model, ids, ['logits', 'hidden.*', 'norm', 'blocks.1.output']);
+test('logits of all positions; hidden states under both of their names', async () => {
+  const traced = await trace(device, model, ids, ['logits', 'hidden.*', 'norm', 'blocks.1.output']);
   deepStrictEqual(
     [...traced.keys()],
     ['hidden.0', 'hidden.1', 'blocks.1.output', 'hidden.2', 'norm', 'hidden.norm', 'logits'],
   );
-  deepStrictEqual(logitsOf(device, model, ids), traced.get('logits')!.data);
+  deepStrictEqual(await logitsOf(device, model, ids), traced.get('logits')!.data);
   deepStrictEqual(traced.get('logits')!.shape, [6, 96]);
   deepStrictEqual(traced.get('hidden.2'), traced.get('blocks.1.output'));
   ok(traced.get('hidden.0')!.data.some((value, i) => value !== traced.get('hidden.1')!.data[i]));
 });
 
-test('attention probabilities: rows sum to 1, nothing from the future, and with the values they give the mix', () => {
+test('attention probabilities: rows sum to 1, nothing from the future, and with the values they give the mix', async () => {
   const names = ['probabilities', 'values', 'mix'].map((part) => `blocks.1.attention.${part}`);
-  const [p, v, mix] = names.map((name) => trace(device, model, ids, [name]).get(name)!);
+  const traced = await trace(device, model, ids, names);
+  const [p, v, mix] = names.map((name) => traced.get(name)!);
   deepStrictEqual(p!.shape, [4, 6, 6]);
   const expected = new Float64Array(6 * 32);
   for (let h = 0; h < 4; h++) {

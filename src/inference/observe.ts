@@ -23,11 +23,12 @@ export interface Trace {
 const LOGIT_ROWS = 256;
 
 /** logits_NV of all positions of one sequence. Throws ArgumentError `logits.context` for more tokens than the model was made for. */
-export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Float32Array {
+export async function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Promise<Float32Array> {
   checkContext('logits', ids_N.length, model.config);
   const V = model.config.vocabSize;
   const logits_NV = new Float32Array(ids_N.length * V);
   const { ops } = device;
+  const readings: Promise<Floats>[] = [];
   const mark = device.mark();
   try {
     const x_ND = hidden(model, ops, batchOfSequences([ids_N]), { segment: keepOutputs(device) });
@@ -35,13 +36,13 @@ export function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Floa
       const rows = Math.min(LOGIT_ROWS, ids_N.length - first);
       const chunk = device.mark();
       const rows_R = Uint32Array.from({ length: rows }, (_, i) => first + i);
-      const logits_RV = model.logits(ops, ops.selectRows(x_ND, rows_R));
-      logits_NV.set(device.toFloats(logits_RV), first * V);
+      readings.push(device.read(model.logits(ops, ops.selectRows(x_ND, rows_R))));
       device.release(chunk);
     }
   } finally {
     device.release(mark);
   }
+  for (const [i, reading] of readings.entries()) logits_NV.set(await reading, i * LOGIT_ROWS * V);
   return logits_NV;
 }
 
@@ -74,21 +75,28 @@ export function traceNames(config: LlamaConfig): string[] {
  * `blocks.i.attention.probabilities` is H × N × N: fast attention never holds it, so it is computed from the rotated queries and keys.
  * Throws ArgumentError `trace.names`, with the nearest names; `trace.context` for more tokens than the model was made for.
  */
-export function trace(device: Device, model: Model, ids_N: Uint32Array, names: readonly string[]): Map<string, Trace> {
+export async function trace(
+  device: Device,
+  model: Model,
+  ids_N: Uint32Array,
+  names: readonly string[],
+): Promise<Map<string, Trace>> {
   checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));
   const taps = new Set(wanted.flatMap((name) => tapsFor(name)));
   const seen = new Map<string, Tensor>();
+  let found: Promise<readonly [string, Trace]>[];
   const mark = device.mark();
   try {
     const tap = (name: string, tensor: Tensor) => {
       if (taps.has(name)) seen.set(name, tensor);
     };
     forward(model, device.ops, batchOfSequences([ids_N]), { tap });
-    return new Map(wanted.map((name) => [name, read(device, model, seen, name, ids_N.length)]));
+    found = wanted.map(async (name) => [name, await read(device, model, seen, name, ids_N.length)] as const);
   } finally {
     device.release(mark);
   }
+  return new Map(await Promise.all(found));
 }
 
 /** Patterns to names, in the order of computation, each once. */
@@ -130,16 +138,22 @@ function tapOf(name: string): string {
   return after === undefined ? name : `blocks.${Number(after) - 1}.output`;
 }
 
-function read(device: Device, model: Model, seen: ReadonlyMap<string, Tensor>, name: string, N: number): Trace {
+async function read(
+  device: Device,
+  model: Model,
+  seen: ReadonlyMap<string, Tensor>,
+  name: string,
+  N: number,
+): Promise<Trace> {
   const tensors = tapsFor(name).map((tap) => {
     const tensor = seen.get(tap);
     assert(tensor !== undefined, `trace: forward has no activation ${tap} (for ${name})`);
     return tensor;
   });
   if (tensors.length === 1) {
-    return { shape: [N, columnCount(tensors[0]!.shape)], data: Float32Array.from(device.toFloats(tensors[0]!)) };
+    return { shape: [N, columnCount(tensors[0]!.shape)], data: Float32Array.from(await device.read(tensors[0]!)) };
   }
-  const [q_NQ, k_NP] = tensors.map((tensor) => device.toFloats(tensor)) as [Floats, Floats];
+  const [q_NQ, k_NP] = (await Promise.all(tensors.map((tensor) => device.read(tensor)))) as [Floats, Floats];
   const { options } = model.blocks[Number(/^blocks\.(\d+)/.exec(name)![1])]!.attention;
   return {
     shape: [model.config.headCount, N, N],

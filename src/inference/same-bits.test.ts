@@ -36,7 +36,7 @@ after(() => {
 });
 
 for (const dtype of weightTypes) {
-  test(`${dtype}: threads, chunks and company change no bit`, () => {
+  test(`${dtype}: threads, chunks and company change no bit`, async () => {
     let want: string[] | null = null;
     for (const { name, device } of devices) {
       const model = loadModel(device, config, stored(dtype));
@@ -47,12 +47,12 @@ for (const dtype of weightTypes) {
         [33, 'alone'],
       ] as const) {
         const engine = tinyEngine(device, { model, kvType: 'f16', batchTokens });
-        const outcomes = prompts.map((ids) => {
-          const outcome = submit(engine, ids, { temperature: 0, maxTokens: 4, logprobs: 4 });
-          if (company === 'alone') runAll(engine);
-          return outcome;
-        });
-        runAll(engine);
+        const outcomes: ReturnType<typeof submit>[] = [];
+        for (const ids of prompts) {
+          outcomes.push(submit(engine, ids, { temperature: 0, maxTokens: 4, logprobs: 4 }));
+          if (company === 'alone') await runAll(engine);
+        }
+        await runAll(engine);
         const got = outcomes.map(({ pieces }) => JSON.stringify(pieces));
         want ??= got;
         deepStrictEqual(got, want, `on ${name}, ${company}, chunks of ${batchTokens}`);

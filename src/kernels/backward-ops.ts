@@ -17,6 +17,11 @@ export interface Gradient {
 
 /** Ops and what only training calls. */
 export interface TrainingOps extends Ops {
+  /**
+   * linear with f32 activations whatever the type of a frozen weight, where `linear` may round them: the function whose gradient
+   * BackwardOps.linear is.
+   */
+  linearExact(x_NI: Tensor, w_OI: Tensor, bias_O?: Tensor): Tensor;
   /** attention, and each query's log-sum-exp of its scores, from which the backward pass recomputes the probabilities. */
   attentionWithLogSumExp(
     q_NQ: Tensor,
@@ -45,6 +50,7 @@ export interface BackwardOps {
   /** dx += dy · factor: the rule of add (factor 1) and of scale. */
   accumulate(dx: Gradient, dy: Tensor, factor: number): void;
   embed(dTable_VD: Gradient, dy_ND: Tensor, ids_N: Uint32Array): void;
+  /** w may be a frozen weight of any type; dw and dBias are null then. */
   linear(
     dx_NI: Gradient | null,
     dw_OI: Gradient | null,
@@ -103,7 +109,8 @@ export interface BackwardOps {
   selectRows(dx_ND: Gradient, dy_RD: Tensor, rows_R: Uint32Array): void;
   /**
    * The output layer and its loss in one, by chunks of rows, so that the N × V logits never exist at once.
-   * Returns each row's −log softmax(x · headᵀ)[label], 0 where the label is negative; adds the gradient of Σ weights_n · loss_n.
+   * Returns each row's −log softmax(x · headᵀ)[label] as a tensor of N numbers (f64 where the device has them), 0 where the label is
+   * negative; adds the gradient of Σ weights_n · loss_n. The head may be a frozen weight of any type; dHead is null then.
    */
   crossEntropy(
     dx_ND: Gradient | null,
@@ -112,7 +119,7 @@ export interface BackwardOps {
     head_VD: Tensor,
     labels_N: Int32Array,
     weights_N: Float64Array,
-  ): Float64Array;
+  ): Tensor;
 }
 
 export interface AffineGradients {

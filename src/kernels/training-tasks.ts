@@ -1,4 +1,4 @@
-/** Numbers of the tasks that only training performs; read by training.assembly.ts and by the wasm training device. Continues tasks.ts. */
+/** Numbers of the tasks that only training performs; read by training.assembly.ts and by the wasm device. Continues tasks.ts. */
 export const TASK_GEMM_PACK = 64;
 export const TASK_GEMM = 65;
 export const TASK_ATTENTION_FORWARD = 66;
@@ -12,7 +12,6 @@ export const TASK_ACCUMULATE = 73;
 export const TASK_ADAMW = 74;
 export const TASK_SUM_SQUARES = 75;
 export const TASK_EMBED_BACKWARD = 76;
-export const TASK_SWIGLU_FORWARD = 77;
 export const TASK_GEMM_BLAS = 78;
 export const TASK_GATHER_ROWS = 80;
 export const TASK_BLEND = 81;

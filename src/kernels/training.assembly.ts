@@ -7,7 +7,7 @@ import { columnAffine, columnMoments } from './batch-norm/assembly';
 import { crossEntropyRows } from './cross-entropy/assembly';
 import { embedBackward } from './embed/backward.assembly';
 import { gatherRows } from './embed/gather.assembly';
-import { swigluBackward, swigluForward } from './gated/backward.assembly';
+import { swigluBackward } from './gated/backward.assembly';
 import { gemm, gemmPack } from './gemm/assembly';
 import { gemmBlas } from './gemm/blas.assembly';
 import { layerNorm, layerNormBackward } from './layer-norm/assembly';
@@ -29,7 +29,6 @@ import {
   TASK_ROPE_BACKWARD,
   TASK_SUM_SQUARES,
   TASK_SWIGLU_BACKWARD,
-  TASK_SWIGLU_FORWARD,
   TASK_ACTIVATION,
   TASK_ACTIVATION_BACKWARD,
   TASK_ADD_BIAS,
@@ -65,8 +64,6 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return columnSums(first, last);
     case TASK_SWIGLU_BACKWARD:
       return swigluBackward(first, last);
-    case TASK_SWIGLU_FORWARD:
-      return swigluForward(first, last);
     case TASK_ROPE_BACKWARD:
       return ropeBackward(first, last);
     case TASK_ACCUMULATE:

@@ -32,7 +32,7 @@ export interface ForwardOptions {
 export function keepOutputs(device: Device): NonNullable<ForwardOptions['segment']> {
   return (input_ND, run) => {
     const mark = device.mark();
-    return device.releaseKeeping(mark, run(input_ND));
+    return device.keep(mark, [run(input_ND)])[0]!;
   };
 }
 

@@ -19,7 +19,12 @@ export interface DpoResult {
  * Effects  the policy's gradients are those of the loss
  * Source   Rafailov et al. 2023, arXiv:2305.18290 eq. 7.
  */
-export function dpoPass(policy: StepTrainer, reference: StepTrainer, micro: MicroBatch, beta: number): DpoResult {
+export async function dpoPass(
+  policy: StepTrainer,
+  reference: StepTrainer,
+  micro: MicroBatch,
+  beta: number,
+): Promise<DpoResult> {
   const prepared = prepareBatch(micro, policy.model.config.vocabSize);
   const { spans } = prepared.batch;
   if (spans.length % 2 !== 0 || spans.length === 0) {
@@ -29,11 +34,11 @@ export function dpoPass(policy: StepTrainer, reference: StepTrainer, micro: Micr
   const pairs = spans.length / 2;
   const perSequence = (losses_N: Float64Array) =>
     spans.map(({ firstRow, rowCount }) => -losses_N.subarray(firstRow, firstRow + rowCount).reduce((a, b) => a + b, 0));
-  const before = perSequence(reference.losses(prepared));
+  const before = perSequence(await reference.losses(prepared));
   let loss = 0;
   let rewardMargin = 0;
   policy.clearGradients();
-  policy.pass(prepared.batch, prepared.targets_N, (losses_N) => {
+  await policy.passWeighted(prepared.batch, prepared.targets_N, (losses_N) => {
     const now = perSequence(losses_N);
     const weights_N = new Float64Array(losses_N.length);
     for (let i = 0; i < pairs; i++) {

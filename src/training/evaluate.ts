@@ -15,13 +15,13 @@ export interface Evaluation {
  * The loss on whole documents. Each is cut into pieces of `length` tokens that overlap by one, so that every token but the first is
  * predicted exactly once, from what its piece holds before it. Ranks share the pieces.
  */
-export function evaluate(
+export async function evaluate(
   trainer: StepTrainer,
   documents: Documents,
   byteCount: number,
   { rows, length }: { readonly rows: number; readonly length: number },
   collective: Collective = solo,
-): Evaluation {
+): Promise<Evaluation> {
   let sum = 0;
   let tokenCount = 0;
   const { vocabSize } = trainer.model.config;
@@ -29,7 +29,7 @@ export function evaluate(
   for (const micro of pieces(documents, rows * length, length)) {
     if (turn++ % collective.size !== collective.rank) continue;
     const prepared = prepareBatch(micro, vocabSize);
-    for (const loss of trainer.losses(prepared)) sum += loss;
+    for (const loss of await trainer.losses(prepared)) sum += loss;
     tokenCount += prepared.targetCount;
   }
   const totals = Float64Array.of(sum, tokenCount);

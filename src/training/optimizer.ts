@@ -1,6 +1,6 @@
 /** AdamW over a list of parameters, its state sharded over the ranks (ZeRO-1); Muon for the blocks' matrices where asked for. */
 import { UnsupportedError } from '../base/errors.ts';
-import type { Moments, TrainingDevice } from '../devices/training-device.ts';
+import type { Device, Moments } from '../devices/device.ts';
 import type { Gradient } from '../kernels/backward-ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
@@ -47,16 +47,11 @@ export class Optimizer {
   readonly shards: readonly OptimizerShard[];
   /** Steps taken. */
   step = 0;
-  private readonly device: TrainingDevice;
+  private readonly device: Device;
   private readonly options: OptimizerOptions;
   private readonly collective: Collective;
 
-  constructor(
-    device: TrainingDevice,
-    parameters: readonly TrainableParameter[],
-    options: OptimizerOptions,
-    collective = solo,
-  ) {
+  constructor(device: Device, parameters: readonly TrainableParameter[], options: OptimizerOptions, collective = solo) {
     if (options.matrices === 'muon' && collective.size > 1) {
       const found = `optimizer: muon needs whole matrices, expected one rank, found ${collective.size}`;
       throw new UnsupportedError('training.muon-ranks', `${found}. Train with adamw, or on one rank.`);
@@ -72,7 +67,7 @@ export class Optimizer {
   }
 
   /** Moves every parameter by its gradient times `gradientScale`; then all ranks hold all of it. */
-  update(learningRate: number, gradientScale: number): void {
+  async update(learningRate: number, gradientScale: number): Promise<void> {
     const { weightDecay, decay, eps, betas } = this.options;
     this.step++;
     for (const { parameter, from, moments } of this.shards) {
@@ -91,19 +86,19 @@ export class Optimizer {
           step: this.step,
         });
       }
-      this.gather(parameter.tensor);
+      if (this.collective.size > 1) await this.gather(parameter.tensor);
     }
   }
 
   /** Every rank sends the part that it has moved to the others. */
-  private gather(tensor: Tensor): void {
+  private async gather(tensor: Tensor): Promise<void> {
     const { collective, device } = this;
-    if (collective.size === 1) return;
-    const values = device.view(tensor) as Float32Array;
+    const values = (await device.read(tensor)) as Float32Array;
     for (let rank = 0; rank < collective.size; rank++) {
       const { from, count } = shardOf(values.length, rank, collective.size);
       if (count > 0) collective.broadcast(values.subarray(from, from + count), rank);
     }
+    device.write(tensor, values);
   }
 }
 

@@ -1,11 +1,11 @@
-import type { TrainingDevice } from '../devices/training-device.ts';
+import type { Device } from '../devices/device.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import { assembleModel, type Model } from '../model/model.ts';
 import { listParameters, type Parameter } from '../model/parameters.ts';
 import type { Floats, Tensor } from '../tensor/tensor.ts';
 import type { TrainableParameter } from './optimizer.ts';
 
-/** A model whose weights are plain f32 on a training device. */
+/** A model whose weights are plain f32 on a device, to be trained. */
 export interface TrainableModel {
   /** For training: batch norms take their statistics from the batch. */
   readonly model: Model;
@@ -19,7 +19,7 @@ export interface TrainableModel {
  * `isTrained` chooses those that get gradients and moments; the others are frozen.
  */
 export function placeModel(
-  device: TrainingDevice,
+  device: Device,
   config: LlamaConfig,
   numbers: (parameter: Parameter) => Floats,
   isTrained: (parameter: Parameter) => boolean = () => true,
@@ -29,7 +29,7 @@ export function placeModel(
   for (const parameter of listParameters(config)) {
     const { name, shape, spec } = parameter;
     const tensor = device.allocate(shape);
-    device.view(tensor).set(numbers(parameter));
+    device.write(tensor, numbers(parameter));
     tensors.set(name, tensor);
     if (spec.statistic === undefined && isTrained(parameter)) parameters.push(trainable(device, name, tensor));
   }
@@ -37,6 +37,6 @@ export function placeModel(
   return { model: assembleModel(config, tensors, { usesBatch: true }), parameters, weights };
 }
 
-export function trainable(device: TrainingDevice, name: string, tensor: Tensor): TrainableParameter {
+export function trainable(device: Device, name: string, tensor: Tensor): TrainableParameter {
   return { name, tensor, gradient: { tensor: device.allocate(tensor.shape), isEmpty: true } };
 }

@@ -8,11 +8,11 @@
 
 import { type Recompute, Tape } from '../autograd/tape.ts';
 import { ArgumentError } from '../base/errors.ts';
-import type { TrainingDevice } from '../devices/training-device.ts';
+import { type Device, readDoubles } from '../devices/device.ts';
 import type { Ops } from '../kernels/ops.ts';
-import { forward, hidden } from '../model/llama.ts';
+import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import { type Model, rebuild, statisticsOf } from '../model/model.ts';
-import type { Floats, Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
@@ -42,9 +42,6 @@ export interface StepResult {
   readonly skipped: string | null;
 }
 
-/** Each row's weight in the loss, or a function that finds it from the rows' own losses (DPO). */
-export type RowWeights = Float64Array | ((losses_N: Float64Array) => Float64Array);
-
 export class StepTrainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
@@ -54,8 +51,8 @@ export class StepTrainer {
   private readonly evaluated: Model;
   private readonly statistics: readonly Tensor[];
   /** What they were before the step's gradients. */
-  private statisticsBefore: readonly Floats[] = [];
-  private readonly device: TrainingDevice;
+  private readonly statisticsBefore: readonly Tensor[];
+  private readonly device: Device;
   private readonly schedule: Schedule;
   private readonly clip: number | null;
   private readonly recompute: Recompute;
@@ -63,17 +60,13 @@ export class StepTrainer {
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
 
-  constructor(
-    device: TrainingDevice,
-    model: Model,
-    parameters: readonly TrainableParameter[],
-    options: TrainerOptions,
-  ) {
+  constructor(device: Device, model: Model, parameters: readonly TrainableParameter[], options: TrainerOptions) {
     const { schedule, clip = 1, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
     this.device = device;
     this.model = model;
     this.evaluated = rebuild(model, { usesBatch: false });
     this.statistics = statisticsOf(model);
+    this.statisticsBefore = this.statistics.map(({ shape }) => device.allocate(shape));
     this.parameters = parameters;
     this.schedule = typeof schedule === 'function' ? schedule : cosineSchedule(schedule);
     this.clip = clip;
@@ -87,13 +80,29 @@ export class StepTrainer {
   }
 
   /** One step over one entry per micro-batch. Throws AnomalyError when the guard says stop; nothing has been updated then. */
-  step(microBatches: readonly MicroBatch[]): StepResult {
-    const loss = this.computeGradients(microBatches);
-    return this.update(loss);
+  async step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
+    const mark = this.device.mark();
+    const { losses, labelCount } = this.queueGradients(microBatches);
+    const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
+    return this.update({ loss: async () => this.meanLoss(await Promise.all(sums), labelCount), labelCount }, mark);
   }
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
-  computeGradients(microBatches: readonly MicroBatch[]): { readonly loss: number; readonly labelCount: number } {
+  async computeGradients(
+    microBatches: readonly MicroBatch[],
+  ): Promise<{ readonly loss: number; readonly labelCount: number }> {
+    const mark = this.device.mark();
+    const { losses, labelCount } = this.queueGradients(microBatches);
+    const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
+    this.device.release(mark);
+    return { loss: this.meanLoss(await Promise.all(sums), labelCount), labelCount };
+  }
+
+  /** Queues the passes of a step; the losses of each pass's rows stay in the arena. */
+  private queueGradients(microBatches: readonly MicroBatch[]): {
+    readonly losses: readonly Tensor[];
+    readonly labelCount: number;
+  } {
     const { vocabSize, norm } = this.model.config;
     for (const micro of microBatches) checkMicroBatch(micro);
     // A batch norm looks at the whole micro-batch.
@@ -111,102 +120,143 @@ export class StepTrainer {
       throw new ArgumentError('training.no-labels', message);
     }
     this.clearGradients();
-    let sum = 0;
-    for (const { batch, targets_N } of prepared) {
-      const weights_N = new Float64Array(targets_N.length).fill(1 / labelCount);
-      sum += total(this.pass(batch, targets_N, weights_N));
-    }
-    const losses = Float64Array.of(sum);
-    this.collective.sum(losses);
-    return { loss: losses[0]! / labelCount, labelCount };
+    const losses = prepared.map(({ batch, targets_N }) =>
+      this.pass(batch, targets_N, new Float64Array(targets_N.length).fill(1 / labelCount)),
+    );
+    return { losses, labelCount };
+  }
+
+  /** Over all ranks. */
+  private meanLoss(losses: readonly Float64Array[], labelCount: number): number {
+    const sum = Float64Array.of(losses.reduce((all, losses_N) => all + total(losses_N), 0));
+    this.collective.sum(sum);
+    return sum[0]! / labelCount;
   }
 
   /** What every pass over a step begins with. */
   clearGradients(): void {
-    this.statisticsBefore = this.statistics.map((tensor) => this.device.view(tensor).slice());
+    for (const [i, tensor] of this.statistics.entries()) this.device.copy(this.statisticsBefore[i]!, tensor);
     for (const { gradient } of this.parameters) gradient.isEmpty = true;
   }
 
-  /** Forward and backward: returns each row's loss, and adds the gradient of Σ weight · loss to the parameters' gradients. */
-  pass(batch: PreparedBatch['batch'], targets_N: Int32Array, weights: RowWeights): Float64Array {
-    const { device, model } = this;
-    const { backward } = device;
+  /**
+   * Forward and backward: adds the gradient of Σ weights_n · loss_n to the parameters' gradients. Returns each row's loss, in the arena.
+   */
+  pass(batch: PreparedBatch['batch'], targets_N: Int32Array, weights_N: Float64Array): Tensor {
+    const { device } = this;
     const mark = device.mark();
+    const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
+    const losses_N = this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N);
+    return device.keep(mark, [losses_N])[0]!;
+  }
+
+  /** A pass whose weights follow from the rows' own losses (preference losses): these are read in between. */
+  async passWeighted(
+    batch: PreparedBatch['batch'],
+    targets_N: Int32Array,
+    weigh: (losses_N: Float64Array) => Float64Array,
+  ): Promise<Float64Array> {
+    const { device } = this;
+    const mark = device.mark();
+    const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
+    const none = new Float64Array(targets_N.length);
+    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none);
+    const weights_N = weigh(await readDoubles(device, losses_N));
+    const result = readDoubles(device, this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N));
+    device.release(mark);
+    return result;
+  }
+
+  private forwardPass(batch: PreparedBatch['batch']) {
+    const { device, model } = this;
     const gradients = new Map(this.parameters.map(({ tensor, gradient }) => [tensor, gradient]));
     const tape = new Tape(device, gradients, this.recompute);
-    const segment = tape.segment.bind(tape);
     const ops = this.decorate(tape.ops);
-    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment }));
-    const head_VD = model.head_VD ?? model.embed_VD;
-    const weights_N =
-      typeof weights === 'function'
-        ? weights(backward.crossEntropy(null, null, x_ND, head_VD, targets_N, new Float64Array(targets_N.length)))
-        : weights;
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: tape.segment.bind(tape) }));
+    return { tape, x_ND, head_VD: model.head_VD ?? model.embed_VD, gradients };
+  }
+
+  private backwardPass(
+    tape: Tape,
+    x_ND: Tensor,
+    head_VD: Tensor,
+    gradients: ReadonlyMap<Tensor, TrainableParameter['gradient']>,
+    targets_N: Int32Array,
+    weights_N: Float64Array,
+  ): Tensor {
     const dHead_VD = gradients.get(head_VD) ?? null;
-    const losses_N = backward.crossEntropy(tape.gradientOf(x_ND), dHead_VD, x_ND, head_VD, targets_N, weights_N);
+    const dx_ND = tape.gradientOf(x_ND);
+    const losses_N = this.device.backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N);
     tape.backward();
-    device.release(mark);
     return losses_N;
   }
 
   /** Forward only: the loss of every row. */
-  losses({ batch, targets_N }: PreparedBatch): Float64Array {
+  async losses({ batch, targets_N }: PreparedBatch): Promise<Float64Array> {
     const { device, evaluated: model } = this;
     const mark = device.mark();
-    const segment: Tape['segment'] = (input, run) => {
-      const inner = device.mark();
-      return device.keep(inner, [run(input)])[0]!;
-    };
-    const ops = this.decorate({ ...device.ops });
-    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment }));
+    const ops = this.decorate(exactly(device.ops));
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: keepOutputs(device) }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N = new Float64Array(targets_N.length);
-    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N);
+    const losses = readDoubles(device, device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N));
     device.release(mark);
-    return losses_N;
+    return losses;
   }
 
   /** The scores of what comes after `ids`: one number per piece of the vocabulary. */
-  nextLogits(ids: Uint32Array): Float64Array {
+  async nextLogits(ids: Uint32Array): Promise<Float64Array> {
     const { device, evaluated: model } = this;
     const mark = device.mark();
-    const ops = this.decorate({ ...device.ops });
+    const ops = this.decorate(exactly(device.ops));
     const { batch } = prepareBatch({ ids, rows: 1, length: ids.length }, model.config.vocabSize);
-    const logits_1V = forward(model, ops, batch, { rows_R: Uint32Array.of(ids.length - 1) });
-    const logits = Float64Array.from(device.view(logits_1V));
+    const logits = readDoubles(device, forward(model, ops, batch, { rows_R: Uint32Array.of(ids.length - 1) }));
     device.release(mark);
     return logits;
   }
 
-  /** Sums the gradients over the ranks, clips them and moves the parameters, unless the guard objects. */
-  update({ loss, labelCount }: { readonly loss: number; readonly labelCount: number }): StepResult {
+  /**
+   * Sums the gradients over the ranks, clips them and moves the parameters, unless the guard objects. `loss` may be a function that
+   * reads it: loss and gradient norm are then waited for together. What the step kept since `mark` is released.
+   */
+  async update(
+    { loss, labelCount }: { readonly loss: number | (() => Promise<number>); readonly labelCount: number },
+    mark = this.device.mark(),
+  ): Promise<StepResult> {
     const { device, clip, guard } = this;
-    let squares = 0;
     for (const { gradient } of this.parameters) {
-      if (gradient.isEmpty) device.view(gradient.tensor).fill(0);
+      if (gradient.isEmpty) device.fill(gradient.tensor, 0);
       gradient.isEmpty = false;
-      if (this.collective.size > 1) this.collective.sum(device.view(gradient.tensor) as Float32Array);
-      squares += device.sumSquares(gradient.tensor);
+      if (this.collective.size === 1) continue;
+      const numbers = (await device.read(gradient.tensor)) as Float32Array;
+      this.collective.sum(numbers);
+      device.write(gradient.tensor, numbers);
     }
-    const gradientNorm = Math.sqrt(squares);
+    const reading = readDoubles(device, device.sumSquares(this.parameters.map(({ gradient }) => gradient.tensor)));
+    device.release(mark);
+    const lossNow = typeof loss === 'number' ? loss : await loss();
+    const squares = await reading;
+    const gradientNorm = Math.sqrt(total(squares));
     const learningRate = this.schedule(this.optimizer.step);
-    const problem = guard.judge(loss, gradientNorm, () => this.firstBadGradient());
+    const problem = guard.judge(lossNow, gradientNorm, () => {
+      const bad = squares.findIndex((sum) => !Number.isFinite(sum));
+      return this.parameters[bad]?.name ?? null;
+    });
     // The running statistics have moved with the forward passes of a step that is not to count.
-    if (problem)
-      for (const [i, tensor] of this.statistics.entries()) device.view(tensor).set(this.statisticsBefore[i]!);
+    if (problem) for (const [i, tensor] of this.statistics.entries()) device.copy(tensor, this.statisticsBefore[i]!);
     if (problem && this.onAnomaly === 'stop') {
       const advice = 'Go on from the last checkpoint with a lower learning rate, or let the guard skip such steps.';
       throw new AnomalyError('training.anomaly', `training step ${this.optimizer.step}: ${problem}. ${advice}`);
     }
     if (problem) this.optimizer.step++;
-    else this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
-    return { loss, gradientNorm, learningRate, labelCount, skipped: problem };
+    else await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
+    return { loss: lossNow, gradientNorm, learningRate, labelCount, skipped: problem };
   }
+}
 
-  private firstBadGradient(): string | null {
-    const bad = this.parameters.find(({ gradient }) => !Number.isFinite(this.device.sumSquares(gradient.tensor)));
-    return bad?.name ?? null;
-  }
+/** Operations whose products are those of training, for passes without a tape. */
+function exactly(ops: Device['ops']): Device['ops'] {
+  return { ...ops, linear: ops.linearExact };
 }
 
 function total(values: Float64Array): number {

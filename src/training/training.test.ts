@@ -1,8 +1,8 @@
-import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects, throws } from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { assertClose } from '../../test/support/close.ts';
-import { createReferenceTrainingDevice } from '../devices/reference/training.ts';
+import { createReferenceDevice } from '../devices/reference/device.ts';
 import { type LlamaConfig, paperChoices } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
 import { rebuild, statisticsOf } from '../model/model.ts';
@@ -41,7 +41,7 @@ function trainer(
   options: Partial<ConstructorParameters<typeof StepTrainer>[3]> = {},
   changed: Partial<LlamaConfig> = {},
 ) {
-  const device = createReferenceTrainingDevice();
+  const device = createReferenceDevice();
   const all = { ...config, ...changed };
   const { model, parameters } = placeModel(device, all, initialWeights(all, 3));
   return {
@@ -72,7 +72,7 @@ test('targets are shifted by one and never cross from one document to the next',
   deepEqual([...batch.positions], [0, 1, 2, 0, 0, 1]);
 });
 
-test('a micro-batch that is inconsistent says what is wrong', () => {
+test('a micro-batch that is inconsistent says what is wrong', async () => {
   throws(() => prepareBatch({ ids: [1, 2], rows: 1, length: 3 }, 11), /expected rows × length = 1 × 3 = 3 ids, got 2/);
   throws(
     () => prepareBatch({ ids: [12, 1], rows: 1, length: 2 }, 11),
@@ -81,29 +81,31 @@ test('a micro-batch that is inconsistent says what is wrong', () => {
   throws(() => prepareBatch({ ids: [1, 2], labels: [0, -3], rows: 1, length: 2 }, 11), /label -3/);
   throws(() => prepareBatch({ ids: [1, 2], rows: 1, length: 2, documents: [1] }, 11), /add up to 1, expected 2/);
   const { trainer: own } = trainer();
-  throws(() => own.step([{ ids: [1, 2], labels: [NO_LABEL, NO_LABEL], rows: 1, length: 2 }]), /found none/);
+  await rejects(own.step([{ ids: [1, 2], labels: [NO_LABEL, NO_LABEL], rows: 1, length: 2 }]), /found none/);
 });
 
-test('one batch is learned by heart', () => {
+test('one batch is learned by heart', async () => {
   const { trainer: own } = trainer();
   const micro = [{ ids, rows: 2, length: 16 }];
-  const first = own.step(micro).loss;
+  const first = (await own.step(micro)).loss;
   let last = first;
-  for (let i = 0; i < 150; i++) last = own.step(micro).loss;
+  for (let i = 0; i < 150; i++) last = (await own.step(micro)).loss;
   ok(first > 2 && last < 0.2, `loss went from ${first} to ${last}`);
 });
 
-test('splitting a batch into micro-batches changes nothing but rounding, whatever the lengths', () => {
+test('splitting a batch into micro-batches changes nothing but rounding, whatever the lengths', async () => {
   const whole = trainer();
   const split = trainer();
-  const a = whole.trainer.step([{ ids, rows: 1, length: 32, documents: [20, 5, 7] }]);
-  const b = split.trainer.step([
+  const a = await whole.trainer.step([{ ids, rows: 1, length: 32, documents: [20, 5, 7] }]);
+  const b = await split.trainer.step([
     { ids: ids.slice(0, 20), rows: 1, length: 20 },
     { ids: ids.slice(20), rows: 1, length: 12, documents: [5, 7] },
   ]);
   assertClose('loss', [a.loss, a.gradientNorm], [b.loss, b.gradientNorm], { rtol: 1e-6 });
   for (const [i, { tensor }] of whole.parameters.entries()) {
-    assertClose('weights', whole.device.view(tensor), split.device.view(split.parameters[i]!.tensor), { atol: 1e-5 });
+    assertClose('weights', await whole.device.read(tensor), await split.device.read(split.parameters[i]!.tensor), {
+      atol: 1e-5,
+    });
   }
 });
 
@@ -125,7 +127,7 @@ test('a large micro-batch is worked off in parts that hold its sequences whole, 
   );
 });
 
-test('every variant of the lab trains: its loss falls', () => {
+test('every variant of the lab trains: its loss falls', async () => {
   const variants: Partial<LlamaConfig>[] = [
     { norm: 'layer', activation: 'gelu', positions: 'learned', tiedEmbeddings: false },
     { norm: 'batch', activation: 'relu', positions: 'sinusoidal' },
@@ -136,7 +138,8 @@ test('every variant of the lab trains: its loss falls', () => {
     for (const recompute of ['none', 'cheap', 'block'] as const) {
       const { trainer: own } = trainer({ recompute }, changed);
       const micro = [{ ids, rows: 2, length: 16 }];
-      const losses = Array.from({ length: 20 }, () => own.step(micro).loss);
+      const losses: number[] = [];
+      for (let i = 0; i < 20; i++) losses.push((await own.step(micro)).loss);
       ok(losses.at(-1)! < losses[0]! - 0.3, `${JSON.stringify(changed)}: ${losses[0]} → ${losses.at(-1)}`);
     }
   }
@@ -157,53 +160,55 @@ test('the expected time forgets a pause', () => {
   equal(after(200, 10), 10);
 });
 
-test('batch norms use the batch in steps and the running statistics elsewhere, which only a step that counts moves', () => {
+test('batch norms use the batch in steps and the running statistics elsewhere, which only a step that counts moves', async () => {
   const { device, model, trainer: own } = trainer({ guard: { onAnomaly: 'skip' } }, { norm: 'batch' });
   const micro = { ids, rows: 2, length: 16 };
-  for (let i = 0; i < 30; i++) own.step([micro]);
-  const running = () => statisticsOf(model).map((tensor) => Array.from(device.view(tensor)));
-  const after = running();
+  for (let i = 0; i < 30; i++) await own.step([micro]);
+  const running = () => Promise.all(statisticsOf(model).map(async (tensor) => Array.from(await device.read(tensor))));
+  const after = await running();
   ok(after.length === 10 && after.every((values, i) => values.some((value) => value !== i % 2)));
 
   const prepared = prepareBatch(micro, config.vocabSize);
-  const losses = own.losses(prepared);
+  const losses = await own.losses(prepared);
   const stored = rebuild(model, {}); // as a file's model comes
-  const logits_NV = Float64Array.from(device.view(forward(stored, device.ops, prepared.batch)));
+  const logits_NV = Float64Array.from(await device.read(forward(stored, device.ops, prepared.batch)));
   const expected = Array.from(prepared.targets_N, (label, n) => {
     if (label < 0) return 0;
     const row = logits_NV.subarray(n * config.vocabSize, (n + 1) * config.vocabSize);
     return Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) - row[label]!;
   });
   assertClose('losses', losses, expected, { atol: 1e-9 });
-  assertClose('logits', own.nextLogits(ids.subarray(0, 16)), logits_NV.subarray(15 * 11, 16 * 11), { atol: 1e-9 });
-  deepEqual(running(), after);
+  assertClose('logits', await own.nextLogits(ids.subarray(0, 16)), logits_NV.subarray(15 * 11, 16 * 11), {
+    atol: 1e-9,
+  });
+  deepEqual(await running(), after);
 
-  const head = device.view(own.parameters[1]!.tensor);
-  const [kept] = head;
-  head[0] = Number.NaN;
-  match(own.step([micro]).skipped!, /NaN/);
-  deepEqual(running(), after);
+  const { tensor: head } = own.parameters[1]!;
+  const kept = await device.read(head, 0, 1);
+  device.write(head, [Number.NaN]);
+  match((await own.step([micro])).skipped!, /NaN/);
+  deepEqual(await running(), after);
   own.clearGradients(); // as a pass of its own does: DPO's
   own.pass(prepared.batch, prepared.targets_N, new Float64Array(prepared.targets_N.length).fill(1));
-  match(own.update({ loss: Number.NaN, labelCount: 1 }).skipped!, /NaN/);
-  deepEqual(running(), after);
-  head[0] = kept!;
-  equal(own.step([micro]).skipped, null);
-  ok(running()[0]!.some((value, i) => value !== after[0]![i]));
+  match((await own.update({ loss: Number.NaN, labelCount: 1 })).skipped!, /NaN/);
+  deepEqual(await running(), after);
+  device.write(head, kept);
+  equal((await own.step([micro])).skipped, null);
+  ok((await running())[0]!.some((value, i) => value !== after[0]![i]));
 });
 
-test('a gradient that is no number stops the run and names the tensor, or is left out', () => {
+test('a gradient that is no number stops the run and names the tensor, or is left out', async () => {
   const stopping = trainer();
-  stopping.device.view(stopping.parameters[3]!.tensor)[0] = Number.NaN;
-  throws(
-    () => stopping.trainer.step([{ ids, rows: 2, length: 16 }]),
+  stopping.device.write(stopping.parameters[3]!.tensor, [Number.NaN]);
+  await rejects(
+    stopping.trainer.step([{ ids, rows: 2, length: 16 }]),
     (error: unknown) => error instanceof AnomalyError && /no number is that of embed_VD/.test(error.message),
   );
   const skipping = trainer({ guard: { onAnomaly: 'skip' } });
-  skipping.device.view(skipping.parameters[3]!.tensor)[0] = Number.NaN;
-  const before = Float32Array.from(skipping.device.view(skipping.parameters[1]!.tensor));
-  match(skipping.trainer.step([{ ids, rows: 2, length: 16 }]).skipped!, /NaN/);
-  deepEqual(Float32Array.from(skipping.device.view(skipping.parameters[1]!.tensor)), before);
+  skipping.device.write(skipping.parameters[3]!.tensor, [Number.NaN]);
+  const before = Float32Array.from(await skipping.device.read(skipping.parameters[1]!.tensor));
+  match((await skipping.trainer.step([{ ids, rows: 2, length: 16 }])).skipped!, /NaN/);
+  deepEqual(Float32Array.from(await skipping.device.read(skipping.parameters[1]!.tensor)), before);
 });
 
 test('the guard calls a rise a spike, not a fall, and not before it has seen enough', () => {
@@ -315,12 +320,12 @@ test('sources are drawn by their shares', () => {
   throws(() => new Packer([{ documents: documents('empty', [[]]), share: 1 }], 1).next(1, 1), /only empty/);
 });
 
-test('evaluation predicts every token but the first of each document once', () => {
+test('evaluation predicts every token but the first of each document once', async () => {
   const { trainer: own } = trainer();
   const texts = documents('valid', [[...ids], [1, 2], [3]]);
-  const { loss, tokenCount, bitsPerByte } = evaluate(own, texts, 100, { rows: 2, length: 7 });
+  const { loss, tokenCount, bitsPerByte } = await evaluate(own, texts, 100, { rows: 2, length: 7 });
   equal(tokenCount, 31 + 1);
   assertClose('bits', [bitsPerByte], [(loss * 32) / Math.LN2 / 100], { rtol: 1e-12 });
-  const whole = evaluate(own, texts, 100, { rows: 1, length: 40 });
+  const whole = await evaluate(own, texts, 100, { rows: 1, length: 40 });
   equal(whole.tokenCount, tokenCount);
 });

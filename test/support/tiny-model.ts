@@ -86,14 +86,14 @@ export function submit(engine: Engine, prompt: Prompt, options: GenerationOption
   return Object.assign(outcome, { abort: () => job.abort() });
 }
 
-export function runAll(engine: Engine): void {
-  while (engine.step());
+export async function runAll(engine: Engine): Promise<void> {
+  while (await engine.step());
 }
 
 /** Submits and runs one generation to its end. */
-export function generate(engine: Engine, prompt: Prompt, options: GenerationOptions): GenerationResult {
+export async function generate(engine: Engine, prompt: Prompt, options: GenerationOptions): Promise<GenerationResult> {
   const outcome = submit(engine, prompt, options);
-  runAll(engine);
+  await runAll(engine);
   if (outcome.result === null) throw outcome.error;
   return outcome.result;
 }

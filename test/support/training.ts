@@ -1,7 +1,8 @@
 /** What the golden training cases need: the model of a case on a training device, and expected tensors under our names and layout. */
-import { createReferenceTrainingDevice } from '../../src/devices/reference/training.ts';
-import type { TrainingDevice } from '../../src/devices/training-device.ts';
-import { createWasmTrainingDevice } from '../../src/devices/wasm/training.ts';
+
+import type { Device } from '../../src/devices/device.ts';
+import { createReferenceDevice } from '../../src/devices/reference/device.ts';
+import { createWasmDevice } from '../../src/devices/wasm/device.ts';
 import { type LlamaConfig, paperChoices } from '../../src/model/config.ts';
 import { foreignName, listParameters, type Parameter } from '../../src/model/parameters.ts';
 import { loadBlas } from '../../src/platform/node/native/blas.ts';
@@ -14,16 +15,16 @@ const blas = loadBlas();
 
 export const trainingDevices: readonly {
   readonly name: string;
-  readonly create: () => TrainingDevice | Promise<TrainingDevice>;
+  readonly create: () => Device | Promise<Device>;
 }[] = [
-  { name: 'reference', create: createReferenceTrainingDevice },
-  { name: 'wasm', create: () => createWasmTrainingDevice() },
-  { name: 'wasm, two threads', create: () => createWasmTrainingDevice({ threads: 2, host: nodeThreads }) },
+  { name: 'reference', create: createReferenceDevice },
+  { name: 'wasm', create: () => createWasmDevice() },
+  { name: 'wasm, two threads', create: () => createWasmDevice({ threads: 2, host: nodeThreads }) },
   // Where there is no BLAS, src/devices/wasm/training.test.ts is skipped aloud.
   ...(blas
     ? [1, 2].map((threads) => ({
         name: `wasm with BLAS, threads: ${threads}`,
-        create: () => createWasmTrainingDevice({ threads, host: nodeThreads, blas }),
+        create: () => createWasmDevice({ threads, host: nodeThreads, blas }),
       }))
     : []),
 ];
@@ -80,7 +81,7 @@ export function goldenParameter(
 }
 
 export function goldenModel(
-  device: TrainingDevice,
+  device: Device,
   folder: string,
   isTrained: (parameter: Parameter) => boolean = () => true,
 ): TrainableModel & { config: LlamaConfig; table: Parameter[] } {

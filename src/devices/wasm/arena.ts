@@ -1,19 +1,22 @@
 /**
- * Linear memory for training's activations: tensors of many sizes, released by marks. Chunks that turn out to be neighbours become
- * one, so that steps of another shape do not leave holes.
+ * A segment's memory for activations: places of many sizes, released by marks. Chunks that turn out to be neighbours become one, so
+ * that steps of another shape do not leave holes.
  */
-import type { Segment } from './segment.ts';
 
-const GROWTH_BYTES = 8 * 2 ** 20;
+const GROWTH_BYTES = 4 * 2 ** 20;
 const ALIGNMENT = 64;
 
+interface Owner {
+  allocate(byteCount: number, what: string): number;
+}
+
 export class Arena {
-  private readonly segment: Segment;
+  private readonly segment: Owner;
   private readonly chunks: { readonly start: number; bytes: number }[] = [];
   private chunk = 0;
   private used = 0;
 
-  constructor(segment: Segment) {
+  constructor(segment: Owner) {
     this.segment = segment;
   }
 
@@ -38,12 +41,6 @@ export class Arena {
     }
   }
 
-  /** A number that grows in the order in which places were taken. */
-  sequenceOf(pointer: number): number {
-    const chunk = this.chunks.findIndex(({ start, bytes }) => pointer >= start && pointer < start + bytes);
-    return chunk * 2 ** 33 + (pointer - this.chunks[chunk]!.start);
-  }
-
   mark(): number {
     return this.chunk * 2 ** 33 + this.used;
   }
@@ -58,7 +55,7 @@ export class Arena {
     const last = this.chunks.at(-1);
     const free = last && this.chunk === this.chunks.length - 1 ? last.bytes - this.used : 0;
     const bytes = Math.max(GROWTH_BYTES, size);
-    const start = this.segment.allocate(bytes, 'the activations of training');
+    const start = this.segment.allocate(bytes, 'the activations');
     if (last && last.start + last.bytes === start) {
       last.bytes += bytes;
       return;

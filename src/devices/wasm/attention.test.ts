@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { assertClose } from '../../../test/support/close.ts';
 import { type Batch, batchOfSequences } from '../../kernels/batch.ts';
 import { kvTypes } from '../../kernels/ops.ts';
-import type { Device } from '../device.ts';
+import { type Device, fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
 import { randomFloats } from './testing.ts';
@@ -52,22 +52,24 @@ for (const { H, K, E } of shapes) {
       [null, { cap: 50 }],
     ] as const) {
       const options = { headSize: E, window, ...more };
-      const own = (device: Device) => {
-        const k_NP = device.fromFloats(k, [N, K * E]);
-        const v_NP = device.fromFloats(v, [N, K * E]);
-        return device.toFloats(device.ops.attention(device.fromFloats(q, [N, H * E]), { k_NP, v_NP }, batch, options));
+      const own = async (device: Device) => {
+        const k_NP = fromFloats(device, k, [N, K * E]);
+        const v_NP = fromFloats(device, v, [N, K * E]);
+        return await device.read(
+          device.ops.attention(fromFloats(device, q, [N, H * E]), { k_NP, v_NP }, batch, options),
+        );
       };
-      const withoutCache = own(wasm);
-      assertClose(`no cache, window ${window}`, withoutCache, own(reference), { rtol: 1e-5, atol: 3e-6 });
+      const withoutCache = await own(wasm);
+      assertClose(`no cache, window ${window}`, withoutCache, await own(reference), { rtol: 1e-5, atol: 3e-6 });
       for (const type of kvTypes) {
-        const cached = (device: Device) => {
+        const cached = async (device: Device) => {
           const store = device.createKvStore({ layerCount: 2, blockCount, kvHeadCount: K, headSize: E, type });
           const at = { store, layer: 1 };
-          device.ops.appendToCache(at, device.fromFloats(k, [N, K * E]), device.fromFloats(v, [N, K * E]), batch);
-          return device.toFloats(device.ops.attention(device.fromFloats(q, [N, H * E]), at, batch, options));
+          device.ops.appendToCache(at, fromFloats(device, k, [N, K * E]), fromFloats(device, v, [N, K * E]), batch);
+          return await device.read(device.ops.attention(fromFloats(device, q, [N, H * E]), at, batch, options));
         };
-        const actual = cached(wasm);
-        assertClose(`${type} cache, window ${window}`, actual, cached(reference), { rtol: 1e-5, atol: 3e-6 });
+        const actual = await cached(wasm);
+        assertClose(`${type} cache, window ${window}`, actual, await cached(reference), { rtol: 1e-5, atol: 3e-6 });
         if (type === 'f32') deepStrictEqual(actual, withoutCache, 'an f32 cache has the bits of no cache');
       }
     }
@@ -77,20 +79,20 @@ for (const { H, K, E } of shapes) {
 test('any chunking of a sequence, in any blocks, beside any other sequence: the same bits', async () => {
   const device = await createWasmDevice();
   const { H, K, E } = { H: 4, K: 2, E: 12 };
-  fc.assert(
-    fc.property(
+  await fc.assert(
+    fc.asyncProperty(
       fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 4 }),
       fc.constantFrom(...kvTypes),
       fc.constantFrom(null, 3, 300),
       fc.nat(1000),
-      (chunks, type, window, seed) => {
+      async (chunks, type, window, seed) => {
         const total = chunks.reduce((a, b) => a + b, 0);
         const q = randomFloats(total * H * E, seed);
         const k = randomFloats(total * K * E, seed + 1);
         const v = randomFloats(total * K * E, seed + 2);
         const blocksPerRun = Math.ceil(total / 32);
         const options = { headSize: E, window };
-        const run = (parts: readonly number[], order: number) => {
+        const run = async (parts: readonly number[], order: number) => {
           const mark = device.mark();
           const blockCount = 2 * blocksPerRun + 1;
           const store = device.createKvStore({ layerCount: 1, blockCount, kvHeadCount: K, headSize: E, type });
@@ -105,20 +107,20 @@ test('any chunking of a sequence, in any blocks, beside any other sequence: the 
             const pad = (x: Float32Array, width: number) => {
               const rows = new Float32Array(N * width).fill(0.5);
               rows.set(x.subarray(done * width, (done + part) * width), order * width);
-              return device.fromFloats(rows, [N, width]);
+              return fromFloats(device, rows, [N, width]);
             };
             const spans = [{ firstRow: order, rowCount: part, firstPosition: done, blocks }];
             if (order) spans.unshift({ firstRow: 0, rowCount: 1, firstPosition: 0, blocks: other });
             const batch = { ids: new Uint32Array(N), positions: new Uint32Array(N), spans };
             device.ops.appendToCache(at, pad(k, K * E), pad(v, K * E), batch);
-            const y = device.toFloats(device.ops.attention(pad(q, H * E), at, batch, options));
+            const y = await device.read(device.ops.attention(pad(q, H * E), at, batch, options));
             mix.set(y.subarray(order * H * E), done * H * E);
             done += part;
           }
           device.release(mark);
           return mix;
         };
-        deepStrictEqual(run(chunks, 1), run([total], 0));
+        deepStrictEqual(await run(chunks, 1), await run([total], 0));
       },
     ),
     { numRuns: 30 },
@@ -131,16 +133,16 @@ test('a NaN in a later key or value does not reach earlier queries', async () =>
   const batch = batchOfSequences([new Array<number>(N).fill(0)]);
   const k = randomFloats(N * K * E, 1);
   const v = randomFloats(N * K * E, 2);
-  const run = () => {
-    const k_NP = device.fromFloats(k, [N, K * E]);
-    const v_NP = device.fromFloats(v, [N, K * E]);
-    const q_NQ = device.fromFloats(randomFloats(N * H * E, 3), [N, H * E]);
-    return device.toFloats(device.ops.attention(q_NQ, { k_NP, v_NP }, batch, { headSize: E, window: null }));
+  const run = async () => {
+    const k_NP = fromFloats(device, k, [N, K * E]);
+    const v_NP = fromFloats(device, v, [N, K * E]);
+    const q_NQ = fromFloats(device, randomFloats(N * H * E, 3), [N, H * E]);
+    return await device.read(device.ops.attention(q_NQ, { k_NP, v_NP }, batch, { headSize: E, window: null }));
   };
-  const clean = run();
+  const clean = await run();
   k[35 * E] = Number.NaN;
   v[35 * E + 1] = Number.POSITIVE_INFINITY;
-  const dirty = run();
+  const dirty = await run();
   deepStrictEqual(dirty.subarray(0, 35 * H * E), clean.subarray(0, 35 * H * E));
   deepStrictEqual(
     dirty.subarray(35 * H * E).every((value) => Number.isNaN(value)),
@@ -152,15 +154,15 @@ test('a copied block holds what the first one held', async () => {
   const device = await createWasmDevice();
   for (const type of kvTypes) {
     const store = device.createKvStore({ layerCount: 2, blockCount: 3, kvHeadCount: 2, headSize: 6, type });
-    const run = (block: number, append: boolean) => {
+    const run = async (block: number, append: boolean) => {
       const spans = [{ firstRow: 0, rowCount: 20, firstPosition: 0, blocks: Uint32Array.of(block) }];
       const batch = { ids: new Uint32Array(20), positions: new Uint32Array(20), spans };
-      const x = (seed: number) => device.fromFloats(randomFloats(20 * 12, seed), [20, 12]);
+      const x = (seed: number) => fromFloats(device, randomFloats(20 * 12, seed), [20, 12]);
       if (append) device.ops.appendToCache({ store, layer: 1 }, x(1), x(2), batch);
-      return device.toFloats(device.ops.attention(x(3), { store, layer: 1 }, batch, { headSize: 6, window: null }));
+      return await device.read(device.ops.attention(x(3), { store, layer: 1 }, batch, { headSize: 6, window: null }));
     };
-    const first = run(0, true);
+    const first = await run(0, true);
     device.copyKvBlock(store, 0, 2);
-    deepStrictEqual(run(2, false), first, type);
+    deepStrictEqual(await run(2, false), first, type);
   }
 });

@@ -1,5 +1,6 @@
 /**
- * The CPU device: AssemblyScript kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories.
+ * The CPU device: AssemblyScript kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories. Placed
+ * weights are spread over the memories; what is trained, and the products with it, lie in the first one, the home segment.
  * Same weights, same inputs → the same bits, whatever the thread count, the batch or the chunking; the SIMD builds agree
  * with each other only where activations are int8 (with f32 ones, relaxed SIMD fuses multiply-adds).
  */
@@ -8,19 +9,23 @@ import { UnsupportedError } from '../../base/errors.ts';
 import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import { PACK_KINDS } from '../../kernels/tasks.ts';
+import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
 import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { elementCount, type Floats } from '../../tensor/tensor.ts';
+import { elementCount } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
+import { muonStep } from './muon.ts';
 import { createOps } from './ops.ts';
 import { type PrepareMemory, Segment } from './segment.ts';
 import { SegmentPlan } from './segment-plan.ts';
 import { Streams } from './streams.ts';
 import { Team, type ThreadHost } from './team.ts';
-import { activation, floatsOf } from './tensors.ts';
+import { activation, numbersOf, WasmTensor } from './tensors.ts';
+import { createWasmBackward } from './training-backward.ts';
+import { type TaskWatch, TrainingKernels } from './training-kernels.ts';
 import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
 
 export interface WasmDeviceOptions {
@@ -36,7 +41,10 @@ export interface WasmDeviceOptions {
   readonly prepareMemory?: PrepareMemory | null;
   /** Compiled already; they must be for shared memory if there are threads. */
   readonly kernels?: CompiledKernels;
-  /** Does the matrix products of many rows, on this device's threads; their bits are then the library's. */
+  /**
+   * Does the matrix products with parameters, and those of many rows with placed weights, on this device's threads; their bits are then
+   * the library's. One that has products of bf16 multiplies rounded copies of both sides.
+   */
   readonly blas?: Blas | null;
   /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64. */
   readonly blasRows?: (type: WeightType) => number;
@@ -44,6 +52,10 @@ export interface WasmDeviceOptions {
   readonly clock?: () => number;
   /** Called when numbers leave the kernels, before anybody computes with them. */
   readonly leave?: () => void;
+  /** Whether this engine joins neighbouring 128-bit operations (V8's revectorizer): only the speed of training depends on it. */
+  readonly wideVectors?: boolean;
+  /** Wraps every task but those of placed weights, for measuring. */
+  readonly watch?: TaskWatch | null;
   /** Bytes of weights in a segment before the next one is begun; the rest of its 4 GiB is for caches and the arena. */
   readonly segmentWeights?: number | undefined;
 }
@@ -81,6 +93,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const segments: Segment[] = [];
   const newSegment = () => {
     const segment = new Segment(segments.length, module, shared, { blas, prepare: options.prepareMemory ?? null });
+    segment.setWord(CONTROL_WIDE, options.wideVectors ? 1 : 0);
     segments.push(segment);
     return segment;
   };
@@ -92,7 +105,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const blasRows = new Array<number>(PACK_KINDS).fill(Number.POSITIVE_INFINITY);
   if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
   const streams = new Streams(options.clock ?? null);
-  const context = { arena, team, home: () => home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };
+  const context = { arena, team, home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };
+  const trained = new TrainingKernels(context, blas && (blas.bgemm ? 'bf16' : 'f32'), options.watch ?? null);
   const layerSegments: Segment[] = [];
   const plan = new SegmentPlan(segmentWeights);
 
@@ -109,7 +123,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
 
   return {
     kind: 'wasm',
-    ops: createOps(context),
+    ops: createOps(trained),
+    backward: createWasmBackward(trained),
     description: [
       `wasm, ${threads} thread${threads === 1 ? '' : 's'}`,
       simd === 'dot' ? 'relaxed SIMD, dot products' : `${simd} SIMD`,
@@ -125,25 +140,60 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       }
     },
     placeWeight: (source, layer) => placeWeight(source, activations, segmentFor(source, layer), team),
-    fromFloats(data: Floats, shape) {
-      assert(data.length === elementCount(shape), `fromFloats: ${data.length} numbers for shape [${shape.join(', ')}]`);
-      const tensor = arena.tensor(home, shape);
-      floatsOf(tensor).set(data);
-      return tensor;
+    allocate(shape) {
+      const bytes = elementCount(shape) * 4;
+      home.allocatedBytes += bytes;
+      // Some kernels read and write to a whole vector.
+      const pointer = home.allocate(bytes + 16, 'a parameter, its gradient or its moments');
+      return new WasmTensor(home, pointer, [...shape]);
     },
-    toFloats(tensor) {
+    scratch: (shape) => arena.tensor(home, shape),
+    reshape(tensor, shape) {
+      const { segment, pointer, dtype, shape: old } = activation(tensor);
+      const counts = `reshape: [${old.join(', ')}] to [${shape.join(', ')}]`;
+      assert(elementCount(old) === elementCount(shape), counts);
+      return new WasmTensor(segment, pointer, shape, dtype);
+    },
+    write(tensor, numbers, from = 0) {
+      const target = activation(tensor);
+      target.quantized = target.mirror = null;
+      numbersOf(target).set(numbers, from);
+    },
+    fill(tensor, value) {
+      numbersOf(tensor).fill(value);
+    },
+    copy(to, from) {
+      numbersOf(to).set(numbersOf(from));
+    },
+    async read(tensor, from = 0, count = elementCount(tensor.shape) - from) {
       leave();
-      return floatsOf(tensor).slice();
+      return numbersOf(tensor).slice(from, from + count);
     },
     createKvStore: (kv: Omit<KvStore, 'blockTokens'>) => createKvStore(kv, (layer) => layerSegments[layer] ?? home),
     copyKvBlock: (store, from, to) => copyKvBlock(store as WasmKvStore, from, to),
     mark: () => arena.mark(),
     release: (mark) => arena.release(mark),
-    releaseKeeping: (mark, tensor) => arena.releaseKeeping(mark, activation(tensor)),
+    keep: (mark, tensors) => arena.keep(mark, tensors.map(activation)),
+
+    sumSquares(tensors) {
+      const sums = trained.doubles(tensors.length);
+      for (let i = 0; i < tensors.length; i++) {
+        const sum = trained.sumSquares(tensors[i]!);
+        home.doublesAt(sums.pointer, tensors.length)[i] = sum;
+      }
+      return sums;
+    },
+    adamW: (parameter, gradient, moments, from, step) => trained.adamW(parameter, gradient, moments, from, step),
+    muon: (parameter, gradient, m, step) => muonStep(trained, parameter, gradient, m, step),
     memory() {
-      const sum = (what: 'weightBytes' | 'cacheBytes' | 'arenaBytes') =>
-        segments.reduce((total, segment) => total + segment[what], 0);
-      return { weights: sum('weightBytes'), cache: sum('cacheBytes'), arena: sum('arenaBytes') };
+      const sum = (bytesOf: (segment: Segment) => number) =>
+        segments.reduce((total, segment) => total + bytesOf(segment), 0);
+      return {
+        weights: sum(({ weightBytes }) => weightBytes),
+        allocated: sum(({ allocatedBytes }) => allocatedBytes),
+        cache: sum(({ cacheBytes }) => cacheBytes),
+        arena: sum(({ arena }) => arena.bytes),
+      };
     },
     close: () => team.close(),
   };

@@ -6,6 +6,7 @@ import { loadBlas } from '../../platform/node/native/blas.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { weightTypes } from '../../tensor/dtype.ts';
+import { fromFloats } from '../device.ts';
 import { createWasmDevice } from './device.ts';
 import { randomFloats, randomWeights } from './testing.ts';
 
@@ -59,12 +60,12 @@ for (const [threads, half] of [
           linear(expected, x, w, b, I);
           linear(magnitude, x.map(Math.abs), w.map(Math.abs), null, I);
           const y = device.ops.linear(
-            device.fromFloats(numbers, [N, I]),
+            fromFloats(device, numbers, [N, I]),
             device.placeWeight(source, layer),
-            b ? device.fromFloats(b, [O]) : undefined,
+            b ? fromFloats(device, b, [O]) : undefined,
           );
           const limit = 1e-6 * magnitude.reduce((a, c) => Math.max(a, c), 1);
-          assertClose(`${dtype} ${N}×${I}×${O}`, device.toFloats(y), expected, { atol: limit });
+          assertClose(`${dtype} ${N}×${I}×${O}`, await device.read(y), expected, { atol: limit });
         }
         device.release(mark);
       }

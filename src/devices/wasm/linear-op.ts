@@ -1,11 +1,10 @@
 import { assert } from '../../base/assert.ts';
-import type { Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
-import { activation, WasmMatrix, type WasmTensor } from './tensors.ts';
-import { groupPanels, isFloatKind, panelCount, setArguments } from './weights.ts';
+import { activation, type WasmMatrix, type WasmTensor } from './tensors.ts';
+import { groupPanels, isFloatKind, setArguments } from './weights.ts';
 
 /** Scratch of the quantized kernels: 64 sums, and as many more that wait. */
 const SUM_BYTES = 2 * 64 * 4;
@@ -19,20 +18,19 @@ const BLAS_TILE_ROWS = 512;
 /** Columns of a quantized group as f32, before they are rounded to bf16. */
 const BLAS_WIDE_BYTES = tasks.BLAS_COLUMNS * tasks.QUANTIZED_GROUP_PANELS * 32;
 
-/** `linear` on the wasm device: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
-export function createLinear(context: OpContext): Ops['linear'] {
+/** `linear` by a placed matrix: quantizes the activations where the matrix is quantized (once for all matrices that share them). */
+export function createPlacedLinear(
+  context: OpContext,
+): (x_NI: Tensor, w_OI: WasmMatrix, bias_O?: Tensor) => WasmTensor {
   const { arena, team, streams } = context;
 
   return (x_NI, w_OI, bias_O) => {
-    const isPacked = w_OI instanceof WasmMatrix;
-    const { segment } = isPacked ? w_OI : activation(w_OI);
+    const { segment, kind, pointer } = w_OI;
     const x = inSegment(context, activation(x_NI), segment);
     const I = columnCount(w_OI.shape);
     const O = rowCount(w_OI.shape);
     const N = rowCount(x.shape);
     assert(columnCount(x.shape) === I, `linear: x has ${columnCount(x.shape)} columns, w has ${I}`);
-    const kind = isPacked ? w_OI.kind : tasks.PACK_F32;
-    const pointer = isPacked ? w_OI.pointer : panelsOf(context, activation(w_OI)).pointer;
     if (N >= context.blasRows[kind]!) return linearBlas(x, kind, pointer, O, bias_O ?? null);
     const isInt8 = !isFloatKind(kind);
     const R = N === 1 ? 1 : 4;
@@ -132,27 +130,5 @@ function quantizedRows({ arena, team }: OpContext, x: WasmTensor, N: number, I: 
   ints[3] = I;
   ints[4] = R;
   team.run(segment, tasks.TASK_QUANTIZE_ROWS, padded, 8);
-  return out;
-}
-
-/** An f32 activation used as a matrix: its packed form, kept with it. */
-function panelsOf({ arena, team }: OpContext, w: WasmTensor): WasmTensor {
-  if (w.packed !== null) return w.packed;
-  const { segment, shape } = w;
-  const I = columnCount(shape);
-  const O = rowCount(shape);
-  const panels = panelCount(tasks.PACK_F32, O);
-  const out = arena.scratch(segment, panels * I * 32);
-  out.owner = w;
-  w.packed = out;
-  const { ints } = segment;
-  ints[0] = tasks.PACK_F32;
-  ints[1] = out.pointer;
-  ints[2] = w.pointer;
-  ints[3] = O;
-  ints[4] = I;
-  ints[5] = I * 4;
-  ints[6] = 0;
-  team.run(segment, tasks.TASK_PACK, panels, Math.max(1, Math.ceil(panels / (team.size * 4))));
   return out;
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { assertClose } from '../../../test/support/close.ts';
 import { linear } from '../../kernels/linear/reference.ts';
 import { weightTypes } from '../../tensor/dtype.ts';
+import { fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
 import { usableBuilds } from './modules.ts';
@@ -19,7 +20,7 @@ for (const dtype of weightTypes) {
       const { source, decoded } = randomWeights(dtype, rows, 512, 1);
       const table = device.placeWeight(source, 0);
       const ids = Uint32Array.from({ length: rows }, (_, i) => rows - 1 - i);
-      const read = device.toFloats(device.ops.embed(table, ids));
+      const read = await device.read(device.ops.embed(table, ids));
       for (let i = 0; i < rows; i++) {
         deepStrictEqual(
           read.subarray(i * 512, (i + 1) * 512),
@@ -49,13 +50,13 @@ for (const dtype of weightTypes) {
         linear(expected, seen, decoded, bias, I);
         linear(magnitude, seen.map(Math.abs), decoded.map(Math.abs), null, I);
         const y = device.ops.linear(
-          device.fromFloats(x, [N, I]),
+          fromFloats(device, x, [N, I]),
           device.placeWeight(source, 0),
-          device.fromFloats(bias, [O]),
+          fromFloats(device, bias, [O]),
         );
         // f32 sums of I terms: the error grows with the sum of magnitudes, not with the result
         const limit = 4e-6 * magnitude.reduce((a, b) => Math.max(a, b), 1);
-        assertClose(`${dtype} ${simd} ${N}×${I}×${O}`, device.toFloats(y), expected, { atol: limit });
+        assertClose(`${dtype} ${simd} ${N}×${I}×${O}`, await device.read(y), expected, { atol: limit });
       }
     }
   });
@@ -65,16 +66,16 @@ test('a row alone has the bits of the row in a batch, every type', async () => {
   const device = await createWasmDevice({ activations: 'int8' });
   const I = 256;
   const matrices = weightTypes.map((dtype, i) => device.placeWeight(randomWeights(dtype, 21, I, i).source, 0));
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 11 }), fc.nat(10), fc.nat(1000), (N, pick, seed) => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 11 }), fc.nat(10), fc.nat(1000), async (N, pick, seed) => {
       const mark = device.mark();
       const x = randomFloats(N * I, seed);
       const n = pick % N;
       for (const matrix of matrices) {
-        const batch = device.toFloats(device.ops.linear(device.fromFloats(x, [N, I]), matrix));
-        const row = device.fromFloats(x.slice(n * I, (n + 1) * I), [1, I]);
+        const batch = await device.read(device.ops.linear(fromFloats(device, x, [N, I]), matrix));
+        const row = fromFloats(device, x.slice(n * I, (n + 1) * I), [1, I]);
         deepStrictEqual(
-          device.toFloats(device.ops.linear(row, matrix)),
+          await device.read(device.ops.linear(row, matrix)),
           batch.slice(n * 21, (n + 1) * 21),
           `${matrix.dtype}, row ${n} of ${N}`,
         );
@@ -92,13 +93,14 @@ test('all SIMD builds agree to the bit over int8 activations', async () => {
   for (const dtype of weightTypes) {
     if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') continue;
     const run = (device: typeof plain) =>
-      device!.toFloats(
+      device!.read(
         device!.ops.linear(
-          device!.fromFloats(randomFloats(3 * 512, 9), [3, 512]),
+          fromFloats(device!, randomFloats(3 * 512, 9), [3, 512]),
           device!.placeWeight(randomWeights(dtype, 16, 512, 3).source, 0),
         ),
       );
-    for (const device of others) deepStrictEqual(run(device), run(plain), `${dtype}, ${device.description}`);
+    for (const device of others)
+      deepStrictEqual(await run(device), await run(plain), `${dtype}, ${device.description}`);
   }
 });
 
@@ -108,7 +110,7 @@ test('small quantized matrices are decoded: linear is then exact to f32 rounding
   const x = randomFloats(2 * 96, 8);
   const expected = new Float64Array(2 * 9);
   linear(expected, x, decoded, null, 96);
-  const y = device.toFloats(device.ops.linear(device.fromFloats(x, [2, 96]), device.placeWeight(source, 0)));
+  const y = await device.read(device.ops.linear(fromFloats(device, x, [2, 96]), device.placeWeight(source, 0)));
   assertClose('Q4_0 × f32', y, expected, { rtol: 1e-5, atol: 1e-7 });
 });
 
@@ -123,9 +125,9 @@ test('hostile activations: NaN and infinity reach exactly the rows that hold the
     x[4 * 256] = Number.NEGATIVE_INFINITY;
     x[5 * 256 + 9] = 1e30;
     x.fill(1e-42, 6 * 256);
-    const y = device.toFloats(device.ops.linear(device.fromFloats(x, [7, 256]), device.placeWeight(source, 0)));
-    const expected = reference.toFloats(
-      reference.ops.linear(reference.fromFloats(x, [7, 256]), reference.placeWeight(source, 0)),
+    const y = await device.read(device.ops.linear(fromFloats(device, x, [7, 256]), device.placeWeight(source, 0)));
+    const expected = await reference.read(
+      reference.ops.linear(fromFloats(reference, x, [7, 256]), reference.placeWeight(source, 0)),
     );
     for (let i = 0; i < y.length; i++) {
       strictEqual(Number.isFinite(y[i]), Number.isFinite(expected[i]), `${dtype} [${i}]: ${y[i]}, ${expected[i]}`);

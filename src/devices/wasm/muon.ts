@@ -1,7 +1,8 @@
-/** Muon (kernels/muon/reference.ts has the formula) by matrix products of the wasm training device. */
+/** Muon (kernels/muon/reference.ts has the formula) by matrix products. */
 import { MUON_SCALE, type MuonStep, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../../kernels/muon/reference.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { pointerOf, type TrainingKernels, type TrainingTensor } from './training-kernels.ts';
+import { activation, WasmTensor } from './tensors.ts';
+import type { TrainingKernels } from './training-kernels.ts';
 
 export function muonStep(
   kernels: TrainingKernels,
@@ -13,8 +14,9 @@ export function muonStep(
   const { learningRate, momentum, weightDecay, gradientScale } = step;
   const R = rowCount(parameter.shape);
   const C = columnCount(parameter.shape);
-  const mark = kernels.arena.mark();
-  const momentumTensor = { ...m, pointer: pointerOf(m), shape: [R, C] };
+  const mark = kernels.mark();
+  const { segment, pointer } = activation(m);
+  const momentumTensor = new WasmTensor(segment, pointer, [R, C]);
   kernels.blend(momentumTensor, momentum, gradient, (1 - momentum) * gradientScale);
   const x = kernels.scratch([R, C]);
   kernels.accumulate({ tensor: x, isEmpty: true }, momentumTensor, momentum);
@@ -23,11 +25,11 @@ export function muonStep(
   kernels.accumulate({ tensor: x, isEmpty: true }, x, 1 / norm);
   orthogonalize(kernels, x, R, C);
   kernels.blend(parameter, 1 - learningRate * weightDecay, x, -learningRate * MUON_SCALE * Math.sqrt(Math.max(R, C)));
-  kernels.arena.release(mark);
+  kernels.release(mark);
 }
 
 /** Newton–Schulz steps on x in place; the smaller side's Gram matrix is what is multiplied. */
-function orthogonalize(kernels: TrainingKernels, x: TrainingTensor, R: number, C: number): void {
+function orthogonalize(kernels: TrainingKernels, x: WasmTensor, R: number, C: number): void {
   const isTall = R > C;
   const S = Math.min(R, C);
   const [gram, square, change] = [kernels.scratch([S, S]), kernels.scratch([S, S]), kernels.scratch([R, C])];

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import type { BatchStatistics } from '../../kernels/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import type { Device } from '../device.ts';
+import { type Device, fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
 import { randomFloats } from './testing.ts';
@@ -11,7 +11,7 @@ import { randomFloats } from './testing.ts';
 const frequencies = { inverse: Float64Array.of(1, 0.1, 0.013), magnitude: 1.1 };
 
 function statistics(device: Device, D: number, training: boolean): BatchStatistics {
-  const filled = (value: number) => device.fromFloats(new Float32Array(D).fill(value), [D]);
+  const filled = (value: number) => fromFloats(device, new Float32Array(D).fill(value), [D]);
   return { mean_D: filled(0.3), variance_D: filled(2), momentum: 0.1, training };
 }
 
@@ -59,11 +59,11 @@ const shapes = [
   [9, 130],
 ] as const;
 
-function onDevice(device: Device, name: string, x: Float32Array, N: number, D: number): Float64Array {
-  const vector = (seed: number) => device.fromFloats(randomFloats(D, seed), [D]);
-  const y = device.fromFloats(randomFloats(N * D, 2), [N, D]);
-  const result = operations[name]!(device, device.fromFloats(x, [N, D]), y, vector(3), vector(4));
-  return Float64Array.from(device.toFloats(result));
+async function onDevice(device: Device, name: string, x: Float32Array, N: number, D: number): Promise<Float64Array> {
+  const vector = (seed: number) => fromFloats(device, randomFloats(D, seed), [D]);
+  const y = fromFloats(device, randomFloats(N * D, 2), [N, D]);
+  const result = operations[name]!(device, fromFloats(device, x, [N, D]), y, vector(3), vector(4));
+  return Float64Array.from(await device.read(result));
 }
 
 for (const name of Object.keys(operations)) {
@@ -71,8 +71,8 @@ for (const name of Object.keys(operations)) {
     const [wasm, reference] = [await createWasmDevice(), createReferenceDevice()];
     for (const [N, D] of shapes) {
       const x = randomFloats(N * D, 1);
-      const expected = onDevice(reference, name, x, N, D);
-      assertClose(`${name} ${N}×${D}`, onDevice(wasm, name, x, N, D), expected, { rtol: 2e-5, atol: 2e-6 });
+      const expected = await onDevice(reference, name, x, N, D);
+      assertClose(`${name} ${N}×${D}`, await onDevice(wasm, name, x, N, D), expected, { rtol: 2e-5, atol: 2e-6 });
     }
   });
 
@@ -89,8 +89,8 @@ for (const name of Object.keys(operations)) {
     ] as const) {
       x[at] = value;
     }
-    const expected = onDevice(reference, name, x, N, D);
-    const actual = onDevice(wasm, name, x, N, D);
+    const expected = await onDevice(reference, name, x, N, D);
+    const actual = await onDevice(wasm, name, x, N, D);
     for (let i = 0; i < expected.length; i++) {
       strictEqual(Number.isNaN(actual[i]), Number.isNaN(expected[i]), `[${i}]: ${actual[i]}, ${expected[i]}`);
     }
@@ -100,41 +100,44 @@ for (const name of Object.keys(operations)) {
 test('rotation and rope agree with the reference, head sizes that fill no vector included', async () => {
   const [wasm, reference] = [await createWasmDevice(), createReferenceDevice()];
   for (const heads of [1, 3]) {
-    const run = (device: Device) => {
+    const run = async (device: Device) => {
       const rotation = device.ops.rotation(Uint32Array.of(0, 5, 100_003), frequencies);
-      const x = device.fromFloats(randomFloats(3 * heads * 6, 1), [3, heads * 6]);
-      return device.toFloats(device.ops.rope(x, rotation));
+      const x = fromFloats(device, randomFloats(3 * heads * 6, 1), [3, heads * 6]);
+      return await device.read(device.ops.rope(x, rotation));
     };
-    assertClose(`${heads} heads`, run(wasm), run(reference), { rtol: 1e-6, atol: 1e-6 });
+    assertClose(`${heads} heads`, await run(wasm), await run(reference), { rtol: 1e-6, atol: 1e-6 });
   }
 });
 
 test('no rows are no work', async () => {
   const device = await createWasmDevice();
-  const x = device.fromFloats(new Float32Array(0), [0, 8]);
-  const w = device.fromFloats(randomFloats(16, 1), [2, 8]);
+  const x = fromFloats(device, new Float32Array(0), [0, 8]);
+  const w = fromFloats(device, randomFloats(16, 1), [2, 8]);
   deepStrictEqual(device.ops.linear(x, w).shape, [0, 2]);
-  strictEqual(device.toFloats(device.ops.add(x, x)).length, 0);
-  strictEqual(device.toFloats(device.ops.embed(w, new Uint32Array(0))).length, 0);
+  strictEqual((await device.read(device.ops.add(x, x))).length, 0);
+  strictEqual((await device.read(device.ops.embed(w, new Uint32Array(0)))).length, 0);
 });
 
 test('a row alone has the bits of the row in a batch', async () => {
   const device = await createWasmDevice();
   const [N, D] = [7, 37];
   const x = randomFloats(N * D, 1);
-  const gain = device.fromFloats(randomFloats(D, 3), [D]);
-  const batch = device.toFloats(device.ops.rmsNorm(device.fromFloats(x, [N, D]), gain, 1e-6));
+  const gain = fromFloats(device, randomFloats(D, 3), [D]);
+  const batch = await device.read(device.ops.rmsNorm(fromFloats(device, x, [N, D]), gain, 1e-6));
   for (let n = 0; n < N; n++) {
-    const row = device.fromFloats(x.slice(n * D, (n + 1) * D), [1, D]);
-    deepStrictEqual(device.toFloats(device.ops.rmsNorm(row, gain, 1e-6)), batch.slice(n * D, (n + 1) * D));
+    const row = fromFloats(device, x.slice(n * D, (n + 1) * D), [1, D]);
+    deepStrictEqual(await device.read(device.ops.rmsNorm(row, gain, 1e-6)), batch.slice(n * D, (n + 1) * D));
   }
 });
 
 test('wrong shapes and ids are refused', async () => {
   const device = await createWasmDevice();
-  const x = device.fromFloats(randomFloats(8, 1), [2, 4]);
-  throws(() => device.ops.add(x, device.fromFloats(randomFloats(6, 1), [2, 3])), /shapes \[2, 4\] and \[2, 3\] differ/);
-  throws(() => device.ops.linear(x, device.fromFloats(randomFloats(6, 1), [2, 3])), /x has 4 columns, w has 3/);
+  const x = fromFloats(device, randomFloats(8, 1), [2, 4]);
+  throws(
+    () => device.ops.add(x, fromFloats(device, randomFloats(6, 1), [2, 3])),
+    /shapes \[2, 4\] and \[2, 3\] differ/,
+  );
+  throws(() => device.ops.linear(x, fromFloats(device, randomFloats(6, 1), [2, 3])), /x has 4 columns, w has 3/);
   throws(() => device.ops.embed(x, Uint32Array.of(2)), /id 2 at row 0 is outside the table of 2 rows/);
   ok(device.memory().arena > 0);
 });

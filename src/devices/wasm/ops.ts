@@ -1,34 +1,42 @@
 /**
  * Ops on the wasm device: each operation finds its operands' memory, describes a task and lets the team run it. Operands that lie in
- * another segment are copied to the one where the weights are. The lab's operations are the reference loops over WASM memory.
+ * another segment are copied to the one where the weights are. training-lab.ts has the operations that only the lab uses.
  */
 import { assert } from '../../base/assert.ts';
-import { gelu, relu } from '../../kernels/activation/reference.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
-import { batchNorm } from '../../kernels/batch-norm/reference.ts';
-import { layerNorm } from '../../kernels/layer-norm/reference.ts';
-import type { BatchStatistics, Ops } from '../../kernels/ops.ts';
+import type { TrainingOps } from '../../kernels/backward-ops.ts';
+import { isCacheLayer, type RopeFrequencies } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import {
   ACTIVATION_GELU,
   ACTIVATION_GELU_TANH,
-  CHUNK,
   TASK_ACCUMULATE,
   TASK_ACTIVATION,
+  TASK_ADD_BIAS,
   TASK_SOFTCAP,
 } from '../../kernels/training-tasks.ts';
-import { columnCount, elementCount, type Floats, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
-import { createLinear } from './linear-op.ts';
-import { inSegment, type OpContext } from './op-context.ts';
+import { frozenProduct } from './frozen.ts';
+import { createPlacedLinear } from './linear-op.ts';
+import { inSegment } from './op-context.ts';
+import { gatherRows, PositionRows } from './position-rows.ts';
 import { activation, floatsOf, WasmMatrix, type WasmTensor } from './tensors.ts';
+import { attentionForward } from './training-attention.ts';
+import { chunks, type TrainingKernels } from './training-kernels.ts';
+import { createLabOps } from './training-lab.ts';
+import { isFloatKind } from './weights.ts';
 
 /** Numbers that a unit of the element-wise kernels covers. */
 const UNIT_FLOATS = 1024;
 
-export function createOps(context: OpContext): Ops {
-  const { arena, team } = context;
+export function createOps(kernels: TrainingKernels): TrainingOps {
+  const { context } = kernels;
+  const { arena } = context;
+  const rotations = new WeakMap<RopeFrequencies, PositionRows>();
+  const sinusoids = new Map<string, PositionRows>();
+  const placedLinear = createPlacedLinear(context);
 
   function elementwise(task: number, x: Tensor, y: Tensor): WasmTensor {
     const b = activation(y);
@@ -45,12 +53,12 @@ export function createOps(context: OpContext): Ops {
     ints[1] = a.pointer;
     ints[2] = b.pointer;
     ints[3] = count;
-    team.run(segment, task, Math.ceil(count / UNIT_FLOATS), 4);
+    kernels.runIn(segment, task, Math.ceil(count / UNIT_FLOATS), 4);
     return z;
   }
 
-  /** y = f(gate) · up, by the kernels of training. */
-  function activate(kind: number, gate_NF: Tensor, up_NF: Tensor): WasmTensor {
+  /** y = f(gate) · up */
+  function gated(kind: number, gate_NF: Tensor, up_NF: Tensor): WasmTensor {
     const up = activation(up_NF);
     const { segment, shape } = up;
     const gate = inSegment(context, activation(gate_NF), segment);
@@ -63,7 +71,7 @@ export function createOps(context: OpContext): Ops {
     ints[2] = up.pointer;
     ints[3] = count;
     ints[4] = kind;
-    team.run(segment, TASK_ACTIVATION, Math.ceil(count / CHUNK), 1);
+    kernels.runIn(segment, TASK_ACTIVATION, chunks(count), 1);
     return y;
   }
 
@@ -79,15 +87,7 @@ export function createOps(context: OpContext): Ops {
     ints[2] = count;
     segment.floats[3] = factor;
     ints[4] = 0;
-    team.run(segment, task, Math.ceil(count / CHUNK), 1);
-    return y;
-  }
-
-  /** A reference kernel over the numbers of `x` where they lie. */
-  function plain(x: Tensor, compute: (y: Float32Array, x: Float32Array) => void): WasmTensor {
-    const a = activation(x);
-    const y = arena.like(a.segment, a);
-    compute(floatsOf(y), floatsOf(a));
+    kernels.runIn(segment, task, chunks(count), 1);
     return y;
   }
 
@@ -97,30 +97,52 @@ export function createOps(context: OpContext): Ops {
     for (let n = 0; n < ids.length; n++) {
       assert(ids[n]! < V, `${what}: id ${ids[n]} at row ${n} is outside the table of ${V} rows`);
     }
+    const { segment, pointer } = table instanceof WasmMatrix ? table : activation(table);
+    const y = arena.matrix(segment, ids.length, D);
+    if (ids.length === 0) return y;
+    const mark = arena.mark();
+    const list = arena.scratch(segment, ids.length * 4).pointer;
+    segment.wordsAt(list, ids.length).set(ids);
+    const { ints } = segment;
     if (table instanceof WasmMatrix) {
-      const { segment, kind, pointer } = table;
-      const y = arena.matrix(segment, ids.length, D);
-      if (ids.length === 0) return y;
-      const list = arena.scratch(segment, ids.length * 4);
-      for (let n = 0; n < ids.length; n++) segment.setWord(list.pointer + 4 * n, ids[n]!);
-      const { ints } = segment;
-      ints[0] = kind;
+      ints[0] = table.kind;
       ints[1] = pointer;
       ints[2] = D;
       ints[3] = y.pointer;
-      ints[4] = list.pointer;
-      team.run(segment, tasks.TASK_EMBED, ids.length, 4);
-      return y;
-    }
-    const x = activation(table);
-    const y = arena.matrix(x.segment, ids.length, D);
-    for (let n = 0; n < ids.length; n++) {
-      x.segment.copyWithin(y.pointer + n * D * 4, x.pointer + ids[n]! * D * 4, D * 4);
-    }
+      ints[4] = list;
+      kernels.runIn(segment, tasks.TASK_EMBED, ids.length, 4);
+    } else gatherRows(kernels, segment, y.pointer, pointer, list, ids.length, D);
+    arena.release(mark);
     return y;
   }
 
-  return {
+  /** y = x · wᵀ + bias by the training products: w is a parameter, or a placed matrix that is decoded by tiles. */
+  function linearByProducts(x_NI: Tensor, w_OI: Tensor, bias_O: Tensor | undefined): WasmTensor {
+    const I = columnCount(w_OI.shape);
+    const N = rowCount(x_NI.shape);
+    const O = rowCount(w_OI.shape);
+    assert(columnCount(x_NI.shape) === I, `linear: x has ${columnCount(x_NI.shape)} columns, w has ${I}`);
+    const y_NO = arena.matrix(context.home, N, O);
+    const x = { pointer: kernels.at(x_NI), rowStride: I, kStride: 1 };
+    if (w_OI instanceof WasmMatrix) {
+      const mark = kernels.mark();
+      frozenProduct(kernels, y_NO.pointer, kernels.shared(x, N * I), N, w_OI);
+      kernels.release(mark);
+    } else {
+      const w = { pointer: kernels.at(w_OI), rowStride: I, kStride: 1 };
+      kernels.gemm(y_NO.pointer, N, O, I, x, w, false);
+    }
+    if (bias_O) kernels.run(TASK_ADD_BIAS, N, 16, y_NO.pointer, kernels.at(bias_O), O);
+    return y_NO;
+  }
+
+  const ops: TrainingOps = {
+    ...createLabOps(kernels),
+    ...createAttentionOps(context),
+    attentionWithLogSumExp(q_NQ, keyValues, batch, options) {
+      assert(!isCacheLayer(keyValues), 'attentionWithLogSumExp: expected the keys and values of whole sequences');
+      return attentionForward(kernels, q_NQ, keyValues, batch, options);
+    },
     embed: (table_VD, ids_N) => rows(table_VD, ids_N, 'embed'),
     selectRows: (x_ND, rows_R) => rows(x_ND, rows_R, 'selectRows'),
     placeRows(y_ND, x_RD, rows_R) {
@@ -129,8 +151,12 @@ export function createOps(context: OpContext): Ops {
       const [to, from] = [floatsOf(y_ND), floatsOf(x_RD)];
       for (let r = 0; r < rows_R.length; r++) to.set(from.subarray(r * D, (r + 1) * D), rows_R[r]! * D);
     },
-    linear: createLinear(context),
-    ...createAttentionOps(context),
+    linear: (x_NI, w_OI, bias_O) =>
+      w_OI instanceof WasmMatrix ? placedLinear(x_NI, w_OI, bias_O) : linearByProducts(x_NI, w_OI, bias_O),
+    linearExact(x_NI, w_OI, bias_O) {
+      const isFloat = w_OI instanceof WasmMatrix && isFloatKind(w_OI.kind);
+      return isFloat ? placedLinear(x_NI, w_OI, bias_O) : linearByProducts(x_NI, w_OI, bias_O);
+    },
 
     rmsNorm(x_ND, gain_D, eps) {
       const gain = activation(gain_D);
@@ -146,14 +172,17 @@ export function createOps(context: OpContext): Ops {
       ints[2] = gain.pointer;
       ints[3] = D;
       segment.floats[4] = eps;
-      team.run(segment, tasks.TASK_RMS_NORM, elementCount(x.shape) / D, 4);
+      kernels.runIn(segment, tasks.TASK_RMS_NORM, elementCount(x.shape) / D, 4);
       return y;
     },
 
     rotation(positions_N, frequencies) {
-      const y = arena.matrix(context.home(), positions_N.length, frequencies.inverse.length * 2);
-      rotation(floatsOf(y), positions_N, frequencies);
-      return y;
+      let table = rotations.get(frequencies);
+      if (!table) {
+        const fill = (y: Float32Array, positions: Uint32Array) => rotation(y, positions, frequencies);
+        rotations.set(frequencies, (table = new PositionRows(kernels, frequencies.inverse.length * 2, fill)));
+      }
+      return table.rows(positions_N);
     },
     rope(x_NQ, rotation_NE) {
       const x = activation(x_NQ);
@@ -171,29 +200,26 @@ export function createOps(context: OpContext): Ops {
       ints[2] = r.pointer;
       ints[3] = Q;
       ints[4] = E;
-      team.run(segment, tasks.TASK_ROPE, N, 8);
+      kernels.runIn(segment, tasks.TASK_ROPE, N, 8);
       return y;
+    },
+    addSinusoids(x_ND, positions_N, layout = 'interleaved') {
+      const D = columnCount(x_ND.shape);
+      const key = `${layout} ${D}`;
+      let table = sinusoids.get(key);
+      if (!table) {
+        const fill = (y: Float32Array, positions: Uint32Array) => addSinusoids(y, y.fill(0), positions, layout);
+        sinusoids.set(key, (table = new PositionRows(kernels, D, fill)));
+      }
+      return ops.add(x_ND, table.rows(positions_N));
     },
 
     add: (x_ND, y_ND) => elementwise(tasks.TASK_ADD, x_ND, y_ND),
     swiglu: (gate_NF, up_NF) => elementwise(tasks.TASK_SWIGLU, gate_NF, up_NF),
-
     geglu: (gate_NF, up_NF, form = 'exact') =>
-      activate(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
+      gated(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
     scale: (x_ND, factor) => one(TASK_ACCUMULATE, x_ND, factor),
     softcap: (x_RV, cap) => one(TASK_SOFTCAP, x_RV, cap),
-
-    layerNorm: (x_ND, gain_D, shift_D, eps) =>
-      plain(x_ND, (y, x) => layerNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps)),
-    batchNorm: (x_ND, gain_D, shift_D, eps, statistics) =>
-      plain(x_ND, (y, x) => batchNorm(y, x, floatsOf(gain_D), floatsOf(shift_D), eps, running(statistics))),
-    addSinusoids: (x_ND, positions_N, layout = 'interleaved') =>
-      plain(x_ND, (y, x) => addSinusoids(y, x, positions_N, layout)),
-    relu: (x_NF) => plain(x_NF, relu),
-    gelu: (x_NF, form = 'exact') => plain(x_NF, (y, x) => gelu(y, x, form)),
   };
-}
-
-function running({ mean_D, variance_D, ...rest }: BatchStatistics): BatchStatistics<Floats> {
-  return { ...rest, mean_D: floatsOf(mean_D), variance_D: floatsOf(variance_D) };
+  return ops;
 }

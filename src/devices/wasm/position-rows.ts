@@ -1,6 +1,7 @@
 /** Rows that depend on a position alone (rotations, sinusoids): computed once, then looked up. */
 import { TASK_GATHER_ROWS } from '../../kernels/training-tasks.ts';
-import { pointerOf, type TrainingKernels } from './training-kernels.ts';
+import type { Segment } from './segment.ts';
+import type { TrainingKernels } from './training-kernels.ts';
 
 export class PositionRows {
   private readonly kernels: TrainingKernels;
@@ -28,7 +29,11 @@ export class PositionRows {
     if (end > FEW + 4 * positions_N.length) this.compute(kernels.view(y), positions_N);
     else {
       if (end > this.count) this.extend(end);
-      gatherRows(kernels, pointerOf(y), this.table, positions_N, columns);
+      const mark = kernels.mark();
+      const ids = kernels.take(positions_N.length * 4);
+      kernels.segment.wordsAt(ids, positions_N.length).set(positions_N);
+      gatherRows(kernels, kernels.segment, y.pointer, this.table, ids, positions_N.length, columns);
+      kernels.release(mark);
     }
     return y;
   }
@@ -48,17 +53,20 @@ export class PositionRows {
 /** Positions up to which a table is worth its memory, however short the batch. */
 const FEW = 4096;
 
-/** y_n = table_{ids_n}: rows of `columns` numbers at `table`. */
+/** y_n = table_{ids_n}: rows of `columns` numbers at `table`; `ids`: where `count` numbers of rows lie. */
 export function gatherRows(
   kernels: TrainingKernels,
+  segment: Segment,
   y: number,
   table: number,
-  ids_N: Uint32Array,
+  ids: number,
+  count: number,
   columns: number,
 ): void {
-  const mark = kernels.arena.mark();
-  const ids = kernels.arena.take(ids_N.length * 4);
-  kernels.segment.wordsAt(ids, ids_N.length).set(ids_N);
-  kernels.run(TASK_GATHER_ROWS, ids_N.length, 64, y, table, ids, columns);
-  kernels.arena.release(mark);
+  const { ints } = segment;
+  ints[0] = y;
+  ints[1] = table;
+  ints[2] = ids;
+  ints[3] = columns;
+  kernels.runIn(segment, TASK_GATHER_ROWS, count, 64);
 }

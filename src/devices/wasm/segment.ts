@@ -3,18 +3,18 @@
  *
  *   control area (kernels/tasks.ts) · the kernels' constants · allocations, first come first served
  *
- * Weights and caches are allocated for good; the arena takes chunks and reuses them.
+ * Weights, caches and parameters are allocated for good; the arena takes chunks and reuses them.
  */
 import { UnsupportedError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
+import { Arena } from './arena.ts';
 import { instantiate, type KernelExports } from './kernel-exports.ts';
 
 const PAGE = 65536;
 const LIMIT = 2 ** 32 - PAGE; // the last page stays free, so that no end address wraps to 0
 const GROWTH = 4 * 2 ** 20;
-const ARENA_CHUNK = 4 * 2 ** 20;
 const ALIGNMENT = 64;
 
 /** What layer 7 does with a new memory before anything is in it. */
@@ -37,11 +37,10 @@ export class Segment {
   private numbers!: Float32Array;
   private top: number;
 
-  private readonly chunks: { readonly start: number; readonly bytes: number }[] = [];
-  arenaChunk = 0;
-  arenaUsed = 0;
-  arenaBytes = 0;
+  readonly arena: Arena;
   weightBytes = 0;
+  /** Of parameters, gradients and moments. */
+  allocatedBytes = 0;
   cacheBytes = 0;
 
   constructor(
@@ -57,6 +56,7 @@ export class Segment {
     this.kernels.prepareTeam();
     this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
     this.refresh();
+    this.arena = new Arena(this);
   }
 
   /** Bytes that can still be allocated, if the machine has them. */
@@ -98,28 +98,14 @@ export class Segment {
     );
   }
 
-  /** Memory of the arena, not cleared. Released by setting arenaChunk and arenaUsed back. */
-  take(byteCount: number): number {
-    const size = align(Math.max(byteCount, 1));
-    for (; this.arenaChunk < this.chunks.length; this.arenaChunk++, this.arenaUsed = 0) {
-      const chunk = this.chunks[this.arenaChunk]!;
-      if (this.arenaUsed + size > chunk.bytes) continue;
-      const pointer = chunk.start + this.arenaUsed;
-      this.arenaUsed += size;
-      return pointer;
-    }
-    const bytes = Math.max(size, ARENA_CHUNK);
-    this.chunks.push({ start: this.allocate(bytes, 'the arena'), bytes });
-    this.arenaBytes += bytes;
-    this.arenaUsed = size;
-    return this.chunks[this.arenaChunk]!.start;
-  }
-
   bytesAt(pointer: number, count: number): Uint8Array {
     return this.bytes.subarray(pointer, pointer + count);
   }
   floatsAt(pointer: number, count: number): Float32Array {
     return this.numbers.subarray(pointer >>> 2, (pointer >>> 2) + count);
+  }
+  doublesAt(pointer: number, count: number): Float64Array {
+    return new Float64Array(this.memory.buffer, pointer, count);
   }
   wordsAt(pointer: number, count: number): Int32Array {
     return this.words.subarray(pointer >>> 2, (pointer >>> 2) + count);

@@ -6,6 +6,7 @@ import type { Batch } from '../../kernels/batch.ts';
 import { kvTypes } from '../../kernels/ops.ts';
 import { dtypes, rowBytes, type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { fromFloats } from '../device.ts';
 import type { WasmDevice } from './device.ts';
 
 const COLUMNS = 256;
@@ -15,16 +16,17 @@ const HEAD_SIZE = 24;
 const SCALE = 0x2400;
 
 /** What the kernels compute, by name, for some weight types and numbers of activation rows. */
-export function kernelResults(
+export async function kernelResults(
   device: WasmDevice,
   { types = weightTypes, rows = [1, 6] }: { types?: readonly WeightType[]; rows?: readonly number[] } = {},
-): Map<string, Floats> {
+): Promise<Map<string, Floats>> {
   const results = new Map<string, Floats>();
   const { ops } = device;
   const mark = device.mark();
   const random = new Random(1);
   const floats = (rows: number, columns: number) =>
-    device.fromFloats(
+    fromFloats(
+      device,
       Float32Array.from({ length: rows * columns }, () => random.normal()),
       [rows, columns],
     );
@@ -44,17 +46,17 @@ export function kernelResults(
       null,
     );
     for (const N of rows) {
-      results.set(`linear ${dtype}, ${N} rows`, device.toFloats(ops.linear(floats(N, COLUMNS), matrix)));
+      results.set(`linear ${dtype}, ${N} rows`, await device.read(ops.linear(floats(N, COLUMNS), matrix)));
     }
-    results.set(`embed ${dtype}`, device.toFloats(ops.embed(matrix, Uint32Array.of(3, 17))));
+    results.set(`embed ${dtype}`, await device.read(ops.embed(matrix, Uint32Array.of(3, 17))));
   }
 
   const x = floats(5, 96);
   const y = floats(5, 96);
-  results.set('add', device.toFloats(ops.add(x, y)));
-  results.set('swiglu', device.toFloats(ops.swiglu(x, y)));
-  results.set('rmsNorm', device.toFloats(ops.rmsNorm(x, floats(1, 96), 1e-5)));
-  results.set('rope', device.toFloats(ops.rope(x, floats(5, HEAD_SIZE))));
+  results.set('add', await device.read(ops.add(x, y)));
+  results.set('swiglu', await device.read(ops.swiglu(x, y)));
+  results.set('rmsNorm', await device.read(ops.rmsNorm(x, floats(1, 96), 1e-5)));
+  results.set('rope', await device.read(ops.rope(x, floats(5, HEAD_SIZE))));
   for (const type of kvTypes) {
     const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
     const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
@@ -64,7 +66,7 @@ export function kernelResults(
     for (const group of [1, 4]) {
       const q = floats(40, 2 * group * HEAD_SIZE);
       const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
-      results.set(`attention ${type}, ${group} heads a key`, device.toFloats(mix));
+      results.set(`attention ${type}, ${group} heads a key`, await device.read(mix));
     }
   }
   device.release(mark);

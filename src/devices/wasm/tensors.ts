@@ -1,23 +1,29 @@
 import { assert } from '../../base/assert.ts';
 import type { WeightType } from '../../tensor/dtype.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
 
-/** Numbers as f32, row-major, at `pointer`. Activations are pooled: a released one is used again for the next operation. */
+/** Numbers as f32 (losses and sums: f64), row-major, at `pointer`: an activation, a parameter, a vector of weights. */
 export class WasmTensor implements Tensor {
-  readonly dtype = 'f32';
-  shape: number[] = [];
-  segment!: Segment;
-  pointer = 0;
-  /** Where the segment's arena stood before this tensor. */
-  arenaChunk = 0;
-  arenaUsed = 0;
+  readonly dtype: 'f32' | 'f64';
+  readonly shape: readonly number[];
+  readonly segment: Segment;
+  readonly pointer: number;
+  /** Its place among the living activations, and where its segment's arena stood before it. */
+  order = -1;
+  before = 0;
 
-  /** What was made from this tensor and lives after it in the arena, for reuse: its int8 form, its copy in another segment, its panels. */
+  /** What was made from this tensor and lives after it in the arena, for reuse: its int8 form, its copy in another segment. */
   quantized: WasmTensor | null = null;
   mirror: WasmTensor | null = null;
-  packed: WasmTensor | null = null;
   owner: WasmTensor | null = null;
+
+  constructor(segment: Segment, pointer: number, shape: readonly number[], dtype: 'f32' | 'f64' = 'f32') {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.segment = segment;
+    this.pointer = pointer;
+  }
 }
 
 /** A matrix in packed panels of 8 rows (kernels/linear/layout.assembly.ts). */
@@ -42,8 +48,14 @@ export function activation(tensor: Tensor): WasmTensor {
   return tensor;
 }
 
-/** The tensor's numbers where they lie. */
+/** The tensor's f32 numbers where they lie, until the memory grows. */
 export function floatsOf(tensor: Tensor): Float32Array {
   const { segment, pointer, shape } = activation(tensor);
   return segment.floatsAt(pointer, elementCount(shape));
+}
+
+/** The tensor's numbers where they lie, of either type. */
+export function numbersOf(tensor: Tensor): Floats {
+  const { segment, pointer, shape, dtype } = activation(tensor);
+  return dtype === 'f64' ? segment.doublesAt(pointer, elementCount(shape)) : floatsOf(tensor);
 }

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { fromFloats } from '../device.ts';
 import { createWasmDevice, type WasmDevice, type WasmDeviceOptions } from './device.ts';
 import { randomFloats, randomWeights } from './testing.ts';
 
@@ -11,21 +12,21 @@ async function compute(device: WasmDevice, N: number): Promise<Floats[]> {
   const types = ['Q4_0', 'Q8_0', 'Q4_K', 'Q6_K', 'f16', 'f32'] as const;
   const weights = types.map((dtype, i) => [randomWeights(dtype, 300, D, i).source, i] as const);
   await device.prepare!(weights);
-  const x_ND = device.fromFloats(randomFloats(N * D, 1), [N, D]);
+  const x_ND = fromFloats(device, randomFloats(N * D, 1), [N, D]);
   const results = [];
   for (const [source, i] of weights) {
     const w = device.placeWeight(source, i);
     const y = device.ops.linear(x_ND, w);
-    results.push(device.toFloats(device.ops.swiglu(y, y)));
+    results.push(await device.read(device.ops.swiglu(y, y)));
   }
-  const q_NQ = device.fromFloats(randomFloats(N * 64, 2), [N, 64]);
-  const k_NP = device.fromFloats(randomFloats(N * 16, 3), [N, 16]);
-  const v_NP = device.fromFloats(randomFloats(N * 16, 4), [N, 16]);
+  const q_NQ = fromFloats(device, randomFloats(N * 64, 2), [N, 64]);
+  const k_NP = fromFloats(device, randomFloats(N * 16, 3), [N, 16]);
+  const v_NP = fromFloats(device, randomFloats(N * 16, 4), [N, 16]);
   const spans = [{ firstRow: 0, rowCount: N, firstPosition: 0, blocks: new Uint32Array(0) }];
   const batch = { ids: new Uint32Array(N), positions: new Uint32Array(N), spans };
   results.push(
-    device.toFloats(device.ops.attention(q_NQ, { k_NP, v_NP }, batch, { headSize: 16, window: null })),
-    device.toFloats(device.ops.add(x_ND, x_ND)),
+    await device.read(device.ops.attention(q_NQ, { k_NP, v_NP }, batch, { headSize: 16, window: null })),
+    await device.read(device.ops.add(x_ND, x_ND)),
   );
   return results;
 }
@@ -53,7 +54,7 @@ test('1, 2, 3 and 8 threads compute the same bits', async () => {
 });
 
 test('long contexts: splits shared out among threads have the bits of one thread', async () => {
-  const long = (device: WasmDevice) => {
+  const long = async (device: WasmDevice) => {
     const E = 16;
     const store = device.createKvStore({ layerCount: 1, blockCount: 50, kvHeadCount: 1, headSize: E, type: 'f16' });
     const at = { store, layer: 0 };
@@ -63,12 +64,12 @@ test('long contexts: splits shared out among threads have the bits of one thread
       positions: new Uint32Array(rowCount),
       spans: [{ firstRow: 0, rowCount, firstPosition, blocks }],
     });
-    const kv = (seed: number, N: number) => device.fromFloats(randomFloats(N * E, seed), [N, E]);
+    const kv = (seed: number, N: number) => fromFloats(device, randomFloats(N * E, seed), [N, E]);
     device.ops.appendToCache(at, kv(1, 1599), kv(2, 1599), batchOf(1599, 0));
     device.ops.appendToCache(at, kv(3, 1), kv(4, 1), batchOf(1, 1599));
-    const q = device.fromFloats(randomFloats(2 * E, 5), [1, 2 * E]);
-    return [null, 700].map((window) =>
-      device.toFloats(device.ops.attention(q, at, batchOf(1, 1599), { headSize: E, window })),
+    const q = fromFloats(device, randomFloats(2 * E, 5), [1, 2 * E]);
+    return Promise.all(
+      [null, 700].map((window) => device.read(device.ops.attention(q, at, batchOf(1, 1599), { headSize: E, window }))),
     );
   };
   const alone = await withDevice({}, long);
@@ -91,15 +92,15 @@ test('threads that have parked wake up again', async () => {
   });
 });
 
-test('releaseKeeping keeps the numbers and frees the rest', async () => {
-  await withDevice({}, (device) => {
-    const x = device.fromFloats(randomFloats(64, 1), [4, 16]);
+test('keep keeps the numbers and frees the rest', async () => {
+  await withDevice({}, async (device) => {
+    const x = fromFloats(device, randomFloats(64, 1), [4, 16]);
     const mark = device.mark();
     for (let i = 0; i < 5; i++) device.ops.add(x, x);
     const y = device.ops.add(x, x);
-    const numbers = device.toFloats(y);
-    const kept = device.releaseKeeping(mark, y);
-    deepStrictEqual(device.toFloats(kept), numbers);
+    const numbers = await device.read(y);
+    const kept = device.keep(mark, [y])[0]!;
+    deepStrictEqual(await device.read(kept), numbers);
     deepStrictEqual(kept.shape, [4, 16]);
     strictEqual(device.mark(), mark + 1);
   });

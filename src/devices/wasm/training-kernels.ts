@@ -1,5 +1,4 @@
-/** What the wasm training device's forward and backward operations share: tensors, tasks and the matrix product. */
-import { assert } from '../../base/assert.ts';
+/** What operations on f32 numbers of the home segment share, forward and backward: places, tasks and the matrix product. */
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
@@ -22,16 +21,13 @@ import {
   TILE_ROWS,
 } from '../../kernels/training-tasks.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
-import type { AdamWStep, Moments } from '../training-device.ts';
-import { Arena } from './arena.ts';
+import type { AdamWStep, Moments } from '../device.ts';
+import type { ActivationArena } from './activation-arena.ts';
 import type { KernelExports } from './modules.ts';
+import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import type { Team } from './team.ts';
-
-/** f32, row-major, at `pointer` of the device's one memory. */
-export interface TrainingTensor extends Tensor {
-  readonly pointer: number;
-}
+import { activation, floatsOf, type WasmTensor } from './tensors.ts';
 
 /** Runs every task of a device that is being measured */
 export type TaskWatch = (task: number, work: () => void) => void;
@@ -60,37 +56,52 @@ const PACKED_COLUMNS = 4096;
 
 export class TrainingKernels {
   readonly segment: Segment;
-  readonly arena: Arena;
   readonly exports: TrainingExports;
+  readonly context: OpContext;
+  private readonly arena: ActivationArena;
   private readonly team: Team;
   private readonly blas: BlasOperands | null;
   private readonly watch: TaskWatch | null;
-  private readonly edges: number;
+  private edges = 0;
 
-  constructor(segment: Segment, team: Team, blas: BlasOperands | null, watch: TaskWatch | null) {
-    this.segment = segment;
-    this.team = team;
+  constructor(context: OpContext, blas: BlasOperands | null, watch: TaskWatch | null) {
+    this.context = context;
+    this.segment = context.home;
+    this.team = context.team;
+    this.arena = context.arena;
     this.blas = blas;
     this.watch = watch;
-    this.arena = new Arena(segment);
-    this.exports = segment.kernels as TrainingExports;
-    this.edges = segment.allocate(team.size * EDGE_BYTES, 'scratch');
+    this.exports = this.segment.kernels as TrainingExports;
   }
 
   get threads(): number {
     return this.team.size;
   }
 
-  tensorAt(pointer: number, shape: readonly number[]): TrainingTensor {
-    return { dtype: 'f32', shape, pointer };
+  mark(): number {
+    return this.arena.mark();
+  }
+  release(mark: number): void {
+    this.arena.release(mark);
+  }
+  /** A place for so many bytes, not cleared, until its mark is released. */
+  take(bytes: number): number {
+    return this.arena.scratch(this.segment, bytes).pointer;
+  }
+  scratch(shape: readonly number[]): WasmTensor {
+    return this.arena.tensor(this.segment, shape);
+  }
+  doubles(count: number): WasmTensor {
+    return this.arena.doubles(this.segment, count);
   }
 
-  scratch(shape: readonly number[]): TrainingTensor {
-    return this.tensorAt(this.arena.take(elementCount(shape) * 4), shape);
+  /** A tensor's place in the home segment: its own, or that of its copy. */
+  at(tensor: Tensor): number {
+    return inSegment(this.context, activation(tensor), this.segment).pointer;
   }
 
   view(tensor: Tensor): Float32Array {
-    return this.segment.floatsAt(pointerOf(tensor), elementCount(tensor.shape));
+    return floatsOf(inSegment(this.context, activation(tensor), this.segment));
   }
 
   /** Runs a task; arguments are whole numbers, or { f32 } for real ones. */
@@ -99,56 +110,53 @@ export class TrainingKernels {
       if (typeof value === 'number') this.segment.ints[i] = value;
       else this.segment.floats[i] = value.f32;
     });
-    if (this.watch) this.watch(task, () => this.team.run(this.segment, task, units, chunk));
-    else this.team.run(this.segment, task, units, chunk);
+    this.runIn(this.segment, task, units, chunk);
   }
 
-  keep(mark: number, tensors: readonly Tensor[]): Tensor[] {
-    this.arena.release(mark);
-    const order = tensors.map((_, i) => i);
-    const moved: Tensor[] = [];
-    // In the order in which they were made, each goes to where it was or below: nothing is overwritten before it is moved.
-    for (const i of order.sort((a, b) => this.sequence(tensors[a]!) - this.sequence(tensors[b]!))) {
-      const { shape } = tensors[i]!;
-      const target = this.scratch(shape);
-      this.segment.copyWithin(target.pointer, pointerOf(tensors[i]!), elementCount(shape) * 4);
-      moved[i] = target;
-    }
-    return moved;
+  /** Runs a task whose arguments are in the control area of its segment. */
+  runIn(segment: Segment, task: number, units: number, chunk: number): void {
+    if (this.watch) this.watch(task, () => this.team.run(segment, task, units, chunk));
+    else this.team.run(segment, task, units, chunk);
   }
 
-  private sequence(tensor: Tensor): number {
-    return this.arena.sequenceOf(pointerOf(tensor));
-  }
-
-  /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers. */
-  gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+  /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers; rows of C are `cRow` floats apart. */
+  gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean, cRow = N): void {
     if (M === 0 || N === 0) return;
-    const mark = this.arena.mark();
+    const mark = this.mark();
     if (this.blas === 'f32') {
-      this.gemmByBlas(c, M, N, K, a, b, add, 4);
+      this.gemmByBlas(c, M, N, K, a, b, add, 4, cRow);
     } else if (this.blas === 'bf16') {
-      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2);
-    } else this.gemmByPanels(c, M, N, K, a, b, add);
-    this.arena.release(mark);
+      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2, cRow);
+    } else this.gemmByPanels(c, M, N, K, a, b, add, cRow);
+    this.release(mark);
   }
 
   /** Packs PACKED_DEPTH steps of k at a time, and of those PACKED_COLUMNS columns, so that a large vocabulary is never packed whole. */
-  private gemmByPanels(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+  private gemmByPanels(
+    c: number,
+    M: number,
+    N: number,
+    K: number,
+    a: Operand,
+    b: Operand,
+    add: boolean,
+    cRow: number,
+  ): void {
+    this.edges ||= this.segment.allocate(this.team.size * EDGE_BYTES, 'scratch');
     for (let k = 0; k < K; k += PACKED_DEPTH) {
       const depth = Math.min(PACKED_DEPTH, K - k);
-      const mark = this.arena.mark();
+      const mark = this.mark();
       const packedA = this.pack(a, 0, k, M, depth, TILE_ROWS);
       for (let n = 0; n < N; n += PACKED_COLUMNS) {
         const columns = Math.min(PACKED_COLUMNS, N - n);
-        const inner = this.arena.mark();
+        const inner = this.mark();
         const packedB = this.pack(b, n, k, columns, depth, TILE_COLUMNS);
         const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(columns / BLOCK_COLUMNS);
         const adds = add || k > 0 ? 1 : 0;
-        this.run(TASK_GEMM, units, 1, packedA, packedB, c + n * 4, N * 4, M, columns, depth, adds, this.edges);
-        this.arena.release(inner);
+        this.run(TASK_GEMM, units, 1, packedA, packedB, c + n * 4, cRow * 4, M, columns, depth, adds, this.edges);
+        this.release(inner);
       }
-      this.arena.release(mark);
+      this.release(mark);
     }
   }
 
@@ -162,6 +170,7 @@ export class TrainingKernels {
     b: Operand,
     add: boolean,
     numberBytes: number,
+    cRow: number,
   ): void {
     const isTall = M >= N;
     const length = Math.max(M, N);
@@ -186,6 +195,7 @@ export class TrainingKernels {
       rows,
       columns,
       numberBytes,
+      cRow,
     );
   }
 
@@ -196,7 +206,7 @@ export class TrainingKernels {
 
   private roundBf16(operand: Operand, count: number): Operand {
     if (operand.isRounded) return operand;
-    const pointer = this.arena.take(count * 2);
+    const pointer = this.take(count * 2);
     this.run(TASK_ROUND_BF16, Math.ceil(count / ROUND_UNIT), 4, pointer, operand.pointer, count);
     return { ...operand, pointer, isRounded: true };
   }
@@ -211,7 +221,7 @@ export class TrainingKernels {
     width: number,
   ): number {
     const panels = Math.ceil(rows / width);
-    const target = this.arena.take(panels * width * K * 4);
+    const target = this.take(panels * width * K * 4);
     this.run(
       TASK_GEMM_PACK,
       Math.ceil(panels / PANEL_GROUP),
@@ -230,7 +240,7 @@ export class TrainingKernels {
   /** target ← factor · target + other · source */
   blend(to: Tensor, factor: number, source: Tensor, other: number): void {
     const count = elementCount(to.shape);
-    this.run(TASK_BLEND, chunks(count), 4, pointerOf(to), pointerOf(source), count, { f32: factor }, { f32: other });
+    this.run(TASK_BLEND, chunks(count), 4, pointerOf(to), this.at(source), count, { f32: factor }, { f32: other });
   }
 
   /** gradient (+)= the sums of the columns of `rows` rows at `source`. */
@@ -243,19 +253,20 @@ export class TrainingKernels {
   accumulate(dx: Gradient, dy: Tensor, factor: number): void {
     const count = elementCount(dy.shape);
     const add = dx.isEmpty ? 0 : 1;
-    this.run(TASK_ACCUMULATE, chunks(count), 4, pointerOf(dx.tensor), pointerOf(dy), count, { f32: factor }, add);
+    this.run(TASK_ACCUMULATE, chunks(count), 4, pointerOf(dx.tensor), this.at(dy), count, { f32: factor }, add);
     dx.isEmpty = false;
   }
 
+  /** Σ x², in f64. */
   sumSquares(tensor: Tensor): number {
     const count = elementCount(tensor.shape);
     const units = Math.ceil(count / SUM_CHUNK);
-    const mark = this.arena.mark();
-    const sums = this.arena.take(units * 8);
-    this.run(TASK_SUM_SQUARES, units, 1, pointerOf(tensor), count, sums);
+    const mark = this.mark();
+    const sums = this.take(units * 8);
+    this.run(TASK_SUM_SQUARES, units, 1, this.at(tensor), count, sums);
     let sum = 0;
-    for (const part of this.doublesAt(sums, units)) sum += part;
-    this.arena.release(mark);
+    for (const part of this.segment.doublesAt(sums, units)) sum += part;
+    this.release(mark);
     return sum;
   }
 
@@ -282,10 +293,6 @@ export class TrainingKernels {
       { f32: gradientScale },
     );
   }
-
-  doublesAt(pointer: number, count: number): Float64Array {
-    return new Float64Array(this.segment.memory.buffer, pointer, count);
-  }
 }
 
 export interface TrainingExports extends KernelExports {
@@ -293,9 +300,9 @@ export interface TrainingExports extends KernelExports {
   attentionBackwardBytes(rows: number, headSize: number): number;
 }
 
+/** Where a tensor lies that is in the home segment by its making: a parameter, a gradient, a moment. */
 export function pointerOf(tensor: Tensor): number {
-  assert('pointer' in tensor, 'wasm training device: the tensor belongs to another device');
-  return (tensor as TrainingTensor).pointer;
+  return activation(tensor).pointer;
 }
 
 /** A gradient as a task's arguments: its place (0: not wanted) and whether to add. It holds something from now on. */

@@ -1,4 +1,4 @@
-/** The lab's operations on the wasm training device: layer and batch norm, ReLU, GELU, GEGLU and fixed positions. */
+/** The lab's operations, in the home segment: layer and batch norm, ReLU, GELU, GEGLU. */
 import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
 import type { BatchStatistics, GeluForm } from '../../kernels/ops.ts';
 import {
@@ -14,47 +14,45 @@ import {
   TASK_LAYER_NORM_BACKWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { chunks, pointerOf, type TrainingKernels, target } from './training-kernels.ts';
+import { chunks, type TrainingKernels, target } from './training-kernels.ts';
 
-type LabOps = Pick<TrainingOps, 'layerNorm' | 'batchNorm' | 'relu' | 'gelu' | 'geglu'>;
-type LabBackward = Pick<BackwardOps, keyof LabOps>;
+type LabOps = Pick<TrainingOps, 'layerNorm' | 'batchNorm' | 'relu' | 'gelu'>;
+type LabBackward = Pick<BackwardOps, keyof LabOps | 'geglu'>;
 
 const geluKinds: { readonly [form in GeluForm]: number } = { exact: ACTIVATION_GELU, tanh: ACTIVATION_GELU_TANH };
 
 export function createLabOps(kernels: TrainingKernels): LabOps {
-  const activate = (x: Tensor, up: Tensor | null, kind: number): Tensor => {
+  const activate = (x: Tensor, kind: number): Tensor => {
     const y = kernels.scratch(x.shape);
     const count = elementCount(x.shape);
-    kernels.run(TASK_ACTIVATION, chunks(count), 4, y.pointer, pointerOf(x), up ? pointerOf(up) : 0, count, kind);
+    kernels.run(TASK_ACTIVATION, chunks(count), 4, y.pointer, kernels.at(x), 0, count, kind);
     return y;
   };
   return {
     layerNorm(x_ND, gain_D, shift_D, eps) {
       const y_ND = kernels.scratch(x_ND.shape);
       const D = columnCount(gain_D.shape);
-      const inputs = [x_ND, gain_D, shift_D].map(pointerOf);
+      const inputs = [x_ND, gain_D, shift_D].map((tensor) => kernels.at(tensor));
       kernels.run(TASK_LAYER_NORM, rowCount(x_ND.shape), 16, y_ND.pointer, ...inputs, D, { f32: eps });
       return y_ND;
     },
     batchNorm(x_ND, gain_D, shift_D, eps, statistics) {
       const y_ND = kernels.scratch(x_ND.shape);
-      const mark = kernels.arena.mark();
+      const mark = kernels.mark();
       const norm = new ColumnNorm(kernels, x_ND, eps);
       norm.standardize(statistics);
       if (statistics.training) moveStatistics(kernels, statistics, norm);
       const [gain, shift] = [kernels.view(gain_D), kernels.view(shift_D)];
       norm.rewrite(y_ND, null, false, (c) => ({ scale: gain[c]! * norm.rates[c]!, shift: shift[c]!, outer: 0 }));
-      kernels.arena.release(mark);
+      kernels.release(mark);
       return y_ND;
     },
-    relu: (x_NF) => activate(x_NF, null, ACTIVATION_RELU),
-    gelu: (x_NF, form = 'exact') => activate(x_NF, null, geluKinds[form]),
-    geglu: (gate_NF, up_NF, form = 'exact') => activate(gate_NF, up_NF, geluKinds[form]),
+    relu: (x_NF) => activate(x_NF, ACTIVATION_RELU),
+    gelu: (x_NF, form = 'exact') => activate(x_NF, geluKinds[form]),
   };
 }
 
 export function createLabBackward(kernels: TrainingKernels): LabBackward {
-  const { arena } = kernels;
   const slopes = (
     dx: Gradient | null,
     dUp: Gradient | null,
@@ -65,7 +63,7 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
   ): void => {
     const count = elementCount(dy.shape);
     const [own, other] = [target(dx), target(dUp)];
-    const inputs = [pointerOf(dy), pointerOf(x), up ? pointerOf(up) : 0];
+    const inputs = [kernels.at(dy), kernels.at(x), up ? kernels.at(up) : 0];
     const outputs = [own.pointer, other.pointer];
     kernels.run(TASK_ACTIVATION_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, own.add, other.add, kind);
   };
@@ -74,10 +72,10 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
       const D = columnCount(gain_D.shape);
       const N = rowCount(x_ND.shape);
       const units = Math.ceil(N / NORM_ROWS);
-      const mark = arena.mark();
-      const [gains, shifts] = [dGain_D, dShift_D].map((wanted) => (wanted ? arena.take(units * D * 4) : 0));
+      const mark = kernels.mark();
+      const [gains, shifts] = [dGain_D, dShift_D].map((wanted) => (wanted ? kernels.take(units * D * 4) : 0));
       const dx = target(dx_ND);
-      const inputs = [dy_ND, x_ND, gain_D].map(pointerOf);
+      const inputs = [dy_ND, x_ND, gain_D].map((tensor) => kernels.at(tensor));
       kernels.run(
         TASK_LAYER_NORM_BACKWARD,
         units,
@@ -93,10 +91,10 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
       );
       if (dGain_D) kernels.columnSums(dGain_D, gains!, units, D);
       if (dShift_D) kernels.columnSums(dShift_D, shifts!, units, D);
-      arena.release(mark);
+      kernels.release(mark);
     },
     batchNorm(dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps, statistics) {
-      const mark = arena.mark();
+      const mark = kernels.mark();
       const norm = new ColumnNorm(kernels, x_ND, eps);
       norm.standardize(statistics);
       const { sums, products } = norm.against(dy_ND);
@@ -112,7 +110,7 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
           return { scale, shift: -outer * sums[c]! * share, outer };
         });
       }
-      arena.release(mark);
+      kernels.release(mark);
     },
     relu: (dx_NF, dy_NF, x_NF) => slopes(dx_NF, null, dy_NF, x_NF, null, ACTIVATION_RELU),
     gelu: (dx_NF, dy_NF, x_NF, form) => slopes(dx_NF, null, dy_NF, x_NF, null, geluKinds[form]),
@@ -136,11 +134,11 @@ class ColumnNorm {
 
   constructor(kernels: TrainingKernels, x_ND: Tensor, eps: number) {
     this.kernels = kernels;
-    this.x = pointerOf(x_ND);
+    this.x = kernels.at(x_ND);
     this.columns = columnCount(x_ND.shape);
     this.rows = rowCount(x_ND.shape);
     this.eps = eps;
-    this.place = kernels.arena.take(6 * this.columns * 8);
+    this.place = kernels.take(6 * this.columns * 8);
     this.rates = new Float64Array(this.columns);
     this.variances = new Float64Array(this.columns);
     this.means = this.row(0);
@@ -150,7 +148,7 @@ class ColumnNorm {
     return this.place + row * this.columns * 8;
   }
   private row(row: number): Float64Array {
-    return this.kernels.doublesAt(this.at(row), this.columns);
+    return this.kernels.segment.doublesAt(this.at(row), this.columns);
   }
 
   standardize({ training, mean_D, variance_D }: BatchStatistics): void {
@@ -169,7 +167,7 @@ class ColumnNorm {
 
   /** Σ dy and Σ dy · (x − mean) of each column. */
   against(dy_ND: Tensor): { readonly sums: Float64Array; readonly products: Float64Array } {
-    this.moments(this.at(0), pointerOf(dy_ND));
+    this.moments(this.at(0), this.kernels.at(dy_ND));
     return { sums: this.row(4), products: this.row(5) };
   }
 
@@ -193,8 +191,17 @@ class ColumnNorm {
       outers[c] = outer;
     }
     const places = [0, 1, 2].map((row) => this.at(row));
-    const outside = [dy ? pointerOf(dy) : 0, this.at(3), add ? 1 : 0];
-    this.kernels.run(TASK_COLUMN_AFFINE, this.rows, 16, pointerOf(y), this.x, this.columns, ...places, ...outside);
+    const outside = [dy ? this.kernels.at(dy) : 0, this.at(3), add ? 1 : 0];
+    this.kernels.run(
+      TASK_COLUMN_AFFINE,
+      this.rows,
+      16,
+      this.kernels.at(y),
+      this.x,
+      this.columns,
+      ...places,
+      ...outside,
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { Random } from '../../base/random.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { batchOfSequences } from '../../kernels/batch.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
-import type { TrainingDevice } from '../training-device.ts';
+import { type Device, fromFloats } from '../device.ts';
 
 const STEP = { learningRate: 0.01, weightDecay: 0.1, gradientScale: 0.5 } as const;
 
@@ -11,7 +11,7 @@ type Filled = (...shape: number[]) => Tensor;
 
 /** The kernels that only the lab uses. */
 function labResults(
-  { ops, backward }: TrainingDevice,
+  { ops, backward }: Device,
   filled: Filled,
   gradients: (...like: Tensor[]) => Gradient[],
   keep: (name: string, ...tensors: Tensor[]) => void,
@@ -41,18 +41,19 @@ function labResults(
 }
 
 /** What the kernels compute, by name. The shapes have whole tiles and edges. */
-export function trainingResults(device: TrainingDevice): Map<string, Floats> {
+export async function trainingResults(device: Device): Promise<Map<string, Floats>> {
   const { ops, backward } = device;
   const results = new Map<string, Floats>();
   const random = new Random(1);
   const mark = device.mark();
   const filled = (...shape: number[]): Tensor => {
-    const tensor = device.scratch(shape);
-    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => random.normal()));
-    return tensor;
+    const numbers = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
+    return fromFloats(device, numbers, shape);
   };
+  const readings: Promise<unknown>[] = [];
   const keep = (name: string, ...tensors: Tensor[]) => {
-    for (const [i, tensor] of tensors.entries()) results.set(`${name} ${i}`, Float32Array.from(device.view(tensor)));
+    for (const [i, tensor] of tensors.entries())
+      readings.push(device.read(tensor).then((numbers) => results.set(`${name} ${i}`, numbers)));
   };
   /** Gradients that are written, and ones that are added to. */
   const gradients = (...like: Tensor[]): Gradient[] =>
@@ -80,7 +81,7 @@ export function trainingResults(device: TrainingDevice): Map<string, Floats> {
   const [x, head] = [filled(9, 8), filled(37, 8)];
   const ce = gradients(x, head) as [Gradient, Gradient];
   const labels = Int32Array.from({ length: 9 }, (_, n) => (n === 4 ? -100 : n));
-  results.set('losses', backward.crossEntropy(ce[0], ce[1], x, head, labels, new Float64Array(9).fill(0.25)));
+  keep('losses', backward.crossEntropy(ce[0], ce[1], x, head, labels, new Float64Array(9).fill(0.25)));
   keep('crossEntropy', ...tensorsOf(ce));
 
   const [y, gain, up] = [filled(33, 22), filled(22), filled(33, 22)];
@@ -106,7 +107,8 @@ export function trainingResults(device: TrainingDevice): Map<string, Floats> {
   const matrix = filled(33, 22);
   device.muon(matrix, up, moments.m, { ...STEP, momentum: 0.95 });
   keep('optimizers', y, moments.m, moments.v, matrix);
-  results.set('squares', Float64Array.of(device.sumSquares(up)));
+  keep('squares', device.sumSquares([up, matrix]));
   device.release(mark);
+  await Promise.all(readings);
   return results;
 }

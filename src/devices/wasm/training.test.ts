@@ -10,44 +10,50 @@ import { loadBlas } from '../../platform/node/native/blas.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
-import { createReferenceTrainingDevice } from '../reference/training.ts';
-import type { TrainingDevice } from '../training-device.ts';
-import { createWasmTrainingDevice } from './training.ts';
+import { type Device, readDoubles } from '../device.ts';
+import { createReferenceDevice } from '../reference/device.ts';
+import { createWasmDevice } from './device.ts';
 
 type Run = (ops: Tape['ops'], inputs: readonly Tensor[]) => Tensor;
 
 /** Output and gradients of ⟨run(inputs), seeds⟩ on a device; gradients are begun with `begin` where it is not 0. */
-function gradientsOn(
-  device: TrainingDevice,
+async function gradientsOn(
+  device: Device,
   shapes: readonly (readonly number[])[],
   run: Run,
   begin: number,
   round: (x: number) => number = (x) => x,
-): Float32Array[] {
+): Promise<Float32Array[]> {
   const random = new Random(5);
   const mark = device.mark();
   const parameters = new Map<Tensor, Gradient>();
   const inputs = shapes.map((shape) => {
     const tensor = device.scratch(shape);
-    device.view(tensor).set(Float32Array.from({ length: elementCount(shape) }, () => round(random.normal())));
+    device.write(
+      tensor,
+      Float32Array.from({ length: elementCount(shape) }, () => round(random.normal())),
+    );
     const gradient = device.scratch(shape);
-    device.view(gradient).fill(begin === 0 ? Number.NaN : begin); // what an empty gradient holds must not matter
+    device.fill(gradient, begin === 0 ? Number.NaN : begin); // what an empty gradient holds must not matter
     parameters.set(tensor, { tensor: gradient, isEmpty: begin === 0 });
     return tensor;
   });
   const tape = new Tape(device, parameters, 'none');
   const y = run(tape.ops, inputs);
   const seeds = device.scratch(y.shape);
-  device.view(seeds).set(Float32Array.from({ length: elementCount(y.shape) }, () => round(random.normal())));
+  device.write(
+    seeds,
+    Float32Array.from({ length: elementCount(y.shape) }, () => round(random.normal())),
+  );
   device.backward.accumulate(tape.gradientOf(y)!, seeds, 1);
-  const output = Float32Array.from(device.view(y));
+  const output = Float32Array.from(await device.read(y));
   tape.backward();
-  const results = [output, ...inputs.map((input) => Float32Array.from(device.view(parameters.get(input)!.tensor)))];
+  const gradients = inputs.map(async (input) => Float32Array.from(await device.read(parameters.get(input)!.tensor)));
   device.release(mark);
-  return results;
+  return [output, ...(await Promise.all(gradients))];
 }
 
-const reference = createReferenceTrainingDevice();
+const reference = createReferenceDevice();
 const lengths = (counts: readonly number[]) => batchOfSequences(counts.map((count) => new Uint32Array(count)));
 
 /** Shapes at and beside the tile and block sizes of the kernels. */
@@ -146,11 +152,11 @@ cases['embed with repeated ids'] = {
 };
 cases.selectRows = { shapes: [[5, 7]], run: (ops, [x]) => ops.selectRows(x!, Uint32Array.of(3, 1)) };
 
-const devices: Record<string, () => Promise<TrainingDevice>> = {
-  'one thread': () => createWasmTrainingDevice(),
-  'wide tiles': () => createWasmTrainingDevice({ wideVectors: true }),
-  'plain SIMD': () => createWasmTrainingDevice({ simd: 'plain' }),
-  'three threads': () => createWasmTrainingDevice({ threads: 3, host: nodeThreads }),
+const devices: Record<string, () => Promise<Device>> = {
+  'one thread': () => createWasmDevice(),
+  'wide tiles': () => createWasmDevice({ wideVectors: true }),
+  'plain SIMD': () => createWasmDevice({ simd: 'plain' }),
+  'three threads': () => createWasmDevice({ threads: 3, host: nodeThreads }),
 };
 
 for (const [name, create] of Object.entries(devices)) {
@@ -158,8 +164,8 @@ for (const [name, create] of Object.entries(devices)) {
     const device = await create();
     for (const [what, { shapes, run }] of Object.entries(cases)) {
       for (const begin of [0, 2]) {
-        const expected = gradientsOn(reference, shapes, run, begin);
-        for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
+        const expected = await gradientsOn(reference, shapes, run, begin);
+        for (const [i, actual] of (await gradientsOn(device, shapes, run, begin)).entries()) {
           const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
           assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
         }
@@ -172,7 +178,7 @@ for (const [name, create] of Object.entries(devices)) {
 for (const threads of [1, 3]) {
   const skip = loadBlas() ? false : 'no BLAS here';
   test(`matrix products by BLAS on ${threads} of our threads agree with the reference`, { skip }, async () => {
-    const device = await createWasmTrainingDevice({ threads, host: nodeThreads, blas: loadBlas() });
+    const device = await createWasmDevice({ threads, host: nodeThreads, blas: loadBlas() });
     const linear = Object.entries(cases).filter(([key]) => key.startsWith('linear'));
     const large = [1, 40, 300, 700].map((N) => {
       const shapes = [[N, 70], [601, 70], [601]];
@@ -180,8 +186,8 @@ for (const threads of [1, 3]) {
     });
     for (const [what, { shapes, run }] of [...linear, ...large]) {
       for (const begin of [0, 2]) {
-        const expected = gradientsOn(reference, shapes, run, begin);
-        for (const [i, actual] of gradientsOn(device, shapes, run, begin).entries()) {
+        const expected = await gradientsOn(reference, shapes, run, begin);
+        for (const [i, actual] of (await gradientsOn(device, shapes, run, begin)).entries()) {
           const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
           assertClose(`${what}, result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale + 1e-7 });
         }
@@ -196,7 +202,7 @@ const toBf16 = (x: number) => bf16ToF32(f32ToBf16(x));
 for (const threads of [1, 3]) {
   const skip = loadOneDnn() ? false : 'no oneDNN with bf16 here';
   test(`matrix products in bf16 on ${threads} of our threads are those of the rounded numbers`, { skip }, async () => {
-    const device = await createWasmTrainingDevice({ threads, host: nodeThreads, blas: loadOneDnn() });
+    const device = await createWasmDevice({ threads, host: nodeThreads, blas: loadOneDnn() });
     const { run } = cases['linear 3 × 5 → 2']!;
     const shapes = [
       [601, 97],
@@ -204,13 +210,13 @@ for (const threads of [1, 3]) {
     ];
     for (const begin of [0, 2]) {
       // Numbers that bf16 holds: then the rounded products are the exact ones.
-      const expected = gradientsOn(reference, shapes, run, begin, toBf16);
-      for (const [i, actual] of gradientsOn(device, shapes, run, begin, toBf16).entries()) {
+      const expected = await gradientsOn(reference, shapes, run, begin, toBf16);
+      for (const [i, actual] of (await gradientsOn(device, shapes, run, begin, toBf16)).entries()) {
         const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         assertClose(`result ${i}, begun with ${begin}`, actual, expected[i]!, { atol: 2e-6 * scale });
       }
-      const [exact] = gradientsOn(reference, shapes, run, begin);
-      const [rounded] = gradientsOn(device, shapes, run, begin);
+      const [exact] = await gradientsOn(reference, shapes, run, begin);
+      const [rounded] = await gradientsOn(device, shapes, run, begin);
       const worst = exact!.reduce((most, x, i) => Math.max(most, Math.abs(x - rounded![i]!)), 0);
       ok(worst > 0.01 && worst < 0.5, `other numbers are rounded: off by ${worst}`);
     }
@@ -221,12 +227,13 @@ for (const threads of [1, 3]) {
 test('any number of threads gives the same bits, and so does either form of the tile', async () => {
   const results: string[] = [];
   for (const threads of [1, 2, 3]) {
-    const device = await createWasmTrainingDevice({
+    const device = await createWasmDevice({
       threads,
       wideVectors: threads === 2,
       ...(threads > 1 && { host: nodeThreads }),
     });
-    const bits = Object.values(cases).flatMap(({ shapes, run }) => gradientsOn(device, shapes, run, 2));
+    const bits: Float32Array[] = [];
+    for (const { shapes, run } of Object.values(cases)) bits.push(...(await gradientsOn(device, shapes, run, 2)));
     results.push(bits.map((values) => Buffer.from(values.buffer).toString('base64')).join());
     device.close();
   }
@@ -236,22 +243,22 @@ test('any number of threads gives the same bits, and so does either form of the 
 });
 
 test('crossEntropy agrees with the reference: several chunks, ignored rows, a vocabulary that fills no tile', async () => {
-  const device = await createWasmTrainingDevice();
+  const device = await createWasmDevice();
   const random = new Random(3);
   const [N, V, D] = [150, 70001, 3];
   const labels_N = Int32Array.from({ length: N }, (_, n) => (n % 7 === 3 ? -100 : random.below(V)));
   const weights_N = Float64Array.from({ length: N }, () => random.uniform());
   const numbers = [N * D, V * D].map((count) => Float32Array.from({ length: count }, () => random.normal()));
-  const on = (target: TrainingDevice) => {
+  const on = (target: Device) => {
     const [x, head] = [target.scratch([N, D]), target.scratch([V, D])];
     const gradients = [target.scratch([N, D]), target.scratch([V, D])].map((tensor) => ({ tensor, isEmpty: true }));
-    target.view(x).set(numbers[0]!);
-    target.view(head).set(numbers[1]!);
+    target.write(x, numbers[0]!);
+    target.write(head, numbers[1]!);
     const losses = target.backward.crossEntropy(gradients[0]!, gradients[1]!, x, head, labels_N, weights_N);
-    return [losses, ...gradients.map(({ tensor }) => Float64Array.from(target.view(tensor)))];
+    return Promise.all([losses, ...gradients.map(({ tensor }) => tensor)].map((tensor) => readDoubles(target, tensor)));
   };
-  const expected = on(reference);
-  for (const [i, actual] of on(device).entries()) {
+  const expected = await on(reference);
+  for (const [i, actual] of (await on(device)).entries()) {
     const scale = expected[i]!.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     assertClose(`result ${i}`, actual, expected[i]!, { atol: 4e-6 * scale });
   }
@@ -259,16 +266,16 @@ test('crossEntropy agrees with the reference: several chunks, ignored rows, a vo
 });
 
 test('keep moves tensors down in the order of their making, whatever order they are asked for in', async () => {
-  const device = await createWasmTrainingDevice();
+  const device = await createWasmDevice();
   const sizes = [100, 5000, 9_000_000, 17, 12_000_000, 300];
   const mark = device.mark();
   const made = sizes.map((size, i) => {
     const tensor = device.scratch([size]);
-    device.view(tensor).fill(i + 1);
+    device.fill(tensor, i + 1);
     return tensor;
   });
   const kept = device.keep(mark, [made[4]!, made[1]!, made[3]!]);
-  for (const [i, value] of [5, 2, 4].entries()) ok(device.view(kept[i]!).every((x) => x === value));
-  strictEqual(device.view(kept[0]!).length, sizes[4]);
+  for (const [i, value] of [5, 2, 4].entries()) ok((await device.read(kept[i]!)).every((x) => x === value));
+  strictEqual((await device.read(kept[0]!)).length, sizes[4]);
   device.close();
 });

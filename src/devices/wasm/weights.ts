@@ -109,10 +109,7 @@ export function placeWeight(source: TensorSource, activations: Activations, segm
   const pointer = segment.allocate(bytes, `${name} ${formatShape(shape)}`);
   segment.weightBytes += bytes;
   if (shape.length < 2) {
-    const tensor = new WasmTensor();
-    tensor.shape = [...shape];
-    tensor.segment = segment;
-    tensor.pointer = pointer;
+    const tensor = new WasmTensor(segment, pointer, [...shape]);
     readVector(source, dtype, tensor, team);
     return tensor;
   }
@@ -127,15 +124,14 @@ function readVector(source: TensorSource, dtype: WeightType, { segment, pointer 
     source.readRows(segment.bytesAt(pointer, columns * 4), 0, 1);
     return;
   }
-  const { arenaChunk, arenaUsed } = segment;
-  const packed = segment.take(segment.kernels.matrixBytes(packKinds[dtype], columns, 1) >>> 0);
-  const row = segment.take(4);
+  const mark = segment.arena.mark();
+  const packed = segment.arena.take(segment.kernels.matrixBytes(packKinds[dtype], columns, 1) >>> 0);
+  const row = segment.arena.take(4);
   readMatrix(source, dtype, packKinds[dtype], 1, columns, packed, segment, team);
   segment.setWord(row, 0);
   setArguments(segment, [packKinds[dtype], packed, columns, pointer, row]);
   team.run(segment, tasks.TASK_EMBED, 1, 1);
-  segment.arenaChunk = arenaChunk;
-  segment.arenaUsed = arenaUsed;
+  segment.arena.release(mark);
 }
 
 function readMatrix(
@@ -148,7 +144,7 @@ function readMatrix(
   segment: Segment,
   team: Team,
 ): void {
-  const { arenaChunk, arenaUsed } = segment;
+  const mark = segment.arena.mark();
   const rawKind = packKinds[dtype];
   const rawRowBytes = rowBytes(dtype, columns);
   assert(
@@ -157,10 +153,10 @@ function readMatrix(
   );
   const matrixBytes = (of: number, count: number) => segment.kernels.matrixBytes(of, columns, count) >>> 0;
   const rowsAtOnce = STAGE_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (STAGE_ROWS * rawRowBytes)));
-  const stage = segment.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
-  const flag = segment.take(4);
+  const stage = segment.arena.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
+  const flag = segment.arena.take(4);
   const table = isTableType(dtype) ? placeTable(dtype, segment) : [];
-  const decoded = kind === rawKind ? 0 : segment.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));
+  const decoded = kind === rawKind ? 0 : segment.arena.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));
   segment.setWord(flag, 0);
   for (let first = 0; first < rows; first += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - first);
@@ -181,8 +177,7 @@ function readMatrix(
       'The file is damaged, or the training run that made it diverged.',
     );
   }
-  segment.arenaChunk = arenaChunk;
-  segment.arenaUsed = arenaUsed;
+  segment.arena.release(mark);
 }
 
 /** What the packing kernel needs beside the rows: the type's number in GGUF, its 16 levels, and its grid. In the arena. */
@@ -190,7 +185,7 @@ function placeTable(dtype: TableType, segment: Segment): [number, number, number
   const table = levels[dtype];
   const name = gridNames[dtype];
   const points = name === null ? new Uint8Array(0) : gridOf(name);
-  const pointer = segment.take(table.length + points.length);
+  const pointer = segment.arena.take(table.length + points.length);
   const bytes = segment.bytesAt(pointer, table.length + points.length);
   bytes.set(new Uint8Array(table.buffer));
   bytes.set(points, table.length);

@@ -15,16 +15,16 @@ function embed(engine: Engine, prompt: Uint32Array, pooling: (typeof poolings)[n
   return new Promise((done, failed) => void engine.embed(prompt, pooling, { done, failed }));
 }
 
-function alone(prompt: Uint32Array, pooling: (typeof poolings)[number]): Promise<Float32Array> {
+async function alone(prompt: Uint32Array, pooling: (typeof poolings)[number]): Promise<Float32Array> {
   const engine = tinyEngine(device, { model });
   const vector = embed(engine, prompt, pooling);
-  runAll(engine);
+  await runAll(engine);
   return vector;
 }
 
 test('an embedding is what the states of all positions come to, however it is cut and whoever shares its batch', async () => {
   const D = tinyConfig.width;
-  const states_ND = trace(device, model, ids(70), ['hidden.norm']).get('hidden.norm')!.data;
+  const states_ND = (await trace(device, model, ids(70), ['hidden.norm'])).get('hidden.norm')!.data;
   const mean = Float32Array.from({ length: D }, (_, d) => {
     let sum = 0;
     for (let n = 0; n < 70; n++) sum += states_ND[n * D + d]!;
@@ -36,12 +36,12 @@ test('an embedding is what the states of all positions come to, however it is cu
     assertClose(pooling, whole, expected[pooling], { atol: 1e-6, rtol: 0 });
     for (const batchTokens of [7, 512]) {
       const engine = tinyEngine(device, { model, batchTokens, sharedPromptTokens: 16 });
-      generate(engine, ids(70), { temperature: 0, maxTokens: 1 }); // the cache knows the text, which must not matter
+      await generate(engine, ids(70), { temperature: 0, maxTokens: 1 }); // the cache knows the text, which must not matter
       const talking = submit(engine, ids(20).reverse(), { temperature: 0, maxTokens: 30 });
       const vector = embed(engine, ids(70), pooling);
-      runAll(engine);
+      await runAll(engine);
       deepStrictEqual(await vector, whole, `${pooling}, ${batchTokens} rows`);
-      const talkingAlone = generate(tinyEngine(device, { model }), ids(20).reverse(), {
+      const talkingAlone = await generate(tinyEngine(device, { model }), ids(20).reverse(), {
         temperature: 0,
         maxTokens: 30,
       });
@@ -54,16 +54,16 @@ test('an embedding is what the states of all positions come to, however it is cu
 test('an embedding makes room for older sequences, and begins again; an aborted one leaves nothing', async () => {
   const engine = tinyEngine(device, { model, contextLength: 128, cacheTokens: 128, batchTokens: 16 });
   const older = submit(engine, ids(60), { temperature: 0, maxTokens: 60 });
-  engine.step();
+  await engine.step();
   const vector = embed(engine, ids(50), 'mean');
-  runAll(engine);
+  await runAll(engine);
   strictEqual(older.result!.ids.length, 60);
   deepStrictEqual(await vector, await alone(ids(50), 'mean'));
 
   const failing = new Promise<Float32Array>((done, failed) => {
     engine.embed(ids(50), 'mean', { done, failed }).abort();
   });
-  runAll(engine);
+  await runAll(engine);
   await rejects(failing, { name: 'AbortError' });
   strictEqual(engine.load.usedBlocks, 0);
   ok(engine.load.running + engine.load.waiting === 0);

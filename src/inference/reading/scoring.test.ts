@@ -20,9 +20,9 @@ function score(engine: Engine, context: Uint32Array, continuations: readonly Uin
 }
 
 /** The definition: the logits of the whole text, without a cache. */
-function defined(device: Device, model: Model, context: Uint32Array, continuation: Uint32Array): Score {
+async function defined(device: Device, model: Model, context: Uint32Array, continuation: Uint32Array): Promise<Score> {
   const V = model.config.vocabSize;
-  const logits = logitsOf(device, model, Uint32Array.of(...context, ...continuation));
+  const logits = await logitsOf(device, model, Uint32Array.of(...context, ...continuation));
   let logLikelihood = 0;
   let isGreedy = true;
   for (const [i, target] of continuation.entries()) {
@@ -47,7 +47,7 @@ for (const { name, create } of sameBitsDevices) {
     const alone = async (context: Uint32Array, continuation: Uint32Array) => {
       const engine = tinyEngine(device, { model });
       const { scores } = score(engine, context, [continuation]);
-      runAll(engine);
+      await runAll(engine);
       return (await scores)[0]!;
     };
     const aloneAll = (context: Uint32Array) =>
@@ -57,7 +57,7 @@ for (const { name, create } of sameBitsDevices) {
     test('the scores are those of the definition', async () => {
       for (const continuation of continuations) {
         const found = await alone(ids(33), continuation);
-        const want = defined(device, model, ids(33), continuation);
+        const want = await defined(device, model, ids(33), continuation);
         const error = Math.abs(found.logLikelihood - want.logLikelihood);
         ok(error <= 1e-5, `${found.logLikelihood} instead of ${want.logLikelihood}`);
         deepStrictEqual({ ...found, logLikelihood: 0 }, { ...want, logLikelihood: 0 });
@@ -73,7 +73,7 @@ for (const { name, create } of sameBitsDevices) {
           const talking = submit(engine, ids(20), { temperature: 0, maxTokens: 12 });
           const first = score(engine, context, continuations);
           const again = score(engine, context, continuations.slice(0, 1));
-          runAll(engine);
+          await runAll(engine);
           deepStrictEqual(await first.scores, want, `context ${contextLength}, chunks of ${batchTokens}`);
           deepStrictEqual(await again.scores, want.slice(0, 1));
           ok(talking.result);
@@ -85,7 +85,7 @@ for (const { name, create } of sameBitsDevices) {
     test('the shared text is computed once', async () => {
       const engine = tinyEngine(device, { model });
       const { scores } = score(engine, ids(70), continuations);
-      runAll(engine);
+      await runAll(engine);
       await scores;
       // 69 shared tokens; then the last of them and all but the last of each continuation
       strictEqual(engine.load.rows, 69 + continuations.reduce((sum, { length }) => sum + length, 0));
@@ -96,7 +96,7 @@ for (const { name, create } of sameBitsDevices) {
       for (const options of [{ contextLength: 128 }, { maxSequences: 2 }, { contextLength: 110, batchTokens: 16 }]) {
         const engine = tinyEngine(device, { model, ...options });
         const both = [score(engine, ids(70), continuations), score(engine, ids(70), continuations)];
-        runAll(engine);
+        await runAll(engine);
         for (const { scores } of both) deepStrictEqual(await scores, want, JSON.stringify(options));
       }
     });
@@ -104,10 +104,10 @@ for (const { name, create } of sameBitsDevices) {
     test('what the model itself writes is greedy', async () => {
       const engine = tinyEngine(device, { model });
       const written = submit(engine, ids(9), { temperature: 0, maxTokens: 6 });
-      runAll(engine);
+      await runAll(engine);
       const same = Uint32Array.from(written.result!.ids);
       const { scores } = score(engine, ids(9), [same, same.map((id, i) => (i === 5 ? (id + 1) % 96 : id))]);
-      runAll(engine);
+      await runAll(engine);
       deepStrictEqual(
         (await scores).map(({ isGreedy }) => isGreedy),
         [true, false],
@@ -121,12 +121,12 @@ for (const { name, create } of sameBitsDevices) {
         code: 'score.context',
         message: /66 tokens, expected at most one more than the context's 64/,
       });
-      runAll(engine);
+      await runAll(engine);
       for (const steps of [0, 1, 2]) {
         const { scores, abort } = score(engine, ids(40), [ids(3), ids(20)]);
-        for (let i = 0; i < steps; i++) engine.step();
+        for (let i = 0; i < steps; i++) await engine.step();
         abort();
-        runAll(engine);
+        await runAll(engine);
         if (steps < 2) await rejects(scores, { name: 'AbortError' });
         else await scores;
         strictEqual(engine.load.usedBlocks, 0, `after ${steps} steps`);

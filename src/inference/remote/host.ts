@@ -236,7 +236,7 @@ export class EngineHost {
     if (this.stepping) return;
     this.stepping = true;
     await this.world.breathe(); // requests that came together ride together from the first step
-    while (engine.step()) {
+    while (await engine.step()) {
       this.flush();
       await this.world.breathe();
     }

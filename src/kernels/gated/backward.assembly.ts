@@ -1,4 +1,4 @@
-// SwiGLU for training: silu(gate) · up and its gradients (formulas: reference.ts, backward.reference.ts). Unit = CHUNK elements.
+// The gradients of SwiGLU, silu(gate) · up (formulas: backward.reference.ts). Unit = CHUNK elements.
 import { arg, exp4, lnTwoHigh, lnTwoLow, one } from '../simd.assembly';
 import { CHUNK } from '../training-tasks';
 
@@ -54,18 +54,4 @@ export function swigluBackward(first: i32, last: i32): void {
 @inline
 function slope(s: v128, silu: v128, ones: v128): v128 {
   return f32x4.add(s, f32x4.mul(silu, f32x4.sub(ones, s)));
-}
-
-/** Arguments: y, gate, up, count. Buffers may be read and written to a multiple of 8. */
-export function swigluForward(first: i32, last: i32): void {
-  const end = min<usize>(arg(3), <usize>last * CHUNK) * 4;
-  const y = arg(0), gate = arg(1), up = arg(2);
-  const high = lnTwoHigh(), low = lnTwoLow();
-  for (let i: usize = <usize>first * CHUNK * 4; i < end; i += 32) {
-    const g0 = v128.load(gate + i), g1 = v128.load(gate + i, 16);
-    const y0 = f32x4.mul(f32x4.mul(g0, sigmoid(g0, high, low)), v128.load(up + i));
-    const y1 = f32x4.mul(f32x4.mul(g1, sigmoid(g1, high, low)), v128.load(up + i, 16));
-    v128.store(y + i, y0);
-    v128.store(y + i, y1, 16);
-  }
 }

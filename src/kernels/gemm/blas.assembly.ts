@@ -37,8 +37,8 @@ export declare function bgemm(
 
 /**
  * C [M × N] (+)= A · Bᵀ, where B is given as its N rows. Arguments: 0 C, 1 M, 2 N, 3 K, 4 A, 5 and 6 its strides along rows and along k,
- * 7 B, 8 and 9 likewise, 10 add, 11 rows of a tile, 12 columns of a tile, 13 bytes of a number of A and B (4: f32, 2: bf16); strides in
- * numbers. Unit = one tile of C.
+ * 7 B, 8 and 9 likewise, 10 add, 11 rows of a tile, 12 columns of a tile, 13 bytes of a number of A and B (4: f32, 2: bf16), 14 C's stride
+ * along rows; strides in numbers. Unit = one tile of C.
  */
 export function gemmBlas(first: i32, last: i32): void {
   const M = <i32>arg(1);
@@ -52,6 +52,7 @@ export function gemmBlas(first: i32, last: i32): void {
   const rows = <i32>arg(11);
   const columns = <i32>arg(12);
   const size = arg(13);
+  const cRow = <i32>arg(14);
   const across = (N + columns - 1) / columns;
   for (let unit = first; unit < last; unit++) {
     const m = (unit / across) * rows;
@@ -60,8 +61,8 @@ export function gemmBlas(first: i32, last: i32): void {
     const tileN = min(columns, N - n);
     const a = arg(4) + <usize>m * aRow * size;
     const b = arg(7) + <usize>n * bColumn * size;
-    const c = arg(0) + (<usize>m * N + n) * 4;
-    if (size == 2) bgemm(tileM, tileN, K, a, <i32>aRow, aStep, b, bStep, <i32>bColumn, add, c, N);
-    else sgemm(tileM, tileN, K, a, <i32>aRow, aStep, b, bStep, <i32>bColumn, add, c, N);
+    const c = arg(0) + (<usize>m * cRow + n) * 4;
+    if (size == 2) bgemm(tileM, tileN, K, a, <i32>aRow, aStep, b, bStep, <i32>bColumn, add, c, cRow);
+    else sgemm(tileM, tileN, K, a, <i32>aRow, aStep, b, bStep, <i32>bColumn, add, c, cRow);
   }
 }

@@ -39,17 +39,17 @@ for (const { name, create } of trainingDevices) {
     ] as const) {
       const [p, g, m] = [0, 1, 2].map(() => device.allocate([rows, columns])) as [never, never, never];
       const values = [matrix(rows * columns), matrix(rows * columns)] as const;
-      device.view(p).set(values[0]);
+      device.write(p, values[0]);
       const expected = Float64Array.from(values[0]);
       const momentum = new Float64Array(rows * columns);
       const step = { learningRate: 0.1, momentum: 0.95, weightDecay: 0.1, gradientScale: 0.5 };
       for (let i = 0; i < 2; i++) {
         const gradient = i === 0 ? values[1] : matrix(rows * columns);
-        device.view(g).set(gradient);
+        device.write(g, gradient);
         device.muon(p, g, m, step);
         muon(expected, Float64Array.from(gradient), momentum, rows, columns, step);
       }
-      assertClose(`${rows} × ${columns}`, device.view(p), expected, { atol: 1e-4 });
+      assertClose(`${rows} × ${columns}`, await device.read(p), expected, { atol: 1e-4 });
     }
     device.close();
   });

@@ -91,7 +91,7 @@ async function logitsOf(
   });
   const all = ids.length === 1 ? groups.map((group) => ({ ...group, rows: null })) : groups;
   const ops = all.length === 0 ? device.ops : adaptedOps(device.ops, batch.ids.length, all, rows_R ?? null);
-  return device.toFloats(forward(model, ops, batch, { rows_R }));
+  return device.read(forward(model, ops, batch, { rows_R }));
 }
 
 for (const { name, create } of testDevices) {

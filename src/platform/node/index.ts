@@ -46,7 +46,7 @@ export class Llama extends RemoteModel {
       options,
       useWeights: (write) =>
         model.refreshWith(async () => {
-          const path = write();
+          const path = await write();
           if (path === null) return null;
           model.source = { kind: 'path', path };
           model.openOptions = {}; // what was written has nothing that needs them

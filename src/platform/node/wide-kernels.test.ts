@@ -7,9 +7,9 @@ import { describeMachine } from './machine.ts';
 import { compileForThisMachine } from './wide-kernels.ts';
 
 test('the kernels that this machine gets compute the bits of unoptimized 128-bit ones', async () => {
-  const { kernels, note } = await compileForThisMachine({ threads: 1, revectorize: true, blas: null });
+  const { kernels, note } = await compileForThisMachine({ threads: 1, revectorize: true, blas: null, training: true });
   if (describeMachine().revectorizer) match(note, /^256-bit$|not been tried/);
-  const narrow = await compileForThisMachine({ threads: 1, revectorize: false, blas: null });
+  const narrow = await compileForThisMachine({ threads: 1, revectorize: false, blas: null, training: false });
   match(narrow.note, /128-bit \(--no-revectorize\)/);
   const results = await Promise.all(
     [kernels, await compileKernels({ shared: false, isApart: true })].map(async (chosen) =>
@@ -20,7 +20,7 @@ test('the kernels that this machine gets compute the bits of unoptimized 128-bit
 });
 
 test('the comparison sees one flipped bit', async () => {
-  const results = kernelResults(await createWasmDevice({ activations: 'int8' }), { types: ['Q4_0'] });
+  const results = await kernelResults(await createWasmDevice({ activations: 'int8' }), { types: ['Q4_0'] });
   const other = new Map([...results].map(([name, values]) => [name, values.slice()]));
   other.get('rope')![7]! += 1e-6;
   deepStrictEqual(differing(results, other), ['rope']);

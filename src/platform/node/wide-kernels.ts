@@ -11,6 +11,7 @@ import { setFlagsFromString } from 'node:v8';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import { type CompiledKernels, compileKernels } from '../../devices/wasm/modules.ts';
 import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
+import { trainingResults } from '../../devices/wasm/training-self-test.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import { describeMachine } from './machine.ts';
 
@@ -20,21 +21,26 @@ const TRIED_V8 = ['14.6'];
 export interface WideKernels {
   /** For createWasmDevice. */
   readonly kernels: CompiledKernels;
+  /** For createWasmDevice: the kernels that train are joined too. */
+  readonly wideVectors: boolean;
   /** What runs and, if it is not 256 bits, why. */
   readonly note: string;
   /** For createWasmDevice. */
   readonly leave?: () => void;
 }
 
-/** Compiles the kernels for this machine. */
+/** Compiles the kernels for this machine; those that only training calls are joined where `training` says that they are needed. */
 export async function compileForThisMachine(options: {
   readonly threads: number;
   readonly revectorize: boolean;
   readonly blas: Blas | null;
+  readonly training: boolean;
 }): Promise<WideKernels> {
   const shared = options.threads > 1;
+  const { blas, training } = options;
   const narrow = async (why: string): Promise<WideKernels> => ({
     kernels: await compileKernels({ shared }),
+    wideVectors: false,
     note: `128-bit (${why})`,
   });
   if (!options.revectorize) return narrow('--no-revectorize');
@@ -42,15 +48,16 @@ export async function compileForThisMachine(options: {
   if (obstacle !== null) return narrow(obstacle);
 
   return optimizingAtOnce(async () => {
-    const expected = await run(await compileKernels({ shared, isApart: true }), options.blas);
+    const expected = await run(await compileKernels({ shared, isApart: true }), false, blas, training);
     joinPairs();
     const kernels = await compileKernels({ shared });
-    const wrong = differing(expected, await run(kernels, options.blas));
-    if (wrong.length === 0) return { kernels, note: '256-bit', leave: clearUpperHalves };
+    const wrong = differing(expected, await run(kernels, true, blas, training));
+    if (wrong.length === 0) return { kernels, wideVectors: training, note: '256-bit', leave: clearUpperHalves };
     process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
     setFlagsFromString('--no-experimental-wasm-revectorize');
     return {
       kernels: await compileKernels({ shared, isApart: true }),
+      wideVectors: false,
       note: '128-bit (256-bit kernels failed the self-test)',
     };
   });
@@ -97,9 +104,12 @@ export function joinPairs(): void {
 const DEFAULT_BUDGET = 13_000_000;
 
 /** The second run's results: by then every kernel has been optimized. */
-async function run(kernels: CompiledKernels, blas: Blas | null) {
+async function run(kernels: CompiledKernels, wideVectors: boolean, blas: Blas | null, training: boolean) {
   const device = await createWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => 7 });
   const rows = blas ? [1, 6, 7] : [1, 6];
-  kernelResults(device, { rows });
-  return kernelResults(device, { rows });
+  const trained = training ? await createWasmDevice({ kernels, wideVectors }) : null;
+  const results = async () =>
+    new Map([...(await kernelResults(device, { rows })), ...(trained ? await trainingResults(trained) : [])]);
+  await results();
+  return results();
 }

@@ -35,11 +35,11 @@ export interface RunPorts {
   clock(): number;
   /** True once the run is to end after the step in flight. All ranks must agree. */
   isStopped(): boolean;
-  save(state: RunState): void;
+  save(state: RunState): Promise<void>;
   /** Called after every step; `etaSeconds` is a guess. */
   record(metrics: StepMetrics, etaSeconds: number): void;
   /** A text that the model continues, for people. */
-  sample(step: number): string;
+  sample(step: number): Promise<string>;
   /** Lets signals and timers run. */
   breathe(): Promise<void>;
 }
@@ -77,7 +77,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   while (state.step < derived.totalSteps && !ports.isStopped()) {
     const from = ports.clock();
     const micro = Array.from({ length: derived.microBatches }, () => packer.next(derived.rows, length));
-    const result = trainer.step(micro.flatMap((all) => rowsOfRank(all, collective)));
+    const result = await trainer.step(micro.flatMap((all) => rowsOfRank(all, collective)));
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
     const tokens = state.tokens + derived.batchTokens;
@@ -87,7 +87,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     let { best } = state;
     let validation: StepMetrics['validation'];
     if (last || step % validateEvery === 0) {
-      const { loss, bitsPerByte } = evaluate(
+      const { loss, bitsPerByte } = await evaluate(
         trainer,
         parts.validation.documents,
         parts.validation.textBytes,
@@ -125,17 +125,17 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         seconds,
         ...(result.skipped !== null && { skipped: result.skipped }),
         ...(validation && { validation }),
-        ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: ports.sample(step) }),
+        ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: await ports.sample(step) }),
       },
       ((derived.totalSteps - step) * pace.next(ports.clock())) / 1000,
     );
     if (last || step % checkpointEvery === 0 || best?.step === step) {
-      ports.save(state);
+      await ports.save(state);
       saved = step;
     }
     await ports.breathe();
   }
-  if (saved !== state.step) ports.save(state);
+  if (saved !== state.step) await ports.save(state);
   return state;
 }
 

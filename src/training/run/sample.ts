@@ -2,18 +2,18 @@ import { Random } from '../../base/random.ts';
 import type { StepTrainer } from '../trainer.ts';
 
 /** Continues some ids for a look at what the model can do: temperature 0.8 among the 40 likeliest. The whole text is computed anew for each token. */
-export function sampleIds(
+export async function sampleIds(
   trainer: StepTrainer,
   prompt: Uint32Array,
   count: number,
   seed: number,
   endId: number | null,
-): Uint32Array {
+): Promise<Uint32Array> {
   const random = new Random(seed);
   const ids = [...prompt];
   const limit = trainer.model.config.contextLength;
   while (ids.length < Math.min(limit, prompt.length + count)) {
-    const logits = trainer.nextLogits(Uint32Array.from(ids));
+    const logits = await trainer.nextLogits(Uint32Array.from(ids));
     const likeliest = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!).slice(0, 40);
     const top = logits[likeliest[0]!]!;
     const weights = likeliest.map((id) => Math.exp((logits[id]! - top) / 0.8));

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import type { TrainingDevice } from '../../devices/training-device.ts';
+import type { Device } from '../../devices/device.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -22,58 +22,67 @@ export interface RunState {
   readonly seconds: number;
 }
 
-/** A tensor of a training device as a source that a checkpoint writer reads. */
-export function tensorSource(device: TrainingDevice, name: string, tensor: Tensor): TensorSource {
-  const columns = tensor.shape.at(-1) ?? 1;
-  return {
-    name,
-    dtype: 'f32',
-    shape: tensor.shape,
-    readRows(target, firstRow, rowCount) {
-      const from = firstRow * columns;
-      const values = Float32Array.from(device.view(tensor).subarray(from, from + rowCount * columns));
-      target.set(new Uint8Array(values.buffer));
-    },
-  };
+/** The numbers of a device's tensor, read now, as a source that a checkpoint writer reads. */
+export async function readTensor(device: Device, name: string, tensor: Tensor): Promise<TensorSource> {
+  return arraySource(name, Float32Array.from(await device.read(tensor)), tensor.shape);
+}
+
+/** The numbers of all these tensors, read now, by name. */
+export async function readTensors(
+  device: Device,
+  tensors: readonly { readonly name: string; readonly tensor: Tensor }[],
+): Promise<Map<string, TensorSource>> {
+  const sources = new Map<string, TensorSource>();
+  for (const { name, tensor } of tensors) sources.set(name, await readTensor(device, name, tensor));
+  return sources;
 }
 
 /**
  * The optimizer's moments under their parameters' names, whole: every rank sends its part. All ranks must call this; what it gives
  * is of use on rank 0 only.
  */
-export function momentTensors(device: TrainingDevice, optimizer: Optimizer, collective: Collective): NamedTensor[] {
-  return optimizer.shards.flatMap(({ parameter, from, count, moments }) =>
-    (['m', 'v'] as const).map((kind): NamedTensor => {
+export async function momentTensors(
+  device: Device,
+  optimizer: Optimizer,
+  collective: Collective,
+): Promise<NamedTensor[]> {
+  const found: NamedTensor[] = [];
+  for (const { parameter, from, count, moments } of optimizer.shards) {
+    for (const kind of ['m', 'v'] as const) {
       const name = `${kind}.${parameter.name}`;
-      if (collective.size === 1) return [name, tensorSource(device, name, moments![kind])];
+      if (collective.size === 1) {
+        found.push([name, await readTensor(device, name, moments![kind])]);
+        continue;
+      }
       const whole = new Float32Array(elementCount(parameter.tensor.shape));
-      if (moments) whole.set(device.view(moments[kind]), from);
+      if (moments) whole.set(await device.read(moments[kind]), from);
       for (let rank = 0; rank < collective.size; rank++) {
         const part = shardOf(whole.length, rank, collective.size);
         if (part.count > 0) collective.broadcast(whole.subarray(part.from, part.from + part.count), rank);
       }
       assert(count <= whole.length, `moments: a shard of ${count} in ${whole.length}`);
-      return [name, arraySource(name, whole)];
-    }),
-  );
+      found.push([name, arraySource(name, whole, [whole.length])]);
+    }
+  }
+  return found;
 }
 
-/** Numbers in memory as a source of one row. */
-function arraySource(name: string, values: Float32Array): TensorSource {
+/** Numbers in memory as a source. */
+function arraySource(name: string, values: Float32Array, shape: readonly number[]): TensorSource {
+  const columns = shape.at(-1) ?? 1;
   return {
     name,
     dtype: 'f32',
-    shape: [values.length],
-    readRows: (target) => target.set(new Uint8Array(values.buffer)),
+    shape,
+    readRows(target, firstRow, rowCount) {
+      const bytes = new Uint8Array(values.buffer, firstRow * columns * 4, rowCount * columns * 4);
+      target.set(bytes);
+    },
   };
 }
 
 /** Fills this rank's moments. Throws ArgumentError `training.moments` when they are of another shape. */
-export function restoreMoments(
-  device: TrainingDevice,
-  optimizer: Optimizer,
-  tensors: ReadonlyMap<string, TensorSource>,
-): void {
+export function restoreMoments(device: Device, optimizer: Optimizer, tensors: ReadonlyMap<string, TensorSource>): void {
   for (const { parameter, from, count, moments } of optimizer.shards) {
     if (!moments) continue;
     const length = elementCount(parameter.tensor.shape);
@@ -86,7 +95,7 @@ export function restoreMoments(
       }
       const whole = new Float32Array(length);
       source.readRows(new Uint8Array(whole.buffer), 0, rowCount(source.shape));
-      device.view(moments[kind]).set(whole.subarray(from, from + count));
+      device.write(moments[kind], whole.subarray(from, from + count));
     }
   }
 }

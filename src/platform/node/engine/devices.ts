@@ -34,7 +34,7 @@ export async function createDevice({
     );
   }
   const count = threads ?? describeMachine().physicalCores;
-  const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library });
+  const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library, training: false });
   const common = {
     threads: count,
     host: nodeThreads,

@@ -1,4 +1,5 @@
 /** From how many rows on a BLAS multiplies faster than our kernels: measured here, as it depends on both and on the processor. */
+import { fromFloats } from '../../../devices/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { CompiledKernels } from '../../../devices/wasm/modules.ts';
 import type { Blas } from '../../../kernels/gemm/blas.ts';
@@ -37,7 +38,7 @@ export async function measureBlasRows(blas: Blas, kernels: CompiledKernels): Pro
       const w = target.placeWeight(source, null);
       return (N: number): number => {
         const mark = target.mark();
-        const x = target.fromFloats(numbers.subarray(0, N * I), [N, I]);
+        const x = fromFloats(target, numbers.subarray(0, N * I), [N, I]);
         let least = Number.POSITIVE_INFINITY;
         for (let i = 0; i < REPETITIONS; i++) {
           const inner = target.mark();

@@ -3,16 +3,17 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
-import type { TrainingDevice } from '../../../devices/training-device.ts';
+import type { Device } from '../../../devices/device.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
+import { elementCount } from '../../../tensor/tensor.ts';
 import type { Collective } from '../../../training/collective.ts';
 import type { Optimizer } from '../../../training/optimizer.ts';
-import { momentTensors, type RunState, restoreMoments, tensorSource } from '../../../training/run/state.ts';
+import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import type { TrainableModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { BEST, checkpointName, checkpointNames } from './run-checkpoint.ts';
@@ -33,10 +34,10 @@ export interface CheckpointContent {
 
 export class Checkpoints {
   readonly folder: string;
-  private readonly device: TrainingDevice;
+  private readonly device: Device;
   private readonly content: CheckpointContent;
 
-  constructor(folder: string, device: TrainingDevice, content: CheckpointContent) {
+  constructor(folder: string, device: Device, content: CheckpointContent) {
     this.folder = folder;
     this.device = device;
     this.content = content;
@@ -44,17 +45,17 @@ export class Checkpoints {
   }
 
   /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
-  save(state: RunState, keepLast: number): string {
+  async save(state: RunState, keepLast: number): Promise<string> {
     const path = join(this.folder, checkpointName(state.step));
     const { collective } = this.content;
-    const momentsNow = momentTensors(this.device, this.content.optimizer, collective);
+    const momentsNow = await momentTensors(this.device, this.content.optimizer, collective);
     if (collective.rank > 0) {
       collective.barrier();
       return path;
     }
+    const { config, weights, optimizer, tokenizer, bosId, eosId } = this.content;
+    const tensors = await readTensors(this.device, weights);
     const write = (folder: FolderSink) => {
-      const { config, weights, optimizer, tokenizer, bosId, eosId } = this.content;
-      const tensors = new Map(weights.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]));
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
       writeHfCheckpoint(
         folder,
@@ -114,10 +115,10 @@ export class Checkpoints {
       }
       for (const { name, tensor } of weights) {
         const source = checkpoint.tensors.get(name)!;
-        const values = new Float32Array(this.device.view(tensor).length);
+        const values = new Float32Array(elementCount(tensor.shape));
         const rows = source.shape.slice(0, -1).reduce((a, b) => a * b, 1);
         source.readRows(new Uint8Array(values.buffer), 0, rows);
-        this.device.view(tensor).set(values);
+        this.device.write(tensor, values);
       }
     } finally {
       checkpoint.close();

@@ -5,26 +5,24 @@ import { join } from 'node:path';
 import { recomputePolicies } from '../../../autograd/tape.ts';
 import { assert } from '../../../base/assert.ts';
 import { ArgumentError } from '../../../base/errors.ts';
-import { createReferenceTrainingDevice } from '../../../devices/reference/training.ts';
-import type { TrainingDevice } from '../../../devices/training-device.ts';
-import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
+import type { Device } from '../../../devices/device.ts';
+import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { loadSettings } from '../../../inference/remote/load.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import { elementCount } from '../../../tensor/tensor.ts';
 import type { MicroBatch } from '../../../training/micro-batch.ts';
-import { tensorSource } from '../../../training/run/state.ts';
+import { readTensors } from '../../../training/run/state.ts';
 import { placeModel, type TrainableModel } from '../../../training/trainable-model.ts';
 import { type TrainerOptions as StepOptions, type StepResult, StepTrainer } from '../../../training/trainer.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
 import { loadBlas } from '../native/blas.ts';
-import { nodeThreads } from '../threads.ts';
+import { createTrainingDevice } from './device.ts';
 import { numbersOf } from './stored-weights.ts';
 import { trainables } from './trainables.ts';
 import { writeWholeFolder } from './whole-folder.ts';
-import { trainingKernels } from './wide-kernels.ts';
 
 export type { MicroBatch } from '../../../training/micro-batch.ts';
 export { NO_LABEL } from '../../../training/micro-batch.ts';
@@ -42,7 +40,7 @@ const knownOptions = ['optimizer', 'schedule', 'clip', 'recompute', 'guard', 'bl
  * A step computes in the calling thread (and its own workers): run it in a worker where an event loop must stay free.
  */
 export class Trainer {
-  private readonly device: TrainingDevice;
+  private readonly device: Device;
   private readonly trainable: TrainableModel;
   private readonly steps: StepTrainer;
   private readonly checkpoint: Checkpoint;
@@ -50,7 +48,7 @@ export class Trainer {
   private version = 0;
   private written = 0;
 
-  private constructor(device: TrainingDevice, trainable: TrainableModel, checkpoint: Checkpoint, options: StepOptions) {
+  private constructor(device: Device, trainable: TrainableModel, checkpoint: Checkpoint, options: StepOptions) {
     this.device = device;
     this.trainable = trainable;
     this.checkpoint = checkpoint;
@@ -69,13 +67,8 @@ export class Trainer {
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
     const device =
       kind === 'reference'
-        ? createReferenceTrainingDevice()
-        : await createWasmTrainingDevice({
-            threads,
-            host: nodeThreads,
-            ...(await trainingKernels(threads, found.options.revectorize ?? true)),
-            blas: blas ? loadBlas() : null,
-          });
+        ? createReferenceDevice()
+        : await createTrainingDevice(threads, found.options.revectorize ?? true, blas ? loadBlas() : null);
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, rest);
@@ -85,7 +78,7 @@ export class Trainer {
 
   /** One step over one entry per micro-batch; loss and gradients are those before the update. */
   async step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
-    const result = this.steps.step(microBatches);
+    const result = await this.steps.step(microBatches);
     this.version++;
     return result;
   }
@@ -95,20 +88,18 @@ export class Trainer {
     readonly loss: number;
     readonly gradients: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
   }> {
-    const { loss } = this.steps.computeGradients(microBatches);
-    const gradients = new Map(
-      this.trainable.parameters.map(({ name, gradient }) => {
-        const { shape } = gradient.tensor;
-        const data = gradient.isEmpty ? new Float32Array(elementCount(shape)) : this.device.view(gradient.tensor);
-        return [name, { shape, data: Float32Array.from(data) }] as const;
-      }),
-    );
-    return { loss, gradients };
+    const { loss } = await this.steps.computeGradients(microBatches);
+    const gradients = this.trainable.parameters.map(async ({ name, gradient }) => {
+      const { shape } = gradient.tensor;
+      const data = gradient.isEmpty ? new Float32Array(elementCount(shape)) : await this.device.read(gradient.tensor);
+      return [name, { shape, data: Float32Array.from(data) }] as const;
+    });
+    return { loss, gradients: new Map(await Promise.all(gradients)) };
   }
 
   /** Frees the trainer's memory. The model keeps the weights as they are. */
   async close(): Promise<void> {
-    this.writeChanged();
+    await this.writeChanged();
     this.device.close();
     this.checkpoint.close();
   }
@@ -118,13 +109,11 @@ export class Trainer {
   }
 
   /** Writes the weights where they have changed since the last time. */
-  private writeChanged(): string | null {
+  private async writeChanged(): Promise<string | null> {
     if (this.version === this.written) return null;
     this.written = this.version;
     const path = join(this.folder, `weights-${this.version}`);
-    const tensors = new Map(
-      this.trainable.weights.map(({ name, tensor }) => [name, tensorSource(this.device, name, tensor)]),
-    );
+    const tensors = await readTensors(this.device, this.trainable.weights);
     const encode = () => assert(false, 'trainer: f32 weights are written as they are');
     writeWholeFolder(path, (folder) =>
       writeHfCheckpoint(

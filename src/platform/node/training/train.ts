@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { ArgumentError, ConfigError } from '../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
-import type { TrainingDevice } from '../../../devices/training-device.ts';
-import { createWasmTrainingDevice } from '../../../devices/wasm/training.ts';
+import type { Device } from '../../../devices/device.ts';
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
@@ -22,15 +21,14 @@ import { StepTrainer } from '../../../training/trainer.ts';
 import { findTokenizerFiles } from '../load-tokenizer.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
-import { nodeThreads } from '../threads.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { createTrainingDevice } from './device.ts';
 import { checkPaths } from './recipe-paths.ts';
 import { checkpointNames } from './run-checkpoint.ts';
 import { RunFolder } from './run-folder.ts';
 import { openStoredWeights } from './stored-weights.ts';
 import { openTokens, type TextSource } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
-import { trainingKernels } from './wide-kernels.ts';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
@@ -75,12 +73,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
   const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
-  const device = await createWasmTrainingDevice({
-    threads: options.threads,
-    host: nodeThreads,
-    ...(await trainingKernels(options.threads, options.revectorize)),
-    blas,
-  });
+  const device = await createTrainingDevice(options.threads, options.revectorize, blas);
   if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   try {
     const { training, output } = recipe;
@@ -113,7 +106,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
     const start = options.resume ? checkpoints.restore(tell) : null;
     if (isFirst) run.rewindMetrics(start?.step ?? 0);
-    const peakFlops = measurePeak(device);
+    const peakFlops = await measurePeak(device);
     const facts = describe(recipe, derived, device, peakFlops, sources, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
     if (start) tell(`resuming after step ${start.step}`);
@@ -128,8 +121,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         collective.sum(flags);
         return flags[0]! > 0;
       },
-      save: (state) => {
-        saved = checkpoints.save(state, output.keepLast);
+      save: async (state) => {
+        saved = await checkpoints.save(state, output.keepLast);
       },
       record(metrics, eta) {
         if (!isFirst) return;
@@ -137,7 +130,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         run.record(metrics);
         if (metrics.step % REPORT_EVERY === 0 || metrics.validation) run.writeReport(recipe.name, facts, true);
       },
-      sample: (step) => tokenizer.decode(sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
+      sample: async (step) => tokenizer.decode(await sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     });
     if (isFirst) run.writeReport(recipe.name, facts, false);
@@ -208,19 +201,20 @@ function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
 }
 
 /** Floating-point operations a second in large matrix products on this device: what a step's rate is compared with. */
-function measurePeak(device: TrainingDevice): number {
+async function measurePeak(device: Device): Promise<number> {
   const [rows, width] = [2048, 1024];
   const mark = device.mark();
   const [x, w] = [device.scratch([rows, width]), device.scratch([width, width])];
-  for (const tensor of [x, w]) device.view(tensor).fill(0.5);
+  for (const tensor of [x, w]) device.fill(tensor, 0.5);
   const begun = performance.now();
   let least = Number.POSITIVE_INFINITY;
   // The first products compile kernels and touch memory; beside other programs some are slow.
   for (let i = 0; i < 6 || performance.now() - begun < 250; i++) {
     const from = performance.now();
     const before = device.mark();
-    device.ops.linear(x, w);
+    const reading = device.read(device.ops.linear(x, w), 0, 1);
     device.release(before);
+    await reading;
     least = Math.min(least, performance.now() - from);
   }
   device.release(mark);
@@ -231,7 +225,7 @@ function measurePeak(device: TrainingDevice): number {
 function describe(
   recipe: Recipe,
   derived: DerivedRecipe,
-  device: TrainingDevice,
+  device: Device,
   peakFlops: number,
   sources: readonly Source[],
   { size }: Collective,

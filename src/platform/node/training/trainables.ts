@@ -10,7 +10,7 @@ export interface Trainable {
    * Before every use of the model from now on, `write` may write the weights as they are to a folder that the model is then
    * loaded from; null: they have not changed since.
    */
-  useWeights(write: () => string | null): void;
+  useWeights(write: () => Promise<string | null>): void;
 }
 
 export const trainables = new WeakMap<RemoteModel, Trainable>();

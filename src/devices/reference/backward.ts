@@ -1,6 +1,5 @@
-/** The reference device for training: the obvious loops, in f64 over f32 parameters. The oracle of the others. */
+/** What training needs of the reference device beyond Ops: the obvious loops, in f64. */
 import { geluBackward, reluBackward, softcapBackward } from '../../kernels/activation/backward.reference.ts';
-import { adamW } from '../../kernels/adamw/reference.ts';
 import { accumulate } from '../../kernels/add/backward.reference.ts';
 import { attentionBackward, attentionLogSumExp } from '../../kernels/attention/backward.reference.ts';
 import type { AttentionSizes } from '../../kernels/attention/reference.ts';
@@ -11,13 +10,12 @@ import { embedBackward } from '../../kernels/embed/backward.reference.ts';
 import { gegluBackward, swigluBackward } from '../../kernels/gated/backward.reference.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
 import { linearBackward } from '../../kernels/linear/backward.reference.ts';
-import { muon } from '../../kernels/muon/reference.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
 import { rmsNormBackward } from '../../kernels/rms-norm/backward.reference.ts';
 import { ropeBackward } from '../../kernels/rope/backward.reference.ts';
-import { columnCount, elementCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import type { TrainingDevice } from '../training-device.ts';
-import { dataOf, referenceOps, referenceTensor, runningData } from './device.ts';
+import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { referenceOps } from './ops.ts';
+import { dataOf, referenceTensor, runningData } from './tensors.ts';
 
 /** The numbers of a gradient to add to; its first use clears it. */
 function into(gradient: Gradient): Floats {
@@ -34,6 +32,7 @@ function attentionSizes(q_NQ: Tensor, k_NP: Tensor, { headSize: E, ...options }:
 
 export const referenceTrainingOps: TrainingOps = {
   ...referenceOps,
+  linearExact: referenceOps.linear,
   attentionWithLogSumExp(q_NQ, keyValues, batch, options) {
     const sizes = attentionSizes(q_NQ, keyValues.k_NP, options);
     const sums = new Float64Array(rowCount(q_NQ.shape) * sizes.H);
@@ -112,44 +111,8 @@ export const referenceBackward: BackwardOps = {
   softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
   crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) =>
-    crossEntropy(intoOptional(dx_ND), intoOptional(dHead_VD), dataOf(x_ND), dataOf(head_VD), labels_N, weights_N),
+    referenceTensor(
+      crossEntropy(intoOptional(dx_ND), intoOptional(dHead_VD), dataOf(x_ND), dataOf(head_VD), labels_N, weights_N),
+      [labels_N.length],
+    ),
 };
-
-/** Parameters, gradients and moments are f32, as on every device; activations f64. */
-export function createReferenceTrainingDevice(): TrainingDevice {
-  let persistent = 0;
-  return {
-    kind: 'reference',
-    description: 'reference (f64 loops, one thread; the specification, not for speed)',
-    ops: referenceTrainingOps,
-    backward: referenceBackward,
-    allocate(shape) {
-      persistent += elementCount(shape) * 4;
-      return referenceTensor(new Float32Array(elementCount(shape)), shape);
-    },
-    scratch: (shape) => referenceTensor(new Float64Array(elementCount(shape)), shape),
-    view: dataOf,
-    // Arrays are garbage-collected; there is no arena to release.
-    mark: () => 0,
-    release: () => {},
-    keep: (_mark, tensors) => [...tensors],
-    sumSquares(tensor) {
-      let sum = 0;
-      for (const x of dataOf(tensor)) sum += x * x;
-      return sum;
-    },
-    adamW: (parameter, gradient, { m, v }, from, step) =>
-      adamW(dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v), from, step),
-    muon: (parameter, gradient, m, step) =>
-      muon(
-        dataOf(parameter),
-        dataOf(gradient),
-        dataOf(m),
-        rowCount(parameter.shape),
-        columnCount(parameter.shape),
-        step,
-      ),
-    memory: () => ({ persistent, arenaPeak: 0 }),
-    close: () => {},
-  };
-}

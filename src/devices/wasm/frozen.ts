@@ -1,0 +1,75 @@
+/**
+ * Frozen weights in training: products with f32 activations, and the gradient that passes through. A tile of rows is decoded to f32 in
+ * the home segment at a time, so that the matrix stays in its stored type.
+ *
+ *   y_NO = x_NI · w_OIᵀ        dx_NI += dy_NO · w_OI
+ */
+import * as tasks from '../../kernels/tasks.ts';
+import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import { inSegment } from './op-context.ts';
+import type { WasmMatrix } from './tensors.ts';
+import type { Operand, TrainingKernels } from './training-kernels.ts';
+
+/** Bytes of a decoded tile. */
+const TILE_BYTES = 8 * 2 ** 20;
+
+/** Calls `use` with every tile of rows, decoded: a place in the home segment that holds `count` rows from `first` on. */
+function eachTile(
+  kernels: TrainingKernels,
+  w_OI: WasmMatrix,
+  use: (tile: number, first: number, count: number) => void,
+): void {
+  const I = columnCount(w_OI.shape);
+  const O = rowCount(w_OI.shape);
+  const rows = Math.min(O, Math.max(16, Math.floor(TILE_BYTES / (I * 4) / 16) * 16));
+  for (let first = 0; first < O; first += rows) {
+    const count = Math.min(rows, O - first);
+    const mark = kernels.mark();
+    use(decodeRows(kernels, w_OI, first, count), first, count);
+    kernels.release(mark);
+  }
+}
+
+function decodeRows(
+  kernels: TrainingKernels,
+  { segment, kind, pointer, shape }: WasmMatrix,
+  first: number,
+  count: number,
+) {
+  const { arena, team } = kernels.context;
+  const I = columnCount(shape);
+  const decoded = arena.matrix(segment, count, I);
+  const list = arena.scratch(segment, count * 4).pointer;
+  for (let n = 0; n < count; n++) segment.setWord(list + 4 * n, first + n);
+  const values = [kind, pointer, I, decoded.pointer, list];
+  for (const [i, value] of values.entries()) segment.ints[i] = value;
+  team.run(segment, tasks.TASK_EMBED, count, 4);
+  return inSegment(kernels.context, decoded, kernels.segment).pointer;
+}
+
+/** `rows` rows of x times w: written to `y`, whose rows are O floats apart. */
+export function frozenProduct(kernels: TrainingKernels, y: number, x: Operand, rows: number, w_OI: WasmMatrix): void {
+  const I = columnCount(w_OI.shape);
+  const O = rowCount(w_OI.shape);
+  eachTile(kernels, w_OI, (tile, first, count) => {
+    const right = { pointer: tile, rowStride: I, kStride: 1 };
+    kernels.gemm(y + first * 4, rows, count, I, x, right, false, O);
+  });
+}
+
+/** dx, `rows` rows at `dx`, (+)= dy · w, where dy is an operand of all O columns, rounded already where products read bf16. */
+export function frozenGradient(
+  kernels: TrainingKernels,
+  dx: number,
+  dy: Operand,
+  rows: number,
+  w_OI: WasmMatrix,
+  add: boolean,
+): void {
+  const I = columnCount(w_OI.shape);
+  eachTile(kernels, w_OI, (tile, first, count) => {
+    const left = { ...dy, pointer: dy.pointer + first * (dy.isRounded ? 2 : 4) };
+    const right = { pointer: tile, rowStride: 1, kStride: I };
+    kernels.gemm(dx, rows, I, count, left, right, add || first > 0);
+  });
+}
