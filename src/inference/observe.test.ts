@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../../test/support/close.ts';
 import { tinyConfig, tinyModel } from '../../test/support/tiny-model.ts';
@@ -50,22 +50,22 @@ test('attention probabilities: rows sum to 1, nothing from the future, and with 
   assertClose('mix', mix!.data, expected, { atol: 1e-5 });
 });
 
-test('an unknown name is refused with the nearest ones', () => {
-  throws(
-    () => trace(device, model, ids, ['blocks.0.atention.probabilities', 'norm']),
+test('an unknown name is refused with the nearest ones', async () => {
+  await rejects(
+    trace(device, model, ids, ['blocks.0.atention.probabilities', 'norm']),
     (error: Error & { code: string }) => {
       strictEqual(error.code, 'trace.names');
       ok(error.message.includes('near: blocks.0.attention.probabilities'), error.message);
       return true;
     },
   );
-  throws(() => trace(device, model, ids, ['blocks.2.output']), { code: 'trace.names' });
+  await rejects(trace(device, model, ids, ['blocks.2.output']), { code: 'trace.names' });
 });
 
-test('more tokens than the model’s context are refused with both lengths', () => {
+test('more tokens than the model’s context are refused with both lengths', async () => {
   const many = new Uint32Array(model.config.contextLength + 1).fill(1);
   const told = new RegExp(
     `${many.length} tokens, expected at most the model's context of ${model.config.contextLength}`,
   );
-  throws(() => trace(device, model, many, ['norm']), { code: 'trace.context', message: told });
+  await rejects(trace(device, model, many, ['norm']), { code: 'trace.context', message: told });
 });
