@@ -70,10 +70,10 @@ export const relativeKinds: readonly AnyGoldenKind[] = [
         const logits = new Float32Array(Uint8Array.from(Buffer.from(expected.logits_f32_base64, 'base64')).buffer);
         const most = logits.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
         const noise = config.activation === 'geglu-tanh' ? TABLE_NOISE : NOISE;
-        const actual = here.toFloats(forward(model, here.ops, batchOfSequences([expected.ids])));
+        const actual = await here.read(forward(model, here.ops, batchOfSequences([expected.ids])));
         check.close('logits', actual, logits, { atol: noise * most });
         const engine = tinyEngine(here, { model, contextLength: 64, batchTokens: 7 });
-        const { ids } = generate(engine, [...expected.ids], { temperature: 0, maxTokens: expected.greedy.length });
+        const { ids } = await generate(engine, [...expected.ids], { temperature: 0, maxTokens: expected.greedy.length });
         check.exact('greedy tokens', [...ids], expected.greedy);
       } finally {
         checkpoint.close();
