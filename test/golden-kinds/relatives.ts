@@ -73,7 +73,10 @@ export const relativeKinds: readonly AnyGoldenKind[] = [
         const actual = await here.read(forward(model, here.ops, batchOfSequences([expected.ids])));
         check.close('logits', actual, logits, { atol: noise * most });
         const engine = tinyEngine(here, { model, contextLength: 64, batchTokens: 7 });
-        const { ids } = await generate(engine, [...expected.ids], { temperature: 0, maxTokens: expected.greedy.length });
+        const { ids } = await generate(engine, [...expected.ids], {
+          temperature: 0,
+          maxTokens: expected.greedy.length,
+        });
         check.exact('greedy tokens', [...ids], expected.greedy);
       } finally {
         checkpoint.close();
