@@ -38,6 +38,15 @@ export function sayRemarks(remarks: readonly string[], { stderr }: Pick<Io, 'std
   for (const remark of remarks) writeLine(stderr, `cria: ${remark}`);
 }
 
+/** With --parse-special a text may bring the beginning token that is put in front anyway. */
+export function warnOfTwoBos(ids: ArrayLike<number>, bosId: number | null, io: Pick<Io, 'stderr'>): void {
+  if (bosId === null || ids[0] !== bosId || ids[1] !== bosId) return;
+  writeLine(
+    io.stderr,
+    `cria: the text begins with the beginning token (${bosId}), which is put in front anyway: now there are two. Leave it out of the text`,
+  );
+}
+
 /** One JSON value per line. 64-bit integers beyond 2⁵³ become strings, typed arrays become arrays. */
 export function writeJson(output: Output, value: unknown, indent?: number): void {
   const plain = (_key: string, part: unknown) => {

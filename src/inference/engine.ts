@@ -53,6 +53,8 @@ export interface EngineOptions {
   readonly maxSequences?: number | undefined;
   /** Milliseconds, for the timings. */
   readonly clock: () => number;
+  /** The time of day, for templates that write the date; without it they have no strftime_now. */
+  readonly now?: (() => Date) | undefined;
   /** A seed for generations that name none. */
   readonly drawSeed: () => number;
 }
@@ -91,6 +93,7 @@ export class Engine {
   private rows = 0;
   private readonly samplers: SamplerMaker;
   private readonly clock: () => number;
+  private readonly now: (() => Date) | undefined;
   /** In order of admission. */
   private readonly running: Sequence[] = [];
   private readonly waiting: Sequence[] = [];
@@ -108,6 +111,7 @@ export class Engine {
     this.maxSequences = options.maxSequences ?? 64;
     this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
     this.clock = options.clock;
+    this.now = options.now;
     const { tokenizer, drawSeed } = options;
     this.samplers = new SamplerMaker({ tokenizer, eogIds: this.eogIds, vocabSize: config.vocabSize, drawSeed });
     this.batch = new BatchBuilder(batchTokens);
@@ -210,8 +214,8 @@ export class Engine {
 
   /** The token ids of a prompt, as submit() reads it. Throws ArgumentError. */
   encode(prompt: Prompt, options: { readonly parseSpecial: boolean }): Uint32Array {
-    const { tokenizer, chatTemplate, model } = this;
-    return encodePrompt({ tokenizer, chatTemplate, vocabSize: model.config.vocabSize }, prompt, options);
+    const { tokenizer, chatTemplate, model, now } = this;
+    return encodePrompt({ tokenizer, chatTemplate, vocabSize: model.config.vocabSize, now }, prompt, options);
   }
 
   get load(): EngineLoad {
@@ -270,6 +274,7 @@ export class Engine {
       if (wanted === 0 || job instanceof Embedding || job instanceof Prefix) continue;
       try {
         if (job.accept(logits!, row, wanted)) remove(this.running, job);
+        else if (job.cached === null) this.requeue(job);
       } catch (error) {
         this.end(job, error);
       }
@@ -292,6 +297,12 @@ export class Engine {
       }
     }
     prefix.yieldRoom();
+  }
+
+  /** It has forgotten tokens: what is left of it is computed again, before those that wait. */
+  private requeue(job: Sequence): void {
+    remove(this.running, job);
+    this.waiting.unshift(job);
   }
 
   /** Reads the states of a batch where somebody wants them. */

@@ -10,6 +10,18 @@ export const generationOptions = {
     wire: 'n_predict',
     help: 'how many tokens to generate at most; −1: until the text or the context ends',
   },
+  contextShift: {
+    kind: 'flag',
+    default: false,
+    help: 'go on where the context is full: half of the tokens after the kept ones are forgotten, and the rest is read again, which takes its time',
+  },
+  keep: {
+    kind: 'integer',
+    default: 0,
+    min: -1,
+    wire: 'n_keep',
+    help: 'with contextShift: how many of the first tokens are never forgotten, beside the beginning token; −1: the whole prompt',
+  },
   stop: { kind: 'texts', default: [], help: 'texts that end the generation; they are not part of the result' },
   ignoreEos: { kind: 'flag', default: false, help: 'never choose an end-of-generation token' },
   parseSpecial: {

@@ -8,17 +8,23 @@ import type { Prompt } from './generation.ts';
  * through the chat template (the prompt's, else the model's). Throws ArgumentError.
  */
 export function encodePrompt(
-  model: { readonly tokenizer: Tokenizer | null; readonly chatTemplate: string | null; readonly vocabSize: number },
+  model: {
+    readonly tokenizer: Tokenizer | null;
+    readonly chatTemplate: string | null;
+    readonly vocabSize: number;
+    /** The clock that templates read. */
+    readonly now?: (() => Date) | undefined;
+  },
   prompt: Prompt,
   { parseSpecial }: { readonly parseSpecial: boolean },
 ): Uint32Array {
-  const { tokenizer, chatTemplate, vocabSize } = model;
+  const { tokenizer, chatTemplate, vocabSize, now } = model;
   if (typeof prompt !== 'string' && !isChat(prompt)) return checkIds('generate', prompt, vocabSize);
   if (!tokenizer) throw noTokenizer(typeof prompt === 'string' ? 'a text' : 'messages');
   const ids =
     typeof prompt === 'string'
       ? tokenizer.encode(prompt, { bos: tokenizer.addBos, special: parseSpecial ? 'parse' : 'text' })
-      : encodeChat(tokenizer, { ...prompt, template: prompt.template ?? chatTemplate ?? undefined });
+      : encodeChat(tokenizer, { ...prompt, template: prompt.template ?? chatTemplate ?? undefined }, now);
   return checkIds('generate', ids, vocabSize);
 }
 

@@ -16,7 +16,7 @@ import type { GenerationSettings } from './options.ts';
 import type { Candidates } from './sampler/candidates.ts';
 import { keptLogProbabilities, type PickLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
 import type { Sampler } from './sampler/sampler.ts';
-import { StopStrings } from './stop-strings.ts';
+import { StopStrings } from './text/stop-strings.ts';
 import { tokenText } from './token-texts.ts';
 
 export interface Listener {
@@ -57,6 +57,8 @@ export class Running implements EngineSequence {
   ids: Uint32Array;
   length: number;
   readonly promptLength: number;
+  private readonly promptIds: Uint32Array;
+  private readonly generated: number[] = [];
   /** null while it waits for room. */
   cached: CachedSequence | null = null;
   aborted = false;
@@ -93,6 +95,7 @@ export class Running implements EngineSequence {
     },
   ) {
     this.promptLength = promptIds.length;
+    this.promptIds = promptIds;
     this.length = promptIds.length;
     this.ids = new Uint32Array(promptIds.length + 64);
     this.ids.set(promptIds);
@@ -179,7 +182,7 @@ export class Running implements EngineSequence {
     }
     this.append(id);
     const { text, stop } = this.stops.push(this.decode(id));
-    const full = this.predicted === settings.maxTokens || this.length > this.contextLength;
+    const full = this.predicted === settings.maxTokens || (this.length > this.contextLength && !this.canShift());
     const complete = this.sampler.isFinished;
     if (stop === null && (full || complete)) {
       const last = this.stops.push(this.decoder?.flush() ?? '');
@@ -187,7 +190,36 @@ export class Running implements EngineSequence {
       return last.stop === null && !complete ? this.finish('length') : this.finish('stop', last.stop);
     }
     this.emit(id, text, logits_RV, row);
-    return stop === null ? false : this.finish('stop', stop);
+    if (stop !== null) return this.finish('stop', stop);
+    if (this.length > this.contextLength) this.shift();
+    return false;
+  }
+
+  /** The first tokens, which are never forgotten; llama.cpp's rule. */
+  private get keptTokens(): number {
+    const { keep } = this.settings;
+    const begins = this.promptIds[0] === this.tokenizer?.bosId ? 1 : 0;
+    return keep < 0 ? this.promptLength : Math.min(keep + begins, this.promptLength);
+  }
+
+  /** How many tokens a shift forgets: half of those that are not kept. */
+  private get forgettable(): number {
+    return Math.floor((this.length - 1 - this.keptTokens) / 2);
+  }
+
+  private canShift(): boolean {
+    return this.settings.contextShift && this.forgettable > 0;
+  }
+
+  /**
+   * Forgets the oldest tokens after the kept ones. Positions are part of the cached keys, and the keys of later tokens know of the
+   * forgotten ones: so what is left is computed anew, like a prompt, of which the cache knows the kept beginning.
+   */
+  private shift(): void {
+    const [kept, forgotten] = [this.keptTokens, this.forgettable];
+    this.ids.copyWithin(kept, kept + forgotten, this.length);
+    this.length -= forgotten;
+    this.yieldRoom();
   }
 
   /** Ends it where it is; text that was held back is not given out. */
@@ -209,8 +241,8 @@ export class Running implements EngineSequence {
     this.yieldRoom();
     this.listener.done({
       text: this.text,
-      ids: this.ids.slice(this.promptLength, this.length),
-      promptIds: this.ids.slice(0, this.promptLength),
+      ids: Uint32Array.from(this.generated),
+      promptIds: this.promptIds.slice(),
       ...(this.promptLogprobs && { promptLogprobs: this.promptLogprobs }),
       finishReason,
       stop,
@@ -252,6 +284,7 @@ export class Running implements EngineSequence {
       this.ids = larger;
     }
     this.ids[this.length++] = id;
+    this.generated.push(id);
   }
 
   /** The text that the token completes; a model may have more rows than its tokenizer has pieces. */

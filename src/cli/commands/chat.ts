@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { CriaError } from '../../base/errors.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { appendHistory, historyFile, readHistory } from '../chat/history.ts';
 import { createReader } from '../chat/reader.ts';
 import { Session } from '../chat/session.ts';
+import { speakerOf } from '../chat/speaker.ts';
 import { defineCommand } from '../command.ts';
 import { loadModel, pick } from '../load-model.ts';
 import { modelOptions } from '../model-options.ts';
@@ -28,6 +30,12 @@ const options = {
     otherwise: "the model's own",
     help: `chat format: ${Object.keys(builtInTemplates).join(', ')}, or a file with a Jinja template`,
   },
+  reasoningBudget: {
+    kind: 'integer',
+    min: -1,
+    default: -1,
+    help: 'tokens that a model may reason before it answers; 0: none, −1: as many as it likes',
+  },
   history: { kind: 'flag', help: "keep what you type for the next chat, in the user's state folder" },
   ...chatGeneration,
   maxTokens: {
@@ -42,7 +50,8 @@ export const command = defineCommand({
   positionals: ['model'],
   details:
     'A conversation. Ctrl-C stops an answer, Ctrl-D or /exit leaves, /help lists the commands. A message of several lines stands\n' +
-    'between two """. Messages may also come from a pipe, one per line; only the answers go to stdout.',
+    'between two """. Messages may also come from a pipe, one per line; only the answers go to stdout. Reasoning (<think>) is shown apart. When\n' +
+    'the context is full the oldest turns are forgotten, which is said. Exit code 1 when a message could not be answered.',
   examples: [
     ['chat -m model.gguf', 'talk to a model'],
     ['chat -m model.gguf --system "You are a poet." --temperature 0.5', 'with a system message'],
@@ -55,14 +64,11 @@ export const command = defineCommand({
     try {
       const template = readTemplate(options.template) ?? model.facts.chatTemplate ?? undefined;
       chatTemplateFor(model.tokenizer, template); // refused before the first message, not after it
-      const chat = model.chat({ ...(options.system !== undefined && { system: options.system }), template });
-      const speaker = {
-        chat,
-        contextLength: model.contextLength,
-        contextUsed: async () =>
-          (await model.encodePrompt({ messages: chat.messages, template, addGenerationPrompt: false })).length,
-      };
-      const session = new Session(speaker, pick(chatGeneration, options), io);
+      const session = new Session(
+        speakerOf(model, template),
+        { options: pick(chatGeneration, options), system: options.system, reasoningBudget: options.reasoningBudget },
+        io,
+      );
       if (io.stdin.isTTY && io.stdout.isTTY) {
         session.note(`${model.facts.name} · ${model.facts.device} · ${model.contextLength} tokens of context`);
         session.note('/help lists the commands, Ctrl-D leaves.');
@@ -72,6 +78,10 @@ export const command = defineCommand({
         if (message === null || io.signal.aborted) break;
         if (path !== null && message.trim() !== '') appendHistory(path, message);
         if (!(await session.take(message))) break;
+      }
+      if (session.failures > 0 && !io.signal.aborted) {
+        const count = session.failures === 1 ? '1 message was' : `${session.failures} messages were`;
+        throw new CriaError('chat.unanswered', `${count} not answered, for the reasons above.`);
       }
     } finally {
       reader.close();

@@ -5,7 +5,7 @@ import { type ConstraintSpec, compileConstraint } from '../../inference/grammar/
 import { parseSchema } from '../../inference/grammar/schema/document.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { defineCommand } from '../command.ts';
-import { type Io, readAll, writeJson, writeLine, writeResult } from '../io.ts';
+import { type Io, readAll, warnOfTwoBos, writeJson, writeLine, writeResult } from '../io.ts';
 import { loadModel, pick } from '../load-model.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOptions } from '../model-options.ts';
@@ -62,6 +62,9 @@ export const command = defineCommand({
     const constraint = readConstraint(options, io);
     const model = await loadModel(options, io);
     try {
+      if (options.parseSpecial && typeof prompt === 'string' && model.hasTokenizer) {
+        warnOfTwoBos(await model.encodePrompt(prompt, { parseSpecial: true }), model.tokenizer.bosId, io);
+      }
       const stream = model.generate(prompt, {
         ...pick(generationOptions, options),
         ...(constraint && { constraint }),

@@ -1,7 +1,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { loadTokenizer } from '../../platform/node/load-tokenizer.ts';
 import { defineCommand } from '../command.ts';
-import { readAll, sayRemarks, writeJson, writeLine, writeResult } from '../io.ts';
+import { readAll, sayRemarks, warnOfTwoBos, writeJson, writeLine, writeResult } from '../io.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOption, openOptions } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -38,6 +38,7 @@ export const command = defineCommand({
       return;
     }
     const ids = tokenizer.encode(input, { bos: options.bos, special: options.parseSpecial ? 'parse' : 'text' });
+    warnOfTwoBos(ids, tokenizer.bosId, io);
     const pieces = tokenizer.pieces(ids);
     if (options.json) writeJson(io.stdout, { ids, pieces });
     else if (ids.length > 0)

@@ -2,7 +2,7 @@
  * An answer that may call tools, taken apart as it comes: what is said, and each call's name and arguments. It reads what
  * toolsGrammar() lets through; between calls whatever the notation puts there is skipped.
  */
-import { StopStrings } from '../stop-strings.ts';
+import { StopStrings } from '../text/stop-strings.ts';
 import { type Notation, notations, type ToolFormat } from './tools.ts';
 
 export type ToolEvent =

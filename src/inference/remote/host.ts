@@ -38,6 +38,8 @@ export interface EngineWorld {
   /** Lets messages in. */
   breathe(): Promise<void>;
   clock(): number;
+  /** The time of day, for chat templates that write the date. */
+  now(): Date;
   drawSeed(): number;
 }
 
@@ -141,6 +143,7 @@ export class EngineHost {
         batchTokens: settings.batchTokens ?? undefined,
         maxSequences: settings.maxSequences ?? undefined,
         clock: () => clock(),
+        now: () => this.world.now(),
         drawSeed: () => drawSeed(),
       });
       this.loaded = { engine, checkpoint };

@@ -25,6 +25,7 @@ const host = new EngineHost({
       channel.port2.postMessage(null);
     }),
   clock: () => performance.now(),
+  now: () => new Date(),
   drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!,
 });
 scope.addEventListener('message', ({ data }) => void host.receive(data).catch((error) => scope.reportError(error)));

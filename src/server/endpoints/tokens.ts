@@ -1,6 +1,7 @@
 /** POST /tokenize, /detokenize, /apply-template, in llama-server's shapes. */
+
+import { renderChat } from '../../inference/chat-prompt.ts';
 import { checkIds } from '../../inference/prompt.ts';
-import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { templateSchema } from '../request/chat.ts';
@@ -44,8 +45,8 @@ export function applyTemplate(desk: Desk, body: unknown): Uint8Array<ArrayBuffer
     addGenerationPrompt = true,
     tools,
   } = conversationOf(desk, request).messages;
-  const options = { variables, addGenerationPrompt, tools: tools ?? null };
-  const rendered = chatTemplateFor(desk.model.tokenizer, template).render(messages, options);
+  const prompt = { messages, template, variables, addGenerationPrompt, tools: tools ?? null };
+  const rendered = renderChat(desk.model.tokenizer, prompt, desk.now);
   return written({ prompt: rendered.text });
 }
 

@@ -19,13 +19,16 @@ export interface Desk {
   /** The served model as far as reading a request needs it. */
   readonly model: Pick<ServedModel, 'config' | 'facts' | 'contextLength' | 'tokenizer'>;
   readonly settings: DeskSettings;
+  /** The time of day, for chat templates that write the date. */
+  readonly now: () => Date;
 }
 
-export function openDesk({ facts, settings }: Opening): Desk {
+export function openDesk({ facts, settings }: Opening, now: () => Date): Desk {
   const { config, contextLength } = facts;
   const tokenizer = facts.tokenizer && createTokenizer(facts.tokenizer, { vocabSize: config.vocabSize });
   return {
     settings,
+    now,
     model: {
       facts,
       config,

@@ -11,13 +11,16 @@ export class PreparationHost {
   private readonly post: (message: FromPreparer, transfer: ArrayBuffer[]) => void;
   private desk: Desk | null = null;
 
-  constructor(post: (message: FromPreparer, transfer: ArrayBuffer[]) => void) {
+  private readonly now: () => Date;
+
+  constructor(post: (message: FromPreparer, transfer: ArrayBuffer[]) => void, now: () => Date) {
     this.post = post;
+    this.now = now;
   }
 
   receive(message: ToPreparer): void {
     if (message.kind === 'open') {
-      this.desk = openDesk(message.opening);
+      this.desk = openDesk(message.opening, this.now);
       this.post({ kind: 'ready' }, []);
       return;
     }

@@ -125,7 +125,10 @@ export function runTemplate(
     none: null,
     None: null,
     raise_exception: (message: unknown) => {
-      throw new ArgumentError('chat.template-refuses', String(message));
+      throw new ArgumentError(
+        'chat.template-refuses',
+        `chat template: it refuses this conversation: ${String(message)}. Change the messages or their order, or choose another template.`,
+      );
     },
     ...(now === undefined ? {} : { strftime_now: (format: unknown) => strftime(now(), String(format)) }),
     range: (start: number, stop?: number, step?: number) => boundedRange(start, stop, step, limits),

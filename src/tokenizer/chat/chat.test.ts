@@ -64,7 +64,10 @@ test('the built-in templates render the same', () => {
 test('raise_exception is an error with the template’s own words', () => {
   const { template, messages, error } = golden.error_case;
   for (const source of [templates[template]!.chat_template, builtInTemplates.llama2]) {
-    throws(() => create(template, source).render(messages), { code: 'chat.template-refuses', message: error });
+    throws(
+      () => create(template, source).render(messages),
+      (thrown: Error & { code?: string }) => thrown.code === 'chat.template-refuses' && thrown.message.includes(error),
+    );
   }
 });
 

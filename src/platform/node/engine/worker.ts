@@ -16,6 +16,7 @@ const host = new EngineHost({
   createDevice,
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
   clock: () => performance.now(),
+  now: () => new Date(),
   drawSeed: () => randomInt(2 ** 32),
 });
 port.on('message', (message: ToEngine) => void host.receive(message));

@@ -7,5 +7,8 @@ import type { ToPreparer } from '../../../server/preparing/protocol.ts';
 assert(parentPort !== null, 'preparation worker: runs as a worker only');
 const port = parentPort;
 
-const host = new PreparationHost((message, transfer) => port.postMessage(message, transfer));
+const host = new PreparationHost(
+  (message, transfer) => port.postMessage(message, transfer),
+  () => new Date(),
+);
 port.on('message', (message: ToPreparer) => host.receive(message));
