@@ -22,7 +22,7 @@ const common = { model, maxRetries: 0, temperature: 0 };
 };
 
 const paint = z.object({ color: z.enum(['red', 'green']), times: z.int().min(1).max(99) });
-const settings = (options: CriaProviderOptions) => ({ cria: options as Record<string, never> });
+const settings = (options: CriaProviderOptions) => ({ cria: options });
 
 describe('AI SDK', () => {
   test('generateText and streamText say the same, and the same as the model itself', async () => {

@@ -1,6 +1,6 @@
 /** The files of a recipe, looked at before any work: all that is missing is said at once. */
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../base/errors.ts';
 import type { Recipe } from '../../../training/recipe.ts';
 
@@ -12,7 +12,11 @@ export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
     problems.push(`${setting}: ${path} does not exist. ${advice}Say where it is with --set ${setting}=PATH`);
     return false;
   };
-  there('tokenizer.path', tokenizer.path, 'Make one with `cria tokenizer train TEXT -o FOLDER`. ');
+  there(
+    'tokenizer.path',
+    tokenizer.path,
+    `Make one with \`cria tokenizer train ${data.train[0]!.path} -o ${dirname(tokenizer.path)}\`. `,
+  );
   if (model.from !== undefined) there('model.from', model.from);
   for (const [i, { path }] of data.train.entries()) {
     const setting = `data.train.${i}.path`;
