@@ -20,7 +20,10 @@ import { requestOf } from './prompt.ts';
 /** `providerOptions: { cria: … }`: every option of a generation, and a grammar. They win over the SDK's own settings. */
 export type CriaProviderOptions = {
   /** What JSON can say of each: biases as pairs, not as a Map. */
-  readonly [Name in keyof GenerationOptions]?: Exclude<GenerationOptions[Name], ReadonlyMap<number | string, number | false>>;
+  readonly [Name in keyof GenerationOptions]?: Exclude<
+    GenerationOptions[Name],
+    ReadonlyMap<number | string, number | false>
+  >;
 } & {
   /** The answer is a text of this grammar, in llama.cpp's notation (GBNF). */
   readonly grammar?: string | undefined;

@@ -319,7 +319,10 @@ for (const choices of labs) {
     equal(text.status, 0, text.stderr);
     const gguf = spawnSync(process.execPath, [bin, 'convert', path, at(`${name}.gguf`)], { encoding: 'utf8' });
     equal(gguf.status, 1);
-    match(gguf.stderr, new RegExp(`norm is "${choices.norm}", expected "rms": GGUF has no form for other architectures`));
+    match(
+      gguf.stderr,
+      new RegExp(`norm is "${choices.norm}", expected "rms": GGUF has no form for other architectures`),
+    );
   });
 }
 
