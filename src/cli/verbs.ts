@@ -54,6 +54,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'store the weights of a model in fewer bits',
     load: () => import('./commands/quantize.ts'),
   },
+  imatrix: {
+    group: 'Make a model',
+    summary: 'measure over a text which columns of the weights matter, for `quantize --imatrix`',
+    load: () => import('./commands/imatrix.ts'),
+  },
   corpus: {
     group: 'Make a model',
     summary: 'raw dumps to clean, mixed token shards, with a report of all that was dropped',

@@ -47,7 +47,7 @@ export async function logitsOf(device: Device, model: Model, ids_N: Uint32Array)
 }
 
 /** Positions beyond the model's context give numbers that mean nothing; they are refused, as they are in generation. */
-function checkContext(where: string, count: number, { contextLength }: LlamaConfig): void {
+export function checkContext(where: string, count: number, { contextLength }: LlamaConfig): void {
   if (count <= contextLength) return;
   throw new ArgumentError(
     `${where}.context`,

@@ -51,6 +51,9 @@ const sevenBCounts: { readonly [mix in MixName]: Readonly<Record<string, number>
   Q5_K_S: { f32: 65, Q5_K: 225, Q6_K: 1 },
   Q5_K_M: { f32: 65, Q5_K: 193, Q6_K: 33 },
   Q6_K: { f32: 65, Q6_K: 226 },
+  Q2_K_S: { f32: 65, Q2_K: 129, Q3_K: 96, Q6_K: 1 },
+  IQ4_NL: { f32: 65, IQ4_NL: 221, Q5_K: 4, Q6_K: 1 },
+  IQ4_XS: { f32: 65, IQ4_XS: 221, Q5_K: 4, Q6_K: 1 },
 };
 
 for (const [mix, expected] of Object.entries(sevenBCounts) as [MixName, Record<string, number>][]) {
@@ -91,6 +94,33 @@ test('grouped queries: Q2_K spends more on values that four heads share, 70B on 
   assert.equal(typeOf('Q4_K_S', 'blocks.20.wv_PD', { ...sevenB, blockCount: 80 }).dtype, 'Q4_K');
 });
 
+/** Made by llama_model_quantize (llama.cpp v0.5.0) with an importance matrix of ones on 32 blocks of width 256: types of one kind of matrix. */
+test('with an importance matrix, some recipes spend their bits as llama.cpp does then', () => {
+  const grouped = { ...sevenB, kvHeadCount: 8 };
+  const types = (mix: MixName, key: string, model: MixModel) =>
+    planTypes(mix, llama(model), model, { hasImportance: true })
+      .filter(({ name }) => name.endsWith(key))
+      .map(({ dtype }) => dtype);
+  const first4 = (better: string, base: string) => [...Array(4).fill(better), ...Array(28).fill(base)];
+  for (const model of [sevenB, grouped]) {
+    assert.deepEqual(types('Q4_0', 'wDown_DF', model), first4('Q4_1', 'Q4_0'));
+    assert.deepEqual(types('Q5_0', 'wDown_DF', model), first4('Q5_1', 'Q5_0'));
+    assert.deepEqual(types('Q2_K_S', 'wDown_DF', model), first4('Q4_K', 'Q2_K'));
+    assert.deepEqual(types('Q2_K_S', 'wo_DQ', model), Array(32).fill('Q2_K'));
+    assert.deepEqual(types('Q2_K_S', 'wv_PD', model), Array(32).fill(model === grouped ? 'Q4_K' : 'Q2_K'));
+    for (const mix of ['IQ4_NL', 'IQ4_XS'] as const) {
+      assert.deepEqual(types(mix, 'wDown_DF', model), Array(32).fill(mix));
+      assert.deepEqual(types(mix, 'wv_PD', model), Array(32).fill(model === grouped ? 'Q5_K' : mix));
+    }
+    for (const mix of ['Q2_K', 'Q3_K_M', 'Q4_K_M', 'Q5_K_S', 'Q6_K', 'Q8_0'] as const) {
+      assert.deepEqual(
+        planTypes(mix, llama(model), model, { hasImportance: true }),
+        planTypes(mix, llama(model), model),
+      );
+    }
+  }
+});
+
 test('a tied embedding is the output, and gets its type', () => {
   const tied = { ...sevenB, tiedEmbeddings: true };
   assert.equal(typeOf('Q4_K_M', 'embed_VD', sevenB).dtype, 'Q4_K');
@@ -101,11 +131,18 @@ test('a tied embedding is the output, and gets its type', () => {
 test('rows that no super-block fits fall back to the next 32-weight type, and say so', () => {
   const size = { width: 288, ffnWidth: 768 };
   const six = { ...sevenB, headCount: 6, kvHeadCount: 6 };
-  const expected = { Q2_K: 'Q4_0', Q3_K_S: 'Q4_0', Q4_K_M: 'Q5_0', Q5_K_M: 'Q5_1', Q6_K: 'Q8_0' } as const;
+  const expected = {
+    Q2_K: 'IQ4_NL',
+    Q3_K_S: 'IQ4_NL',
+    IQ4_XS: 'IQ4_NL',
+    Q4_K_M: 'Q5_0',
+    Q5_K_M: 'Q5_1',
+    Q6_K: 'Q8_0',
+  } as const;
   for (const [mix, dtype] of Object.entries(expected) as [keyof typeof expected, string][]) {
     const planned = typeOf(mix, 'blocks.5.wq_QD', six, size);
     assert.equal(planned.dtype, dtype);
-    assert.match(planned.reason!, /rows of 288 do not fill Q\d_K blocks of 256; stored as Q\d_\d instead/);
+    assert.match(planned.reason!, /rows of 288 do not fill I?Q\d_\w+ blocks of 256; stored as I?Q\d_\w+ instead/);
     const head = typeOf(mix, 'head_VD', six, size);
     assert.equal(head.dtype, 'Q8_0');
     assert.ok(head.reason);

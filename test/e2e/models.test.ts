@@ -166,6 +166,41 @@ describe('verbs', () => {
     assert.ok(statSync(at('small.gguf')).size < statSync(model).size);
   });
 
+  test('imatrix and quantize --imatrix: both forms steer alike, and a matrix of another model is refused', async () => {
+    const text = at('calibration.txt');
+    writeFileSync(text, 'Once upon a time there was a little llama. '.repeat(40));
+    const measure = ['imatrix', model, text, '-c', '64', '--chunks', '2', '--json', '-o'];
+    const report = JSON.parse(await ok([...measure, at('i.gguf')])) as { matrices: number; tokens: number };
+    assert.deepEqual([report.matrices, report.tokens], [7 * 5, 128]);
+    await ok([...measure, at('i.dat')]);
+    const quantize = async (...words: string[]) => {
+      const { code, stdout, stderr } = await cria(['quantize', model, at('iq4.gguf'), 'iq4_nl', '--json', ...words]);
+      assert.equal(code, 0, stderr);
+      return {
+        ...(JSON.parse(stdout) as { tensors: { to: string; weighed: boolean; relativeError: number }[] }),
+        stderr,
+      };
+    };
+    const plain = await quantize();
+    assert.ok(plain.tensors.every(({ weighed }) => !weighed));
+    const steered = await quantize('--imatrix', at('i.gguf'));
+    // rows of 172 fill no blocks of 32: the down projections are f16
+    assert.equal(steered.tensors.filter(({ weighed }) => weighed).length, 6 * 5);
+    assert.match(steered.stderr, /has nothing on embed_VD/);
+    const again = await quantize('--imatrix', at('i.dat'));
+    for (const [i, { relativeError }] of steered.tensors.entries()) {
+      assert.ok(Math.abs(relativeError - again.tensors[i]!.relativeError) <= 1e-4, `tensor ${i}`);
+    }
+    await greedy(at('iq4.gguf'));
+    await ok(['init', 'stories-15m', '-o', at('other-shape.gguf'), '--dtype', 'f16']);
+    const other = await cria(['quantize', at('other-shape.gguf'), at('no.gguf'), 'iq4_nl', '--imatrix', at('i.gguf')]);
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /has 64 numbers, expected 288, one per column\. It belongs to another model/);
+    const short = await cria(['imatrix', model, text, '-c', '4096', '-o', at('short.gguf')]);
+    assert.equal(short.code, 1);
+    assert.match(short.stderr, /expected at least one chunk of 4096/);
+  });
+
   test('a folder with files in it is not overwritten, and a quantized folder is refused', async () => {
     writeFileSync(at('prompt.txt'), 'Hello');
     const { code, stderr } = await cria(['convert', model, at('.'), '--dtype', 'f32']);

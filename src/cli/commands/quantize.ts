@@ -1,6 +1,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { SavedTensor } from '../../platform/node/save/job.ts';
+import { dtypes } from '../../tensor/dtype.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
@@ -16,13 +17,20 @@ export const command = defineCommand({
     ...saveOptions,
     output: { ...saveOptions.output, help: 'the GGUF file to write' },
     dtype: { ...dtypeOption, required: true },
+    imatrix: {
+      kind: 'text',
+      value: 'PATH',
+      otherwise: 'all columns count alike',
+      help: "an importance matrix, from `cria imatrix` or llama.cpp's: errors of columns that matter cost more",
+    },
   },
   positionals: ['model', 'output', 'dtype'],
   details:
     "The mixes are llama.cpp's: q4_k_m keeps the most sensitive matrices in more bits. The table shows for every tensor what it became and the\n" +
-    'relative error, √(Σ(written − read)² / Σ read²). A shape that a type cannot hold gets another one, and the table says so.',
+    'relative error, √(Σ(written − read)² / Σ read²), with --imatrix weighed by it. A shape that a type cannot hold gets another one, and the table says so.',
   examples: [
     ['quantize model-f16.gguf model-q4.gguf q4_k_m', 'a quarter of the size'],
+    ['quantize model-f16.gguf model-iq4.gguf iq4_xs --imatrix model.imatrix.gguf', 'smaller still, steered by a text'],
     ['quantize Llama-2-7b-hf model-q8.gguf q8_0', 'from a Hugging Face folder'],
   ],
   async run(options, io) {
@@ -32,6 +40,7 @@ export const command = defineCommand({
     const job = {
       source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
       dtype: options.dtype,
+      imatrix: options.imatrix,
       measure: true,
     } as const;
     const tensors = await save('quantizing', job, options, io);
@@ -40,18 +49,28 @@ export const command = defineCommand({
       const words = `${again.length} tensors were quantized before; errors add up, so start from f16 or bf16 where you can`;
       writeLine(io.stderr, `cria quantize: ${words}`);
     }
+    if (options.imatrix !== undefined) sayWeighed(tensors, options.imatrix, io);
     if (options.json) {
       const rows = tensors.map(({ error, ...tensor }) => ({ ...tensor, relativeError: relative(error) }));
       writeJson(io.stdout, {
         model: path,
         output: options.output,
         dtype: options.dtype,
+        imatrix: options.imatrix ?? null,
         ...totals(tensors),
         tensors: rows,
       });
     } else print(tensors, options.output, io);
   },
 });
+
+/** Matrices that the importance matrix knows nothing of: usually the embedding and the output. */
+function sayWeighed(tensors: readonly SavedTensor[], imatrix: string, io: Io): void {
+  const without = tensors.filter(({ from, to, weighed }) => !weighed && from !== to && dtypes[to].blockWeights > 1);
+  if (without.length === 0) return;
+  const names = without.length > 4 ? `${without.length} matrices` : without.map(({ name }) => name).join(', ');
+  writeLine(io.stderr, `cria quantize: ${imatrix} has nothing on ${names}; all their columns count alike`);
+}
 
 function relative(error: SavedTensor['error']): number | null {
   if (error === null) return null;

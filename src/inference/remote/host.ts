@@ -14,6 +14,7 @@ import { Engine, type Job } from '../engine.ts';
 import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
+import { columnSquares } from '../reading/importance.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
@@ -95,6 +96,8 @@ export class EngineHost {
         return trace(device, model, checkIds('trace', message.args[0], vocabSize), message.args[1]);
       case 'traceNames':
         return traceNames(model.config);
+      case 'importance':
+        return columnSquares(device, model, checkIds('importance', message.args[0], vocabSize), message.args[1]);
       case 'embed':
         return this.embed(call, engine, message.args);
       case 'score':

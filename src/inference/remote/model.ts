@@ -7,6 +7,7 @@ import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
+import type { ColumnSquares } from '../reading/importance.ts';
 import type { Score } from '../reading/scoring.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
@@ -141,6 +142,17 @@ export class RemoteModel {
   /** Every name that trace() knows. */
   traceNames(): Promise<string[]> {
     return this.call('traceNames', []);
+  }
+
+  /**
+   * What an importance matrix is made of: for every matrix that a sequence goes through, by parameter name, Σ x² of what each column is
+   * multiplied with, over its tokens. `withOutput`: also of the output matrix.
+   */
+  importance(
+    ids: ArrayLike<number>,
+    { withOutput = false }: { readonly withOutput?: boolean } = {},
+  ): Promise<Map<string, ColumnSquares>> {
+    return this.call('importance', [cloneable(ids), withOutput]);
   }
 
   /** The state of every position after the last norm, row by row: ids.length × width. */

@@ -12,6 +12,7 @@ import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-cons
 import type { Trace } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
+import type { ColumnSquares } from '../reading/importance.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { WireError } from './wire-errors.ts';
 
@@ -100,6 +101,11 @@ export interface Methods {
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
   trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
   traceNames: { args: []; value: string[]; event: never };
+  importance: {
+    args: [ids: ArrayLike<number>, withOutput: boolean];
+    value: Map<string, ColumnSquares>;
+    event: never;
+  };
   embed: { args: [ids: ArrayLike<number>, pooling: Pooling]; value: Float32Array; event: never };
   score: {
     args: [context: ArrayLike<number>, continuations: readonly ArrayLike<number>[]];

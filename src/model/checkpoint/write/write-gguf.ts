@@ -28,6 +28,8 @@ export interface GgufOptions extends Conversion {
   readonly fileType: number;
   /** The tokenizer.* fields, from ggufTokenizerFields; empty for a model without a tokenizer. */
   readonly tokenizer: ReadonlyMap<string, GgufField>;
+  /** Further fields, such as how the file was quantized. */
+  readonly notes?: ReadonlyMap<string, GgufField>;
 }
 
 /** Norms and biases stay f32 whatever `typeOf` says, as llama.cpp's kernels want them. Throws ConfigError for what GGUF has no form for. */
@@ -50,6 +52,7 @@ export function writeGgufCheckpoint(
   if (options.tokenizer.size === 0) fields.set('tokenizer.ggml.model', { type: 'string', value: 'no_vocab' });
   for (const [key, field] of options.tokenizer) fields.set(key, field);
   if (chatTemplate !== null) fields.set('tokenizer.chat_template', { type: 'string', value: chatTemplate });
+  for (const [key, field] of options.notes ?? []) fields.set(key, field);
   fields.set('general.quantization_version', { type: 'u32', value: 2 });
   const form = { names: 'gguf', own: names, rotary } as const;
   const converted = convertTensors(config, tensors, form, {

@@ -18,6 +18,8 @@ export interface SaveJob {
   readonly format: 'gguf' | 'safetensors';
   /** null: every tensor in the type that it has. */
   readonly mix: MixName | null;
+  /** The path of an importance matrix that weighs the errors of quantizing; absent: all columns count alike. */
+  readonly imatrix?: string | undefined;
   /** Whether to compare what was written with what was read. */
   readonly measure: boolean;
 }
@@ -30,6 +32,8 @@ export interface SavedTensor {
   readonly bytes: number;
   /** Why it could not have the type that its mix wants. */
   readonly reason: string | null;
+  /** The importance matrix has weighed its errors. */
+  readonly weighed: boolean;
   /** Σ (written − read)² and Σ read²; null where it was not measured or not recoded. */
   readonly error: { readonly squared: number; readonly energy: number } | null;
 }

@@ -14,12 +14,13 @@ import { ggufFileTypes, writeGgufCheckpoint } from '../../../model/checkpoint/wr
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import { listParameters, type Parameter } from '../../../model/parameters.ts';
 import { randomWeights } from '../../../model/random-weights.ts';
-import { mixes, planTypes } from '../../../quant/mixes.ts';
+import { type Knowledge, mixes, planTypes } from '../../../quant/mixes.ts';
 import { decodeRow, encodeRow } from '../../../quant/rows.ts';
-import { isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
+import { dtypes, isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 import { columnCount, rowCount } from '../../../tensor/tensor.ts';
 import { openCheckpointAt } from '../files.ts';
+import { forEachRow, type Importance, importanceFields, loadImportance } from './importance.ts';
 import type { Part, SavedTensor, SaveJob } from './job.ts';
 
 const PART_BYTES = 1 << 22;
@@ -35,33 +36,48 @@ export interface Plan {
 }
 
 /** Opens the job's model; close it when done. */
-export function openJob({ source, format, mix }: SaveJob): {
+export function openJob({ source, format, mix, imatrix }: SaveJob): {
   readonly model: Source;
   readonly plan: Plan;
+  readonly importance: Importance | null;
   close(): void;
 } {
   if (source.kind === 'checkpoint') {
     const checkpoint = openCheckpointAt(source.path, source.open);
-    return { model: checkpoint, plan: planJob(checkpoint, format, mix), close: () => checkpoint.close() };
+    try {
+      const importance = imatrix === undefined ? null : loadImportance(imatrix, checkpoint.config);
+      const plan = planJob(checkpoint, format, mix, { hasImportance: importance !== null });
+      return { model: checkpoint, plan, importance, close: () => checkpoint.close() };
+    } catch (error) {
+      checkpoint.close();
+      throw error;
+    }
   }
   const { name, config, seed, tokenizer } = source;
-  const stored = planOf(config, format, mix ?? 'F32');
+  const stored = planOf(config, format, mix ?? 'F32', unknown);
   const tensors = randomWeights(config, seed, (parameter) => stored.get(parameter.name)!.dtype);
   const model = { name, config, tensors, tokenizer, chatTemplate: null, generation: noGeneration };
-  return { model, plan: planJob(model, format, mix), close() {} };
+  return { model, plan: planJob(model, format, mix, unknown), importance: null, close() {} };
 }
 
-function planOf(config: Source['config'], format: SaveJob['format'], mix: NonNullable<SaveJob['mix']>) {
+const unknown: Knowledge = { hasImportance: false };
+
+function planOf(
+  config: Source['config'],
+  format: SaveJob['format'],
+  mix: NonNullable<SaveJob['mix']>,
+  knowledge: Knowledge,
+) {
   const parameters = listParameters(config);
   // A Hugging Face folder has one type for everything; GGUF keeps vectors in f32.
   const planned =
     format === 'safetensors'
       ? parameters.map(({ name }) => ({ name, dtype: mixes[mix].base }))
-      : planTypes(mix, parameters, config);
+      : planTypes(mix, parameters, config, knowledge);
   return new Map(planned.map((type) => [type.name, type]));
 }
 
-function planJob(model: Source, format: SaveJob['format'], mix: SaveJob['mix']): Plan {
+function planJob(model: Source, format: SaveJob['format'], mix: SaveJob['mix'], knowledge: Knowledge): Plan {
   const { config, tensors } = model;
   const asStored = () =>
     new Map(
@@ -71,7 +87,7 @@ function planJob(model: Source, format: SaveJob['format'], mix: SaveJob['mix']):
         return [name, { name, dtype: format === 'gguf' && shape.length === 1 ? ('f32' as const) : kept }] as const;
       }),
     );
-  const typeOf: Plan['typeOf'] = mix === null ? asStored() : planOf(config, format, mix);
+  const typeOf: Plan['typeOf'] = mix === null ? asStored() : planOf(config, format, mix, knowledge);
   const bytesByType = new Map<WeightType, number>();
   for (const { name, shape } of listParameters(config)) {
     const { dtype } = typeOf.get(name)!;
@@ -84,7 +100,7 @@ function planJob(model: Source, format: SaveJob['format'], mix: SaveJob['mix']):
 
 /** Writes the part to `path`, which exists: a file for GGUF, a folder for safetensors. `onBytes` hears of every piece of work done. */
 export function writePart(job: SaveJob, path: string, part: Part, onBytes: (bytes: number) => void): SavedTensor[] {
-  const { model, plan, close } = openJob(job);
+  const { model, plan, importance, close } = openJob(job);
   const files: PartFile[] = [];
   const share = { mine: true };
   const errors = new Map<string, { squared: number; energy: number }>();
@@ -96,11 +112,12 @@ export function writePart(job: SaveJob, path: string, part: Part, onBytes: (byte
   try {
     const tensors = new Map([...model.tensors].map(([name, source]) => [name, onlyMine(source, share)]));
     const written = { ...model, tensors };
-    const encode = encoder(share, job.measure ? errors : null);
+    const encode = encoder(share, importance, job.measure ? errors : null);
     const typeOf = ({ name }: Parameter) => plan.typeOf.get(name)!.dtype;
     if (job.format === 'gguf') {
       const tokenizer = model.tokenizer ? ggufTokenizerFields(model.tokenizer, model.config.vocabSize) : new Map();
-      writeGgufCheckpoint(create(path), written, { typeOf, encode, tokenizer, fileType: plan.fileType });
+      const notes = importance === null ? new Map() : importanceFields(job.imatrix!, importance.imatrix);
+      writeGgufCheckpoint(create(path), written, { typeOf, encode, tokenizer, notes, fileType: plan.fileType });
     } else {
       const folder = { create: (file: string) => create(join(path, file)) };
       writeHfCheckpoint(folder, written, { typeOf, encode, maxShardBytes: SHARD_BYTES });
@@ -113,7 +130,8 @@ export function writePart(job: SaveJob, path: string, part: Part, onBytes: (byte
     const { dtype: to, reason = null } = plan.typeOf.get(name)!;
     const from = model.tensors.get(name)!.dtype;
     const bytes = rowBytes(to, columnCount(shape)) * rowCount(shape);
-    return { name, shape, from, to, bytes, reason, error: errors.get(name) ?? null };
+    const weighed = from !== to && isBlockType(to) && (importance?.byParameter.has(name) ?? false);
+    return { name, shape, from, to, bytes, reason, weighed, error: errors.get(name) ?? null };
   });
 }
 
@@ -164,15 +182,29 @@ function onlyMine(source: TensorSource, share: { readonly mine: boolean }): Tens
   return { name, dtype, shape, readRows };
 }
 
-/** encodeRow, with the parameter's name in what it complains of, and the error of every recoded row where it is wanted. */
+/**
+ * encodeRow, with the parameter's name in what it complains of, and the error of every recoded row where it is wanted. With an importance
+ * matrix both weigh the columns by it.
+ */
 function encoder(
   share: { readonly mine: boolean },
+  importance: Importance | null,
   errors: Map<string, { squared: number; energy: number }> | null,
 ): Encode {
   return (dtype, weights, bytes, parameter, firstRow) => {
     if (!share.mine) return;
+    const columns = columnCount(parameter.shape);
+    const rows = weights.length / columns;
+    const known = isBlockType(dtype) ? importance?.byParameter.get(parameter.name) : undefined;
+    const bytesPerRow = bytes.length / rows;
     try {
-      encodeRow(dtype, weights, bytes);
+      if (known === undefined) encodeRow(dtype, weights, bytes);
+      else {
+        forEachRow(known, parameter, firstRow, rows, (row, factors) => {
+          const to = bytes.subarray(row * bytesPerRow, (row + 1) * bytesPerRow);
+          encodeRow(dtype, weights.subarray(row * columns, (row + 1) * columns), to, factors);
+        });
+      }
     } catch (error) {
       if (!(error instanceof ArgumentError)) throw error;
       throw new ArgumentError(error.code, `${parameter.name}, rows from ${firstRow} on: ${error.message}`, {
@@ -184,9 +216,19 @@ function encoder(
     decodeRow(dtype, bytes, back);
     const sum = errors.get(parameter.name) ?? { squared: 0, energy: 0 };
     errors.set(parameter.name, sum);
-    for (let i = 0; i < weights.length; i++) {
-      sum.squared += (back[i]! - weights[i]!) ** 2;
-      sum.energy += weights[i]! ** 2;
-    }
+    const add = (from: number, to: number, factors: Float32Array | null) => {
+      for (let i = from; i < to; i++) {
+        const factor = factors === null ? 1 : factors[i - from]!;
+        sum.squared += factor * (back[i]! - weights[i]!) ** 2;
+        sum.energy += factor * weights[i]! ** 2;
+      }
+    };
+    if (known === undefined) add(0, weights.length, null);
+    else
+      forEachRow(known, parameter, firstRow, rows, (row, factors) => add(row * columns, (row + 1) * columns, factors));
   };
+}
+
+function isBlockType(dtype: WeightType): boolean {
+  return dtypes[dtype].blockWeights > 1;
 }
