@@ -79,6 +79,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'train a LLaMA from a recipe',
     load: () => import('./commands/train.ts'),
   },
+  finetune: {
+    group: 'Make a model',
+    summary: 'tune a model on conversations, preferences or rewards, whole or as an adapter',
+    load: () => import('./commands/finetune.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',

@@ -23,6 +23,8 @@ const neighbours: Readonly<Record<string, string>> = {
   'kernels → quant': 'a kernel of a block type shares its layout with the codec',
   'autograd → devices': 'the tape decorates a device’s operations',
   'training → corpus': 'training reads the token shards that the corpus stages write',
+  'finetuning → training': 'tuning is training, by other losses',
+  'finetuning → inference': 'answers to learn from are drawn by the engine',
   'cli → platform': 'both are composition roots',
   'platform → cli': 'both are composition roots',
 };

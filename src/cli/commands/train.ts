@@ -1,16 +1,13 @@
 import { basename, join } from 'node:path';
-import { parse } from 'yaml';
-import { ConfigError, UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
-import { readRecipeText } from '../../platform/node/training/recipe-files.ts';
 import { type TrainResult, train } from '../../platform/node/training/train.ts';
-import { checkRecipe, type Recipe } from '../../training/recipe.ts';
-import { setValue } from '../../training/recipe-schema.ts';
+import { checkRecipe } from '../../training/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { readRecipeFile } from '../parse/recipe-file.ts';
 
 const ROOT = 'runs';
 
@@ -58,7 +55,7 @@ export const command = defineCommand({
     ['train stories --resume', 'go on with it'],
   ],
   async run(options, io) {
-    const recipe = readRecipe(options.recipe, options.set);
+    const recipe = checkRecipe(readRecipeFile(options.recipe, options.set), basename(options.recipe));
     const job = mpiJob(io.env);
     const collective = job && joinMpi();
     const threads = Math.max(1, Math.floor(describeMachine().physicalCores / (job?.localSize ?? 1)));
@@ -96,24 +93,6 @@ function writeResult(io: Io, result: TrainResult, json: boolean): void {
   const { best, steps, tokens, checkpoint } = result;
   const words = best ? `, best ${best.bitsPerByte.toFixed(4)} bits per byte at step ${best.step}` : '';
   writeLine(io.stdout, `${steps} steps, ${formatCount(tokens)} tokens${words}: ${checkpoint}`);
-}
-
-function readRecipe(path: string, assignments: readonly string[]): Recipe {
-  let value: unknown;
-  try {
-    value = parse(readRecipeText(path)) ?? {};
-  } catch (error) {
-    if (error instanceof Error && error.name === 'YAMLParseError') {
-      throw new ConfigError(basename(path), [error.message.split('\n')[0]!], 'recipe.yaml');
-    }
-    throw error;
-  }
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new ConfigError(basename(path), ['expected settings by name, found something else'], 'recipe.invalid');
-  }
-  const problems = assignments.flatMap((assignment) => setValue(value, assignment, parse) ?? []);
-  if (problems.length > 0) throw new UsageError(problems);
-  return checkRecipe(value, basename(path));
 }
 
 /** One line per step. */

@@ -2,12 +2,13 @@
 
 import { ConfigError } from '../../base/errors.ts';
 import { groupBy } from '../../base/es2024.ts';
+import type { PreferenceRating } from '../losses/reward-model.ts';
 import { type EncodedSample, type Encoder, encodeSample } from './encode.ts';
 import { cutSample, splitText, type TooLong } from './fit.ts';
 import { detectFormat, type FormatName, formatNames, formats, renamed } from './formats.ts';
 import { pairOf, promptOf, ratedOf } from './preferences.ts';
 import type { Row } from './rows.ts';
-import { type PairSample, type PromptSample, Refusal, type SftSample } from './sample.ts';
+import { type PromptSample, Refusal, type SftSample } from './sample.ts';
 
 /** A row with the place it came from, for people. */
 export interface SourceRow {
@@ -51,7 +52,7 @@ export interface EncodedPair {
   readonly chosen: EncodedSample;
   readonly rejected: EncodedSample;
   readonly margin: number | null;
-  readonly rating: PairSample['rating'] | null;
+  readonly rating: PreferenceRating | null;
 }
 
 export interface EncodedRated {
@@ -61,9 +62,10 @@ export interface EncodedRated {
 
 export interface EncodedPrompt {
   readonly ids: Uint32Array;
+  /** What an answer is trained behind: the same, but of a ghost-attention prompt with the instruction in its first turn only. */
+  readonly trainIds: Uint32Array;
   readonly isSafety: boolean;
   readonly answer: string | null;
-  readonly sample: PromptSample;
 }
 
 type Rows = AsyncIterable<SourceRow> | Iterable<SourceRow>;
@@ -132,7 +134,9 @@ export function collectPrompts(
     if (ids.length + answerTokens > options.contextLength) {
       return new Refusal('the prompt leaves no room for an answer of the longest kind in the context');
     }
-    return [{ ids, isSafety: prompt.isSafety ?? false, answer: prompt.answer ?? null, sample }];
+    const behind = prompt.trainedAs === undefined ? ids : encodePrompt(prompt.trainedAs, options.encoder);
+    if (behind instanceof Refusal) return behind;
+    return [{ ids, trainIds: behind, isSafety: prompt.isSafety ?? false, answer: prompt.answer ?? null }];
   });
 }
 

@@ -257,7 +257,7 @@ test('rows of every layout are used; what cannot be is refused by row, with the 
     'no turn of the assistant',
     'a content part that is no text ("image_url")',
     'an empty turn of the assistant',
-    'its fields (question) are those of no layout: alpaca, sharegpt, messages, completion, text',
+    'its fields (question) are those of no layout: alpaca, sharegpt, messages, completion, gatt, text',
     'not an object with fields',
     'text is empty',
     'longer than the context of 64 tokens',
@@ -374,4 +374,42 @@ test('the proof: what is said, and what ends the run', async () => {
   throws(() => proveSamples('train', shifted, sentencePiece), /do not decode to the answers/);
   const nothing = await collectSft(rows([{ text: '' }]), options);
   await rejects(async () => requireSamples('train', nothing), ConfigError);
+});
+
+test('a space that the model has to write itself is learned: the prompt ends with "ASSISTANT:"', () => {
+  for (const name of ['vicuna', 'fastchat-vicuna', 'llama2']) {
+    const using = encoder(name);
+    const sample = encoded(talk, using);
+    const prompt = using.template!.render(talk.messages.slice(0, 1), { addGenerationPrompt: true });
+    const asked = sentencePiece.encodeSegments(prompt.segments);
+    const first = sample.carries.indexOf(1);
+    deepEqual(
+      [...sample.ids.slice(0, first)],
+      [...asked],
+      `${name}: what stands before the first learned token is the prompt of inference`,
+    );
+  }
+});
+
+test('what a template passes over in silence is a reason to refuse: roles, tools, calls', () => {
+  const reason = (sample: SftSample) => {
+    const result = encodeSample(sample, encoder('fastchat-vicuna'));
+    return result instanceof Refusal ? result.reason : null;
+  };
+  const user = { role: 'user', content: 'Weather?' };
+  const answer = { role: 'assistant', content: 'Rain.' };
+  const tool = { type: 'function', function: { name: 'sky' } };
+  equal(reason({ kind: 'chat', messages: [user, answer] }), null);
+  equal(
+    reason({ kind: 'chat', messages: [user, { role: 'tool', content: 'wet' }, answer] }),
+    'the template does not write a message of the role tool',
+  );
+  equal(
+    reason({ kind: 'chat', messages: [user, { ...answer, tool_calls: [tool] }] }),
+    'the template does not write calls of tools',
+  );
+  equal(
+    reason({ kind: 'chat', messages: [user, answer], tools: [tool] }),
+    'the template does not write the tools that a conversation has',
+  );
 });

@@ -2,8 +2,8 @@
  * A sample as token ids, with a mark on every token that carries loss. The marks are made while the text is encoded: from the places
  * of the assistant's turns in the rendered text (turn-spans.ts), not by looking for anything in the ids.
  *
- * A token carries loss when some of its characters lie in a turn that is trained on, so a token that the tokenizer glues over the
- * border (SentencePiece's `▁Hello` after "ASSISTANT:") is learned, as the model has to write it.
+ * A token carries loss when some of its characters lie behind the prompt that the model goes on from, in a turn that is trained on: the
+ * space after "ASSISTANT:", alone or glued to the first word, is learned, as the model has to write it.
  */
 import type { ChatTemplate } from '../../tokenizer/chat/chat-template.ts';
 import type { Segment, Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -42,13 +42,13 @@ export function encodeSample(sample: SftSample, encoder: Encoder): EncodedSample
     case 'completion': {
       const { prompt, completion } = sample;
       const text = prompt + completion;
-      const span = { begin: prompt.length, end: text.length };
+      const span = { asked: prompt.length, begin: prompt.length, end: text.length };
       return encodeSpans([{ text, trusted: false }], [span], true, encoder);
     }
     case 'text':
       return encodeSpans(
         [{ text: sample.text, trusted: false }],
-        [{ begin: 0, end: sample.text.length }],
+        [{ asked: 0, begin: 0, end: sample.text.length }],
         true,
         encoder,
       );
@@ -74,6 +74,8 @@ function encodeChatSample(
   }
   const stranger = markupThatIsNoToken(traced.text, plain, tokenizer);
   if (stranger !== null) return new Refusal(`the template writes ${stranger}, which is no token of this vocabulary`);
+  const lost = unwritten(traced.text, plain, tools);
+  if (lost !== null) return new Refusal(`the template does not write ${lost}`);
   for (const { message, begin, end } of traced.turns) {
     const content = String(plain[message]!.content ?? '').trim();
     if (!traced.text.slice(begin, end).includes(content)) {
@@ -84,6 +86,23 @@ function encodeChatSample(
   if (trained.length === 0) return new Refusal('no turn carries loss (train_on, train flags)');
   const reachesEnd = trained.at(-1)!.message === messages.length - 1;
   return encodeSpans(traced.segments, trained, reachesEnd, encoder);
+}
+
+/** What of a conversation is nowhere in the rendered text: templates pass over roles and tools that they do not know. */
+function unwritten(text: string, messages: readonly TrainedMessage[], tools: readonly unknown[] | null): string | null {
+  const isWritten = (words: string) => text.includes(words) || text.includes(JSON.stringify(words).slice(1, -1));
+  for (const { role, content, tool_calls: calls } of messages) {
+    const words = String(content ?? '').trim();
+    if (role !== 'assistant' && !isWritten(words)) return `a message of the role ${role}`;
+    if (Array.isArray(calls) && !calls.every((call) => isWritten(nameOf(call)))) return 'calls of tools';
+  }
+  return tools === null || tools.every((tool) => isWritten(nameOf(tool))) ? null : 'the tools that a conversation has';
+}
+
+/** Of a tool or a call of one, with or without the object around it. */
+function nameOf(tool: unknown): string {
+  const { function: inner, name } = tool as { function?: { name?: unknown }; name?: unknown };
+  return String(inner?.name ?? name ?? '');
 }
 
 function chooseTurns(turns: readonly TurnSpan[], messages: readonly TrainedMessage[], trainOn: TrainOn): TurnSpan[] {
@@ -106,6 +125,7 @@ function markupThatIsNoToken(text: string, messages: readonly TrainedMessage[], 
 }
 
 interface Span {
+  readonly asked: number;
   readonly begin: number;
   readonly end: number;
 }
@@ -118,7 +138,7 @@ function encodeSpans(
   { tokenizer }: Encoder,
 ): EncodedSample | Refusal {
   const text = segments.map((segment) => segment.text).join('');
-  const places = spans.flatMap(({ begin, end }) => [begin, end]);
+  const places = spans.flatMap(({ asked, end }) => [asked, end]);
   const { ids: inner, borders } = tokenizer.encodeSegmentsWithBorders(segments, places);
   const { bosId, eosId } = tokenizer;
   const needsBos = bosId !== null && tokenizer.addBos && inner[0] !== bosId;
@@ -141,7 +161,8 @@ function encodeSpans(
       endedTurns++;
     }
   }
-  if (bosId !== null && ids.some((id, i) => id === bosId && ids[i - 1] === bosId)) {
+  // Where one token both begins and ends texts, an end and a beginning may stand side by side.
+  if (bosId !== null && bosId !== eosId && ids.some((id, i) => id === bosId && ids[i - 1] === bosId)) {
     return new Refusal('two beginning-of-text tokens in a row');
   }
   if (!carries.some((mark, i) => mark === 1 && i > 0)) return new Refusal('no token carries loss');

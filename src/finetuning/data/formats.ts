@@ -2,6 +2,7 @@
  * Layouts of fine-tuning data, one table: how each is recognised by its fields, and what its rows become. A row that does not fit is
  * refused with the reason.
  */
+import { type Exchange, trainedWithInstruction } from '../gatt.ts';
 import { has, isRow, messagesOf, type Row, textOf, toolsOf, turnProblem } from './rows.ts';
 import { Refusal, type SftSample } from './sample.ts';
 
@@ -61,6 +62,17 @@ export const formats = {
     fits: (row) => has(row, 'prompt') && 'completion' in row,
     convert: (row) => completion(row.prompt, row.completion, row.tools),
   },
+  gatt: {
+    fields: 'instruction, dialogue: [[question, answer]] sampled with the instruction in every turn',
+    fits: (row) => Array.isArray(row.dialogue),
+    convert(row) {
+      const parts = ghostDialogue(row);
+      if (parts instanceof Refusal) return parts;
+      const messages = trainedWithInstruction(parts.instruction, parts.dialogue);
+      if (messages.at(-1)!.content.trim() === '') return new Refusal('the last answer is empty');
+      return { kind: 'chat', messages: messages.map(({ role, content, loss }) => ({ role, content, train: loss })) };
+    },
+  },
   text: {
     fields: 'text',
     fits: (row) => 'text' in row,
@@ -77,6 +89,26 @@ export const formatNames = Object.keys(formats) as FormatName[];
 /** The layout of a row, by its fields. */
 export function detectFormat(row: Row): FormatName | null {
   return formatNames.find((name) => formats[name].fits(row)) ?? null;
+}
+
+/** A dialogue that holds an instruction to the end (ghost attention, Llama 2 §3.3). The last answer may be missing: it is then drawn. */
+export function ghostDialogue(
+  row: Row,
+): { readonly instruction: string; readonly dialogue: readonly Exchange[] } | Refusal {
+  const instruction = textOf(row, 'instruction');
+  if (instruction instanceof Refusal) return instruction;
+  const turns = row.dialogue;
+  if (!Array.isArray(turns) || turns.length === 0) return new Refusal('dialogue is not a list of turns');
+  const dialogue: Exchange[] = [];
+  for (const [i, turn] of turns.entries()) {
+    const [user, assistant = ''] = Array.isArray(turn) ? (turn as unknown[]) : [];
+    const isLast = i === turns.length - 1;
+    if (typeof user !== 'string' || typeof assistant !== 'string')
+      return new Refusal('a turn of dialogue is not two texts');
+    if (user.trim() === '' || (!isLast && assistant.trim() === '')) return new Refusal('a turn of dialogue is empty');
+    dialogue.push({ user, assistant });
+  }
+  return { instruction, dialogue };
 }
 
 function chat(row: Row, field: string): SftSample | Refusal {

@@ -1,7 +1,8 @@
 /** Rows with two answers, or with one that somebody liked or not, or with a prompt alone. */
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
+import { sampledWithInstruction, trainedWithInstruction } from '../gatt.ts';
 import { type PreferenceRating, preferenceRatings } from '../losses/reward-model.ts';
-import { completion, detectFormat, type FormatContext, formats } from './formats.ts';
+import { completion, detectFormat, type FormatContext, formats, ghostDialogue } from './formats.ts';
 import { has, messagesOf, type Row, turnProblem } from './rows.ts';
 import {
   type ChatSample,
@@ -131,6 +132,7 @@ export function promptOf(row: Row, context: FormatContext): PromptSample | Refus
     if (messages.at(-1)!.role === 'assistant') return new Refusal('prompt ends with the assistant');
     return { kind: 'chat', messages, ...extras };
   }
+  if (Array.isArray(row.dialogue)) return ghostPrompt(row);
   const format = detectFormat(row);
   if (format === null || format === 'text') return new Refusal('no prompt');
   const sample = formats[format].convert(row, context);
@@ -140,4 +142,18 @@ export function promptOf(row: Row, context: FormatContext): PromptSample | Refus
   const { messages, tools = null }: ChatSample = sample;
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   return { kind: 'chat', messages: messages.slice(0, last), tools, ...extras };
+}
+
+/** What is drawn with the instruction in every turn, and trained with it in the first. */
+function ghostPrompt(row: Row): PromptSample | Refusal {
+  const parts = ghostDialogue(row);
+  if (parts instanceof Refusal) return parts;
+  const { instruction, dialogue } = parts;
+  const plain = (messages: readonly { role: string; content: string }[]) =>
+    messages.slice(0, -1).map(({ role, content }) => ({ role, content }));
+  return {
+    kind: 'chat',
+    messages: plain(sampledWithInstruction(instruction, dialogue)),
+    trainedAs: { kind: 'chat', messages: plain(trainedWithInstruction(instruction, dialogue)) },
+  };
 }

@@ -61,14 +61,15 @@ function messageOf(value: unknown): TrainedMessage | Refusal {
   if (known === null) return new Refusal(`unknown role ${JSON.stringify(name.slice(0, 40))}`);
   const text = contentOf(role === undefined ? said : content);
   if (text instanceof Refusal) return text;
-  const calls = callsOf(rest.tool_calls);
+  // OpenAI's older form has one call, and no list.
+  const calls = callsOf(rest.tool_calls ?? (isRow(rest.function_call) ? [rest.function_call] : undefined));
   if (calls instanceof Refusal) return calls;
   if (text.trim() === '' && calls === null && known !== 'tool' && known !== 'system') {
     return new Refusal(`an empty turn of the ${known}`);
   }
   const flag = flagOf(train, weight);
   if (flag instanceof Refusal) return flag;
-  const { tool_calls: _, ...others } = rest;
+  const { tool_calls: _, function_call: __, ...others } = rest;
   const extras = Object.fromEntries(Object.entries(others).filter(([, each]) => each !== null && each !== undefined));
   return {
     role: known,

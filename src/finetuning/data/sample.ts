@@ -35,6 +35,8 @@ export type PromptSample = (
   readonly isSafety?: boolean;
   /** What a rule compares an answer with. */
   readonly answer?: string;
+  /** The prompt that an answer to this one is trained behind, where it is another (ghost attention). */
+  readonly trainedAs?: PromptSample;
 };
 
 /** Two answers to one prompt. */

@@ -15,6 +15,9 @@ import type { ChatMessage, ChatTemplate, RenderedChat } from '../../tokenizer/ch
 /** A turn of the assistant in the rendered text, in UTF-16 units. */
 export interface TurnSpan {
   readonly message: number;
+  /** Where the prompt ends that the model goes on from at inference: all behind it must be learned, a space before the words too. */
+  readonly asked: number;
+  /** Where the answer's own words begin. */
   readonly begin: number;
   readonly end: number;
 }
@@ -70,7 +73,12 @@ function byPrefixes(
       const gap = text.slice(begin, shown);
       if (shown > begin && content.trim() !== '' && gap.trim() === '') begin = shown;
     }
-    turns.push({ message, begin, end: endOfTurn(text, begin + content.trim().length, after.length, endTexts) });
+    turns.push({
+      message,
+      asked: before.length,
+      begin,
+      end: endOfTurn(text, begin + content.trim().length, after.length, endTexts),
+    });
   }
   return turns;
 }
@@ -110,6 +118,7 @@ function byMarks(
   if (guarded === null) return null;
   const marks = readMarks(guarded);
   if (marks === null || marks.plain !== text) return null;
+  const opening = openingOf(template, messages, tools);
   const turns: TurnSpan[] = [];
   for (const message of ofAssistant) {
     const own = marks.found.filter((mark) => mark.message === message);
@@ -120,9 +129,26 @@ function byMarks(
       const at = text.indexOf(ending, end);
       return at === -1 || at + ending.length > next ? [] : [at + ending.length];
     });
-    turns.push({ message, begin, end: closing.length > 0 ? Math.min(...closing) : end });
+    const asked = endOfPrompt(text.slice(0, begin), opening);
+    turns.push({ message, asked, begin, end: closing.length > 0 ? Math.min(...closing) : end });
   }
   return turns;
+}
+
+/** What the template writes to have the assistant begin. */
+function openingOf(template: ChatTemplate, messages: readonly ChatMessage[], tools: TraceOptions['tools']): string {
+  const asked = tried(() => template.render(messages, { tools: tools ?? null, addGenerationPrompt: true }).text);
+  const plain = tried(() => template.render(messages, { tools: tools ?? null }).text);
+  return asked !== null && plain !== null && asked.startsWith(plain) ? asked.slice(plain.length) : '';
+}
+
+/** Where the assistant's opening ends in what stands before its words, if only white space follows it; else where the words begin. */
+function endOfPrompt(before: string, opening: string): number {
+  const words = before.trimEnd();
+  if (opening === '' || before.endsWith(opening) || !words.endsWith(opening.trimEnd())) return before.length;
+  let end = words.length;
+  for (const space of opening.slice(opening.trimEnd().length)) if (before[end] === space) end++;
+  return end;
 }
 
 function readMarks(
@@ -163,7 +189,10 @@ function byGenerationBlocks(
     .replace(END_GENERATION, (_, before: string, after: string) => `{{${before} '${END}' ${after}}}`);
   const marks = readMarks(template.withSource(source).render(messages, { tools }).text);
   if (marks === null || marks.plain !== text || marks.found.length !== ofAssistant.length) return null;
-  return ofAssistant.map((message, i) => ({ message, begin: marks.found[i]!.begin, end: marks.found[i]!.end }));
+  return ofAssistant.map((message, i) => {
+    const { begin, end } = marks.found[i]!;
+    return { message, asked: begin, begin, end };
+  });
 }
 
 /** What the assistant said in words. */

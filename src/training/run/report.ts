@@ -2,7 +2,7 @@
 import { formatCount, formatDuration } from '../../base/units.ts';
 import type { StepMetrics } from './loop.ts';
 
-interface Curve {
+export interface Curve {
   readonly label: string;
   readonly color: string;
   readonly points: readonly (readonly [x: number, y: number])[];
@@ -39,9 +39,14 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
       [{ label: '', color: '#888', points: series(metrics, ({ tokensPerSecond }) => tokensPerSecond) }],
     ],
   ];
+  return drawCharts(charts, metrics.at(-1)?.tokens ?? 0);
+}
+
+/** Charts with a common axis from 0 to `maxX`, one below the other; those without a number are left out. */
+export function drawCharts(charts: readonly (readonly [title: string, curves: Curve[]])[], maxX: number): string {
   const drawn = charts
     .filter(([, curves]) => curves.some(({ points }) => points.some(([, y]) => Number.isFinite(y))))
-    .map(([title, curves]) => chart(title, curves, metrics.at(-1)!.tokens));
+    .map(([title, curves]) => chart(title, curves, maxX));
   const height = drawn.length * HEIGHT;
   const body = drawn.map((text, i) => `<g transform="translate(0,${i * HEIGHT})">${text}</g>`).join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">\n${body}\n</svg>\n`;
@@ -57,18 +62,28 @@ export function reportHtml(
   const last = metrics.at(-1);
   const rows = [...facts, ...(last ? progressFacts(last) : [])];
   const samples = metrics.filter(({ sample }) => sample !== undefined).slice(-5);
+  const shown = samples
+    .toReversed()
+    .map(({ step, sample }) => `<h3>step ${step}</h3><pre>${escapeText(sample!)}</pre>`)
+    .join('\n');
+  return reportPage(name, rows, `${reportSvg(metrics)}\n${shown}`, isRunning);
+}
+
+/** A page with a table of facts over `body`, which is HTML. */
+export function reportPage(
+  name: string,
+  facts: readonly (readonly [string, string])[],
+  body: string,
+  isRunning: boolean,
+): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">${isRunning ? '<meta http-equiv="refresh" content="15">' : ''}
 <title>${escapeText(name)}</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <style>body{font-family:sans-serif;max-width:680px;margin:2em auto;padding:0 1em}td{padding:2px 12px 2px 0;vertical-align:top}pre{white-space:pre-wrap;border:1px solid #8886;padding:1em}svg{max-width:100%;height:auto}</style>
 </head><body><h1>${escapeText(name)}</h1>
-<table>${rows.map(([key, value]) => `<tr><td>${escapeText(key)}</td><td>${escapeText(value)}</td></tr>`).join('')}</table>
-${reportSvg(metrics)}
-${samples
-  .toReversed()
-  .map(({ step, sample }) => `<h3>step ${step}</h3><pre>${escapeText(sample!)}</pre>`)
-  .join('\n')}
+<table>${facts.map(([key, value]) => `<tr><td>${escapeText(key)}</td><td>${escapeText(value)}</td></tr>`).join('')}</table>
+${body}
 </body></html>
 `;
 }
@@ -82,7 +97,10 @@ function progressFacts(last: StepMetrics): (readonly [string, string])[] {
   ];
 }
 
-function series(metrics: readonly StepMetrics[], value: (m: StepMetrics) => number): Curve['points'] {
+export function series<Metrics extends { readonly tokens: number }>(
+  metrics: readonly Metrics[],
+  value: (m: Metrics) => number,
+): Curve['points'] {
   const every = Math.max(1, Math.ceil(metrics.length / MOST_POINTS));
   return metrics
     .filter((_, i) => i % every === 0 || i === metrics.length - 1)
@@ -134,6 +152,6 @@ function plain(value: number): string {
   return String(Number(value.toPrecision(6)));
 }
 
-function escapeText(text: string): string {
+export function escapeText(text: string): string {
   return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { cpuFlags } from '../machine.ts';
+import { loadBlas } from './blas.ts';
 import { openBlasLibrary } from './blas-library.ts';
 
 const here = openBlasLibrary();
@@ -44,4 +45,17 @@ test("the user's own OPENBLAS_CORETYPE wins", { skip: skip || (process.arch === 
 
 test('a library that is not there is not found', () => {
   assert.equal(openBlasLibrary({ CRIA_BLAS_LIBRARY: '/nowhere/libblas.so' }), null);
+});
+
+test('a product with one row or one column is made: a head of a single number, and its gradient', { skip }, () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const sgemm = loadBlas()!.sgemm!(memory);
+  const numbers = new Float32Array(memory.buffer);
+  numbers.set([1, 2, 3]); // dy [3 × 1]
+  numbers.set([1, 10, 2, 20, 3, 30], 16); // x [3 × 2]
+  sgemm(1, 2, 3, 0, 1, 1, 64, 2, 1, 0, 256, 2); // dyᵀ x
+  assert.deepEqual([...numbers.subarray(64, 66)], [14, 140]);
+  numbers.set([1, 2], 32); // w [1 × 2]
+  sgemm(3, 1, 2, 64, 2, 1, 128, 1, 2, 0, 512, 1); // x wᵀ
+  assert.deepEqual([...numbers.subarray(128, 131)], [21, 42, 63]);
 });

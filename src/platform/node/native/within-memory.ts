@@ -23,7 +23,9 @@ export function withinMemory<N extends Numbers>(
     const side = (pointer: number, rows: number, columns: number, row: number, column: number) => ({
       numbers: view(buffer, pointer >>> 0, (rows - 1) * row + (columns - 1) * column + 1),
       isTransposed: column !== 1,
-      stride: column === 1 ? row : column,
+      // The stride of a single row is never used, but libraries want it to be no less than the row's length.
+      stride:
+        column === 1 ? (rows === 1 ? Math.max(row, columns) : row) : columns === 1 ? Math.max(column, rows) : column,
     });
     const target = new Float32Array(buffer, c >>> 0, (M - 1) * cRow + N);
     product([M, N, K], side(a, M, K, aRow, aColumn), side(b, K, N, bRow, bColumn), beta, target, cRow);

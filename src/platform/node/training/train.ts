@@ -201,7 +201,7 @@ function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
 }
 
 /** Floating-point operations a second in large matrix products on this device: what a step's rate is compared with. */
-async function measurePeak(device: Device): Promise<number> {
+export async function measurePeak(device: Device): Promise<number> {
   const [rows, width] = [2048, 1024];
   const mark = device.mark();
   const [x, w] = [device.scratch([rows, width]), device.scratch([width, width])];

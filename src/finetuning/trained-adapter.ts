@@ -1,0 +1,139 @@
+/**
+ * An adapter that is being trained: A and B of each target on the device, with their gradients; the model's own weights stay frozen in
+ * whatever type they are stored.
+ */
+import type { Tape } from '../autograd/tape.ts';
+import { ConfigError } from '../base/errors.ts';
+import { Random } from '../base/random.ts';
+import type { Device } from '../devices/device.ts';
+import type { Ops } from '../kernels/ops.ts';
+import { loraScale, lowRankShapes, type Target, targetsOf } from '../model/adapter/adapter.ts';
+import type { WrittenAdapter } from '../model/adapter/write-peft.ts';
+import type { Model } from '../model/model.ts';
+import { foreignName, listParameters } from '../model/parameters.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { TrainableParameter } from '../training/optimizer.ts';
+import { readTensor } from '../training/run/state.ts';
+import { trainable } from '../training/trainable-model.ts';
+import { withAdapters } from './lora.ts';
+import type { Recipe } from './recipe-keys.ts';
+
+export type AdapterSettings = Recipe['adapter'];
+
+interface Layer {
+  readonly target: Target;
+  readonly weight: Tensor;
+  readonly a: Tensor;
+  readonly b: Tensor;
+  readonly scale: number;
+}
+
+export interface TrainedAdapter {
+  readonly parameters: readonly TrainableParameter[];
+  /** Corrects what the targets make of a batch. */
+  decorate<Given extends Tape['ops']>(ops: Given): Ops;
+  /** As it is now, for writers. */
+  read(): Promise<WrittenAdapter>;
+  /** For people. */
+  readonly description: string;
+}
+
+/** Throws ConfigError `recipe.adapter` where a target is none of the model's, or a rank does not fit. */
+export function placeTrainedAdapter(
+  device: Device,
+  model: Model,
+  settings: AdapterSettings,
+  seed: number,
+): TrainedAdapter {
+  const random = new Random(seed);
+  const parameters: TrainableParameter[] = [];
+  const layers: Layer[] = chosenTargets(model, settings).map(({ target, rank }) => {
+    const shapes = lowRankShapes(target, rank);
+    const [a, b] = [device.allocate(shapes.a), device.allocate(shapes.b)];
+    // A: Kaiming uniform with a = √5, that is U(−1/√in, 1/√in), as PEFT begins; B = 0: the model begins as it is.
+    const bound = 1 / Math.sqrt(shapes.a[1]!);
+    device.write(
+      a,
+      Float32Array.from({ length: shapes.a[0]! * shapes.a[1]! }, () => (2 * random.uniform() - 1) * bound),
+    );
+    parameters.push(trainable(device, `${target.name}.lora_A`, a), trainable(device, `${target.name}.lora_B`, b));
+    const alpha = settings.alpha ?? settings.rank;
+    const scale = loraScale({ alpha, rank, isRankStabilized: settings.rsLora });
+    return { target, weight: weightOf(model, target), a, b, scale };
+  });
+  const adapters = new Map(layers.map(({ weight, a, b, scale }) => [weight, { a_RI: a, b_OR: b, scale }]));
+  const count = parameters.reduce((sum, { tensor }) => sum + tensor.shape.reduce((x, y) => x * y, 1), 0);
+  return {
+    parameters,
+    decorate: (ops) => withAdapters(ops, adapters),
+    async read() {
+      const entries = layers.map(async ({ target, a, b, scale }) => {
+        const [ofA, ofB] = [
+          await readTensor(device, `${target.name}.a`, a),
+          await readTensor(device, `${target.name}.b`, b),
+        ];
+        return [target.name, { a: ofA, b: ofB, scale, magnitude: null }] as const;
+      });
+      return { layers: new Map(await Promise.all(entries)), replaced: new Map() };
+    },
+    description: `${settings.rsLora ? 'rsLoRA' : 'LoRA'} of ${layers.length} matrices, ${count} parameters`,
+  };
+}
+
+function chosenTargets({ config }: Model, settings: AdapterSettings): { target: Target; rank: number }[] {
+  const wanted = new Set<string>(settings.targets ?? ['all']);
+  const problems: string[] = [];
+  for (const name of ['lm_head', 'embed_tokens']) {
+    if (wanted.has(name)) {
+      problems.push(
+        `adapter.targets: ${name} is not trained by an adapter here. Leave it out, or tune the whole model`,
+      );
+    }
+  }
+  const chosen = targetsOf(config).flatMap((target) => {
+    if (target.block === null) return [];
+    const module = moduleOf(target);
+    if (module === null || !(wanted.has('all') || wanted.has(module))) return [];
+    const own = settings.ranks[module as keyof typeof settings.ranks];
+    const rank = own ?? settings.rank;
+    const most = Math.min(...target.shape);
+    if (rank > most) {
+      problems.push(
+        `adapter: rank ${rank} for ${target.name} of ${target.shape.join(' × ')}, expected at most ${most}`,
+      );
+    }
+    return [{ target, rank }];
+  });
+  for (const name of Object.keys(settings.ranks) as (keyof typeof settings.ranks)[]) {
+    if (settings.ranks[name] !== undefined && !chosen.some(({ target }) => moduleOf(target) === name)) {
+      problems.push(`adapter.ranks.${name} is given, and ${name} is no target`);
+    }
+  }
+  if (chosen.length === 0 && problems.length === 0) problems.push('adapter.targets names no matrix of this model');
+  if (problems.length > 0) throw new ConfigError('recipe', [...new Set(problems)], 'recipe.adapter');
+  return chosen;
+}
+
+/** `q_proj` of `model.layers.3.self_attn.q_proj.weight`. */
+function moduleOf(target: Target): string | null {
+  const name = foreignName(target, 'hf');
+  return name === null
+    ? null
+    : (name
+        .replace(/\.weight$/, '')
+        .split('.')
+        .at(-1) ?? null);
+}
+
+function weightOf(model: Model, { key, block }: Target): Tensor {
+  const place = (block === null ? model : model.blocks[block]!) as unknown as Readonly<Record<string, Tensor>>;
+  return place[key]!;
+}
+
+/** The model's tensors by the names of its parameters. */
+export function tensorsOf(model: Model): { readonly name: string; readonly tensor: Tensor }[] {
+  return listParameters(model.config).map(({ name, key, block }) => {
+    const place = (block === null ? model : model.blocks[block]!) as unknown as Readonly<Record<string, Tensor>>;
+    return { name, tensor: place[key]! };
+  });
+}

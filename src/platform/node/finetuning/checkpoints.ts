@@ -1,0 +1,160 @@
+/**
+ * A fine-tuning run's checkpoints. Each is a folder that other programs read as it is: a Hugging Face model, or an adapter as PEFT has
+ * it. Beside it lie what only a resumed run needs: trained tensors in our own layout, the optimizer's moments, the run's state.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ArgumentError, CriaError, FormatError } from '../../../base/errors.ts';
+import type { Device } from '../../../devices/device.ts';
+import type { TuningState } from '../../../finetuning/run/loop.ts';
+import { readSafetensors } from '../../../formats/safetensors.ts';
+import { writeSafetensors } from '../../../formats/safetensors-write.ts';
+import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
+import { elementCount, rowCount } from '../../../tensor/tensor.ts';
+import type { Collective } from '../../../training/collective.ts';
+import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
+import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
+import { openFile } from '../files.ts';
+import { BEST, checkpointName, checkpointNames } from '../training/run-checkpoint.ts';
+import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from '../training/whole-folder.ts';
+
+const STATE = 'state.json';
+const MOMENTS = 'optimizer.safetensors';
+const TRAINED = 'trained.safetensors';
+
+export interface TuningContent {
+  readonly device: Device;
+  readonly parameters: readonly TrainableParameter[];
+  readonly optimizer: Optimizer;
+  readonly collective: Collective;
+  /** Reads what is trained, and gives what writes it as other programs want it. */
+  model(): Promise<(folder: FolderSink) => void>;
+}
+
+export class TuningCheckpoints {
+  readonly folder: string;
+  private readonly content: TuningContent;
+
+  constructor(folder: string, content: TuningContent) {
+    this.folder = folder;
+    this.content = content;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
+  async save(state: TuningState, keepLast: number): Promise<string> {
+    const path = join(this.folder, checkpointName(state.step));
+    const { device, parameters, optimizer, collective } = this.content;
+    const moments = await momentTensors(device, optimizer, collective);
+    if (collective.rank > 0) {
+      collective.barrier();
+      return path;
+    }
+    const trained = await readTensors(device, parameters);
+    const writeModel = await this.content.model();
+    try {
+      writeWholeFolder(path, (folder) => {
+        writeModel(folder);
+        for (const [file, tensors] of [
+          [TRAINED, [...trained]],
+          [MOMENTS, moments],
+        ] as const) {
+          const sink = folder.create(file);
+          writeSafetensors(sink, tensors);
+          sink.close();
+        }
+        const sink = folder.create(STATE);
+        const text = JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2);
+        sink.write(new TextEncoder().encode(`${text}\n`));
+        sink.close();
+      });
+    } catch (error) {
+      throw saveFailed(path, error);
+    }
+    if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
+    this.prune(keepLast, state.best?.step ?? null);
+    collective.barrier();
+    return path;
+  }
+
+  /** Puts the newest sound checkpoint's numbers back and returns its state; null when there is none. `tell` hears of damaged ones. */
+  restore(tell: (message: string) => void): TuningState | null {
+    for (const name of checkpointNames(this.folder).reverse()) {
+      const path = join(this.folder, name);
+      try {
+        verifyWholeFolder(path);
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        tell(error.message);
+        continue;
+      }
+      return this.load(path);
+    }
+    return null;
+  }
+
+  private load(path: string): TuningState {
+    const { device, parameters, optimizer } = this.content;
+    restoreTrained(device, path, parameters);
+    const moments = openFile(join(path, MOMENTS));
+    restoreMoments(device, optimizer, readSafetensors(moments).tensors);
+    moments.close();
+    const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as TuningState & { optimizerStep: number };
+    optimizer.step = state.optimizerStep;
+    return state;
+  }
+
+  private prune(keepLast: number, bestStep: number | null): void {
+    for (const name of checkpointNames(this.folder).slice(0, -keepLast)) {
+      if (bestStep !== null && name === checkpointName(bestStep)) continue;
+      rmSync(join(this.folder, name), { recursive: true, force: true });
+    }
+    for (const name of readdirSync(this.folder)) {
+      if (name.endsWith('.partial.old')) rmSync(join(this.folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Writes the tensors of a checkpoint back to where they are trained. Throws ArgumentError `finetune.trained` where they do not fit. */
+export function restoreTrained(
+  device: Device,
+  path: string,
+  parameters: readonly Pick<TrainableParameter, 'name' | 'tensor'>[],
+): void {
+  const file = join(path, TRAINED);
+  if (!existsSync(file)) {
+    throw new ArgumentError(
+      'finetune.trained',
+      `${path}: expected ${TRAINED} of a fine-tuning run, found none. Is this its folder?`,
+    );
+  }
+  const source = openFile(file);
+  try {
+    const { tensors } = readSafetensors(source);
+    for (const { name, tensor } of parameters) {
+      const stored = tensors.get(name);
+      if (stored === undefined || elementCount(stored.shape) !== elementCount(tensor.shape)) {
+        const found = stored ? stored.shape.join(' × ') : 'none';
+        throw new ArgumentError(
+          'finetune.trained',
+          `${path}: expected ${name} of ${tensor.shape.join(' × ')}, found ${found}. It belongs to another recipe or model.`,
+        );
+      }
+      const numbers = new Float32Array(elementCount(tensor.shape));
+      stored.readRows(new Uint8Array(numbers.buffer), 0, rowCount(stored.shape));
+      device.write(tensor, numbers);
+    }
+  } finally {
+    source.close();
+  }
+}
+
+function saveFailed(path: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^E[A-Z]+$/.test(code)) return error;
+  const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code;
+  const advice = 'The checkpoints before it are whole: make room and go on with --resume.';
+  return new CriaError('finetune.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,240 @@
+/** `cria finetune`: a recipe → a tuned model, with everything that needs files, threads and native libraries. */
+import { join } from 'node:path';
+import { ArgumentError } from '../../../base/errors.ts';
+import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
+import type { Device } from '../../../devices/device.ts';
+import type { Recipe } from '../../../finetuning/recipe-keys.ts';
+import { runTuning, type TuningMetrics, type TuningState } from '../../../finetuning/run/loop.ts';
+import type { LlamaConfig } from '../../../model/config.ts';
+import { type Collective, solo } from '../../../training/collective.ts';
+import { PASS_TOKENS } from '../../../training/micro-batch.ts';
+import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
+import type { PullOptions } from '../../hub/pull.ts';
+import { blasProblem } from '../native/blas.ts';
+import { loadProducts, needBf16 } from '../native/products.ts';
+import { createTrainingDevice } from '../training/device.ts';
+import { checkpointNames } from '../training/run-checkpoint.ts';
+import { measurePeak } from '../training/train.ts';
+import { TuningCheckpoints } from './checkpoints.ts';
+import { createMethod, type TuningParts } from './create-method.ts';
+import { modelWriter, openTunable, placeTuned, type TunedModel } from './models.ts';
+import { type Prepared, prepare, shownSamples } from './prepare.ts';
+import { TuningFolder } from './run-folder.ts';
+
+export interface FinetuneOptions {
+  readonly recipe: Recipe;
+  readonly folder: string;
+  /** Paths of the models that the recipe names. */
+  readonly models: { readonly from: string; readonly helpfulness: string | null; readonly safety: string | null };
+  readonly threads: number;
+  readonly blas: boolean;
+  readonly revectorize: boolean;
+  readonly resume: boolean;
+  readonly collective?: Collective;
+  readonly hub: PullOptions;
+  isStopped(): boolean;
+  tell(message: string): void;
+  onStep(metrics: TuningMetrics, etaSeconds: number, totalSteps: number): void;
+}
+
+export interface TuningResult {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly best: { readonly step: number; readonly loss: number } | null;
+  readonly checkpoint: string | null;
+  /** Why it ended before its last step. */
+  readonly ended: string | null;
+}
+
+/** Samples with their marks in the report. */
+const SHOWN = 5;
+/** How many steps pass between two writings of the report. */
+const REPORT_EVERY = 20;
+
+export async function finetune(options: FinetuneOptions): Promise<TuningResult> {
+  const { recipe, models, collective = solo } = options;
+  const isFirst = collective.rank === 0;
+  const tell = isFirst ? options.tell : () => {};
+  checkRequest(options, collective);
+  const run = new TuningFolder(options.folder);
+  if (!options.resume && checkpointNames(run.checkpoints).length > 0) {
+    throw new ArgumentError(
+      'finetune.exists',
+      `${run.path} already holds a run. Go on with it with --resume, or choose another folder with --out.`,
+    );
+  }
+  const checkpoint = openTunable(models.from);
+  let device: Device | null = null;
+  try {
+    const prepared = await prepare(recipe, checkpoint, { hub: options.hub, tell });
+    for (const warning of prepared.warnings) tell(`warning: ${warning}`);
+    if (isFirst) run.writeRefused(prepared.census);
+    const config: LlamaConfig = { ...checkpoint.config, contextLength: prepared.contextLength };
+    const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
+    device = await createTrainingDevice(options.threads, options.revectorize, blas);
+    if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
+    const tuned = await placeTuned(device, checkpoint, recipe, config);
+    const parts: TuningParts = { recipe, prepared, device, checkpoint, config, tuned, collective, run, models };
+    const { method, trainer, parameters, derived, sample } = await createMethod(parts);
+    const template = prepared.template?.source ?? null;
+    const checkpoints = new TuningCheckpoints(run.checkpoints, {
+      device,
+      parameters,
+      optimizer: trainer.optimizer,
+      collective,
+      model: () =>
+        modelWriter({
+          device: device!,
+          tuned,
+          checkpoint,
+          config,
+          tokenizer: prepared.tokenizer,
+          basePath: models.from,
+          isRankStabilized: recipe.adapter.rsLora,
+          template,
+        }),
+    });
+    const start = options.resume ? checkpoints.restore(tell) : null;
+    if (start) sayChanges(start, recipe, tell);
+    if (isFirst) run.rewindMetrics(start?.step ?? 0);
+    const peakFlops = await measurePeak(device);
+    const facts = describe(recipe, prepared, tuned, config, device, derived, method.totalSteps, peakFlops, collective);
+    for (const [what, value] of facts) tell(`${what}: ${value}`);
+    if (start) tell(`resuming after step ${start.step}`);
+    run.setReport({ name: recipe.name, facts, samples: shownSamples(prepared, SHOWN) });
+
+    let saved: string | null = null;
+    const patience = recipe.method === 'ppo' ? (recipe.ppo.patience ?? null) : null;
+    const end = await runTuning({ method, guard: trainer.guard, recipe, patience }, start, {
+      clock: () => performance.now(),
+      isStopped() {
+        const flags = Float64Array.of(options.isStopped() ? 1 : 0);
+        collective.sum(flags);
+        return flags[0]! > 0;
+      },
+      save: async (state) => {
+        saved = await checkpoints.save(state, recipe.output.keepLast);
+      },
+      record(metrics, eta) {
+        if (!isFirst) return;
+        options.onStep(metrics, eta, method.totalSteps);
+        run.record(metrics);
+        if (metrics.step % REPORT_EVERY === 0 || metrics.validation) run.writeReport(true);
+      },
+      sample: async (step) => (isFirst ? sample(step) : null),
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    if (isFirst) run.writeReport(false);
+    const last = checkpointNames(run.checkpoints).at(-1);
+    return {
+      steps: end.step,
+      tokens: end.tokens,
+      best: end.best,
+      checkpoint: saved ?? (last === undefined ? null : join(run.checkpoints, last)),
+      ended: end.ended ?? null,
+    };
+  } finally {
+    device?.close();
+    checkpoint.close();
+  }
+}
+
+/** Throws ArgumentError where the command and the recipe do not go together. */
+function checkRequest({ recipe, blas }: FinetuneOptions, { size }: Collective): void {
+  if (recipe.training.products === 'bf16' && !blas) {
+    const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
+    throw new ArgumentError('finetune.products', `${both}. Leave one of the two out.`);
+  }
+  const draws = recipe.method === 'rejection' || recipe.method === 'ppo' || recipe.method === 'grpo';
+  const isKto = recipe.method === 'dpo' && recipe.dpo.loss === 'kto';
+  if (size > 1 && (draws || isKto)) {
+    const what = isKto ? 'dpo.loss kto' : `method ${recipe.method}`;
+    throw new ArgumentError(
+      'finetune.ranks',
+      `${what} runs in one process, with as many --threads as it has cores; found ${size} ranks.`,
+    );
+  }
+}
+
+/** A resumed run goes on with the recipe of today: what is different from that of its beginning is said. */
+function sayChanges(start: TuningState, recipe: Recipe, tell: (message: string) => void): void {
+  const flat = (value: unknown, path: string): [string, string][] =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([key, inner]) => flat(inner, path === '' ? key : `${path}.${key}`))
+      : [[path, JSON.stringify(value)]];
+  const before = new Map(flat(start.recipe, ''));
+  for (const [path, value] of flat(recipe, '')) {
+    const old = before.get(path);
+    if (value !== undefined && old !== value && !(old === undefined && value === 'null')) {
+      tell(`warning: ${path} is ${value}, and was ${old ?? 'not given'} when the run began`);
+    }
+  }
+}
+
+/** What is said before the first step, and what heads the report. */
+function describe(
+  recipe: Recipe,
+  { facts, samples }: Prepared,
+  { adapter }: TunedModel,
+  config: LlamaConfig,
+  device: Device,
+  derived: { readonly learningRate: number; readonly warmupSteps: number; readonly notes: readonly string[] },
+  totalSteps: number,
+  peakFlops: number,
+  { size }: Collective,
+): (readonly [string, string])[] {
+  const { method, training } = recipe;
+  const memory = device.memory();
+  const activations = estimateMemory(
+    config,
+    Math.max(PASS_TOKENS, config.contextLength),
+    training.recompute,
+  ).activations;
+  const tokens = tokensOf(samples);
+  const lines: (readonly [string, string])[] = [
+    ['method', method === 'dpo' ? `dpo, loss ${recipe.dpo.loss}` : method],
+    [
+      'model',
+      `${recipe.model.from}: ${config.blockCount} blocks of width ${config.width}, context ${config.contextLength}`,
+    ],
+    ['trained', adapter === null ? 'the whole model' : adapter.description],
+    ...facts,
+    [
+      'training',
+      `${totalSteps} steps, learning rate ${derived.learningRate}, warm-up over ${derived.warmupSteps}, schedule ${training.schedule}, seed ${recipe.seed}`,
+    ],
+    ...(derived.notes.length > 0 ? [['derived', derived.notes.join('; ')] as const] : []),
+    [
+      'device',
+      `${size > 1 ? `${size} ranks, each ` : ''}${device.description}; large matrix products at ${(peakFlops / 1e9).toFixed(0)} GFLOP/s`,
+    ],
+    [
+      'memory',
+      `${formatBytes(memory.weights + memory.allocated)} for weights, gradients and moments, ${formatBytes(memory.cache)} for drawing answers, up to ${formatBytes(activations)} for activations (recompute: ${training.recompute})`,
+    ],
+  ];
+  if (tokens === null) return lines;
+  // An adapter's base gets no gradients: two thirds of the work. Steps reach about half of the rate of one large product.
+  const perToken = flopsPerToken(config, Math.round(tokens / samples.train.length)) * (adapter === null ? 1 : 2 / 3);
+  const all = (tokens * totalSteps * recipe.training.batch) / Math.max(1, samples.train.length);
+  lines.push([
+    'time',
+    `about ${formatDuration((perToken * all) / (0.5 * peakFlops * size))} for ${formatCount(all)} tokens at half of that rate`,
+  ]);
+  return lines;
+}
+
+/** Of an epoch; null: answers are still to be drawn. */
+function tokensOf(samples: Prepared['samples']): number | null {
+  const length = ({ ids }: { ids: Uint32Array }) => ids.length;
+  switch (samples.kind) {
+    case 'sft':
+      return samples.train.reduce((sum, sample) => sum + length(sample), 0);
+    case 'pairs':
+      return samples.train.reduce((sum, { chosen, rejected }) => sum + length(chosen) + length(rejected), 0);
+    case 'rated':
+      return samples.train.reduce((sum, { answer }) => sum + length(answer), 0);
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,164 @@
+/** Models of a fine-tuning run: where they begin, on the device to be trained or frozen, and written as other programs read them. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert } from '../../../base/assert.ts';
+import { ArgumentError, CriaError } from '../../../base/errors.ts';
+import type { Device } from '../../../devices/device.ts';
+import type { Recipe } from '../../../finetuning/recipe-keys.ts';
+import { placeTrainedAdapter, type TrainedAdapter, tensorsOf } from '../../../finetuning/trained-adapter.ts';
+import { mergeAdapters } from '../../../model/adapter/merge.ts';
+import { openAdapter } from '../../../model/adapter/open.ts';
+import { writePeft } from '../../../model/adapter/write-peft.ts';
+import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
+import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
+import type { LlamaConfig } from '../../../model/config.ts';
+import { loadModel, type Model, prepareModel } from '../../../model/model.ts';
+import { listParameters } from '../../../model/parameters.ts';
+import { recode } from '../../../quant/recode.ts';
+import { dtypes, type WeightType } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { columnCount } from '../../../tensor/tensor.ts';
+import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
+import type { TrainableParameter } from '../../../training/optimizer.ts';
+import { readTensors } from '../../../training/run/state.ts';
+import { placeModel } from '../../../training/trainable-model.ts';
+import { openCheckpointAt, openFolder } from '../files.ts';
+import { numbersOf } from '../training/stored-weights.ts';
+
+const PEFT = 'adapter_config.json';
+
+/** A model at a path; of an adapter's folder, its base model with the adapter merged in. */
+export function openTunable(path: string): Checkpoint {
+  if (!statSync(path).isDirectory() || !existsSync(join(path, PEFT))) return openCheckpointAt(path);
+  const named = JSON.parse(readFileSync(join(path, PEFT), 'utf8')) as { base_model_name_or_path?: unknown };
+  const from = named.base_model_name_or_path;
+  if (typeof from !== 'string' || !existsSync(from)) {
+    throw new CriaError(
+      'finetune.adapter-base',
+      `${path}: expected the adapter's base model at ${JSON.stringify(from)}, found nothing there. Merge the adapter first (cria merge).`,
+    );
+  }
+  const base = openTunable(from);
+  const adapter = openAdapter(openFolder(path), base.config);
+  const own = join(path, TEMPLATE);
+  const chatTemplate = existsSync(own) ? readFileSync(own, 'utf8') : base.chatTemplate;
+  const merged = mergeAdapters({ ...base, chatTemplate }, [{ adapter, scale: 1 }]);
+  return {
+    ...merged,
+    close() {
+      adapter.close();
+      base.close();
+    },
+  };
+}
+
+/** Where transformers keeps a chat template of its own. */
+const TEMPLATE = 'chat_template.jinja';
+
+/** A model that is tuned: its weights are the parameters, or it is frozen under an adapter. */
+export interface TunedModel {
+  readonly model: Model;
+  readonly parameters: readonly TrainableParameter[];
+  readonly adapter: TrainedAdapter | null;
+}
+
+export async function placeTuned(
+  device: Device,
+  checkpoint: Checkpoint,
+  recipe: Recipe,
+  config: LlamaConfig,
+): Promise<TunedModel> {
+  if (recipe.adapter.kind === 'none') {
+    const { model, parameters } = placeModel(device, config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
+    return { model, parameters, adapter: null };
+  }
+  const { tensors, held } = heldAs(recipe.adapter.base, checkpoint, config);
+  await prepareModel(device, config, tensors);
+  const model = loadModel(device, config, tensors);
+  const adapter = placeTrainedAdapter(device, model, recipe.adapter, recipe.seed);
+  return {
+    model,
+    parameters: adapter.parameters,
+    adapter: { ...adapter, description: `${adapter.description}${held}` },
+  };
+}
+
+/** The frozen base in fewer bits: the blocks' matrices in the first type whose blocks fit into their rows, all else as it is stored. */
+function heldAs(
+  base: Recipe['adapter']['base'],
+  { tensors }: Checkpoint,
+  config: LlamaConfig,
+): { readonly tensors: ReadonlyMap<string, TensorSource>; readonly held: string } {
+  if (base === 'stored') return { tensors, held: '' };
+  const types: readonly WeightType[] = base === 'q4_k' ? ['Q4_K', 'Q8_0'] : ['Q8_0'];
+  const counts = new Map<string, number>();
+  const recoded = new Map(tensors);
+  for (const { name, block, shape } of listParameters(config)) {
+    const source = tensors.get(name);
+    if (source === undefined || block === null || shape.length !== 2) continue;
+    const type = types.find((each) => columnCount(shape) % dtypes[each].blockWeights === 0);
+    if (type !== undefined) recoded.set(name, recode(source, type));
+    const held = type ?? source.dtype;
+    counts.set(held, (counts.get(held) ?? 0) + 1);
+  }
+  const words = [...counts].map(([type, count]) => `${count} matrices as ${type}`);
+  return { tensors: recoded, held: `, over a frozen base of ${words.join(' and ')}` };
+}
+
+/** The same weights as numbers that nothing trains: a reference, or a judge. */
+export function placeFrozen(device: Device, checkpoint: Checkpoint, config: LlamaConfig): Model {
+  return placeModel(
+    device,
+    config,
+    ({ name }) => numbersOf(checkpoint.tensors.get(name)!),
+    () => false,
+  ).model;
+}
+
+export interface WrittenModel {
+  readonly device: Device;
+  readonly tuned: TunedModel;
+  readonly checkpoint: Checkpoint;
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer;
+  /** Of the base model, for an adapter's folder. */
+  readonly basePath: string;
+  readonly isRankStabilized: boolean;
+  /** Jinja; null: the model has none and got none. */
+  readonly template: string | null;
+}
+
+/** Reads the trained weights, and gives what writes the model (or the adapter) with its tokenizer, template and end tokens. */
+export async function modelWriter(written: WrittenModel): Promise<(folder: FolderSink) => void> {
+  const { device, tuned, checkpoint, config, tokenizer, basePath, isRankStabilized, template } = written;
+  if (tuned.adapter !== null) {
+    const adapter = await tuned.adapter.read();
+    return (folder) => {
+      writePeft(folder, adapter, config, { baseModel: basePath, isRankStabilized });
+      if (template === null) return;
+      const sink = folder.create(TEMPLATE);
+      sink.write(new TextEncoder().encode(template));
+      sink.close();
+    };
+  }
+  const tensors = await readTensors(device, tensorsOf(tuned.model));
+  const eosIds = [...new Set([...checkpoint.generation.eosIds, ...tokenizer.eogIds])];
+  const generation = { ...checkpoint.generation, bosId: tokenizer.bosId, eosIds };
+  return (folder) => {
+    const { tokenizerWritten } = writeHfCheckpoint(
+      folder,
+      { config, tensors, tokenizer: checkpoint.tokenizer, chatTemplate: template, generation },
+      {
+        maxShardBytes: 2 ** 40,
+        typeOf: () => 'f32',
+        encode: () => assert(false, 'fine-tuning: f32 weights are written as they are'),
+      },
+    );
+    if (!tokenizerWritten) {
+      throw new ArgumentError(
+        'finetune.tokenizer',
+        `${checkpoint.name}: its kind of tokenizer has no form in a Hugging Face folder. Tune an adapter (adapter.kind: lora), which needs none.`,
+      );
+    }
+  };
+}

@@ -1,0 +1,109 @@
+/** The papers' recipes run end to end on a tiny model: the same files, with --set for the model, the data and the sizes. */
+import { equal, match, ok } from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { tuneFile, tuningPlace, writeBase } from '../../../../test/support/tuning.ts';
+import { openCheckpointAt } from '../files.ts';
+import { modelOfRun } from '../training/run-checkpoint.ts';
+
+const { at, remove } = tuningPlace();
+after(remove);
+writeBase(at('base'));
+const recipe = (name: string) => fileURLToPath(new URL(`../../../../recipes/${name}`, import.meta.url));
+const write = (name: string, rows: readonly unknown[]) => {
+  writeFileSync(at(name), rows.map((row) => JSON.stringify(row)).join('\n'));
+  return at(name);
+};
+const sets = (values: Readonly<Record<string, string | number>>) =>
+  Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+const numbers = Array.from({ length: 8 }, (_, i) => i);
+
+test('alpaca.yaml', async () => {
+  const data = write(
+    'alpaca.jsonl',
+    numbers.map((i) => ({ instruction: `Add ${i}`, input: i % 2 ? `${i}` : '', output: `It is ${i}.` })),
+  );
+  const values = {
+    'model.from': at('base'),
+    'data.train.0.path': data,
+    'training.batch': 4,
+    'training.epochs': 1,
+  };
+  const { status, stderr, metrics } = await tuneFile(recipe('alpaca.yaml'), at('alpaca'), sets(values));
+  equal(status, 0, stderr);
+  equal(metrics.length, 2);
+  const checkpoint = openCheckpointAt(modelOfRun(at('alpaca'))!);
+  match(checkpoint.chatTemplate!, /### Response:/);
+  checkpoint.close();
+  match(readFileSync(join(at('alpaca'), 'report.html'), 'utf8'), /paired with an input that provides further context/);
+});
+
+test('vicuna.yaml', async () => {
+  const said = (from: string, value: string) => ({ from, value });
+  const data = write('sharegpt.json', [
+    numbers.map((i) => ({
+      conversations: [said('human', `Hi ${i}`), said('gpt', 'Hello.'), said('human', 'Bye'), said('gpt', 'Bye!')],
+    })),
+  ]);
+  const values = { 'model.from': at('base'), 'data.train.0.path': data, 'training.batch': 4, 'training.epochs': 1 };
+  const { status, stderr } = await tuneFile(recipe('vicuna.yaml'), at('vicuna'), sets(values));
+  equal(status, 0, stderr);
+  match(stderr, /end: 16 of 16 trained turns end with an end token/);
+});
+
+test('llama2-chat.yaml: five stages, each from the models of those before it', async () => {
+  const asked = (i: number) => ({ role: 'user', content: `Say ${i}` });
+  const chat = write('chat.jsonl', [
+    ...numbers.map((i) => ({ messages: [asked(i), { role: 'assistant', content: `${i}!` }] })),
+    {
+      instruction: 'Be brief.',
+      dialogue: [
+        ['Say 1', '1!'],
+        ['Say 2', '2!'],
+      ],
+    },
+  ]);
+  const pairs = write(
+    'pairs.jsonl',
+    numbers.map((i) => ({
+      chosen: [asked(i), { role: 'assistant', content: `${i}!` }],
+      rejected: [asked(i), { role: 'assistant', content: 'no' }],
+      rating: i % 2 ? 'better' : 'slightly',
+    })),
+  );
+  const stage = (i: number, more: Readonly<Record<string, string | number>>) =>
+    Object.fromEntries(
+      Object.entries({ 'training.batch': 4, 'training.epochs': 1, ...more }).map(([key, value]) => [
+        `stages.${i}.${key}`,
+        value,
+      ]),
+    );
+  const sampling = { 'sampling.maxTokens': 6, 'data.train.0.path': chat };
+  const {
+    'stages.4.training.epochs': _,
+    'stages.4.training.batch': __,
+    ...ppo
+  } = stage(4, {
+    ...sampling,
+    'data.valid.0.path': chat,
+    'ppo.iterations': 2,
+    'ppo.prompts': 4,
+    'ppo.minibatch': 2,
+  });
+  const values = {
+    ...stage(0, { 'model.from': at('base'), 'data.train.0.path': chat }),
+    ...stage(1, { 'data.train.0.path': pairs }),
+    ...stage(2, { 'data.train.0.path': pairs, 'data.train.1.path': pairs }),
+    ...stage(3, { ...sampling, 'sampling.answers': 2 }),
+    ...ppo,
+  };
+  const out = at('llama2-chat');
+  const { status, stderr } = await tuneFile(recipe('llama2-chat.yaml'), out, sets(values));
+  equal(status, 0, stderr);
+  for (const name of ['sft', 'helpfulness', 'safety', 'rejection', 'ppo']) {
+    ok(existsSync(join(out, name, 'report.html')) && modelOfRun(join(out, name)) !== null, name);
+  }
+  ok(existsSync(join(out, 'rejection', 'best-answers-2.json')));
+});
