@@ -25,7 +25,7 @@ async function bundle(entry) {
       target: 'es2023',
       minify: true,
       lib: { entry: join(folder, `${entry}.ts`), formats: ['es'], fileName: entry },
-      rolldownOptions: { output: { minify: true } }, // a library's white space is kept otherwise
+      rolldownOptions: { output: { minify: true }, checks: { pluginTimings: false } }, // a library's white space is kept otherwise
     },
     plugins: [{ name: 'workers-as-texts', enforce: 'pre', transform: inlineWorkers }],
   });

@@ -84,13 +84,16 @@ function addressWorkers(dist) {
   }
 }
 
-/** Declarations that no entry leads to are of no use to a program: they are left out. */
+/** Declarations that no entry leads to are of no use to a program: they are left out. The others name each other as their modules do. */
 function keepPublicTypes(target, dist) {
   const kept = new Set();
   const keep = (path) => {
     if (kept.has(path)) return;
     kept.add(path);
-    for (const [, name] of readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)\.[jt]s'/g)) {
+    const text = readFileSync(path, 'utf8');
+    const named = text.replace(/((?:from|import\(|import)\s*['"]\.[^'"]+)\.ts(?=['"])/g, '$1.js');
+    if (named !== text) writeFileSync(path, named);
+    for (const [, name] of named.matchAll(/(?:from|import\(|import)\s*['"](\.[^'"]+)\.js['"]/g)) {
       keep(join(dirname(path), `${name}.d.ts`));
     }
   };

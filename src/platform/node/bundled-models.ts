@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packagePath } from './package-folder.ts';
 
-const modelsFolder = fileURLToPath(new URL('../../../models/', import.meta.url));
+const modelsFolder = packagePath('models');
 
 /** The models that come with this copy of Cria: models/*.gguf. The first is used where none is named. */
 export function bundledModels(): readonly { readonly name: string; readonly path: string }[] {

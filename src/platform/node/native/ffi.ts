@@ -28,7 +28,7 @@ export function findFfi(): Ffi | null {
   const require = createRequire(import.meta.url);
   for (const name of [`@koromix/koffi-${process.platform}-${process.arch}`, 'koffi']) {
     try {
-      found = require(name) as Ffi;
+      found = require(/* webpackIgnore: true */ /* turbopackIgnore: true */ name) as Ffi;
       if (typeof found.load === 'function') return found;
     } catch {
       // not installed, or its binary does not load on this system: the next one may do

@@ -1,4 +1,5 @@
 /** The server without a port: `import { handler } from 'cria/server'`. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { ArgumentError } from '../../../base/errors.ts';
 import { nearestNames } from '../../../base/nearest.ts';
@@ -78,8 +79,9 @@ export function handler(model: RemoteModel | Promise<RemoteModel>, options: Hand
  * A handler as Node's http servers and Express call it: `createServer(nodeListener(handle))`, `app.use('/llm', nodeListener(handle))`.
  * It reads the request's body itself: put it before middleware that does.
  */
-export function nodeListener(handle: Handler): ReturnType<typeof getRequestListener> {
-  return getRequestListener(handle, { overrideGlobalObjects: false });
+export function nodeListener(handle: Handler): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const listen = getRequestListener(handle, { overrideGlobalObjects: false });
+  return async (request, response) => void (await listen(request, response));
 }
 
 function appOf(model: RemoteModel, options: HandlerOptions) {

@@ -1,11 +1,11 @@
 /** The chat page: built files, read once, under a policy that lets nothing else run or be asked. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { extname, join } from 'node:path';
 import type { Hono } from 'hono';
+import { builtPath } from '../package-folder.ts';
 import type { Wire } from './app.ts';
 
-const folder = fileURLToPath(new URL('../../../web/generated/chat/', import.meta.url));
+const folder = builtPath('web/generated/chat');
 
 const policy = [
   "default-src 'none'",
@@ -36,7 +36,7 @@ export function addPage(app: Hono<Wire>): void {
   for (const name of readdirSync(folder)) {
     const type = types[extname(name)];
     if (type === undefined) continue;
-    const bytes = readFileSync(folder + name);
+    const bytes = readFileSync(join(folder, name));
     const path = name === 'index.html' ? '/' : `/${name}`;
     app.get(path, (c) =>
       c.body(bytes, 200, {

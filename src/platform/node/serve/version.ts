@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { packagePath } from '../package-folder.ts';
 
-/** The package's version. src/ and dist/ lie equally deep. */
+/** The package's version. */
 export function packageVersion(): string {
-  const file = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version;
 }

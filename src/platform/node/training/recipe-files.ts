@@ -1,11 +1,11 @@
 /** Where recipes are: files, and those that come with the package, by name. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ArgumentError } from '../../../base/errors.ts';
 import { nearestNames } from '../../../base/nearest.ts';
+import { packagePath } from '../package-folder.ts';
 
-const folder = fileURLToPath(new URL('../../../../recipes/', import.meta.url));
+const folder = packagePath('recipes');
 const ending = '.yaml';
 
 /** The text of a recipe: a file's, else of the one that comes with the package under this name. Throws ArgumentError `recipe.unreadable`. */

@@ -1,0 +1,9 @@
+import { Llama } from 'cria';
+
+window.story = (async () => {
+  const model = await Llama.load('/model.gguf', { threads: 2 });
+  const text = await model.generate('Once upon a time', { maxTokens: 10, temperature: 0 }).text();
+  const { device } = model.facts;
+  await model.close();
+  return { text, device };
+})();
