@@ -127,6 +127,26 @@ describe('AI SDK', () => {
     deepStrictEqual(JSON.parse(`[${written.join('').replaceAll('}{', '},{')}]`), calls);
   });
 
+  test('tools and an object: an answer calls, or is the object', async () => {
+    const tools = {
+      look: tool({ inputSchema: z.object({ at: z.enum(['sky', 'sea']) }), execute: async () => 'blue' }),
+    };
+    for (let seed = 0; seed < 6; seed++) {
+      const result = await generateText({
+        ...common,
+        prompt: 'Paint it.',
+        temperature: 1,
+        seed,
+        tools,
+        output: Output.object({ schema: paint }),
+        maxOutputTokens: 300,
+      });
+      if (result.finishReason === 'tool-calls')
+        ok(result.toolCalls.every(({ input }) => /^(sky|sea)$/.test((input as { at: string }).at)));
+      else deepStrictEqual(paint.parse(result.output), result.output);
+    }
+  });
+
   test('a call that maxOutputTokens cuts short is not made', async () => {
     const long = jsonSchema<{ text: string }>({
       type: 'object',

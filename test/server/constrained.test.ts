@@ -110,7 +110,7 @@ describe('constrained answers', () => {
       [{ grammar: 'root ::= "a"', json_schema: {} }, 'json_schema'],
       [{ tool_choice: 'auto' }, 'tool_choice'],
       [{ tools: [tool('a')], tool_choice: { type: 'function', function: { name: 'b' } } }, 'tools'],
-      [{ tools: [tool('a')], response_format: { type: 'json_object' } }, 'response_format'],
+      [{ tools: [tool('a')], grammar: 'root ::= "a"' }, 'grammar'],
       [{ tools: [tool('a b')] }, 'tools.0.function.name'],
     ] as const) {
       const body = { ...common, ...more } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;

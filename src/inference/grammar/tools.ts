@@ -36,6 +36,8 @@ export interface ToolsSpec {
   /** More than one call at a time. */
   readonly parallel: boolean;
   readonly format: ToolFormat;
+  /** What is written where nothing is called: JSON of this schema; absent: any text. */
+  readonly answer?: JsonSchema | null | undefined;
 }
 
 export interface Notation {
@@ -85,21 +87,38 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
   const notation: Notation = notations[spec.format];
   const rules = new Map<string, Expression>(jsonGrammar('object').rules);
   const notes: string[] = [];
+  /** Rules of one schema are named after their places; those of all schemas keep their names. */
+  const adopt = (prefix: string, grammar: Grammar): Expression => {
+    notes.push(...(grammar.notes ?? []));
+    const rename = (inner: string) => (inner === 'root' || /^(?:#|name )/.test(inner) ? `${prefix} ${inner}` : inner);
+    for (const [inner, expression] of grammar.rules) rules.set(rename(inner), renameRules(expression, rename));
+    return rule(`${prefix} root`);
+  };
   const calls = tools.map(({ name, parameters, strict }, i) => {
     const grammar = parameters == null ? jsonGrammar('object') : argumentsGrammar(name, parameters, strict ?? false);
-    notes.push(...(grammar.notes ?? []));
-    // Rules of one schema are named after their places; those of all schemas keep their names.
-    const rename = (inner: string) => (inner === 'root' || /^(?:#|name )/.test(inner) ? `${i} ${inner}` : inner);
-    for (const [inner, expression] of grammar.rules) rules.set(rename(inner), renameRules(expression, rename));
+    const given = adopt(String(i), grammar);
     const space = rule('space');
     const head = sequence('{', space, '"name":', space, JSON.stringify(name), ',', space);
-    return sequence(head, `${JSON.stringify(notation.argumentsKey)}:`, space, rule(`${i} root`), space, '}');
+    return sequence(head, `${JSON.stringify(notation.argumentsKey)}:`, space, given, space, '}');
   });
   rules.set('call', choice(...calls));
 
   rules.set('calls', callsExpression(notation, parallel, hasToken));
-  rules.set('root', wanted === 'auto' ? withText(notation) : rule('calls'));
+  const otherwise = () =>
+    spec.answer == null
+      ? withText(notation)
+      : choice(rule('calls'), adopt('answer', answerGrammar(spec.answer, notation)));
+  rules.set('root', wanted === 'auto' ? otherwise() : rule('calls'));
   return { rules, root: 'root', notes };
+}
+
+/** Throws ArgumentError `tools.answer` where JSON could be read as a call. */
+function answerGrammar(schema: JsonSchema, { begin }: Notation): Grammar {
+  if (begin !== null) return compilePossibleSchema(schema, { strict: false });
+  throw new ArgumentError(
+    'tools.answer',
+    'tools: this model writes calls as bare JSON, so that an answer in JSON could not be told from a call. Ask for one of the two: tools, or JSON.',
+  );
 }
 
 function checkTools(tools: readonly ToolFunction[], missing: string | null): void {

@@ -1,6 +1,7 @@
 /** Where a request says what its answer must look like: response_format, tools, grammar, json_schema. */
 import { z } from 'zod';
 import type { ConstraintSpec } from '../../inference/grammar/compile-constraint.ts';
+import type { JsonSchema } from '../../inference/grammar/schema/document.ts';
 import { type ToolFormat, type ToolsSpec, toolFormatOf } from '../../inference/grammar/tools.ts';
 import { ApiError } from '../api-error.ts';
 
@@ -83,9 +84,9 @@ export function chatConstraint(fields: Fields, template: string | null): ChatCon
   );
   if (given.length > 1) throw conflict(given[0]!, given[1]!);
   const tools = toolsOf(fields, template);
-  if (tools && given[0]) throw conflict('tools', given[0]);
-  if (tools) return { spec: tools.spec, tools };
   const format = fields.response_format;
+  if (tools && given[0] && given[0] !== 'response_format') throw conflict('tools', given[0]);
+  if (tools) return { spec: { ...tools.spec, answer: answerOf(format) }, tools };
   if (format?.type === 'json_object') {
     return {
       spec: format.schema ? { kind: 'json_schema', schema: format.schema } : { kind: 'json_object' },
@@ -100,6 +101,13 @@ export function chatConstraint(fields: Fields, template: string | null): ChatCon
     };
   }
   return { spec: grammarConstraint(fields), tools: null };
+}
+
+/** Beside tools: what the answer is where nothing is called; null: any text. */
+function answerOf(format: Fields['response_format']): JsonSchema | null {
+  const anyObject = { type: 'object' };
+  if (format?.type === 'json_object') return format.schema ?? anyObject;
+  return format?.type === 'json_schema' ? (format.json_schema.schema ?? anyObject) : null;
 }
 
 function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: Fields, template: string | null) {
