@@ -20,6 +20,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Random } from '../src/base/random.ts';
 import { Llama } from '../src/platform/node/index.ts';
+import { serveDefaults } from '../src/platform/node/serve/defaults.ts';
 import { createLog } from '../src/platform/node/serve/log.ts';
 import { startServer } from '../src/platform/node/serve/server.ts';
 
@@ -48,6 +49,7 @@ const model = await Llama.load(values.model, {
 const server = await startServer(
   model,
   {
+    ...serveDefaults,
     ...{ modelId: 'bench', template: undefined, pooling: 'mean', version: 'bench', host: '127.0.0.1', port: 0 },
     ...{ apiKeys: [], corsOrigins: [], bodyBytes: 1 << 24, stallSeconds: 600, page: false, parallel: most },
     ...{ queue: 4096, queueSeconds: 3600, timeLimitSeconds: 3600, connections: 4096, readSeconds: 20, drainSeconds: 1 },

@@ -12,6 +12,8 @@ export interface ChatPrompt {
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
   /** Ends with the beginning of the assistant's turn; default true. */
   readonly addGenerationPrompt?: boolean | undefined;
+  /** How the assistant's turn begins: the model goes on from there. */
+  readonly continuation?: string | undefined;
 }
 
 /**
@@ -19,7 +21,9 @@ export interface ChatPrompt {
  * the model's files ask for is put first where the template does not write it. `now`: the clock that the template's strftime_now reads.
  */
 export function encodeChat(tokenizer: Tokenizer, prompt: ChatPrompt, now?: () => Date): Uint32Array {
-  const ids = tokenizer.encodeSegments(renderChat(tokenizer, prompt, now).segments);
+  const { continuation = '' } = prompt;
+  const begun = continuation === '' ? [] : [{ text: continuation, trusted: false }];
+  const ids = tokenizer.encodeSegments([...renderChat(tokenizer, prompt, now).segments, ...begun]);
   if (!tokenizer.addBos || tokenizer.bosId === null || ids[0] === tokenizer.bosId) return ids;
   return Uint32Array.of(tokenizer.bosId, ...ids);
 }

@@ -58,6 +58,7 @@ export function engineUnavailable(cause?: unknown): ApiError {
 const paramOf: Readonly<Record<string, string>> = {
   'generate.prompt': 'prompt',
   'generate.context': 'messages',
+  'sampling.none-left': 'logit_bias',
   'chat.role': 'messages',
   'chat.template': 'messages',
   'chat.no-template': 'messages',
@@ -73,8 +74,8 @@ export function toApiError(error: unknown): ApiError {
     return engineUnavailable(error);
   }
   const theirs = error instanceof ArgumentError || error instanceof UnsupportedError;
-  // Chat templates are the model's; what they raise is about the messages that they were given.
-  if (theirs || (error instanceof CriaError && error.code.startsWith('chat.'))) {
+  // Chat templates are the model's; what they raise is about the messages that they were given. So is what leaves no token to choose.
+  if (theirs || (error instanceof CriaError && /^(?:chat|grammar)\.|^sampling\.none-left$/.test(error.code))) {
     const [, option] = (error.code === 'generate.options' && /^generate: ([a-z]\w*)/.exec(error.message)) || [];
     const wire = option?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     const param = wire ?? paramOf[error.code] ?? areaParams[error.code.split('.')[0]!];

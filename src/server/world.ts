@@ -26,6 +26,12 @@ export type ServedModel = Pick<
 export interface ServerSettings {
   /** The name under which the model is served. */
   readonly modelId: string;
+  /** Other names under which it is asked for. */
+  readonly aliases: readonly string[];
+  /** Any name is taken for this model's. */
+  readonly anyModel: boolean;
+  /** max_tokens beyond the context: refused, instead of cut to what is left of it. */
+  readonly refuseBeyondContext: boolean;
   /** A chat template's name or Jinja text; undefined: the model's own. */
   readonly template: string | undefined;
   readonly pooling: Pooling;

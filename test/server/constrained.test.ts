@@ -108,7 +108,7 @@ describe('constrained answers', () => {
       ],
       [{ grammar: 'root ::= (' }, 'grammar'],
       [{ grammar: 'root ::= "a"', json_schema: {} }, 'json_schema'],
-      [{ tool_choice: 'auto' }, 'tool_choice'],
+      [{ tool_choice: 'required' }, 'tool_choice'],
       [{ tools: [tool('a')], tool_choice: { type: 'function', function: { name: 'b' } } }, 'tools'],
       [{ tools: [tool('a')], grammar: 'root ::= "a"' }, 'grammar'],
       [{ tools: [tool('a b')] }, 'tools.0.function.name'],

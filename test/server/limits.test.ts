@@ -77,7 +77,7 @@ describe('limits', () => {
 
   test('who waits too long for a place is refused with a status, streaming or not; who talks too long is cut', async () => {
     const slow = await testServer(
-      { parallel: 1, queue: 4, queueSeconds: 0.05, timeLimitSeconds: 0.5 },
+      { parallel: 1, queue: 4, queueSeconds: 0.05, timeLimitSeconds: 2 },
       { ...endlessRoom, maxSequences: 1 },
     );
     const long = post(slow, '/v1/completions', story(0, { max_tokens: endless }));

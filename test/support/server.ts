@@ -17,6 +17,9 @@ export interface TestServer extends RunningServer {
 
 export const serveDefaults: ServeSettings = {
   modelId: 'tiny',
+  aliases: [],
+  anyModel: false,
+  refuseBeyondContext: false,
   template: 'chatml',
   pooling: 'mean',
   queueSeconds: 10,

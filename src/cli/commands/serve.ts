@@ -34,6 +34,12 @@ export const command = defineCommand({
       otherwise: "the file's or folder's name",
       help: 'the name under which the model is served',
     },
+    alias: { kind: 'texts', default: [], value: 'NAME', help: 'another name under which the model may be asked for' },
+    anyModel: { kind: 'flag', help: 'whatever model is asked for, this one answers' },
+    refuseBeyondContext: {
+      kind: 'flag',
+      help: 'refuse a max_tokens for which the context has no room, instead of ending there',
+    },
     template: {
       kind: 'text',
       value: 'NAME|FILE',
@@ -131,6 +137,7 @@ export const command = defineCommand({
       const settings = {
         ...options,
         apiKeys,
+        aliases: options.alias,
         template,
         modelId: options.modelId ?? basename(resolve(path)).replace(/\.(gguf|safetensors|bin)$/i, ''),
         corsOrigins: options.corsOrigin,

@@ -145,7 +145,7 @@ function argumentsGrammar(name: string, parameters: JsonSchema, strict: boolean)
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     const message = `tools: ${name}: ${error.message}`;
-    if (strict) throw new ArgumentError(error.code, message, { cause: error });
+    if (strict) throw new ArgumentError('tools.schema', message, { cause: error });
     return { ...jsonGrammar('object'), notes: [`${message.replaceAll(/\n\s*-?\s*/g, ' ')}. Any object is taken.`] };
   }
 }

@@ -26,7 +26,7 @@ export function prepareChat(desk: Desk, body: unknown) {
   const options = { ...optionsOf(request), logprobs };
   checkCharacters(model, charactersOf(messages), 'messages');
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
-  checkLength(model, prompt, 'messages', options);
+  checkLength(model, prompt, 'messages', desk.settings.refuseBeyondContext ? options : {});
   const { spec, tools } = constraint;
   const shape: ChatShape = { ...shapeOf(request), logprobs: logprobs >= 0, toolFormat: tools?.format ?? null };
   return { prompt, options, shape, constraint: spec && JSON.stringify(spec) };

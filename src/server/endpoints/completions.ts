@@ -26,7 +26,9 @@ export function prepareCompletion(desk: Desk, body: unknown) {
     promptLogprobs: echo && withLogprobs,
   };
   const prompts = encodeTexts(model, listOf(request.prompt), 'prompt', request.parse_special ?? false);
-  for (const prompt of prompts) checkLength(model, prompt, 'prompt', options);
+  // Otherwise an answer ends where the context does, and says so.
+  const limits = desk.settings.refuseBeyondContext ? options : {};
+  for (const prompt of prompts) checkLength(model, prompt, 'prompt', limits);
   const echoes = listOf(request.prompt).map((text, i) => {
     if (!echo) return '';
     return typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);

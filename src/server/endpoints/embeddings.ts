@@ -1,5 +1,6 @@
 /** POST /v1/embeddings: the states of the last layer, after its norm, pooled and of unit length. */
 import { unitLength } from '../../inference/reading/embedding.ts';
+import { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { parseBody } from '../request/parse.ts';
 import { embeddingSchema, listOf } from '../request/texts.ts';
@@ -14,14 +15,25 @@ export function prepareEmbeddings(desk: Desk, body: unknown) {
   for (const [i, ids] of inputs.entries()) {
     checkLength(model, ids, inputs.length === 1 ? 'input' : `input.${i}`, { maxTokens: 0 });
   }
-  const { pooling, encoding_format: encoding, user } = request;
-  return { inputs, pooling: pooling ?? null, asBase64: encoding === 'base64', user: user ?? undefined };
+  const { pooling, encoding_format: encoding, user, dimensions } = request;
+  const { width } = model.config;
+  if (dimensions != null && dimensions > width) {
+    const message = `dimensions: expected at most this model's ${width}, found ${dimensions}.`;
+    throw new ApiError(400, 'invalid_value', message, { param: 'dimensions' });
+  }
+  return {
+    inputs,
+    dimensions: dimensions ?? width,
+    pooling: pooling ?? null,
+    asBase64: encoding === 'base64',
+    user: user ?? undefined,
+  };
 }
 
 export async function embeddings(
   core: Core,
   { signal, notes }: Call,
-  { inputs, pooling, asBase64, user }: ReturnType<typeof prepareEmbeddings>,
+  { inputs, dimensions, pooling, asBase64, user }: ReturnType<typeof prepareEmbeddings>,
 ): Promise<Reply> {
   const { model, settings, gate } = core;
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
@@ -33,7 +45,7 @@ export async function embeddings(
     const options = { pooling: pooling ?? settings.pooling, signal };
     const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, options)));
     for (const [index, pooled] of vectors.entries()) {
-      const vector = unitLength(pooled);
+      const vector = unitLength(pooled.subarray(0, dimensions));
       const embedding = asBase64 ? base64Of(vector) : Array.from(vector);
       data.push({ object: 'embedding', index, embedding });
     }

@@ -12,11 +12,12 @@ import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
 
 /** Throws ApiError 404 where another model is asked for than the one that is served. */
 export function checkModel({ settings }: Desk, wanted: string | null | undefined): void {
-  if (wanted == null || wanted === settings.modelId) return;
+  const { modelId, aliases, anyModel } = settings;
+  if (wanted == null || anyModel || wanted === modelId || aliases.includes(wanted)) return;
   throw new ApiError(
     404,
     'model_not_found',
-    `model: this server serves ${JSON.stringify(settings.modelId)}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id.`,
+    `model: this server serves ${JSON.stringify(settings.modelId)}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id, --alias or --any-model.`,
     { param: 'model' },
   );
 }

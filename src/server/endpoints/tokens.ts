@@ -43,11 +43,12 @@ export function applyTemplate(desk: Desk, body: unknown): Uint8Array<ArrayBuffer
     template,
     variables = {},
     addGenerationPrompt = true,
+    continuation = '',
     tools,
   } = conversationOf(desk, request).messages;
   const prompt = { messages, template, variables, addGenerationPrompt, tools: tools ?? null };
   const rendered = renderChat(desk.model.tokenizer, prompt, desk.now);
-  return written({ prompt: rendered.text });
+  return written({ prompt: rendered.text + continuation });
 }
 
 /** JSON as it is sent: a long list of tokens costs the thread that answers nothing. */

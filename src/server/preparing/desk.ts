@@ -13,7 +13,10 @@ export interface Opening {
 }
 
 /** The settings that decide how requests are read. */
-export type DeskSettings = Pick<ServerSettings, 'modelId' | 'template'>;
+export type DeskSettings = Pick<
+  ServerSettings,
+  'modelId' | 'aliases' | 'anyModel' | 'refuseBeyondContext' | 'template'
+>;
 
 export interface Desk {
   /** The served model as far as reading a request needs it. */

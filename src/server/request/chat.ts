@@ -6,29 +6,58 @@ import { ApiError } from '../api-error.ts';
 import { constrainedFields, toolFields } from './constrained.ts';
 import { generationFields } from './generation-fields.ts';
 
-const textPart = z.strictObject({ type: z.literal('text', 'only text parts are supported'), text: z.string() });
-const content = z.union([z.string(), z.array(textPart).min(1).max(1024)]);
+/** Fields of messages that clients send back, or of other services, and that change no text. */
+const ignored = z.unknown().optional();
+const partExtras = { cache_control: ignored, annotations: ignored };
+const part = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('text'), text: z.string(), ...partExtras }),
+    z.strictObject({ type: z.literal('refusal'), refusal: z.string(), ...partExtras }),
+  ],
+  'only text parts are supported',
+);
+const content = z.union([z.string(), z.array(part).max(1024)]);
 
 const toolCall = z.strictObject({
-  id: z.string(),
-  type: z.literal('function'),
-  function: z.strictObject({ name: z.string(), arguments: z.string() }),
+  id: z.string().nullish(),
+  type: z.literal('function').nullish(),
+  index: ignored,
+  function: z.strictObject({
+    name: z.string(),
+    arguments: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
+  }),
 });
 
+const messageExtras = { name: z.string().max(256).nullish(), cache_control: ignored, id: ignored, metadata: ignored };
 const message = z.discriminatedUnion('role', [
-  z.strictObject({ role: z.enum(['system', 'developer', 'user']), content, name: z.string().max(64).optional() }),
+  z.strictObject({ role: z.enum(['system', 'developer', 'user']), content: content.nullable(), ...messageExtras }),
   z.strictObject({
     role: z.literal('assistant'),
     content: content.nullish(),
-    name: z.string().max(64).optional(),
     tool_calls: z.array(toolCall).max(128).nullish(),
+    /** What the model thought: a template may show it again. */
+    reasoning_content: z.string().nullish(),
+    reasoning: ignored,
+    reasoning_details: ignored,
     // What clients send back of an answer as they got it.
-    refusal: z.null().optional(),
+    refusal: z.string().nullish(),
     audio: z.null().optional(),
     function_call: z.null().optional(),
-    annotations: z.array(z.never()).nullish(),
+    annotations: ignored,
+    index: ignored,
+    status: ignored,
+    type: z.literal('message').optional(),
+    ...messageExtras,
   }),
-  z.strictObject({ role: z.literal('tool'), content, tool_call_id: z.string() }),
+  z.strictObject({
+    role: z.literal('tool'),
+    content: content.nullable(),
+    tool_call_id: z.string().nullish(),
+    is_error: ignored,
+    status: ignored,
+    ...messageExtras,
+  }),
 ]);
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -49,7 +78,7 @@ export const chatSchema = z.strictObject({
   ...templateFields,
   ...generationFields,
   ...constrainedFields,
-  modalities: z.array(z.literal('text')).length(1).nullish().describe('answers are texts'),
+  modalities: z.array(z.literal('text')).max(1).nullish().describe('answers are texts'),
   max_completion_tokens: z.int().min(0).nullish().describe("OpenAI's newer name of max_tokens"),
   logprobs: z.boolean().nullish().describe('report the log-probability of every token'),
   top_logprobs: z.int().min(0).max(20).nullish().describe('and of this many likeliest ones'),
@@ -71,32 +100,49 @@ export function chatPromptOf(request: TemplateRequest, template: string | undefi
       param: 'chat_template_kwargs',
     });
   }
+  const addGenerationPrompt = request.add_generation_prompt ?? true;
+  const messages = request.messages.map(toMessage);
+  const last = messages.at(-1)!;
+  // A beginning of the answer, which the model goes on with.
+  const continues = addGenerationPrompt && messages.length > 1 && last.role === 'assistant' && !last.tool_calls;
   return {
-    messages: request.messages.map(toMessage),
+    messages: continues ? messages.slice(0, -1) : messages,
     template,
     variables,
-    addGenerationPrompt: request.add_generation_prompt ?? true,
+    addGenerationPrompt,
+    ...(continues && { continuation: last.content as string }),
   };
 }
 
 function toMessage(message: TemplateRequest['messages'][number]): ChatMessage {
-  const { role, content } = message;
+  const { role, content, name } = message;
+  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
   return {
-    ...('name' in message && message.name !== undefined && { name: message.name }),
-    ...('tool_call_id' in message && { tool_call_id: message.tool_call_id }),
+    ...(name != null && { name }),
+    ...(message.role === 'tool' && { tool_call_id: message.tool_call_id ?? '' }),
+    ...(message.role === 'assistant' && message.reasoning_content && { reasoning_content: message.reasoning_content }),
     // Models know the older name of the same thing.
     role: role === 'developer' ? 'system' : role,
-    ...('tool_calls' in message && message.tool_calls && { tool_calls: message.tool_calls.map(toTemplateCall) }),
-    content: Array.isArray(content) ? content.map(({ text }) => text).join('\n') : (content ?? ''),
+    ...(calls.length > 0 && { tool_calls: calls.map(toTemplateCall) }),
+    content: Array.isArray(content) ? content.map(textOf).join('\n') : (content ?? ''),
   };
 }
 
+function textOf(given: z.infer<typeof part>): string {
+  return given.type === 'text' ? given.text : given.refusal;
+}
+
 /** Templates want arguments as an object; on OpenAI's wire they are its text. */
-function toTemplateCall({ function: called, ...rest }: z.infer<typeof toolCall>) {
+function toTemplateCall({ id, function: { name, arguments: given } }: z.infer<typeof toolCall>, i: number) {
+  return { id: id ?? `call_${i}`, type: 'function', function: { name, arguments: argumentsOf(given ?? '{}') } };
+}
+
+function argumentsOf(given: string | Readonly<Record<string, unknown>>): unknown {
+  if (typeof given !== 'string') return given;
   try {
-    return { ...rest, function: { ...called, arguments: JSON.parse(called.arguments) as unknown } };
+    return JSON.parse(given) as unknown;
   } catch {
-    return { ...rest, function: called };
+    return given;
   }
 }
 

@@ -26,6 +26,7 @@ const tool = z.strictObject({
     parameters: schema.nullish(),
     strict: z.boolean().nullish(),
   }),
+  cache_control: z.unknown().optional(),
 });
 
 export const toolFields = {
@@ -50,7 +51,7 @@ export const constrainedFields = {
       z.strictObject({
         type: z.literal('json_schema'),
         json_schema: z.strictObject({
-          name,
+          name: name.nullish(),
           description: z.string().nullish(),
           schema: schema.nullish(),
           strict: z.boolean().nullish(),
@@ -112,8 +113,12 @@ function answerOf(format: Fields['response_format']): JsonSchema | null {
 
 function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: Fields, template: string | null) {
   if (!tools || tools.length === 0) {
-    const stray = choice != null && choice !== 'none' ? 'tool_choice' : parallel != null ? 'parallel_tool_calls' : null;
-    if (stray) throw new ApiError(400, 'invalid_value', `${stray}: expected only with tools.`, { param: stray });
+    if (choice === 'required' || typeof choice === 'object') {
+      if (choice === null) return null;
+      throw new ApiError(400, 'invalid_value', 'tool_choice: a call cannot be made without tools.', {
+        param: 'tool_choice',
+      });
+    }
     return null;
   }
   if (choice === 'none') return null;
@@ -122,7 +127,8 @@ function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: 
     kind: 'tools',
     tools: tools.map(({ function: { name, parameters, strict } }) => ({ name, parameters, strict })),
     choice: typeof choice === 'object' && choice !== null ? { name: choice.function.name } : (choice ?? 'auto'),
-    parallel: parallel ?? true,
+    // A function that is named is called once.
+    parallel: (parallel ?? true) && (choice == null || typeof choice === 'string'),
     format,
   };
   return { spec, offered: tools, format };

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { LogitBias, OptionSpec } from '../../inference/option-table.ts';
 import { type GenerationOptions, generationOptions } from '../../inference/options.ts';
 import { ApiError } from '../api-error.ts';
+import { fieldsWithoutEffect } from './fields.ts';
 
 /** Options that have a field of their own below, or none on the wire. */
 const special = ['maxTokens', 'stop', 'logprobs', 'promptLogprobs', 'logitBias', 'parseSpecial'] as const;
@@ -72,20 +73,13 @@ export const generationFields = {
     .describe('texts that end the answer'),
   stream: z.boolean().nullish().describe('server-sent events instead of one object'),
   stream_options: z
-    .strictObject({ include_usage: z.boolean().nullish() })
+    .object({ include_usage: z.boolean().nullish() })
     .nullish()
-    .describe('include_usage: a last event with the token counts'),
+    .describe('include_usage: a last event with the token counts; of the others none has an effect'),
   logit_bias: logitBias.nullish().describe('added to the logits of tokens'),
   user: z.string().max(512).nullish().describe("the caller's name for its user; goes into the server's log"),
   safety_identifier: z.string().max(512).nullish().describe('as user'),
-  prompt_cache_key: z
-    .string()
-    .max(512)
-    .nullish()
-    .describe('nothing to do: every prompt finds what the cache holds of it'),
-  cache_prompt: z.literal(true).nullish().describe('always so; a prompt cannot be kept out of the cache'),
-  store: z.literal(false).nullish().describe('always so: no answer is kept'),
-  service_tier: z.enum(['auto', 'default']).nullish().describe('there is one'),
+  ...fieldsWithoutEffect,
   ...tableFields,
 };
 
@@ -114,11 +108,6 @@ export interface Shape {
 
 export function shapeOf(fields: SharedFields): Shape {
   const stream = fields.stream ?? false;
-  if (fields.stream_options && !stream) {
-    throw new ApiError(400, 'invalid_value', 'stream_options: expected only with stream: true.', {
-      param: 'stream_options',
-    });
-  }
   const includeUsage = fields.stream_options?.include_usage ?? false;
   return { n: fields.n ?? 1, stream, includeUsage, user: fields.user ?? fields.safety_identifier ?? null };
 }

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { nearestNames } from '../../base/nearest.ts';
 import { ApiError } from '../api-error.ts';
+import { refusedFields } from './fields.ts';
 
 /** No request needs more, and everything that walks over a body is safe then. */
 const DEEPEST = 128;
@@ -62,6 +63,14 @@ function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
   const param = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
+      const instead = issue.path.length === 0 ? refusedFields[key] : undefined;
+      if (instead !== undefined) {
+        return {
+          code: 'unsupported_parameter',
+          param: key,
+          text: `${key} is refused, as it would change the text: ${instead}`,
+        };
+      }
       const near = issue.path.length === 0 ? nearestNames(key, known, 1) : [];
       const hint = near.length > 0 ? ` (did you mean ${near[0]}?)` : '';
       const name = [...issue.path, key].join('.');

@@ -17,6 +17,7 @@ export const completionSchema = z.strictObject({
   ...grammarFields,
   logprobs: z.int().min(0).max(20).nullish().describe('report log-probabilities, of this many likeliest tokens too'),
   best_of: z.literal(1).nullish().describe('each answer is drawn once'),
+  suffix: z.literal('').nullish().describe('nothing follows'),
   echo: z.boolean().nullish().describe('put the prompt in front of the answer; with logprobs, those of its tokens too'),
   parse_special: z.boolean().nullish().describe('special tokens written in the prompt are those tokens'),
 });
@@ -25,6 +26,11 @@ export const embeddingSchema = z.strictObject({
   input: texts.describe('a text, token ids, or a list of either'),
   model: generationFields.model,
   encoding_format: z.enum(['float', 'base64']).nullish(),
+  dimensions: z
+    .int()
+    .min(1)
+    .nullish()
+    .describe('the first so many numbers of each vector, made unit length again (Matryoshka)'),
   pooling: z.enum(poolings).nullish().describe("which state stands for the text; absent: the server's choice"),
   user: generationFields.user,
 });

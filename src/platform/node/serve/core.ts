@@ -12,8 +12,8 @@ const WAITING_BYTES = 256 << 20;
 
 /** The server's core with this machine's clocks and workers. `capacity`: answers that may run or wait. */
 export function createCore(model: ServedModel, settings: ServerSettings, capacity: number): Core {
-  const { modelId, template, readSeconds } = settings;
-  const opening = { facts: model.facts, settings: { modelId, template } };
+  const { modelId, aliases, anyModel, refuseBeyondContext, template, readSeconds } = settings;
+  const opening = { facts: model.facts, settings: { modelId, aliases, anyModel, refuseBeyondContext, template } };
   const preparers = new PreparationWorkers(
     startPreparer,
     opening,

@@ -17,6 +17,12 @@ export interface HandlerOptions {
   readonly basePath?: string;
   /** The name under which the model is served; absent: its file's name. */
   readonly modelId?: string;
+  /** Other names under which it may be asked for. */
+  readonly aliases?: readonly string[];
+  /** Whatever model is asked for, this one answers. */
+  readonly anyModel?: boolean;
+  /** A max_tokens for which the context has no room is refused; otherwise the answer ends there. */
+  readonly refuseBeyondContext?: boolean;
   /** A built-in chat template's name or Jinja text; absent: the model's own, and without one `plain`, which goes on with texts. */
   readonly template?: string;
   /** Which states an embedding is made of; absent: all, their mean. */
@@ -47,6 +53,9 @@ export type Handler = (request: Request) => Promise<Response>;
 const knownOptions: readonly string[] = [
   'basePath',
   'modelId',
+  'aliases',
+  'anyModel',
+  'refuseBeyondContext',
   'template',
   'pooling',
   'queue',
