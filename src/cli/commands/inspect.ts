@@ -1,32 +1,43 @@
 import { formatBytes, formatCount } from '../../base/units.ts';
+import { contextOf, kvTypeOf } from '../../inference/remote/load-defaults.ts';
+import type { KvType } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
+import { describeMachine } from '../../platform/node/machine.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, formatShape, rowCount } from '../../tensor/tensor.ts';
+import { fitOf, speedOf } from '../bench/fit.ts';
+import { measureLimits } from '../bench/limits/limits.ts';
+import { unusualOf } from '../bench/unusual.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
+import { modelOption, modelOptions, openOptions, openOptionsOf } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
 export const command = defineCommand({
   options: {
     model: modelOption,
     ...openOptions,
+    context: modelOptions.context,
+    kvType: modelOptions.kvType,
+    threads: modelOptions.threads,
+    speed: { kind: 'flag', default: true, help: 'do not measure this machine: no expected speed' },
     tensors: { kind: 'flag', default: true, help: 'leave the list of tensors out' },
     json: { kind: 'flag', help: 'one JSON object, with every value in full' },
   },
   positionals: ['model'],
   examples: [
-    ['inspect model.gguf', 'configuration, metadata and tensors'],
+    ['inspect model.gguf', 'configuration, whether it fits here and how fast, what is unusual, metadata and tensors'],
+    ['inspect model.gguf -c 32768 --kv-type q8_0 --no-tensors', 'the same for a long context'],
     ['inspect model.gguf --json', 'the same for programs'],
   ],
   async run(options, io) {
     const checkpoint = openCheckpointAt(resolveModel(options.model), openOptionsOf(options));
     try {
-      const summary = summarize(checkpoint);
+      const summary = { ...summarize(checkpoint), ...(await judge(checkpoint, options)) };
       if (options.json) writeJson(io.stdout, options.tensors ? summary : { ...summary, tensors: undefined });
       else print(summary, options.tensors, io);
     } finally {
@@ -59,7 +70,54 @@ export function summarize(checkpoint: Checkpoint) {
   };
 }
 
-type Summary = ReturnType<typeof summarize>;
+/** What it takes on this machine, and what is unusual about it. */
+async function judge(
+  checkpoint: Checkpoint,
+  options: {
+    readonly context: number | undefined;
+    readonly kvType: KvType | undefined;
+    readonly threads: number | undefined;
+    readonly speed: boolean;
+  },
+) {
+  const machine = describeMachine();
+  const threads = options.threads ?? machine.physicalCores;
+  const contextLength = contextOf(checkpoint.config, options.context ?? null);
+  const kvType = options.kvType ?? kvTypeOf(checkpoint);
+  const fit = fitOf(checkpoint, { contextLength, kvType, freeBytes: machine.freeMemoryBytes });
+  const limits = options.speed ? await measureLimits(threads, machine.revectorizer, 'memory') : null;
+  return {
+    fit,
+    speed: limits && speedOf(checkpoint, fit, limits, threads),
+    unusual: unusualOf(checkpoint),
+  };
+}
+
+type Summary = ReturnType<typeof summarize> & Awaited<ReturnType<typeof judge>>;
+
+function fitRows({ fit, speed }: Summary): string[][] {
+  const { contextLength, kvType, weightBytes, cacheBytes, scratchBytes, totalBytes, freeBytes, longestContext } = fit;
+  const parts = `${formatBytes(weightBytes)} weights + ${formatBytes(cacheBytes)} cache + about ${formatBytes(scratchBytes)}`;
+  const contexts = Object.entries(longestContext).map(([type, length]) => `${length} in ${type}`);
+  const rows = [
+    ['memory', `${formatBytes(totalBytes)} for ${contextLength} tokens of context in ${kvType}: ${parts}`],
+    [
+      'fits here',
+      `${fit.fits ? 'yes' : 'NO'}, ${formatBytes(freeBytes)} are free; contexts up to ${contexts.join(', ')}`,
+    ],
+  ];
+  if (speed) {
+    const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
+    const [first, last] = [rate(speed.tokensPerSecond), rate(speed.tokensPerSecondAtEnd)];
+    const range = first === last ? first : `${first}, ${last} at the end of the context,`;
+    const read = `${formatBytes(speed.bytesPerToken)} a token at ${(speed.readBytesPerSecond / 1e9).toFixed(1)} GB/s`;
+    rows.push([
+      'speed here',
+      `at most about ${range} tokens/s with ${speed.threads} threads (memory: ${read}, measured now)`,
+    ]);
+  }
+  return rows;
+}
 
 function print(summary: Summary, withTensors: boolean, io: Io): void {
   const width = io.stdout.columns ?? 100;
@@ -76,7 +134,12 @@ function print(summary: Summary, withTensors: boolean, io: Io): void {
     ['tokenizer', summary.tokenizer ? `${summary.tokenizer.kind} (${summary.tokenizer.file})` : 'none'],
     ['chat template', summary.chatTemplate === null ? 'none' : shorten(summary.chatTemplate, width - 20)],
   ];
+  facts.push(...fitRows(summary));
   writeLine(io.stdout, alignColumns(facts.map(([key, value]) => [`  ${key}`, value!])));
+  if (summary.unusual.length > 0) {
+    writeLine(io.stdout, '\nunusual');
+    for (const text of summary.unusual) writeLine(io.stdout, `  ${text}`);
+  }
   if (Object.keys(metadata).length > 0) {
     writeLine(io.stdout, '\nmetadata');
     const rows = Object.entries(metadata).map(([key, value]) => [`  ${key}`, value] as const);

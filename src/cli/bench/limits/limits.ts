@@ -17,8 +17,11 @@ export interface LimitsReport {
   readonly f32: number;
 }
 
-/** Measures with so many threads at once, with 256-bit vectors (`wide`) or without; about two seconds. */
-export async function measureLimits(threads: number, wide: boolean): Promise<Limits> {
+/**
+ * Measures with so many threads at once, with 256-bit vectors (`wide`) or without; about two seconds, or half of one for the memory
+ * alone, when the others are taken as without limit.
+ */
+export async function measureLimits(threads: number, wide: boolean, what: 'all' | 'memory' = 'all'): Promise<Limits> {
   const module = await compileLimits(wide);
   const barrier = new Int32Array(new SharedArrayBuffer(4));
   const reports = await Promise.all(
@@ -27,7 +30,7 @@ export async function measureLimits(threads: number, wide: boolean): Promise<Lim
       () =>
         new Promise<LimitsReport>((resolve, reject) => {
           const worker = new Worker(new URL('./limits-worker.ts', import.meta.url), {
-            workerData: { module, threads, barrier },
+            workerData: { module, threads, barrier, what },
           });
           worker.on('message', resolve);
           worker.on('error', reject);
