@@ -184,3 +184,24 @@ test('any history of starts, extensions, forks, truncations and releases keeps e
     { numRuns: 300 },
   );
 });
+
+test('sequences of another kind share no beginning, whatever their tokens; those of one kind do', () => {
+  const cache = new KvCache({ blockCount: 8, blockTokens: 4, copyBlock() {} });
+  const fill = (kind: string) => {
+    const sequence = cache.createSequence(range(9), kind);
+    const found = sequence.length;
+    strictEqual(sequence.reserve(9 - found), true);
+    sequence.advance(range(9).slice(found));
+    const fork = sequence.fork();
+    sequence.release();
+    fork.release();
+    return found;
+  };
+  strictEqual(fill(''), 0);
+  strictEqual(fill('pirate 1'), 0);
+  strictEqual(fill(''), 8);
+  strictEqual(fill('pirate 1'), 8);
+  for (let i = 0; i < 300; i++) strictEqual(cache.createSequence(range(9), `other ${i}`).length, 0);
+  strictEqual(cache.createSequence(range(9), 'pirate 1').length, 0, 'forgotten');
+  strictEqual(cache.createSequence(range(9)).length, 8);
+});

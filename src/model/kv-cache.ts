@@ -30,6 +30,9 @@ interface Block {
 /** No block before: the beginning of a sequence. */
 const ROOT = 0;
 
+/** Kinds of sequences that are remembered, beside the plain one. */
+const MOST_KINDS = 256;
+
 export class KvCache {
   readonly blockTokens: number;
   readonly blockCount: number;
@@ -39,6 +42,8 @@ export class KvCache {
   private readonly byContent = new Map<string, number>();
   /** Blocks that nobody uses but that are still known, longest unused first (a Set keeps insertion order). */
   private readonly unused = new Set<number>();
+  /** The beginnings of sequences that are computed otherwise, by what they are computed with. */
+  private readonly roots = new Map<string, number>([['', ROOT]]);
   private nextContentId = ROOT + 1;
 
   constructor({ blockCount, blockTokens, copyBlock }: KvCacheOptions) {
@@ -61,11 +66,12 @@ export class KvCache {
 
   /**
    * A sequence that starts with as many of these tokens as the cache already holds, in whole blocks, and never with all of them:
-   * at least the last token is left to compute, since its logits are wanted.
+   * at least the last token is left to compute, since its logits are wanted. Only sequences of the same `kind` share beginnings:
+   * one that is computed with an adapter has other keys and values.
    */
-  createSequence(ids: ArrayLike<number> = []): CachedSequence {
-    const sequence = new CachedSequence(this);
-    let parent = ROOT;
+  createSequence(ids: ArrayLike<number> = [], kind = ''): CachedSequence {
+    let parent = this.rootOf(kind);
+    const sequence = new CachedSequence(this, parent);
     for (let start = 0; start + this.blockTokens < ids.length; start += this.blockTokens) {
       const block = this.byContent.get(this.contentKey(parent, ids, start));
       if (block === undefined) break;
@@ -74,6 +80,15 @@ export class KvCache {
       parent = this.blocks[block]!.contentId;
     }
     return sequence;
+  }
+
+  /** Kinds are named by clients: the oldest are forgotten, and their beginnings with them. */
+  private rootOf(kind: string): number {
+    const known = this.roots.get(kind);
+    if (known !== undefined) return known;
+    if (this.roots.size > MOST_KINDS) this.roots.delete([...this.roots.keys()][1]!);
+    this.roots.set(kind, this.nextContentId);
+    return this.nextContentId++;
   }
 
   /** Forgets every block that no sequence uses, as when the weights have changed. */
@@ -125,8 +140,8 @@ export class KvCache {
    * Makes a full block known by its content. If the same content is known already, the caller's block is dropped for that one.
    * Returns the block to use from now on.
    */
-  publish(block: number, before: number | null, ids: ArrayLike<number>, start: number): number {
-    const parent = before === null ? ROOT : this.blocks[before]!.contentId;
+  publish(block: number, before: number | { readonly root: number }, ids: ArrayLike<number>, start: number): number {
+    const parent = typeof before === 'number' ? this.blocks[before]!.contentId : before.root;
     const key = this.contentKey(parent, ids, start);
     const known = this.byContent.get(key);
     if (known !== undefined) {
@@ -169,9 +184,12 @@ export class CachedSequence {
   private blockCount = 0;
   private ids = new Uint32Array(64);
   private released = false;
+  /** Content id of the empty beginning, for sequences of this kind. */
+  readonly root: number;
 
-  constructor(cache: KvCache) {
+  constructor(cache: KvCache, root: number) {
     this.cache = cache;
+    this.root = root;
   }
 
   /** The block table, as Span.blocks wants it. A view: valid until the next call that changes the sequence. */
@@ -207,7 +225,7 @@ export class CachedSequence {
     assert(length <= this.blockCount * blockTokens, 'kv-cache: advanced beyond what was reserved');
     this.remember(ids, this.length);
     for (let block = Math.floor(this.length / blockTokens); (block + 1) * blockTokens <= length; block++) {
-      const before = block === 0 ? null : this.table[block - 1]!;
+      const before = block === 0 ? this : this.table[block - 1]!;
       this.table[block] = this.cache.publish(this.table[block]!, before, this.ids, block * blockTokens);
     }
     this.length = length;
@@ -223,7 +241,7 @@ export class CachedSequence {
 
   /** A sequence with the same past; both go on independently. */
   fork(): CachedSequence {
-    const fork = new CachedSequence(this.cache);
+    const fork = new CachedSequence(this.cache, this.root);
     for (const block of this.blocks.subarray(0, Math.ceil(this.length / this.cache.blockTokens))) {
       this.cache.retain(block);
       fork.push(block);
