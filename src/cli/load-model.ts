@@ -1,6 +1,7 @@
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
+import { parseAdapter } from './adapter-option.ts';
 import { type Io, sayRemarks } from './io.ts';
 import { resolveModel } from './model-name.ts';
 import { type ModelOptions, openOptionsOf } from './model-options.ts';
@@ -12,6 +13,8 @@ interface LoadOptions {
   readonly batchTokens?: number;
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
+  /** Whether what does not name its adapters is computed with those of --adapter; absent: yes. */
+  readonly adaptersAreUsual?: boolean;
 }
 
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
@@ -29,6 +32,12 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       revectorize,
       ...openOptionsOf(options),
       signal: io.signal,
+      ...(options.adapter.length > 0 && {
+        adapters: options.adapter.map((text) => {
+          const { path, ...adapter } = parseAdapter(text);
+          return { ...adapter, source: path, usual: options.adaptersAreUsual ?? true };
+        }),
+      }),
       ...(threads !== undefined && { threads }),
       ...(context !== undefined && { contextLength: context }),
       ...(batchTokens !== undefined && { batchTokens }),

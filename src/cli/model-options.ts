@@ -3,6 +3,7 @@ import { deviceKinds } from '../devices/device.ts';
 import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
 import type { OpenOptions } from '../model/checkpoint/checkpoint.ts';
+import { adapterOption } from './adapter-option.ts';
 import type { OptionSpec, Options, OptionTable } from './option-table.ts';
 
 export const modelOption = {
@@ -41,6 +42,7 @@ export function openOptionsOf({ ignoreKey, pre }: Options<typeof openOptions>): 
 /** Which model, and how it is run. */
 export const modelOptions = {
   model: modelOption,
+  adapter: adapterOption,
   threads: {
     kind: 'integer',
     short: 't',

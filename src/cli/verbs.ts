@@ -59,6 +59,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'measure over a text which columns of the weights matter, for `quantize --imatrix`',
     load: () => import('./commands/imatrix.ts'),
   },
+  merge: {
+    group: 'Make a model',
+    summary: 'add adapters to the weights of a model, with a proof',
+    load: () => import('./commands/merge.ts'),
+  },
   corpus: {
     group: 'Make a model',
     summary: 'raw dumps to clean, mixed token shards, with a report of all that was dropped',

@@ -65,6 +65,11 @@ export class EngineAdapters {
   }
 }
 
+/** Ops that compute one sequence with a selection. */
+export function opsForAll(ops: Ops, count: number, { uses }: Selection): Ops {
+  return uses.length === 0 ? ops : adaptedOps(ops, count, [{ rows: null, uses }], null);
+}
+
 /** Ops that compute each span of a batch with its own selection; `selections` in the order of the spans. */
 export function opsFor(ops: Ops, batch: Batch, selections: readonly Selection[], rows_R: Uint32Array): Ops {
   if (selections.every(({ uses }) => uses.length === 0)) return ops;

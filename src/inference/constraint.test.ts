@@ -38,7 +38,7 @@ for (const [name, options] of [
         throw error;
       },
     };
-    engine.submit(ids(9), { ...options, maxTokens: 12 }, listener, constraint);
+    engine.submit(ids(9), { ...options, maxTokens: 12 }, listener, { constraint });
     await runAll(engine);
     const picked = [...result!.ids];
     strictEqual(picked.length, 12);

@@ -18,6 +18,7 @@ import { forward, hidden, keepOutputs, type Tap } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type AdapterChoice, EngineAdapters, opsFor, type Selection } from './adapters.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
@@ -40,6 +41,8 @@ export interface EngineOptions {
   readonly eogIds?: readonly number[] | undefined;
   /** The model's own chat template, where its files hold one beside the tokenizer. */
   readonly chatTemplate?: string | null | undefined;
+  /** Absent: none. */
+  readonly adapters?: EngineAdapters | undefined;
   /** Longest sequence, prompt and generated text together. */
   readonly contextLength: number;
   readonly kvType: KvType;
@@ -57,6 +60,13 @@ export interface EngineOptions {
   readonly now?: (() => Date) | undefined;
   /** A seed for generations that name none. */
   readonly drawSeed: () => number;
+}
+
+/** What goes with a generation besides its options. */
+export interface SubmitOptions {
+  readonly constraint?: Constraint | null;
+  /** null: the usual ones. */
+  readonly adapters?: AdapterChoice | null;
 }
 
 /** A submitted generation. */
@@ -83,6 +93,7 @@ export class Engine {
   readonly tokenizer: Tokenizer | null;
   readonly cache: KvCache;
   readonly eogIds: ReadonlySet<number>;
+  readonly adapters: EngineAdapters;
   private readonly chatTemplate: string | null;
   private readonly store: KvStore;
   private readonly segment: ReturnType<typeof keepOutputs>;
@@ -107,6 +118,7 @@ export class Engine {
     this.tokenizer = options.tokenizer;
     this.chatTemplate = options.chatTemplate ?? null;
     this.eogIds = endsOfGeneration(options.tokenizer, options.eogIds ?? []);
+    this.adapters = options.adapters ?? new EngineAdapters([], []);
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
     this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
@@ -127,9 +139,15 @@ export class Engine {
 
   /**
    * Queues a generation. What is wrong with it is said now, not at its first token.
-   * Throws ArgumentError `generate.options`, `generate.prompt`, `generate.context`, `generate.tokenizer`.
+   * Throws ArgumentError `generate.options`, `generate.prompt`, `generate.context`, `generate.tokenizer`, `generate.adapters`.
    */
-  submit(prompt: Prompt, options: GenerationOptions, listener: Listener, constraint: Constraint | null = null): Job {
+  submit(
+    prompt: Prompt,
+    options: GenerationOptions,
+    listener: Listener,
+    { constraint = null, adapters = null }: SubmitOptions = {},
+  ): Job {
+    const selection = this.adapters.select(adapters);
     const settings = resolveOptions('generate', generationOptions, options);
     const promptIds = this.encode(prompt, settings);
     this.checkLength(promptIds);
@@ -156,24 +174,32 @@ export class Engine {
       contextLength,
       clock,
     });
-    return this.queue(job);
+    return this.queue(job, selection);
   }
 
-  /** Queues a text whose states are wanted, pooled, of any length. Throws ArgumentError `generate.context`. */
+  /** Queues a text whose states are wanted, pooled, of any length. Throws ArgumentError `generate.context`, `generate.adapters`. */
   embed(
     ids: Uint32Array,
     pooling: Pooling,
     listener: { done(vector_D: Float32Array): void; failed(error: unknown): void },
+    adapters: AdapterChoice | null = null,
   ): Job {
     this.checkLength(ids);
-    return this.queue(new Embedding(ids, this.model.config.width, pooling, listener));
+    const selection = this.adapters.select(adapters);
+    return this.queue(new Embedding(ids, this.model.config.width, pooling, listener), selection);
   }
 
   /**
    * Queues the scoring of continuations of one text, which is computed once for all of them. None of the arrays may be empty.
-   * Throws ArgumentError `score.context`.
+   * Throws ArgumentError `score.context`, `generate.adapters`.
    */
-  score(context: Uint32Array, continuations: readonly Uint32Array[], listener: ScoreListener): Job {
+  score(
+    context: Uint32Array,
+    continuations: readonly Uint32Array[],
+    listener: ScoreListener,
+    adapters: AdapterChoice | null = null,
+  ): Job {
+    const selection = this.adapters.select(adapters);
     const longest = context.length + Math.max(...continuations.map(({ length }) => length)) - 1;
     if (longest > this.contextLength) {
       throw new ArgumentError(
@@ -186,7 +212,9 @@ export class Engine {
     const { vocabSize } = this.model.config;
     const jobs = continuations.map((continuation, i) => new Scoring(context, continuation, vocabSize, settle(i)));
     const isShared = jobs.length > 1 && context.length > 1;
-    this.waiting.push(...(isShared ? [new Prefix(context, jobs)] : jobs));
+    const first = isShared ? [new Prefix(context, jobs)] : jobs;
+    for (const job of [...first, ...jobs]) job.selection = selection;
+    this.waiting.push(...first);
     return {
       abort: () => {
         for (const job of jobs) job.aborted = true;
@@ -194,7 +222,8 @@ export class Engine {
     };
   }
 
-  private queue(job: Running | Embedding): Job {
+  private queue(job: Running | Embedding, selection: Selection): Job {
+    job.selection = selection;
     this.waiting.push(job);
     return {
       abort: () => {
@@ -246,6 +275,12 @@ export class Engine {
   private async runBatch(chosen: readonly Chosen[]): Promise<void> {
     const { device, model, batch } = this;
     const { rows_R } = batch;
+    const ops = opsFor(
+      device.ops,
+      batch.batch,
+      chosen.map(({ job }) => job.selection),
+      rows_R,
+    );
     this.steps++;
     this.rows += batch.batch.ids.length;
     const mark = device.mark();
@@ -253,8 +288,8 @@ export class Engine {
     const states: { reading: Promise<Floats> | null } = { reading: null };
     try {
       const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, states) };
-      if (rows_R.length > 0) reading = device.read(forward(model, device.ops, batch.batch, options));
-      else hidden(model, device.ops, batch.batch, options);
+      if (rows_R.length > 0) reading = device.read(forward(model, ops, batch.batch, options));
+      else hidden(model, ops, batch.batch, options);
     } finally {
       device.release(mark);
     }
@@ -366,7 +401,7 @@ export class Engine {
   private admit(): void {
     while (this.running.length < this.maxSequences && this.waiting.length > 0) {
       const job = this.waiting[0]!;
-      const cached = this.cache.createSequence(job.reusable);
+      const cached = this.cache.createSequence(job.reusable, job.selection.key);
       // All that is known of it must fit; what it generates is found room for as it comes.
       if (!cached.reserve(job.length - cached.length)) {
         cached.release();

@@ -23,11 +23,10 @@ export interface Trace {
 const LOGIT_ROWS = 256;
 
 /** logits_NV of all positions of one sequence. Throws ArgumentError `logits.context` for more tokens than the model was made for. */
-export async function logitsOf(device: Device, model: Model, ids_N: Uint32Array): Promise<Float32Array> {
+export async function logitsOf(device: Device, model: Model, ids_N: Uint32Array, ops = device.ops): Promise<Float32Array> {
   checkContext('logits', ids_N.length, model.config);
   const V = model.config.vocabSize;
   const logits_NV = new Float32Array(ids_N.length * V);
-  const { ops } = device;
   const readings: Promise<Floats>[] = [];
   const mark = device.mark();
   try {
@@ -80,6 +79,7 @@ export async function trace(
   model: Model,
   ids_N: Uint32Array,
   names: readonly string[],
+  ops = device.ops,
 ): Promise<Map<string, Trace>> {
   checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));
@@ -91,7 +91,7 @@ export async function trace(
     const tap = (name: string, tensor: Tensor) => {
       if (taps.has(name)) seen.set(name, tensor);
     };
-    forward(model, device.ops, batchOfSequences([ids_N]), { tap });
+    forward(model, ops, batchOfSequences([ids_N]), { tap });
     found = wanted.map(async (name) => [name, await read(device, model, seen, name, ids_N.length)] as const);
   } finally {
     device.release(mark);

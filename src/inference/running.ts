@@ -1,10 +1,12 @@
 /**
  * One request on its way: its tokens so far, its place in the cache, its sampler, and the text that its tokens become.
  */
+
 import type { CachedSequence } from '../model/kv-cache.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { noAdapters, type Selection } from './adapters.ts';
 import {
   type FinishReason,
   type GenerationResult,
@@ -39,6 +41,8 @@ export interface EngineSequence {
   /** null while it waits for room. */
   cached: CachedSequence | null;
   readonly aborted: boolean;
+  /** The adapters that it is computed with; set when it is queued. */
+  selection: Selection;
   /** Tokens whose keys and values are still to be computed: at least one. */
   readonly pending: number;
   /** Of the next `count` tokens, after how many of the last ones the logits are wanted. Asked before they are computed. */
@@ -62,6 +66,7 @@ export class Running implements EngineSequence {
   /** null while it waits for room. */
   cached: CachedSequence | null = null;
   aborted = false;
+  selection: Selection = noAdapters;
   readonly settings: GenerationSettings;
   readonly listener: Listener;
 

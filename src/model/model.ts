@@ -122,17 +122,18 @@ function resolve(
   };
 }
 
-/** Lets the device make room for the weights, before loadModel. */
+/** Lets the device make room for the weights, before loadModel; and for `more`, which will be placed after them. */
 export async function prepareModel(
   device: Device,
   config: LlamaConfig,
   sources: ReadonlyMap<string, TensorSource>,
+  more: readonly (readonly [source: TensorSource, layer: number | null])[] = [],
 ): Promise<void> {
   const weights = listParameters(config).flatMap(({ name, block }) => {
     const source = sources.get(name);
     return source ? [[source, block] as const] : [];
   });
-  await device.prepare?.(weights);
+  await device.prepare?.([...weights, ...more]);
 }
 
 /** Streams every weight onto the device. `onProgress` hears of the bytes placed so far. */

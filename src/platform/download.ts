@@ -53,6 +53,20 @@ export async function download(url: string, onProgress: (progress: LoadProgress)
   }
 }
 
+/** An adapter: a GGUF file, or, with a slash at the address's end, PEFT's folder. Throws CriaError `download.failed`. */
+export async function downloadAdapter(url: string, onProgress: (progress: LoadProgress) => void): Promise<Downloaded> {
+  const { pathname, host } = new URL(url);
+  if (!pathname.endsWith('/')) return download(url, onProgress);
+  const files = new Map<string, Uint8Array[]>();
+  for (const file of ['adapter_config.json', 'adapter_model.safetensors']) {
+    const address = new URL(file, url).href;
+    const chunks = await fetchChunks(address, onProgress);
+    if (!chunks) throw failed(address, 'the server answered 404, not found', 'Check the address.');
+    files.set(file, chunks);
+  }
+  return { folder: new ChunkedFolder(host + pathname, files), file: null };
+}
+
 /** The file names in a safetensors index. */
 function shardsOf(index: readonly Uint8Array[]): string[] {
   const decoder = new TextDecoder();

@@ -22,6 +22,7 @@ export {
   type Scorer,
   scoreRequests,
 } from '../evaluation/requests.ts';
+export type { AdapterChoice } from '../inference/adapters.ts';
 export type { ChatPrompt } from '../inference/chat-prompt.ts';
 export type {
   FinishReason,
@@ -39,9 +40,8 @@ export { type GenerationOptions, generationOptions } from '../inference/options.
 export type { Score } from '../inference/reading/scoring.ts';
 export type { Chat, ChatOptions } from '../inference/remote/chat.ts';
 export type { GenerationStream } from '../inference/remote/generation-stream.ts';
-export type { LoadOptions } from '../inference/remote/load.ts';
 export type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
-export type { LoadProgress, MemoryUse, ModelFacts } from '../inference/remote/protocol.ts';
+export type { AdapterFacts, LoadProgress, MemoryUse, ModelFacts } from '../inference/remote/protocol.ts';
 export type { Traces } from '../inference/remote/traces.ts';
 export type { TypedGeneration, TypedSchema } from '../inference/remote/typed.ts';
 export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions } from '../inference/sampler/options.ts';
@@ -49,4 +49,4 @@ export type { KvType } from '../kernels/ops.ts';
 export type { LlamaConfig } from '../model/config.ts';
 export type { ChatMessage } from '../tokenizer/chat/chat-template.ts';
 export type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.ts';
-export type { ModelSource } from './model-source.ts';
+export type { AdapterOption, LoadOptions, ModelSource } from './model-source.ts';

@@ -1,5 +1,6 @@
 /** What Llama.load takes, and what of it is the same in Node and in the browser. */
 import { ArgumentError } from '../base/errors.ts';
+import type { LoadOptions as CommonOptions, EngineOptions } from '../inference/remote/load.ts';
 import type { Source } from '../inference/remote/protocol.ts';
 
 /**
@@ -14,6 +15,43 @@ export type ModelSource =
   | Uint8Array
   | ArrayBuffer
   | ReadonlyMap<string, Uint8Array | Blob>;
+
+/** An adapter that a model is loaded with: PEFT's folder, or llama.cpp's GGUF file. */
+export interface AdapterOption {
+  readonly source: ModelSource;
+  /** What calls name it by; absent: the name of its file or folder. */
+  readonly name?: string;
+  /** Multiplies its own scale; absent: 1. */
+  readonly scale?: number;
+  /** Whether calls that name no adapters are computed with it; absent: yes. */
+  readonly usual?: boolean;
+}
+
+export interface LoadOptions extends CommonOptions {
+  /** Adapters that correct the model; a text is an adapter's path or address. Several may be used at once, or each by calls of its own. */
+  readonly adapters?: readonly (string | AdapterOption)[];
+}
+
+/** The options as the engine takes them. */
+export async function engineOptions(
+  { adapters, ...options }: LoadOptions,
+  toSource: (source: ModelSource) => Source | Promise<Source>,
+): Promise<EngineOptions> {
+  if (adapters === undefined) return options;
+  const found = adapters.map(async (option) => {
+    const { source, ...rest } = typeof option === 'string' ? { source: option } : option;
+    const placed = await toSource(source);
+    return { name: nameOfSource(placed), ...rest, source: placed };
+  });
+  return { ...options, adapters: await Promise.all(found) };
+}
+
+function nameOfSource(source: Source): string {
+  const whole =
+    source.kind === 'path' ? source.path : source.kind === 'url' ? new URL(source.url).pathname : source.name;
+  const last = whole.split(/[\\/]/).findLast((part) => part !== '') ?? 'adapter';
+  return last.replace(/\.gguf$/i, '');
+}
 
 type FilesSource = Extract<Source, { kind: 'files' }>;
 

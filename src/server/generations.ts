@@ -3,6 +3,7 @@
  * place, so that a request that must be refused still can be, with a status.
  */
 import { withResolvers } from '../base/es2024.ts';
+import type { AdapterChoice } from '../inference/adapters.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities } from '../inference/generation.ts';
 import type { CompiledConstraint } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
@@ -15,7 +16,10 @@ export interface Plan {
   readonly prompts: readonly Uint32Array[];
   /** Answers for each prompt. */
   readonly n: number;
-  readonly options: GenerationOptions & { readonly constraint?: CompiledConstraint | undefined };
+  readonly options: GenerationOptions & {
+    readonly constraint?: CompiledConstraint | undefined;
+    readonly adapters?: AdapterChoice | undefined;
+  };
 }
 
 export interface Generations {

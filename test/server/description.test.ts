@@ -37,6 +37,8 @@ const samples: Readonly<Record<string, object>> = {
   content: { content: 'x' },
   tokens: { tokens: [5, 6] },
   model: { model: 'tiny' },
+  adapters: { adapters: [] },
+  lora: { lora: [] },
   modalities: { modalities: ['text'] },
   safety_identifier: { safety_identifier: 'anna' },
   prompt_cache_key: { prompt_cache_key: 'a' },

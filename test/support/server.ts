@@ -1,6 +1,6 @@
 /** A server on loopback with a small real model: random weights, a real tokenizer. */
 import { after } from 'node:test';
-import { type LoadOptions, loadRemote } from '../../src/inference/remote/load.ts';
+import { type EngineOptions, loadRemote } from '../../src/inference/remote/load.ts';
 import { RemoteModel } from '../../src/inference/remote/model.ts';
 import { startEngine } from '../../src/platform/node/engine/start.ts';
 import { createLog } from '../../src/platform/node/serve/log.ts';
@@ -41,12 +41,12 @@ export const serveDefaults: ServeSettings = {
 
 /** An answer of so many tokens takes most of a minute: where it ends within a test's seconds, it has been ended. It needs this room. */
 export const endless = 60_000;
-export const endlessRoom = { contextLength: 65_536, cacheTokens: 65_536 } satisfies LoadOptions;
+export const endlessRoom = { contextLength: 65_536, cacheTokens: 65_536 } satisfies EngineOptions;
 
 /** Closed after the file's tests. */
 export async function testServer(
   settings: Partial<ServeSettings> & { readonly logPrompts?: boolean } = {},
-  load: LoadOptions = {},
+  load: EngineOptions = {},
 ): Promise<TestServer> {
   const options = { threads: 1, contextLength: 512, ...load };
   const { client, facts } = await loadRemote(startEngine, { kind: 'path', path: tinyFolder }, options);

@@ -37,7 +37,10 @@ export function benchRow(setting: Setting, measured: Measured, testTime: string)
     gpu_info: '',
     backends: facts.device,
     model_filename: setting.path,
-    model_type: `${facts.config.attentionBias ? 'qwen2' : 'llama'} ${formatCount(facts.parameterCount)} ${facts.dtypes[0]}`,
+    model_type: [
+      `${facts.config.attentionBias ? 'qwen2' : 'llama'} ${formatCount(facts.parameterCount)} ${facts.dtypes[0]}`,
+      ...facts.adapters.map(({ name }) => name),
+    ].join(' + '),
     model_size: facts.weightBytes,
     model_n_params: facts.parameterCount,
     n_batch: setting.batch,

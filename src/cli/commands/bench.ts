@@ -1,3 +1,4 @@
+import { UsageError } from '../../base/errors.ts';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
@@ -15,11 +16,12 @@ import { modelOptions, openOptions, openOptionsOf } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
 
-const { model, device, kvType, blas, revectorize } = modelOptions;
+const { model, adapter, device, kvType, blas, revectorize } = modelOptions;
 const counts = { kind: 'integers', min: 0 } as const;
 
 const options = {
   model,
+  adapter,
   nPrompt: { ...counts, short: 'p', default: [512], help: 'lengths of prompts to read; 0: none' },
   nGen: { ...counts, short: 'n', default: [128], help: 'how many tokens to generate; 0: none' },
   pair: {
@@ -63,6 +65,8 @@ export const command = defineCommand({
     ],
   ],
   async run(options, io) {
+    if (options.roofline && options.adapter.length > 0)
+      throw new UsageError(["--roofline counts the model's own weights, expected no --adapter with it"]);
     const path = resolveModel(options.model);
     const machine = describeMachine();
     const pairs = options.pair.map((text) => text.split(',').map(Number) as [number, number]);

@@ -1,6 +1,15 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
+import { readGguf } from '../../formats/gguf.ts';
+import type { Adapter } from '../../model/adapter/adapter.ts';
+import { isGgufAdapter } from '../../model/adapter/open-gguf-adapter.ts';
+import { PEFT_CONFIG } from '../../model/adapter/open-peft.ts';
+import { openAdapterAt, openCheckpointAt, openFile } from '../../platform/node/files.ts';
+import { saveAdapter } from '../../platform/node/save/save-adapter.ts';
 import { defineCommand } from '../command.ts';
-import { writeJson, writeLine } from '../io.ts';
+import { type Io, writeJson, writeLine } from '../io.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
@@ -11,16 +20,27 @@ export const command = defineCommand({
     ...openOptions,
     ...saveOptions,
     dtype: { ...dtypeOption, otherwise: 'every tensor keeps its type' },
+    base: {
+      kind: 'text',
+      value: 'PATH|NAME',
+      help: "where MODEL is an adapter: the model that it corrects, whose heads say how the adapter's rows lie",
+    },
   },
   positionals: ['model', 'output'],
   details:
     'Reads GGUF, safetensors, pytorch_model.bin, Meta and llama2.c checkpoints; writes GGUF or a Hugging Face folder, with the tokenizer.\n' +
-    'A folder holds f32, f16 or bf16 only: give --dtype for a model whose weights are quantized.',
+    'A folder holds f32, f16 or bf16 only: give --dtype for a model whose weights are quantized.\n' +
+    "An adapter (PEFT's folder, a GGUF adapter) becomes the other kind; GGUF has no form for DoRA and for parameters trained whole.",
   examples: [
     ['convert Llama-2-7b-hf llama-2-7b.gguf --dtype f16', 'a Hugging Face folder to GGUF'],
     ['convert model.gguf model-hf --dtype bf16', 'and back'],
+    ['convert my-lora my-lora.gguf --base model.gguf', "PEFT's adapter for llama.cpp"],
   ],
   async run(options, io) {
+    if (options.base !== undefined || isAdapter(options.model)) {
+      convertAdapter(options, io);
+      return;
+    }
     const path = resolveModel(options.model);
     const job = {
       source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
@@ -38,3 +58,48 @@ export const command = defineCommand({
     }
   },
 });
+
+/** By its files alone: what is named may also be a model. */
+function isAdapter(path: string): boolean {
+  if (!existsSync(path)) return false;
+  if (statSync(path).isDirectory()) return existsSync(join(path, PEFT_CONFIG));
+  if (!path.toLowerCase().endsWith('.gguf')) return basename(path).startsWith('adapter_model.');
+  const file = openFile(path);
+  try {
+    return isGgufAdapter(readGguf(file));
+  } finally {
+    file.close();
+  }
+}
+
+function convertAdapter(
+  options: {
+    readonly model: string;
+    readonly output: string;
+    readonly base: string | undefined;
+    readonly dtype: string | undefined;
+    readonly json: boolean;
+  } & Parameters<typeof openOptionsOf>[0],
+  io: Io,
+): void {
+  const { model: from, output, base, dtype } = options;
+  if (base === undefined)
+    throw new UsageError([`${from} is an adapter: expected --base MODEL, the model that it corrects`]);
+  if (dtype !== undefined) throw new UsageError(['--dtype is for models: an adapter keeps its type']);
+  const { config, close, name } = openCheckpointAt(resolveModel(base), openOptionsOf(options));
+  close();
+  const adapter = openAdapterAt(from, config);
+  try {
+    saveAdapter(output, adapter, config, { baseModel: baseNameOf(adapter) ?? name });
+    const matrices = adapter.layers.size;
+    if (options.json) writeJson(io.stdout, { adapter: from, base, output, matrices, whole: adapter.replaced.size });
+    else writeLine(io.stdout, `${output}: an adapter of ${matrices} matrices`);
+  } finally {
+    adapter.close();
+  }
+}
+
+function baseNameOf({ metadata }: Adapter): string | null {
+  const name = metadata.get('base_model_name_or_path') ?? metadata.get('general.base_model.0.name');
+  return typeof name === 'string' ? name : null;
+}

@@ -119,7 +119,9 @@ export const command = defineCommand({
     const wanted = options.template === undefined ? undefined : templateOf(options.template);
     const { cacheTokens, ...others } = options;
     const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
-    const model = await loadModel({ ...others, ...sizes }, io);
+    // With several adapters a request says which; with one, who says nothing means it.
+    const adaptersAreUsual = options.adapter.length === 1;
+    const model = await loadModel({ ...others, ...sizes, adaptersAreUsual }, io);
     const path = resolveModel(options.model);
     try {
       const template = wanted ?? defaultTemplate(model);

@@ -1,6 +1,7 @@
 /** A text as one vector, on its way through the engine: the states of its positions after the last norm, pooled. */
 import type { CachedSequence } from '../../model/kv-cache.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { noAdapters, type Selection } from '../adapters.ts';
 import type { EngineSequence } from '../running.ts';
 
 /** mean: of all positions; last: what the next token would be made of; cls: the first position. */
@@ -19,6 +20,7 @@ export class Embedding implements EngineSequence {
   readonly reusable = new Uint32Array(0);
   cached: CachedSequence | null = null;
   aborted = false;
+  selection: Selection = noAdapters;
   private readonly pooling: Pooling;
   private readonly listener: EmbeddingListener;
   /** Sums are f64. */

@@ -5,6 +5,7 @@
 import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
 import type { CachedSequence } from '../../model/kv-cache.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { noAdapters, type Selection } from '../adapters.ts';
 import type { EngineSequence } from '../running.ts';
 import { argmax } from '../sampler/candidates.ts';
 
@@ -28,6 +29,7 @@ export class Scoring implements EngineSequence {
   readonly reusable: Uint32Array;
   cached: CachedSequence | null = null;
   aborted = false;
+  selection: Selection = noAdapters;
   private readonly targets: Uint32Array;
   /** The position whose logits predict the first target. */
   private readonly firstPlace: number;
@@ -106,6 +108,7 @@ export class Prefix implements EngineSequence {
   readonly reusable: Uint32Array;
   readonly continuations: readonly Scoring[];
   cached: CachedSequence | null = null;
+  selection: Selection = noAdapters;
 
   constructor(context: Uint32Array, continuations: readonly Scoring[]) {
     this.ids = context.subarray(0, -1);

@@ -4,12 +4,16 @@
  */
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
+import type { Adapter } from '../../model/adapter/adapter.ts';
+import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/adapter/apply.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
+import type { LlamaConfig } from '../../model/config.ts';
 import { loadModel, prepareModel } from '../../model/model.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { EngineAdapters, opsForAll } from '../adapters.ts';
 import { Engine, type Job } from '../engine.ts';
 import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
@@ -19,6 +23,8 @@ import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
+  AdapterFacts,
+  AdapterSettings,
   FromEngine,
   LoadProgress,
   LoadSettings,
@@ -35,6 +41,11 @@ export interface EngineWorld {
   post(message: FromEngine, transfer: ArrayBuffer[]): void;
   /** Finds the files, downloading where the source is a URL. */
   openSource(source: Source, onProgress: (progress: LoadProgress) => void, options: OpenOptions): Promise<Checkpoint>;
+  openAdapter(
+    source: Source,
+    config: LlamaConfig,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<Adapter> | Adapter;
   createDevice(settings: LoadSettings): Promise<Device>;
   /** Lets messages in. */
   breathe(): Promise<void>;
@@ -85,15 +96,23 @@ export class EngineHost {
     const { engine } = this.require();
     const { model, device } = engine;
     const { vocabSize } = model.config;
+    const usualOps = (count: number) => opsForAll(device.ops, count, engine.adapters.usual);
     switch (message.method) {
       case 'generate':
         return this.generate(call, engine, message.args);
       case 'encode':
         return engine.encode(...message.args);
       case 'logits':
-        return logitsOf(device, model, checkIds('logits', message.args[0], vocabSize));
-      case 'trace':
-        return trace(device, model, checkIds('trace', message.args[0], vocabSize), message.args[1]);
+        return logitsOf(
+          device,
+          model,
+          checkIds('logits', message.args[0], vocabSize),
+          usualOps(message.args[0].length),
+        );
+      case 'trace': {
+        const [ids, names] = message.args;
+        return trace(device, model, checkIds('trace', ids, vocabSize), names, usualOps(ids.length));
+      }
       case 'traceNames':
         return traceNames(model.config);
       case 'importance':
@@ -117,6 +136,7 @@ export class EngineHost {
     const onProgress = (progress: LoadProgress) => this.tell(call, progress);
     const checkpoint = await this.world.openSource(source, onProgress, settings.open);
     let device: Device | null = null;
+    const adapters: Adapter[] = [];
     try {
       const { config } = checkpoint;
       const contextLength = contextOf(config, settings.contextLength);
@@ -124,7 +144,10 @@ export class EngineHost {
       const tokenizer: Tokenizer | null =
         checkpoint.tokenizer && createTokenizer(checkpoint.tokenizer, { vocabSize: config.vocabSize });
       device = await this.world.createDevice(settings);
-      await prepareModel(device, config, checkpoint.tensors);
+      for (const { source: place } of settings.adapters)
+        adapters.push(await this.world.openAdapter(place, config, onProgress));
+      const more = adapters.flatMap(adapterWeights);
+      await prepareModel(device, config, checkpoint.tensors, more);
       let reported = 0;
       const progress = (done: number, total: number) => {
         if (done < total && this.world.clock() - reported < 50) return;
@@ -132,11 +155,16 @@ export class EngineHost {
         onProgress({ stage: 'load', done, total });
       };
       const model = loadModel(device, config, checkpoint.tensors, progress, { runLength: contextLength });
+      const placed = adapters.map((adapter, i) =>
+        placeAdapter(device!, model, adapter, { ...settings.adapters[i]!, weights: checkpoint.tensors }),
+      );
+      const usual = settings.adapters.filter((adapter) => adapter.usual).map(({ name }) => name);
       const { clock, drawSeed } = this.world;
       const sequences = settings.maxSequences ?? 1;
       const engine = new Engine({
         model,
         device,
+        adapters: new EngineAdapters(placed, usual),
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
         chatTemplate: checkpoint.chatTemplate,
@@ -151,15 +179,19 @@ export class EngineHost {
       });
       this.loaded = { engine, checkpoint };
       this.compiler = undefined;
+      const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));
+      for (const adapter of adapters) adapter.close();
       return {
         ...factsOf(checkpoint),
         contextLength,
         kvType,
         device: device.description,
         remarks: tokenizer?.remarks ?? [],
+        adapters: facts,
       };
     } catch (error) {
       device?.close();
+      for (const adapter of adapters) adapter.close();
       checkpoint.close();
       throw error;
     }
@@ -168,7 +200,7 @@ export class EngineHost {
   private generate(
     call: number,
     engine: Engine,
-    [prompt, options, spec]: Methods['generate']['args'],
+    [prompt, options, spec, adapters]: Methods['generate']['args'],
   ): Promise<Methods['generate']['value']> {
     const constraint = spec && this.constraints(engine).compile(spec);
     return new Promise((resolve, reject) => {
@@ -185,7 +217,7 @@ export class EngineHost {
           reject(error);
         },
       };
-      this.jobs.set(call, engine.submit(prompt, options, listener, constraint));
+      this.jobs.set(call, engine.submit(prompt, options, listener, { constraint, adapters }));
       void this.run(engine);
     });
   }
@@ -199,15 +231,19 @@ export class EngineHost {
     );
   }
 
-  private embed(call: number, engine: Engine, [ids, pooling]: Methods['embed']['args']): Promise<Float32Array> {
+  private embed(
+    call: number,
+    engine: Engine,
+    [ids, pooling, adapters]: Methods['embed']['args'],
+  ): Promise<Float32Array> {
     const checked = checkIds('embed', ids, engine.model.config.vocabSize);
-    return this.runJob(call, engine, (listener) => engine.embed(checked, pooling, listener));
+    return this.runJob(call, engine, (listener) => engine.embed(checked, pooling, listener, adapters));
   }
 
   private score(
     call: number,
     engine: Engine,
-    [context, continuations]: Methods['score']['args'],
+    [context, continuations, adapters]: Methods['score']['args'],
   ): Promise<readonly Score[]> {
     const { vocabSize } = engine.model.config;
     if (continuations.length === 0) {
@@ -217,7 +253,7 @@ export class EngineHost {
       );
     }
     const [text, ...rest] = [context, ...continuations].map((ids) => checkIds('score', ids, vocabSize));
-    return this.runJob(call, engine, (listener) => engine.score(text!, rest, listener));
+    return this.runJob(call, engine, (listener) => engine.score(text!, rest, listener, adapters));
   }
 
   /** A job with one result. */
@@ -280,7 +316,22 @@ export function closedError(): CriaError {
   return new CriaError('engine.closed', 'engine: the model is closed, expected an open one. Load it again.');
 }
 
-function factsOf(checkpoint: Checkpoint): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks'> {
+function adapterFacts(
+  { format, layers, replaced }: Adapter,
+  { name, scale, usual }: AdapterSettings,
+  { hasMagnitudes }: PlacedAdapter,
+): AdapterFacts {
+  const sources = [
+    ...[...layers.values()].flatMap(({ a, b, magnitude }) => [a, b, ...(magnitude ? [magnitude] : [])]),
+    ...replaced.values(),
+  ];
+  const parameterCount = sources.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return { name, format, scale, usual, hasMagnitudes, parameterCount };
+}
+
+function factsOf(
+  checkpoint: Checkpoint,
+): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks' | 'adapters'> {
   const { name, format, config, tokenizer, chatTemplate, tensors } = checkpoint;
   const counts = new Map<string, number>();
   let parameterCount = 0;

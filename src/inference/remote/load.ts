@@ -32,6 +32,22 @@ export interface LoadOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
+export interface EngineOptions extends LoadOptions {
+  /** Adapters that correct the model, PEFT's or llama.cpp's; several may be used at once, or each by calls of its own. */
+  readonly adapters?: readonly AdapterOption[];
+}
+
+export interface AdapterOption {
+  /** Where it is: a path, a URL, or files by name, as the model's source may be. */
+  readonly source: Source;
+  /** What calls name it by. */
+  readonly name: string;
+  /** Multiplies its own scale; absent: 1. */
+  readonly scale?: number;
+  /** Whether it is used where a call does not name its adapters; absent: yes. */
+  readonly usual?: boolean;
+}
+
 const knownOptions = [
   'device',
   'threads',
@@ -45,6 +61,7 @@ const knownOptions = [
   'segmentBytes',
   'ignoreKeys',
   'pre',
+  'adapters',
   'signal',
   'onProgress',
 ];
@@ -53,7 +70,7 @@ const knownOptions = [
 export async function loadRemote(
   createPort: () => EnginePort,
   source: Source,
-  options: LoadOptions,
+  options: EngineOptions,
 ): Promise<{ readonly client: EngineClient; readonly facts: ModelFacts }> {
   const settings = loadSettings(options);
   const { signal, onProgress = () => {} } = options;
@@ -72,7 +89,7 @@ export async function loadRemote(
 }
 
 /** Throws ArgumentError `load.options`, with all problems; UnsupportedError `load.webgpu`, `load.blas`. */
-export function loadSettings(options: LoadOptions): LoadSettings {
+export function loadSettings(options: EngineOptions): LoadSettings {
   const {
     device = 'auto',
     threads,
@@ -86,6 +103,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     segmentBytes,
     ignoreKeys,
     pre,
+    adapters = [],
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
@@ -109,6 +127,7 @@ export function loadSettings(options: LoadOptions): LoadSettings {
   const isTexts = Array.isArray(ignoreKeys) && ignoreKeys.every((key) => typeof key === 'string');
   if (ignoreKeys !== undefined && !isTexts) problems.push('ignoreKeys is no list of texts');
   if (pre !== undefined && typeof pre !== 'string') problems.push(`pre is ${String(pre)}, expected a text`);
+  problems.push(...adapterProblems(adapters));
   if (problems.length > 0) {
     throw new ArgumentError(
       'load.options',
@@ -132,8 +151,21 @@ export function loadSettings(options: LoadOptions): LoadSettings {
     batchTokens: batchTokens ?? null,
     maxSequences: maxSequences ?? null,
     segmentBytes: segmentBytes ?? null,
+    adapters: adapters.map(({ name, source, scale = 1, usual = true }) => ({ name, source, scale, usual })),
     open: { ...(ignoreKeys !== undefined && { ignoreKeys }), ...(pre !== undefined && { pre }) },
   };
+}
+
+function adapterProblems(adapters: readonly AdapterOption[]): string[] {
+  const problems: string[] = [];
+  const names = new Set<string>();
+  for (const { name, scale = 1 } of adapters) {
+    if (names.has(name)) problems.push(`two adapters are called ${JSON.stringify(name)}`);
+    names.add(name);
+    if (typeof name !== 'string' || name === '') problems.push('an adapter has no name');
+    if (!Number.isFinite(scale)) problems.push(`the scale of adapter ${name} is ${scale}, expected a number`);
+  }
+  return problems;
 }
 
 /** What to say when no model is named and none comes with the package. */

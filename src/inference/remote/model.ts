@@ -2,6 +2,7 @@ import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { AdapterChoice } from '../adapters.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import { resolveOptions } from '../option-table.ts';
@@ -19,6 +20,8 @@ import { type ConstraintOptions, constraintOf, TypedGeneration, type TypedSchema
 export type GenerateOptions = GenerationOptions &
   ConstraintOptions & {
     readonly signal?: AbortSignal | undefined;
+    /** The adapters that it is computed with, of those that were loaded; absent: the usual ones. */
+    readonly adapters?: AdapterChoice | undefined;
     /** It has left the queue; the cache held this many tokens of its prompt. */
     readonly onAdmitted?: ((cachedTokens: number) => void) | undefined;
     /** With `promptLogprobs`, before the first piece: what the result has under that name. */
@@ -26,6 +29,11 @@ export type GenerateOptions = GenerationOptions &
     /** Every piece as it comes, whether or not anybody reads the stream. */
     readonly onPiece?: ((piece: Piece) => void) | undefined;
   };
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly adapters?: AdapterChoice | undefined;
+}
 
 /**
  * A loaded model. The numbers are made in a worker, so nothing here blocks the caller's event loop; calls may overlap, and
@@ -91,7 +99,8 @@ export class RemoteModel {
     prompt: Prompt,
     options: GenerateOptions & { readonly schema?: TypedSchema | undefined } = {},
   ): GenerationStream {
-    const { signal, onAdmitted, onPromptRead, onPiece, grammar, jsonSchema, constraint, schema, ...rest } = options;
+    const { signal, adapters, onAdmitted, onPromptRead, onPiece, grammar, jsonSchema, constraint, schema, ...rest } =
+      options;
     let abortCall = () => {};
     const abort = () => abortCall();
     const start = async (push: (piece: Piece) => void): Promise<GenerationResult> => {
@@ -99,7 +108,7 @@ export class RemoteModel {
       const spec = constraintOf({ grammar, jsonSchema, constraint, schema });
       if (this.refresh) await this.refreshed();
       const { client } = this;
-      const call = client.call('generate', [cloneable(prompt), rest, spec], (event) => {
+      const call = client.call('generate', [cloneable(prompt), rest, spec, adapters ?? null], (event) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
         else if ('promptLogprobs' in event) onPromptRead?.(event.promptLogprobs);
         else {
@@ -166,9 +175,9 @@ export class RemoteModel {
    */
   async embed(
     ids: ArrayLike<number>,
-    { pooling = 'mean', signal }: { readonly pooling?: Pooling; readonly signal?: AbortSignal } = {},
+    { pooling = 'mean', signal, adapters }: { readonly pooling?: Pooling } & CallOptions = {},
   ): Promise<Float32Array> {
-    return this.abortable(signal, (client) => client.call('embed', [cloneable(ids), pooling]));
+    return this.abortable(signal, (client) => client.call('embed', [cloneable(ids), pooling, adapters ?? null]));
   }
 
   /**
@@ -179,9 +188,11 @@ export class RemoteModel {
   async score(
     context: ArrayLike<number>,
     continuations: readonly ArrayLike<number>[],
-    { signal }: { readonly signal?: AbortSignal } = {},
+    { signal, adapters }: CallOptions = {},
   ): Promise<readonly Score[]> {
-    return this.abortable(signal, (client) => client.call('score', [cloneable(context), continuations.map(cloneable)]));
+    return this.abortable(signal, (client) =>
+      client.call('score', [cloneable(context), continuations.map(cloneable), adapters ?? null]),
+    );
   }
 
   /** A call whose job the signal ends. */

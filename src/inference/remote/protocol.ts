@@ -6,6 +6,7 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
+import type { AdapterChoice } from '../adapters.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
@@ -43,6 +44,26 @@ export interface LoadSettings {
   readonly segmentBytes: number | null;
   /** What the user says about the files. */
   readonly open: OpenOptions;
+  readonly adapters: readonly AdapterSettings[];
+}
+
+export interface AdapterSettings {
+  readonly name: string;
+  readonly source: Source;
+  readonly scale: number;
+  /** It is used where a call does not say. */
+  readonly usual: boolean;
+}
+
+/** An adapter that was loaded with the model. */
+export interface AdapterFacts {
+  readonly name: string;
+  readonly format: 'peft' | 'gguf' | 'memory';
+  readonly scale: number;
+  readonly usual: boolean;
+  /** A DoRA: it works at this scale only, and with no other adapter. */
+  readonly hasMagnitudes: boolean;
+  readonly parameterCount: number;
 }
 
 /** What a program may know of the model that its engine has loaded. */
@@ -64,6 +85,7 @@ export interface ModelFacts {
   readonly remarks: readonly string[];
   /** One line for people: which kernels run. */
   readonly device: string;
+  readonly adapters: readonly AdapterFacts[];
 }
 
 export interface LoadProgress {
@@ -93,7 +115,12 @@ export interface PromptRead {
 export interface Methods {
   load: { args: [source: Source, settings: LoadSettings]; value: ModelFacts; event: LoadProgress };
   generate: {
-    args: [prompt: Prompt, options: GenerationOptions, constraint: ConstraintSpec | CompiledConstraint | null];
+    args: [
+      prompt: Prompt,
+      options: GenerationOptions,
+      constraint: ConstraintSpec | CompiledConstraint | null,
+      adapters: AdapterChoice | null,
+    ];
     value: GenerationResult;
     event: Piece | Admitted | PromptRead;
   };
@@ -106,9 +133,13 @@ export interface Methods {
     value: Map<string, ColumnSquares>;
     event: never;
   };
-  embed: { args: [ids: ArrayLike<number>, pooling: Pooling]; value: Float32Array; event: never };
+  embed: {
+    args: [ids: ArrayLike<number>, pooling: Pooling, adapters: AdapterChoice | null];
+    value: Float32Array;
+    event: never;
+  };
   score: {
-    args: [context: ArrayLike<number>, continuations: readonly ArrayLike<number>[]];
+    args: [context: ArrayLike<number>, continuations: readonly ArrayLike<number>[], adapters: AdapterChoice | null];
     value: readonly Score[];
     event: never;
   };

@@ -48,17 +48,15 @@ export interface AdapterUse {
   readonly scale: number;
 }
 
-/** The weights that `placeAdapter` will place, in its order, for Device.prepare. */
-export function adapterWeights(
-  adapter: Adapter,
-  model: Pick<Model, 'config'>,
-): (readonly [TensorSource, number | null])[] {
-  const blocks = new Map(targetsOf(model.config).map(({ name, block }) => [name, block]));
-  const parameters = new Map(listParameters(model.config).map(({ name, block }) => [name, block]));
-  return [
-    ...[...adapter.layers].flatMap(([name, { a, b }]) => [a, b].map((source) => [source, blocks.get(name)!] as const)),
-    ...[...adapter.replaced].map(([name, source]) => [source, parameters.get(name)!] as const),
-  ];
+/**
+ * The weights that `placeAdapter` will place, in its order, for Device.prepare. They belong to no layer: where a model lies in several
+ * memories, its caches stay where its own weights are.
+ */
+export function adapterWeights(adapter: Adapter): (readonly [TensorSource, null])[] {
+  const sources = [...adapter.layers.values()].flatMap(({ a, b, magnitude }) =>
+    magnitude ? [a, b, magnitude, magnitude, magnitude] : [a, b],
+  );
+  return [...sources, ...adapter.replaced.values()].map((source) => [source, null]);
 }
 
 export interface PlaceOptions {
@@ -76,18 +74,18 @@ export function placeAdapter(device: Device, model: Model, adapter: Adapter, opt
   const embedding = new Map<Tensor, PlacedLayer>();
   const targets = new Map(targetsOf(model.config).map((target) => [target.name, target]));
   for (const [parameter, layer] of adapter.layers) {
-    const { use, block } = targets.get(parameter)!;
+    const { use } = targets.get(parameter)!;
     const weight = weights.get(parameter) ?? weights.get('embed_VD')!;
     const placed: PlacedLayer = {
-      a: device.placeWeight(layer.a, block),
-      b: device.placeWeight(layer.b, block),
+      a: device.placeWeight(layer.a, null),
+      b: device.placeWeight(layer.b, null),
       scale: layer.scale,
-      dora: layer.magnitude && placeDora(device, layer, weight, scale, block),
+      dora: layer.magnitude && placeDora(device, layer, weight, scale),
     };
     (use === 'embedding' ? embedding : linear).set(tensors.get(parameter)!, placed);
   }
   const replaced = new Map<Tensor, Tensor>();
-  for (const { name: parameter, block, shape, spec } of listParameters(model.config)) {
+  for (const { name: parameter, shape, spec } of listParameters(model.config)) {
     const source = adapter.replaced.get(parameter);
     if (!source) continue;
     if (spec.statistic !== undefined || (shape.length !== 2 && !/norm_D$/i.test(parameter)))
@@ -95,18 +93,18 @@ export function placeAdapter(device: Device, model: Model, adapter: Adapter, opt
         'adapter.replaced',
         `adapter ${name}: ${parameter} was trained whole, and cannot differ between the rows of a batch. Merge the adapter into the model (cria merge).`,
       );
-    replaced.set(tensors.get(parameter)!, device.placeWeight(source, block));
+    replaced.set(tensors.get(parameter)!, device.placeWeight(source, null));
   }
   const hasMagnitudes = [...linear.values()].some(({ dora }) => dora !== null);
   return { name, scale, linear, embedding, replaced, hasMagnitudes };
 }
 
-function placeDora(device: Device, layer: LowRank, weight: TensorSource, scale: number, block: number | null): Dora {
+function placeDora(device: Device, layer: LowRank, weight: TensorSource, scale: number): Dora {
   const norms = rowNorms(weight, { ...layer, scale: layer.scale * scale });
   const vector = (part: string, numbers: Float32Array) =>
-    device.placeWeight(floatSource(`${weight.name} ${part}`, numbers, [numbers.length]), block);
+    device.placeWeight(floatSource(`${weight.name} ${part}`, numbers, [numbers.length]), null);
   return {
-    magnitude_O: device.placeWeight(layer.magnitude!, block),
+    magnitude_O: device.placeWeight(layer.magnitude!, null),
     squares_O: vector(
       'norms',
       Float32Array.from(norms, (norm) => norm ** 2),
@@ -141,7 +139,7 @@ export function adaptedOps(ops: Ops, count: number, groups: readonly RowGroup[],
   /** The groups as rows of `x`, which has all rows of the batch or those whose logits are wanted. */
   const groupsOf = (x: Tensor): readonly RowGroup[] => {
     const rows = rowCount(x.shape);
-    if (rows === count) return groups;
+    if (rows === count || groups.every((group) => group.rows === null)) return groups;
     assert(
       selected !== null && rows === rows_R!.length,
       `adapters: ${rows} rows are neither the batch's ${count} nor the selected ones`,

@@ -2,7 +2,7 @@
 import { EngineHost } from '../../inference/remote/host.ts';
 import type { ToEngine } from '../../inference/remote/protocol.ts';
 import { createDevice } from './devices.ts';
-import { openSource } from './sources.ts';
+import { openAdapterSource, openSource } from './sources.ts';
 
 const scope = globalThis as unknown as {
   postMessage(message: unknown, transfer: Transferable[]): void;
@@ -18,6 +18,7 @@ channel.port1.onmessage = () => resume();
 const host = new EngineHost({
   post: (message, transfer) => scope.postMessage(message, transfer),
   openSource,
+  openAdapter: openAdapterSource,
   createDevice,
   breathe: () =>
     new Promise((resolve) => {

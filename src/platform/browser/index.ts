@@ -1,9 +1,9 @@
 /** The library in a browser: `import { Llama } from 'cria'`. */
 import { UnsupportedError } from '../../base/errors.ts';
-import { type LoadOptions, loadRemote, noBundledModel } from '../../inference/remote/load.ts';
+import { loadRemote, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
-import { type ModelSource, toFilesSource } from '../model-source.ts';
+import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
 import { startEngine } from './engine.ts';
 import { absolute } from './tokenizer.ts';
 
@@ -12,7 +12,7 @@ export class Llama extends RemoteModel {
   /** Throws FormatError, ConfigError, ArgumentError, UnsupportedError. */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     if (source === undefined) throw noBundledModel();
-    const { client, facts } = await loadRemote(startEngine, toSource(source), options);
+    const { client, facts } = await loadRemote(startEngine, toSource(source), await engineOptions(options, toSource));
     return new Llama(client, facts);
   }
 

@@ -2,15 +2,15 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
-import { type LoadOptions, loadRemote, loadSettings, noBundledModel } from '../../inference/remote/load.ts';
+import { type EngineOptions, loadRemote, loadSettings, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
-import { type ModelSource, toFilesSource } from '../model-source.ts';
+import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
 import { bundledModels } from './bundled-models.ts';
 import { startEngine } from './engine/start.ts';
-
+import type { MergedAdapter } from './save/job.ts';
 import { trainables } from './training/trainables.ts';
 
 export interface SaveOptions {
@@ -27,20 +27,23 @@ export interface SaveOptions {
 export class Llama extends RemoteModel {
   private source: Source | null = null;
   private openOptions: OpenOptions = {};
+  private usedAdapters: EngineOptions['adapters'] = [];
 
   /**
    * Loads a model: a GGUF, safetensors, PyTorch or llama2.c file, a Hugging Face or Meta folder, a URL of one of these, or bytes;
    * nothing: the model that comes with the package.
    * Throws FormatError, ConfigError, ArgumentError, UnsupportedError.
    */
-  static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
+  static async load(source?: ModelSource, given: LoadOptions = {}): Promise<Llama> {
     const chosen = source ?? bundledModels()[0]?.path;
     if (chosen === undefined) throw noBundledModel();
     const found = await toSource(chosen);
+    const options = await engineOptions(given, toSource);
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
     model.openOptions = loadSettings(options).open;
+    model.usedAdapters = options.adapters?.filter(({ usual = true }) => usual) ?? [];
     trainables.set(model, {
       source: found,
       options,
@@ -58,7 +61,8 @@ export class Llama extends RemoteModel {
   }
 
   /**
-   * Writes the model's weights and tokenizer, in threads of their own. A half-written file never bears the real name.
+   * Writes the model's weights and tokenizer, in threads of their own; the adapters that are used where a call does not say are merged
+   * into them, and quantized weights become f16 then, unless `dtype` says otherwise. A half-written file never bears the real name.
    * Throws ArgumentError, UnsupportedError `save.source`, and what the file system throws.
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
@@ -74,7 +78,14 @@ export class Llama extends RemoteModel {
         'save: the model came from a URL or from bytes, expected one that was loaded from a path. Write the file to disk and load it from there.',
       );
     }
-    const source = { kind: 'checkpoint', path: this.source.path, open: this.openOptions } as const;
+    const adapters = (this.usedAdapters ?? []).map(({ name, source, scale = 1 }): MergedAdapter => {
+      if (source.kind === 'path') return { path: source.path, scale };
+      throw new UnsupportedError(
+        'save.source',
+        `save: adapter ${name} came from a URL or from bytes, expected one that was loaded from a path. Write its files to disk and load it from there.`,
+      );
+    });
+    const source = { kind: 'checkpoint', path: this.source.path, open: this.openOptions, adapters } as const;
     const { signal = new AbortController().signal, onProgress = () => {} } = options;
     const { saveModel } = await import('./save/save.ts'); // few programs save: the import of the library does not wait for it
     await saveModel({ source, format, mix, measure: false }, path, { threads, signal, onProgress });

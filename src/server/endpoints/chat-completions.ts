@@ -15,12 +15,12 @@ import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts'
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { constraintOf } from './constraint.ts';
-import { checkCharacters, checkLength, checkModel, conversationOf, encoderOf } from './prompts.ts';
+import { askedFor, checkCharacters, checkLength, conversationOf, encoderOf } from './prompts.ts';
 
 export function prepareChat(desk: Desk, body: unknown) {
   const request = parseBody(chatSchema, body);
   const { model } = desk;
-  checkModel(desk, request.model);
+  const asked = askedFor(desk, request);
   const logprobs = chatLogprobs(request);
   const { messages, constraint } = conversationOf(desk, request);
   const options = { ...optionsOf(request), logprobs };
@@ -28,18 +28,23 @@ export function prepareChat(desk: Desk, body: unknown) {
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', desk.settings.refuseBeyondContext ? options : {});
   const { spec, tools } = constraint;
-  const shape: ChatShape = { ...shapeOf(request), logprobs: logprobs >= 0, toolFormat: tools?.format ?? null };
-  return { prompt, options, shape, constraint: spec && JSON.stringify(spec) };
+  const shape: ChatShape = {
+    ...shapeOf(request),
+    model: asked.model,
+    logprobs: logprobs >= 0,
+    toolFormat: tools?.format ?? null,
+  };
+  return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec) };
 }
 
 export async function chatCompletions(
   core: Core,
   { signal, notes }: Call,
-  { prompt, options, shape, constraint: spec }: ReturnType<typeof prepareChat>,
+  { prompt, options, shape, adapters, constraint: spec }: ReturnType<typeof prepareChat>,
 ): Promise<Reply> {
   Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes);
-  const plan = { prompts: [prompt], n: shape.n, options: { ...options, constraint } };
+  const plan = { prompts: [prompt], n: shape.n, options: { ...options, constraint, adapters: adapters ?? undefined } };
   const generations = await startGenerations(core, plan, signal);
   const writer = new ChatWriter(core, generations, prompt.length, shape, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };
@@ -52,6 +57,7 @@ function charactersOf({ messages }: ChatPrompt): number {
 }
 
 interface ChatShape extends Shape {
+  readonly model: string;
   readonly logprobs: boolean;
   /** How calls are written; null: nothing may be called. */
   readonly toolFormat: ToolFormat | null;
@@ -83,7 +89,7 @@ class ChatWriter {
     this.head = {
       id: `chatcmpl-${core.randomId()}`,
       created: core.clocks.unixSeconds(),
-      model: core.settings.modelId,
+      model: shape.model,
       system_fingerprint: `cria-${core.settings.version}`,
     };
   }

@@ -12,12 +12,12 @@ import { parseBody } from '../request/parse.ts';
 import { completionSchema, listOf } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { constraintOf } from './constraint.ts';
-import { checkLength, checkModel, encodeTexts } from './prompts.ts';
+import { askedFor, checkLength, encodeTexts } from './prompts.ts';
 
 export function prepareCompletion(desk: Desk, body: unknown) {
   const request = parseBody(completionSchema, body);
   const { model } = desk;
-  checkModel(desk, request.model);
+  const asked = askedFor(desk, request);
   const withLogprobs = request.logprobs != null;
   const echo = request.echo ?? false;
   const options = {
@@ -34,19 +34,19 @@ export function prepareCompletion(desk: Desk, body: unknown) {
     return typeof text === 'string' ? text : model.tokenizer.decode(prompts[i]!);
   });
   const constraint = grammarConstraint(request);
-  const shape: CompletionShape = { ...shapeOf(request), withLogprobs, echoes };
-  return { prompts, options, shape, constraint: constraint && JSON.stringify(constraint) };
+  const shape: CompletionShape = { ...shapeOf(request), withLogprobs, echoes, model: asked.model };
+  return { prompts, options, shape, adapters: asked.adapters, constraint: constraint && JSON.stringify(constraint) };
 }
 
 export async function completions(
   core: Core,
   { signal, notes }: Call,
-  { prompts, options, shape, constraint: spec }: ReturnType<typeof prepareCompletion>,
+  { prompts, options, shape, adapters, constraint: spec }: ReturnType<typeof prepareCompletion>,
 ): Promise<Reply> {
   const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
   Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes);
-  const plan = { prompts, n: shape.n, options: { ...options, constraint } };
+  const plan = { prompts, n: shape.n, options: { ...options, constraint, adapters: adapters ?? undefined } };
   const generations = await startGenerations(core, plan, signal);
   const writer = new CompletionWriter(core, generations, prompts, shape, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };
@@ -55,6 +55,7 @@ export async function completions(
 }
 
 interface CompletionShape extends Shape {
+  readonly model: string;
   readonly withLogprobs: boolean;
   /** What goes in front of each prompt's choices. */
   readonly echoes: readonly string[];
@@ -92,7 +93,7 @@ class CompletionWriter {
       id: `cmpl-${core.randomId()}`,
       object: 'text_completion',
       created: core.clocks.unixSeconds(),
-      model: core.settings.modelId,
+      model: shape.model,
       system_fingerprint: `cria-${core.settings.version}`,
     };
   }

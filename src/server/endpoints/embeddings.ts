@@ -5,12 +5,12 @@ import type { Desk } from '../preparing/desk.ts';
 import { parseBody } from '../request/parse.ts';
 import { embeddingSchema, listOf } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { checkLength, checkModel, encodeTexts } from './prompts.ts';
+import { askedFor, checkLength, encodeTexts } from './prompts.ts';
 
 export function prepareEmbeddings(desk: Desk, body: unknown) {
   const request = parseBody(embeddingSchema, body);
   const { model } = desk;
-  checkModel(desk, request.model);
+  const asked = askedFor(desk, request);
   const inputs = encodeTexts(model, listOf(request.input), 'input');
   for (const [i, ids] of inputs.entries()) {
     checkLength(model, ids, inputs.length === 1 ? 'input' : `input.${i}`, { maxTokens: 0 });
@@ -27,13 +27,14 @@ export function prepareEmbeddings(desk: Desk, body: unknown) {
     pooling: pooling ?? null,
     asBase64: encoding === 'base64',
     user: user ?? undefined,
+    asked,
   };
 }
 
 export async function embeddings(
   core: Core,
   { signal, notes }: Call,
-  { inputs, dimensions, pooling, asBase64, user }: ReturnType<typeof prepareEmbeddings>,
+  { inputs, dimensions, pooling, asBase64, user, asked }: ReturnType<typeof prepareEmbeddings>,
 ): Promise<Reply> {
   const { model, settings, gate } = core;
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
@@ -42,7 +43,7 @@ export async function embeddings(
   const leave = gate.enter(1);
   try {
     const data = [];
-    const options = { pooling: pooling ?? settings.pooling, signal };
+    const options = { pooling: pooling ?? settings.pooling, signal, adapters: asked.adapters ?? undefined };
     const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, options)));
     for (const [index, pooled] of vectors.entries()) {
       const vector = unitLength(pooled.subarray(0, dimensions));
@@ -50,7 +51,7 @@ export async function embeddings(
       data.push({ object: 'embedding', index, embedding });
     }
     const usage = { prompt_tokens: promptTokens, total_tokens: promptTokens };
-    return { kind: 'json', body: { object: 'list', data, model: settings.modelId, usage } };
+    return { kind: 'json', body: { object: 'list', data, model: asked.model, usage } };
   } finally {
     leave();
   }

@@ -1,4 +1,5 @@
 /** What every endpoint does with a request before it reaches the model. */
+import type { AdapterChoice } from '../../inference/adapters.ts';
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import { checkIds, encodePrompt } from '../../inference/prompt.ts';
@@ -8,18 +9,63 @@ import { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { chatPromptOf } from '../request/chat.ts';
 import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
+import type { SharedFields } from '../request/generation-fields.ts';
 import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
 
-/** Throws ApiError 404 where another model is asked for than the one that is served. */
-export function checkModel({ settings }: Desk, wanted: string | null | undefined): void {
+/** Throws ApiError 404 where another model is asked for than the one that is served, or one of its adapters. */
+export function checkModel({ settings, model }: Desk, wanted: string | null | undefined): void {
   const { modelId, aliases, anyModel } = settings;
-  if (wanted == null || anyModel || wanted === modelId || aliases.includes(wanted)) return;
+  const names = [modelId, ...model.facts.adapters.map(({ name }) => name)];
+  if (wanted == null || anyModel || aliases.includes(wanted) || names.includes(wanted)) return;
   throw new ApiError(
     404,
     'model_not_found',
-    `model: this server serves ${JSON.stringify(settings.modelId)}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id, --alias or --any-model.`,
+    `model: this server serves ${names.map((name) => JSON.stringify(name)).join(', ')}, not ${JSON.stringify(wanted)}. Leave model out, or start the server with --model-id, --alias, --any-model or --adapter.`,
     { param: 'model' },
   );
+}
+
+/** Under which name an answer goes out, and what it is computed with; null: the adapters that the server uses where nobody says. */
+export interface Asked {
+  readonly model: string;
+  readonly adapters: AdapterChoice | null;
+}
+
+/**
+ * `model` may name an adapter, which is then used as it was loaded; the model's own name means it without adapters. `adapters` (by name)
+ * or llama-server's `lora` (by number) say more, and win over it. Throws ApiError 404, 400.
+ */
+export function askedFor(
+  desk: Desk,
+  { model: name, adapters, lora }: Pick<SharedFields, 'model' | 'adapters' | 'lora'>,
+): Asked {
+  const { settings, model } = desk;
+  checkModel(desk, name);
+  const known = model.facts.adapters;
+  const refuse = (param: string, problem: string) => {
+    throw new ApiError(400, 'invalid_value', `${param}: ${problem}`, { param });
+  };
+  const adapter = known.find((one) => one.name === name);
+  const asked = adapter ? adapter.name : settings.modelId;
+  if (adapters != null && lora != null) refuse('lora', 'expected adapters or lora, not both.');
+  if (lora != null) {
+    const wrong = lora.find(({ id }) => id >= known.length);
+    if (wrong) refuse('lora', `adapter ${wrong.id} does not exist; there are ${known.length}.`);
+    return { model: asked, adapters: Object.fromEntries(lora.map(({ id, scale }) => [known[id]!.name, scale])) };
+  }
+  if (adapters != null) {
+    const names = Array.isArray(adapters) ? (adapters as readonly string[]) : Object.keys(adapters);
+    const wrong = names.find((one) => !known.some((adapter) => adapter.name === one));
+    if (wrong !== undefined) {
+      const there =
+        known.length === 0 ? 'The server has none.' : `There are ${known.map((one) => one.name).join(', ')}.`;
+      refuse('adapters', `${JSON.stringify(wrong)} is no adapter of this server. ${there}`);
+    }
+    return { model: asked, adapters };
+  }
+  if (adapter) return { model: asked, adapters: [adapter.name] };
+  const isBase = name != null && [settings.modelId, ...settings.aliases].includes(name);
+  return { model: asked, adapters: isBase && known.length > 0 ? [] : null };
 }
 
 /** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */

@@ -25,7 +25,13 @@ export async function models({ model, settings, clocks }: Core): Promise<Reply> 
       chat: hasTemplate(model, settings.template),
     },
   };
-  return { kind: 'json', body: { object: 'list', data: [entry] } };
+  const adapters = facts.adapters.map(({ name, scale, format, parameterCount }) => ({
+    ...entry,
+    id: name,
+    parent: settings.modelId,
+    meta: { ...entry.meta, adapter: { scale, format, n_params: parameterCount } },
+  }));
+  return { kind: 'json', body: { object: 'list', data: [entry, ...adapters] } };
 }
 
 function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undefined): boolean {
@@ -39,11 +45,16 @@ function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undef
 
 export async function oneModel(core: Core, id: string): Promise<Reply> {
   const list = (await models(core)) as { body: { data: readonly { id: string }[] } };
-  const [only] = list.body.data;
-  if (only?.id === id) return { kind: 'json', body: only };
-  throw new ApiError(404, 'model_not_found', `model: this server serves ${JSON.stringify(only?.id)}.`, {
-    param: 'model',
-  });
+  const found = list.body.data.find((entry) => entry.id === id);
+  if (found) return { kind: 'json', body: found };
+  const names = list.body.data.map((entry) => JSON.stringify(entry.id));
+  throw new ApiError(404, 'model_not_found', `model: this server serves ${names.join(', ')}.`, { param: 'model' });
+}
+
+/** GET /lora-adapters, as llama-server has it: numbers for the field `lora`. `scale` is what a request gets that does not say. */
+export async function loraAdapters({ model }: Core): Promise<Reply> {
+  const body = model.facts.adapters.map(({ name, scale, usual }, id) => ({ id, name, scale: usual ? scale : 0 }));
+  return { kind: 'json', body };
 }
 
 /** Answers at once, however busy the engine is: it only looks whether it is there. */

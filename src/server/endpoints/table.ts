@@ -7,7 +7,7 @@ import type { Call, Core, Reply } from '../world.ts';
 import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
-import { health, metrics, models, oneModel } from './status.ts';
+import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
 
 export interface Endpoint {
@@ -57,6 +57,7 @@ export const endpoints: readonly Endpoint[] = [
   post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
   get('/v1/models', 'what is served', models),
   get('/v1/models/:model', 'one model', oneModel),
+  get('/lora-adapters', 'the adapters that requests may choose', loraAdapters),
   post('/tokenize', 'text to token ids', tokenizeSchema, tokenize, asWritten),
   post('/detokenize', 'token ids to text', detokenizeSchema, detokenize, asWritten),
   post('/apply-template', 'messages as the text that the model reads', templateSchema, applyTemplate, asWritten),

@@ -63,7 +63,16 @@ const tableFields: Record<string, z.ZodType> = Object.fromEntries(
 const count = z.int().min(0);
 
 export const generationFields = {
-  model: z.string().max(256).nullish().describe("the served model's id; absent: that model"),
+  model: z.string().max(256).nullish().describe("the served model's id, or an adapter's name; absent: that model"),
+  adapters: z
+    .union([z.array(z.string().max(256)).max(64), z.record(z.string().max(256), z.number().min(-1e4).max(1e4))])
+    .nullish()
+    .describe('the adapters that the answer is computed with: names, or names with a scale each; [] is none'),
+  lora: z
+    .array(z.strictObject({ id: z.int().min(0), scale: z.number().min(-1e4).max(1e4) }))
+    .max(64)
+    .nullish()
+    .describe("llama-server's name for adapters: by their numbers in GET /lora-adapters"),
   max_tokens: count.nullish().describe('tokens to generate at most; absent: until the text or the context ends'),
   n_predict: z.int().min(-1).nullish().describe("llama-server's name for max_tokens; −1: no limit"),
   n: z.int().min(1).max(128).nullish().describe('how many answers; with a seed, answer i uses seed + i'),
@@ -86,6 +95,8 @@ export const generationFields = {
 /** What those fields come to. The shared fields are read loosely as the table's part has no static names. */
 export interface SharedFields {
   readonly model?: string | null | undefined;
+  readonly adapters?: readonly string[] | Readonly<Record<string, number>> | null | undefined;
+  readonly lora?: readonly { readonly id: number; readonly scale: number }[] | null | undefined;
   readonly max_tokens?: number | null | undefined;
   readonly max_completion_tokens?: number | null | undefined;
   readonly n_predict?: number | null | undefined;

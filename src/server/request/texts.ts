@@ -25,6 +25,8 @@ export const completionSchema = z.strictObject({
 export const embeddingSchema = z.strictObject({
   input: texts.describe('a text, token ids, or a list of either'),
   model: generationFields.model,
+  adapters: generationFields.adapters,
+  lora: generationFields.lora,
   encoding_format: z.enum(['float', 'base64']).nullish(),
   dimensions: z
     .int()

@@ -5,7 +5,7 @@ import { assert } from '../../../base/assert.ts';
 import { EngineHost } from '../../../inference/remote/host.ts';
 import type { ToEngine } from '../../../inference/remote/protocol.ts';
 import { createDevice } from './devices.ts';
-import { openSource } from './sources.ts';
+import { openAdapterSource, openSource } from './sources.ts';
 
 assert(parentPort !== null, 'engine worker: runs as a worker only');
 const port = parentPort;
@@ -13,6 +13,7 @@ const port = parentPort;
 const host = new EngineHost({
   post: (message, transfer) => port.postMessage(message, transfer),
   openSource,
+  openAdapter: openAdapterSource,
   createDevice,
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
   clock: () => performance.now(),

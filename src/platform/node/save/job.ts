@@ -7,7 +7,13 @@ import type { DType, WeightType } from '../../../tensor/dtype.ts';
 
 export interface SaveJob {
   readonly source:
-    | { readonly kind: 'checkpoint'; readonly path: string; readonly open?: OpenOptions }
+    | {
+        readonly kind: 'checkpoint';
+        readonly path: string;
+        readonly open?: OpenOptions;
+        /** Merged into the weights in this order. */
+        readonly adapters?: readonly MergedAdapter[];
+      }
     | {
         readonly kind: 'random';
         readonly name: string;
@@ -16,12 +22,18 @@ export interface SaveJob {
         readonly tokenizer: TokenizerFiles | null;
       };
   readonly format: 'gguf' | 'safetensors';
-  /** null: every tensor in the type that it has. */
+  /** null: every tensor in the type that it has; with adapters, quantized ones in f16. */
   readonly mix: MixName | null;
   /** The path of an importance matrix that weighs the errors of quantizing; absent: all columns count alike. */
   readonly imatrix?: string | undefined;
   /** Whether to compare what was written with what was read. */
   readonly measure: boolean;
+}
+
+export interface MergedAdapter {
+  readonly path: string;
+  /** Multiplies the adapter's own scale. */
+  readonly scale: number;
 }
 
 export interface SavedTensor {

@@ -6,6 +6,8 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
 import type { Sink } from '../../../formats/sink.ts';
+import type { Adapter } from '../../../model/adapter/adapter.ts';
+import { mergeAdapters } from '../../../model/adapter/merge.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
 import type { Encode } from '../../../model/checkpoint/write/convert.ts';
@@ -19,7 +21,7 @@ import { decodeRow, encodeRow } from '../../../quant/rows.ts';
 import { dtypes, isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 import { columnCount, rowCount } from '../../../tensor/tensor.ts';
-import { openCheckpointAt } from '../files.ts';
+import { openAdapterAt, openCheckpointAt } from '../files.ts';
 import { forEachRow, type Importance, importanceFields, loadImportance } from './importance.ts';
 import type { Part, SavedTensor, SaveJob } from './job.ts';
 
@@ -44,12 +46,25 @@ export function openJob({ source, format, mix, imatrix }: SaveJob): {
 } {
   if (source.kind === 'checkpoint') {
     const checkpoint = openCheckpointAt(source.path, source.open);
+    const opened: Adapter[] = [];
+    const close = () => {
+      for (const adapter of opened) adapter.close();
+      checkpoint.close();
+    };
     try {
       const importance = imatrix === undefined ? null : loadImportance(imatrix, checkpoint.config);
-      const plan = planJob(checkpoint, format, mix, { hasImportance: importance !== null });
-      return { model: checkpoint, plan, importance, close: () => checkpoint.close() };
+      const knowledge = { hasImportance: importance !== null };
+      const adapters = (source.adapters ?? []).map(({ path, scale }) => {
+        const adapter = openAdapterAt(path, checkpoint.config);
+        opened.push(adapter);
+        return { adapter, scale };
+      });
+      if (adapters.length === 0)
+        return { model: checkpoint, plan: planJob(checkpoint, format, mix, knowledge), importance, close };
+      const model = mergeAdapters(checkpoint, adapters);
+      return { model, plan: planJob(model, format, mix, knowledge, floatTypesOf(checkpoint)), importance, close };
     } catch (error) {
-      checkpoint.close();
+      close();
       throw error;
     }
   }
@@ -77,13 +92,29 @@ function planOf(
   return new Map(planned.map((type) => [type.name, type]));
 }
 
-function planJob(model: Source, format: SaveJob['format'], mix: SaveJob['mix'], knowledge: Knowledge): Plan {
+/** Where weights were merged, each as it was stored, and f16 where that was quantized: rounding to a few bits again takes the update away. */
+function floatTypesOf({ tensors }: Pick<Checkpoint, 'tensors'>): (name: string) => WeightType {
+  const embedding = tensors.get('embed_VD')!.dtype;
+  return (name) => {
+    const dtype = tensors.get(name)?.dtype ?? embedding;
+    return dtype === 'f32' || dtype === 'bf16' ? dtype : 'f16';
+  };
+}
+
+/** `merged`: the types that parameters keep where no mix is asked for; absent: their own. */
+function planJob(
+  model: Source,
+  format: SaveJob['format'],
+  mix: SaveJob['mix'],
+  knowledge: Knowledge,
+  merged: ((name: string) => WeightType) | null = null,
+): Plan {
   const { config, tensors } = model;
   const asStored = () =>
     new Map(
       listParameters(config).map(({ name, shape }) => {
         const { dtype } = tensors.get(name)!;
-        const kept = isWeightType(dtype) ? dtype : 'f32';
+        const kept = merged?.(name) ?? (isWeightType(dtype) ? dtype : 'f32');
         return [name, { name, dtype: format === 'gguf' && shape.length === 1 ? ('f32' as const) : kept }] as const;
       }),
     );

@@ -65,6 +65,11 @@ export class Trainer {
     const found = trainables.get(model);
     if (!found)
       throw new ArgumentError('trainer.model', 'Trainer.create: expected a model of Llama.load, got something else.');
+    if (found.options.adapters?.length)
+      throw new ArgumentError(
+        'trainer.adapters',
+        'Trainer.create: the model was loaded with adapters, expected one without. Merge them into it (model.save), or train an adapter (cria finetune).',
+      );
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
     const device =
       kind === 'reference'

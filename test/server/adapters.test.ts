@@ -1,0 +1,140 @@
+/** Several adapters at once: chosen by request, each answer as if it were alone. */
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { openCheckpointAt } from '../../src/platform/node/files.ts';
+import { madeAdapter, writeAdapter } from '../support/adapters.ts';
+import { post, testServer, tinyFolder } from '../support/server.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cria-adapters-'));
+after(() => rmSync(folder, { recursive: true }));
+const { config } = openCheckpointAt(tinyFolder);
+const place = (name: string, made: Parameters<typeof madeAdapter>[1]) => ({
+  kind: 'path' as const,
+  path: writeAdapter(join(folder, name), madeAdapter(config, made), config),
+});
+const adapters = [
+  { name: 'pirate', source: place('pirate.gguf', { seed: 1 }), usual: false },
+  { name: 'poet', source: place('poet', { seed: 2 }), scale: 0.5, usual: false },
+  { name: 'strict', source: place('strict', { seed: 3, magnitudes: true }), usual: false },
+];
+const server = await testServer({}, { adapters });
+
+const question = { prompt: 'Once upon a time', max_tokens: 12, temperature: 0 };
+const text = async (more: object) => {
+  const { status, json } = await post(server, '/v1/completions', { ...question, ...more });
+  strictEqual(status, 200, JSON.stringify(json));
+  return json.choices[0].text as string;
+};
+
+test('/v1/models lists the model and its adapters, which belong to it', async () => {
+  const { data } = await (await fetch(`${server.url}/v1/models`)).json();
+  deepStrictEqual(
+    data.map(({ id, parent }: { id: string; parent?: string }) => [id, parent]),
+    [
+      ['tiny', undefined],
+      ['pirate', 'tiny'],
+      ['poet', 'tiny'],
+      ['strict', 'tiny'],
+    ],
+  );
+  const one = await (await fetch(`${server.url}/v1/models/poet`)).json();
+  strictEqual(one.meta.adapter.scale, 0.5);
+  const numbered = await (await fetch(`${server.url}/lora-adapters`)).json();
+  deepStrictEqual(numbered[1], { id: 1, name: 'poet', scale: 0 });
+});
+
+test('model, adapters and lora choose; the answer says under which name', async () => {
+  const base = await text({});
+  const pirate = await text({ model: 'pirate' });
+  notStrictEqual(pirate, base);
+  strictEqual(await text({ model: 'tiny' }), base);
+  strictEqual(await text({ adapters: [] }), base);
+  strictEqual(await text({ adapters: ['pirate'] }), pirate);
+  strictEqual(await text({ adapters: { pirate: 1, poet: 0 } }), pirate);
+  strictEqual(await text({ lora: [{ id: 0, scale: 1 }] }), pirate);
+  strictEqual(await text({ model: 'poet' }), await text({ adapters: { poet: 0.5 } }));
+  notStrictEqual(await text({ adapters: { pirate: 1, poet: 1 } }), pirate);
+  const { json } = await post(server, '/v1/chat/completions', {
+    model: 'pirate',
+    messages: [{ role: 'user', content: 'hello' }],
+    max_tokens: 3,
+  });
+  strictEqual(json.model, 'pirate');
+});
+
+test('requests with this adapter, with that, with both, and without ride together, and each gets what it gets alone', async () => {
+  const choices = [
+    {},
+    { model: 'pirate' },
+    { model: 'poet' },
+    { adapters: { pirate: 0.3, poet: 2 } },
+    { model: 'strict' },
+    {},
+  ];
+  const prompts = [
+    'Once upon a time',
+    'The quick brown fox',
+    'Once upon a time',
+    'Once',
+    'Once upon a time',
+    'A llama',
+  ];
+  const requests = choices.map((choice, i) => ({
+    ...choice,
+    prompt: prompts[i],
+    max_tokens: 24,
+    temperature: 0.9,
+    seed: i + 1,
+  }));
+  const alone: string[] = [];
+  for (const request of requests) alone.push(await text(request));
+  const before = await server.model.engineLoad();
+  const together = await Promise.all(requests.map(text));
+  deepStrictEqual(together, alone);
+  const load = await server.model.engineLoad();
+  ok(load.rows - before.rows > 1.5 * (load.steps - before.steps), 'they did not share batches');
+});
+
+test('the beginning of a text that an adapter has read is nobody else’s', async () => {
+  const prompt =
+    'Once upon a time there was a llama who read the same words again and again, until everybody knew them by heart. '.repeat(
+      2,
+    );
+  const cached = async (more: object) => {
+    const { json } = await post(server, '/v1/completions', { ...question, prompt, ...more });
+    return json.usage.prompt_tokens_details.cached_tokens as number;
+  };
+  strictEqual(await cached({ model: 'pirate' }), 0);
+  strictEqual(await cached({ model: 'poet' }), 0);
+  strictEqual(await cached({}), 0);
+  ok((await cached({ model: 'pirate' })) > 0);
+  strictEqual(await cached({ adapters: { pirate: 0.9 } }), 0);
+});
+
+test('embeddings are an adapter’s too', async () => {
+  const vector = async (more: object) => {
+    const { json } = await post(server, '/v1/embeddings', { input: 'a llama', ...more });
+    return [json.model, JSON.stringify(json.data[0].embedding)];
+  };
+  const [name, base] = await vector({});
+  strictEqual(name, 'tiny');
+  const [pirate, other] = await vector({ model: 'pirate' });
+  strictEqual(pirate, 'pirate');
+  notStrictEqual(other, base);
+});
+
+test('what cannot be done is refused with words', async () => {
+  const refused = async (more: object) => {
+    const { status, json } = await post(server, '/v1/completions', { ...question, ...more });
+    return `${status} ${json.error.message}`;
+  };
+  match(await refused({ model: 'nobody' }), /^404 .*serves "tiny", "pirate", "poet", "strict", not "nobody"/);
+  match(await refused({ adapters: ['pirat'] }), /^400 adapters: "pirat" is no adapter of this server/);
+  match(await refused({ lora: [{ id: 7, scale: 1 }] }), /^400 lora: adapter 7 does not exist; there are 3/);
+  match(await refused({ adapters: ['pirate'], lora: [] }), /^400 lora: expected adapters or lora/);
+  match(await refused({ adapters: ['strict', 'poet'] }), /^400 .*strict is a DoRA.*cannot be joined/);
+  match(await refused({ adapters: { strict: 0.5 } }), /^400 .*strict is a DoRA, placed at scale 1/);
+});
