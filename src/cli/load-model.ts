@@ -1,10 +1,10 @@
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
-import { parseAdapter } from './adapter-option.ts';
 import { type Io, sayRemarks } from './io.ts';
 import { resolveModel } from './model-name.ts';
 import { type ModelOptions, openOptionsOf } from './model-options.ts';
+import { parseAdapter } from './parse/adapter-option.ts';
 import { startProgress } from './terminal/progress.ts';
 
 /** What only some verbs say. */

@@ -3,8 +3,8 @@ import { deviceKinds } from '../devices/device.ts';
 import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
 import type { OpenOptions } from '../model/checkpoint/checkpoint.ts';
-import { adapterOption } from './adapter-option.ts';
 import type { OptionSpec, Options, OptionTable } from './option-table.ts';
+import { adapterOption } from './parse/adapter-option.ts';
 
 export const modelOption = {
   kind: 'text',

@@ -8,7 +8,7 @@ import { nearestNames } from '../base/nearest.ts';
 import type { Device } from '../devices/device.ts';
 import { attendOne } from '../kernels/attention/reference.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
-import type { AttentionOptions } from '../kernels/ops.ts';
+import type { AttentionOptions, Ops } from '../kernels/ops.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
@@ -23,7 +23,12 @@ export interface Trace {
 const LOGIT_ROWS = 256;
 
 /** logits_NV of all positions of one sequence. Throws ArgumentError `logits.context` for more tokens than the model was made for. */
-export async function logitsOf(device: Device, model: Model, ids_N: Uint32Array, ops = device.ops): Promise<Float32Array> {
+export async function logitsOf(
+  device: Device,
+  model: Model,
+  ids_N: Uint32Array,
+  ops: Ops = device.ops,
+): Promise<Float32Array> {
   checkContext('logits', ids_N.length, model.config);
   const V = model.config.vocabSize;
   const logits_NV = new Float32Array(ids_N.length * V);
@@ -79,7 +84,7 @@ export async function trace(
   model: Model,
   ids_N: Uint32Array,
   names: readonly string[],
-  ops = device.ops,
+  ops: Ops = device.ops,
 ): Promise<Map<string, Trace>> {
   checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));

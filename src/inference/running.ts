@@ -2,11 +2,11 @@
  * One request on its way: its tokens so far, its place in the cache, its sampler, and the text that its tokens become.
  */
 
+import { noAdapters, type Selection } from '../model/adapter/select.ts';
 import type { CachedSequence } from '../model/kv-cache.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { noAdapters, type Selection } from './adapters.ts';
 import {
   type FinishReason,
   type GenerationResult,

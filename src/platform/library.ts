@@ -22,7 +22,6 @@ export {
   type Scorer,
   scoreRequests,
 } from '../evaluation/requests.ts';
-export type { AdapterChoice } from '../inference/adapters.ts';
 export type { ChatPrompt } from '../inference/chat-prompt.ts';
 export type {
   FinishReason,
@@ -46,6 +45,7 @@ export type { Traces } from '../inference/remote/traces.ts';
 export type { TypedGeneration, TypedSchema } from '../inference/remote/typed.ts';
 export { type SamplerName, type SamplingOptions, samplerNames, samplingOptions } from '../inference/sampler/options.ts';
 export type { KvType } from '../kernels/ops.ts';
+export type { AdapterChoice } from '../model/adapter/select.ts';
 export type { LlamaConfig } from '../model/config.ts';
 export type { ChatMessage } from '../tokenizer/chat/chat-template.ts';
 export type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.ts';

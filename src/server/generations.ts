@@ -3,11 +3,11 @@
  * place, so that a request that must be refused still can be, with a status.
  */
 import { withResolvers } from '../base/es2024.ts';
-import type { AdapterChoice } from '../inference/adapters.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities } from '../inference/generation.ts';
 import type { CompiledConstraint } from '../inference/grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../inference/options.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
+import type { AdapterChoice } from '../model/adapter/select.ts';
 import { ApiError } from './api-error.ts';
 import type { Answer } from './reply/choices.ts';
 import type { Core } from './world.ts';

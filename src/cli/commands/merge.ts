@@ -1,12 +1,12 @@
 import { UsageError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
+import { compareLogits, type LogitDifference } from '../../evaluation/logit-difference.ts';
 import { Llama } from '../../platform/node/index.ts';
-import { adapterOption, parseAdapter } from '../adapter-option.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { compareLogits, type LogitDifference, probeIds } from '../merge-proof.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
+import { adapterOption, parseAdapter } from '../parse/adapter-option.ts';
 import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
@@ -99,4 +99,17 @@ function sayDifference(d: LogitDifference): string[] {
     `the adapter itself changes them by ${digits(d.adapterRms)}, so ${(100 * d.keptShare).toFixed(1)} % of its work is kept; the same token is likeliest at ${d.sameTop} of ${d.tokens} places`,
     ...(isDrowned ? [advice] : []),
   ];
+}
+
+const PROBE_TOKENS = 64;
+
+/** A text that any vocabulary has tokens for, or, without a tokenizer, ids from all over the vocabulary. */
+function probeIds(model: Llama): Uint32Array {
+  const { vocabSize, contextLength } = model.config;
+  const count = Math.min(PROBE_TOKENS, contextLength, model.contextLength);
+  const words =
+    'Once upon a time a llama lived on a mountain. It asked: what is 12 + 30? "That is 42," said the fox, and went home by the river. ';
+  const ids = model.hasTokenizer ? model.tokenizer.encode(words.repeat(4), { bos: model.tokenizer.addBos }) : null;
+  if (ids && ids.length >= count) return ids.slice(0, count);
+  return Uint32Array.from({ length: count }, (_, i) => (i * 7919) % vocabSize);
 }

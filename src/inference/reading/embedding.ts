@@ -1,7 +1,8 @@
 /** A text as one vector, on its way through the engine: the states of its positions after the last norm, pooled. */
+
+import { noAdapters, type Selection } from '../../model/adapter/select.ts';
 import type { CachedSequence } from '../../model/kv-cache.ts';
 import type { Floats } from '../../tensor/tensor.ts';
-import { noAdapters, type Selection } from '../adapters.ts';
 import type { EngineSequence } from '../running.ts';
 
 /** mean: of all positions; last: what the next token would be made of; cls: the first position. */

@@ -3,9 +3,9 @@
  * Prefix reads it, and its continuations go on as forks of its place in the cache, in one batch.
  */
 import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
+import { noAdapters, type Selection } from '../../model/adapter/select.ts';
 import type { CachedSequence } from '../../model/kv-cache.ts';
 import type { Floats } from '../../tensor/tensor.ts';
-import { noAdapters, type Selection } from '../adapters.ts';
 import type { EngineSequence } from '../running.ts';
 import { argmax } from '../sampler/candidates.ts';
 

@@ -1,8 +1,8 @@
 import { ArgumentError, CriaError } from '../../base/errors.ts';
+import type { AdapterChoice } from '../../model/adapter/select.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import type { AdapterChoice } from '../adapters.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import { resolveOptions } from '../option-table.ts';

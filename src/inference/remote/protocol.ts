@@ -4,9 +4,9 @@
  */
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
+import type { AdapterChoice } from '../../model/adapter/select.ts';
 import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import type { AdapterChoice } from '../adapters.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';

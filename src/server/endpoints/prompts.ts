@@ -1,8 +1,9 @@
 /** What every endpoint does with a request before it reaches the model. */
-import type { AdapterChoice } from '../../inference/adapters.ts';
+
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import { checkIds, encodePrompt } from '../../inference/prompt.ts';
+import type { AdapterChoice } from '../../model/adapter/select.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';

@@ -1,9 +1,9 @@
 /** The adapters of an engine, by name; and which of them each sequence is computed with. */
-import { ArgumentError } from '../base/errors.ts';
-import { nearestNames } from '../base/nearest.ts';
-import type { Batch } from '../kernels/batch.ts';
-import type { Ops } from '../kernels/ops.ts';
-import { type AdapterUse, adaptedOps, type PlacedAdapter, type RowGroup } from '../model/adapter/apply.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { nearestNames } from '../../base/nearest.ts';
+import type { Batch } from '../../kernels/batch.ts';
+import type { Ops } from '../../kernels/ops.ts';
+import { type AdapterUse, adaptedOps, type PlacedAdapter, type RowGroup } from './apply.ts';
 
 /** Adapters by name, or with a number each that multiplies the adapter's own scale: `['pirate']`, `{ pirate: 0.5 }`. */
 export type AdapterChoice = readonly string[] | Readonly<Record<string, number>>;

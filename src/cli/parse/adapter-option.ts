@@ -1,7 +1,7 @@
 /** `--adapter [NAME=]PATH[:SCALE]` */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import type { OptionSpec } from './option-table.ts';
+import type { OptionSpec } from '../option-table.ts';
 
 export interface AdapterWord {
   readonly name: string;

@@ -1,18 +1,4 @@
-/** How near a merged model comes to the model with its adapters on. */
-import type { Llama } from '../platform/node/index.ts';
-
-const PROBE_TOKENS = 64;
-
-/** A text that any vocabulary has tokens for, or, without a tokenizer, ids from all over the vocabulary. */
-export function probeIds(model: Llama): Uint32Array {
-  const { vocabSize, contextLength } = model.config;
-  const count = Math.min(PROBE_TOKENS, contextLength, model.contextLength);
-  const words =
-    'Once upon a time a llama lived on a mountain. It asked: what is 12 + 30? "That is 42," said the fox, and went home by the river. ';
-  const ids = model.hasTokenizer ? model.tokenizer.encode(words.repeat(4), { bos: model.tokenizer.addBos }) : null;
-  if (ids && ids.length >= count) return ids.slice(0, count);
-  return Uint32Array.from({ length: count }, (_, i) => (i * 7919) % vocabSize);
-}
+/** How near one model's logits come to another's, against a third: a merged model, model and adapter, and the model alone. */
 
 export interface LogitDifference {
   readonly tokens: number;
