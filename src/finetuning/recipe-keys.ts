@@ -119,7 +119,7 @@ export const recipeSchema = {
     adapter: {
       kind: 'object',
       keys: {
-        kind: { kind: 'choice', values: ['none', 'lora', 'dora'], default: 'none' },
+        kind: { kind: 'choice', values: ['none', 'lora'], default: 'none' },
         /** What the frozen matrices of the blocks are held in: as they are stored, or in fewer bits (QLoRA). */
         base: { kind: 'choice', values: ['stored', 'q8_0', 'q4_k'], default: 'stored' },
         rank: { ...count, default: 8 },
@@ -140,8 +140,9 @@ export const recipeSchema = {
     training: {
       kind: 'object',
       keys: {
-        epochs: { ...positive, default: 3 },
-        /** In place of epochs. */
+        /** Absent, and without `steps`: 3. */
+        epochs: positive,
+        /** At most so many. */
         steps: count,
         /** Rows in one step: samples, pairs, or packed rows. */
         batch: { ...count, default: 32 },

@@ -40,12 +40,10 @@ test('no setting is accepted and ignored', () => {
     ...smallest,
     ppo: { beta: 1 },
     adapter: { rank: 4 },
-    training: { steps: 3, epochs: 1 },
   });
   deepEqual(problems, [
     'ppo is given, and method sft does not read it (ppo do)',
-    'training.epochs is given, and not read: training.steps says how long',
-    'adapter.rank is given, and adapter.kind is none: choose lora or dora',
+    'adapter.rank is given, and adapter.kind is none: choose lora',
   ]);
   match(problemsOf({ ...smallest, method: 'dpo', dpo: { gamma: 1 } })[0]!, /only dpo.loss simpo has it/);
   match(problemsOf({ ...smallest, method: 'ppo' })[0]!, /judge must name a reward model .* or a rule/);
@@ -101,6 +99,16 @@ test('the papers’ recipes are sound, and have their numbers', () => {
 test('what is not said is derived: rates by method and adapter, warm-up of a reward model of at least 5 steps', () => {
   const rate = (recipe: object) => deriveRun(checkRecipe({ ...smallest, ...recipe }, 'r.yaml'), 100).learningRate;
   deepEqual([rate({}), rate({ adapter: { kind: 'lora' } }), rate({ method: 'reward' })], [2e-5, 2e-4, 1e-5]);
+  const steps = (training: object) => deriveRun(checkRecipe({ ...smallest, training }, 'r.yaml'), 100).totalSteps;
+  deepEqual(
+    [
+      steps({ batch: 10 }),
+      steps({ batch: 10, epochs: 1 }),
+      steps({ steps: 500 }),
+      steps({ batch: 10, epochs: 2, steps: 7 }),
+    ],
+    [30, 10, 500, 7],
+  );
   equal(deriveRun(checkRecipe({ ...smallest, method: 'reward' }, 'r.yaml'), 100).warmupSteps, 5);
   const linear = deriveRun(
     checkRecipe({ ...smallest, training: { schedule: 'linear', steps: 10, warmup: 0 } }, 'r.yaml'),

@@ -33,7 +33,6 @@ const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => b
   ],
   ['dpo.nllWeight', ({ dpo }) => !['kto', 'orpo'].includes(dpo.loss), 'dpo.loss kto and orpo have no place for it'],
   ['training.finalFraction', ({ training }) => training.schedule !== 'constant', 'a constant schedule has no end'],
-  ['training.epochs', ({ training }) => training.steps === undefined, 'training.steps says how long'],
   [
     'training.neftuneAlpha',
     ({ method }) => method === 'sft' || method === 'rejection',
@@ -69,7 +68,7 @@ function contradictions(value: unknown, recipe: Recipe): string[] {
   if (adapter.kind === 'none') {
     for (const key of Object.keys(recipeSchema.keys.adapter.keys)) {
       if (key !== 'kind' && isGiven(value, `adapter.${key}`)) {
-        problems.push(`adapter.${key} is given, and adapter.kind is none: choose lora or dora`);
+        problems.push(`adapter.${key} is given, and adapter.kind is none: choose lora`);
       }
     }
   }

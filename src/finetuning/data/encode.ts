@@ -30,6 +30,8 @@ export interface EncodedSample {
   readonly endedTurns: number;
   /** Tokens that lie over the border between what was asked and what is learned. */
   readonly straddling: number;
+  /** It goes on with a text that another sample begins. */
+  readonly continues?: true;
   /** What carries loss, as the template wrote it: to prove the marks with. */
   readonly texts: readonly string[];
 }

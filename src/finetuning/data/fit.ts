@@ -53,6 +53,7 @@ export function splitText(sample: EncodedSample, limit: number): EncodedSample[]
       endedTurns: isLast ? sample.endedTurns : 0,
       straddling: 0,
       texts: [],
+      ...(from > 0 && { continues: true as const }),
     });
   }
   return pieces;

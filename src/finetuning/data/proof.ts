@@ -27,13 +27,15 @@ export function proveSamples(name: string, samples: readonly EncodedSample[], to
   if (loss === 0) problems.push('no token carries loss');
 
   const { bosId, addBos } = tokenizer;
-  const withBos = samples.filter(({ ids }) => ids[0] === bosId).length;
+  const beginning = samples.filter(({ continues }) => continues !== true);
+  const withBos = beginning.filter(({ ids }) => ids[0] === bosId).length;
+  const others = samples.length - beginning.length;
   const bos =
     bosId === null
       ? 'the vocabulary has none'
-      : `${withBos} of ${samples.length} samples begin with ${tokenizer.pieceOf(bosId)}, none has two in a row`;
-  if (bosId !== null && addBos && withBos < samples.filter((sample) => sample.turns > 0).length) {
-    problems.push(`${samples.length - withBos} samples do not begin with the beginning-of-text token`);
+      : `${withBos} of ${beginning.length} samples begin with ${tokenizer.pieceOf(bosId)}, none has two in a row${others > 0 ? `; ${others} go on with a text` : ''}`;
+  if (bosId !== null && addBos && withBos < beginning.length) {
+    problems.push(`${beginning.length - withBos} samples do not begin with the beginning-of-text token`);
   }
   if (turns > 0 && ended === 0) {
     problems.push(
@@ -58,10 +60,14 @@ export function proveSamples(name: string, samples: readonly EncodedSample[], to
       ['samples', `${samples.length}, ${tokens} tokens, ${loss} of them carry loss (${share} %)`],
       ['beginning', bos],
       ['end', `${ended} of ${turns} trained turns end with an end token that carries loss`],
-      [
-        'marks',
-        `the marked tokens decode to the rendered answers in ${equal} of ${compared.length} samples looked at; ${straddling} lie over a border`,
-      ],
+      ...(compared.length === 0
+        ? []
+        : [
+            [
+              'marks',
+              `the marked tokens decode to the rendered answers in ${equal} of ${compared.length} samples looked at; ${straddling} lie over a border`,
+            ] as const,
+          ]),
     ],
     warnings,
   };

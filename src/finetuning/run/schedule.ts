@@ -21,6 +21,8 @@ const usualRates: Readonly<Record<Recipe['method'], readonly [whole: number, ada
   grpo: [1e-6, 1e-5, 'DeepSeekMath §4.2'],
 };
 
+const USUAL_EPOCHS = 3;
+
 /** Fewest steps of warm-up of a reward model: Llama 2 §3.2.2. */
 const REWARD_WARMUP = 5;
 
@@ -29,7 +31,7 @@ export function deriveRun(recipe: Recipe, rows: number): DerivedRun {
   const { method, training, adapter } = recipe;
   const notes: string[] = [];
   const iterations = { ppo: recipe.ppo.iterations, grpo: recipe.grpo.iterations }[method as string];
-  const totalSteps = iterations ?? training.steps ?? Math.max(1, Math.ceil((rows * training.epochs) / training.batch));
+  const totalSteps = iterations ?? stepsOf(training, rows);
   const [whole, ofAdapter, source] = usualRates[method];
   const usual = adapter.kind === 'none' ? whole : ofAdapter;
   if (training.learningRate === undefined) notes.push(`learningRate ${usual} (${source})`);
@@ -43,6 +45,12 @@ export function deriveRun(recipe: Recipe, rows: number): DerivedRun {
     schedule: scheduleOf(recipe, { learningRate, warmupSteps, totalSteps }),
     notes,
   };
+}
+
+/** Epochs, at most `steps`; without either 3 epochs. */
+function stepsOf({ epochs, steps, batch }: Recipe['training'], rows: number): number {
+  const wanted = epochs ?? (steps === undefined ? USUAL_EPOCHS : Number.POSITIVE_INFINITY);
+  return Math.min(steps ?? Number.POSITIVE_INFINITY, Math.max(1, Math.ceil((rows * wanted) / batch)));
 }
 
 function scheduleOf(
