@@ -280,7 +280,7 @@ test('config.json: whatever changes the mathematics is refused, by name', () => 
   deepStrictEqual(problemsOf({ initializer_range: 0.1, use_cache: false, pretraining_tp: 2, rope_scaling: null }), []);
   const cases: [object, RegExp][] = [
     [{ qk_norm: true }, /qk_norm is true, expected false: queries and keys are not normalised/],
-    [{ quantization_config: { bits: 4 } }, /quantization_config is set: its packed weights are not read/],
+    [{ quantization_config: { bits: 4 } }, /quantization_config has quant_method null, expected fp8, /],
     [{ hidden_act: 'gelu' }, /hidden_act is "gelu", expected "silu" or "swish"/],
     [{ attention_multiplier: 0.5 }, /attention_multiplier is 0\.5/],
     [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor is 0\.5/],

@@ -20,6 +20,7 @@ import {
 } from './checkpoint.ts';
 import { findChatTemplate, findTokenizer, textOf } from './find-tokenizer.ts';
 import { matchTensors } from './match.ts';
+import { packingNote, unpackQuantized } from './prequantized/unpack.ts';
 
 type Tensors = ReadonlyMap<string, TensorSource>;
 const readers = {
@@ -61,6 +62,7 @@ export function openHf(
   } = weights === null
     ? findWeights(folder, files)
     : { ...weights, tensors: readers[weights.kind](weights.source), file: weights.source.name };
+  const unpacked = unpackQuantized(file, found, facts.quantization);
   return {
     format: kind,
     name: folder.name,
@@ -72,14 +74,14 @@ export function openHf(
       rotary: 'halves',
       own: relative.hf!.names,
       gainsFromOne: relative.hf!.gainsFromOne,
-      found,
+      found: unpacked,
       ignore: (name) => isBuffer(name, config) || (relative.hf!.textConfig !== undefined && isOtherSense(name)),
     }),
     tokenizer: findTokenizer(folder),
     chatTemplate: findChatTemplate(folder),
     generation: readGeneration(folder, { bosId, eosIds, suggestions: new Map() }, config.vocabSize),
     metadata: new Map(Object.entries(json)),
-    notes: unusedKeysNote(unusedKeys),
+    notes: [...unusedKeysNote(unusedKeys), ...packingNote(found, unpacked, facts.quantization)],
     close: () => files.close(),
   };
 }

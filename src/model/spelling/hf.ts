@@ -5,8 +5,8 @@
 import { ConfigError } from '../../base/errors.ts';
 import { Facts } from '../../formats/config/facts.ts';
 import { readIds } from '../../formats/config/generation-config.ts';
+import { type HfQuantization, readHfQuantization } from '../../formats/config/quantization.ts';
 import { acceptSameFacts } from '../../formats/config/same-facts.ts';
-import { saysNothing } from '../../formats/config/unknown-keys.ts';
 import { isObject, type JsonObject, parseJsonObject, show } from '../../formats/json.ts';
 import { type LlamaConfig, labChoices, paperChoices } from '../config.ts';
 import { relatives } from '../relatives/relatives.ts';
@@ -16,6 +16,8 @@ import type { HfSpelling, Relative } from './relative.ts';
 export interface HfConfig {
   readonly relative: Relative;
   readonly config: LlamaConfig;
+  /** How the weights are packed; null: they are not. */
+  readonly quantization: HfQuantization | null;
   readonly bosId: number | null;
   readonly eosIds: readonly number[];
   /** Keys that nobody knows and that change nothing. */
@@ -63,10 +65,13 @@ function readKeys(keys: Facts, relative: Relative, isLab: boolean): HfConfig {
   const config = { ...read, ...(isLab ? readLab(keys) : {}) };
   refuseOtherMathematics(keys);
   acceptSameFacts(keys, config);
+  const quantization = readHfQuantization(keys.take('quantization_config'), (key, problem) =>
+    keys.problem(key, problem),
+  );
   const bosId = readIds(keys, 'bos_token_id')[0] ?? null;
   const eosIds = readIds(keys, 'eos_token_id');
   keys.finish();
-  return { relative, config, bosId, eosIds, unusedKeys: keys.unused };
+  return { relative, config, quantization, bosId, eosIds, unusedKeys: keys.unused };
 }
 
 type LabChoices = { readonly [key in keyof typeof labChoices]: (typeof labChoices)[key][number] };
@@ -124,13 +129,6 @@ const neutral: readonly (readonly [key: string, accepted: readonly unknown[], wh
 
 function refuseOtherMathematics(keys: Facts): void {
   for (const [key, accepted, why] of neutral) keys.onlyIfUnread(key, accepted, why);
-  if (!saysNothing(keys.peek('quantization_config'))) {
-    keys.problem(
-      'quantization_config',
-      'is set: its packed weights are not read; use the original weights, or a GGUF file',
-    );
-  }
-  keys.take('quantization_config');
 }
 
 /**
