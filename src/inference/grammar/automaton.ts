@@ -15,8 +15,12 @@ import { CriaError } from '../../base/errors.ts';
 import type { Lists, TokenEdge } from './network/builder.ts';
 import type { Network } from './network/network.ts';
 
-/** What one mask or one token may cost, in edges and links looked at: about a tenth of a second. */
-const MAX_WORK = 3_000_000;
+/**
+ * What masks and steps may cost, in edges and links looked at: this much at once, some tens of milliseconds, and so much more with each
+ * of them. A schema's cost hundreds on average, seldom tens of thousands; others that share the engine are not to wait for more.
+ */
+const MAX_WORK = 1_500_000;
+const WORK_PER_STEP = 15_000;
 /** Entries of the tables, their parts counted, at which they are emptied and begin anew. */
 const MAX_KEPT = 200_000;
 
@@ -72,7 +76,7 @@ export class Automaton {
   private positions = new Map<string, Position>();
   private unions = new Map<Place, Map<Place, Place>>();
   private nextId = 2;
-  private work = 0;
+  private workLeft = MAX_WORK;
   private kept = 0;
   private readonly stamp: Uint32Array;
   private stampNow = 0;
@@ -91,9 +95,9 @@ export class Automaton {
     ));
   }
 
-  /** Begins a new budget of work; called for each token. */
+  /** Called before each mask and each step. */
   renew(): void {
-    this.work = 0;
+    this.workLeft = Math.min(MAX_WORK, this.workLeft + WORK_PER_STEP);
     if (this.kept < MAX_KEPT) return;
     this.kept = 0;
     this.positions = new Map();
@@ -350,11 +354,11 @@ export class Automaton {
   private representatives: Uint8Array | undefined;
 
   private spend(amount: number): void {
-    this.work += amount;
-    if (this.work <= MAX_WORK) return;
+    this.workLeft -= amount;
+    if (this.workLeft >= 0) return;
     throw new CriaError(
       'grammar.too-ambiguous',
-      `grammar: the text can be read in too many ways at once, expected fewer than ${MAX_WORK} steps for a token. ` +
+      `grammar: the text can be read in too many ways at once, expected fewer than ${WORK_PER_STEP} steps for a token in the long run. ` +
         'Make the rules say more exactly where each part begins and ends.',
     );
   }
