@@ -1,7 +1,7 @@
 /** POST /v1/chat/completions. */
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
-import type { GenerationResult } from '../../inference/generation.ts';
-import { gatherToolEvents, type ToolCall, type ToolEvent } from '../../inference/grammar/tool-reader.ts';
+import type { GenerationResult, Piece } from '../../inference/generation.ts';
+import { gatherToolEvents, type ToolCall } from '../../inference/grammar/tool-reader.ts';
 import type { ToolFormat } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
 import { type Generations, startGenerations } from '../generations.ts';
@@ -9,6 +9,7 @@ import type { Desk } from '../preparing/desk.ts';
 import { answerReader } from '../reply/answer-reader.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
+import { type AnswerEvent, type Thinking, ThinkingReader, thinkingOf } from '../reply/thinking.ts';
 import { TokenNames } from '../reply/token-names.ts';
 import { chatLogprobs, chatSchema } from '../request/chat.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
@@ -28,11 +29,15 @@ export function prepareChat(desk: Desk, body: unknown) {
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', desk.settings.refuseBeyondContext ? options : {});
   const { spec, tools } = constraint;
+  // A form, or a call that must be made, leaves no room for thoughts.
+  const isFree = spec === null || (spec.kind === 'tools' && spec.choice === 'auto');
+  const tellsThoughts = isFree && request.reasoning_format !== 'none';
   const shape: ChatShape = {
     ...shapeOf(request),
     model: asked.model,
     logprobs: logprobs >= 0,
     toolFormat: tools?.format ?? null,
+    thinking: tellsThoughts ? thinkingOf(messages.template, model.tokenizer, prompt) : null,
   };
   return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec) };
 }
@@ -61,6 +66,8 @@ interface ChatShape extends Shape {
   readonly logprobs: boolean;
   /** How calls are written; null: nothing may be called. */
   readonly toolFormat: ToolFormat | null;
+  /** How thoughts are told apart; null: they are not. */
+  readonly thinking: Thinking | null;
 }
 
 /** The answer in OpenAI's shapes. */
@@ -96,11 +103,12 @@ class ChatWriter {
 
   async whole(): Promise<unknown> {
     const { answers } = this.generations;
-    const { toolFormat: tools, logprobs } = this.shape;
+    const { toolFormat: tools, thinking, logprobs } = this.shape;
     const contents = answers.map(() => [] as unknown[]);
-    const readers = answers.map(() => answerReader(this.core.model.tokenizer, this.shape.toolFormat));
-    const said = answers.map(() => [] as ToolEvent[]);
-    if (logprobs || tools) {
+    const readers = answers.map(() => this.reader());
+    const said = answers.map(() => [] as AnswerEvent[]);
+    const isRead = tools !== null || thinking !== null;
+    if (logprobs || isRead) {
       for await (const event of mergeAnswers(answers)) {
         const { index } = event;
         if (!('piece' in event)) said[index]!.push(...readers[index]!.end());
@@ -116,7 +124,7 @@ class ChatWriter {
       object: 'chat.completion',
       choices: results.map((result, index) => ({
         index,
-        ...this.message(result, tools ? gatherToolEvents(said[index]!) : { content: result.text, calls: [] }),
+        ...this.message(result, isRead ? gather(said[index]!) : { reasoning: '', content: result.text, calls: [] }),
         logprobs: logprobs ? { content: contents[index], refusal: null } : null,
       })),
       usage,
@@ -128,7 +136,7 @@ class ChatWriter {
     const { answers } = this.generations;
     try {
       for (const index of answers.keys()) yield this.chunk(index, { role: 'assistant', content: '' }, null, null);
-      const readers = answers.map(() => answerReader(this.core.model.tokenizer, this.shape.toolFormat));
+      const readers = answers.map(() => this.reader());
       const calls = answers.map(() => 0);
       let open = answers.length;
       for await (const event of mergeAnswers(answers)) {
@@ -157,9 +165,18 @@ class ChatWriter {
     }
   }
 
+  private reader(): { push(piece: Piece): AnswerEvent[]; end(): AnswerEvent[] } {
+    const { tokenizer } = this.core.model;
+    const { toolFormat, thinking } = this.shape;
+    const answer = answerReader(tokenizer, toolFormat);
+    return thinking ? new ThinkingReader(tokenizer, thinking, answer) : answer;
+  }
+
   /** OpenAI's way: a call's name first, its arguments as they come. `call`: how many were before it. */
-  private delta(event: ToolEvent, call: number): object {
+  private delta(event: AnswerEvent, call: number): object {
     switch (event.kind) {
+      case 'reasoning':
+        return { reasoning_content: event.text };
       case 'text':
         return { content: event.text };
       case 'call':
@@ -171,9 +188,10 @@ class ChatWriter {
     }
   }
 
-  private message(result: GenerationResult, { content, calls }: { content: string; calls: readonly ToolCall[] }) {
+  private message(result: GenerationResult, { reasoning, content, calls }: Gathered) {
     const message = {
       role: 'assistant',
+      ...(reasoning !== '' && { reasoning_content: reasoning }),
       content: content === '' && calls.length > 0 ? null : content,
       refusal: null,
       ...(calls.length > 0 && { tool_calls: calls.map((call) => this.wireCall(call)) }),
@@ -205,6 +223,18 @@ class ChatWriter {
     // llama-server's numbers are of one answer.
     return { results, usage, timings: results.length === 1 ? { timings: results[0]!.timings } : {} };
   }
+}
+
+interface Gathered {
+  readonly reasoning: string;
+  readonly content: string;
+  readonly calls: readonly ToolCall[];
+}
+
+function gather(events: readonly AnswerEvent[]): Gathered {
+  const thoughts = events.filter((event) => event.kind === 'reasoning');
+  const rest = events.filter((event) => event.kind !== 'reasoning');
+  return { reasoning: thoughts.map(({ text }) => text).join(''), ...gatherToolEvents(rest) };
 }
 
 /** Calls that max_tokens cut short are not to be made: then it says so. */

@@ -79,6 +79,10 @@ export const chatSchema = z.strictObject({
   ...generationFields,
   ...constrainedFields,
   modalities: z.array(z.literal('text')).max(1).nullish().describe('answers are texts'),
+  reasoning_format: z
+    .enum(['auto', 'none', 'deepseek'])
+    .nullish()
+    .describe('none: what the model thinks stays in the content; otherwise it is reasoning_content'),
   max_completion_tokens: z.int().min(0).nullish().describe("OpenAI's newer name of max_tokens"),
   logprobs: z.boolean().nullish().describe('report the log-probability of every token'),
   top_logprobs: z.int().min(0).max(20).nullish().describe('and of this many likeliest ones'),
