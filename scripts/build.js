@@ -36,7 +36,7 @@ export async function build(target = root) {
   const dist = join(target, 'dist');
   rmSync(dist, { recursive: true, force: true });
   compile(dist);
-  addressWorkers(dist);
+  finishModules(dist);
   keepPublicTypes(target, dist);
   for (const map of filesIn(dist).filter((name) => name.endsWith('.js.map'))) {
     const source = `src/${map.replace(/js\.map$/, 'ts')}`;
@@ -70,18 +70,26 @@ function compile(dist) {
   if (status !== 0) throw new Error('build: the sources do not compile');
 }
 
-/** tsc turns the endings of imports from .ts to .js, but not those of the addresses that workers are started with. */
-function addressWorkers(dist) {
+/** What tsc leaves to do in a module. */
+function finishModules(dist) {
   for (const file of filesIn(dist).filter((name) => name.endsWith('.js'))) {
     const path = join(dist, file);
-    const text = readFileSync(path, 'utf8');
-    const addressed = text.replace(/(new URL\('(\.[^']*)\.)ts(', import\.meta\.url\))/g, (_, before, name, after) => {
-      const worker = join(dirname(path), `${name}.js`);
-      if (!existsSync(worker)) throw new Error(`build: ${file} starts ${name}.ts, which is not in dist/`);
-      return `${before}js${after}`;
-    });
-    if (addressed !== text) writeFileSync(path, addressed);
+    writeFileSync(path, withoutComments(addressWorkers(readFileSync(path, 'utf8'), path)));
   }
+}
+
+/** tsc turns the endings of imports from .ts to .js, but not those of the addresses that workers are started with. */
+function addressWorkers(text, path) {
+  return text.replace(/(new URL\('(\.[^']*)\.)ts(', import\.meta\.url\))/g, (_, before, name, after) => {
+    if (!existsSync(join(dirname(path), `${name}.js`)))
+      throw new Error(`build: ${path} starts ${name}.ts, which is not here`);
+    return `${before}js${after}`;
+  });
+}
+
+/** Comments that have lines of their own are for readers of the sources. The lines stay, empty: a stack trace names the same ones. */
+function withoutComments(text) {
+  return text.replace(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/(?!#).*)[ \t]*$/gm, (comment) => comment.replace(/[^\n]/g, ''));
 }
 
 /** Declarations that no entry leads to are of no use to a program: they are left out. The others name each other as their modules do. */

@@ -6,7 +6,6 @@ const headers = [
 ];
 
 export default {
-  serverExternalPackages: ['cria'],
   // The test's project lies in the folder of its tools.
   turbopack: { root: dirname(dirname(process.cwd())) },
   outputFileTracingRoot: dirname(dirname(process.cwd())),
