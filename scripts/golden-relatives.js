@@ -9,7 +9,7 @@ import { Random } from '../src/base/random.ts';
 import { MemorySink } from '../src/formats/sink.ts';
 import { ggufTokenizerFields } from '../src/model/checkpoint/write/gguf-tokenizer.ts';
 import { ggufFileTypes, writeGgufCheckpoint } from '../src/model/checkpoint/write/write-gguf.ts';
-import { listParameters } from '../src/model/parameters.ts';
+import { isGain, listParameters } from '../src/model/parameters.ts';
 import { readHfConfig } from '../src/model/spelling/hf.ts';
 import { encodeRow } from '../src/quant/rows.ts';
 import { byteVocabulary } from '../src/tokenizer/byte-vocabulary.ts';
@@ -104,13 +104,47 @@ const cases = {
     rope_theta: 1000000,
   },
   exaone4: { model_type: 'exaone4', rope_scaling: llama3, rope_theta: 1000000, sliding_window: null },
+  mixtral: { model_type: 'mixtral', num_local_experts: 4, num_experts_per_tok: 2, sliding_window: null },
+  qwen3moe: {
+    model_type: 'qwen3_moe',
+    head_dim: 16,
+    num_experts: 6,
+    num_experts_per_tok: 3,
+    moe_intermediate_size: 32,
+    norm_topk_prob: true,
+  },
+  olmoe: { model_type: 'olmoe', num_key_value_heads: 4, num_experts: 5, num_experts_per_tok: 2 },
 };
+
+/** gpt-oss has no config.json that is read: its configuration is made from another. */
+const changes = {
+  'gpt-oss': (config) => ({
+    ...config,
+    family: 'gpt-oss',
+    attentionSinks: true,
+    swigluLimit: 7,
+    attentionBias: true,
+    attentionOutputBias: true,
+    experts: { ...config.experts, bias: true },
+    slidingWindow: 5,
+    slidingBlocks: [true, false, true],
+    ropeScaling: {
+      kind: 'yarn',
+      factor: 4,
+      originalContextLength: 32,
+      betaFast: 32,
+      betaSlow: 1,
+      attentionFactor: null,
+    },
+  }),
+};
+cases['gpt-oss'] = cases.mixtral;
 
 const [peer, ...chosen] = process.argv.slice(2);
 for (const [name, given] of Object.entries(cases)) {
   if (chosen.length > 0 && !chosen.includes(name)) continue;
   const json = Object.fromEntries(Object.entries({ ...sizes, ...given }).filter(([, value]) => value !== undefined));
-  const { config } = readHfConfig('config.json', json);
+  const config = (changes[name] ?? ((same) => same))(readHfConfig('config.json', json).config);
   const folder = new URL(`../test/golden/relatives/${name}/`, import.meta.url).pathname;
   mkdirSync(folder, { recursive: true });
   const sink = new MemorySink();
@@ -132,7 +166,7 @@ for (const [name, given] of Object.entries(cases)) {
     case: `relatives/${name}`,
     made_by: `npx node scripts/golden-relatives.js FOLDER ${name}, with llama.cpp of node-llama-cpp ${found.version}`,
     seed: SEED,
-    config: json,
+    config: name in changes ? config : json,
     ids: IDS,
     context: found.context,
     logits_f32_base64: Buffer.from(Float32Array.from(found.logits.flat()).buffer).toString('base64'),
@@ -147,10 +181,11 @@ for (const [name, given] of Object.entries(cases)) {
 function randomTensors(config) {
   const random = new Random(SEED);
   return new Map(
-    listParameters(config).map(({ name, shape, spec }) => {
+    listParameters(config).map((parameter) => {
+      const { name, shape } = parameter;
       const columns = shape.at(-1);
       const isVector = shape.length === 1;
-      const gain = isVector && !spec.hf.endsWith('.bias');
+      const gain = isVector && isGain(parameter);
       const count = shape.reduce((a, b) => a * b, 1);
       const draw = () => (gain ? 1 + 0.2 * random.normal() : (isVector ? 0.3 : 0.25) * random.normal());
       const floats = Float32Array.from({ length: count }, draw);

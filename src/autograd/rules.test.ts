@@ -30,6 +30,12 @@ const statistics = (training: boolean): BatchStatistics => ({
   training,
 });
 
+/** Two experts for each of three rows. */
+const routes = {
+  chosen_NU: referenceTensor(Float64Array.of(4, 1, 1, 0, 2, 4), [3, 2]),
+  weights_NU: referenceTensor(Float64Array.of(0.7, 0.3, 0.6, 0.4, 0.9, 0.1), [3, 2]),
+};
+
 interface Case {
   readonly name: string;
   readonly inputs: readonly Tensor[];
@@ -63,11 +69,16 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     { H: 4, K: 1, window: 2 },
     { H: 4, K: 2, window: null, scale: 0.4 },
     { H: 2, K: 1, window: null, scale: 1.5, cap: 2 },
-  ].map(({ H, K, ...options }) => ({
-    inputs: [tensor(7, H * 2), tensor(7, K * 2), tensor(7, K * 2)],
-    run: (ops, q, k, v) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: 2, ...options }),
+    { H: 4, K: 2, window: 2, sinks: 4 },
+  ].map(({ H, K, sinks = 0, ...options }) => ({
+    inputs: [tensor(7, H * 2), tensor(7, K * 2), tensor(7, K * 2), ...(sinks > 0 ? [tensor(sinks)] : [])],
+    run: (ops, q, k, v, sinks_H) =>
+      ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: 2, ...options, sinks_H }),
   })),
-  swiglu: [{ inputs: [tensor(3, 5), tensor(3, 5)], run: (ops, gate, up) => ops.swiglu(gate!, up!) }],
+  swiglu: [undefined, 0.9].map((limit) => ({
+    inputs: [tensor(3, 5), tensor(3, 5)],
+    run: (ops, gate, up) => ops.swiglu(gate!, up!, limit),
+  })),
   geglu: (['exact', 'tanh'] as const).map((form) => ({
     inputs: [tensor(3, 5), tensor(3, 5)],
     run: (ops, gate, up) => ops.geglu(gate!, up!, form),
@@ -77,6 +88,23 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
   add: [
     { inputs: [tensor(3, 5), tensor(3, 5)], run: (ops, x, y) => ops.add(x!, y!) },
     { inputs: [tensor(3, 5)], run: (ops, x) => ops.add(x!, x!) },
+  ],
+  route: [true, false].map((normalized) => ({
+    inputs: [tensor(4, 5)],
+    run: (ops, scores) => ops.route(scores!, { used: 2, normalized }).weights_NU,
+  })),
+  routedLinear: [
+    {
+      inputs: [tensor(3, 4), tensor(5, 3, 4), tensor(5, 3)],
+      run: (ops, x, w, b) => ops.routedLinear(x!, w!, routes, b),
+    },
+    { inputs: [tensor(6, 4), tensor(5, 3, 4)], run: (ops, x, w) => ops.routedLinear(x!, w!, routes) },
+  ],
+  mixRoutes: [
+    {
+      inputs: [tensor(6, 4), routes.weights_NU],
+      run: (ops, x, weights_NU) => ops.mixRoutes(x!, { ...routes, weights_NU: weights_NU! }),
+    },
   ],
   softcap: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.softcap(x!, 1.3) }],
   scale: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.scale(x!, -1.7) }],

@@ -5,7 +5,7 @@
 
 import { assert } from '../base/assert.ts';
 import type { AttentionSaved, BackwardOps, Gradient, TrainingOps } from '../kernels/backward-ops.ts';
-import { isCacheLayer } from '../kernels/ops.ts';
+import { isCacheLayer, type Routes } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** All operations but those whose results do not depend on parameters (rotation), that write a cache, or that only the tape calls. */
@@ -22,6 +22,8 @@ export interface RecordedCall<Op extends DifferentiableOp = DifferentiableOp> {
   readonly inputs: Parameters<TrainingOps[Op]>;
   readonly output: Tensor;
   readonly attention: AttentionSaved | null;
+  /** What `route` returned; its output here is the weights. */
+  readonly routes: Routes | null;
 }
 
 type BackwardRule<Op extends DifferentiableOp> = (
@@ -52,11 +54,17 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
     wanted(of(x_ND), (dx) => backward.accumulate(dx, dy_ND, 1)),
   attention: (backward, of, dMix_NQ, { inputs: [q_NQ, keyValues, batch, options], attention }) => {
     assert(!isCacheLayer(keyValues) && attention !== null, 'tape: attention over a cache has no gradient');
-    const d = { q_NQ: of(q_NQ), k_NP: of(keyValues.k_NP), v_NP: of(keyValues.v_NP) };
+    const { sinks_H } = options;
+    const d = {
+      q_NQ: of(q_NQ),
+      k_NP: of(keyValues.k_NP),
+      v_NP: of(keyValues.v_NP),
+      sinks_H: sinks_H ? of(sinks_H) : null,
+    };
     backward.attention(d, dMix_NQ, attention, batch, options);
   },
-  swiglu: (backward, of, dy_NF, { inputs: [gate_NF, up_NF] }) =>
-    backward.swiglu(of(gate_NF), of(up_NF), dy_NF, gate_NF, up_NF),
+  swiglu: (backward, of, dy_NF, { inputs: [gate_NF, up_NF, limit] }) =>
+    backward.swiglu(of(gate_NF), of(up_NF), dy_NF, gate_NF, up_NF, limit),
   geglu: (backward, of, dy_NF, { inputs: [gate_NF, up_NF, form] }) =>
     backward.geglu(of(gate_NF), of(up_NF), dy_NF, gate_NF, up_NF, form ?? 'exact'),
   relu: (backward, of, dy_NF, { inputs: [x_NF] }) => wanted(of(x_NF), (dx) => backward.relu(dx, dy_NF, x_NF)),
@@ -66,6 +74,12 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
     for (const input of inputs) wanted(of(input), (dx) => backward.accumulate(dx, dy_ND, 1));
   },
   scale: (backward, of, dy, { inputs: [x, factor] }) => wanted(of(x), (dx) => backward.accumulate(dx, dy, factor)),
+  route: (backward, of, dWeights_NU, { inputs: [scores_NX, options], routes }) =>
+    wanted(of(scores_NX), (dScores) => backward.route(dScores, dWeights_NU, scores_NX, routes!, options)),
+  routedLinear: (backward, of, dy_MO, { inputs: [x_NI, w_XOI, routes, bias_XO] }) =>
+    backward.routedLinear(of(x_NI), of(w_XOI), bias_XO ? of(bias_XO) : null, dy_MO, x_NI, w_XOI, routes),
+  mixRoutes: (backward, of, dy_ND, { inputs: [x_MD, routes] }) =>
+    backward.mixRoutes(of(x_MD), of(routes.weights_NU), dy_ND, x_MD, routes),
   softcap: (backward, of, dy_RV, { inputs: [x_RV, cap], output }) =>
     wanted(of(x_RV), (dx) => backward.softcap(dx, dy_RV, output, cap)),
   selectRows: (backward, of, dy_RD, { inputs: [x_ND, rows_R] }) =>

@@ -13,7 +13,7 @@
 import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
 import type { AttentionSaved, Gradient } from '../kernels/backward-ops.ts';
-import { isCacheLayer, type Ops } from '../kernels/ops.ts';
+import { isCacheLayer, type Ops, type Routes } from '../kernels/ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
 import { type DifferentiableOp, type RecordedCall, runRule } from './rules.ts';
 
@@ -165,10 +165,11 @@ export class Tape {
     tensors: readonly (Tensor | undefined)[],
     output: Tensor,
     attention: AttentionSaved | null = null,
+    routes: Routes | null = null,
   ): Tensor {
     if (!tensors.some((tensor) => tensor && this.needsGradient(tensor))) return output;
     this.dependent.add(output);
-    const call = { op, inputs, output, attention } as RecordedCall;
+    const call = { op, inputs, output, attention, routes } as RecordedCall;
     if (!this.pass) this.items.push(call);
     else this.pass.calls?.push(call);
     return output;
@@ -220,13 +221,27 @@ export class Tape {
         });
         const logSumExp_NH = this.kept(() => computed.logSumExp!);
         const saved = { q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH };
-        return this.record('attention', [q_NQ, keyValues, batch, options], [q_NQ, k_NP, v_NP], mix_NQ, saved);
+        const inputs = [q_NQ, k_NP, v_NP, options.sinks_H];
+        return this.record('attention', [q_NQ, keyValues, batch, options], inputs, mix_NQ, saved);
       },
-      swiglu: (gate, up) => this.record('swiglu', [gate, up], [gate, up], ops.swiglu(gate, up)),
+      swiglu: (gate, up, limit) => this.record('swiglu', [gate, up, limit], [gate, up], ops.swiglu(gate, up, limit)),
       geglu: (gate, up, form) => this.record('geglu', [gate, up, form], [gate, up], ops.geglu(gate, up, form)),
       relu: (x) => this.record('relu', [x], [x], ops.relu(x)),
       gelu: (x, form) => this.record('gelu', [x, form], [x], ops.gelu(x, form)),
       add: (x, y) => this.record('add', [x, y], [x, y], ops.add(x, y)),
+      route: (scores, options) => {
+        const routes = ops.route(scores, options);
+        this.record('route', [scores, options], [scores], routes.weights_NU, null, routes);
+        return routes;
+      },
+      routedLinear: (x, w, routes, bias) =>
+        this.record(
+          'routedLinear',
+          [x, w, routes, bias],
+          [x, w, bias],
+          this.kept(() => ops.routedLinear(x, w, routes, bias)),
+        ),
+      mixRoutes: (x, routes) => this.record('mixRoutes', [x, routes], [x, routes.weights_NU], ops.mixRoutes(x, routes)),
       softcap: (x, cap) => this.record('softcap', [x, cap], [x], ops.softcap(x, cap)),
       scale: (x, factor) => this.record('scale', [x, factor], [x], ops.scale(x, factor)),
       selectRows: (x, rows) => this.record('selectRows', [x, rows], [x], ops.selectRows(x, rows)),

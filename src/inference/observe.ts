@@ -175,7 +175,7 @@ function attentionProbabilities(
   N: number,
 ): Float32Array {
   const { headCount: H, kvHeadCount: K } = config;
-  const { headSize: E, ...rest } = options;
+  const { headSize: E, sinks_H: _, ...rest } = options;
   const Q = H * E;
   const p_HNN = new Float32Array(H * N * N);
   const mix_Q = new Float64Array(Q);

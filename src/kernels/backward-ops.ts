@@ -7,7 +7,7 @@
  */
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batch.ts';
-import type { AttentionOptions, BatchStatistics, GeluForm, Ops } from './ops.ts';
+import type { AttentionOptions, BatchStatistics, GeluForm, Ops, RouteOptions, Routes } from './ops.ts';
 
 /** A gradient that is being summed up. While `isEmpty`, its memory holds nothing: the first contribution is written, later ones are added. */
 export interface Gradient {
@@ -86,13 +86,25 @@ export interface BackwardOps {
   ): void;
   rope(dx_NQ: Gradient, dy_NQ: Tensor, rotation_NE: Tensor): void;
   attention(
-    d: { readonly q_NQ: Gradient | null; readonly k_NP: Gradient | null; readonly v_NP: Gradient | null },
+    d: {
+      readonly q_NQ: Gradient | null;
+      readonly k_NP: Gradient | null;
+      readonly v_NP: Gradient | null;
+      readonly sinks_H?: Gradient | null;
+    },
     dMix_NQ: Tensor,
     saved: AttentionSaved,
     batch: Batch,
     options: AttentionOptions,
   ): void;
-  swiglu(dGate_NF: Gradient | null, dUp_NF: Gradient | null, dy_NF: Tensor, gate_NF: Tensor, up_NF: Tensor): void;
+  swiglu(
+    dGate_NF: Gradient | null,
+    dUp_NF: Gradient | null,
+    dy_NF: Tensor,
+    gate_NF: Tensor,
+    up_NF: Tensor,
+    limit?: number,
+  ): void;
   geglu(
     dGate_NF: Gradient | null,
     dUp_NF: Gradient | null,
@@ -103,6 +115,17 @@ export interface BackwardOps {
   ): void;
   relu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor): void;
   gelu(dx_NF: Gradient, dy_NF: Tensor, x_NF: Tensor, form: GeluForm): void;
+  route(dScores_NX: Gradient, dWeights_NU: Tensor, scores_NX: Tensor, routes: Routes, options: RouteOptions): void;
+  routedLinear(
+    dx_NI: Gradient | null,
+    dw_XOI: Gradient | null,
+    dBias_XO: Gradient | null,
+    dy_MO: Tensor,
+    x_NI: Tensor,
+    w_XOI: Tensor,
+    routes: Routes,
+  ): void;
+  mixRoutes(dx_MD: Gradient | null, dWeights_NU: Gradient | null, dy_ND: Tensor, x_MD: Tensor, routes: Routes): void;
   /** `y` is the result of the forward pass. */
   softcap(dx: Gradient, dy: Tensor, y: Tensor, cap: number): void;
   /** dx[rows[r]] += dy[r] */

@@ -2,7 +2,7 @@
  * All that LLaMA computes: one interface, which the devices implement and the tape decorates. The model code knows nothing else.
  *
  * Letters  N rows (new tokens of all sequences) · D width · H query heads · K key/value heads · E head size · Q = H·E · P = K·E ·
- *          F feed-forward width · V vocabulary · I, O a linear layer's inputs and outputs · R chosen rows
+ *          F feed-forward width · X experts, U of them a row · M = N·U · V vocabulary · I, O a linear layer's inputs and outputs · R chosen rows
  * Effects  An operation returns a new tensor that lives until the device's arena is released (Device.mark, Device.release);
  *          inputs are never written.
  * Numbers  Activations are f32 (reference device: f64). A row's result does not depend on the other rows of the call.
@@ -29,14 +29,23 @@ export interface Ops {
   appendToCache(cache: CacheLayer, k_NP: Tensor, v_NP: Tensor, batch: Batch): void;
   /** Causal attention of each query over its own sequence: [N, Q]. K is P / headSize; query heads share keys in groups. */
   attention(q_NQ: Tensor, keyValues: KeyValues, batch: Batch, options: AttentionOptions): Tensor;
-  /** silu(gate) · up */
-  swiglu(gate_NF: Tensor, up_NF: Tensor): Tensor;
+  /** silu(gate) · up; with a limit, gpt-oss's form of it. */
+  swiglu(gate_NF: Tensor, up_NF: Tensor, limit?: number): Tensor;
   /** gelu(gate) · up */
   geglu(gate_NF: Tensor, up_NF: Tensor, form?: GeluForm): Tensor;
   relu(x_NF: Tensor): Tensor;
   /** x · Φ(x) */
   gelu(x_NF: Tensor, form?: GeluForm): Tensor;
   add(x_ND: Tensor, y_ND: Tensor): Tensor;
+  /** Which experts each row goes through, by its scores, and the weights of their results. */
+  route(scores_NX: Tensor, options: RouteOptions): Routes;
+  /**
+   * linear, each row through its own experts: y_(n·U+u) = x · w_cᵀ + bias_c, c the u-th expert of row n. x has a row for each n, or one
+   * for each of their experts. Experts that no row has chosen are not read.
+   */
+  routedLinear(x_NI: Tensor, w_XOI: Tensor, routes: Routes, bias_XO?: Tensor): Tensor;
+  /** y_n = Σ_u weight_nu · x_(n·U+u) */
+  mixRoutes(x_MD: Tensor, routes: Routes): Tensor;
   /** y = factor · x */
   scale(x_ND: Tensor, factor: number): Tensor;
   /** y = cap · tanh(x / cap) */
@@ -48,6 +57,19 @@ export interface Ops {
    * it has no gradient.
    */
   placeRows(y_ND: Tensor, x_RD: Tensor, rows_R: Uint32Array): void;
+}
+
+export interface RouteOptions {
+  /** Experts a row. */
+  readonly used: number;
+  /** The weights are the softmax of the chosen scores; else that of all scores. */
+  readonly normalized: boolean;
+}
+
+/** chosen_NU holds the numbers of experts, as numbers. */
+export interface Routes {
+  readonly chosen_NU: Tensor;
+  readonly weights_NU: Tensor;
 }
 
 /** Φ by the error function (the default), or by the tanh approximation of GPT-2 and T5. */
@@ -62,6 +84,8 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** Scores become cap · tanh(score / cap); absent: they stay as they are. */
   readonly cap?: number;
+  /** A score a query head that has no key: it takes its share of the softmax, and adds nothing. */
+  readonly sinks_H?: Tensor | undefined;
 }
 
 /** Keys and values of this call's rows alone (no cache), or all that a cache holds after appendToCache. */

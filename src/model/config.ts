@@ -61,6 +61,24 @@ export interface LlamaConfig {
   readonly attentionCap: number | null;
   /** The same for logits. */
   readonly logitCap: number | null;
+  /** A score a head without a key, in the softmax of attention (gpt-oss). */
+  readonly attentionSinks: boolean;
+  /** The bound of SwiGLU's inputs, in gpt-oss's form of it; null: the papers' form. */
+  readonly swigluLimit: number | null;
+  /** Routed experts in place of the feed-forward layer (Mixtral); null: one layer for all tokens. */
+  readonly experts: Experts | null;
+}
+
+export interface Experts {
+  readonly count: number;
+  /** Experts that a token goes through. */
+  readonly used: number;
+  /** Feed-forward width of one expert. */
+  readonly width: number;
+  /** The weights of the chosen experts add up to 1. */
+  readonly normalized: boolean;
+  /** Biases on the router and on the experts' projections. */
+  readonly bias: boolean;
 }
 
 /** What the LLaMA papers chose where relatives or the lab have alternatives. */
@@ -82,7 +100,10 @@ export const paperChoices = {
   attentionScale: null,
   logitDivisor: 1,
   attentionCap: null,
+  attentionSinks: false,
+  swigluLimit: null,
   logitCap: null,
+  experts: null,
 } as const satisfies Partial<LlamaConfig>;
 
 /** Of these, what a recipe of the architecture lab may choose. */
@@ -143,6 +164,10 @@ export interface Dimensions {
   /** H·E */ readonly Q: number;
   /** K·E */ readonly P: number;
   /** feed-forward width */ readonly F: number;
+  /** experts */ readonly X: number;
+  /** width of one */ readonly G: number;
+  /** X·G and X·D: vectors of all experts */ readonly XG: number;
+  readonly XD: number;
   /** vocabulary */ readonly V: number;
   /** positions a learned table holds */ readonly C: number;
 }
@@ -150,7 +175,8 @@ export type Dimension = keyof Dimensions;
 
 export function dimensions(config: LlamaConfig): Dimensions {
   const { width: D, headCount: H, kvHeadCount: K, headSize: E, ffnWidth: F, vocabSize: V, contextLength: C } = config;
-  return { D, H, K, E, Q: H * E, P: K * E, F, V, C };
+  const { count: X, width: G } = config.experts ?? { count: 0, width: 0 };
+  return { D, H, K, E, Q: H * E, P: K * E, F, X, G, XG: X * G, XD: X * D, V, C };
 }
 
 /**
@@ -184,6 +210,18 @@ export function configProblems(config: LlamaConfig): string[] {
   if (config.positions === 'rope' && config.headSize % 2 !== 0) {
     problems.push(`headSize ${config.headSize} is odd; rotary positions rotate pairs`);
     return problems;
+  }
+  if (config.experts !== null) {
+    const { count: all, used, width } = config.experts;
+    for (const [name, value, limit] of [
+      ['count', all, 1 << 12],
+      ['used', used, all],
+      ['width', width, 1 << 22],
+    ] as const) {
+      if (!(Number.isInteger(value) && value >= 1 && value <= limit)) {
+        problems.push(`experts.${name} is ${value}, expected a whole number in 1…${limit}`);
+      }
+    }
   }
   const { ropeScaling } = config;
   const rotated = config.rotatedSize ?? config.headSize;

@@ -109,7 +109,7 @@ function resolve(
         }),
         turnQueries: turnOf(config, index, w.qNorm_E ?? w.qNorm_Q),
         turnKeys: turnOf(config, index, w.kNorm_E ?? w.kNorm_P),
-        options: attentionOptionsOf(config, index),
+        options: attentionOptionsOf(config, index, w.sinks_H),
       },
       feedForward: {
         ...surroundingsOf(config, {

@@ -6,7 +6,10 @@ import { type Dimension, dimensions, isGated, type LlamaConfig } from './config.
 
 export interface ParameterSpec {
   readonly shape: readonly Dimension[];
+  /** `*` stands for the number of an expert: one tensor for each. */
   readonly hf?: string;
+  /** A vector's shape in files, where they store it as a matrix. */
+  readonly inFile?: readonly Dimension[];
   readonly gguf?: string;
   readonly meta?: string;
   /** Meta's model-parallel shards are joined along this axis of the full shape; absent: every shard holds the same copy. */
@@ -21,6 +24,9 @@ export interface ParameterSpec {
 
 const gated = (c: LlamaConfig) => isGated(c.activation);
 const ownNorm = (c: LlamaConfig) => c.normPlacement !== 'output';
+const dense = (c: LlamaConfig) => c.experts === null;
+const routed = (c: LlamaConfig) => c.experts !== null;
+const routedBias = (c: LlamaConfig) => c.experts?.bias ?? false;
 const headNorm = (c: LlamaConfig) => c.qkNorm === 'head';
 const rowNorm = (c: LlamaConfig) => c.qkNorm === 'row';
 const ffnBias = (c: LlamaConfig) => c.feedForwardBias;
@@ -92,6 +98,7 @@ export const blockTensors = {
   kNorm_E: { shape: ['E'], hf: 'self_attn.k_norm.weight', gguf: 'attn_k_norm.weight', rotary: 'K', when: headNorm },
   qNorm_Q: { shape: ['Q'], hf: 'self_attn.q_norm.weight', gguf: 'attn_q_norm.weight', rotary: 'H', when: rowNorm },
   kNorm_P: { shape: ['P'], hf: 'self_attn.k_norm.weight', gguf: 'attn_k_norm.weight', rotary: 'K', when: rowNorm },
+  sinks_H: { shape: ['H'], hf: 'self_attn.sinks', gguf: 'attn_sinks.weight', when: (c) => c.attentionSinks },
   wo_DQ: {
     shape: ['D', 'Q'],
     hf: 'self_attn.o_proj.weight',
@@ -127,7 +134,7 @@ export const blockTensors = {
     gguf: 'ffn_gate.weight',
     meta: 'feed_forward.w1.weight',
     shardAxis: 0,
-    when: gated,
+    when: (c) => dense(c) && gated(c),
   },
   wUp_FD: {
     shape: ['F', 'D'],
@@ -135,6 +142,7 @@ export const blockTensors = {
     gguf: 'ffn_up.weight',
     meta: 'feed_forward.w3.weight',
     shardAxis: 0,
+    when: dense,
   },
   wDown_DF: {
     shape: ['D', 'F'],
@@ -142,7 +150,26 @@ export const blockTensors = {
     gguf: 'ffn_down.weight',
     meta: 'feed_forward.w2.weight',
     shardAxis: 1,
+    when: dense,
   },
+  wRouter_XD: { shape: ['X', 'D'], hf: 'mlp.gate.weight', gguf: 'ffn_gate_inp.weight', when: routed },
+  wGate_XGD: {
+    shape: ['X', 'G', 'D'],
+    hf: 'mlp.experts.*.gate_proj.weight',
+    gguf: 'ffn_gate_exps.weight',
+    when: routed,
+  },
+  wUp_XGD: { shape: ['X', 'G', 'D'], hf: 'mlp.experts.*.up_proj.weight', gguf: 'ffn_up_exps.weight', when: routed },
+  wDown_XDG: {
+    shape: ['X', 'D', 'G'],
+    hf: 'mlp.experts.*.down_proj.weight',
+    gguf: 'ffn_down_exps.weight',
+    when: routed,
+  },
+  bRouter_X: { shape: ['X'], hf: 'mlp.gate.bias', gguf: 'ffn_gate_inp.bias', when: routedBias },
+  bGate_XG: { shape: ['XG'], gguf: 'ffn_gate_exps.bias', inFile: ['X', 'G'], when: routedBias },
+  bUp_XG: { shape: ['XG'], gguf: 'ffn_up_exps.bias', inFile: ['X', 'G'], when: routedBias },
+  bDown_XD: { shape: ['XD'], gguf: 'ffn_down_exps.bias', inFile: ['X', 'D'], when: routedBias },
   bGate_F: { shape: ['F'], hf: 'mlp.gate_proj.bias', gguf: 'ffn_gate.bias', when: (c) => ffnBias(c) && gated(c) },
   bUp_F: { shape: ['F'], hf: 'mlp.up_proj.bias', gguf: 'ffn_up.bias', when: ffnBias },
   bDown_D: { shape: ['D'], hf: 'mlp.down_proj.bias', gguf: 'ffn_down.bias', when: ffnBias },
@@ -166,6 +193,8 @@ export interface Parameter {
   readonly block: number | null;
   readonly spec: ParameterSpec;
   readonly shape: readonly number[];
+  /** Its shape in files, where that is another. */
+  readonly inFile?: readonly number[];
 }
 
 /** What an untrained vector is filled with: gains and running variances 1, shifts, biases and running means 0. */
@@ -185,7 +214,9 @@ export function listParameters(config: LlamaConfig): Parameter[] {
   const add = (key: ModelTensor | BlockTensor, spec: ParameterSpec, block: number | null) => {
     if (spec.when && !spec.when(config)) return;
     const name = block === null ? key : `blocks.${block}.${key}`;
-    parameters.push({ name, key, block, spec, shape: spec.shape.map((dimension) => size[dimension]) });
+    const sizes = (letters: readonly Dimension[]) => letters.map((letter) => size[letter]);
+    const inFile = spec.inFile && { inFile: sizes(spec.inFile) };
+    parameters.push({ name, key, block, spec, shape: sizes(spec.shape), ...inFile });
   };
   const model = Object.entries(modelTensors) as [ModelTensor, ParameterSpec][];
   for (const [key, spec] of model) if (key === 'embed_VD' || key === 'positions_CD') add(key, spec, null);

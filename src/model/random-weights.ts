@@ -58,7 +58,7 @@ export function randomWeights(
 }
 
 function deviationOf({ key }: Parameter, config: LlamaConfig): number {
-  const endsBranch = key === 'wo_DQ' || key === 'wDown_DF';
+  const endsBranch = key === 'wo_DQ' || key === 'wDown_DF' || key === 'wDown_XDG';
   return endsBranch ? DEVIATION / Math.sqrt(2 * config.blockCount) : DEVIATION;
 }
 

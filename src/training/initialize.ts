@@ -4,7 +4,7 @@ import { listParameters, type Parameter, vectorStart } from '../model/parameters
 import { elementCount } from '../tensor/tensor.ts';
 
 /** Weights that add to the residual stream; their variance is divided by how many of them there are. */
-const RESIDUAL = new Set(['wo_DQ', 'wDown_DF']);
+const RESIDUAL = new Set(['wo_DQ', 'wDown_DF', 'wDown_XDG']);
 const DEVIATION = 0.02;
 
 /**

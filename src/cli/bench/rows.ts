@@ -38,7 +38,7 @@ export function benchRow(setting: Setting, measured: Measured, testTime: string)
     backends: facts.device,
     model_filename: setting.path,
     model_type: [
-      `${facts.config.attentionBias ? 'qwen2' : 'llama'} ${formatCount(facts.parameterCount)} ${facts.dtypes[0]}`,
+      `${facts.config.family} ${formatCount(facts.parameterCount)} ${facts.dtypes[0]}`,
       ...facts.adapters.map(({ name }) => name),
     ].join(' + '),
     model_size: facts.weightBytes,

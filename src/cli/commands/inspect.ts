@@ -2,6 +2,7 @@ import { formatBytes, formatCount } from '../../base/units.ts';
 import { contextOf, kvTypeOf } from '../../inference/remote/load-defaults.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
+import { unusualChoices } from '../../model/choices/describe.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
@@ -160,14 +161,11 @@ function print(summary: Summary, withTensors: boolean, io: Io): void {
 
 function configRows(config: LlamaConfig): string[][] {
   const { width, blockCount, headCount, kvHeadCount, headSize, ffnWidth, vocabSize, contextLength } = config;
-  const { ropeTheta, ropeScaling, norm, normPlacement, normEps, activation, positions, slidingWindow } = config;
+  const { ropeTheta, ropeScaling, norm, normPlacement, normEps, activation, positions } = config;
   const scaling = ropeScaling.kind === 'none' ? '' : `, scaling ${ropeScaling.kind}`;
-  const extras = [
-    config.tiedEmbeddings ? 'output tied to the embedding' : null,
-    config.attentionBias ? 'attention biases' : null,
-    slidingWindow === null ? null : `sliding window ${slidingWindow}`,
-  ].filter((text) => text !== null);
+  const extras = unusualChoices(config);
   return [
+    ['relative', config.family],
     ['shape', `${blockCount} blocks of width ${width}, feed-forward ${ffnWidth} (${activation})`],
     ['attention', `${headCount} heads of ${headSize}, ${kvHeadCount} for keys and values`],
     ['vocabulary', String(vocabSize)],
@@ -175,7 +173,7 @@ function configRows(config: LlamaConfig): string[][] {
       'context',
       `${contextLength} tokens, ${positions === 'rope' ? `rope theta ${ropeTheta}${scaling}` : `positions ${positions}`}`,
     ],
-    ['norm', `${norm}, ${normPlacement} each layer, eps ${normEps}`],
+    ['norm', `${norm}${/before|after/.test(normPlacement) ? `, ${normPlacement} each layer` : ''}, eps ${normEps}`],
     ...(extras.length > 0 ? [['also', extras.join(', ')]] : []),
   ];
 }

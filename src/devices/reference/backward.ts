@@ -7,6 +7,7 @@ import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-
 import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
 import { embedBackward } from '../../kernels/embed/backward.reference.ts';
+import { mixRoutesBackward, routeBackward, routedLinearBackward } from '../../kernels/experts/backward.reference.ts';
 import { gegluBackward, swigluBackward } from '../../kernels/gated/backward.reference.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
 import { linearBackward } from '../../kernels/linear/backward.reference.ts';
@@ -26,8 +27,18 @@ function into(gradient: Gradient): Floats {
 }
 const intoOptional = (gradient: Gradient | null): Floats | null => gradient && into(gradient);
 
-function attentionSizes(q_NQ: Tensor, k_NP: Tensor, { headSize: E, ...options }: AttentionOptions): AttentionSizes {
-  return { H: columnCount(q_NQ.shape) / E, K: columnCount(k_NP.shape) / E, E, ...options };
+function attentionSizes(
+  q_NQ: Tensor,
+  k_NP: Tensor,
+  { headSize: E, sinks_H, ...options }: AttentionOptions,
+): AttentionSizes {
+  return {
+    H: columnCount(q_NQ.shape) / E,
+    K: columnCount(k_NP.shape) / E,
+    E,
+    ...options,
+    sinks_H: sinks_H && dataOf(sinks_H),
+  };
 }
 
 export const referenceTrainingOps: TrainingOps = {
@@ -88,9 +99,9 @@ export const referenceBackward: BackwardOps = {
       rowCount(dy_NQ.shape),
       columnCount(rotation_NE.shape),
     ),
-  attention: ({ q_NQ, k_NP, v_NP }, dMix_NQ, saved, batch, options) =>
+  attention: ({ q_NQ, k_NP, v_NP, sinks_H = null }, dMix_NQ, saved, batch, options) =>
     attentionBackward(
-      { q_NQ: intoOptional(q_NQ), k_NP: intoOptional(k_NP), v_NP: intoOptional(v_NP) },
+      { q_NQ: intoOptional(q_NQ), k_NP: intoOptional(k_NP), v_NP: intoOptional(v_NP), sinks_H: intoOptional(sinks_H) },
       dataOf(dMix_NQ),
       {
         mix_NQ: dataOf(saved.mix_NQ),
@@ -102,12 +113,35 @@ export const referenceBackward: BackwardOps = {
       batch.spans,
       attentionSizes(saved.q_NQ, saved.k_NP, options),
     ),
-  swiglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF) =>
-    swigluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF)),
+  swiglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, limit) =>
+    swigluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF), limit),
   geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
     gegluBackward(intoOptional(dGate_NF), intoOptional(dUp_NF), dataOf(dy_NF), dataOf(gate_NF), dataOf(up_NF), form),
   relu: (dx_NF, dy_NF, x_NF) => reluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF)),
   gelu: (dx_NF, dy_NF, x_NF, form) => geluBackward(into(dx_NF), dataOf(dy_NF), dataOf(x_NF), form),
+  route: (dScores_NX, dWeights_NU, scores_NX, { chosen_NU, weights_NU }, options) =>
+    routeBackward(
+      into(dScores_NX),
+      dataOf(dWeights_NU),
+      { scores_NX: dataOf(scores_NX), chosen_NU: dataOf(chosen_NU), weights_NU: dataOf(weights_NU) },
+      columnCount(scores_NX.shape),
+      options,
+    ),
+  routedLinear: (dx_NI, dw_XOI, dBias_XO, dy_MO, x_NI, w_XOI, { chosen_NU }) => {
+    const [, O, I] = w_XOI.shape as [number, number, number];
+    const d = { x: intoOptional(dx_NI), w_XOI: intoOptional(dw_XOI), bias_XO: intoOptional(dBias_XO) };
+    const sizes = { U: columnCount(chosen_NU.shape), O, I };
+    routedLinearBackward(d, dataOf(dy_MO), dataOf(x_NI), dataOf(w_XOI), dataOf(chosen_NU), sizes);
+  },
+  mixRoutes: (dx_MD, dWeights_NU, dy_ND, x_MD, { weights_NU }) =>
+    mixRoutesBackward(
+      intoOptional(dx_MD),
+      intoOptional(dWeights_NU),
+      dataOf(dy_ND),
+      dataOf(x_MD),
+      dataOf(weights_NU),
+      columnCount(weights_NU.shape),
+    ),
   softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
   crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) =>

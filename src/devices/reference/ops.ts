@@ -5,6 +5,7 @@ import { add, addSinusoids, scale } from '../../kernels/add/reference.ts';
 import { attendOne } from '../../kernels/attention/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
 import { embed } from '../../kernels/embed/reference.ts';
+import { mixRoutes, route, routedLinear } from '../../kernels/experts/reference.ts';
 import { geglu, swiglu } from '../../kernels/gated/reference.ts';
 import { layerNorm } from '../../kernels/layer-norm/reference.ts';
 import { linear } from '../../kernels/linear/reference.ts';
@@ -67,7 +68,7 @@ export const referenceOps: Ops = {
     }
   },
 
-  attention: (q_NQ, keyValues, batch, { headSize, ...options }) => {
+  attention: (q_NQ, keyValues, batch, { headSize, sinks_H, ...options }) => {
     const Q = columnCount(q_NQ.shape);
     return make(q_NQ.shape, (mix) => {
       const q = dataOf(q_NQ);
@@ -76,7 +77,7 @@ export const referenceOps: Ops = {
       const k = cached ? store!.keys[keyValues.layer]! : dataOf(keyValues.k_NP);
       const v = cached ? store!.values[keyValues.layer]! : dataOf(keyValues.v_NP);
       const P = cached ? store!.kvHeadCount * headSize : columnCount(keyValues.k_NP.shape);
-      const sizes = { H: Q / headSize, K: P / headSize, E: headSize, ...options };
+      const sizes = { H: Q / headSize, K: P / headSize, E: headSize, ...options, sinks_H: sinks_H && dataOf(sinks_H) };
       for (const { firstRow, rowCount: rows, firstPosition, blocks } of batch.spans) {
         const keyRow = store
           ? (s: number) => blocks[Math.floor(s / store.blockTokens)]! * store.blockTokens + (s % store.blockTokens)
@@ -89,11 +90,28 @@ export const referenceOps: Ops = {
     });
   },
 
-  swiglu: (gate_NF, up_NF) => make(gate_NF.shape, (y) => swiglu(y, dataOf(gate_NF), dataOf(up_NF))),
+  swiglu: (gate_NF, up_NF, limit) => make(gate_NF.shape, (y) => swiglu(y, dataOf(gate_NF), dataOf(up_NF), limit)),
   geglu: (gate_NF, up_NF, form = 'exact') => make(gate_NF.shape, (y) => geglu(y, dataOf(gate_NF), dataOf(up_NF), form)),
   relu: (x_NF) => make(x_NF.shape, (y) => relu(y, dataOf(x_NF))),
   gelu: (x_NF, form = 'exact') => make(x_NF.shape, (y) => gelu(y, dataOf(x_NF), form)),
   add: (x_ND, y_ND) => make(x_ND.shape, (z) => add(z, dataOf(x_ND), dataOf(y_ND))),
+  route: (scores_NX, options) => {
+    const [N, X] = [rowCount(scores_NX.shape), columnCount(scores_NX.shape)];
+    const weights = new Float64Array(N * options.used);
+    const chosen_NU = make([N, options.used], (y) => route(y, weights, dataOf(scores_NX), X, options));
+    return { chosen_NU, weights_NU: referenceTensor(weights, [N, options.used]) };
+  },
+  routedLinear: (x_NI, w_XOI, { chosen_NU }, bias_XO) => {
+    const [, O, I] = w_XOI.shape as [number, number, number];
+    const sizes = { U: columnCount(chosen_NU.shape), O, I };
+    return make([elementCount(chosen_NU.shape), O], (y) =>
+      routedLinear(y, dataOf(x_NI), dataOf(w_XOI), bias_XO ? dataOf(bias_XO) : null, dataOf(chosen_NU), sizes),
+    );
+  },
+  mixRoutes: (x_MD, { weights_NU }) =>
+    make([rowCount(weights_NU.shape), columnCount(x_MD.shape)], (y) =>
+      mixRoutes(y, dataOf(x_MD), dataOf(weights_NU), columnCount(weights_NU.shape)),
+    ),
   scale: (x_ND, factor) => make(x_ND.shape, (y) => scale(y, dataOf(x_ND), factor)),
   softcap: (x_RV, cap) => make(x_RV.shape, (y) => softcap(y, dataOf(x_RV), cap)),
   selectRows: (x_ND, rows_R) => {

@@ -107,13 +107,14 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     q_NQ: Parameters<Ops['attention']>[0],
     { type, pointer, segment, kvHeadCount, blockCount, tableOf }: Blocks,
     batch: Batch,
-    { headSize, window, scale = 1 / Math.sqrt(headSize), cap = 0 }: AttentionOptions,
+    { headSize, window, scale = 1 / Math.sqrt(headSize), cap = 0, sinks_H }: AttentionOptions,
     into?: number,
   ) {
     const q = inSegment(context, activation(q_NQ), segment);
     const H = columnCount(q.shape) / headSize;
     const G = H / kvHeadCount;
     assert(Number.isInteger(G), `attention: ${H} query heads do not share ${kvHeadCount} key heads evenly`);
+    const sinks = sinks_H ? inSegment(context, activation(sinks_H), segment).pointer : 0;
     const mix = into === undefined ? arena.like(segment, q) : q;
     const mark = arena.mark();
 
@@ -175,6 +176,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     ints[16] = blockCount;
     segment.floats[17] = cap;
     segment.floats[18] = cap === 0 ? 0 : scale / cap;
+    ints[19] = sinks;
     if (shared) {
       team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);
       team.run(segment, tasks.TASK_ATTENTION_COMBINE, units, 1);

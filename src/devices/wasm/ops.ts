@@ -5,6 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
+import { swiglu } from '../../kernels/gated/reference.ts';
 import { isCacheLayer, type RopeFrequencies } from '../../kernels/ops.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
@@ -18,6 +19,7 @@ import {
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
+import { createExpertOps } from './expert-ops.ts';
 import { frozenProduct } from './frozen.ts';
 import { createPlacedLinear } from './linear-op.ts';
 import { inSegment } from './op-context.ts';
@@ -153,6 +155,7 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     },
     linear: (x_NI, w_OI, bias_O) =>
       w_OI instanceof WasmMatrix ? placedLinear(x_NI, w_OI, bias_O) : linearByProducts(x_NI, w_OI, bias_O),
+    ...createExpertOps(context, (x_NI, w_OI) => ops.linear(x_NI, w_OI)),
     linearExact(x_NI, w_OI, bias_O) {
       const isFloat = w_OI instanceof WasmMatrix && isFloatKind(w_OI.kind);
       return isFloat ? placedLinear(x_NI, w_OI, bias_O) : linearByProducts(x_NI, w_OI, bias_O);
@@ -215,7 +218,13 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     },
 
     add: (x_ND, y_ND) => elementwise(tasks.TASK_ADD, x_ND, y_ND),
-    swiglu: (gate_NF, up_NF) => elementwise(tasks.TASK_SWIGLU, gate_NF, up_NF),
+    swiglu(gate_NF, up_NF, limit) {
+      if (limit === undefined) return elementwise(tasks.TASK_SWIGLU, gate_NF, up_NF);
+      const up = activation(up_NF);
+      const y = arena.like(up.segment, up);
+      swiglu(floatsOf(y), floatsOf(gate_NF), floatsOf(up), limit);
+      return y;
+    },
     geglu: (gate_NF, up_NF, form = 'exact') =>
       gated(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
     scale: (x_ND, factor) => one(TASK_ACCUMULATE, x_ND, factor),

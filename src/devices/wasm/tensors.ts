@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { WeightType } from '../../tensor/dtype.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
@@ -43,6 +44,20 @@ export class WasmMatrix implements Tensor {
   }
 }
 
+/** Matrices of one shape, one for each expert: [X, O, I]. */
+export class WasmExperts implements Tensor {
+  readonly dtype: WeightType;
+  readonly shape: readonly number[];
+  readonly segment: Segment;
+  readonly experts: readonly WasmMatrix[];
+  constructor(dtype: WeightType, shape: readonly number[], segment: Segment, experts: readonly WasmMatrix[]) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.segment = segment;
+    this.experts = experts;
+  }
+}
+
 export function activation(tensor: Tensor): WasmTensor {
   assert(tensor instanceof WasmTensor, 'wasm device: the tensor is a packed weight or belongs to another device');
   return tensor;
@@ -58,4 +73,20 @@ export function floatsOf(tensor: Tensor): Float32Array {
 export function numbersOf(tensor: Tensor): Floats {
   const { segment, pointer, shape, dtype } = activation(tensor);
   return dtype === 'f64' ? segment.doublesAt(pointer, elementCount(shape)) : floatsOf(tensor);
+}
+
+/** The numbers of a gradient to add to; its first use clears it. */
+export function cleared(gradient: Gradient): Float32Array {
+  const numbers = floatsOf(gradient.tensor);
+  if (gradient.isEmpty) numbers.fill(0);
+  gradient.isEmpty = false;
+  return numbers;
+}
+
+/** One matrix of a stack [X, O, I]: of placed experts, or of a parameter or its gradient where they lie. */
+export function expertOf(stack: Tensor, expert: number): WasmMatrix | WasmTensor {
+  if (stack instanceof WasmExperts) return stack.experts[expert]!;
+  const { segment, pointer, shape } = activation(stack);
+  const [, O, I] = shape as [number, number, number];
+  return new WasmTensor(segment, pointer + expert * O * I * 4, [O, I]);
 }

@@ -1,9 +1,10 @@
 /** Attention for training: the forward task, and what it shares with the backward one. */
-import type { AttentionResult, OwnKeyValues } from '../../kernels/backward-ops.ts';
+import type { AttentionResult, Gradient, OwnKeyValues } from '../../kernels/backward-ops.ts';
 import type { Batch } from '../../kernels/batch.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
 import { TASK_ATTENTION_FORWARD } from '../../kernels/training-tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { floatsOf } from './tensors.ts';
 import type { TrainingKernels } from './training-kernels.ts';
 
 /** attention over whole sequences, and the log-sum-exp of each query's scores, in the home segment. */
@@ -20,7 +21,7 @@ export function attentionForward(
   const mark = kernels.mark();
   const task = attentionTask(kernels, q_NQ, k_NP, batch, options, kernels.exports.attentionForwardBytes);
   const pointers = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH].map((tensor) => kernels.at(tensor));
-  kernels.run(TASK_ATTENTION_FORWARD, task.units, 1, ...task.arguments, ...pointers, 0, 0, 0, 0, 0, task.cap);
+  kernels.run(TASK_ATTENTION_FORWARD, task.units, 1, ...task.arguments, ...pointers, 0, 0, 0, 0, 0, ...task.last);
   kernels.release(mark);
   return { mix_NQ, logSumExp_NH };
 }
@@ -31,13 +32,13 @@ export function attentionTask(
   q_NQ: Tensor,
   k_NP: Tensor,
   batch: Batch,
-  { headSize: E, window, scale = 1 / Math.sqrt(E), cap = 0 }: AttentionOptions,
+  { headSize: E, window, scale = 1 / Math.sqrt(E), cap = 0, sinks_H }: AttentionOptions,
   scratchBytes: (rows: number, headSize: number) => number,
 ): {
   readonly units: number;
   readonly arguments: readonly (number | { readonly f32: number })[];
-  /** Their last argument. */
-  readonly cap: { readonly f32: number };
+  /** Their last two: the cap, and where the sinks are. */
+  readonly last: readonly [cap: { readonly f32: number }, sinks: number];
 } {
   const H = columnCount(q_NQ.shape) / E;
   const K = columnCount(k_NP.shape) / E;
@@ -52,6 +53,31 @@ export function attentionTask(
   }
   const perThread = Math.ceil(scratchBytes(spans[0]?.rowCount ?? 0, E) / 64) * 64;
   const scratch = kernels.take(perThread * kernels.threads);
+  const sinks = sinks_H ? kernels.at(sinks_H) : 0;
   const factor = { f32: cap === 0 ? scale : scale / cap };
-  return { units, arguments: [table, H, K, E, window ?? 0, factor, scratch, perThread], cap: { f32: cap } };
+  return { units, arguments: [table, H, K, E, window ?? 0, factor, scratch, perThread], last: [{ f32: cap }, sinks] };
+}
+
+/** The gradient of the sinks: dSink_h −= Σ_n exp(sink_h − L_nh) · dMix_nh · mix_nh (kernels/attention/backward.reference.ts). */
+export function sinksBackward(
+  dSinks_H: Gradient,
+  sinks_H: Tensor,
+  dMix_NQ: Tensor,
+  { mix_NQ, logSumExp_NH }: AttentionResult,
+  E: number,
+): void {
+  const [d, sinks, sums] = [dSinks_H.tensor, sinks_H, logSumExp_NH].map(floatsOf) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const [dMix, mix] = [floatsOf(dMix_NQ), floatsOf(mix_NQ)];
+  if (dSinks_H.isEmpty) d.fill(0);
+  dSinks_H.isEmpty = false;
+  const H = d.length;
+  for (let at = 0; at < sums.length; at++) {
+    let inner = 0;
+    for (let e = at * E; e < (at + 1) * E; e++) inner += dMix[e]! * mix[e]!;
+    d[at % H]! -= Math.exp(sinks[at % H]! - sums[at]!) * inner;
+  }
 }

@@ -1,5 +1,6 @@
 /** The backward operations of the wasm device, in the home segment. */
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
+import { swigluBackward } from '../../kernels/gated/backward.reference.ts';
 import {
   NORM_ROWS,
   TASK_ATTENTION_BACKWARD,
@@ -11,9 +12,10 @@ import {
   TASK_SWIGLU_BACKWARD,
 } from '../../kernels/training-tasks.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { createExpertBackward } from './expert-backward.ts';
 import { frozenGradient, frozenProduct } from './frozen.ts';
-import { WasmMatrix } from './tensors.ts';
-import { attentionTask } from './training-attention.ts';
+import { cleared, floatsOf, WasmMatrix } from './tensors.ts';
+import { attentionTask, sinksBackward } from './training-attention.ts';
 import { chunks, type TrainingKernels, target, transposed } from './training-kernels.ts';
 import { createLabBackward } from './training-lab.ts';
 
@@ -32,8 +34,9 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
     kernels.release(mark);
   };
 
-  return {
+  const backward: BackwardOps = {
     ...createLabBackward(kernels),
+    ...createExpertBackward(kernels, (...given) => backward.linear(...given)),
     accumulate: (dx, dy, factor) => kernels.accumulate(dx, dy, factor),
     embed: addRows,
     selectRows: addRows,
@@ -85,12 +88,18 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const [dq, dk, dv] = [target(d.q_NQ), target(d.k_NP), target(d.v_NP)];
       const inputs = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH, dMix_NQ].map((tensor) => kernels.at(tensor));
       const add = dq.add | (dk.add << 1) | (dv.add << 2);
-      const outputs = [dq.pointer, dk.pointer, dv.pointer, add, task.cap];
+      const outputs = [dq.pointer, dk.pointer, dv.pointer, add, ...task.last];
       kernels.run(TASK_ATTENTION_BACKWARD, task.units, 1, ...task.arguments, ...inputs, ...outputs);
+      if (d.sinks_H) sinksBackward(d.sinks_H, options.sinks_H!, dMix_NQ, saved, options.headSize);
       kernels.release(mark);
     },
 
-    swiglu(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF) {
+    swiglu(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, limit) {
+      if (limit !== undefined) {
+        const [dGate, dUp] = [dGate_NF && cleared(dGate_NF), dUp_NF && cleared(dUp_NF)];
+        swigluBackward(dGate, dUp, floatsOf(dy_NF), floatsOf(gate_NF), floatsOf(up_NF), limit);
+        return;
+      }
       const count = elementCount(dy_NF.shape);
       const [gate, up] = [target(dGate_NF), target(dUp_NF)];
       const inputs = [dy_NF, gate_NF, up_NF].map((tensor) => kernels.at(tensor));
@@ -146,4 +155,5 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       return losses_N;
     },
   };
+  return backward;
 }

@@ -113,6 +113,28 @@ for (const [counts, window, cap] of [
     run: (ops, [q, k, v]) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window, scale: 0.4, cap }),
   };
 }
+cases['attention with sinks'] = {
+  shapes: [[9, 12], [9, 6], [9, 6], [4]],
+  run: (ops, [q, k, v, sinks_H]) =>
+    ops.attention(q!, { k_NP: k!, v_NP: v! }, lengths([4, 5]), { headSize: 3, window: null, sinks_H }),
+};
+cases['swiglu within limits'] = {
+  shapes: [
+    [3, 7],
+    [3, 7],
+  ],
+  run: (ops, [gate, up]) => ops.swiglu(gate!, up!, 0.8),
+};
+for (const normalized of [true, false]) {
+  cases[`routed experts, ${normalized ? '' : 'not '}normalized`] = {
+    shapes: [[7, 12], [7, 5], [5, 8, 12], [40], [5, 12, 8]],
+    run: (ops, [x, scores, wUp, bias, wDown]) => {
+      const routes = ops.route(scores!, { used: 2, normalized });
+      const hidden = ops.gelu(ops.routedLinear(x!, wUp!, routes, bias));
+      return ops.mixRoutes(ops.routedLinear(hidden, wDown!, routes), routes);
+    },
+  };
+}
 cases['rmsNorm of every head'] = { shapes: [[35, 15], [5]], run: (ops, [x, gain]) => ops.rmsNorm(x!, gain!, 1e-5) };
 for (const [N, D] of [
   [1, 3],

@@ -19,7 +19,7 @@ import type { TensorSource } from '../../tensor/source.ts';
 import { columnCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
 import type { Team } from './team.ts';
-import { WasmMatrix, WasmTensor } from './tensors.ts';
+import { WasmExperts, WasmMatrix, WasmTensor } from './tensors.ts';
 
 export type Activations = 'auto' | 'f32' | 'int8';
 
@@ -87,7 +87,8 @@ export function placedBytes(source: TensorSource, activations: Activations, segm
   const rows = rowCount(source.shape);
   if (source.shape.length < 2) return columns * 4;
   const kind = keptKind(weightType(source), columns, activations);
-  return segment.kernels.matrixBytes(kind, columns, rows) >>> 0;
+  const experts = source.shape.length === 3 ? source.shape[0]! : 1;
+  return experts * (segment.kernels.matrixBytes(kind, columns, rows / experts) >>> 0);
 }
 
 function weightType(source: TensorSource): WeightType {
@@ -114,8 +115,28 @@ export function placeWeight(source: TensorSource, activations: Activations, segm
     return tensor;
   }
   const kind = keptKind(dtype, columns, activations);
+  if (shape.length === 3) {
+    const [X, O] = shape as [number, number];
+    const experts = Array.from({ length: X }, (_, x) => {
+      const at = pointer + (x * bytes) / X;
+      readMatrix(expertOf(source, x), dtype, kind, O, columns, at, segment, team);
+      return new WasmMatrix(dtype, [O, columns], segment, at, kind);
+    });
+    return new WasmExperts(dtype, shape, segment, experts);
+  }
   readMatrix(source, dtype, kind, rows, columns, pointer, segment, team);
   return new WasmMatrix(dtype, shape, segment, pointer, kind);
+}
+
+/** One matrix of a stack. */
+function expertOf(source: TensorSource, x: number): TensorSource {
+  const [, O, I] = source.shape as [number, number, number];
+  return {
+    name: source.name,
+    dtype: source.dtype,
+    shape: [O, I],
+    readRows: (target, first, rows) => source.readRows(target, x * O + first, rows),
+  };
 }
 
 function readVector(source: TensorSource, dtype: WeightType, { segment, pointer }: WasmTensor, team: Team): void {

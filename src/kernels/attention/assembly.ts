@@ -16,7 +16,7 @@ import { widenBlock } from './widen.assembly';
 // Arguments: 0 type, 1 layer base, 2 K, 3 E, 4 q, 5 mix, 6 tiles, 7 G (query heads a key head), 8 window (0: none), 9 scale (f32),
 // 10 splits shared out (0: each unit does all), 11 partial results, 12 scratch, 13 scratch bytes a thread, 14 head groups of at most 8,
 // 15 rows of a tile, at most: they share a pass over the keys, 16 blocks of the layer, 17 cap of the scores (f32; 0: none),
-// 18 scale / cap (f32); with a cap, 9 is 1
+// 18 scale / cap (f32); with a cap, 9 is 1, 19 sinks (f32 a query head; 0: none): scores without a key, which only take their share
 //
 // A tile: first row, rows (tokens), position of the first, block table. Unit = ((tile · K + head) · head groups + group) · splits + split.
 // A partial result: the rows of E' floats, then their m, their l.
@@ -301,6 +301,15 @@ function finish(total: usize): void {
     const l = load<f32>(total + arg(15) * (stride + 4) + (r << 2));
     const o = total + <usize>r * stride;
     const out = rowAt(arg(5), r);
-    for (let e: usize = 0; e < E; e++) store<f32>(out + e * 4, load<f32>(o + e * 4) / l);
+    if (arg(19) == 0) {
+      for (let e: usize = 0; e < E; e++) store<f32>(out + e * 4, load<f32>(o + e * 4) / l);
+      continue;
+    }
+    const m = load<f32>(total + arg(15) * stride + (r << 2));
+    const h = <usize>(<i32>head * <i32>arg(7) + firstHead + (r % heads));
+    const sink = load<f32>(arg(19) + h * 4);
+    const shrink: f32 = sink > m ? exp1(m - sink) : 1;
+    const sum: f32 = l * shrink + (sink > m ? 1 : exp1(sink - m));
+    for (let e: usize = 0; e < E; e++) store<f32>(out + e * 4, (load<f32>(o + e * 4) * shrink) / sum);
   }
 }

@@ -15,7 +15,7 @@ export function attentionLogSumExp(
   spans: Batch['spans'],
   sizes: AttentionSizes,
 ): void {
-  const { H, K, E, window } = sizes;
+  const { H, K, E, window, sinks_H } = sizes;
   const bend = bendScore(sizes);
   for (const { firstRow, rowCount } of spans) {
     for (let n = firstRow; n < firstRow + rowCount; n++) {
@@ -25,7 +25,8 @@ export function attentionLogSumExp(
         const scores = new Float64Array(n + 1 - firstKey);
         for (let s = firstKey; s <= n; s++)
           scores[s - firstKey] = bend(dot(q_NQ, (n * H + h) * E, k_NP, (s * K + g) * E, E));
-        logSumExp_NH[n * H + h] = logSumExp(scores);
+        const sum = logSumExp(scores);
+        logSumExp_NH[n * H + h] = sinks_H ? logSumExp(Float64Array.of(sum, sinks_H[h]!)) : sum;
       }
     }
   }
@@ -37,13 +38,18 @@ export function attentionLogSumExp(
  *
  *   p_s = exp(score_s − L)           m = Σ_e dMix_e · mix_e  (= Σ_s p_s · dMix · v_s)
  *   dv_s += p_s · dMix               c_s = p_s · (dMix · v_s − m) · scale · (1 − (score_s / cap)²)
- *   dq += Σ_s c_s · k_s              dk_s += c_s · q
+ *   dq += Σ_s c_s · k_s              dk_s += c_s · q              dSink_h −= Σ_n exp(sink_h − L) · m
  *
  * Shapes   dq_NQ, dk_NP, dv_NP (null: not wanted); dMix_NQ, mix_NQ, q_NQ, k_NP, v_NP, logSumExp_NH
  * Source   Dao et al. 2022, arXiv:2205.14135 appendix B.2 (m is the identity that makes the softmax row-local).
  */
 export function attentionBackward(
-  d: { readonly q_NQ: Floats | null; readonly k_NP: Floats | null; readonly v_NP: Floats | null },
+  d: {
+    readonly q_NQ: Floats | null;
+    readonly k_NP: Floats | null;
+    readonly v_NP: Floats | null;
+    readonly sinks_H?: Floats | null;
+  },
   dMix_NQ: Floats,
   saved: {
     readonly mix_NQ: Floats;
@@ -65,6 +71,7 @@ export function attentionBackward(
         const g = Math.floor((h * K) / H);
         const query = (n * H + h) * E;
         const m = dot(dMix_NQ, query, saved.mix_NQ, query, E);
+        if (d.sinks_H) d.sinks_H[h]! -= m * Math.exp(sizes.sinks_H![h]! - saved.logSumExp_NH[n * H + h]!);
         for (let s = firstKey; s <= n; s++) {
           const key = (s * K + g) * E;
           const score = bend(dot(q_NQ, query, k_NP, key, E));

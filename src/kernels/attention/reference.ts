@@ -1,5 +1,5 @@
 import type { Floats } from '../../tensor/tensor.ts';
-import { softmax } from '../softmax/reference.ts';
+import { logSumExp, softmax } from '../softmax/reference.ts';
 
 /** Where the keys and values of one sequence lie: row of position s, in units of P floats. */
 export type KeyRow = (position: number) => number;
@@ -11,6 +11,8 @@ export interface AttentionSizes {
   readonly window: number | null;
   readonly scale?: number | undefined;
   readonly cap?: number | undefined;
+  /** A score a head that has no key: it takes its share of the softmax, and adds nothing. */
+  readonly sinks_H?: Floats | undefined;
 }
 
 /** From q·k to the score: scaled, and bent where there is a cap. */
@@ -23,13 +25,13 @@ export function bendScore({ E, scale = 1 / Math.sqrt(E), cap }: AttentionSizes):
  *
  *   score_s = scale · q_h · k_s,g     p = softmax over the visible s     mix_h = Σ_s p_s · v_s,g     g = ⌊h·K/H⌋
  *
- * scale is 1/√E unless given; with a cap, score ← cap · tanh(score / cap).
+ * scale is 1/√E unless given; with a cap, score ← cap · tanh(score / cap). A sink is one more score, whose value is nothing.
  *
  * Key s is visible to the query at position t iff s ≤ t and (window = null or s > t − window).
  *
  * Shapes   mix_Q, q_Q (one row); k and v hold rows of P = K·E floats; probabilities, where asked for, are H × (t + 1)
  * Numbers  f64; softmax/reference.ts.
- * Source   Vaswani et al. 2017 eq. 1; cap: Gemma 2, arXiv:2408.00118 §2; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; window: Jiang et al. 2023, arXiv:2310.06825.
+ * Source   Vaswani et al. 2017 eq. 1; cap: Gemma 2, arXiv:2408.00118 §2; sinks: gpt-oss, arXiv:2508.10925 §2, after Xiao et al. 2023, arXiv:2309.17453; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; window: Jiang et al. 2023, arXiv:2310.06825.
  */
 export function attendOne(
   mix_Q: Floats,
@@ -41,7 +43,7 @@ export function attendOne(
   sizes: AttentionSizes,
   probabilities?: Floats,
 ): void {
-  const { H, K, E, window } = sizes;
+  const { H, K, E, window, sinks_H } = sizes;
   const bend = bendScore(sizes);
   const P = K * E;
   const group = H / K;
@@ -56,7 +58,9 @@ export function attendOne(
       for (let e = 0; e < E; e++) score += q_Q[h * E + e]! * k_SP[key + e]!;
       p[s] = bend(score);
     }
+    const share = sinks_H ? 1 / (1 + Math.exp(sinks_H[h]! - logSumExp(visible))) : 1;
     softmax(visible, visible);
+    if (sinks_H) for (let s = first; s <= position; s++) p[s]! *= share;
     mix_Q.fill(0, h * E, (h + 1) * E);
     for (let s = first; s <= position; s++) {
       const value = keyRow(s) * P + kvOffset;

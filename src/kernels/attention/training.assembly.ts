@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = QUERIES * SCORE_ROW;
 
 /**
  * Arguments of both tasks: 0 units (per unit: first row, row count, kv head), 1 H, 2 K, 3 E, 4 window (0: none), 5 scale (with a cap: scale / cap),
- * 6 scratch, 7 bytes of scratch per thread, 8 q, 9 k, 10 v, 11 mix, 12 logSumExp, 18 cap (f32; 0: none);
+ * 6 scratch, 7 bytes of scratch per thread, 8 q, 9 k, 10 v, 11 mix, 12 logSumExp, 18 cap (f32; 0: none), 19 sinks (a query head; 0: none);
  * backward: 13 dMix, 14 dq, 15 dk, 16 dv (0: not wanted), 17 add (bits 0, 1, 2: dq, dk, dv).
  */
 export function attentionForward(first: i32, last: i32, thread: i32): void {
@@ -183,7 +183,9 @@ function forwardUnit(unit: usize, scratch: usize): void {
         addWeighted(mix, scores, values + s0 * row, row, q0, queries, s0, count);
       }
       for (let i: usize = 0; i < queries; i++) {
-        const sum = load<f32>(sums + i * 4);
+        let sum = load<f32>(sums + i * 4);
+        // A score without a key: it takes its share, and adds nothing.
+        if (arg(19)) sum += <f32>NativeMath.exp(<f64>load<f32>(arg(19) + h * 4) - <f64>load<f32>(peak + i * 4));
         storeRows(arg(11) + at + i * queryStride, queryStride, mix + i * row, row, 1, E, <f32>1 / sum, false);
         const logSum = <f32>(<f64>load<f32>(peak + i * 4) + NativeMath.log(<f64>sum));
         store<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4, logSum);

@@ -1,4 +1,7 @@
-/** Tensors that hold several parameters' rows, one below the other (Phi-3): taken apart when read, put together when written. */
+/**
+ * Tensors that hold several parameters' rows, one below the other (Phi-3): taken apart when read, put together when written. Experts the
+ * other way round: Hugging Face stores each by itself, and here they are a stack.
+ */
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import type { LlamaConfig } from '../config.ts';
@@ -30,6 +33,30 @@ function groupsOf(config: LlamaConfig, format: 'hf' | 'gguf', names: Names | und
   ).flat();
 }
 
+/** The tensors of one expert each, under which a format stores a stack; null where it stores the stack itself. */
+function expertsOf(name: string, shape: readonly number[]): string[] | null {
+  if (!name.includes('*')) return null;
+  return Array.from({ length: shape[0]! }, (_, expert) => name.replace('*', String(expert)));
+}
+
+/** A file's tensors with those of single experts put together. */
+function stackExperts(
+  split: Map<string, TensorSource>,
+  config: LlamaConfig,
+  format: 'hf' | 'gguf',
+  names?: Names,
+): void {
+  for (const parameter of listParameters(config)) {
+    const name = foreignName(parameter, format, names);
+    const single = name === null ? null : expertsOf(name, parameter.shape);
+    if (single === null) continue;
+    const parts = single.map((one) => split.get(one));
+    if (parts.some((part) => part === undefined || part.dtype !== parts[0]!.dtype || part.shape.length !== 2)) continue;
+    for (const one of single) split.delete(one);
+    split.set(name!, new StackedRows(parts as TensorSource[], parameter.shape));
+  }
+}
+
 /** A file's tensors with the fused ones taken apart; those of another size are left, for the matching to name. */
 export function splitFused(
   found: ReadonlyMap<string, TensorSource>,
@@ -49,6 +76,7 @@ export function splitFused(
       first += part.shape[0]!;
     }
   }
+  stackExperts(split, config, format, names);
   return split;
 }
 
@@ -64,6 +92,17 @@ export function joinFused(
     const sources = parts.map((part) => joined.get(part.name)!);
     for (const part of parts) joined.delete(part.name);
     joined.set(name, new StackedRows(sources));
+  }
+  for (const parameter of listParameters(config)) {
+    const name = foreignName(parameter, format, names);
+    const single = name === null ? null : expertsOf(name, parameter.shape);
+    if (single === null) continue;
+    const stack = joined.get(name!)!;
+    joined.delete(name!);
+    for (const [i, one] of single.entries()) {
+      const rows = parameter.shape[1]!;
+      joined.set(one, new RowRange(stack, one, i * rows, rows));
+    }
   }
   return [...joined];
 }

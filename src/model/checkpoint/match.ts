@@ -68,10 +68,12 @@ function nameIn(found: Matching['found'], name: string): string {
   return names.find((one) => found.has(one)) ?? name;
 }
 
-/** A vector that a file stores as a matrix of one row or one column is that vector: its numbers lie in the same order. */
-function asVector(tensor: TensorSource, { shape }: Parameter): TensorSource {
+/** A vector that a file stores as a matrix (of one row, of one column, of a row an expert) is that vector: its numbers lie in the same order. */
+function asVector(tensor: TensorSource, { shape, inFile }: Parameter): TensorSource {
   const [length] = shape;
-  const isOneLine = tensor.shape.every((count) => count === 1 || count === length);
+  const isOneLine =
+    tensor.shape.every((count) => count === 1 || count === length) ||
+    (inFile !== undefined && formatShape(tensor.shape) === formatShape(inFile));
   if (shape.length !== 1 || !isOneLine || elementCount(tensor.shape) !== length) return tensor;
   if (dtypes[tensor.dtype].blockWeights > 1) return tensor;
   const { name, dtype } = tensor;

@@ -30,10 +30,10 @@ export class RowRange implements TensorSource {
   private readonly first: number;
 
   constructor(inner: TensorSource, name: string, first: number, count: number) {
-    assert(inner.shape.length === 2, `${inner.name}: rows of ${inner.shape.length} dimensions`);
+    assert(inner.shape.length >= 2, `${inner.name}: rows of ${inner.shape.length} dimensions`);
     this.name = name;
     this.dtype = inner.dtype;
-    this.shape = [count, inner.shape[1]!];
+    this.shape = [count, columnCount(inner.shape)];
     this.inner = inner;
     this.first = first;
   }
@@ -141,12 +141,13 @@ export class StackedRows implements TensorSource {
   readonly shape: readonly number[];
   private readonly parts: readonly TensorSource[];
 
-  constructor(parts: readonly TensorSource[]) {
+  /** `shape`: of the whole, where it is not one matrix. */
+  constructor(parts: readonly TensorSource[], shape?: readonly number[]) {
     const [first] = parts;
     assert(first !== undefined, 'StackedRows: no parts');
     this.name = first.name;
     this.dtype = first.dtype;
-    this.shape = [parts.reduce((sum, { shape }) => sum + shape[0]!, 0), ...first.shape.slice(1)];
+    this.shape = shape ?? [parts.reduce((sum, part) => sum + part.shape[0]!, 0), ...first.shape.slice(1)];
     this.parts = parts;
   }
 

@@ -2,9 +2,13 @@
 import type { Relative } from '../spelling/relative.ts';
 import { exaone } from './exaone.ts';
 import { exaone4 } from './exaone4.ts';
-import { gemma } from './gemma.ts';
-import { gemma2 } from './gemma2.ts';
-import { gemma3 } from './gemma3.ts';
+import { gptoss } from './experts/gptoss.ts';
+import { mixtral } from './experts/mixtral.ts';
+import { olmoe } from './experts/olmoe.ts';
+import { qwen3moe } from './experts/qwen3moe.ts';
+import { gemma } from './gemma/gemma.ts';
+import { gemma2 } from './gemma/gemma2.ts';
+import { gemma3 } from './gemma/gemma3.ts';
 import { granite } from './granite.ts';
 import { llama } from './llama.ts';
 import { minicpm } from './minicpm.ts';
@@ -32,4 +36,8 @@ export const relatives: readonly Relative[] = [
   ...gemma3,
   exaone,
   exaone4,
+  mixtral,
+  qwen3moe,
+  olmoe,
+  gptoss,
 ];

@@ -144,7 +144,7 @@ export function hfConfigOf(config: LlamaConfig): {
   for (const relative of [...own, ...relatives.filter(({ name }) => name !== config.family)]) {
     if (relative.hf === null) continue;
     const json = writeKeys(relative, config);
-    const found = differences(config, readHfConfig('config.json', json as JsonObject).config);
+    const found = problemsOf(config, json);
     if (found.length === 0) return { relative, json };
     if (problems.length === 0) problems.push(...found);
   }
@@ -154,12 +154,21 @@ export function hfConfigOf(config: LlamaConfig): {
   const { hidden_act: _, ...shared } = writeKeys(relative, paper);
   const lab = Object.fromEntries(names.map((key) => [key, config[key]]));
   const json = { ...shared, architectures: ['CriaLabForCausalLM'], model_type: LAB, lab };
-  const found = differences(config, readHfConfig('config.json', json as JsonObject).config);
-  if (found.length === 0) return { relative, json };
+  if (problemsOf(config, json).length === 0) return { relative, json };
   throw new ConfigError(
     'config.json',
     problems.map((problem) => `${problem}; no model of transformers has it in this form`),
   );
+}
+
+/** What a reader of this file would not take for this configuration. */
+function problemsOf(config: LlamaConfig, json: Record<string, unknown>): readonly string[] {
+  try {
+    return differences(config, readHfConfig('config.json', json as JsonObject).config);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
 }
 
 function writeKeys(relative: Relative, config: LlamaConfig): Record<string, unknown> {

@@ -67,8 +67,8 @@ export function convertTensors(
 ): NamedTensor[] {
   const { names, own, rotary, gainsFromOne = false } = form;
   const converted = listParameters(config).map((parameter): NamedTensor => {
-    const stored = tensors.get(parameter.name);
-    const source = stored && gainsFromOne && isGain(parameter) ? new ShiftedVector(stored, -1) : stored;
+    const found = tensors.get(parameter.name);
+    const source = found && gainsFromOne && isGain(parameter) ? new ShiftedVector(found, -1) : found;
     const name = foreignName(parameter, names, own);
     assert(
       source !== undefined && name !== null,
@@ -76,9 +76,26 @@ export function convertTensors(
     );
     const dtype = typeOf(parameter);
     const laid = parameter.spec.rotary && rotary === 'halves' ? turned(config, source, 'halves') : source;
-    return [name, dtype === source.dtype ? laid : new ConvertedRows(laid, parameter, dtype, encode)];
+    const stored = dtype === source.dtype ? laid : new ConvertedRows(laid, parameter, dtype, encode);
+    return [name, parameter.inFile ? inShape(stored, parameter.inFile) : stored];
   });
   return joinFused(converted, config, names, own);
+}
+
+/** A vector as the matrix that files store. */
+function inShape(vector: TensorSource, shape: readonly number[]): TensorSource {
+  const { name, dtype } = vector;
+  return {
+    name,
+    dtype,
+    shape,
+    readRows(target, first, rows) {
+      const whole = new Uint8Array(rowBytes(dtype, vector.shape[0]!));
+      vector.readRows(whole, 0, 1);
+      const bytes = rowBytes(dtype, columnCount(shape));
+      target.set(whole.subarray(first * bytes, (first + rows) * bytes));
+    },
+  };
 }
 
 /** How a format spells a relative's tensors. */

@@ -1,9 +1,9 @@
-import { Facts } from '../../formats/config/facts.ts';
-import { isObject } from '../../formats/json.ts';
-import { allButEvery, window } from '../spelling/blocks.ts';
-import { always, numberOrNone } from '../spelling/fact.ts';
-import type { Fact, Relative } from '../spelling/relative.ts';
-import { readHfScaling, rope } from '../spelling/rope.ts';
+import { Facts } from '../../../formats/config/facts.ts';
+import { isObject } from '../../../formats/json.ts';
+import { allButEvery, window } from '../../spelling/blocks.ts';
+import { always, numberOrNone } from '../../spelling/fact.ts';
+import type { Fact, Relative } from '../../spelling/relative.ts';
+import { readHfScaling, rope } from '../../spelling/rope.ts';
 import { gemmaDefaults, gemmaFacts } from './gemma.ts';
 import { bothNorms, queryScale } from './gemma2.ts';
 

@@ -1,6 +1,6 @@
-import { activation, biases } from '../spelling/common.ts';
-import { derived } from '../spelling/fact.ts';
-import type { Fact, Relative } from '../spelling/relative.ts';
+import { activation, biases } from '../../spelling/common.ts';
+import { derived } from '../../spelling/fact.ts';
+import type { Fact, Relative } from '../../spelling/relative.ts';
 
 /** transformers has called the activation by two keys; by either, it is the tanh form of GELU. */
 const geglu = activation('geglu-tanh', { key: 'hidden_activation', names: ['gelu_pytorch_tanh', 'gelu'] });

@@ -1,6 +1,6 @@
-import { allButEvery, window } from '../spelling/blocks.ts';
-import { numberOrNone } from '../spelling/fact.ts';
-import type { Fact, Relative } from '../spelling/relative.ts';
+import { allButEvery, window } from '../../spelling/blocks.ts';
+import { numberOrNone } from '../../spelling/fact.ts';
+import type { Fact, Relative } from '../../spelling/relative.ts';
 import { gemmaDefaults, gemmaFacts } from './gemma.ts';
 
 /**
