@@ -179,6 +179,9 @@ export function dimensions(config: LlamaConfig): Dimensions {
   return { D, H, K, E, Q: H * E, P: K * E, F, X, G, XG: X * G, XD: X * D, V, C };
 }
 
+/** No model has more; lists with an entry per block are made no longer before the configuration is checked. */
+export const MOST_BLOCKS = 1 << 12;
+
 /**
  * Problems of a configuration, in words; empty when it is sound. Sizes are bounded so that a hostile file cannot ask for
  * a giant allocation before its tensors have been looked at.
@@ -192,7 +195,7 @@ export function configProblems(config: LlamaConfig): string[] {
     }
   };
   count('width', 1 << 20);
-  count('blockCount', 1 << 12);
+  count('blockCount', MOST_BLOCKS);
   count('headCount', 1 << 14);
   count('kvHeadCount', 1 << 14);
   count('headSize', 1 << 14);

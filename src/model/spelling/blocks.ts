@@ -3,7 +3,7 @@
 import { ConfigError } from '../../base/errors.ts';
 import type { Facts } from '../../formats/config/facts.ts';
 import { isObject, show } from '../../formats/json.ts';
-import type { LlamaConfig } from '../config.ts';
+import { type LlamaConfig, MOST_BLOCKS } from '../config.ts';
 import type { Fact, GgufEntry } from './relative.ts';
 
 /** Whether block i is so, of a configuration that says nothing more. */
@@ -25,7 +25,8 @@ export interface WindowOptions {
   readonly gguf?: 'none' | 'window' | 'period';
 }
 
-const listOf = (count: number, rule: (block: number) => boolean) => Array.from({ length: count }, (_, i) => rule(i));
+const listOf = (count: number, rule: (block: number) => boolean) =>
+  Array.from({ length: Math.min(count, MOST_BLOCKS) }, (_, i) => rule(i));
 
 /** Of a list of blocks, what the configuration keeps: null where it is the same for all. */
 function shorten(

@@ -159,7 +159,7 @@ function factors(keys: Facts, key: string, { rotatedSize, headSize }: LlamaConfi
   }
   const found = Array.isArray(value) ? `${value.length} values` : show(value);
   keys.problem(key, `is ${found}, expected ${pairs} positive numbers`);
-  return new Array<number>(pairs).fill(1);
+  return [1]; // the problem ends the reading
 }
 
 function originalOf(scaling: RopeScaling): number | null {
