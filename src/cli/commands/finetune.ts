@@ -60,6 +60,7 @@ export const command = defineCommand({
     ['finetune alpaca --show 3', 'what would be learned'],
     ['finetune alpaca --set model.from=model.gguf', 'tune a model on it'],
     ['chat runs/alpaca', 'talk with the result'],
+    ['chat --adapter runs/own-lora', 'the same of an adapter of the bundled model'],
   ],
   async run(options, io) {
     const run = checkRun(readRecipeFile(options.recipe, options.set), basename(options.recipe));
@@ -135,7 +136,7 @@ function show(prepared: Prepared, count: number, json: boolean, io: Io): void {
   for (const warning of warnings) writeLine(io.stderr, `warning: ${warning}`);
 }
 
-function writeResult(io: Io, { name }: Recipe, result: TuningResult, json: boolean): void {
+function writeResult(io: Io, { name, adapter, model }: Recipe, result: TuningResult, json: boolean): void {
   if (json) {
     writeJson(io.stdout, result);
     return;
@@ -144,6 +145,9 @@ function writeResult(io: Io, { name }: Recipe, result: TuningResult, json: boole
   const words = best ? `, best validation ${best.loss.toFixed(4)} at step ${best.step}` : '';
   const why = ended === null ? '' : ` (${ended})`;
   writeLine(io.stdout, `${name}: ${steps} steps, ${formatCount(tokens)} tokens${words}${why}: ${checkpoint}`);
+  if (adapter.kind === 'none' || checkpoint === null) return;
+  const base = model.from === 'bundled' ? '' : ` -m ${model.from}`;
+  writeLine(io.stderr, `an adapter: cria chat${base} --adapter ${checkpoint}, or cria merge to add it to the model`);
 }
 
 /** One line per step. */

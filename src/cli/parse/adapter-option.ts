@@ -1,6 +1,7 @@
 /** `--adapter [NAME=]PATH[:SCALE]` */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { modelOfRun } from '../../platform/node/training/run-checkpoint.ts';
 import type { OptionSpec } from '../option-table.ts';
 
 export interface AdapterWord {
@@ -13,7 +14,7 @@ export const adapterOption = {
   kind: 'texts',
   value: '[NAME=]PATH[:SCALE]',
   otherwise: 'the model as it is',
-  help: "an adapter that corrects the model: PEFT's folder or a GGUF file; several add up",
+  help: "an adapter that corrects the model: PEFT's folder, a GGUF file or a run of cria finetune; several add up",
   check: (text: string) => (text === '' ? 'expected the path of an adapter' : null),
 } as const satisfies OptionSpec;
 
@@ -27,7 +28,7 @@ export function parseAdapter(text: string): AdapterWord {
   const place = resolve(path ?? named);
   return {
     name: name ?? basename(place).replace(/\.gguf$/i, ''),
-    path: place,
+    path: modelOfRun(place) ?? place,
     scale: number === undefined ? 1 : Number(number),
   };
 }

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ConfigError } from '../../base/errors.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
-import { goldenHf, goldenSentencePiece } from '../../tokenizer/testing/golden-files.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import { goldenHf, goldenHfFiles, goldenSentencePiece } from '../../tokenizer/testing/golden-files.ts';
 import {
   type CollectOptions,
   collectPairs,
@@ -69,6 +70,20 @@ test('llama3 on its own vocabulary: the end of turn is one token, and what stand
   const using = encoder('llama3', byteLevel);
   const sample = encoded(talk, using);
   deepEqual(learned(sample, using), ['Not much.<|eot_id|>', 'See you!<|eot_id|>']);
+});
+
+test('chatml on a vocabulary that has its tokens: the line break behind a turn carries none', () => {
+  const files = goldenHfFiles('tokenizers/llama3-style-tiny');
+  const json = JSON.parse(files.json) as { added_tokens: { id: number; content: string }[] };
+  const [model] = json.added_tokens;
+  for (const [i, content] of ['<|im_start|>', '<|im_end|>'].entries()) {
+    json.added_tokens.push({ ...model!, id: byteLevel.vocabSize + i, content });
+  }
+  const tokenizer = createTokenizer({ ...files, json: JSON.stringify(json) });
+  const using = encoder('chatml', tokenizer);
+  const sample = encoded(talk, using);
+  deepEqual(learned(sample, using), ['Not much.<|im_end|>', 'See you!<|im_end|>']);
+  equal(sample.endedTurns, 2);
 });
 
 test('a template without an end: the last answer gets the end of the text', () => {

@@ -6,6 +6,7 @@ import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
 import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/adapter/apply.ts';
+import { spokenTemplate } from '../../model/adapter/merge.ts';
 import { EngineAdapters, opsForAll } from '../../model/adapter/select.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
@@ -159,6 +160,8 @@ export class EngineHost {
         placeAdapter(device!, model, adapter, { ...settings.adapters[i]!, weights: checkpoint.tensors }),
       );
       const usual = settings.adapters.filter((adapter) => adapter.usual).map(({ name }) => name);
+      const spoken = adapters.filter((_, i) => settings.adapters[i]!.usual);
+      const chatTemplate = spokenTemplate(spoken) ?? checkpoint.chatTemplate;
       const { clock, drawSeed } = this.world;
       const sequences = settings.maxSequences ?? 1;
       const engine = new Engine({
@@ -167,7 +170,7 @@ export class EngineHost {
         adapters: new EngineAdapters(placed, usual),
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
-        chatTemplate: checkpoint.chatTemplate,
+        chatTemplate,
         contextLength,
         kvType,
         cacheTokens: settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences }),
@@ -183,6 +186,7 @@ export class EngineHost {
       for (const adapter of adapters) adapter.close();
       return {
         ...factsOf(checkpoint),
+        chatTemplate,
         contextLength,
         kvType,
         device: device.description,
@@ -331,8 +335,8 @@ function adapterFacts(
 
 function factsOf(
   checkpoint: Checkpoint,
-): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks' | 'adapters'> {
-  const { name, format, config, tokenizer, chatTemplate, tensors } = checkpoint;
+): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks' | 'adapters' | 'chatTemplate'> {
+  const { name, format, config, tokenizer, tensors } = checkpoint;
   const counts = new Map<string, number>();
   let parameterCount = 0;
   let weightBytes = 0;
@@ -342,7 +346,7 @@ function factsOf(
     weightBytes += rowCount(shape) * rowBytes(dtype, columnCount(shape));
   }
   const dtypes = [...counts].sort((a, b) => b[1] - a[1]).map(([dtype]) => dtype);
-  return { name, format, config, tokenizer, chatTemplate, parameterCount, weightBytes, dtypes };
+  return { name, format, config, tokenizer, parameterCount, weightBytes, dtypes };
 }
 
 /** Large arrays are handed over, not copied. */

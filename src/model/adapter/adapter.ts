@@ -28,6 +28,8 @@ export interface Adapter {
   readonly layers: ReadonlyMap<string, LowRank>;
   /** Parameters that were trained whole, and stand for the model's own. */
   readonly replaced: ReadonlyMap<string, TensorSource>;
+  /** Jinja: how conversations with the corrected model are written, where its files say. */
+  readonly chatTemplate?: string;
   /** What the files say besides: the model that it was made for, among others. */
   readonly metadata: ReadonlyMap<string, unknown>;
   close(): void;

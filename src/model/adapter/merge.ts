@@ -10,6 +10,11 @@ export interface ScaledAdapter {
   readonly scale: number;
 }
 
+/** The chat template that adapters bring: the last one's that has one. */
+export function spokenTemplate(adapters: readonly Adapter[]): string | null {
+  return adapters.findLast((adapter) => adapter.chatTemplate !== undefined)?.chatTemplate ?? null;
+}
+
 /**
  * A model with adapters merged into its weights, one after the other. What an adapter corrects becomes f32 while it is read, from the
  * weights as they are stored: of a quantized base those that the quantized model computes with.
@@ -34,5 +39,6 @@ export function mergeAdapters<Base extends Pick<Checkpoint, 'config' | 'tensors'
       tensors.set(name, mergedRows(weight, use, { ...layer, scale: layer.scale * scale }));
     }
   }
-  return { ...base, config, tensors };
+  const chatTemplate = spokenTemplate(adapters.map(({ adapter }) => adapter));
+  return { ...base, config, tensors, ...(chatTemplate !== null && { chatTemplate }) };
 }

@@ -15,6 +15,8 @@ import { AdapterFit } from './fit.ts';
 import { transposed } from './sources.ts';
 
 export const PEFT_CONFIG = 'adapter_config.json';
+/** Where transformers keeps a chat template of its own. */
+export const CHAT_TEMPLATE = 'chat_template.jinja';
 const SAFETENSORS = 'adapter_model.safetensors';
 const TORCH = 'adapter_model.bin';
 
@@ -68,11 +70,13 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
     if (!isThere) fit.problem(`modules_to_save names ${name}, and the file does not hold it`);
   }
   fit.finish(layers.size + whole.size);
+  const chatTemplate = textOf(folder, CHAT_TEMPLATE);
   return {
     format: 'peft',
     name: folder.name,
     layers,
     replaced: whole,
+    ...(chatTemplate !== null && { chatTemplate }),
     metadata: new Map(Object.entries(parseJsonObject(PEFT_CONFIG, text))),
     close: () => files.close(),
   };

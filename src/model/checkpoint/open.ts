@@ -55,11 +55,19 @@ function openFolder(folder: FileFolder, files: OpenFiles, options: OpenOptions):
   if (names.includes('params.json') || names.some((name) => shardName.test(name))) return openMeta(folder, null, files);
   const ggufs = names.filter((name) => name.endsWith('.gguf') && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/.test(name));
   if (ggufs.length === 1) return openGguf(files.open(folder, ggufs[0]!), folder, files, options);
+  const isAdapter = names.includes('adapter_config.json');
   const problem =
     ggufs.length > 1
       ? `expected one model, found ${ggufs.length} GGUF files: ${ggufs.slice(0, 8).join(', ')}`
-      : 'expected config.json (Hugging Face), params.json (Meta) or one .gguf file, found none of them';
-  const advice = ggufs.length > 1 ? 'Name the file instead of the folder.' : 'Is this the folder of a model?';
+      : isAdapter
+        ? 'expected a model, found an adapter of one'
+        : 'expected config.json (Hugging Face), params.json (Meta) or one .gguf file, found none of them';
+  const advice =
+    ggufs.length > 1
+      ? 'Name the file instead of the folder.'
+      : isAdapter
+        ? 'Name its base model, and give this with --adapter; or add the two up with cria merge.'
+        : 'Is this the folder of a model?';
   throw new FormatError({ code: 'checkpoint.unknown-folder', file: folder.name, where: 'folder' }, problem, advice);
 }
 

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { tune, tuningPlace, writeBase } from '../../../../test/support/tuning.ts';
 import { openCheckpointAt } from '../files.ts';
+import { Llama } from '../index.ts';
 import { digestOf } from '../training/whole-folder.ts';
+import { finetune } from './index.ts';
+import { openTunable } from './models.ts';
 
 const { at, remove } = tuningPlace();
 after(remove);
@@ -195,4 +198,24 @@ test('bad input: no loss anywhere, a rank that does not fit, a template that can
   const tool = await tune(at, { ...sft, data: { train: [{ path: roles }] } }, { out: 'roles' });
   match(tool.stderr, /the template refuses: .*Conversation roles must alternate/);
   ok(!existsSync(step('rank', 0, 'state.json')));
+});
+
+test('an adapter brings its template along: to chat with it, and into a merged model', async () => {
+  const folder = join(at('lora'), 'checkpoints', 'step-00000040');
+  await using model = await Llama.load(at('base'), { threads: 1, adapters: [{ source: folder }] });
+  match(model.facts.chatTemplate!, /\[INST\]/);
+  const merged = openTunable(folder);
+  match(merged.chatTemplate!, /\[INST\]/);
+  merged.close();
+});
+
+test('the library tunes too: a recipe as an object, its steps as events', async () => {
+  const losses: number[] = [];
+  const [result] = await finetune(
+    { ...sft, name: 'library', training: { ...sft.training, steps: 3 } },
+    { out: at('library'), threads: 1, onStep: ({ loss }) => losses.push(loss) },
+  );
+  deepEqual([losses.length, result!.steps], [3, 3]);
+  await using model = await Llama.load(result!.checkpoint!, { threads: 1 });
+  ok((await model.logits([1, 2])).length > 0);
 });

@@ -255,3 +255,24 @@ test('grpo: groups of answers by a rule; groups without spread are counted', asy
   );
   ok(run.metrics.every(({ numbers }) => numbers.groupsWithoutSpread! >= 0 && numbers.groupsWithoutSpread! <= 1));
 });
+
+test('rejection sampling, stopped in the middle of its rounds and resumed, goes on to the same bits', async () => {
+  const recipe = {
+    name: 'rounds',
+    method: 'rejection',
+    data: { ...prompts, asChat: true },
+    judge: rule,
+    sampling: { ...sampling, answers: 3 },
+    rejection: { rounds: 2 },
+    training: { steps: 3, batch: 4, learningRate: 0.002 },
+  };
+  await ran(recipe, 'rounds-whole');
+  // In the first round, then in the second.
+  for (let part = 0; part < 2; part++) {
+    await tune(at, { model, output, ...recipe }, { out: 'rounds-cut', stopAfter: 2, words: ['--resume'] });
+  }
+  const resumed = await tune(at, { model, output, ...recipe }, { out: 'rounds-cut', words: ['--resume'] });
+  equal(resumed.status, 0, resumed.stderr);
+  const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000006', 'trained.safetensors'));
+  equal(file('rounds-cut'), file('rounds-whole'));
+});

@@ -8,6 +8,7 @@ import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { placeTrainedAdapter, type TrainedAdapter, tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import { mergeAdapters } from '../../../model/adapter/merge.ts';
 import { openAdapter } from '../../../model/adapter/open.ts';
+import { CHAT_TEMPLATE, PEFT_CONFIG } from '../../../model/adapter/open-peft.ts';
 import { writePeft } from '../../../model/adapter/write-peft.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
@@ -25,12 +26,10 @@ import { placeModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFolder } from '../files.ts';
 import { numbersOf } from '../training/stored-weights.ts';
 
-const PEFT = 'adapter_config.json';
-
 /** A model at a path; of an adapter's folder, its base model with the adapter merged in. */
 export function openTunable(path: string): Checkpoint {
-  if (!statSync(path).isDirectory() || !existsSync(join(path, PEFT))) return openCheckpointAt(path);
-  const named = JSON.parse(readFileSync(join(path, PEFT), 'utf8')) as { base_model_name_or_path?: unknown };
+  if (!statSync(path).isDirectory() || !existsSync(join(path, PEFT_CONFIG))) return openCheckpointAt(path);
+  const named = JSON.parse(readFileSync(join(path, PEFT_CONFIG), 'utf8')) as { base_model_name_or_path?: unknown };
   const from = named.base_model_name_or_path;
   if (typeof from !== 'string' || !existsSync(from)) {
     throw new CriaError(
@@ -40,9 +39,7 @@ export function openTunable(path: string): Checkpoint {
   }
   const base = openTunable(from);
   const adapter = openAdapter(openFolder(path), base.config);
-  const own = join(path, TEMPLATE);
-  const chatTemplate = existsSync(own) ? readFileSync(own, 'utf8') : base.chatTemplate;
-  const merged = mergeAdapters({ ...base, chatTemplate }, [{ adapter, scale: 1 }]);
+  const merged = mergeAdapters(base, [{ adapter, scale: 1 }]);
   return {
     ...merged,
     close() {
@@ -51,9 +48,6 @@ export function openTunable(path: string): Checkpoint {
     },
   };
 }
-
-/** Where transformers keeps a chat template of its own. */
-const TEMPLATE = 'chat_template.jinja';
 
 /** A model that is tuned: its weights are the parameters, or it is frozen under an adapter. */
 export interface TunedModel {
@@ -136,7 +130,7 @@ export async function modelWriter(written: WrittenModel): Promise<(folder: Folde
     return (folder) => {
       writePeft(folder, adapter, config, { baseModel: basePath, isRankStabilized });
       if (template === null) return;
-      const sink = folder.create(TEMPLATE);
+      const sink = folder.create(CHAT_TEMPLATE);
       sink.write(new TextEncoder().encode(template));
       sink.close();
     };
