@@ -1,9 +1,9 @@
 /** What this machine can do with a model, for somebody who decides: the memory that it takes, and the speed that the memory allows. */
+import { keptBytes } from '../../devices/wasm/weights.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { dimensions, type LlamaConfig } from '../../model/config.ts';
-import { rowBytes } from '../../tensor/dtype.ts';
-import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import { isWeightType } from '../../tensor/dtype.ts';
 import type { Limits } from './limits/limits.ts';
 import { shortestSeconds, workOf } from './roofline.ts';
 
@@ -46,10 +46,10 @@ export function fitOf(
   return { contextLength, kvType, weightBytes, cacheBytes, scratchBytes, totalBytes, freeBytes, fits, longestContext };
 }
 
+/** As the wasm device keeps them, which is not always as the file does. */
 function bytesOf(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>): number {
   let bytes = 0;
-  for (const { dtype, shape } of checkpoint.tensors.values())
-    bytes += rowBytes(dtype, columnCount(shape)) * rowCount(shape);
+  for (const { dtype, shape } of checkpoint.tensors.values()) if (isWeightType(dtype)) bytes += keptBytes(dtype, shape);
   return bytes;
 }
 

@@ -2,10 +2,11 @@
  * The shortest time that a test could take on this machine: every weight and every cached key and value is read once per batch at the
  * full rate of the memory, or every multiply-add done at the full rate of the vector units, whichever takes longer.
  */
+import { keptBytes } from '../../devices/wasm/weights.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
-import { rowBytes } from '../../tensor/dtype.ts';
-import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
+import { isWeightType } from '../../tensor/dtype.ts';
+import { elementCount } from '../../tensor/tensor.ts';
 import type { Limits } from './limits/limits.ts';
 import type { Test } from './measure.ts';
 
@@ -13,7 +14,7 @@ const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvTy
 
 /** What one token asks of the machine. */
 export interface Work {
-  /** Bytes of the matrices that a batch goes through. */
+  /** Bytes of the matrices that a batch goes through, as they lie in memory. */
   readonly weightBytes: number;
   /** Weights that every token meets, by how they are multiplied. */
   readonly int8Weights: number;
@@ -32,7 +33,7 @@ export function workOf({ config, tensors }: Pick<Checkpoint, 'config' | 'tensors
     const isTable = name === 'embed_VD' || name === 'positions_CD';
     const isHead = name === 'head_VD' || (name === 'embed_VD' && config.tiedEmbeddings);
     if (isTable && !isHead) continue; // a row of it is read, no more
-    weightBytes += rowBytes(dtype, columnCount(shape)) * rowCount(shape);
+    if (isWeightType(dtype)) weightBytes += keptBytes(dtype, shape);
     if (isHead) headWeights += elementCount(shape);
     else if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') f32Weights += elementCount(shape);
     else int8Weights += elementCount(shape);

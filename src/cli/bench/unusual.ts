@@ -1,6 +1,8 @@
 /** What somebody should know of a model's files before using them, a sentence each; nothing where all is as usual. */
+import { keptBytes } from '../../devices/wasm/weights.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
-import { elementCount } from '../../tensor/tensor.ts';
+import { isWeightType, rowBytes } from '../../tensor/dtype.ts';
+import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 
@@ -36,11 +38,28 @@ export function unusualOf(checkpoint: Checkpoint): string[] {
       `made for ${original} tokens and stretched to ${contextLength} (${ropeScaling.kind}): best on shorter texts`,
     ropeScaling.kind === 'linear' &&
       `positions are divided by ${ropeScaling.factor}: the model was tuned for a longer context`,
+    largerInMemory(checkpoint),
     stored > 0 &&
       inF32 > stored / 2 &&
       'stored in f32: as f16 it takes half the memory and answers nearly twice as fast (cria convert --dtype f16)',
   ];
   return found.filter((text): text is string => typeof text === 'string');
+}
+
+/** Types of few bits are kept in four for the sake of speed, and those of small models as f32. */
+function largerInMemory({ tensors }: Checkpoint): string | null {
+  let [inFile, kept] = [0, 0];
+  const types = new Set<string>();
+  for (const { dtype, shape } of tensors.values()) {
+    if (shape.length < 2 || !isWeightType(dtype)) continue;
+    const bytes = rowBytes(dtype, columnCount(shape)) * rowCount(shape);
+    const placed = keptBytes(dtype, shape);
+    inFile += bytes;
+    kept += placed;
+    if (placed > 1.25 * bytes) types.add(dtype);
+  }
+  if (kept <= 1.25 * inFile) return null;
+  return `${[...types].join(', ')} weights take ${(kept / inFile).toFixed(1)} times as much memory as in the file`;
 }
 
 function readTokenizer(checkpoint: Checkpoint): { tokenizer: Tokenizer | null; problem: string | null } {

@@ -111,7 +111,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const plan = new SegmentPlan(segmentWeights);
 
   function segmentFor(source: TensorSource, layer: number | null): Segment {
-    const index = plan.place(placedBytes(source, activations, home), layer);
+    const index = plan.place(placedBytes(source, activations), layer);
     assert(
       index < segments.length || threads === 1,
       `placeWeight: ${source.name} needs memory ${index}: prepare first`,
@@ -135,7 +135,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     async prepare(weights) {
       const ahead = new SegmentPlan(segmentWeights);
       for (const [source, layer] of weights) {
-        const index = ahead.place(placedBytes(source, activations, home), layer);
+        const index = ahead.place(placedBytes(source, activations), layer);
         if (index === segments.length) await team.introduce(newSegment(), host);
       }
     },

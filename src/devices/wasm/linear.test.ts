@@ -2,13 +2,15 @@ import { deepStrictEqual, rejects, strictEqual, throws } from 'node:assert/stric
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assertClose } from '../../../test/support/close.ts';
+import { packedBytes } from '../../kernels/linear/packed-bytes.ts';
 import { linear } from '../../kernels/linear/reference.ts';
 import { weightTypes } from '../../tensor/dtype.ts';
 import { fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
-import { usableBuilds } from './modules.ts';
+import { compileKernels, instantiate, usableBuilds } from './modules.ts';
 import { int8Rounded, randomFloats, randomWeights, sourceOf } from './testing.ts';
+import { keptBytes, packKinds } from './weights.ts';
 
 const builds = usableBuilds();
 
@@ -150,4 +152,22 @@ test('an infinite scale or weight is refused, naming the tensor', async () => {
 
 test('threads without a host are refused', async () => {
   await rejects(createWasmDevice({ threads: 2 }), /shared memory/);
+});
+
+test('what a matrix takes in memory is said as the kernels count it, every type and awkward shapes', async () => {
+  const { module, shared } = await compileKernels({ shared: false });
+  const kernels = instantiate(module, new WebAssembly.Memory({ initial: 64, maximum: 65536, shared }), null);
+  for (const kind of Object.values(packKinds)) {
+    for (const [rows, columns] of [
+      [1, 256],
+      [33, 512],
+      [64, 768],
+      [4096, 2048],
+    ] as const) {
+      strictEqual(packedBytes(kind, rows, columns), kernels.matrixBytes(kind, columns, rows) >>> 0, `kind ${kind}`);
+    }
+  }
+  // IQ2_XXS: 2.06 bits in files, 4.6 here; of a small model it is f32
+  const bits = (columns: number) => (keptBytes('IQ2_XXS', [4096, columns]) * 8) / (4096 * columns);
+  deepStrictEqual([Math.round(bits(2048) * 100) / 100, bits(512)], [4.63, 32]);
 });

@@ -11,6 +11,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { FormatError, UnsupportedError } from '../../base/errors.ts';
+import { packedBytes } from '../../kernels/linear/packed-bytes.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { gridNames, gridOf } from '../../quant/iq/grids.ts';
 import { isTableType, levels, type TableType } from '../../quant/iq/levels.ts';
@@ -81,14 +82,17 @@ export function keptKind(dtype: WeightType, columns: number, activations: Activa
   return isInt8 ? kind : tasks.PACK_F32;
 }
 
-/** Bytes that a weight will take in a segment. */
-export function placedBytes(source: TensorSource, activations: Activations, segment: Segment): number {
-  const columns = columnCount(source.shape);
-  const rows = rowCount(source.shape);
-  if (source.shape.length < 2) return columns * 4;
-  const kind = keptKind(weightType(source), columns, activations);
-  const experts = source.shape.length === 3 ? source.shape[0]! : 1;
-  return experts * (segment.kernels.matrixBytes(kind, columns, rows / experts) >>> 0);
+/** Bytes that a weight takes in memory, of any type and shape. */
+export function keptBytes(dtype: WeightType, shape: readonly number[], activations: Activations = 'auto'): number {
+  const columns = columnCount(shape);
+  if (shape.length < 2) return columns * 4;
+  const experts = shape.length === 3 ? shape[0]! : 1;
+  return experts * packedBytes(keptKind(dtype, columns, activations), rowCount(shape) / experts, columns);
+}
+
+/** The same of a weight in a file; UnsupportedError for what is none. */
+export function placedBytes(source: TensorSource, activations: Activations): number {
+  return keptBytes(weightType(source), source.shape, activations);
 }
 
 function weightType(source: TensorSource): WeightType {
@@ -106,7 +110,7 @@ export function placeWeight(source: TensorSource, activations: Activations, segm
   const { name, shape } = source;
   const columns = columnCount(shape);
   const rows = rowCount(shape);
-  const bytes = placedBytes(source, activations, segment);
+  const bytes = keptBytes(dtype, shape, activations);
   const pointer = segment.allocate(bytes, `${name} ${formatShape(shape)}`);
   segment.weightBytes += bytes;
   if (shape.length < 2) {
