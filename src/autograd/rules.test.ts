@@ -158,42 +158,45 @@ for (const [op, list] of Object.entries(cases)) {
   }
 }
 
-test('crossEntropy: losses by hand, gradients against central differences, ignored rows take no part', () => {
-  const { backward, scratch } = createReferenceDevice();
-  const x_ND = tensor(70, 3);
-  const head_VD = tensor(6, 3);
-  const labels_N = Int32Array.from({ length: 70 }, (_, n) => (n % 5 === 4 ? -100 : n % 6));
-  const weights_N = Float64Array.from({ length: 70 }, () => random.normal());
-  const loss = () =>
-    Float64Array.from(dataOf(backward.crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N))).reduce(
-      (sum, value, n) => sum + value * weights_N[n]!,
-      0,
+for (const cap of [undefined, 1.5]) {
+  test(`crossEntropy${cap ? ', capped' : ''}: losses by hand, gradients against central differences, ignored rows take no part`, () => {
+    const { backward, scratch } = createReferenceDevice();
+    const x_ND = tensor(70, 3);
+    const head_VD = tensor(6, 3);
+    const labels_N = Int32Array.from({ length: 70 }, (_, n) => (n % 5 === 4 ? -100 : n % 6));
+    const weights_N = Float64Array.from({ length: 70 }, () => random.normal());
+    const loss = () =>
+      Float64Array.from(dataOf(backward.crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N, cap))).reduce(
+        (sum, value, n) => sum + value * weights_N[n]!,
+        0,
+      );
+    const dx: Gradient = { tensor: scratch([70, 3]), isEmpty: true };
+    const dHead: Gradient = { tensor: scratch([6, 3]), isEmpty: true };
+    const losses = dataOf(backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N, cap));
+    assert.equal(losses[4], 0);
+    const z = Array.from({ length: 6 }, (_, v) =>
+      [0, 1, 2].reduce((sum, d) => sum + dataOf(x_ND)[d]! * dataOf(head_VD)[v * 3 + d]!, 0),
     );
-  const dx: Gradient = { tensor: scratch([70, 3]), isEmpty: true };
-  const dHead: Gradient = { tensor: scratch([6, 3]), isEmpty: true };
-  const losses = dataOf(backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N));
-  assert.equal(losses[4], 0);
-  const z = Array.from({ length: 6 }, (_, v) =>
-    [0, 1, 2].reduce((sum, d) => sum + dataOf(x_ND)[d]! * dataOf(head_VD)[v * 3 + d]!, 0),
-  );
-  const byHand = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0)) - z[0]!;
-  assert(Math.abs(losses[0]! - byHand) <= 1e-12);
-  for (const [what, input, gradient] of [
-    ['dx', x_ND, dx],
-    ['dHead', head_VD, dHead],
-  ] as const) {
-    const data = dataOf(input);
-    const expected = Float64Array.from(data, (value, i) => {
-      data[i] = value + 1e-5;
-      const up = loss();
-      data[i] = value - 1e-5;
-      const down = loss();
-      data[i] = value;
-      return (up - down) / 2e-5;
-    });
-    assertClose(what, dataOf(gradient.tensor), expected, { rtol: 1e-7, atol: 1e-8 });
-  }
-});
+    const bent = z.map((value) => (cap ? cap * Math.tanh(value / cap) : value));
+    const byHand = Math.log(bent.reduce((sum, value) => sum + Math.exp(value), 0)) - bent[0]!;
+    assert(Math.abs(losses[0]! - byHand) <= 1e-12);
+    for (const [what, input, gradient] of [
+      ['dx', x_ND, dx],
+      ['dHead', head_VD, dHead],
+    ] as const) {
+      const data = dataOf(input);
+      const expected = Float64Array.from(data, (value, i) => {
+        data[i] = value + 1e-5;
+        const up = loss();
+        data[i] = value - 1e-5;
+        const down = loss();
+        data[i] = value;
+        return (up - down) / 2e-5;
+      });
+      assertClose(what, dataOf(gradient.tensor), expected, { rtol: 1e-7, atol: 1e-8 });
+    }
+  });
+}
 
 test('packed documents do not attend across each other: a gradient at one never reaches the other', () => {
   const device = createReferenceDevice();

@@ -142,6 +142,7 @@ export interface BackwardOps {
     head_VD: Tensor,
     labels_N: Int32Array,
     weights_N: Float64Array,
+    cap?: number,
   ): Tensor;
 }
 

@@ -192,7 +192,8 @@ export function planTypes(
 function planType({ base, rules }: Mix, parameter: MixParameter, model: MixModel, knowledge: Knowledge): PlannedType {
   const { name, key, shape } = parameter;
   const columns = shape.at(-1) ?? 1;
-  if (shape.length < 2 || key === 'positions_CD') return { name, dtype: 'f32' };
+  // A router decides between experts: it is small, and its rounding would change which.
+  if (shape.length < 2 || key === 'positions_CD' || key === 'wRouter_XD') return { name, dtype: 'f32' };
   if (dtypes[base].blockWeights === 1) return { name, dtype: base };
 
   if (key === 'head_VD' || (key === 'embed_VD' && model.tiedEmbeddings)) {
@@ -201,7 +202,7 @@ function planType({ base, rules }: Mix, parameter: MixParameter, model: MixModel
     }
     return fitted(name, columns, base === 'Q8_0' ? 'Q8_0' : 'Q6_K');
   }
-  const rule = parameter.block === null ? undefined : rules?.[key];
+  const rule = parameter.block === null ? undefined : rules?.[key === 'wDown_XDG' ? 'wDown_DF' : key];
   let dtype = rule && parameter.block !== null ? rule(parameter.block, model, knowledge) : base;
   // The 70B models' value matrices are an eighth of the query's: a little more costs next to nothing.
   const is70B = model.blockCount === 80 && model.headCount !== model.kvHeadCount;

@@ -160,11 +160,16 @@ export class StepTrainer {
     const mark = device.mark();
     const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
     const none = new Float64Array(targets_N.length);
-    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none);
+    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none, this.cap);
     const weights_N = weigh(await readDoubles(device, losses_N));
     const result = readDoubles(device, this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N));
     device.release(mark);
     return result;
+  }
+
+  /** Of the logits. */
+  private get cap(): number | undefined {
+    return this.model.config.logitCap ?? undefined;
   }
 
   private forwardPass(batch: PreparedBatch['batch']) {
@@ -186,7 +191,7 @@ export class StepTrainer {
   ): Tensor {
     const dHead_VD = gradients.get(head_VD) ?? null;
     const dx_ND = tape.gradientOf(x_ND);
-    const losses_N = this.device.backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N);
+    const losses_N = this.device.backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N, this.cap);
     tape.backward();
     return losses_N;
   }
@@ -199,7 +204,9 @@ export class StepTrainer {
     const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: keepOutputs(device) }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N = new Float64Array(targets_N.length);
-    const losses = readDoubles(device, device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N));
+    const { backward } = device;
+    const losses_N = backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N, this.cap);
+    const losses = readDoubles(device, losses_N);
     device.release(mark);
     return losses;
   }

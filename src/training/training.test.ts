@@ -127,12 +127,32 @@ test('a large micro-batch is worked off in parts that hold its sequences whole, 
   );
 });
 
-test('every variant of the lab trains: its loss falls', async () => {
+test('every variant of the lab, and what relatives choose otherwise, trains: its loss falls', async () => {
   const variants: Partial<LlamaConfig>[] = [
     { norm: 'layer', activation: 'gelu', positions: 'learned', tiedEmbeddings: false },
     { norm: 'batch', activation: 'relu', positions: 'sinusoidal' },
     { normPlacement: 'after', activation: 'geglu', kvHeadCount: 2 },
     { positions: 'none', attentionBias: true, slidingWindow: 3 },
+    { normPlacement: 'output', qkNorm: 'row', rotatedBlocks: [true, false], residualScale: 0.5, logitDivisor: 2 },
+    {
+      normPlacement: 'both',
+      qkNorm: 'head',
+      activation: 'geglu-tanh',
+      embeddingScale: 4,
+      attentionScale: 0.4,
+      attentionCap: 5,
+      logitCap: 6,
+      slidingWindow: 4,
+      slidingBlocks: [true, false],
+      slidingTheta: 1000,
+    },
+    {
+      experts: { count: 4, used: 2, width: 8, normalized: true, bias: true },
+      swigluLimit: 7,
+      attentionSinks: true,
+      attentionBias: true,
+      attentionOutputBias: true,
+    },
   ];
   for (const changed of variants) {
     for (const recompute of ['none', 'cheap', 'block'] as const) {

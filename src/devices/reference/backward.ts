@@ -144,9 +144,17 @@ export const referenceBackward: BackwardOps = {
     ),
   softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
-  crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) =>
+  crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap) =>
     referenceTensor(
-      crossEntropy(intoOptional(dx_ND), intoOptional(dHead_VD), dataOf(x_ND), dataOf(head_VD), labels_N, weights_N),
+      crossEntropy(
+        intoOptional(dx_ND),
+        intoOptional(dHead_VD),
+        dataOf(x_ND),
+        dataOf(head_VD),
+        labels_N,
+        weights_N,
+        cap,
+      ),
       [labels_N.length],
     ),
 };

@@ -8,6 +8,7 @@ import {
   TASK_EMBED_BACKWARD,
   TASK_RMS_NORM_BACKWARD,
   TASK_ROPE_BACKWARD,
+  TASK_SOFTCAP,
   TASK_SOFTCAP_BACKWARD,
   TASK_SWIGLU_BACKWARD,
 } from '../../kernels/training-tasks.ts';
@@ -114,7 +115,7 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count), 4, pointer, ...inputs);
     },
 
-    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N) {
+    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap) {
       const V = rowCount(head_VD.shape);
       const D = columnCount(head_VD.shape);
       const N = labels_N.length;
@@ -124,7 +125,8 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const dx = target(dx_ND);
       const mark = kernels.mark();
       const from = kernels.at(x_ND);
-      const logits = kernels.take(rows * V * 4);
+      const logits = kernels.take(rows * V * 4 + 32);
+      const capped = cap === undefined ? 0 : kernels.take(rows * V * 4 + 32);
       const labels = kernels.take(rows * 4);
       const weights = kernels.take(rows * 4);
       const frozen = head_VD instanceof WasmMatrix ? head_VD : null;
@@ -135,10 +137,18 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
         const x = kernels.shared({ pointer: from + first * D * 4, rowStride: D, kStride: 1 }, count * D);
         if (frozen) frozenProduct(kernels, logits, x, count, frozen);
         else kernels.gemm(logits, count, V, D, x, head!, false);
+        if (cap !== undefined) {
+          kernels.run(TASK_SOFTCAP, chunks(count * V), 4, capped, logits, count * V, { f32: cap });
+          kernels.segment.copyWithin(logits, capped, count * V * 4);
+        }
         kernels.segment.wordsAt(labels, count).set(labels_N.subarray(first, first + count));
         kernels.segment.floatsAt(weights, count).set(weights_N.subarray(first, first + count));
         const losses = losses_N.pointer + first * 8;
         kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient);
+        if (wantsGradient && cap !== undefined) {
+          const numbers = [logits, logits, capped, count * V, { f32: cap }, 0];
+          kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count * V), 4, ...numbers);
+        }
         if (wantsGradient) {
           const dz = kernels.shared({ pointer: logits, rowStride: V, kStride: 1 }, count * V);
           const to = dx.pointer + first * D * 4;

@@ -117,12 +117,19 @@ export class Policy {
           head_VD,
           layout.targets_N,
           weights_N,
+          this.cap,
         );
       }
       tape.backward();
       device.release(mark);
       first += part.length;
     }
+  }
+
+  /** Of the logits, as they are after they were divided by the temperature: (c / T) · tanh((z / T) / (c / T)). */
+  private get cap(): number | undefined {
+    const { model, temperature = 1 } = this.options;
+    return model.config.logitCap === null ? undefined : model.config.logitCap / temperature;
   }
 
   private outputs(ops: Tape['ops'], x_ND: Tensor, { targets_N }: Layout) {
@@ -132,7 +139,7 @@ export class Policy {
     const scored_ND = temperature === 1 ? input_ND : ops.scale(input_ND, 1 / temperature);
     const none = new Float64Array(targets_N.length);
     const head_VD = model.head_VD ?? model.embed_VD;
-    const losses_N = device.backward.crossEntropy(null, null, scored_ND, head_VD, targets_N, none);
+    const losses_N = device.backward.crossEntropy(null, null, scored_ND, head_VD, targets_N, none, this.cap);
     return { losses_N, values_N, scored_ND };
   }
 }

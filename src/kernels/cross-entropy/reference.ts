@@ -8,8 +8,8 @@ export const CROSS_ENTROPY_ROWS = 64;
 /**
  * The output layer and its loss, and their gradients, in one pass over chunks of rows: the N × V logits never exist at once.
  *
- *   z_nv = x_n · head_v      loss_n = log Σ_v exp(z_nv) − z_n,label      (0 where label < 0)
- *   dz_nv = weight_n · (softmax(z_n)_v − [v = label_n])      dx_n += Σ_v dz_nv · head_v      dHead_v += Σ_n dz_nv · x_n
+ *   z_nv = x_n · head_v, with a cap: cap · tanh(x_n · head_v / cap)      loss_n = log Σ_v exp(z_nv) − z_n,label      (0 where label < 0)
+ *   dz_nv = weight_n · (softmax(z_n)_v − [v = label_n]) · (1 − (z_nv / cap)²)      dx_n += Σ_v dz_nv · head_v      dHead_v += Σ_n dz_nv · x_n
  *
  * Shapes   dx_ND, dHead_VD (null: not wanted); x_ND, head_VD, labels_N, weights_N
  * Numbers  f64; softmax/reference.ts.
@@ -23,6 +23,7 @@ export function crossEntropy(
   head_VD: Floats,
   labels_N: Int32Array,
   weights_N: Float64Array,
+  cap?: number,
 ): Float64Array {
   const N = labels_N.length;
   const D = x_ND.length / Math.max(1, N);
@@ -40,12 +41,13 @@ export function crossEntropy(
       for (let v = 0; v < V; v++) {
         let sum = 0;
         for (let d = 0; d < D; d++) sum += x_ND[n * D + d]! * head_VD[v * D + d]!;
-        z[v] = sum;
+        z[v] = cap === undefined ? sum : cap * Math.tanh(sum / cap);
       }
       const logSum = logSumExp(z);
       losses_N[n] = logSum - z[label]!;
       for (let v = 0; v < V; v++) {
-        const dz = weights_N[n]! * (Math.exp(z[v]! - logSum) - (v === label ? 1 : 0));
+        const slope = cap === undefined ? 1 : 1 - (z[v]! / cap) ** 2;
+        const dz = weights_N[n]! * (Math.exp(z[v]! - logSum) - (v === label ? 1 : 0)) * slope;
         for (let d = 0; d < D; d++) {
           if (dx_ND) dx_ND[n * D + d]! += dz * head_VD[v * D + d]!;
           if (dHead_VD) dHead_VD[v * D + d]! += dz * x_ND[n * D + d]!;
