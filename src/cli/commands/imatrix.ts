@@ -60,17 +60,17 @@ export const command = defineCommand({
           `the text is ${ids.length} tokens, expected at least one chunk of ${context}. Take a longer text, or smaller chunks with --context.`,
         );
       }
-      const total = new Map<string, { sums: Float64Array; rows: number }>();
+      const total = new Map<string, { sums: Float64Array; rows: Float64Array }>();
       const progress = startProgress(io, { what: 'imatrix', total: chunks, json: options.json });
       for (let chunk = 0; chunk < chunks; chunk++) {
         io.signal.throwIfAborted();
         const part = ids.slice(chunk * context, (chunk + 1) * context);
         if (bosId !== null) part[0] = bosId;
         for (const [name, { sums, rows }] of await model.importance(part, { withOutput: options['process-output'] })) {
-          const sum = total.get(name) ?? { sums: new Float64Array(sums.length), rows: 0 };
+          const sum = total.get(name) ?? { sums: new Float64Array(sums.length), rows: new Float64Array(rows.length) };
           total.set(name, sum);
           for (let i = 0; i < sums.length; i++) sum.sums[i]! += sums[i]!;
-          sum.rows += rows;
+          for (let i = 0; i < rows.length; i++) sum.rows[i]! += rows[i]!;
         }
         progress.update(chunk + 1);
       }
@@ -80,7 +80,7 @@ export const command = defineCommand({
           const name = foreignName(parameter, 'gguf');
           const sum = total.get(parameter.name);
           if (name === null || sum === undefined) return [];
-          return [[name, { sums: Float32Array.from(sum.sums), counts: Float32Array.of(sum.rows) }] as const];
+          return [[name, { sums: Float32Array.from(sum.sums), counts: Float32Array.from(sum.rows) }] as const];
         }),
       );
       const datasets = [options.file === undefined ? 'standard input' : basename(options.file)];

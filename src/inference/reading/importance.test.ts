@@ -36,7 +36,7 @@ for (const [name, create] of [
         Array.from({ length: ids.length }, (_, n) => data[n * columns + c]! ** 2).reduce((a, b) => a + b, 0),
       );
       assertClose(matrix, found.get(matrix)!.sums, expected, { rtol: 1e-5, atol: 1e-9 });
-      deepStrictEqual(found.get(matrix)!.rows, ids.length);
+      deepStrictEqual([...found.get(matrix)!.rows], [ids.length]);
     }
     deepStrictEqual(found.size, 7 * tinyConfig.blockCount + 1);
     deepStrictEqual((await columnSquares(device, model, ids, false)).has('head_VD'), false);
@@ -45,3 +45,31 @@ for (const [name, create] of [
     device.close();
   });
 }
+
+test('experts: each is measured over the rows that chose it', async () => {
+  const device = createReferenceDevice();
+  const experts = { count: 4, used: 2, width: 24, normalized: true, bias: false };
+  const config = { ...tinyConfig, experts };
+  const model = loadModel(device, config, tinyWeights(config));
+  const found = await columnSquares(device, model, ids, false);
+  const { shape, data } = (await trace(device, model, ids, ['blocks.0.feedForward.input'])).get(
+    'blocks.0.feedForward.input',
+  )!;
+  const gate = found.get('blocks.0.wGate_XGD')!;
+  const down = found.get('blocks.0.wDown_XDG')!;
+  deepStrictEqual([gate.sums.length, down.sums.length], [4 * config.width, 4 * experts.width]);
+  deepStrictEqual(gate.rows, down.rows);
+  deepStrictEqual(gate, found.get('blocks.0.wUp_XGD'));
+  deepStrictEqual(
+    gate.rows.reduce((a, b) => a + b, 0),
+    2 * ids.length,
+  );
+  // every row counts once for each of its two experts
+  const columns = shape[1]!;
+  for (let c = 0; c < columns; c++) {
+    const all = [0, 1, 2, 3].reduce((sum, x) => sum + gate.sums[x * columns + c]!, 0);
+    const expected = Array.from(ids, (_, n) => 2 * data[n * columns + c]! ** 2).reduce((a, b) => a + b, 0);
+    assertClose(`column ${c}`, Float64Array.of(all), Float64Array.of(expected), { rtol: 1e-5, atol: 1e-9 });
+  }
+  device.close();
+});

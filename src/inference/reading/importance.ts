@@ -3,17 +3,17 @@
  */
 import type { Device } from '../../devices/device.ts';
 import { batchOfSequences } from '../../kernels/batch.ts';
-import type { Ops } from '../../kernels/ops.ts';
+import type { Ops, Routes } from '../../kernels/ops.ts';
 import { hidden, keepOutputs } from '../../model/llama.ts';
 import type { Model } from '../../model/model.ts';
 import { listParameters } from '../../model/parameters.ts';
-import { columnCount, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { checkContext } from '../observe.ts';
 
-/** Σ x² per column, over `rows` rows x. */
+/** Σ x² per column, over `rows` rows x; of a stack of experts for one after the other, each over the rows that chose it. */
 export interface ColumnSquares {
   readonly sums: Float64Array;
-  readonly rows: number;
+  readonly rows: Float64Array;
 }
 
 /**
@@ -41,7 +41,12 @@ export async function columnSquares(
     }
     return device.ops.linear(x_NI, w_OI, bias_O);
   };
-  const ops: Ops = { ...device.ops, linear };
+  const routedLinear: Ops['routedLinear'] = (x_NI, w_XOI, routes, bias_XO) => {
+    const name = nameOf.get(w_XOI);
+    if (name !== undefined) found.set(name, routedSquaresOf(device, x_NI, routes, w_XOI.shape[0]!));
+    return device.ops.routedLinear(x_NI, w_XOI, routes, bias_XO);
+  };
+  const ops: Ops = { ...device.ops, linear, routedLinear };
   const keep = keepOutputs(device);
   const mark = device.mark();
   try {
@@ -71,11 +76,42 @@ function namesOf(model: Model): Map<Tensor, string> {
 }
 
 async function squaresOf(device: Device, x_NI: Tensor): Promise<ColumnSquares> {
+  return sumUp(await device.read(x_NI), columnCount(x_NI.shape), 1, () => 0);
+}
+
+/** x has a row for each row n, or one for each of its experts. */
+async function routedSquaresOf(
+  device: Device,
+  x_NI: Tensor,
+  { chosen_NU }: Routes,
+  experts: number,
+): Promise<ColumnSquares> {
+  const [reading, choice] = [device.read(x_NI), device.read(chosen_NU)];
+  const used = columnCount(chosen_NU.shape);
+  const isShared = rowCount(x_NI.shape) === rowCount(chosen_NU.shape);
   const columns = columnCount(x_NI.shape);
-  const numbers = await device.read(x_NI);
-  const sums = new Float64Array(columns);
-  for (let i = 0; i < numbers.length; i += columns) {
-    for (let c = 0; c < columns; c++) sums[c]! += numbers[i + c]! ** 2;
+  const [numbers, chosen] = [await reading, await choice];
+  if (!isShared) return sumUp(numbers, columns, experts, (row) => chosen[row]!);
+  const totals = Array.from({ length: used }, (_, u) =>
+    sumUp(numbers, columns, experts, (row) => chosen[row * used + u]!),
+  );
+  const [first, ...others] = totals as [ColumnSquares, ...ColumnSquares[]];
+  for (const { sums, rows } of others) {
+    for (let i = 0; i < sums.length; i++) first.sums[i]! += sums[i]!;
+    for (let i = 0; i < rows.length; i++) first.rows[i]! += rows[i]!;
   }
-  return { sums, rows: numbers.length / columns };
+  return first;
+}
+
+/** Σ x² of the rows of each matrix. */
+// biome-ignore format: one line of parameters
+function sumUp(numbers: Floats, columns: number, matrices: number, matrixOf: (row: number) => number): ColumnSquares {
+  const sums = new Float64Array(matrices * columns);
+  const rows = new Float64Array(matrices);
+  for (let row = 0; row * columns < numbers.length; row++) {
+    const matrix = matrixOf(row);
+    rows[matrix]! += 1;
+    for (let c = 0; c < columns; c++) sums[matrix * columns + c]! += numbers[row * columns + c]! ** 2;
+  }
+  return { sums, rows };
 }
