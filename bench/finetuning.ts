@@ -68,7 +68,7 @@ const sources = listParameters(config).map(
 );
 const frozen = loadModel(device, config, new Map(sources));
 const settings = { kind: 'lora', rank: 16, rsLora: false, ranks: {} } as unknown as AdapterSettings;
-const adapter = placeTrainedAdapter(device, frozen, settings, 1);
+const adapter = placeTrainedAdapter(device, frozen, settings, 1, new Map(sources));
 const lora = new StepTrainer(device, frozen, adapter.parameters, {
   schedule,
   decorate: (ops) => adapter.decorate(ops),

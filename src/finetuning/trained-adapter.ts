@@ -8,14 +8,16 @@ import { Random } from '../base/random.ts';
 import type { Device } from '../devices/device.ts';
 import type { Ops } from '../kernels/ops.ts';
 import { loraScale, lowRankShapes, type Target, targetsOf } from '../model/adapter/adapter.ts';
+import { rowLengths } from '../model/adapter/sources.ts';
 import type { WrittenAdapter } from '../model/adapter/write-peft.ts';
 import type { Model } from '../model/model.ts';
 import { foreignName, listParameters } from '../model/parameters.ts';
+import type { TensorSource } from '../tensor/source.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { TrainableParameter } from '../training/optimizer.ts';
 import { readTensor } from '../training/run/state.ts';
 import { trainable } from '../training/trainable-model.ts';
-import { withAdapters } from './lora.ts';
+import { type DoraLengths, refreshLengths, withAdapters } from './lora.ts';
 import type { Recipe } from './recipe-keys.ts';
 
 export type AdapterSettings = Recipe['adapter'];
@@ -26,24 +28,33 @@ interface Layer {
   readonly a: Tensor;
   readonly b: Tensor;
   readonly scale: number;
+  readonly dora: DoraLengths | null;
+  /** ‖row of W‖²; empty unless it is a DoRA. */
+  readonly baseSquares_O: Float64Array;
 }
 
 export interface TrainedAdapter {
   readonly parameters: readonly TrainableParameter[];
   /** Corrects what the targets make of a batch. */
   decorate<Given extends Tape['ops']>(ops: Given): Ops;
+  /** After every change of the parameters: a DoRA's row lengths follow them. */
+  refresh(): Promise<void>;
   /** As it is now, for writers. */
   read(): Promise<WrittenAdapter>;
   /** For people. */
   readonly description: string;
 }
 
-/** Throws ConfigError `recipe.adapter` where a target is none of the model's, or a rank does not fit. */
+/**
+ * `weights`: the frozen matrices as they are held, whose row lengths a DoRA begins with.
+ * Throws ConfigError `recipe.adapter` where a target is none of the model's, or a rank does not fit.
+ */
 export function placeTrainedAdapter(
   device: Device,
   model: Model,
   settings: AdapterSettings,
   seed: number,
+  weights: ReadonlyMap<string, TensorSource>,
 ): TrainedAdapter {
   const random = new Random(seed);
   const parameters: TrainableParameter[] = [];
@@ -59,25 +70,50 @@ export function placeTrainedAdapter(
     parameters.push(trainable(device, `${target.name}.lora_A`, a), trainable(device, `${target.name}.lora_B`, b));
     const alpha = settings.alpha ?? settings.rank;
     const scale = loraScale({ alpha, rank, isRankStabilized: settings.rsLora });
-    return { target, weight: weightOf(model, target), a, b, scale };
+    const isDora = settings.kind === 'dora';
+    const lengths_O = isDora ? rowLengths(weights.get(target.name)!) : new Float64Array(0);
+    const dora = isDora ? placeLengths(device, lengths_O) : null;
+    if (dora) parameters.push(trainable(device, `${target.name}.lora_magnitude`, dora.magnitude_O));
+    const baseSquares_O = lengths_O.map((length) => length ** 2);
+    return { target, weight: weightOf(model, target), a, b, scale, dora, baseSquares_O };
   });
-  const adapters = new Map(layers.map(({ weight, a, b, scale }) => [weight, { a_RI: a, b_OR: b, scale }]));
+  const adapters = new Map(layers.map(({ weight, a, b, scale, dora }) => [weight, { a_RI: a, b_OR: b, scale, dora }]));
   const count = parameters.reduce((sum, { tensor }) => sum + tensor.shape.reduce((x, y) => x * y, 1), 0);
   return {
     parameters,
     decorate: (ops) => withAdapters(ops, adapters),
+    async refresh() {
+      for (const { weight, dora, baseSquares_O } of layers)
+        if (dora) await refreshLengths(device, weight, baseSquares_O, adapters.get(weight)!);
+    },
     async read() {
-      const entries = layers.map(async ({ target, a, b, scale }) => {
+      const entries = layers.map(async ({ target, a, b, scale, dora }) => {
         const [ofA, ofB] = [
           await readTensor(device, `${target.name}.a`, a),
           await readTensor(device, `${target.name}.b`, b),
         ];
-        return [target.name, { a: ofA, b: ofB, scale, magnitude: null }] as const;
+        const magnitude = dora && (await readTensor(device, `${target.name}.m`, dora.magnitude_O));
+        return [target.name, { a: ofA, b: ofB, scale, magnitude }] as const;
       });
       return { layers: new Map(await Promise.all(entries)), replaced: new Map() };
     },
-    description: `${settings.rsLora ? 'rsLoRA' : 'LoRA'} of ${layers.length} matrices, ${count} parameters`,
+    description: `${settings.kind === 'dora' ? 'DoRA' : 'LoRA'}${settings.rsLora ? ' with the scale of rsLoRA' : ''} of ${layers.length} matrices, ${count} parameters`,
   };
+}
+
+/** A DoRA begins with the lengths that the rows have. */
+function placeLengths(device: Device, lengths_O: Float64Array): DoraLengths {
+  const [magnitude_O, squares_O, zeros_O] = [0, 1, 2].map(() => device.allocate([lengths_O.length])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  device.write(magnitude_O, Float32Array.from(lengths_O));
+  device.write(
+    squares_O,
+    Float32Array.from(lengths_O, (length) => length ** 2),
+  );
+  return { magnitude_O, squares_O, zeros_O };
 }
 
 function chosenTargets({ config }: Model, settings: AdapterSettings): { target: Target; rank: number }[] {

@@ -29,6 +29,8 @@ export interface TrainerOptions {
   readonly collective?: Collective;
   /** Wraps the operations that the model is given: adapters. */
   readonly decorate?: (ops: Tape['ops']) => Ops;
+  /** After every update: what is computed from the parameters once a step. */
+  readonly afterUpdate?: () => Promise<void>;
 }
 
 export interface StepResult {
@@ -59,6 +61,7 @@ export class StepTrainer {
   private readonly onAnomaly: GuardOptions['onAnomaly'];
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
+  private readonly afterUpdate: (() => Promise<void>) | undefined;
 
   constructor(device: Device, model: Model, parameters: readonly TrainableParameter[], options: TrainerOptions) {
     const { schedule, clip = 1, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
@@ -73,6 +76,7 @@ export class StepTrainer {
     this.recompute = recompute;
     this.collective = collective;
     this.decorate = decorate;
+    this.afterUpdate = options.afterUpdate;
     this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, collective);
     const guard = { ...defaultGuard, ...options.guard };
     this.guard = new Guard(guard);
@@ -256,7 +260,10 @@ export class StepTrainer {
       throw new AnomalyError('training.anomaly', `training step ${this.optimizer.step}: ${problem}. ${advice}`);
     }
     if (problem) this.optimizer.step++;
-    else await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
+    else {
+      await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
+      await this.afterUpdate?.();
+    }
     return { loss: lossNow, gradientNorm, learningRate, labelCount, skipped: problem };
   }
 }

@@ -5,8 +5,10 @@ import { finetuningDataKinds } from './finetuning-data.ts';
 import { loraKinds } from './lora.ts';
 import { nf4Kinds } from './nf4.ts';
 import { relativeKinds } from './relatives.ts';
+import { trainingKinds } from './training.ts';
 
 export const goldenKinds = {
   alignment: [...alignmentKinds, ...finetuningDataKinds, ...loraKinds, ...nf4Kinds],
+  training: trainingKinds,
   relatives: relativeKinds,
 } as const satisfies Record<string, readonly AnyGoldenKind[]>;

@@ -1,10 +1,17 @@
 /** golden/alignment/lora: scales, merged weights and names, and on every training device outputs and gradients. */
+import { Tape } from '../../src/autograd/tape.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { refreshLengths, withAdapters } from '../../src/finetuning/lora.ts';
+import type { Gradient } from '../../src/kernels/backward-ops.ts';
 import { loraScale, lowRankShapes, type Target, targetsByModule } from '../../src/model/adapter/adapter.ts';
-import { floatSource, mergedRows, readFloats, rowNorms } from '../../src/model/adapter/sources.ts';
+import { floatSource, mergedRows, readFloats, rowLengths, rowNorms } from '../../src/model/adapter/sources.ts';
 import { paperChoices } from '../../src/model/config.ts';
 import { foreignName } from '../../src/model/parameters.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import type { Check } from '../support/golden-check.ts';
 import { readFacts } from '../support/golden-facts.ts';
 import { type AnyGoldenKind, named } from '../support/golden-kinds.ts';
+import { trainingDevices } from '../support/training.ts';
 
 type Rows = readonly (readonly number[])[];
 
@@ -65,13 +72,75 @@ function ggufName(peft: string, modules: ReadonlyMap<string, Target>): string {
   return `${foreignName(modules.get(module!)!, 'gguf')}.lora_${part!.toLowerCase()}`;
 }
 
+/** Outputs and gradients are products of a few numbers in f32. */
+const COMPUTED = 1e-6;
+
+/** One layer under the tape: y = x · (merged)ᵀ, and the gradients of Σ y · upstream. */
+async function compute(path: string, check: Check, create: () => Promise<Device>): Promise<void> {
+  const device = await create();
+  // The other half of the file is arithmetic of the host, above.
+  const parts = ['gguf_names', 'rank', 'alpha', 'merged', 'weight_norm', 'initial_magnitude'];
+  const { facts, finish } = readFacts<LoraFile>(path, parts);
+  for (const [i, item] of facts.cases.entries()) {
+    const at = `case ${i} (${item.kind})`;
+    const placed = (rows: Rows | number[]): Tensor => {
+      const shape = typeof rows[0] === 'number' ? [rows.length] : [rows.length, (rows[0] as number[]).length];
+      const tensor = device.allocate(shape);
+      device.write(tensor, Float32Array.from(rows.flat() as number[]));
+      return tensor;
+    };
+    const weight = source('W', item.W);
+    const w_OI = device.placeWeight(weight, null);
+    const [a_RI, b_OR, x_NI] = [placed(item.A), placed(item.B), placed(item.x)];
+    const O = item.W.length;
+    const dora = item.magnitude && {
+      magnitude_O: placed(item.magnitude),
+      squares_O: device.allocate([O]),
+      zeros_O: device.allocate([O]),
+    };
+    const adapter = { a_RI, b_OR, scale: item.scaling, dora: dora ?? null };
+    const squares = rowLengths(weight).map((length) => length ** 2);
+    if (dora) await refreshLengths(device, w_OI, squares, adapter);
+    const wanted = new Map<Tensor, Gradient>(
+      [a_RI, b_OR, x_NI, ...(dora ? [dora.magnitude_O] : [])].map((tensor) => [
+        tensor,
+        { tensor: device.allocate(tensor.shape), isEmpty: true },
+      ]),
+    );
+    const tape = new Tape(device, wanted, 'none');
+    const y_NO = withAdapters(tape.ops, new Map([[w_OI, adapter]])).linear(x_NI, w_OI);
+    const dy = tape.gradientOf(y_NO)!;
+    device.write(dy.tensor, Float32Array.from(item.upstream.flat()));
+    dy.isEmpty = false;
+    const y = await device.read(y_NO);
+    tape.backward();
+    const compare = async (what: string, tensor: Tensor, rows: Rows | number[]) => {
+      const found = Float32Array.from(await device.read(wanted.get(tensor)!.tensor));
+      check.closeByNorm(`${at} ${what}`, found, Float32Array.from(rows.flat() as number[]), COMPUTED);
+    };
+    check.closeByNorm(`${at} y`, Float32Array.from(y), Float32Array.from(item.y.flat()), COMPUTED);
+    await compare('d A', a_RI, item.grad.A);
+    await compare('d B', b_OR, item.grad.B);
+    await compare('d x', x_NI, item.grad_x);
+    if (dora) await compare('d m', dora.magnitude_O, item.grad.m!);
+  }
+  check.cases += facts.cases.length;
+  finish(check);
+}
+
 export const loraKinds: readonly AnyGoldenKind[] = [
+  {
+    name: 'alignment/lora computed',
+    matches: named('alignment', 'lora'),
+    devices: trainingDevices,
+    run: ({ path }, check, device) => compute(path, check, device),
+  },
   {
     name: 'alignment/lora',
     matches: named('alignment', 'lora'),
     devices: [],
     run: ({ path }, check) => {
-      const { facts, finish } = readFacts<LoraFile>(path, ['x', 'upstream', 'y', 'grad', 'grad_x']); // below
+      const { facts, finish } = readFacts<LoraFile>(path, ['x', 'upstream', 'y', 'grad', 'grad_x']); // computed on devices
       const modules = targetsByModule(configOf(facts.gguf_names));
       for (const [peft, gguf] of facts.gguf_names) check.exact(peft, ggufName(peft, modules), gguf);
       for (const [i, item] of facts.cases.entries()) {

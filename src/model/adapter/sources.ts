@@ -90,7 +90,24 @@ export function mergedRows(weight: TensorSource, use: 'linear' | 'embedding', la
 
 /** The length of each row of W + s · B · A: what DoRA divides by. */
 export function rowNorms(weight: TensorSource, layer: LowRank): Float64Array {
-  const plain = mergedRows(weight, 'linear', { ...layer, magnitude: null });
+  return lengthsOf(mergedRows(weight, 'linear', { ...layer, magnitude: null }));
+}
+
+/** The length of each row of a weight of any type. */
+export function rowLengths(weight: TensorSource): Float64Array {
+  const { dtype, shape } = weight;
+  assert(isWeightType(dtype), `${weight.name}: ${dtype} holds no weights`);
+  const columns = columnCount(shape);
+  const stored = new Uint8Array(rowBytes(dtype, columns));
+  const row = new Float32Array(columns);
+  return Float64Array.from({ length: rowCount(shape) }, (_, o) => {
+    weight.readRows(stored, o, 1);
+    decodeRow(dtype, stored, row);
+    return norm(row);
+  });
+}
+
+function lengthsOf(plain: TensorSource): Float64Array {
   const columns = columnCount(plain.shape);
   const row = new Float32Array(columns);
   const bytes = new Uint8Array(row.buffer);

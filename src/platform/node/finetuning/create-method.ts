@@ -82,6 +82,7 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
     guard: { onAnomaly: training.onAnomaly, spikeDeviations: training.spikeDeviations ?? null },
     collective,
     decorate: (ops) => (noise ? noise.decorate(adapt(ops)) : adapt(ops)),
+    ...(tuned.adapter && { afterUpdate: () => tuned.adapter!.refresh() }),
   });
   const policyOf = (more: Partial<PolicyOptions> = {}) =>
     new Policy({

@@ -70,6 +70,7 @@ for (const [name, more] of [
     { data: { ...sft.data, packing: 'best-fit' }, training: { ...sft.training, neftuneAlpha: 5 } },
   ],
   ['an adapter', { adapter: { kind: 'lora', rank: 4, ranks: { q_proj: 2 } } }],
+  ['a DoRA', { adapter: { kind: 'dora', rank: 2, rsLora: true } }],
 ] as const) {
   test(`stopped by Ctrl-C and resumed, a run goes on to the same bits: ${name}`, async () => {
     const recipe = {

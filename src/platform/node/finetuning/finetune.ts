@@ -95,6 +95,7 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
         }),
     });
     const start = options.resume ? checkpoints.restore(tell) : null;
+    if (start) await tuned.adapter?.refresh();
     if (start) sayChanges(start, recipe, tell);
     if (isFirst) run.rewindMetrics(start?.step ?? 0);
     const peakFlops = await measurePeak(device);

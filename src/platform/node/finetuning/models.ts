@@ -69,7 +69,7 @@ export async function placeTuned(
   const { tensors, held } = heldAs(recipe.adapter.base, checkpoint, config);
   await prepareModel(device, config, tensors);
   const model = loadModel(device, config, tensors);
-  const adapter = placeTrainedAdapter(device, model, recipe.adapter, recipe.seed);
+  const adapter = placeTrainedAdapter(device, model, recipe.adapter, recipe.seed, tensors);
   return {
     model,
     parameters: adapter.parameters,

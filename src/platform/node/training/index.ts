@@ -29,7 +29,7 @@ export { NO_LABEL } from '../../../training/micro-batch.ts';
 export type { StepResult } from '../../../training/trainer.ts';
 export { type FinetuneCallOptions, finetune, type TuningMetrics, type TuningResult } from '../finetuning/index.ts';
 
-export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decorate'> {
+export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decorate' | 'afterUpdate'> {
   /** Matrix products by the system's BLAS where one is installed. Default true; the model's device "reference" has none. */
   readonly blas?: boolean;
 }
