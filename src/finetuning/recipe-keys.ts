@@ -119,7 +119,7 @@ export const recipeSchema = {
     adapter: {
       kind: 'object',
       keys: {
-        kind: { kind: 'choice', values: ['none', 'lora'], default: 'none' },
+        kind: { kind: 'choice', values: ['none', 'lora', 'dora'], default: 'none' },
         /** What the frozen matrices of the blocks are held in: as they are stored, or in fewer bits (QLoRA). */
         base: { kind: 'choice', values: ['stored', 'q8_0', 'q4_k'], default: 'stored' },
         rank: { ...count, default: 8 },

@@ -43,7 +43,7 @@ test('no setting is accepted and ignored', () => {
   });
   deepEqual(problems, [
     'ppo is given, and method sft does not read it (ppo do)',
-    'adapter.rank is given, and adapter.kind is none: choose lora',
+    'adapter.rank is given, and adapter.kind is none: choose lora or dora',
   ]);
   match(problemsOf({ ...smallest, method: 'dpo', dpo: { gamma: 1 } })[0]!, /only dpo.loss simpo has it/);
   match(problemsOf({ ...smallest, method: 'ppo' })[0]!, /judge must name a reward model .* or a rule/);

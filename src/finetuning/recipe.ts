@@ -68,7 +68,7 @@ function contradictions(value: unknown, recipe: Recipe): string[] {
   if (adapter.kind === 'none') {
     for (const key of Object.keys(recipeSchema.keys.adapter.keys)) {
       if (key !== 'kind' && isGiven(value, `adapter.${key}`)) {
-        problems.push(`adapter.${key} is given, and adapter.kind is none: choose lora`);
+        problems.push(`adapter.${key} is given, and adapter.kind is none: choose lora or dora`);
       }
     }
   }

@@ -52,7 +52,7 @@ export const command = defineCommand({
   positionals: ['recipe'],
   details:
     'Tunes a model: method sft (the default), dpo (with ipo, kto, orpo, simpo and others as dpo.loss), reward, rejection, ppo or grpo;\n' +
-    'whole, or as an adapter (adapter.kind: lora). A recipe may hold several stages that build on each other.\n' +
+    'whole, or as an adapter (adapter.kind: lora or dora). A recipe may hold several stages that build on each other.\n' +
     'Data: Alpaca, ShareGPT, OpenAI messages, prompt and completion, texts, pairs; JSON, JSON lines, Parquet, compressed, or hf: data sets.\n' +
     'Before the first step it says what carries loss; --show prints it. Rows that cannot be used are refused by row, with the reason.\n' +
     'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.',
