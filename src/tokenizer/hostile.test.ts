@@ -125,7 +125,10 @@ test('tokenizer.json: wrong types, missing merges, absurd ids, unknown stages, d
   refused((root) => (root.model.merges[1] = 7), /model\.merges\[1\]: expected two pieces/);
   refused((root) => (root.model.dropout = 0.1), /model\.dropout: expected null/);
   refused((root) => (root.normalizer = { type: 'Precompiled' }), /normalizer\.type: expected NFC/);
-  refused((root) => (root.pre_tokenizer = { type: 'Whitespace' }), /expected ByteLevel, Digits, Split or Metaspace/);
+  refused(
+    (root) => (root.pre_tokenizer = { type: 'Whitespace' }),
+    /expected ByteLevel, Digits, Punctuation, Split or Metaspace/,
+  );
   refused((root) => (root.added_tokens[0].content = 'other'), /expected the piece <unk> that vocab has there/);
   const split = (Regex: string) => ({
     type: 'Sequence',

@@ -52,11 +52,13 @@ export type PreTokenizer =
   | { readonly kind: 'metaspace'; readonly rule: MetaspaceNormalization; readonly words: 'free' | 'each' }
   | { readonly kind: 'none' };
 
-export function readPreTokenizer(node: JsonNode): PreTokenizer {
+/** `normalize`: what the text has been through before. */
+export function readPreTokenizer(node: JsonNode, normalize: Normalize): PreTokenizer {
   const steps = stages(node, 'pretokenizers');
   if (steps.length === 0) return { kind: 'none' };
   const [first] = steps;
   if (steps.length === 1 && first!.at('type').text() === 'Metaspace') return readMetaspace(first!);
+  if (steps.length === 1 && splitsAtNothing(first!, normalize)) return { kind: 'none' };
   const splitters: Splitter[] = [];
   let prefixSpace = false;
   let hasBytes = false;
@@ -72,14 +74,24 @@ export function readPreTokenizer(node: JsonNode): PreTokenizer {
       if (step.at('use_regex').flag(true)) splitters.push(patternSplitter(step, splitPatterns['gpt-2']));
     } else if (type === 'Digits') {
       splitters.push(splitBy(matchesOf(step.at('individual_digits').flag(false) ? /\p{N}/gu : /\p{N}+/gu), 'keep'));
+    } else if (type === 'Punctuation') {
+      if (step.at('behavior').text('Isolated') !== 'Isolated') throw step.at('behavior').expected('Isolated', advice);
+      splitters.push(splitBy(matchesOf(/[\p{P}!-/:-@[-`{-~]/gu), 'keep'));
     } else if (type === 'Split') {
       splitters.push(readSplit(step));
     } else {
-      throw step.at('type').expected('ByteLevel, Digits, Split or Metaspace alone', advice);
+      throw step.at('type').expected('ByteLevel, Digits, Punctuation, Split or Metaspace alone', advice);
     }
   }
   if (!hasBytes) throw node.expected('a ByteLevel stage at the end', advice);
   return { kind: 'byte-level', split: splitInTurn(splitters), prefixSpace };
+}
+
+/** Gemma's: a cut at spaces, after which the normalizer has left none. */
+function splitsAtNothing(step: JsonNode, normalize: Normalize): boolean {
+  if (step.at('type').text() !== 'Split' || step.at('pattern').at('String').isMissing) return false;
+  const text = step.at('pattern').at('String').text();
+  return text === ' ' && !normalize('a b  c', true).includes(text);
 }
 
 function readMetaspace(step: JsonNode): PreTokenizer {

@@ -38,8 +38,8 @@ export function readHfTokenizer(
   const added = readAddedTokens(root.at('added_tokens'));
   const byteFallback = model.at('byte_fallback').flag(false);
   const vocabulary = readVocabulary(model.at('vocab'), added, byteFallback);
-  const words = readPreTokenizer(root.at('pre_tokenizer'));
   const normalize = readNormalizer(root.at('normalizer'));
+  const words = readPreTokenizer(root.at('pre_tokenizer'), normalize);
   const strips = stripsLeadingSpace(root.at('decoder'), words);
   const template = readTemplate(root.at('post_processor'));
   const named = (name: string): number | null =>
