@@ -10,12 +10,14 @@ import type { TuningState } from '../../../finetuning/run/loop.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
-import { elementCount, rowCount } from '../../../tensor/tensor.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { elementCount, rowCount, type Tensor } from '../../../tensor/tensor.ts';
 import type { Collective } from '../../../training/collective.ts';
 import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
 import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
-import { openFile } from '../files.ts';
+import { openCheckpointAt, openFile } from '../files.ts';
 import { BEST, checkpointName, checkpointNames } from '../training/run-checkpoint.ts';
+import { numbersOf } from '../training/stored-weights.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from '../training/whole-folder.ts';
 
 const STATE = 'state.json';
@@ -25,6 +27,8 @@ const TRAINED = 'trained.safetensors';
 export interface TuningContent {
   readonly device: Device;
   readonly parameters: readonly TrainableParameter[];
+  /** What the written model holds, and a resumed run reads from it; none of an adapter's base. */
+  readonly modelTensors: readonly { readonly name: string; readonly tensor: Tensor }[];
   readonly optimizer: Optimizer;
   readonly collective: Collective;
   /** Reads what is trained, and gives what writes it as other programs want it. */
@@ -50,7 +54,7 @@ export class TuningCheckpoints {
       collective.barrier();
       return path;
     }
-    const trained = await readTensors(device, parameters);
+    const trained = await readTensors(device, this.besideModel(parameters));
     const writeModel = await this.content.model();
     try {
       writeWholeFolder(path, (folder) => {
@@ -59,6 +63,7 @@ export class TuningCheckpoints {
           [TRAINED, [...trained]],
           [MOMENTS, moments],
         ] as const) {
+          if (tensors.length === 0) continue;
           const sink = folder.create(file);
           writeSafetensors(sink, tensors);
           sink.close();
@@ -95,13 +100,37 @@ export class TuningCheckpoints {
 
   private load(path: string): TuningState {
     const { device, parameters, optimizer } = this.content;
-    restoreTrained(device, path, parameters);
+    this.restoreModel(path);
+    const beside = this.besideModel(parameters);
+    if (beside.length > 0) restoreTrained(device, path, beside);
     const moments = openFile(join(path, MOMENTS));
     restoreMoments(device, optimizer, readSafetensors(moments).tensors);
     moments.close();
     const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as TuningState & { optimizerStep: number };
     optimizer.step = state.optimizerStep;
     return state;
+  }
+
+  /** Parameters that the model's own files do not hold: an adapter's, a head's. */
+  private besideModel(parameters: readonly TrainableParameter[]): readonly TrainableParameter[] {
+    const held = new Set(this.content.modelTensors.map(({ name }) => name));
+    return parameters.filter(({ name }) => !held.has(name));
+  }
+
+  private restoreModel(path: string): void {
+    const { device, modelTensors } = this.content;
+    if (modelTensors.length === 0) return;
+    const checkpoint = openCheckpointAt(path);
+    try {
+      for (const { name, tensor } of modelTensors) {
+        const source = checkpoint.tensors.get(name);
+        if (source === undefined || elementCount(source.shape) !== elementCount(tensor.shape))
+          throw misfit(path, name, source, tensor);
+        device.write(tensor, numbersOf(source));
+      }
+    } finally {
+      checkpoint.close();
+    }
   }
 
   private prune(keepLast: number, bestStep: number | null): void {
@@ -134,11 +163,7 @@ export function restoreTrained(
     for (const { name, tensor } of parameters) {
       const stored = tensors.get(name);
       if (stored === undefined || elementCount(stored.shape) !== elementCount(tensor.shape)) {
-        const found = stored ? stored.shape.join(' × ') : 'none';
-        throw new ArgumentError(
-          'finetune.trained',
-          `${path}: expected ${name} of ${tensor.shape.join(' × ')}, found ${found}. It belongs to another recipe or model.`,
-        );
+        throw misfit(path, name, stored, tensor);
       }
       const numbers = new Float32Array(elementCount(tensor.shape));
       stored.readRows(new Uint8Array(numbers.buffer), 0, rowCount(stored.shape));
@@ -147,6 +172,14 @@ export function restoreTrained(
   } finally {
     source.close();
   }
+}
+
+function misfit(path: string, name: string, stored: TensorSource | undefined, tensor: Tensor): ArgumentError {
+  const found = stored ? stored.shape.join(' × ') : 'none';
+  return new ArgumentError(
+    'finetune.trained',
+    `${path}: expected ${name} of ${tensor.shape.join(' × ')}, found ${found}. It belongs to another recipe or model.`,
+  );
 }
 
 function saveFailed(path: string, error: unknown): unknown {

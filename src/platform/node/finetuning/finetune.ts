@@ -5,6 +5,7 @@ import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts
 import type { Device } from '../../../devices/device.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { runTuning, type TuningMetrics, type TuningState } from '../../../finetuning/run/loop.ts';
+import { tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
 import { PASS_TOKENS } from '../../../training/micro-batch.ts';
@@ -80,6 +81,7 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
     const checkpoints = new TuningCheckpoints(run.checkpoints, {
       device,
       parameters,
+      modelTensors: tuned.adapter === null ? tensorsOf(tuned.model) : [],
       optimizer: trainer.optimizer,
       collective,
       model: () =>

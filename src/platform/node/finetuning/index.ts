@@ -28,7 +28,7 @@ export interface FinetuneCallOptions {
 
 /**
  * Tunes a model by a recipe: an object with the settings of a recipe file (recipes/alpaca.yaml is one), or such a file's path.
- * One result for each of its stages, the last result's `checkpoint` is what `Llama.load` opens.
+ * One result for each of its stages. A result's `checkpoint` is what `Llama.load` opens, of an adapter among its `adapters`.
  * Throws ConfigError `recipe.…`, `finetune.…`; ArgumentError; CriaError.
  */
 export async function finetune(recipe: string | object, options: FinetuneCallOptions = {}): Promise<TuningResult[]> {

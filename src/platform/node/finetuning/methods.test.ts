@@ -232,7 +232,7 @@ test('ppo, stopped and resumed, goes on to the same bits', async () => {
   await tune(at, { model, output, ...short }, { out: 'ppo-cut', stopAfter: 2 });
   const resumed = await tune(at, { model, output, ...short }, { out: 'ppo-cut', words: ['--resume'] });
   equal(resumed.status, 0, resumed.stderr);
-  const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000004', 'trained.safetensors'));
+  const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000004', 'model.safetensors'));
   equal(file('ppo-cut'), file('ppo-whole'));
 });
 
@@ -273,6 +273,6 @@ test('rejection sampling, stopped in the middle of its rounds and resumed, goes 
   }
   const resumed = await tune(at, { model, output, ...recipe }, { out: 'rounds-cut', words: ['--resume'] });
   equal(resumed.status, 0, resumed.stderr);
-  const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000006', 'trained.safetensors'));
+  const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000006', 'model.safetensors'));
   equal(file('rounds-cut'), file('rounds-whole'));
 });
