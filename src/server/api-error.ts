@@ -30,17 +30,25 @@ export class ApiError extends CriaError {
   readonly param: string | null;
   /** When it is worth another try. */
   readonly retryAfterSeconds: number | null;
+  /** The methods that the path has, where another was used. */
+  readonly allow: readonly string[];
 
   constructor(
     status: number,
     code: string,
     message: string,
-    more: { readonly param?: string; readonly retryAfterSeconds?: number; readonly cause?: unknown } = {},
+    more: {
+      readonly param?: string;
+      readonly retryAfterSeconds?: number;
+      readonly allow?: readonly string[];
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(code, message, { cause: more.cause });
     this.status = status;
     this.param = more.param ?? null;
     this.retryAfterSeconds = more.retryAfterSeconds ?? null;
+    this.allow = more.allow ?? [];
   }
 
   get body(): ErrorBody {

@@ -8,6 +8,7 @@ import type { Gate } from './gate.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { CompiledConstraints } from './preparing/constraints.ts';
 import type { PreparationWorkers } from './preparing/workers.ts';
+import type { ResponseMemory } from './response-memory.ts';
 
 /** The part of a loaded model that is served. */
 export type ServedModel = Pick<
@@ -62,6 +63,8 @@ export interface Core {
   /** Read requests, and compile their grammars. */
   readonly preparers: PreparationWorkers;
   readonly constraints: CompiledConstraints;
+  /** Responses that may be gone on with. */
+  readonly responses: ResponseMemory;
   /** A name that no other request has. */
   readonly randomId: () => string;
 }

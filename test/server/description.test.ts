@@ -21,8 +21,10 @@ interface Schema {
 /** A body that is right, and for each parameter values that are right together with it. */
 const messages = [{ role: 'user', content: 'Once' }];
 const tool = { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } };
+const responsesTool = { type: 'function', name: 'f', parameters: { type: 'object', properties: {} } };
 const bodies: Readonly<Record<string, object>> = {
   '/v1/chat/completions': { messages, max_tokens: 2 },
+  '/v1/responses': { input: 'Once', max_output_tokens: 2 },
   '/v1/completions': { prompt: 'Once', max_tokens: 2 },
   '/v1/embeddings': { input: 'Once' },
   '/tokenize': { content: 'Once' },
@@ -31,6 +33,20 @@ const bodies: Readonly<Record<string, object>> = {
 };
 /** Where a default, an enum's first value, a least number or true will not do. */
 const samples: Readonly<Record<string, object>> = {
+  '/v1/completions logprobs': { logprobs: 2 },
+  '/v1/responses input': { input: [{ role: 'user', content: 'Once' }] },
+  '/v1/responses tools': { tools: [responsesTool] },
+  '/v1/responses tool_choice': { tools: [responsesTool], tool_choice: 'auto' },
+  '/v1/responses parallel_tool_calls': { tools: [responsesTool], parallel_tool_calls: false },
+  '/v1/responses reasoning': { reasoning: { effort: 'low' } },
+  '/v1/responses text': { text: { format: { type: 'json_object' } } },
+  '/v1/responses include': { include: [] },
+  '/v1/responses stream_options': { stream: true, stream_options: {} },
+  '/v1/responses background': { background: false },
+  '/v1/responses top_logprobs': { top_logprobs: 0 },
+  instructions: { instructions: 'Be brief.' },
+  previous_response_id: { previous_response_id: null },
+  client_metadata: { client_metadata: {} },
   messages: { messages },
   prompt: { prompt: ['Once', 'Twice'] },
   input: { input: [[5, 6], [7]] },
@@ -73,7 +89,7 @@ const samples: Readonly<Record<string, object>> = {
 };
 
 function sampleOf(name: string, path: string, schema: object): object {
-  const sample = name === 'logprobs' && path === '/v1/completions' ? { logprobs: 2 } : samples[name];
+  const sample = samples[`${path} ${name}`] ?? samples[name];
   if (sample) return sample;
   const [first] = (schema as { anyOf?: Schema[] }).anyOf ?? [schema];
   const {

@@ -1,73 +1,29 @@
 /** POST /v1/chat/completions. */
-import type { ChatPrompt } from '../../inference/chat-prompt.ts';
-import type { GenerationResult, Piece } from '../../inference/generation.ts';
+import type { GenerationResult } from '../../inference/generation.ts';
 import { gatherToolEvents, type ToolCall } from '../../inference/grammar/tool-reader.ts';
-import type { ToolFormat } from '../../inference/grammar/tools.ts';
-import { encodePrompt } from '../../inference/prompt.ts';
-import { type Generations, startGenerations } from '../generations.ts';
+import type { Generations } from '../generations.ts';
 import type { Desk } from '../preparing/desk.ts';
-import { answerReader } from '../reply/answer-reader.ts';
 import { finishReasonOf, mergeAnswers, usageOf } from '../reply/choices.ts';
 import { toEventStream } from '../reply/event-stream.ts';
-import { type AnswerEvent, type Thinking, ThinkingReader, thinkingOf } from '../reply/thinking.ts';
+import type { AnswerEvent } from '../reply/thinking.ts';
 import { TokenNames } from '../reply/token-names.ts';
-import { chatLogprobs, chatSchema } from '../request/chat.ts';
-import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
+import { chatSchema } from '../request/chat.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
-import { constraintOf } from './constraint.ts';
-import { askedFor, checkCharacters, checkLength, conversationOf, encoderOf } from './prompts.ts';
+import { type ChatShape, prepareTurn, startTurn, type Turn, turnReader } from './conversation.ts';
 
-export function prepareChat(desk: Desk, body: unknown) {
-  const request = parseBody(chatSchema, body);
-  const { model } = desk;
-  const asked = askedFor(desk, request);
-  const logprobs = chatLogprobs(request);
-  const { messages, constraint } = conversationOf(desk, request);
-  const options = { ...optionsOf(request), logprobs };
-  checkCharacters(model, charactersOf(messages), 'messages');
-  const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
-  checkLength(model, prompt, 'messages', desk.settings.refuseBeyondContext ? options : {});
-  const { spec, tools } = constraint;
-  // A form, or a call that must be made, leaves no room for thoughts.
-  const isFree = spec === null || (spec.kind === 'tools' && spec.choice === 'auto');
-  const tellsThoughts = isFree && request.reasoning_format !== 'none';
-  const shape: ChatShape = {
-    ...shapeOf(request),
-    model: asked.model,
-    logprobs: logprobs >= 0,
-    toolFormat: tools?.format ?? null,
-    thinking: tellsThoughts ? thinkingOf(messages.template, model.tokenizer, prompt) : null,
-  };
-  return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec) };
+export function prepareChat(desk: Desk, body: unknown): Turn {
+  return prepareTurn(desk, parseBody(chatSchema, body));
 }
 
-export async function chatCompletions(
-  core: Core,
-  { signal, notes }: Call,
-  { prompt, options, shape, adapters, constraint: spec }: ReturnType<typeof prepareChat>,
-): Promise<Reply> {
-  Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
-  const { constraint, headers } = await constraintOf(core, spec, signal, notes);
-  const plan = { prompts: [prompt], n: shape.n, options: { ...options, constraint, adapters: adapters ?? undefined } };
-  const generations = await startGenerations(core, plan, signal);
+export async function chatCompletions(core: Core, call: Call, turn: Turn): Promise<Reply> {
+  const { shape, prompt } = turn;
+  const { notes } = call;
+  const { generations, headers } = await startTurn(core, call, turn);
   const writer = new ChatWriter(core, generations, prompt.length, shape, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };
   const events = toEventStream(writer.chunks(), (error) => Object.assign(notes, { error }));
   return { kind: 'events', events, headers };
-}
-
-function charactersOf({ messages }: ChatPrompt): number {
-  return messages.reduce((sum, { content }) => sum + String(content).length, 0);
-}
-
-interface ChatShape extends Shape {
-  readonly model: string;
-  readonly logprobs: boolean;
-  /** How calls are written; null: nothing may be called. */
-  readonly toolFormat: ToolFormat | null;
-  /** How thoughts are told apart; null: they are not. */
-  readonly thinking: Thinking | null;
 }
 
 /** The answer in OpenAI's shapes. */
@@ -165,11 +121,8 @@ class ChatWriter {
     }
   }
 
-  private reader(): { push(piece: Piece): AnswerEvent[]; end(): AnswerEvent[] } {
-    const { tokenizer } = this.core.model;
-    const { toolFormat, thinking } = this.shape;
-    const answer = answerReader(tokenizer, toolFormat);
-    return thinking ? new ThinkingReader(tokenizer, thinking, answer) : answer;
+  private reader() {
+    return turnReader(this.core.model.tokenizer, this.shape);
   }
 
   /** OpenAI's way: a call's name first, its arguments as they come. `call`: how many were before it. */

@@ -16,12 +16,13 @@ export async function constraintOf(
   spec: string | null,
   signal: AbortSignal,
   notes: Call['notes'],
+  alsoNotHeld: readonly string[] = [],
 ): Promise<FoundConstraint> {
-  if (spec === null) return { constraint: undefined, headers: {} };
-  const constraint = await core.constraints.get(spec, signal);
-  if (constraint.notes.length === 0) return { constraint, headers: {} };
-  notes.notHeld = constraint.notes;
-  return { constraint, headers: { 'cria-not-held': headerText(constraint.notes) } };
+  const constraint = spec === null ? undefined : await core.constraints.get(spec, signal);
+  const notHeld = [...alsoNotHeld, ...(constraint?.notes ?? [])];
+  if (notHeld.length === 0) return { constraint, headers: {} };
+  notes.notHeld = notHeld;
+  return { constraint, headers: { 'cria-not-held': headerText(notHeld) } };
 }
 
 /** Only characters that a header may have. */

@@ -2,16 +2,18 @@
 import type { z } from 'zod';
 import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
+import { responsesSchema } from '../request/responses.ts';
 import { completionSchema, detokenizeSchema, embeddingSchema, tokenizeSchema } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
+import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
 import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
 
 export interface Endpoint {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** In Hono's and OpenAPI's common form but for the braces: /v1/models/:model */
   readonly path: string;
   readonly summary: string;
@@ -19,7 +21,7 @@ export interface Endpoint {
   /** Without an API key: what a load balancer asks. */
   readonly open: boolean;
   /** Reads the request's body, in a worker; plain data comes back. null: there is no body. */
-  readonly prepare: ((desk: Desk, body: unknown) => unknown) | null;
+  readonly prepare: ((desk: Desk, body: unknown, earlier?: unknown) => unknown) | null;
   /** `prepared`: what prepare() returned. */
   run(core: Core, call: Call, prepared: unknown, parameter: string): Promise<Reply>;
 }
@@ -28,7 +30,8 @@ function post<Prepared>(
   path: string,
   summary: string,
   schema: z.ZodObject,
-  prepare: (desk: Desk, body: unknown) => Prepared,
+  // biome-ignore lint/suspicious/noExplicitAny: each endpoint knows what it kept.
+  prepare: (desk: Desk, body: unknown, earlier?: any) => Prepared,
   run: (core: Core, call: Call, prepared: Prepared) => Promise<Reply>,
 ): Endpoint {
   return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'] };
@@ -39,9 +42,10 @@ function get(
   summary: string,
   run: (core: Core, parameter: string) => Promise<Reply>,
   open = false,
+  method: 'GET' | 'DELETE' = 'GET',
 ): Endpoint {
   const runWithout: Endpoint['run'] = (core, _call, _prepared, parameter) => run(core, parameter);
-  return { method: 'GET', path, summary, schema: null, open, prepare: null, run: runWithout };
+  return { method, path, summary, schema: null, open, prepare: null, run: runWithout };
 }
 
 /** A reply that the worker wrote as a whole. */
@@ -53,6 +57,9 @@ const asWritten = async (_core: Core, _call: Call, body: Uint8Array<ArrayBuffer>
 
 export const endpoints: readonly Endpoint[] = [
   post('/v1/chat/completions', "the assistant's next turn", chatSchema, prepareChat, chatCompletions),
+  post('/v1/responses', 'the next turn, as items', responsesSchema, prepareResponse, responses),
+  get('/v1/responses/:id', 'a response that is kept', oneResponse),
+  get('/v1/responses/:id', 'forgets a response', deleteResponse, false, 'DELETE'),
   post('/v1/completions', 'the continuation of a text', completionSchema, prepareCompletion, completions),
   post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
   get('/v1/models', 'what is served', models),

@@ -3,8 +3,13 @@ import type { CompiledConstraint } from '../../inference/grammar/compile-constra
 import type { Opening } from './desk.ts';
 
 export type Job =
-  /** A request's body, as it came, for the endpoint of this path. */
-  | { readonly kind: 'request'; readonly path: string; readonly body: Uint8Array<ArrayBuffer> }
+  /** A request's body, as it came, for the endpoint of this path; `earlier`: the JSON of what it needs of earlier requests. */
+  | {
+      readonly kind: 'request';
+      readonly path: string;
+      readonly body: Uint8Array<ArrayBuffer>;
+      readonly earlier?: string;
+    }
   /** A ConstraintSpec's JSON. */
   | { readonly kind: 'constraint'; readonly spec: string };
 

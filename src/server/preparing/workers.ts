@@ -78,7 +78,7 @@ export class PreparationWorkers {
   }
 
   private enqueue(job: Job, signal: AbortSignal): Promise<unknown> {
-    const bytes = job.kind === 'request' ? job.body.byteLength : 2 * job.spec.length;
+    const bytes = job.kind === 'request' ? job.body.byteLength + 2 * (job.earlier?.length ?? 0) : 2 * job.spec.length;
     return new Promise((resolve, reject) => {
       if (this.closed) {
         reject(this.closed);

@@ -57,3 +57,12 @@ export function usageOf(promptTokens: number, results: readonly GenerationResult
     prompt_tokens_details: { cached_tokens: cachedTokens },
   };
 }
+
+/** The end of a conversation's turn that has one answer. */
+export interface TurnEnd {
+  readonly kind: 'end';
+  readonly result: GenerationResult;
+  readonly usage: Usage;
+  /** Tokens of the thoughts, of those that the usage counts. */
+  readonly thoughtTokens: number;
+}

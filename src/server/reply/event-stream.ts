@@ -1,6 +1,23 @@
 /** Server-sent events: the only place that knows their wire format. */
 import { toApiError } from '../api-error.ts';
 
+export interface NamedEvent {
+  readonly type: string;
+}
+
+/** The same with the events' names, as OpenAI's Responses and Anthropic's Messages have it. `failed`: the last event where one fails. */
+export async function* toNamedEvents(
+  events: AsyncIterable<NamedEvent>,
+  failed: (error: unknown) => NamedEvent,
+): AsyncGenerator<string, void> {
+  const line = (event: NamedEvent) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+  try {
+    for await (const event of events) yield line(event);
+  } catch (error) {
+    yield line(failed(error));
+  }
+}
+
 /**
  * `data:` lines of JSON, and OpenAI's last line. What fails after the first byte cannot have a status any more: it is the last event,
  * in the shape of an error body, and there is no [DONE].

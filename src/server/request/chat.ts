@@ -90,6 +90,7 @@ export const chatSchema = z.strictObject({
 
 export const templateSchema = z.strictObject({ ...templateFields, ...toolFields, model: generationFields.model });
 
+export type ChatRequest = z.infer<typeof chatSchema>;
 type TemplateRequest = z.infer<typeof templateSchema>;
 
 /** Variables of the template's own that no request may take the place of. */

@@ -6,7 +6,7 @@ import { type ToolFormat, type ToolsSpec, toolFormatOf } from '../../inference/g
 import { ApiError } from '../api-error.ts';
 
 const schema = z.record(z.string(), z.unknown());
-const name = z.string().regex(/^[\w.-]{1,128}$/, 'expected letters, digits, _ . and -');
+export const toolName = z.string().regex(/^[\w.-]{1,128}$/, 'expected letters, digits, _ . and -');
 
 /** llama-server's names, of both generating endpoints. */
 export const grammarFields = {
@@ -21,7 +21,7 @@ export const grammarFields = {
 const tool = z.strictObject({
   type: z.literal('function'),
   function: z.strictObject({
-    name,
+    name: toolName,
     description: z.string().nullish(),
     parameters: schema.nullish(),
     strict: z.boolean().nullish(),
@@ -34,7 +34,7 @@ export const toolFields = {
   tool_choice: z
     .union([
       z.enum(['none', 'auto', 'required']),
-      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name }) }),
+      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: toolName }) }),
     ])
     .nullish()
     .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
@@ -51,7 +51,7 @@ export const constrainedFields = {
       z.strictObject({
         type: z.literal('json_schema'),
         json_schema: z.strictObject({
-          name: name.nullish(),
+          name: toolName.nullish(),
           description: z.string().nullish(),
           schema: schema.nullish(),
           strict: z.boolean().nullish(),

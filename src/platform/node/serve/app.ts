@@ -62,8 +62,11 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
       if (!endpoint.open) checkKey(c.req.header('authorization'));
       return answer(core, settings, log, endpoint, c);
     });
-    app.all(endpoint.path, () => {
-      throw new ApiError(405, 'method_not_allowed', `${endpoint.path}: expected ${endpoint.method}.`);
+  }
+  for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
+    const allowed = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
+    app.all(path, () => {
+      throw new ApiError(405, 'method_not_allowed', `${path}: expected ${allowed.join(' or ')}.`, { allow: allowed });
     });
   }
   return app;
@@ -94,7 +97,7 @@ async function answer(
       log.body(id, body);
       prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
     }
-    reply = await endpoint.run(core, { signal, notes }, prepared, c.req.param('model') ?? '');
+    reply = await endpoint.run(core, { signal, notes }, prepared, Object.values(c.req.param())[0] ?? '');
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
@@ -139,9 +142,10 @@ function refuse(core: Core, log: Log, c: Context<Wire>, error: unknown): Respons
 }
 
 function errorResponse(error: unknown): Response {
-  const { status, body, retryAfterSeconds } = toApiError(error);
+  const { status, body, retryAfterSeconds, allow } = toApiError(error);
   const headers: Record<string, string> = {};
   if (retryAfterSeconds !== null) headers['retry-after'] = String(retryAfterSeconds);
+  if (allow.length > 0) headers.allow = allow.join(', ');
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   // A body that was not read to its end cannot be followed by another request.
   if (status === 413 || status === 503) headers.connection = 'close';

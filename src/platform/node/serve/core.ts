@@ -4,11 +4,15 @@ import { Gate } from '../../../server/gate.ts';
 import { ServerMetrics } from '../../../server/metrics.ts';
 import { CompiledConstraints } from '../../../server/preparing/constraints.ts';
 import { PreparationWorkers } from '../../../server/preparing/workers.ts';
+import { ResponseMemory } from '../../../server/response-memory.ts';
 import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
 import { startPreparer } from './preparation.ts';
 
 /** Bodies that wait to be read, together. */
 const WAITING_BYTES = 256 << 20;
+
+/** Responses that may be gone on with. */
+const KEPT_RESPONSES = { responses: 10_000, characters: 64 << 20 };
 
 /** The server's core with this machine's clocks and workers. `capacity`: answers that may run or wait. */
 export function createCore(model: ServedModel, settings: ServerSettings, capacity: number): Core {
@@ -26,6 +30,7 @@ export function createCore(model: ServedModel, settings: ServerSettings, capacit
     settings,
     preparers,
     constraints: new CompiledConstraints(preparers),
+    responses: new ResponseMemory(KEPT_RESPONSES),
     gate: new Gate(capacity),
     metrics: new ServerMetrics(),
     clocks: {
