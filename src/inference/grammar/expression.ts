@@ -102,7 +102,7 @@ export function sizeOf(expression: Expression): number {
     case 'choice': {
       // Many words share their beginnings.
       const each = expression.options.reduce((sum, option) => sum + 1 + sizeOf(option), 1);
-      return expression.options.length > 1000 ? each / 4 : each;
+      return expression.options.length > 1000 ? each / 16 : each;
     }
     case 'repeat':
       return 2 + sizeOf(expression.of) * (expression.max ?? expression.min + 1);

@@ -196,9 +196,12 @@ export class ListsBuilder {
     this.size = size;
   }
 
-  add(owner: number, ...record: readonly number[]): void {
+  /** One, two or three numbers, as many as a record has. */
+  add(owner: number, first: number, second = 0, third = 0): void {
     this.owners.push(owner);
-    for (const value of record) this.values.push(value);
+    this.values.push(first);
+    if (this.size > 1) this.values.push(second);
+    if (this.size > 2) this.values.push(third);
   }
 
   /** Records of one owner stay in their order. */

@@ -12,8 +12,6 @@ export type Term = {
   readonly id: number;
   /** The empty text is one of its texts. */
   readonly isNullable: boolean;
-  /** By what is read: those that were asked for. */
-  readonly derivatives: Map<number, Term>;
 } & TermKind;
 
 type TermKind =
@@ -90,6 +88,8 @@ export class Terms {
   private readonly setIds = new Map<CharacterSet, number>();
   private readonly lists = new Map<string, WordList>();
   private readonly partitions = new Map<string, readonly CharacterSet[]>();
+  /** By term and character: those that were asked for. */
+  private readonly derivatives: (Map<number, Term> | undefined)[] = [];
   private nextId = 0;
   readonly nothing: Term;
   readonly empty: Term;
@@ -172,7 +172,7 @@ export class Terms {
 
   private list(kind: 'or' | 'and', set: ReadonlySet<Term>): Term {
     const parts = [...set].sort((a, b) => a.id - b.id);
-    this.budget.spend(1 + parts.length);
+    this.budget.spend(1 + (parts.length >> 3));
     if (parts.length === 1) return parts[0]!;
     if (parts.length === 0) return this.nothing;
     const isNullable = kind === 'or' ? parts.some((part) => part.isNullable) : parts.every((part) => part.isNullable);
@@ -228,11 +228,12 @@ export class Terms {
 
   /** What may follow `point`. */
   derivative(term: Term, point: number): Term {
-    const known = term.derivatives.get(point);
+    const derivatives = (this.derivatives[term.id] ??= new Map());
+    const known = derivatives.get(point);
     if (known) return known;
     this.budget.spend(1);
     const found = this.findDerivative(term, point);
-    term.derivatives.set(point, found);
+    derivatives.set(point, found);
     return found;
   }
 
@@ -352,7 +353,7 @@ export class Terms {
     const known = this.known.get(key);
     if (known) return known;
     this.budget.spend(1);
-    const term = { id: this.nextId++, isNullable, derivatives: new Map<number, Term>(), ...kind };
+    const term = { id: this.nextId++, isNullable, ...kind };
     this.known.set(key, term);
     return term;
   }

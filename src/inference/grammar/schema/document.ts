@@ -53,11 +53,11 @@ export class SchemaDocument {
     }
     this.root = { schema, pointer: '#' };
     this.bases.set('#', NOWHERE);
-    this.walk(schema);
+    this.budget.spend(this.walk(schema));
   }
 
-  /** With a stack of our own, children after their parents. */
-  private walk(schema: JsonSchema): void {
+  /** With a stack of our own, children after their parents. How many parts there are. */
+  private walk(schema: JsonSchema): number {
     const stack: [value: unknown, pointer: string, base: string, depth: number][] = [[schema, '#', NOWHERE, 0]];
     let nodes = 0;
     this.resources.set(NOWHERE, this.root);
@@ -74,6 +74,7 @@ export class SchemaDocument {
         stack.push([inner, `${pointer}/${escapePointer(key)}`, base, depth + 1]);
       }
     }
+    return nodes;
   }
 
   private register(value: Record<string, unknown>, pointer: string, outer: string): string {
@@ -124,7 +125,7 @@ export class SchemaDocument {
   }
 
   /** Runs what may take too long; if it does, the rest of its share is lost and `make` is undefined. */
-  guarded<Value>(pointer: string, make: () => Value, share = 0.25): Value | undefined {
+  guarded<Value>(pointer: string, make: () => Value, share = 0.8): Value | undefined {
     try {
       return this.budget.share(share, make);
     } catch (error) {

@@ -118,9 +118,13 @@ export function numberExpression(terms: Terms, limits: NumberLimits, unheld: (te
   if (min !== null || max !== null || multiplesOf.length === 0) parts.push(rangeTerm(terms, isInteger, min, max));
   if (multiplesOf.length > 0) parts.push(termOf(isInteger ? exactInteger : exactNumber));
   for (const divisor of multiplesOf) {
-    const machine = multiples(divisor, isInteger);
-    if (machine !== null) parts.push(terms.machine(machine));
-    else unheld(`multipleOf ${divisor} is not held: expected at most ${MAX_DIVISOR} units of its last decimal`);
+    // A multiple of 1000 is any number, then 000.
+    const tens = /^[1-9]\d*?(0*)$/.exec(String(divisor))?.[1]?.length ?? 0;
+    const machine = multiples(divisor / 10 ** tens, isInteger || tens > 0);
+    if (machine !== null) {
+      const multiple = terms.sequence(terms.machine(machine), terms.text('0'.repeat(tens)));
+      parts.push(tens === 0 ? multiple : terms.or(terms.text('0'), multiple));
+    } else unheld(`multipleOf ${divisor} is not held: expected at most ${MAX_DIVISOR} units of its last decimal`);
   }
   for (const value of excluded) {
     const bound = { value, isExclusive: true };

@@ -164,6 +164,7 @@ const cases: readonly (readonly [
     [-20, 0, 10, 990],
     [-30, 5, 1000],
   ],
+  ['integers by thousands', { type: 'number', multipleOf: 1000, minimum: -5000 }, [-5000, 0, 7000], [-6000, 500, 7]],
   ['no bound above', { type: 'number', exclusiveMinimum: 0.25 }, [0.26, 1, 1e20], [0.25, 0.2, -1]],
   ['below zero', { type: 'number', maximum: -1.5 }, [-1.5, -1.51, -20], [-1.4, 0, 1]],
   ['only types', { minimum: 5, minLength: 2 }, [5, 'ab', null, [], {}, true], [4, 'a']],

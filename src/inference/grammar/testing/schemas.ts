@@ -74,7 +74,7 @@ export function randomText(masks: TokenMasks, random: Random): string | null {
 }
 
 export function checkWalks(schema: JsonSchema, seed: number, walks = 3, validator: Ajv | Ajv2020 = ajv): number {
-  const masks = masksOf(compileSchema(schema), vocabulary);
+  const masks = masksOf(compileSchema(schema, { exact: true }), vocabulary);
   const validate = validator.compile(schema as object);
   const random = new Random(seed);
   let finished = 0;
