@@ -32,6 +32,11 @@ export interface Device {
    * blocks), for devices that spread a model over several memories.
    */
   placeWeight(source: TensorSource, layer: number | null): Tensor;
+  /**
+   * A frozen matrix in NF4 with double quantization, 4.13 bits a weight: the base of QLoRA. Only `linear`, `linearExact` and their
+   * gradients read it, all with f32 activations.
+   */
+  placeNf4(source: TensorSource): Tensor;
   /** f32 zeros that live until close(): a parameter, its gradient, its moments. */
   allocate(shape: readonly number[]): Tensor;
   /** f32 in the arena; its numbers are not set. */

@@ -121,7 +121,7 @@ export const recipeSchema = {
       keys: {
         kind: { kind: 'choice', values: ['none', 'lora', 'dora'], default: 'none' },
         /** What the frozen matrices of the blocks are held in: as they are stored, or in fewer bits (QLoRA). */
-        base: { kind: 'choice', values: ['stored', 'q8_0', 'q4_k'], default: 'stored' },
+        base: { kind: 'choice', values: ['stored', 'q8_0', 'q4_k', 'nf4'], default: 'stored' },
         rank: { ...count, default: 8 },
         /** Absent: as the rank. */
         alpha: positive,

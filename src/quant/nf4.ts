@@ -90,6 +90,37 @@ export function decodeNf4(stored: Nf4Weights, out: Float32Array): void {
   }
 }
 
+/** A matrix as QLoRA holds its frozen base: NF4 with double quantization. */
+export interface HeldNf4 {
+  readonly length: number;
+  readonly blockSize: number;
+  readonly packed: Uint8Array;
+  readonly scales: QuantizedScales;
+}
+
+export function holdNf4(weights: Float32Array): HeldNf4 {
+  const { length, blockSize, packed, absmax } = encodeNf4(weights);
+  return { length, blockSize, packed, scales: quantizeScales(absmax) };
+}
+
+export function heldBytes({ packed, scales }: HeldNf4): number {
+  return packed.byteLength + scales.codes.byteLength + scales.absmax.byteLength + 4;
+}
+
+/** The weights from `first` on, as many as `out` has places. */
+export function decodeHeld({ packed, blockSize, scales }: HeldNf4, first: number, out: Float32Array): void {
+  const { offset, codes, absmax, blockSize: group } = scales;
+  for (let o = 0; o < out.length; ) {
+    const block = Math.floor((first + o) / blockSize);
+    const end = Math.min(out.length, (block + 1) * blockSize - first);
+    const scale = Math.fround(Math.fround(dynamicMap[codes[block]!]! * absmax[Math.floor(block / group)]!) + offset);
+    for (; o < end; o++) {
+      const i = first + o;
+      out[o] = nf4Levels[i % 2 === 0 ? packed[i >> 1]! >>> 4 : packed[i >> 1]! & 15]! * scale;
+    }
+  }
+}
+
 export interface QuantizedScales {
   readonly offset: number;
   readonly blockSize: number;

@@ -4,7 +4,16 @@
  */
 import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { dtypes, type ReadOnlyType, type WeightType, type WritableType } from '../tensor/dtype.ts';
+import {
+  dtypes,
+  isWeightType,
+  type ReadOnlyType,
+  rowBytes,
+  type WeightType,
+  type WritableType,
+} from '../tensor/dtype.ts';
+import type { TensorSource } from '../tensor/source.ts';
+import { columnCount, rowCount } from '../tensor/tensor.ts';
 import { findBadBlock } from './bad-blocks.ts';
 import type { Codec, Decoder } from './codec.ts';
 import { bf16, f16, f32 } from './floats.ts';
@@ -125,4 +134,16 @@ function checkImportance(importance: Float32Array, weightCount: number): void {
       `encodeRow: importance ${i}: expected a finite factor of at least 0, found ${importance[i]}. Measure it again`,
     );
   }
+}
+
+/** All weights of a tensor, of any weight type, as numbers. */
+export function readWeights(source: TensorSource): Float32Array {
+  const { name, dtype, shape } = source;
+  assert(isWeightType(dtype), `${name} is ${dtype}, which is no weight type`);
+  const [rows, columns] = [rowCount(shape), columnCount(shape)];
+  const bytes = new Uint8Array(rows * rowBytes(dtype, columns));
+  source.readRows(bytes, 0, rows);
+  const weights = new Float32Array(rows * columns);
+  decodeRow(dtype, bytes, weights);
+  return weights;
 }

@@ -2,12 +2,11 @@
  * The reference device: every operation as its room's obvious loops, in f64, over weights, parameters and moments of f32. It is the
  * specification, and the oracle that the other devices are tested against; it is for small models only.
  */
-import { assert } from '../../base/assert.ts';
 import { adamW } from '../../kernels/adamw/reference.ts';
 import { muon } from '../../kernels/muon/reference.ts';
 import { KV_BLOCK_TOKENS } from '../../kernels/ops.ts';
-import { decodeRow } from '../../quant/rows.ts';
-import { isWeightType, rowBytes } from '../../tensor/dtype.ts';
+import { decodeHeld, holdNf4 } from '../../quant/nf4.ts';
+import { readWeights } from '../../quant/rows.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { referenceBackward, referenceTrainingOps } from './backward.ts';
@@ -24,13 +23,14 @@ export function createReferenceDevice(): Device {
     description: 'reference (f64 loops, one thread; the specification, not for speed)',
 
     placeWeight(source) {
-      assert(isWeightType(source.dtype), `placeWeight: ${source.name} is ${source.dtype}, which is no weight type`);
-      const rows = rowCount(source.shape);
-      const columns = columnCount(source.shape);
-      const bytes = new Uint8Array(rows * rowBytes(source.dtype, columns));
-      source.readRows(bytes, 0, rows);
-      const data = new Float32Array(rows * columns);
-      decodeRow(source.dtype, bytes, data);
+      const data = readWeights(source);
+      weightBytes += data.byteLength;
+      return referenceTensor(data, source.shape);
+    },
+    placeNf4(source) {
+      const held = holdNf4(readWeights(source));
+      const data = new Float32Array(held.length);
+      decodeHeld(held, 0, data);
       weightBytes += data.byteLength;
       return referenceTensor(data, source.shape);
     },

@@ -10,6 +10,8 @@ import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import { PACK_KINDS } from '../../kernels/tasks.ts';
 import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
+import { heldBytes, holdNf4 } from '../../quant/nf4.ts';
+import { readWeights } from '../../quant/rows.ts';
 import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount } from '../../tensor/tensor.ts';
@@ -23,7 +25,7 @@ import { type PrepareMemory, Segment } from './segment.ts';
 import { SegmentPlan } from './segment-plan.ts';
 import { Streams } from './streams.ts';
 import { Team, type ThreadHost } from './team.ts';
-import { activation, numbersOf, WasmTensor } from './tensors.ts';
+import { activation, numbersOf, WasmNf4, WasmTensor } from './tensors.ts';
 import { createWasmBackward } from './training-backward.ts';
 import { type TaskWatch, TrainingKernels } from './training-kernels.ts';
 import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
@@ -91,6 +93,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   assert(shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
   const team = new Team(module);
   const segments: Segment[] = [];
+  let nf4Bytes = 0;
   const newSegment = () => {
     const segment = new Segment(segments.length, module, shared, { blas, prepare: options.prepareMemory ?? null });
     segment.setWord(CONTROL_WIDE, options.wideVectors ? 1 : 0);
@@ -140,6 +143,11 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       }
     },
     placeWeight: (source, layer) => placeWeight(source, activations, segmentFor(source, layer), team),
+    placeNf4(source) {
+      const held = holdNf4(readWeights(source));
+      nf4Bytes += heldBytes(held);
+      return new WasmNf4(source.shape, held);
+    },
     allocate(shape) {
       const bytes = elementCount(shape) * 4;
       home.allocatedBytes += bytes;
@@ -189,7 +197,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       const sum = (bytesOf: (segment: Segment) => number) =>
         segments.reduce((total, segment) => total + bytesOf(segment), 0);
       return {
-        weights: sum(({ weightBytes }) => weightBytes),
+        weights: sum(({ weightBytes }) => weightBytes) + nf4Bytes,
         allocated: sum(({ allocatedBytes }) => allocatedBytes),
         cache: sum(({ cacheBytes }) => cacheBytes),
         arena: sum(({ arena }) => arena.bytes),

@@ -5,9 +5,10 @@
  *   y_NO = x_NI · w_OIᵀ        dx_NI += dy_NO · w_OI
  */
 import * as tasks from '../../kernels/tasks.ts';
+import { decodeHeld } from '../../quant/nf4.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import { inSegment } from './op-context.ts';
-import type { WasmMatrix } from './tensors.ts';
+import { type FrozenMatrix, floatsOf, WasmNf4 } from './tensors.ts';
 import type { Operand, TrainingKernels } from './training-kernels.ts';
 
 /** Bytes of a decoded tile. */
@@ -16,7 +17,7 @@ const TILE_BYTES = 8 * 2 ** 20;
 /** Calls `use` with every tile of rows, decoded: a place in the home segment that holds `count` rows from `first` on. */
 function eachTile(
   kernels: TrainingKernels,
-  w_OI: WasmMatrix,
+  w_OI: FrozenMatrix,
   use: (tile: number, first: number, count: number) => void,
 ): void {
   const I = columnCount(w_OI.shape);
@@ -30,14 +31,15 @@ function eachTile(
   }
 }
 
-function decodeRows(
-  kernels: TrainingKernels,
-  { segment, kind, pointer, shape }: WasmMatrix,
-  first: number,
-  count: number,
-) {
+function decodeRows(kernels: TrainingKernels, w_OI: FrozenMatrix, first: number, count: number): number {
   const { arena, team } = kernels.context;
-  const I = columnCount(shape);
+  const I = columnCount(w_OI.shape);
+  if (w_OI instanceof WasmNf4) {
+    const decoded = arena.matrix(kernels.segment, count, I);
+    decodeHeld(w_OI.held, first * I, floatsOf(decoded));
+    return decoded.pointer;
+  }
+  const { segment, kind, pointer } = w_OI;
   const decoded = arena.matrix(segment, count, I);
   const list = arena.scratch(segment, count * 4).pointer;
   for (let n = 0; n < count; n++) segment.setWord(list + 4 * n, first + n);
@@ -48,7 +50,7 @@ function decodeRows(
 }
 
 /** `rows` rows of x times w: written to `y`, whose rows are O floats apart. */
-export function frozenProduct(kernels: TrainingKernels, y: number, x: Operand, rows: number, w_OI: WasmMatrix): void {
+export function frozenProduct(kernels: TrainingKernels, y: number, x: Operand, rows: number, w_OI: FrozenMatrix): void {
   const I = columnCount(w_OI.shape);
   const O = rowCount(w_OI.shape);
   eachTile(kernels, w_OI, (tile, first, count) => {
@@ -63,7 +65,7 @@ export function frozenGradient(
   dx: number,
   dy: Operand,
   rows: number,
-  w_OI: WasmMatrix,
+  w_OI: FrozenMatrix,
   add: boolean,
 ): void {
   const I = columnCount(w_OI.shape);

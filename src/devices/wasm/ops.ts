@@ -24,7 +24,7 @@ import { frozenProduct } from './frozen.ts';
 import { createPlacedLinear } from './linear-op.ts';
 import { inSegment } from './op-context.ts';
 import { gatherRows, PositionRows } from './position-rows.ts';
-import { activation, floatsOf, WasmMatrix, type WasmTensor } from './tensors.ts';
+import { activation, floatsOf, isFrozen, WasmMatrix, type WasmTensor } from './tensors.ts';
 import { attentionForward } from './training-attention.ts';
 import { chunks, type TrainingKernels } from './training-kernels.ts';
 import { createLabOps } from './training-lab.ts';
@@ -126,7 +126,7 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     assert(columnCount(x_NI.shape) === I, `linear: x has ${columnCount(x_NI.shape)} columns, w has ${I}`);
     const y_NO = arena.matrix(context.home, N, O);
     const x = { pointer: kernels.at(x_NI), rowStride: I, kStride: 1 };
-    if (w_OI instanceof WasmMatrix) {
+    if (isFrozen(w_OI)) {
       const mark = kernels.mark();
       frozenProduct(kernels, y_NO.pointer, kernels.shared(x, N * I), N, w_OI);
       kernels.release(mark);

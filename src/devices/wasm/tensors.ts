@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
+import type { HeldNf4 } from '../../quant/nf4.ts';
 import type { WeightType } from '../../tensor/dtype.ts';
 import { elementCount, type Floats, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
@@ -42,6 +43,24 @@ export class WasmMatrix implements Tensor {
     this.pointer = pointer;
     this.kind = kind;
   }
+}
+
+/** A matrix in NF4, outside of WebAssembly's memory: rows are decoded to f32 where a product needs them. */
+export class WasmNf4 implements Tensor {
+  readonly dtype = 'u8';
+  readonly shape: readonly number[];
+  readonly held: HeldNf4;
+  constructor(shape: readonly number[], held: HeldNf4) {
+    this.shape = shape;
+    this.held = held;
+  }
+}
+
+/** A placed matrix of either kind. */
+export type FrozenMatrix = WasmMatrix | WasmNf4;
+
+export function isFrozen(tensor: Tensor): tensor is FrozenMatrix {
+  return tensor instanceof WasmMatrix || tensor instanceof WasmNf4;
 }
 
 /** Matrices of one shape, one for each expert: [X, O, I]. */

@@ -15,7 +15,7 @@ import {
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createExpertBackward } from './expert-backward.ts';
 import { frozenGradient, frozenProduct } from './frozen.ts';
-import { cleared, floatsOf, WasmMatrix } from './tensors.ts';
+import { cleared, floatsOf, isFrozen, WasmMatrix } from './tensors.ts';
 import { attentionTask, sinksBackward } from './training-attention.ts';
 import { chunks, type TrainingKernels, target, transposed } from './training-kernels.ts';
 import { createLabBackward } from './training-lab.ts';
@@ -50,7 +50,7 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const dy = kernels.shared({ pointer: kernels.at(dy_NO), rowStride: O, kStride: 1 }, N * O);
       if (dx_NI) {
         const { pointer, add } = target(dx_NI);
-        if (w_OI instanceof WasmMatrix) frozenGradient(kernels, pointer, dy, N, w_OI, add === 1);
+        if (isFrozen(w_OI)) frozenGradient(kernels, pointer, dy, N, w_OI, add === 1);
         else kernels.gemm(pointer, N, I, O, dy, { pointer: kernels.at(w_OI), rowStride: 1, kStride: I }, add === 1);
       }
       if (dw_OI) {

@@ -151,6 +151,24 @@ test('an adapter over a base in fewer bits (QLoRA) learns, and says what it is h
   ok(run.metrics.at(-1)!.loss < run.metrics[0]!.loss - 1);
 });
 
+for (const kind of ['lora', 'dora'])
+  test(`QLoRA as its paper has it: a ${kind} over NF4 with double quantization learns`, async () => {
+    const run = await tune(
+      at,
+      {
+        ...sft,
+        model: { from: at('sft') },
+        data: { train: [{ path: at('moved.jsonl') }] },
+        adapter: { kind, rank: 8, alpha: 16, base: 'nf4' },
+        training: { ...sft.training, learningRate: 0.02 },
+      },
+      { out: `nf4-${kind}` },
+    );
+    equal(run.status, 0, run.stderr);
+    match(run.stderr, /over a frozen base of 14 matrices as NF4 with double quantization/);
+    ok(run.metrics.at(-1)!.loss < run.metrics[0]!.loss - 1);
+  });
+
 test('--show prints samples with their marks and what is proved, and trains nothing', async () => {
   const shown = await tune(at, sft, { out: 'show', words: ['--show', '2'] });
   equal(shown.status, 0, shown.stderr);
