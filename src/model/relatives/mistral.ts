@@ -17,3 +17,16 @@ export const mistral: Relative = {
   },
   gguf: { architecture: 'llama', aliases: ['mistral'], rotary: 'pairs' },
 };
+
+/** Mistral Small 3.1 and 3.2, which also see: their text part. */
+export const mistral3: Relative = {
+  ...mistral,
+  hf: {
+    ...mistral.hf!,
+    modelType: 'mistral3',
+    architecture: 'Mistral3ForConditionalGeneration',
+    textConfig: 'text_config',
+    defaults: { ...mistral.hf!.defaults, sliding_window: null },
+  },
+  gguf: null,
+};

@@ -77,7 +77,7 @@ export function always(spelled: Spelled, accepted: readonly unknown[], why: stri
       if (hf !== null) keys.only(hf, accepted, why);
       return {};
     },
-    writeHf: () => (hf === null ? {} : { [hf]: accepted[0] }),
+    writeHf: () => ({}),
     readGguf: (keys) => {
       if (gguf !== null) keys.only(gguf, accepted, why);
       return {};
