@@ -1,3 +1,4 @@
+import type { AdamWStep } from '../kernels/adamw/reference.ts';
 import type { BackwardOps, TrainingOps } from '../kernels/backward-ops.ts';
 import type { MuonStep } from '../kernels/muon/reference.ts';
 import type { KvStore, KvType } from '../kernels/ops.ts';
@@ -80,19 +81,6 @@ export interface Device {
 export interface Moments {
   readonly m: Tensor;
   readonly v: Tensor;
-}
-
-export interface AdamWStep {
-  readonly learningRate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly eps: number;
-  /** 0 where the parameter does not decay. */
-  readonly weightDecay: number;
-  /** Factor on the gradient: gradient clipping. */
-  readonly gradientScale: number;
-  /** 1 at the first step. */
-  readonly step: number;
 }
 
 /** An activation with these numbers. */

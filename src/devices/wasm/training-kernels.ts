@@ -1,4 +1,5 @@
 /** What operations on f32 numbers of the home segment share, forward and backward: places, tasks and the matrix product. */
+import type { AdamWStep } from '../../kernels/adamw/reference.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
@@ -21,7 +22,7 @@ import {
   TILE_ROWS,
 } from '../../kernels/training-tasks.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
-import type { AdamWStep, Moments } from '../device.ts';
+import type { Moments } from '../device.ts';
 import type { ActivationArena } from './activation-arena.ts';
 import type { KernelExports } from './modules.ts';
 import { inSegment, type OpContext } from './op-context.ts';

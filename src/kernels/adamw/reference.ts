@@ -1,5 +1,18 @@
 import type { Floats } from '../../tensor/tensor.ts';
 
+export interface AdamWStep {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** 0 where the parameter does not decay. */
+  readonly weightDecay: number;
+  /** Factor on the gradient: gradient clipping. */
+  readonly gradientScale: number;
+  /** 1 at the first step. */
+  readonly step: number;
+}
+
 /**
  * AdamW: Adam with the weight decay taken off the parameter itself, not put into the gradient.
  *
@@ -10,22 +23,7 @@ import type { Floats } from '../../tensor/tensor.ts';
  * Shapes   p, g: any, the same; m, v: the part of them from element `from` on
  * Source   Loshchilov & Hutter 2019, arXiv:1711.05101; order and eps as torch.optim.AdamW.
  */
-export function adamW(
-  p: Floats,
-  g: Floats,
-  m: Floats,
-  v: Floats,
-  from: number,
-  step: {
-    readonly learningRate: number;
-    readonly beta1: number;
-    readonly beta2: number;
-    readonly eps: number;
-    readonly weightDecay: number;
-    readonly gradientScale: number;
-    readonly step: number;
-  },
-): void {
+export function adamW(p: Floats, g: Floats, m: Floats, v: Floats, from: number, step: AdamWStep): void {
   const { beta1, beta2, eps, gradientScale } = step;
   const keep = 1 - step.learningRate * step.weightDecay;
   const rate = step.learningRate / (1 - beta1 ** step.step);
