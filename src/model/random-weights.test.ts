@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeRow } from '../quant/rows.ts';
-import { rowBytes, type WeightType, weightTypes } from '../tensor/dtype.ts';
+import { decodeRow, writableTypes } from '../quant/rows.ts';
+import { rowBytes, type WeightType } from '../tensor/dtype.ts';
 import { type LlamaConfig, paperChoices } from './config.ts';
 import { randomWeights } from './random-weights.ts';
 
@@ -41,7 +41,7 @@ function deviation(weights: Float32Array): number {
   return Math.sqrt(weights.reduce((sum, w) => sum + w * w, 0) / weights.length);
 }
 
-for (const dtype of weightTypes) {
+for (const dtype of writableTypes) {
   test(`${dtype}: normal numbers of the wanted size, uncorrelated`, () => {
     const weights = read(dtype, 'blocks.0.wGate_FD');
     const size = deviation(weights);

@@ -13,7 +13,7 @@ import {
   type WritableType,
   weightTypes,
 } from '../tensor/dtype.ts';
-import { codecs, decodeRow, encodeRow, firstBadBlock } from './rows.ts';
+import { codecs, decodeRow, encodeRow, firstBadBlock, writableTypes } from './rows.ts';
 
 /** Where a type keeps its codes, and the byte that stands for code c everywhere: to ask a block for every number it can say. */
 type Encoded = Extract<QuantizedType, WritableType>;
@@ -32,7 +32,6 @@ const codeBytes: { [type in Encoded]: { codes: number; fill: (block: Uint8Array,
   IQ4_XS: { codes: 16, fill: (b, c) => b.fill(c * 0x11, 8) },
 };
 const quantizedTypes = Object.keys(codeBytes) as Encoded[];
-const writableTypes = weightTypes.filter((type): type is WritableType => 'encode' in codecs[type]);
 
 /** The distance of every weight from the nearest number that its block could have said with the scales it stored. */
 function nearestErrors(dtype: Encoded, weights: Float32Array, bytes: Uint8Array): Float64Array {

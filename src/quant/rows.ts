@@ -11,6 +11,7 @@ import {
   rowBytes,
   type WeightType,
   type WritableType,
+  weightTypes,
 } from '../tensor/dtype.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { columnCount, rowCount } from '../tensor/tensor.ts';
@@ -98,6 +99,9 @@ export function encodeRow(
   }
   codec.encode(weights, bytes, importance);
 }
+
+/** The types that encodeRow writes. */
+export const writableTypes = weightTypes.filter((type): type is WritableType => 'encode' in codecs[type]);
 
 /**
  * The first block whose scale is NaN or infinite (for f32, f16 and bf16: the first such weight), or −1. Reads only the scales,
