@@ -58,8 +58,13 @@ export function openApi(version: string, basePath = ''): object {
       description: "OpenAI's protocol, with llama-server's sampling parameters. What is not listed is refused.",
     },
     ...(basePath !== '' && { servers: [{ url: basePath }] }),
-    security: [{}, { key: [] }],
-    components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+    security: [{}, { key: [] }, { xApiKey: [] }],
+    components: {
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer' },
+        xApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      },
+    },
     paths,
   };
 }

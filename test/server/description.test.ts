@@ -22,9 +22,12 @@ interface Schema {
 const messages = [{ role: 'user', content: 'Once' }];
 const tool = { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } };
 const responsesTool = { type: 'function', name: 'f', parameters: { type: 'object', properties: {} } };
+const anthropicTool = { name: 'f', input_schema: { type: 'object', properties: {} } };
 const bodies: Readonly<Record<string, object>> = {
   '/v1/chat/completions': { messages, max_tokens: 2 },
   '/v1/responses': { input: 'Once', max_output_tokens: 2 },
+  '/v1/messages': { messages, max_tokens: 2 },
+  '/v1/messages/count_tokens': { messages },
   '/v1/completions': { prompt: 'Once', max_tokens: 2 },
   '/v1/embeddings': { input: 'Once' },
   '/tokenize': { content: 'Once' },
@@ -34,6 +37,17 @@ const bodies: Readonly<Record<string, object>> = {
 /** Where a default, an enum's first value, a least number or true will not do. */
 const samples: Readonly<Record<string, object>> = {
   '/v1/completions logprobs': { logprobs: 2 },
+  '/v1/messages tools': { tools: [anthropicTool] },
+  '/v1/messages/count_tokens tools': { tools: [anthropicTool] },
+  '/v1/messages tool_choice': { tools: [anthropicTool], tool_choice: { type: 'auto' } },
+  '/v1/messages/count_tokens tool_choice': { tools: [anthropicTool], tool_choice: { type: 'auto' } },
+  '/v1/messages metadata': { metadata: { user_id: 'anna' } },
+  system: { system: 'Be brief.' },
+  thinking: { thinking: { type: 'disabled' } },
+  output_config: { output_config: { format: { type: 'json_schema', schema: { enum: [1] } } } },
+  cache_control: { cache_control: { type: 'ephemeral' } },
+  context_management: { context_management: {} },
+  stop_sequences: { stop_sequences: ['zz'] },
   '/v1/responses input': { input: [{ role: 'user', content: 'Once' }] },
   '/v1/responses tools': { tools: [responsesTool] },
   '/v1/responses tool_choice': { tools: [responsesTool], tool_choice: 'auto' },
@@ -144,7 +158,8 @@ describe('openapi.json', async () => {
         ok(!(name in schema.properties));
         ok(!validate({ ...base, [name]: 1 }), name);
         const { status, json } = await post(server, path, { ...base, [name]: 1 });
-        deepStrictEqual([status, json.error.code, json.error.param], [400, expected, name]);
+        const { code, param } = json.error;
+        deepStrictEqual([status, code, param], [400, expected, name]);
       }
     });
   }

@@ -36,10 +36,8 @@ export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'message
   const { model } = desk;
   const asked = askedFor(desk, request);
   const logprobs = chatLogprobs(request);
-  const { messages, constraint } = conversationOf(desk, request);
   const options = { ...optionsOf(request), logprobs };
-  checkCharacters(model, charactersOf(messages), param);
-  const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
+  const { messages, constraint, prompt } = readConversation(desk, request, param);
   checkLength(model, prompt, param, desk.settings.refuseBeyondContext ? options : {});
   const { spec, tools } = constraint;
   // A form, or a call that must be made, leaves no room for thoughts.
@@ -53,6 +51,15 @@ export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'message
     thinking: tellsThoughts ? thinkingOf(messages.template, model.tokenizer, prompt) : null,
   };
   return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec), notHeld };
+}
+
+/** A conversation's prompt, which may be longer than the context. Throws ApiError. */
+export function readConversation(desk: Desk, request: ChatRequest, param = 'messages') {
+  const { model } = desk;
+  const { messages, constraint } = conversationOf(desk, request);
+  checkCharacters(model, charactersOf(messages), param);
+  const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
+  return { messages, constraint, prompt };
 }
 
 export type Turn = ReturnType<typeof prepareTurn>;

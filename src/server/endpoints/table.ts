@@ -1,13 +1,16 @@
 /** Every endpoint: the router, openapi.json and the tests read this one table. */
 import type { z } from 'zod';
+import type { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
+import { countTokensSchema, messagesSchema } from '../request/messages.ts';
 import { responsesSchema } from '../request/responses.ts';
 import { completionSchema, detokenizeSchema, embeddingSchema, tokenizeSchema } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
+import { countTokens, messages, messagesError, prepareCount, prepareMessages } from './messages.ts';
 import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
 import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
@@ -22,6 +25,8 @@ export interface Endpoint {
   readonly open: boolean;
   /** Reads the request's body, in a worker; plain data comes back. null: there is no body. */
   readonly prepare: ((desk: Desk, body: unknown, earlier?: unknown) => unknown) | null;
+  /** How the path's clients want to be refused; null: as OpenAI's. */
+  readonly errorBody: ((error: ApiError) => object) | null;
   /** `prepared`: what prepare() returned. */
   run(core: Core, call: Call, prepared: unknown, parameter: string): Promise<Reply>;
 }
@@ -33,8 +38,9 @@ function post<Prepared>(
   // biome-ignore lint/suspicious/noExplicitAny: each endpoint knows what it kept.
   prepare: (desk: Desk, body: unknown, earlier?: any) => Prepared,
   run: (core: Core, call: Call, prepared: Prepared) => Promise<Reply>,
+  errorBody: Endpoint['errorBody'] = null,
 ): Endpoint {
-  return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'] };
+  return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'], errorBody };
 }
 
 function get(
@@ -45,7 +51,7 @@ function get(
   method: 'GET' | 'DELETE' = 'GET',
 ): Endpoint {
   const runWithout: Endpoint['run'] = (core, _call, _prepared, parameter) => run(core, parameter);
-  return { method, path, summary, schema: null, open, prepare: null, run: runWithout };
+  return { method, path, summary, schema: null, open, prepare: null, run: runWithout, errorBody: null };
 }
 
 /** A reply that the worker wrote as a whole. */
@@ -60,6 +66,22 @@ export const endpoints: readonly Endpoint[] = [
   post('/v1/responses', 'the next turn, as items', responsesSchema, prepareResponse, responses),
   get('/v1/responses/:id', 'a response that is kept', oneResponse),
   get('/v1/responses/:id', 'forgets a response', deleteResponse, false, 'DELETE'),
+  post(
+    '/v1/messages',
+    "the next turn, as Anthropic's blocks",
+    messagesSchema,
+    prepareMessages,
+    messages,
+    messagesError,
+  ),
+  post(
+    '/v1/messages/count_tokens',
+    'how many tokens the model would read',
+    countTokensSchema,
+    prepareCount,
+    countTokens,
+    messagesError,
+  ),
   post('/v1/completions', 'the continuation of a text', completionSchema, prepareCompletion, completions),
   post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
   get('/v1/models', 'what is served', models),

@@ -4,15 +4,21 @@ import { ApiError } from '../../../server/api-error.ts';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-/** Throws ApiError 401. The time it takes says nothing of the key: digests of one length are compared as a whole. */
-export function keyChecker(keys: readonly string[]): (authorization: string | undefined) => void {
+/** `key`: the header x-api-key, as Anthropic's clients send it. Throws ApiError 401. The time it takes says nothing of the key: digests of one length are compared as a whole. */
+export function keyChecker(
+  keys: readonly string[],
+): (authorization: string | undefined, key?: string | undefined) => void {
   const digests = keys.map(digest);
-  return (authorization = '') => {
-    const given = digest(/^Bearer (.+)$/i.exec(authorization)?.[1] ?? '');
+  return (authorization = '', key = '') => {
+    const given = digest(/^Bearer (.+)$/i.exec(authorization)?.[1] ?? key);
     let known = false;
     for (const each of digests) known = timingSafeEqual(each, given) || known;
     if (known) return;
-    throw new ApiError(401, 'invalid_api_key', 'the API key is missing or wrong, expected Authorization: Bearer KEY.');
+    throw new ApiError(
+      401,
+      'invalid_api_key',
+      'the API key is missing or wrong, expected Authorization: Bearer KEY, or x-api-key: KEY.',
+    );
   };
 }
 

@@ -31,12 +31,15 @@ export interface WireSettings {
 export type Wire = { Bindings: Partial<HttpBindings> };
 
 export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wire> {
-  const app = new Hono<Wire>().basePath(settings.basePath ?? '');
+  const { basePath = '' } = settings;
+  const app = new Hono<Wire>().basePath(basePath);
   const checkHost = settings.host === null ? () => {} : hostChecker(settings.host);
   const checkKey = settings.apiKeys.length > 0 ? keyChecker(settings.apiKeys) : () => {};
 
-  app.onError((error, c) => refuse(core, log, c, error));
-  app.notFound((c) => refuse(core, log, c, new ApiError(404, 'not_found', `${c.req.path}: there is nothing here.`)));
+  app.onError((error, c) => refuse(core, log, basePath, c, error));
+  app.notFound((c) =>
+    refuse(core, log, basePath, c, new ApiError(404, 'not_found', `${c.req.path}: there is nothing here.`)),
+  );
   app.use(async (c, next) => {
     checkHost(c.req.header('host'));
     await next();
@@ -59,7 +62,7 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
 
   for (const endpoint of endpoints) {
     app.on(endpoint.method, endpoint.path, async (c) => {
-      if (!endpoint.open) checkKey(c.req.header('authorization'));
+      if (!endpoint.open) checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
       return answer(core, settings, log, endpoint, c);
     });
   }
@@ -102,7 +105,7 @@ async function answer(
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
     finish(status, refused);
-    return errorResponse(refused);
+    return errorResponse(refused, endpoint.path);
   }
   const headers = { 'x-request-id': id, ...reply.headers };
   if (reply.kind === 'events') {
@@ -134,15 +137,19 @@ async function readBody(c: Context<Wire>): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await c.req.arrayBuffer());
 }
 
-function refuse(core: Core, log: Log, c: Context<Wire>, error: unknown): Response {
+function refuse(core: Core, log: Log, basePath: string, c: Context<Wire>, error: unknown): Response {
   const { status } = toApiError(error);
   core.metrics.requests.add(1, { path: 'other', status });
   log.request({ id: core.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
-  return errorResponse(error);
+  return errorResponse(error, c.req.path.slice(basePath.length));
 }
 
-function errorResponse(error: unknown): Response {
-  const { status, body, retryAfterSeconds, allow } = toApiError(error);
+/** In the words that the path's clients know. */
+function errorResponse(error: unknown, path: string): Response {
+  const refusal = toApiError(error);
+  const { status, retryAfterSeconds, allow } = refusal;
+  const { errorBody } = endpoints.find((endpoint) => endpoint.path === path) ?? { errorBody: null };
+  const body = errorBody ? errorBody(refusal) : refusal.body;
   const headers: Record<string, string> = {};
   if (retryAfterSeconds !== null) headers['retry-after'] = String(retryAfterSeconds);
   if (allow.length > 0) headers.allow = allow.join(', ');
