@@ -3,6 +3,7 @@
  * there are such; their sources stand beside them.
  */
 import { recomputePolicies } from '../autograd/tape.ts';
+import { PASS_TOKENS } from '../training/micro-batch.ts';
 import type { Checked, Schema } from '../training/recipe-schema.ts';
 import { trainOnChoices } from './data/encode.ts';
 import { tooLongChoices } from './data/fit.ts';
@@ -148,6 +149,8 @@ export const recipeSchema = {
         batch: { ...count, default: 32 },
         /** Absent: the usual one of the method; see run/schedule.ts. */
         learningRate: positive,
+        /** Tokens that go through the model at once; fewer need less memory. A longer sample goes by itself. */
+        microBatchTokens: { ...count, max: PASS_TOKENS, default: PASS_TOKENS },
         schedule: { kind: 'choice', values: ['cosine', 'constant', 'linear'], default: 'cosine' },
         /** Of the steps. */
         warmup: { ...share, default: 0.03 },

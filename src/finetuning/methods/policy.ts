@@ -8,7 +8,7 @@ import type { Ops } from '../../kernels/ops.ts';
 import { hidden, keepOutputs } from '../../model/llama.ts';
 import { type Model, rebuild } from '../../model/model.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { type MicroBatch, NO_LABEL, prepareBatch } from '../../training/micro-batch.ts';
+import { type MicroBatch, NO_LABEL, PASS_TOKENS, prepareBatch } from '../../training/micro-batch.ts';
 import type { TrainableParameter } from '../../training/optimizer.ts';
 
 /** A sequence with the tokens that are targets. */
@@ -43,10 +43,9 @@ export interface PolicyOptions {
   readonly head?: Tensor | null;
   /** Logits are divided by it before log p is taken. */
   readonly temperature?: number;
+  /** Rows of one pass at most; a longer sequence is a pass of its own. */
+  readonly passTokens?: number;
 }
-
-/** Rows of one pass at most; a longer sequence is a pass of its own. */
-const PASS_TOKENS = 4096;
 
 export class Policy {
   readonly options: PolicyOptions;
@@ -57,6 +56,10 @@ export class Policy {
     this.evaluated = rebuild(options.model, { usesBatch: false });
   }
 
+  private get passTokens(): number {
+    return this.options.passTokens ?? PASS_TOKENS;
+  }
+
   get contextLength(): number {
     return this.options.model.config.contextLength;
   }
@@ -65,7 +68,7 @@ export class Policy {
   async read(sequences: readonly Sequence[]): Promise<Reading[]> {
     const { device, model, decorate = (ops) => ops } = this.options;
     const readings: Reading[] = [];
-    for (const part of parts(sequences)) {
+    for (const part of parts(sequences, this.passTokens)) {
       const layout = layOut(part, model.config.vocabSize);
       const mark = device.mark();
       const ops = decorate({ ...device.ops, linear: device.ops.linearExact });
@@ -90,7 +93,7 @@ export class Policy {
     const { device, model, parameters, decorate = (ops) => ops, recompute = 'none' } = this.options;
     const gradients = new Map(parameters.map(({ tensor, gradient }) => [tensor, gradient]));
     let first = 0;
-    for (const part of parts(sequences, together)) {
+    for (const part of parts(sequences, this.passTokens, together)) {
       const layout = layOut(part, model.config.vocabSize);
       const mark = device.mark();
       const tape = new Tape(device, gradients, recompute);
@@ -203,13 +206,13 @@ export function microBatchOf(sequences: readonly Sequence[]): MicroBatch & { rea
   return { ids, labels, rows: 1, length, documents: sequences.map(({ ids }) => ids.length) };
 }
 
-/** Runs of sequences of at most PASS_TOKENS tokens, cut only between groups of `together`. */
-function* parts(sequences: readonly Sequence[], together = 1): Generator<readonly Sequence[]> {
+/** Runs of sequences of at most `limit` tokens, cut only between groups of `together`. */
+function* parts(sequences: readonly Sequence[], limit: number, together = 1): Generator<readonly Sequence[]> {
   let from = 0;
   let tokens = 0;
   for (let at = 0; at < sequences.length; at += together) {
     const group = sequences.slice(at, at + together).reduce((sum, { ids }) => sum + ids.length, 0);
-    if (at > from && tokens + group > PASS_TOKENS) {
+    if (at > from && tokens + group > limit) {
       yield sequences.slice(from, at);
       from = at;
       tokens = 0;

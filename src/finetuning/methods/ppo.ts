@@ -69,6 +69,9 @@ export class Ppo implements TuningMethod {
         `the ratio at the first minibatch is ${(1 + updates.firstRatio).toPrecision(6)}, expected 1: drawing and scoring differ`,
       );
     }
+    if (scores.every((score) => score === scores[0])) {
+      alarms.push('all answers have the same score: nothing is learned but to stay near the reference');
+    }
     const { maxKl } = settings;
     const { firstRatio: _, ...results } = updates;
     return {

@@ -30,6 +30,8 @@ export interface RejectionParts {
   readonly rounds: number;
   readonly sampling: { readonly answers: number; readonly maxTokens: number; readonly temperature: number };
   readonly batch: number;
+  /** Tokens that go through the model at once. */
+  readonly passTokens: number;
   /** Steps of training on each round's answers. */
   readonly stepsPerRound: number;
   readonly seed: number;
@@ -58,7 +60,7 @@ export class Rejection implements TuningMethod {
     await this.enter(round, step % stepsPerRound === 0);
     const chosen = rowsOfStep(this.best.length, batch, step % stepsPerRound, seed + round);
     const sequences = chosen.map((row) => this.sequenceOf(this.best[row]!));
-    const result = await trainer.step(splitMicroBatch(microBatchOf(sequences)));
+    const result = await trainer.step(splitMicroBatch(microBatchOf(sequences), this.parts.passTokens));
     const alarms =
       this.looks.ended !== undefined && this.looks.ended < 0.5 ? ['half of the drawn answers have no end'] : [];
     return {

@@ -31,6 +31,8 @@ export interface SftParts {
   readonly seed: number;
   readonly collective: Collective;
   readonly noise: NoisyEmbeddings | null;
+  /** Tokens that go through the model at once. */
+  readonly passTokens: number;
 }
 
 export class Sft implements TuningMethod {
@@ -43,25 +45,25 @@ export class Sft implements TuningMethod {
   }
 
   async step(step: number): Promise<MethodStep> {
-    const { trainer, rows, samples, batch, seed, collective, noise } = this.parts;
+    const { trainer, rows, samples, batch, seed, collective, noise, passTokens } = this.parts;
     const chosen = rowsOfStep(rows.length, batch, step, seed);
     const all = chosen.flatMap((row) => rows[row]!.map((sample) => samples[sample]!));
     const tokens = all.reduce((sum, { ids }) => sum + ids.length, 0);
     const { from, count } = shardOf(chosen.length, collective.rank, collective.size);
     const mine = chosen.slice(from, from + count).flatMap((row) => rows[row]!.map((sample) => samples[sample]!));
-    const passes = mine.length === 0 ? [] : splitMicroBatch(microBatchOf(mine));
+    const passes = mine.length === 0 ? [] : splitMicroBatch(microBatchOf(mine), passTokens);
     noise?.begin(passes, seed, step, collective.rank);
     const result = await trainer.step(passes);
     return { ...result, tokens, numbers: { lossTokens: result.labelCount }, alarms: [] };
   }
 
   async validate(): Promise<Readonly<Record<string, number>> | null> {
-    const { trainer, valid, collective, noise } = this.parts;
+    const { trainer, valid, collective, noise, passTokens } = this.parts;
     if (valid.length === 0) return null;
     noise?.end();
     const parts: LossPart[] = [];
     const { vocabSize } = trainer.model.config;
-    for (const [i, micro] of splitMicroBatch(microBatchOf(valid)).entries()) {
+    for (const [i, micro] of splitMicroBatch(microBatchOf(valid), passTokens).entries()) {
       if (i % collective.size !== collective.rank) continue;
       const prepared = prepareBatch(micro, vocabSize);
       const losses = await trainer.losses(prepared);

@@ -69,6 +69,7 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
   const noise = training.neftuneAlpha === undefined ? null : new NoisyEmbeddings(device, training.neftuneAlpha);
   const adapt = (ops: Tape['ops']): Ops => (tuned.adapter ? tuned.adapter.decorate(ops) : ops);
   const updates = updatesPerStep(recipe);
+  const passTokens = training.microBatchTokens;
   const trainer = new StepTrainer(device, tuned.model, parameters, {
     optimizer: {
       betas: [training.beta1, training.beta2],
@@ -92,9 +93,10 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
       decorate: adapt,
       recompute: training.recompute,
       head,
+      passTokens,
       ...more,
     });
-  const common = { trainer, collective, seed, batch: training.batch, totalSteps: derived.totalSteps };
+  const common = { passTokens, trainer, collective, seed, batch: training.batch, totalSteps: derived.totalSteps };
   const drawing = { maxTokens: recipe.sampling.maxTokens, temperature: recipe.sampling.temperature };
   const answers = recipe.sampling.answers;
 
@@ -223,9 +225,9 @@ async function onFirstRank(
 }
 
 /** The model as it was: without its adapter, or a frozen copy. */
-function referenceOf({ device, tuned, checkpoint, config }: TuningParts, temperature: number): Policy {
+function referenceOf({ recipe, device, tuned, checkpoint, config }: TuningParts, temperature: number): Policy {
   const model = tuned.adapter ? tuned.model : placeFrozen(device, checkpoint, config);
-  return new Policy({ device, model, parameters: [], temperature });
+  return new Policy({ device, model, parameters: [], temperature, passTokens: recipe.training.microBatchTokens });
 }
 
 function samplerOf(
@@ -269,7 +271,7 @@ async function judgeOf(parts: TuningParts): Promise<Judge> {
 }
 
 /** A reward model of an earlier run: its weights and its head. */
-function rewardModel({ device, prepared }: TuningParts, path: string): Judge {
+function rewardModel({ recipe, device, prepared }: TuningParts, path: string): Judge {
   const folder = existsSync(join(path, 'checkpoints')) ? (modelOfRun(path) ?? path) : path;
   const checkpoint = openTunable(folder);
   try {
@@ -283,7 +285,9 @@ function rewardModel({ device, prepared }: TuningParts, path: string): Judge {
     const model = placeFrozen(device, checkpoint, config);
     const head = device.allocate([1, config.width]);
     restoreTrained(device, folder, [{ name: HEAD, tensor: head }]);
-    return modelJudge(new Policy({ device, model, parameters: [], head }));
+    return modelJudge(
+      new Policy({ device, model, parameters: [], head, passTokens: recipe.training.microBatchTokens }),
+    );
   } finally {
     checkpoint.close();
   }

@@ -67,7 +67,10 @@ test('sft: the loss on the answers falls; the checkpoint is a model with its tem
 for (const [name, more] of [
   [
     'whole, packed, with noise',
-    { data: { ...sft.data, packing: 'best-fit' }, training: { ...sft.training, neftuneAlpha: 5 } },
+    {
+      data: { ...sft.data, packing: 'best-fit' },
+      training: { ...sft.training, neftuneAlpha: 5, microBatchTokens: 64 },
+    },
   ],
   ['an adapter', { adapter: { kind: 'lora', rank: 4, ranks: { q_proj: 2 } } }],
   ['a DoRA', { adapter: { kind: 'dora', rank: 2, rsLora: true } }],

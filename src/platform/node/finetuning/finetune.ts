@@ -8,7 +8,6 @@ import { runTuning, type TuningMetrics, type TuningState } from '../../../finetu
 import { tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
-import { PASS_TOKENS } from '../../../training/micro-batch.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
 import type { PullOptions } from '../../hub/pull.ts';
 import { blasProblem } from '../native/blas.ts';
@@ -190,7 +189,7 @@ function describe(
   const memory = device.memory();
   const activations = estimateMemory(
     config,
-    Math.max(PASS_TOKENS, config.contextLength),
+    Math.max(training.microBatchTokens, config.contextLength),
     training.recompute,
   ).activations;
   const tokens = tokensOf(samples);
