@@ -218,7 +218,7 @@ function describe(
   if (tokens === null) return lines;
   // An adapter's base gets no gradients: two thirds of the work. Steps reach about half of the rate of one large product.
   const perToken = flopsPerToken(config, Math.round(tokens / samples.train.length)) * (adapter === null ? 1 : 2 / 3);
-  const all = (tokens * totalSteps * recipe.training.batch) / Math.max(1, samples.train.length);
+  const all = Math.round((tokens * totalSteps * recipe.training.batch) / Math.max(1, samples.train.length));
   lines.push([
     'time',
     `about ${formatDuration((perToken * all) / (0.5 * peakFlops * size))} for ${formatCount(all)} tokens at half of that rate`,
