@@ -123,7 +123,12 @@ test("peft's adapter: the weights that training ended with, rows of queries in o
 });
 
 test('both formats: what is written is read again, whatever its ranks and scales', () => {
-  for (const config of [tiny, { ...tiny, tiedEmbeddings: true }, { ...tiny, attentionBias: true }]) {
+  for (const config of [
+    tiny,
+    { ...tiny, tiedEmbeddings: true },
+    { ...tiny, family: 'qwen2', attentionBias: true },
+    { ...tiny, family: 'gemma' },
+  ]) {
     const adapter = everywhere(config);
     assertSameCorrections(openAdapter(asPeft(adapter, config), config), adapter, config);
     assertSameCorrections(openAdapter(asGguf(adapter, config), config), adapter, config);
@@ -161,6 +166,16 @@ test('GGUF cannot say a DoRA, or a parameter that was trained whole: it says so'
   throws(() => asGguf(everywhere(tiny, { magnitudes: true }), tiny), /magnitudes \(DoRA\).*cria merge/s);
   const replaced = new Map([['norm_D', floatSource('norm_D', numbers(8, 1), [8])]]);
   throws(() => asGguf({ ...everywhere(tiny), replaced }, tiny), /norm_D was trained whole/);
+});
+
+test('an adapter of a relative whose files hold several parameters in one matrix is refused by the writers', () => {
+  const phi = { ...tiny, family: 'phi3' };
+  throws(() => asPeft(everywhere(phi), phi), /wq_QD is a part of a larger matrix/);
+  throws(() => asGguf(everywhere(phi), phi), /wq_QD is a part of a larger matrix/);
+  throws(
+    () => openAdapter(asGguf(everywhere(tiny), tiny), { ...tiny, family: 'qwen2' }),
+    /expected "qwen2", found "llama"/,
+  );
 });
 
 test('modules_to_save come and go whole', () => {

@@ -10,6 +10,7 @@
 import type { TensorSource } from '../../tensor/source.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters, modelTensors, type Parameter } from '../parameters.ts';
+import { hfSpelling } from './spelling.ts';
 
 export interface LowRank {
   readonly a: TensorSource;
@@ -80,12 +81,14 @@ export interface LoraScaling {
   readonly isRankStabilized: boolean;
 }
 
-/** `model.layers.3.self_attn.q_proj` → its target. */
+/** `model.layers.3.self_attn.q_proj` → its target; without those that a relative's files hold several of in one matrix (Phi-3). */
 export function targetsByModule(config: LlamaConfig): ReadonlyMap<string, Target> {
+  const fused: readonly string[] = Object.values(hfSpelling(config)?.names?.fused ?? {}).flat();
   return new Map(
     targetsOf(config).flatMap((target) => {
-      const name = foreignName(target, 'hf');
-      return name === null ? [] : [[name.replace(/\.weight$/, ''), target] as const];
+      const name = foreignName(target, 'hf', hfSpelling(config)?.names);
+      const isFused = fused.includes(target.key);
+      return name === null || isFused ? [] : [[name.replace(/\.weight$/, ''), target] as const];
     }),
   );
 }

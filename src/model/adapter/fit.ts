@@ -4,10 +4,11 @@ import { dtypes, isWeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { FiniteRows } from '../checkpoint/finite.ts';
-import { type RotaryLayout, RotaryRows } from '../checkpoint/row-sources.ts';
-import { dimensions, type LlamaConfig } from '../config.ts';
-import type { Parameter, ParameterSpec } from '../parameters.ts';
+import type { RotaryLayout } from '../checkpoint/row-sources.ts';
+import type { LlamaConfig } from '../config.ts';
+import type { Parameter } from '../parameters.ts';
 import { type LowRank, lowRankShapes, type Target } from './adapter.ts';
+import { relaid } from './spelling.ts';
 
 const SHOWN_PROBLEMS = 12;
 
@@ -51,15 +52,20 @@ export class AdapterFit {
     if (magnitude) this.checkShape(`${name}: the magnitudes`, magnitude, [target.shape[0]!]);
     if (found < 1) this.problem(`${name}: rank ${found}, expected at least 1`);
     if (this.problems.length > before) return null;
-    const rows = (source: TensorSource) => this.rows(source, target.spec, rotary);
+    const rows = (source: TensorSource) => this.rows(source, target, rotary, 0);
     return { a: this.finite(a), b: rows(b), magnitude: magnitude && rows(magnitude), scale };
   }
 
   /** A parameter that was trained whole. */
-  whole(name: string, { shape, spec }: Parameter, tensor: TensorSource, rotary: RotaryLayout): TensorSource | null {
+  whole(
+    name: string,
+    parameter: Parameter,
+    tensor: TensorSource,
+    { rotary, gainsFromOne = false }: { readonly rotary: RotaryLayout; readonly gainsFromOne?: boolean | undefined },
+  ): TensorSource | null {
     const before = this.problems.length;
-    this.checkShape(name, tensor, shape);
-    return this.problems.length > before ? null : this.rows(tensor, spec, rotary);
+    this.checkShape(name, tensor, parameter.shape);
+    return this.problems.length > before ? null : this.rows(tensor, parameter, rotary, gainsFromOne ? 1 : 0);
   }
 
   /** Throws ConfigError `adapter.fit` with every problem. `used`: how much of the adapter there is. */
@@ -81,10 +87,8 @@ export class AdapterFit {
       );
   }
 
-  private rows(source: TensorSource, spec: ParameterSpec, rotary: RotaryLayout): TensorSource {
-    const checked = this.finite(source);
-    const isTurned = spec.rotary && rotary === 'halves' && this.config.positions === 'rope';
-    return isTurned ? new RotaryRows(checked, dimensions(this.config).E, 'pairs') : checked;
+  private rows(source: TensorSource, parameter: Parameter, rotary: RotaryLayout, gain: 0 | 1): TensorSource {
+    return relaid(this.finite(source), parameter, this.config, { from: rotary, to: 'pairs', gain });
   }
 
   private finite(source: TensorSource): TensorSource {

@@ -15,6 +15,7 @@ import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import { type Adapter, type LowRank, targetsOf } from './adapter.ts';
 import { AdapterFit } from './fit.ts';
+import { ggufSpelling } from './spelling.ts';
 
 export const GGUF_ADAPTER = { type: 'adapter', kind: 'lora' } as const;
 export const alphaKey = 'adapter.lora.alpha';
@@ -51,18 +52,30 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
   if (typeof alpha !== 'number' || !Number.isFinite(alpha))
     throw bad(alphaKey, `expected a finite number, found ${show(alpha)}`, 'The file is damaged; convert it again.');
   const architecture = field('general.architecture');
-  const rotary = rotaryOf(typeof architecture === 'string' ? architecture : '');
+  const spelling = ggufSpelling(config);
+  if (
+    !spelling ||
+    (architecture !== spelling.architecture && !spelling.aliases?.some((alias) => alias === architecture))
+  ) {
+    const expected = spelling ? show(spelling.architecture) : 'none, as llama.cpp has no such model';
+    throw bad(
+      'general.architecture',
+      `expected ${expected}, found ${show(architecture ?? null)}`,
+      'The adapter is of another kind of model.',
+    );
+  }
+  const { rotary, names } = spelling;
 
   const fit = new AdapterFit(
     file,
     typeof field('general.base_model.0.name') === 'string' ? String(field('general.base_model.0.name')) : null,
     config,
   );
-  const targets = new Map(targetsOf(config).map((target) => [foreignName(target, 'gguf'), target]));
+  const targets = new Map(targetsOf(config).map((target) => [foreignName(target, 'gguf', names), target]));
   const vectors = new Map(
     listParameters(config)
       .filter(({ shape }) => shape.length === 1)
-      .map((parameter) => [foreignName(parameter, 'gguf'), parameter]),
+      .map((parameter) => [foreignName(parameter, 'gguf', names), parameter]),
   );
   const parts = new Map<string, { a?: TensorSource; b?: TensorSource }>();
   const replaced = new Map<string, TensorSource>();
@@ -70,7 +83,7 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
     const part = /^(.*)\.lora_([ab])$/.exec(name);
     const vector = vectors.get(name); // a norm that was trained too, which llama.cpp passes over
     if (vector) {
-      const source = fit.whole(name, vector, tensor, rotary);
+      const source = fit.whole(name, vector, tensor, { rotary });
       if (source) replaced.set(vector.name, source);
     } else if (!part)
       fit.problem(`${name.slice(0, 200)} ${formatShape(tensor.shape)} is neither .lora_a nor .lora_b of a tensor`);
@@ -97,9 +110,4 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
     metadata: new Map([...gguf.fields].map(([key, { value }]) => [key, value])),
     close: () => files.close(),
   };
-}
-
-/** GGUF keeps Hugging Face's order of rows for Qwen 2, and the papers' for llama. */
-export function rotaryOf(architecture: string): 'pairs' | 'halves' {
-  return architecture === 'qwen2' ? 'halves' : 'pairs';
 }

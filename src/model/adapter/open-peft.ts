@@ -13,6 +13,7 @@ import { foreignName, listParameters } from '../parameters.ts';
 import { type Adapter, type LowRank, loraScale, type Target, targetsByModule } from './adapter.ts';
 import { AdapterFit } from './fit.ts';
 import { transposed } from './sources.ts';
+import { hfSpelling } from './spelling.ts';
 
 export const PEFT_CONFIG = 'adapter_config.json';
 /** Where transformers keeps a chat template of its own. */
@@ -34,10 +35,13 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
   const facts = parsePeftConfig(PEFT_CONFIG, text);
   const found = readTensors(folder, files);
   const fit = new AdapterFit(folder.name, facts.baseModel, config);
+  const spelling = hfSpelling(config);
   const modules = targetsByModule(config);
   const parts = new Map<string, Partial<Record<Part, TensorSource>>>();
   const whole = new Map<string, TensorSource>();
-  const parameters = new Map(listParameters(config).map((parameter) => [foreignName(parameter, 'hf'), parameter]));
+  const parameters = new Map(
+    listParameters(config).map((parameter) => [foreignName(parameter, 'hf', spelling?.names), parameter]),
+  );
   for (const [name, tensor] of found) {
     const part = partName.exec(name);
     const other = part ? null : wholeName.exec(name);
@@ -46,7 +50,7 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
       const [, module, kind] = part as unknown as [string, string, Part];
       parts.set(module, { ...parts.get(module), [kind]: tensor });
     } else if (parameter) {
-      const source = fit.whole(name, parameter, tensor, 'halves');
+      const source = fit.whole(name, parameter, tensor, { rotary: 'halves', gainsFromOne: spelling?.gainsFromOne });
       if (source) whole.set(parameter.name, source);
     } else fit.problem(`${name} ${formatShape(tensor.shape)} belongs to no part of this model`);
   }
@@ -63,7 +67,7 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
   for (const name of facts.modulesToSave) {
     const isThere = [...whole.keys()].some((key) => {
       const parameter = listParameters(config).find((one) => one.name === key)!;
-      return foreignName(parameter, 'hf')!
+      return foreignName(parameter, 'hf', spelling?.names)!
         .replace(/\.(weight|bias)$/, '')
         .endsWith(name);
     });

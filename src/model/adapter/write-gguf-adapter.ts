@@ -8,12 +8,12 @@ import { writeGguf } from '../../formats/gguf-write.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import type { Sink } from '../../formats/sink.ts';
 import type { GgufValue } from '../../formats/tokenizer-files.ts';
-import { RotaryRows } from '../checkpoint/row-sources.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName } from '../parameters.ts';
 import { rankOf, targetsOf } from './adapter.ts';
-import { alphaKey, GGUF_ADAPTER, rotaryOf } from './open-gguf-adapter.ts';
+import { alphaKey, GGUF_ADAPTER } from './open-gguf-adapter.ts';
 import { scaled } from './sources.ts';
+import { ggufSpelling, relaid } from './spelling.ts';
 import type { WrittenAdapter } from './write-peft.ts';
 
 /** Throws UnsupportedError `adapter.gguf` for a DoRA, for parameters trained whole, and for a matrix without a name in GGUF. */
@@ -33,7 +33,8 @@ export function writeGgufAdapter(
   if (adapter.replaced.size > 0) refuse(`${[...adapter.replaced.keys()][0]} was trained whole`);
   const dora = layers.find(([, layer]) => layer.magnitude !== null);
   if (dora) refuse(`${dora[0]} has magnitudes (DoRA)`);
-  const architecture = config.attentionBias ? 'qwen2' : 'llama';
+  const { architecture, rotary, names } =
+    ggufSpelling(config) ?? refuse('it is of a kind of model that llama.cpp does not know')!;
   const alpha = layers.map(([, layer]) => layer.scale * rankOf(layer)).find((one) => one !== 0) ?? 1;
 
   const fields = new Map<string, GgufField>();
@@ -53,9 +54,14 @@ export function writeGgufAdapter(
   const tensors: NamedTensor[] = [];
   for (const [parameter, layer] of layers) {
     const target = targets.get(parameter)!;
-    const tensor = foreignName(target, 'gguf') ?? refuse(`${parameter} has no name`)!;
-    const isTurned = target.spec.rotary && rotaryOf(architecture) === 'halves' && config.positions === 'rope';
-    const b = isTurned ? new RotaryRows(layer.b, config.headSize, 'halves') : layer.b;
+    if (
+      Object.values(names?.fused ?? {})
+        .flat()
+        .some((key) => key === target.key)
+    )
+      refuse(`${parameter} is a part of a larger matrix there`);
+    const tensor = foreignName(target, 'gguf', names) ?? refuse(`${parameter} has no name`)!;
+    const b = relaid(layer.b, target, config, { from: 'pairs', to: rotary, gain: 0 });
     const ratio = (layer.scale * rankOf(layer)) / alpha;
     const factor = Math.abs(ratio - 1) < 1e-6 ? 1 : ratio; // what only rounding makes of 1 leaves B as it is
     tensors.push([`${tensor}.lora_a`, layer.a], [`${tensor}.lora_b`, scaled(b, factor)]);

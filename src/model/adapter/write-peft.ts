@@ -1,15 +1,16 @@
 /** Writes an adapter as PEFT does: adapter_config.json and adapter_model.safetensors. */
 
+import { UnsupportedError } from '../../base/errors.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import { writeSafetensors } from '../../formats/safetensors-write.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { RotaryRows } from '../checkpoint/row-sources.ts';
 import type { FolderSink } from '../checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../config.ts';
-import { foreignName, listParameters, type ParameterSpec } from '../parameters.ts';
+import { foreignName, listParameters, type Parameter } from '../parameters.ts';
 import { type Adapter, type LowRank, rankOf, targetsByModule } from './adapter.ts';
 import { PEFT_CONFIG } from './open-peft.ts';
 import { transposed } from './sources.ts';
+import { hfSpelling, relaid } from './spelling.ts';
 
 export interface PeftOptions {
   /** The model that it corrects, as PEFT should load it. */
@@ -30,21 +31,29 @@ export function writePeft(
   const tensors: NamedTensor[] = [];
   const named: { readonly module: string; readonly layer: LowRank }[] = [];
   for (const [name, layer] of adapter.layers) {
-    const { module, target } = modules.get(name)!;
+    const known = modules.get(name);
+    if (!known)
+      throw new UnsupportedError(
+        'adapter.fused',
+        `PEFT adapter: ${name} is a part of a larger matrix in this kind of model's files, which an adapter cannot name. Merge the adapter into the model (cria merge).`,
+      );
+    const { module, target } = known;
     const isEmbedding = target.use === 'embedding';
     const [a, b] = isEmbedding ? ['lora_embedding_A', 'lora_embedding_B'] : ['lora_A.weight', 'lora_B.weight'];
     const add = (part: string, source: TensorSource) => tensors.push([`base_model.model.${module}.${part}`, source]);
     add(a!, isEmbedding ? transposed(layer.a) : layer.a);
-    add(b!, turned(layer.b, target.spec, config));
-    if (layer.magnitude) add('lora_magnitude_vector', turned(layer.magnitude, target.spec, config));
+    add(b!, turned(layer.b, target, config));
+    if (layer.magnitude) add('lora_magnitude_vector', turned(layer.magnitude, target, config));
     named.push({ module, layer });
   }
   const whole = listParameters(config).filter(({ name }) => adapter.replaced.has(name));
   for (const parameter of whole) {
-    const source = turned(adapter.replaced.get(parameter.name)!, parameter.spec, config);
-    tensors.push([`base_model.model.${foreignName(parameter, 'hf')}`, source]);
+    const source = turned(adapter.replaced.get(parameter.name)!, parameter, config);
+    tensors.push([`base_model.model.${foreignName(parameter, 'hf', hfSpelling(config)?.names)}`, source]);
   }
-  const saved = whole.map((parameter) => foreignName(parameter, 'hf')!.replace(/\.(weight|bias)$/, ''));
+  const saved = whole.map((parameter) =>
+    foreignName(parameter, 'hf', hfSpelling(config)?.names)!.replace(/\.(weight|bias)$/, ''),
+  );
   const text = `${JSON.stringify(peftConfig(named, saved, config, options), null, 2)}\n`;
   const json = folder.create(PEFT_CONFIG);
   json.write(new TextEncoder().encode(text));
@@ -54,9 +63,10 @@ export function writePeft(
   weights.close();
 }
 
-/** Rows of queries and keys in Hugging Face's order. */
-function turned(source: TensorSource, spec: ParameterSpec, config: LlamaConfig): TensorSource {
-  return spec.rotary && config.positions === 'rope' ? new RotaryRows(source, config.headSize, 'halves') : source;
+/** Rows of queries and keys in Hugging Face's order, and gains as its models store them. */
+function turned(source: TensorSource, parameter: Parameter, config: LlamaConfig): TensorSource {
+  const gain = hfSpelling(config)?.gainsFromOne ? -1 : 0;
+  return relaid(source, parameter, config, { from: 'pairs', to: 'halves', gain });
 }
 
 function peftConfig(
