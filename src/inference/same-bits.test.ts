@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { testDevices } from '../../test/support/devices.ts';
 import { runAll, submit, tinyConfig, tinyEngine, tinyWeights } from '../../test/support/tiny-model.ts';
 import { randomWeights } from '../devices/wasm/testing.ts';
+import type { LlamaConfig } from '../model/config.ts';
 import { loadModel } from '../model/model.ts';
 import { recode } from '../quant/recode.ts';
 import { codecs } from '../quant/rows.ts';
@@ -12,13 +13,34 @@ import type { TensorSource } from '../tensor/source.ts';
 import { columnCount, rowCount } from '../tensor/tensor.ts';
 
 const config = { ...tinyConfig, width: 256, headSize: 64, ffnWidth: 256, blockCount: 1 };
-const weights = tinyWeights(config);
+/** What relatives choose otherwise. */
+const relatives: Readonly<Record<string, LlamaConfig>> = {
+  'norms and windows': {
+    ...config,
+    blockCount: 2,
+    normPlacement: 'both',
+    qkNorm: 'head',
+    activation: 'geglu-tanh',
+    embeddingScale: 16,
+    attentionCap: 20,
+    logitCap: 10,
+    slidingWindow: 9,
+    slidingBlocks: [true, false],
+    slidingTheta: 100,
+  },
+  'experts and sinks': {
+    ...config,
+    experts: { count: 5, used: 2, width: 64, normalized: true, bias: true },
+    swigluLimit: 7,
+    attentionSinks: true,
+  },
+};
 const prompts = [37, 5, 64].map((length, seed) =>
   Uint32Array.from({ length }, (_, i) => (i * 29 + seed * 11 + i * i) % 96),
 );
 
 /** All weights of two dimensions in one type; where it has no encoder, random blocks. */
-function stored(dtype: WeightType): typeof weights {
+function stored(dtype: WeightType, weights: ReadonlyMap<string, TensorSource>): ReadonlyMap<string, TensorSource> {
   const inType = (source: TensorSource) =>
     'encode' in codecs[dtype]
       ? recode(source, dtype)
@@ -35,11 +57,17 @@ after(() => {
   for (const { device } of devices) device.close();
 });
 
-for (const dtype of weightTypes) {
-  test(`${dtype}: threads, chunks and company change no bit`, async () => {
+for (const dtype of weightTypes) sameBits(dtype, config, dtype);
+for (const [name, choices] of Object.entries(relatives)) {
+  for (const dtype of ['f32', 'Q8_0'] as const) sameBits(`${name} in ${dtype}`, choices, dtype);
+}
+
+function sameBits(title: string, chosen: LlamaConfig, dtype: WeightType): void {
+  const weights = stored(dtype, tinyWeights(chosen));
+  test(`${title}: threads, chunks and company change no bit`, async () => {
     let want: string[] | null = null;
     for (const { name, device } of devices) {
-      const model = loadModel(device, config, stored(dtype));
+      const model = loadModel(device, chosen, weights);
       for (const [batchTokens, company] of [
         [512, 'together'],
         [1, 'alone'],
