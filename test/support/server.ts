@@ -74,7 +74,7 @@ export async function post(server: RunningServer, path: string, body: unknown, i
   });
   const text = await response.text();
   // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of many shapes.
-  const json: any = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
+  const json: any = /\/json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
   return { status: response.status, headers: response.headers, text, json };
 }
 

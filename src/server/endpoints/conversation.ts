@@ -10,10 +10,11 @@ import { answerReader } from '../reply/answer-reader.ts';
 import { mergeAnswers, type TurnEnd, usageOf } from '../reply/choices.ts';
 import { type AnswerEvent, type Thinking, ThinkingReader, thinkingOf } from '../reply/thinking.ts';
 import { type ChatRequest, chatLogprobs } from '../request/chat.ts';
+import { chatConstraint } from '../request/constrained.ts';
 import { optionsOf, type Shape, shapeOf } from '../request/generation-fields.ts';
 import type { Call, Core } from '../world.ts';
 import { constraintOf } from './constraint.ts';
-import { askedFor, checkCharacters, checkLength, conversationOf, encoderOf } from './prompts.ts';
+import { askedFor, checkCharacters, checkLength, conversationOf, encoderOf, encodeTexts } from './prompts.ts';
 
 export interface ChatShape extends Shape {
   readonly model: string;
@@ -60,6 +61,29 @@ export function readConversation(desk: Desk, request: ChatRequest, param = 'mess
   checkCharacters(model, charactersOf(messages), param);
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   return { messages, constraint, prompt };
+}
+
+/** The same for a text that no template is put around. Throws ApiError. */
+export function prepareRawTurn(
+  desk: Desk,
+  request: Omit<ChatRequest, 'messages'>,
+  text: string,
+  param = 'prompt',
+): Turn {
+  const { model } = desk;
+  const asked = askedFor(desk, request);
+  const options = { ...optionsOf(request), logprobs: -1 };
+  const [prompt] = encodeTexts(model, [text], param) as [Uint32Array];
+  checkLength(model, prompt, param, desk.settings.refuseBeyondContext ? options : {});
+  const { spec } = chatConstraint(request as ChatRequest, null);
+  const shape: ChatShape = {
+    ...shapeOf(request),
+    model: asked.model,
+    logprobs: false,
+    toolFormat: null,
+    thinking: null,
+  };
+  return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec), notHeld: [] };
 }
 
 export type Turn = ReturnType<typeof prepareTurn>;

@@ -4,6 +4,13 @@ import type { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
 import { countTokensSchema, messagesSchema } from '../request/messages.ts';
+import {
+  ollamaChatSchema,
+  ollamaEmbedSchema,
+  ollamaGenerateSchema,
+  ollamaPullSchema,
+  ollamaShowSchema,
+} from '../request/ollama.ts';
 import { responsesSchema } from '../request/responses.ts';
 import { completionSchema, detokenizeSchema, embeddingSchema, tokenizeSchema } from '../request/texts.ts';
 import type { Call, Core, Reply } from '../world.ts';
@@ -11,6 +18,21 @@ import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
 import { countTokens, messages, messagesError, prepareCount, prepareMessages } from './messages.ts';
+import {
+  ollamaAnswer,
+  ollamaEmbed,
+  ollamaError,
+  ollamaPs,
+  ollamaPull,
+  ollamaShow,
+  ollamaTags,
+  ollamaVersion,
+  prepareOllamaChat,
+  prepareOllamaEmbed,
+  prepareOllamaGenerate,
+  prepareOllamaShow,
+  preparePull,
+} from './ollama.ts';
 import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
 import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
@@ -84,6 +106,21 @@ export const endpoints: readonly Endpoint[] = [
   ),
   post('/v1/completions', 'the continuation of a text', completionSchema, prepareCompletion, completions),
   post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
+  post('/api/chat', 'the next turn, as Ollama has it', ollamaChatSchema, prepareOllamaChat, ollamaAnswer, ollamaError),
+  post('/api/generate', 'the answer to a text', ollamaGenerateSchema, prepareOllamaGenerate, ollamaAnswer, ollamaError),
+  post(
+    '/api/embed',
+    'texts as vectors of unit length',
+    ollamaEmbedSchema,
+    prepareOllamaEmbed,
+    ollamaEmbed,
+    ollamaError,
+  ),
+  post('/api/show', 'the model', ollamaShowSchema, prepareOllamaShow, ollamaShow, ollamaError),
+  post('/api/pull', 'whether the model is there', ollamaPullSchema, preparePull, ollamaPull, ollamaError),
+  get('/api/tags', 'what is served', ollamaTags),
+  get('/api/ps', 'what is loaded', ollamaPs),
+  get('/api/version', "the server's version", ollamaVersion),
   get('/v1/models', 'what is served', models),
   get('/v1/models/:model', 'one model', oneModel),
   get('/lora-adapters', 'the adapters that requests may choose', loraAdapters),

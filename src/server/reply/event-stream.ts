@@ -18,6 +18,18 @@ export async function* toNamedEvents(
   }
 }
 
+/** One line of JSON for each, as Ollama has it. `failed`: the last one where one fails. */
+export async function* toLines(
+  objects: AsyncIterable<object>,
+  failed: (error: unknown) => object,
+): AsyncGenerator<string, void> {
+  try {
+    for await (const object of objects) yield `${JSON.stringify(object)}\n`;
+  } catch (error) {
+    yield `${JSON.stringify(failed(error))}\n`;
+  }
+}
+
 /**
  * `data:` lines of JSON, and OpenAI's last line. What fails after the first byte cannot have a status any more: it is the last event,
  * in the shape of an error body, and there is no [DONE].
