@@ -63,18 +63,18 @@ export function readConversation(desk: Desk, request: ChatRequest, param = 'mess
   return { messages, constraint, prompt };
 }
 
-/** The same for a text that no template is put around. Throws ApiError. */
+/** The same for a text that no template is put around; `parseSpecial`: special tokens written in it are those tokens. Throws ApiError. */
 export function prepareRawTurn(
   desk: Desk,
   request: Omit<ChatRequest, 'messages'>,
-  text: string,
-  param = 'prompt',
+  text: string | readonly number[],
+  parseSpecial = false,
 ): Turn {
   const { model } = desk;
   const asked = askedFor(desk, request);
   const options = { ...optionsOf(request), logprobs: -1 };
-  const [prompt] = encodeTexts(model, [text], param) as [Uint32Array];
-  checkLength(model, prompt, param, desk.settings.refuseBeyondContext ? options : {});
+  const [prompt] = encodeTexts(model, [text], 'prompt', parseSpecial) as [Uint32Array];
+  checkLength(model, prompt, 'prompt', desk.settings.refuseBeyondContext ? options : {});
   const { spec } = chatConstraint(request as ChatRequest, null);
   const shape: ChatShape = {
     ...shapeOf(request),

@@ -18,6 +18,7 @@ import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
 import { countTokens, messages, messagesError, prepareCount, prepareMessages } from './messages.ts';
+import { nativeCompletion, nativeSchema, prepareNative, props } from './native.ts';
 import {
   ollamaAnswer,
   ollamaEmbed,
@@ -33,6 +34,7 @@ import {
   prepareOllamaShow,
   preparePull,
 } from './ollama.ts';
+import { prepareRerank, rerank, rerankSchema } from './rerank.ts';
 import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
 import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
@@ -83,7 +85,7 @@ const asWritten = async (_core: Core, _call: Call, body: Uint8Array<ArrayBuffer>
   type: 'application/json',
 });
 
-export const endpoints: readonly Endpoint[] = [
+const named: readonly Endpoint[] = [
   post('/v1/chat/completions', "the assistant's next turn", chatSchema, prepareChat, chatCompletions),
   post('/v1/responses', 'the next turn, as items', responsesSchema, prepareResponse, responses),
   get('/v1/responses/:id', 'a response that is kept', oneResponse),
@@ -121,6 +123,15 @@ export const endpoints: readonly Endpoint[] = [
   get('/api/tags', 'what is served', ollamaTags),
   get('/api/ps', 'what is loaded', ollamaPs),
   get('/api/version', "the server's version", ollamaVersion),
+  post('/v1/rerank', 'texts by their nearness to a query', rerankSchema, prepareRerank, rerank),
+  post(
+    '/completion',
+    'the continuation of a text, as llama-server has it',
+    nativeSchema,
+    prepareNative,
+    nativeCompletion,
+  ),
+  get('/props', "the model and the server's settings, as llama-server has them", props),
   get('/v1/models', 'what is served', models),
   get('/v1/models/:model', 'one model', oneModel),
   get('/lora-adapters', 'the adapters that requests may choose', loraAdapters),
@@ -131,3 +142,10 @@ export const endpoints: readonly Endpoint[] = [
   get('/v1/health', 'the same', health, true),
   get('/metrics', "the server's numbers, for Prometheus", metrics),
 ];
+
+/** What begins with /v1 is there without it too, as clients with a base address of their own ask for it. */
+const bare = named
+  .filter(({ path }) => path.startsWith('/v1/') && !named.some((other) => other.path === path.slice(3)))
+  .map((endpoint) => ({ ...endpoint, path: endpoint.path.slice(3) }));
+
+export const endpoints: readonly Endpoint[] = [...named, ...bare];

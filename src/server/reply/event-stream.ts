@@ -30,6 +30,14 @@ export async function* toLines(
   }
 }
 
+/** `data:` lines without names and without a last one, as llama-server's own endpoints have it. */
+export async function* toDataEvents(
+  objects: AsyncIterable<object>,
+  failed: (error: unknown) => object,
+): AsyncGenerator<string, void> {
+  for await (const line of toLines(objects, failed)) yield `data: ${line}\n`;
+}
+
 /**
  * `data:` lines of JSON, and OpenAI's last line. What fails after the first byte cannot have a status any more: it is the last event,
  * in the shape of an error body, and there is no [DONE].
