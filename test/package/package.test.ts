@@ -12,6 +12,7 @@ import type { Browser } from 'playwright-core';
 import { bundledModels } from '../../src/platform/node/bundled-models.ts';
 import { Llama } from '../../src/platform/node/index.ts';
 import { launchBrowser, noBrowser } from '../support/browser.ts';
+import { blocks } from '../support/markdown.ts';
 import { isolation, type Story, storyAt, storyIn } from './pages.ts';
 import { here, must, noRegistry, root, run, Workshop } from './workshop.ts';
 
@@ -29,6 +30,7 @@ before(async () => {
   if (skip) return;
   shop = await Workshop.open();
   const model = await Llama.load();
+  cpSync(bundledModels()[0]!.path, join(shop.project, 'model.gguf'));
   wanted = await model.generate('Once upon a time', { maxTokens: 10, temperature: 0 }).text();
   await model.close();
 });
@@ -39,6 +41,11 @@ const bytesIn = (folder: string) =>
     const stat = statSync(join(folder, path));
     return sum + (stat.isFile() ? stat.size : 0);
   }, 0);
+
+test('the pages hold programs to paste', () => {
+  assert.ok(pastedPrograms.filter(isOfReadme).length >= 3);
+  assert.ok(pastedPrograms.length >= 8);
+});
 
 describe('the package', { skip }, () => {
   test('is small, and so is all that it brings', () => {
@@ -83,6 +90,17 @@ const runtimes: readonly (readonly [name: string, pattern: string | null, words?
   ['Deno', '@deno/*/deno', ['run', '-A']],
 ];
 
+/** The pages' programs that end by themselves and need this package alone, with what it brings. */
+const pastedPrograms = ['README.md', 'docs/node.md'].flatMap((page) =>
+  blocks(readFileSync(join(root, page), 'utf8'), 'ts').flatMap(({ text, line }) => {
+    const imported = [...text.matchAll(/ from '([^']+)'/g)].map(([, name]) => name!);
+    const isAlone = imported.every((name) => /^(?:cria(?:\/(?:server|training))?|zod)$/.test(name));
+    const ends = !/^export |\bBun\.|\bDeno\./m.test(text);
+    return isAlone && ends ? [{ page, file: `${page.replace(/\W/g, '-')}-${line}.mjs`, text }] : [];
+  }),
+);
+const isOfReadme = ({ page }: { readonly page: string }) => page === 'README.md';
+
 /** Nobody's home, no folder for temporary files, nothing else to go by. */
 const bareEnvironment = { PATH: '/nowhere', HOME: '/nowhere', TMPDIR: '/nowhere' };
 
@@ -98,6 +116,22 @@ describe('runs in', { skip, concurrency: 2 }, () => {
       for (const program of ['story.mjs', 'required.cjs', 'worker.mjs']) {
         const { code, stdout, stderr } = await run(runtime, [...words, program], { cwd: shop.project, env });
         assert.deepEqual({ program, code, stdout, stderr }, { program, code: 0, stdout: wanted, stderr: '' });
+      }
+    });
+  }
+
+  for (const [name, pattern, words = []] of runtimes) {
+    test(`${name}, the programs of README and docs/node.md as pasted`, async (t) => {
+      const runtime = pattern === null ? process.execPath : shop.tool(pattern);
+      if (runtime === null) {
+        t.skip(`no such runtime for this platform among the tools: ${name}`);
+        return;
+      }
+      // The guide's programs on the oldest Node; the README's everywhere.
+      for (const { file, text } of name === 'Node 20' ? pastedPrograms : pastedPrograms.filter(isOfReadme)) {
+        writeFileSync(join(shop.project, file), text);
+        const { stdout } = await must(runtime, [...words, file], { cwd: shop.project });
+        assert.notEqual(stdout, '', file);
       }
     });
   }
