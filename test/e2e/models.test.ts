@@ -199,6 +199,11 @@ describe('verbs', () => {
     const short = await cria(['imatrix', model, text, '-c', '4096', '-o', at('short.gguf')]);
     assert.equal(short.code, 1);
     assert.match(short.stderr, /expected at least one chunk of 4096/);
+    const long = await cria(['imatrix', at('other-shape.gguf'), text, '-c', '257', '-o', at('long.gguf')]);
+    assert.equal(long.code, 2);
+    assert.match(long.stderr, /--context is 257, expected at most the model's own, 256/);
+    const fits = await ok(['imatrix', at('other-shape.gguf'), text, '--chunks', '1', '--json', '-o', at('fits.gguf')]);
+    assert.equal(JSON.parse(fits).context, 256);
   });
 
   test('a folder with files in it is not overwritten, and a quantized folder is refused', async () => {

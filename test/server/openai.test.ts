@@ -214,6 +214,7 @@ describe('refusals come as the client knows them', () => {
     ['a wrong type', { temperature: 'hot' }, 'temperature', 'invalid_type'],
     ['a value out of range', { top_p: 2 }, 'top_p', 'invalid_value'],
     ['no messages', { messages: undefined }, 'messages', 'missing_required_parameter'],
+    ['neither of two kinds', { messages: [{ role: 'user', content: 42 }] }, 'messages.0.content', 'invalid_type'],
     ['an unknown role', { messages: [{ role: 'king', content: 'x' }] }, 'messages.0.role', 'invalid_value'],
     [
       'too long a prompt',

@@ -89,7 +89,9 @@ export const command = defineCommand({
         onStep: (metrics, eta, total) =>
           options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
         onResult: (recipe, result) => {
-          if (isFirst) writeResult(io, recipe, result, options.json);
+          if (!isFirst) return;
+          writeResult(io, recipe, result, options.json);
+          if (io.signal.aborted) writeLine(io.stderr, 'stopped before its end: go on with --resume');
         },
       });
     } catch (error) {

@@ -23,7 +23,13 @@ export const command = defineCommand({
       value: 'PATH',
       help: "where to write: a name ending in .gguf gives llama.cpp's present form, one in .dat its old one",
     },
-    context: { kind: 'integer', short: 'c', min: 4, default: 512, help: 'tokens of one chunk' },
+    context: {
+      kind: 'integer',
+      short: 'c',
+      min: 4,
+      otherwise: "512, or the model's context where that is less",
+      help: 'tokens of one chunk',
+    },
     chunks: { kind: 'integer', min: 1, otherwise: 'all', help: 'read this many chunks only' },
     'process-output': {
       kind: 'flag',
@@ -52,13 +58,16 @@ export const command = defineCommand({
       const { tokenizer, config } = model;
       const bosId = tokenizer.addBos ? tokenizer.bosId : null;
       const ids = tokenizer.encode(text, { bos: bosId !== null });
-      const { context } = options;
+      const context = options.context ?? Math.min(512, config.contextLength);
       const chunks = Math.min(options.chunks ?? Number.POSITIVE_INFINITY, Math.floor(ids.length / context));
       if (chunks === 0) {
         throw new CriaError(
           'imatrix.too-short',
           `the text is ${ids.length} tokens, expected at least one chunk of ${context}. Take a longer text, or smaller chunks with --context.`,
         );
+      }
+      if (context > config.contextLength) {
+        throw new UsageError([`--context is ${context}, expected at most the model's own, ${config.contextLength}`]);
       }
       const total = new Map<string, { sums: Float64Array; rows: Float64Array }>();
       const progress = startProgress(io, { what: 'imatrix', total: chunks, json: options.json });

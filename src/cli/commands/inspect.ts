@@ -124,7 +124,7 @@ function print(summary: Summary, withTensors: boolean, io: Io): void {
   const width = io.stdout.columns ?? 100;
   const { config, tensors, metadata } = summary;
   const bits = (summary.bytes * 8) / summary.parameters;
-  writeLine(io.stdout, summary.name);
+  writeLine(io.stdout, summary.name.replaceAll(/\s+/g, ' '));
   const facts = [
     ['format', summary.format],
     [

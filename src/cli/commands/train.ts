@@ -73,7 +73,10 @@ export const command = defineCommand({
         onStep: (metrics, eta, total) =>
           options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
       });
-      if (!collective || collective.rank === 0) writeResult(io, result, options.json);
+      if (!collective || collective.rank === 0) {
+        writeResult(io, result, options.json);
+        if (io.signal.aborted) writeLine(io.stderr, 'stopped before its end: go on with --resume');
+      }
     } catch (error) {
       if (!collective) throw error;
       // The others wait for this rank for ever: end them too, after its own words.

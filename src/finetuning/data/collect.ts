@@ -3,7 +3,7 @@
 import { ConfigError } from '../../base/errors.ts';
 import { groupBy } from '../../base/es2024.ts';
 import type { PreferenceRating } from '../losses/reward-model.ts';
-import { type EncodedSample, type Encoder, encodeSample } from './encode.ts';
+import { type EncodedSample, type Encoder, encodeSample, noTemplate } from './encode.ts';
 import { cutSample, splitText, type TooLong } from './fit.ts';
 import { detectFormat, type FormatName, formatNames, formats, renamed } from './formats.ts';
 import { pairOf, promptOf, ratedOf } from './preferences.ts';
@@ -150,7 +150,7 @@ function encodePrompt(sample: PromptSample, { tokenizer, template }: Encoder): U
       ? ids
       : Uint32Array.of(tokenizer.bosId, ...ids);
   if (sample.kind === 'completion') return withBos(tokenizer.encode(sample.prompt));
-  if (template === null) return new Refusal('a conversation, but the model has no chat template (data.template)');
+  if (template === null) return noTemplate();
   try {
     const { segments } = template.render(sample.messages, {
       tools: sample.tools ?? null,

@@ -98,7 +98,16 @@ test('a template without an end: the last answer gets the end of the text', () =
 test('markup that is no token of the vocabulary is not learned as letters', () => {
   const refused = encodeSample(talk, encoder('chatml'));
   ok(refused instanceof Refusal);
-  equal(refused.reason, 'the template writes <|im_start|>, which is no token of this vocabulary');
+  equal(
+    refused.reason,
+    'the template writes <|im_start|>, which is no token of this vocabulary: choose another with model.template',
+  );
+});
+
+test('a conversation without a template is told of the setting that gives it one', () => {
+  const refused = encodeSample(talk, { ...encoder('plain'), template: null });
+  ok(refused instanceof Refusal);
+  match(refused.reason, /has no chat template: choose one with model\.template \(llama2, .*chatml/);
 });
 
 test('a template that drops thoughts from earlier turns: found by marks around the texts', () => {

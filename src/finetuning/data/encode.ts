@@ -5,6 +5,7 @@
  * A token carries loss when some of its characters lie behind the prompt that the model goes on from, in a turn that is trained on: the
  * space after "ASSISTANT:", alone or glued to the first word, is learned, as the model has to write it.
  */
+import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import type { ChatTemplate } from '../../tokenizer/chat/chat-template.ts';
 import type { Segment, Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { Refusal, type SftSample, type TrainedMessage } from './sample.ts';
@@ -65,7 +66,7 @@ function encodeChatSample(
   encoder: Encoder,
 ): EncodedSample | Refusal {
   const { template, tokenizer } = encoder;
-  if (template === null) return new Refusal('a conversation, but the model has no chat template (data.template)');
+  if (template === null) return noTemplate();
   const plain = messages.map(({ train: _, ...message }) => message);
   let traced: ReturnType<typeof traceChat>;
   try {
@@ -75,7 +76,11 @@ function encodeChatSample(
     throw error;
   }
   const stranger = markupThatIsNoToken(traced.text, plain, tokenizer);
-  if (stranger !== null) return new Refusal(`the template writes ${stranger}, which is no token of this vocabulary`);
+  if (stranger !== null) {
+    return new Refusal(
+      `the template writes ${stranger}, which is no token of this vocabulary: choose another with model.template`,
+    );
+  }
   const lost = unwritten(traced.text, plain, tools);
   if (lost !== null) return new Refusal(`the template does not write ${lost}`);
   for (const { message, begin, end } of traced.turns) {
@@ -85,9 +90,16 @@ function encodeChatSample(
     }
   }
   const trained = chooseTurns(traced.turns, messages, encoder.trainOn);
-  if (trained.length === 0) return new Refusal('no turn carries loss (train_on, train flags)');
+  if (trained.length === 0)
+    return new Refusal('no turn carries loss (data.trainOn, and train or weight of the messages)');
   const reachesEnd = trained.at(-1)!.message === messages.length - 1;
   return encodeSpans(traced.segments, trained, reachesEnd, encoder);
+}
+
+/** A conversation of a model that was made for texts. */
+export function noTemplate(): Refusal {
+  const names = Object.keys(builtInTemplates).join(', ');
+  return new Refusal(`a conversation, but the model has no chat template: choose one with model.template (${names})`);
 }
 
 /** What of a conversation is nowhere in the rendered text: templates pass over roles and tools that they do not know. */

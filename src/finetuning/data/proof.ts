@@ -40,7 +40,7 @@ export function proveSamples(name: string, samples: readonly EncodedSample[], to
   if (turns > 0 && ended === 0) {
     problems.push(
       'no trained turn ends with a token that ends a generation: the model would never learn to stop. ' +
-        'Choose a template (data.template) whose end of turn is a token of this vocabulary',
+        'Choose a template (model.template) whose end of turn is a token of this vocabulary',
     );
   } else if (ended < turns) warnings.push(`${turns - ended} of ${turns} trained turns do not end with an end token`);
 

@@ -109,7 +109,7 @@ export function removeCached(name: HubName, root = cacheFolder()): number {
   const folder = repoFolder(name.repo, root);
   const snapshot = snapshotOf(name, root);
   const isThere = lstatSync(folder, { throwIfNoEntry: false });
-  if (!isThere || (name.quant !== null && snapshot === null)) throw notCached(name);
+  if (!isThere || (name.quant !== null && snapshot === null)) throw notCached(name, 'See what is there: cria list');
   const before = blobBytes(folder);
   if (name.quant === null || snapshot === null) {
     rmSync(folder, { recursive: true }); // of links inside, or of the folder if it is one, only the links
@@ -154,12 +154,10 @@ function notOurs(path: string, home: string): CriaError {
   );
 }
 
-export function notCached({ repo, quant }: HubName): CriaError {
+export function notCached({ repo, quant }: HubName, advice?: string): CriaError {
   const name = quant === null ? repo : `${repo}:${quant}`;
-  return new CriaError(
-    'hub.not-cached',
-    `${name}: expected in the cache, found nothing there. Fetch it: cria pull ${name}`,
-  );
+  const what = advice ?? `Fetch it: cria pull ${name}`;
+  return new CriaError('hub.not-cached', `${name}: expected in the cache, found nothing there. ${what}`);
 }
 
 function blobBytes(folder: string): number {

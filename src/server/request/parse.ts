@@ -81,6 +81,15 @@ function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
     const deepest = issue.errors.flat().filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys');
     const first = deepest[0];
     if (first) return problemsOf({ ...first, path: [...issue.path, ...first.path] }, []);
+    const kinds = new Set(
+      issue.errors.flat().flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : [])),
+    );
+    const expected = [...kinds].join(' or ') as 'string'; // read as a word alone
+    if (kinds.size > 0)
+      return problemsOf(
+        { code: 'invalid_type', expected, input: issue.input, path: issue.path, message: `expected ${expected}` },
+        known,
+      );
   }
   const where = param === '' ? 'the body' : param;
   if (issue.code === 'invalid_type' && issue.input === undefined) {

@@ -89,7 +89,7 @@ export async function trainSentencePieceBpe(
     throw new ArgumentError(
       'tokenizer.vocab-too-large',
       `tokenizer training: expected text for ${options.vocabSize} pieces, found text for ${options.vocabSize - wanted + merged.length}. ` +
-        'Lower vocabSize or give more text.',
+        'Lower vocabSize (--vocab-size) to that or less, or give more text.',
     );
   }
   const learned = [...merged, ...characters].map((piece, i) => ({ piece, score: -i, kind: PieceKind.normal }));
