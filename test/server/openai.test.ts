@@ -1,5 +1,5 @@
 /** The official client speaks to the server as to OpenAI. */
-import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import { testServer } from '../support/server.ts';
@@ -240,6 +240,16 @@ describe('refusals come as the client knows them', () => {
       });
     });
   }
+
+  test('what could have stood there is said', async () => {
+    const said = async (content: unknown, role = 'user') => {
+      const body = { ...greedy, messages: [{ role, content }] } as unknown as typeof greedy;
+      return client.chat.completions.create(body).then(() => '', String);
+    };
+    match(await said(42), /messages\.0\.content: expected string or array, found 42/);
+    match(await said('x', 'king'), /messages\.0\.role: .*"user".*"assistant"/);
+    match(await said('many words '.repeat(400)), /tokens, more than this model's \d+\. Shorten it/);
+  });
 
   test('another model', async () => {
     await rejects(client.chat.completions.create({ ...greedy, model: 'gpt-4o' }), OpenAI.NotFoundError);

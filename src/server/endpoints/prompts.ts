@@ -146,8 +146,10 @@ export function checkLength(
   throw new ApiError(
     400,
     'context_length_exceeded',
-    `the prompt is ${prompt.length} of this model's ${contextLength} tokens, which leaves ${Math.max(room, 0)}` +
-      `${room < 0 ? '' : `; max_tokens was ${maxTokens}`}.`,
+    room < 0
+      ? `the prompt is ${prompt.length} tokens, more than this model's ${contextLength}. Shorten it, or leave early messages out.`
+      : `the prompt is ${prompt.length} of this model's ${contextLength} tokens, which leaves ${room}; max_tokens was ${maxTokens}. ` +
+          'Ask for fewer, or leave max_tokens out.',
     { param: room < 0 ? param : 'max_tokens' },
   );
 }

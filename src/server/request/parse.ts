@@ -77,26 +77,38 @@ function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
       return { code: 'unknown_parameter', param: name, text: `${name} is not supported here${hint}` };
     });
   }
-  if (issue.code === 'invalid_union') {
-    const deepest = issue.errors.flat().filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys');
-    const first = deepest[0];
-    if (first) return problemsOf({ ...first, path: [...issue.path, ...first.path] }, []);
-    const kinds = new Set(
-      issue.errors.flat().flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : [])),
-    );
-    const expected = [...kinds].join(' or ') as 'string'; // read as a word alone
-    if (kinds.size > 0)
-      return problemsOf(
-        { code: 'invalid_type', expected, input: issue.input, path: issue.path, message: `expected ${expected}` },
-        known,
-      );
-  }
+  if (issue.code === 'invalid_union') return problemsOf(inUnion(issue), known);
   const where = param === '' ? 'the body' : param;
   if (issue.code === 'invalid_type' && issue.input === undefined) {
     return [{ code: 'missing_required_parameter', param, text: `${where} is missing, expected ${issue.expected}` }];
   }
   const code = issue.code === 'invalid_type' ? 'invalid_type' : 'invalid_value';
   return [{ code, param, text: `${where}: ${lowerFirst(issue.message)}${found(issue.input)}` }];
+}
+
+/** What to say of a value that is none of several kinds: the first fault inside of it, else the kinds. */
+function inUnion({ errors, path, input, ...rest }: z.core.$ZodIssueInvalidUnion): Issue {
+  // Of a union told apart by one field: zod gives the values that the field may have, its types do not say so.
+  const { options } = rest as { options?: readonly unknown[] };
+  if (options) {
+    const words = options.map((option) => JSON.stringify(option)).join(' or ');
+    return { code: 'custom', path, input, message: `expected ${words}` };
+  }
+  const inner = errors.flat();
+  const first = inner.find((one) => one.path.length > 0 || one.code === 'unrecognized_keys');
+  if (first?.code === 'invalid_value') {
+    const at = first.path.join('.');
+    const values = inner.flatMap((one) =>
+      one.code === 'invalid_value' && one.path.join('.') === at ? one.values : [],
+    );
+    const message = `expected ${[...new Set(values)].map((value) => JSON.stringify(value)).join(' or ')}`;
+    return { ...first, values, message, path: [...path, ...first.path] };
+  }
+  if (first) return { ...first, path: [...path, ...first.path] };
+  const kinds = new Set(inner.flatMap((one) => (one.code === 'invalid_type' ? [one.expected] : [])));
+  const expected = [...kinds].join(' or ') as 'string'; // read as a word alone
+  if (kinds.size === 0) return { code: 'custom', path, input, message: 'expected another value' };
+  return { code: 'invalid_type', expected, path, input, message: `expected ${expected}` };
 }
 
 function found(input: unknown): string {

@@ -103,6 +103,7 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
     const facts = describe(recipe, prepared, tuned, config, device, derived, method.totalSteps, peakFlops, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
     if (start) tell(`resuming after step ${start.step}`);
+    else if (options.resume) tell(`nothing to go on with in ${run.path}: from the beginning`);
     run.setReport({ name: recipe.name, facts, samples: shownSamples(prepared, SHOWN) });
 
     let saved: string | null = null;

@@ -127,6 +127,12 @@ test('killed at random moments, also in the middle of a save, a run goes on to t
   equal(weights('killed'), weights('first'));
 });
 
+test('--resume without a run to go on with begins one, and says so', () => {
+  const { status, stderr } = cria('fresh', '--resume');
+  equal(status, 0, stderr);
+  match(stderr, /nothing to go on with in .*fresh: from the beginning/);
+});
+
 test('a damaged checkpoint is passed over aloud, and the one before it taken', () => {
   cpSync(at('first'), at('damaged'), { recursive: true });
   const folder = join(at('damaged'), 'checkpoints', `step-000000${STEPS}`);

@@ -110,6 +110,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const facts = describe(recipe, derived, device, peakFlops, sources, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
     if (start) tell(`resuming after step ${start.step}`);
+    else if (options.resume) tell(`nothing to go on with in ${run.path}: from the beginning`);
 
     let saved: string | null = null;
     const promptIds = tokenizer.encode(output.samplePrompt, { bos: tokenizer.bosId !== null });
