@@ -1,7 +1,8 @@
 /** What was typed in earlier chats, kept only when the user asks for it. */
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../platform/node/make-folder.ts';
 
 const MOST_LINES = 1000;
 
@@ -26,6 +27,6 @@ export function readHistory(path: string): string[] {
 
 /** Readable by its owner alone. */
 export function appendHistory(path: string, message: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   appendFileSync(path, `${message.replaceAll('\n', ' ')}\n`, { mode: 0o600 });
 }

@@ -1,6 +1,7 @@
 /** Fetches a model from the hub into the shared cache. */
-import { copyFileSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, lstatSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { makeFolder } from '../node/make-folder.ts';
 import { cacheFolder, findCached, notCached, type RepositoryKind, repoFolder } from './cache.ts';
 import { type Download, downloadFile } from './download.ts';
 import { listRepository } from './listing.ts';
@@ -67,7 +68,7 @@ export async function fetchRepository(
   for (const file of choice.files) {
     const { size, digest } = byPath.get(file)!;
     const blob = join(folder, 'blobs', digest.hex);
-    mkdirSync(dirname(blob), { recursive: true });
+    makeFolder(dirname(blob));
     if (!existsSync(blob)) {
       await downloadFile({
         url: `${home}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`,
@@ -86,14 +87,14 @@ export async function fetchRepository(
   }
   const ref = join(folder, 'refs', revision);
   if (revision !== commit) {
-    mkdirSync(dirname(ref), { recursive: true });
+    makeFolder(dirname(ref));
     writeFileSync(ref, commit);
   }
   return { snapshot, choice };
 }
 
 function link(blob: string, path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   if (lstatSync(path, { throwIfNoEntry: false })) {
     if (existsSync(path)) return;
     rmSync(path);

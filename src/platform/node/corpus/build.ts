@@ -1,10 +1,11 @@
 /** `cria corpus` without its command line: a recipe file and a few settings → token shards, audit, report. */
-import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { ConfigError } from '../../../base/errors.ts';
 import { type CorpusEvent, type CorpusSummary, runCorpus } from '../../../corpus/pipeline/run.ts';
 import { parseRecipe, type Recipe, setRecipeValue } from '../../../corpus/recipe/recipe.ts';
+import { makeFolder } from '../make-folder.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
 import { defaultWorkerCount, soloWorkforce, threadWorkforce } from './workers.ts';
 import { zstd } from './zstd.ts';
@@ -71,7 +72,7 @@ function checkFolders(recipe: string, { input, output }: { input: string; output
       `input: ${resolve(input)} is ${stat ? 'a file' : 'not there'}, expected the folder with the raw files. Set it with --input.`,
     );
   try {
-    mkdirSync(output, { recursive: true });
+    makeFolder(output);
     accessSync(output, constants.W_OK);
   } catch (error) {
     if (!isErrno(error)) throw error;

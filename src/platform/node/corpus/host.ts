@@ -5,7 +5,6 @@ import fs, {
   copyFileSync,
   existsSync,
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -21,6 +20,7 @@ import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pi
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
 import { openFile } from '../files.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
+import { makeFolder } from '../make-folder.ts';
 import { openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
@@ -129,7 +129,7 @@ export function createPublisher(output: string): Publisher {
       const from = join(output, 'work', id, file);
       const to = join(output, name);
       if (isSameFile(from, to)) return;
-      mkdirSync(dirname(to), { recursive: true });
+      makeFolder(dirname(to));
       const aside = `${to}.making`;
       rmSync(aside, { force: true });
       try {
@@ -142,7 +142,7 @@ export function createPublisher(output: string): Publisher {
     writeText(name, text) {
       const to = join(output, name);
       if (existsSync(to) && readFileSync(to, 'utf8') === text) return;
-      mkdirSync(dirname(to), { recursive: true });
+      makeFolder(dirname(to));
       writeFileSync(`${to}.making`, text);
       renameSync(`${to}.making`, to);
     },

@@ -4,7 +4,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -20,6 +19,7 @@ import type { DoneRecord, Sink, UnitFolder, WorkStore } from '../../../corpus/pi
 import type { Chunks } from '../../../corpus/readers/reader.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
+import { makeFolder } from '../make-folder.ts';
 import { throughStream } from './zlib-stream.ts';
 import { zstd } from './zstd.ts';
 
@@ -84,7 +84,7 @@ class NodeUnitFolder implements UnitFolder {
     this.target = target;
     this.aside = aside;
     rmSync(aside, { recursive: true, force: true });
-    mkdirSync(aside, { recursive: true });
+    makeFolder(aside);
   }
 
   create(file: string): Sink {
@@ -117,7 +117,7 @@ class NodeUnitFolder implements UnitFolder {
     writeSync(file, JSON.stringify(record));
     fsyncSync(file);
     closeSync(file);
-    mkdirSync(dirname(this.target), { recursive: true });
+    makeFolder(dirname(this.target));
     rmSync(this.target, { recursive: true, force: true });
     renameSync(this.aside, this.target);
     return record;

@@ -2,7 +2,7 @@
  * A fine-tuning run's checkpoints. Each is a folder that other programs read as it is: a Hugging Face model, or an adapter as PEFT has
  * it. Beside it lie what only a resumed run needs: trained tensors in our own layout, the optimizer's moments, the run's state.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError, CriaError, FormatError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
@@ -16,6 +16,7 @@ import type { Collective } from '../../../training/collective.ts';
 import type { Optimizer, TrainableParameter } from '../../../training/optimizer.ts';
 import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
+import { makeFolder } from '../make-folder.ts';
 import { BEST, checkpointName, checkpointNames } from '../training/run-checkpoint.ts';
 import { numbersOf } from '../training/stored-weights.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from '../training/whole-folder.ts';
@@ -42,7 +43,7 @@ export class TuningCheckpoints {
   constructor(folder: string, content: TuningContent) {
     this.folder = folder;
     this.content = content;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   }
 
   /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */

@@ -1,10 +1,11 @@
 /** The files of a fine-tuning run beside its checkpoints: metrics, the report, refused rows, what is computed once. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Census } from '../../../finetuning/data/collect.ts';
 import type { Run } from '../../../finetuning/data/proof.ts';
 import type { TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { tuningHtml, tuningSvg } from '../../../finetuning/run/report.ts';
+import { makeFolder } from '../make-folder.ts';
 import { CHECKPOINTS } from '../training/run-checkpoint.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
 
@@ -22,7 +23,7 @@ export class TuningFolder {
 
   constructor(path: string) {
     this.path = path;
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
   }
 
   get checkpoints(): string {

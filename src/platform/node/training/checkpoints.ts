@@ -1,5 +1,5 @@
 /** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
@@ -16,6 +16,7 @@ import type { Optimizer } from '../../../training/optimizer.ts';
 import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import type { TrainableModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
+import { makeFolder } from '../make-folder.ts';
 import { BEST, checkpointName, checkpointNames } from './run-checkpoint.ts';
 import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
 
@@ -41,7 +42,7 @@ export class Checkpoints {
     this.folder = folder;
     this.device = device;
     this.content = content;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   }
 
   /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */

@@ -1,8 +1,9 @@
 /** The files of a run beside its checkpoints: metrics, the report, and the recipe as it was used. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StepMetrics } from '../../../training/run/loop.ts';
 import { reportHtml, reportSvg } from '../../../training/run/report.ts';
+import { makeFolder } from '../make-folder.ts';
 import { CHECKPOINTS } from './run-checkpoint.ts';
 import { writeWholeFile } from './whole-folder.ts';
 
@@ -14,7 +15,7 @@ export class RunFolder {
 
   constructor(path: string) {
     this.path = path;
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
   }
 
   get checkpoints(): string {

@@ -1,5 +1,5 @@
 /** `cria tokenizer train`: text files → the files of a tokenizer. */
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
 import type { TrainablePattern } from '../../../tokenizer/train/byte-level-trainer.ts';
@@ -11,6 +11,7 @@ import {
 } from '../../../tokenizer/train/sentencepiece-trainer.ts';
 import { byteLevelToHf, sentencePieceToHf } from '../../../tokenizer/train/write-hf.ts';
 import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentencepiece.ts';
+import { makeFolder } from '../make-folder.ts';
 import { readTextLines } from './texts.ts';
 
 export type TokenizerKind =
@@ -120,7 +121,7 @@ function prunedRemark(pruned: { readonly prunedWords: number; readonly prunedOcc
 
 /** Each file appears whole or not at all. */
 function write(folder: string, files: Readonly<Record<string, string | Uint8Array>>): string[] {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return Object.entries(files).map(([name, content]) => {
     const path = join(folder, name);
     writeFileSync(`${path}.partial`, content, { flush: true });

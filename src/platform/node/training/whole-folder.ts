@@ -4,7 +4,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -17,6 +16,7 @@ import { basename, dirname, join } from 'node:path';
 import { FormatError } from '../../../base/errors.ts';
 import type { Sink } from '../../../formats/sink.ts';
 import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
+import { makeFolder } from '../make-folder.ts';
 
 const MANIFEST = 'digests.json';
 
@@ -31,7 +31,7 @@ interface Manifest {
 export function writeWholeFolder(path: string, write: (folder: FolderSink) => void): void {
   const partial = join(dirname(path), `.${basename(path)}.partial`);
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true });
+  makeFolder(partial);
   try {
     const files: Record<string, { bytes: number; sha256: string }> = {};
     write({
