@@ -53,7 +53,7 @@ describe('the chat page', { skip: noBrowser }, async () => {
   const open = async (options: object = {}): Promise<{ page: Page; complaints: string[] }> => {
     const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(5000);
+    page.setDefaultTimeout(30_000); // a busy machine draws late
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());

@@ -88,11 +88,12 @@ function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
 
 /** What to say of a value that is none of several kinds: the first fault inside of it, else the kinds. */
 function inUnion({ errors, path, input, ...rest }: z.core.$ZodIssueInvalidUnion): Issue {
-  // Of a union told apart by one field: zod gives the values that the field may have, its types do not say so.
+  // Of a union told apart by one field: its own words, or the values that the field may have, which zod gives and its types do not say.
   const { options } = rest as { options?: readonly unknown[] };
   if (options) {
     const words = options.map((option) => JSON.stringify(option)).join(' or ');
-    return { code: 'custom', path, input, message: `expected ${words}` };
+    const isOwn = !/^invalid/i.test(rest.message);
+    return { code: 'custom', path, input, message: isOwn ? rest.message : `expected ${words}` };
   }
   const inner = errors.flat();
   const first = inner.find((one) => one.path.length > 0 || one.code === 'unrecognized_keys');
