@@ -1,54 +1,21 @@
 /** The files of a fine-tuning run beside its checkpoints: metrics, the report, refused rows, what is computed once. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Census } from '../../../finetuning/data/collect.ts';
 import type { Run } from '../../../finetuning/data/proof.ts';
 import type { TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { tuningHtml, tuningSvg } from '../../../finetuning/run/report.ts';
-import { makeFolder } from '../make-folder.ts';
-import { CHECKPOINTS } from '../training/run-checkpoint.ts';
+import { MetricsFolder } from '../training/metrics-folder.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
 
-const METRICS = 'metrics.jsonl';
 const REFUSED = 'refused.jsonl';
 
-export class TuningFolder {
-  readonly path: string;
-  private metrics: TuningMetrics[] = [];
+export class TuningFolder extends MetricsFolder<TuningMetrics> {
   private head: {
     name: string;
     facts: readonly (readonly [string, string])[];
     samples: readonly { readonly title: string; readonly runs: readonly Run[] }[];
   } | null = null;
-
-  constructor(path: string) {
-    this.path = path;
-    makeFolder(path);
-  }
-
-  get checkpoints(): string {
-    return join(this.path, CHECKPOINTS);
-  }
-
-  /** Metrics of the steps up to `step`; later ones, which a resumed run makes again, are taken off the file. */
-  rewindMetrics(step: number): void {
-    const file = join(this.path, METRICS);
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
-    this.metrics = lines.flatMap((line) => {
-      try {
-        const metrics = JSON.parse(line) as TuningMetrics;
-        return metrics.step <= step ? [metrics] : [];
-      } catch {
-        return []; // the end of a file whose process was killed
-      }
-    });
-    writeWholeFile(file, this.metrics.map((metrics) => `${JSON.stringify(metrics)}\n`).join(''));
-  }
-
-  record(metrics: TuningMetrics): void {
-    this.metrics.push(metrics);
-    appendFileSync(join(this.path, METRICS), `${JSON.stringify(metrics)}\n`);
-  }
 
   /** Every refused row with its reason. */
   writeRefused(census: readonly (readonly [name: string, census: Census])[]): void {
