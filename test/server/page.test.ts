@@ -103,10 +103,16 @@ describe('the chat page', { skip: noBrowser }, async () => {
     await page.getByText('stopped').waitFor();
     while (server.core.gate.inside > 0) await page.waitForTimeout(10); // the request is let go, or the test times out
     await page.getByRole('button', { name: 'Edit' }).click();
-    await page.keyboard.press('Control+A');
-    await page.keyboard.type('a fast one');
+    const editor = page.locator('.message textarea');
+    strictEqual(await editor.evaluate((field) => field === document.activeElement), true, 'the editor has the focus');
+    await editor.fill('a fast one');
     await page.getByRole('button', { name: 'Send again' }).click();
-    await page.locator('.message.assistant strong').waitFor();
+    await page
+      .locator('.message.assistant strong')
+      .waitFor()
+      .catch(async (error: Error) => {
+        throw new Error(`${error.message}\nthe page says: ${await page.locator('body').textContent()}`);
+      });
     await page.getByRole('button', { name: 'Regenerate' }).click();
     await page.locator('.message.assistant .stats').waitFor();
     strictEqual(await page.locator('.message').count(), 2);

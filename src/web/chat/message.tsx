@@ -1,5 +1,5 @@
 /** One message: its text as Markdown, or its tokens with their probabilities; and what can be done with it. */
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Message, type Stats, versionCount } from './conversation.ts';
 import { Markdown } from './markdown/markdown.tsx';
 import type { Strings } from './strings.ts';
@@ -131,6 +131,8 @@ interface EditorProps {
 
 function Editor({ content, t, onSave, onCancel }: EditorProps) {
   const [draft, setDraft] = useState(content);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => field.current?.focus(), []);
   return (
     <form
       class="editor"
@@ -146,7 +148,7 @@ function Editor({ content, t, onSave, onCancel }: EditorProps) {
         rows={Math.min(12, draft.split('\n').length + 1)}
         value={draft}
         aria-label={t.edit}
-        ref={(element) => element?.focus()}
+        ref={field}
         onInput={(event) => setDraft(event.currentTarget.value)}
       />
       <button type="submit">{t.save}</button>
