@@ -132,6 +132,11 @@ test('both formats: what is written is read again, whatever its ranks and scales
     const adapter = everywhere(config);
     assertSameCorrections(openAdapter(asPeft(adapter, config), config), adapter, config);
     assertSameCorrections(openAdapter(asGguf(adapter, config), config), adapter, config);
+    for (const written of [asPeft, asGguf]) {
+      const chatTemplate = `{{ bos_token + 'its own' }}`;
+      strictEqual(openAdapter(written(adapter, config), config).chatTemplate, undefined);
+      strictEqual(openAdapter(written({ ...adapter, chatTemplate }, config), config).chatTemplate, chatTemplate);
+    }
   }
 });
 

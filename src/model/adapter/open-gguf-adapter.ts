@@ -19,6 +19,8 @@ import { ggufSpelling } from './spelling.ts';
 
 export const GGUF_ADAPTER = { type: 'adapter', kind: 'lora' } as const;
 export const alphaKey = 'adapter.lora.alpha';
+/** Where models have it too; llama.cpp passes over it in an adapter. */
+export const CHAT_TEMPLATE = 'tokenizer.chat_template';
 
 export function isGgufAdapter({ fields }: Gguf): boolean {
   return fields.get('general.type')?.value === GGUF_ADAPTER.type;
@@ -102,11 +104,13 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
     }
   }
   fit.finish(layers.size + replaced.size);
+  const chatTemplate = field(CHAT_TEMPLATE);
   return {
     format: 'gguf',
     name: file,
     layers,
     replaced,
+    ...(typeof chatTemplate === 'string' && { chatTemplate }),
     metadata: new Map([...gguf.fields].map(([key, { value }]) => [key, value])),
     close: () => files.close(),
   };

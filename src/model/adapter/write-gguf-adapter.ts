@@ -11,7 +11,7 @@ import type { GgufValue } from '../../formats/tokenizer-files.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName } from '../parameters.ts';
 import { rankOf, targetsOf } from './adapter.ts';
-import { alphaKey, GGUF_ADAPTER } from './open-gguf-adapter.ts';
+import { alphaKey, CHAT_TEMPLATE, GGUF_ADAPTER } from './open-gguf-adapter.ts';
 import { scaled } from './sources.ts';
 import { ggufSpelling, relaid } from './spelling.ts';
 import type { WrittenAdapter } from './write-peft.ts';
@@ -49,6 +49,7 @@ export function writeGgufAdapter(
   }
   set(alphaKey, 'f32', alpha);
   set('general.quantization_version', 'u32', 2);
+  if (adapter.chatTemplate !== undefined) set(CHAT_TEMPLATE, 'string', adapter.chatTemplate);
 
   const targets = new Map(targetsOf(config).map((target) => [target.name, target]));
   const tensors: NamedTensor[] = [];

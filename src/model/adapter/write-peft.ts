@@ -8,7 +8,7 @@ import type { FolderSink } from '../checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters, type Parameter } from '../parameters.ts';
 import { type Adapter, type LowRank, rankOf, targetsByModule } from './adapter.ts';
-import { PEFT_CONFIG } from './open-peft.ts';
+import { CHAT_TEMPLATE, PEFT_CONFIG } from './open-peft.ts';
 import { transposed } from './sources.ts';
 import { hfSpelling, relaid } from './spelling.ts';
 
@@ -19,7 +19,7 @@ export interface PeftOptions {
   readonly isRankStabilized?: boolean;
 }
 
-export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced'>;
+export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced' | 'chatTemplate'>;
 
 export function writePeft(
   folder: FolderSink,
@@ -54,10 +54,13 @@ export function writePeft(
   const saved = whole.map((parameter) =>
     foreignName(parameter, 'hf', hfSpelling(config)?.names)!.replace(/\.(weight|bias)$/, ''),
   );
-  const text = `${JSON.stringify(peftConfig(named, saved, config, options), null, 2)}\n`;
-  const json = folder.create(PEFT_CONFIG);
-  json.write(new TextEncoder().encode(text));
-  json.close();
+  const text = (name: string, content: string) => {
+    const file = folder.create(name);
+    file.write(new TextEncoder().encode(content));
+    file.close();
+  };
+  text(PEFT_CONFIG, `${JSON.stringify(peftConfig(named, saved, config, options), null, 2)}\n`);
+  if (adapter.chatTemplate !== undefined) text(CHAT_TEMPLATE, adapter.chatTemplate);
   const weights = folder.create('adapter_model.safetensors');
   writeSafetensors(weights, tensors);
   weights.close();

@@ -8,7 +8,7 @@ import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { placeTrainedAdapter, type TrainedAdapter, tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import { mergeAdapters } from '../../../model/adapter/merge.ts';
 import { openAdapter } from '../../../model/adapter/open.ts';
-import { CHAT_TEMPLATE, PEFT_CONFIG } from '../../../model/adapter/open-peft.ts';
+import { PEFT_CONFIG } from '../../../model/adapter/open-peft.ts';
 import { floatSource } from '../../../model/adapter/sources.ts';
 import { writePeft } from '../../../model/adapter/write-peft.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
@@ -176,11 +176,8 @@ export async function modelWriter(written: WrittenModel): Promise<(folder: Folde
   if (tuned.adapter !== null) {
     const adapter = await tuned.adapter.read();
     return (folder) => {
-      writePeft(folder, adapter, config, { baseModel: basePath, isRankStabilized });
-      if (template === null) return;
-      const sink = folder.create(CHAT_TEMPLATE);
-      sink.write(new TextEncoder().encode(template));
-      sink.close();
+      const written = { ...adapter, ...(template !== null && { chatTemplate: template }) };
+      writePeft(folder, written, config, { baseModel: basePath, isRankStabilized });
     };
   }
   const tensors = await readTensors(device, tensorsOf(tuned.model));
