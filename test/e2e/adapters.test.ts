@@ -1,6 +1,6 @@
 /** Adapters on the command line: used, merged with a proof, turned into the other kind, and refused with words. */
 import { match, notStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -28,6 +28,15 @@ test('run: --adapter changes the text, a scale of 0 does not, and both kinds of 
   const converted = await cria(['convert', peft, at('pirate.gguf'), '--base', tinyFolder]);
   match(converted.stdout, /pirate\.gguf: an adapter of 15 matrices/);
   strictEqual((await cria([...story, '--adapter', `arr=${at('pirate.gguf')}`])).stdout, adapted.stdout);
+  for (const [output, file] of [
+    ['half.gguf', 'half.gguf'],
+    ['half', 'half/adapter_model.safetensors'],
+  ] as const) {
+    await cria(['convert', peft, at(output), '--base', tinyFolder, '--dtype', 'f16']);
+    const ratio = statSync(at(file)).size / statSync(join(peft, 'adapter_model.safetensors')).size;
+    ok(ratio > 0.4 && ratio < 0.75, `${output}: ${ratio} of the bytes`);
+    strictEqual((await cria([...story, '--adapter', at(output)])).code, 0);
+  }
 });
 
 test('merge: the written model says what the adapter says, and the proof tells how near', async () => {

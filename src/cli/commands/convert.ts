@@ -6,6 +6,7 @@ import { readGguf } from '../../formats/gguf.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
 import { isGgufAdapter } from '../../model/adapter/open-gguf-adapter.ts';
 import { PEFT_CONFIG } from '../../model/adapter/open-peft.ts';
+import { adapterTypes } from '../../model/adapter/write-peft.ts';
 import { openAdapterAt, openCheckpointAt, openFile } from '../../platform/node/files.ts';
 import { saveAdapter } from '../../platform/node/save/save-adapter.ts';
 import { defineCommand } from '../command.ts';
@@ -34,7 +35,7 @@ export const command = defineCommand({
   examples: [
     ['convert Llama-2-7b-hf llama-2-7b.gguf --dtype f16', 'a Hugging Face folder to GGUF'],
     ['convert model.gguf model-hf --dtype bf16', 'and back'],
-    ['convert my-lora my-lora.gguf --base model.gguf', "PEFT's adapter for llama.cpp"],
+    ['convert my-lora my-lora.gguf --base model.gguf --dtype f16', "PEFT's adapter for llama.cpp"],
   ],
   async run(options, io) {
     if (options.base !== undefined || isAdapter(options.model)) {
@@ -85,12 +86,14 @@ function convertAdapter(
   const { model: from, output, base, dtype } = options;
   if (base === undefined)
     throw new UsageError([`${from} is an adapter: expected --base MODEL, the model that it corrects`]);
-  if (dtype !== undefined) throw new UsageError(['--dtype is for models: an adapter keeps its type']);
+  const type = adapterTypes.find((each) => each === dtype);
+  if (dtype !== undefined && type === undefined)
+    throw new UsageError([`--dtype is ${dtype}: expected ${adapterTypes.join(', ')} for an adapter`]);
   const { config, close, name } = openCheckpointAt(resolveModel(base), openOptionsOf(options));
   close();
   const adapter = openAdapterAt(from, config);
   try {
-    saveAdapter(output, adapter, config, { baseModel: baseNameOf(adapter) ?? name });
+    saveAdapter(output, adapter, config, { baseModel: baseNameOf(adapter) ?? name, ...(type && { dtype: type }) });
     const matrices = adapter.layers.size;
     if (options.json) writeJson(io.stdout, { adapter: from, base, output, matrices, whole: adapter.replaced.size });
     else writeLine(io.stdout, `${output}: an adapter of ${matrices} matrices`);

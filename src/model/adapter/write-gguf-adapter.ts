@@ -8,20 +8,22 @@ import { writeGguf } from '../../formats/gguf-write.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import type { Sink } from '../../formats/sink.ts';
 import type { GgufValue } from '../../formats/tokenizer-files.ts';
+import { recode } from '../../quant/recode.ts';
+import type { TensorSource } from '../../tensor/source.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName } from '../parameters.ts';
 import { rankOf, targetsOf } from './adapter.ts';
 import { alphaKey, CHAT_TEMPLATE, GGUF_ADAPTER } from './open-gguf-adapter.ts';
 import { scaled } from './sources.ts';
 import { ggufSpelling, relaid } from './spelling.ts';
-import type { WrittenAdapter } from './write-peft.ts';
+import type { WriteAdapterOptions, WrittenAdapter } from './write-peft.ts';
 
 /** Throws UnsupportedError `adapter.gguf` for a DoRA, for parameters trained whole, and for a matrix without a name in GGUF. */
 export function writeGgufAdapter(
   sink: Sink,
   adapter: WrittenAdapter,
   config: LlamaConfig,
-  { name, baseModel }: { readonly name: string; readonly baseModel: string | null },
+  { name, baseModel, dtype }: WriteAdapterOptions & { readonly name: string },
 ): void {
   const refuse = (what: string) => {
     throw new UnsupportedError(
@@ -65,7 +67,8 @@ export function writeGgufAdapter(
     const b = relaid(layer.b, target, config, { from: 'pairs', to: rotary, gain: 0 });
     const ratio = (layer.scale * rankOf(layer)) / alpha;
     const factor = Math.abs(ratio - 1) < 1e-6 ? 1 : ratio; // what only rounding makes of 1 leaves B as it is
-    tensors.push([`${tensor}.lora_a`, layer.a], [`${tensor}.lora_b`, scaled(b, factor)]);
+    const stored = (source: TensorSource) => (dtype ? recode(source, dtype) : source);
+    tensors.push([`${tensor}.lora_a`, stored(layer.a)], [`${tensor}.lora_b`, stored(scaled(b, factor))]);
   }
   writeGguf(sink, fields, tensors);
 }

@@ -3,6 +3,7 @@
 import { UnsupportedError } from '../../base/errors.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
 import { writeSafetensors } from '../../formats/safetensors-write.ts';
+import { recode } from '../../quant/recode.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import type { FolderSink } from '../checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../config.ts';
@@ -12,9 +13,17 @@ import { CHAT_TEMPLATE, PEFT_CONFIG } from './open-peft.ts';
 import { transposed } from './sources.ts';
 import { hfSpelling, relaid } from './spelling.ts';
 
-export interface PeftOptions {
+/** What A and B may be written in. */
+export const adapterTypes = ['f32', 'f16', 'bf16'] as const;
+
+export interface WriteAdapterOptions {
   /** The model that it corrects, as PEFT should load it. */
   readonly baseModel: string | null;
+  /** Of A and B; absent: as they are. */
+  readonly dtype?: (typeof adapterTypes)[number];
+}
+
+export interface PeftOptions extends WriteAdapterOptions {
   /** Say its scale as rsLoRA does: α / √r. */
   readonly isRankStabilized?: boolean;
 }
@@ -41,8 +50,9 @@ export function writePeft(
     const isEmbedding = target.use === 'embedding';
     const [a, b] = isEmbedding ? ['lora_embedding_A', 'lora_embedding_B'] : ['lora_A.weight', 'lora_B.weight'];
     const add = (part: string, source: TensorSource) => tensors.push([`base_model.model.${module}.${part}`, source]);
-    add(a!, isEmbedding ? transposed(layer.a) : layer.a);
-    add(b!, turned(layer.b, target, config));
+    const stored = (source: TensorSource) => (options.dtype ? recode(source, options.dtype) : source);
+    add(a!, stored(isEmbedding ? transposed(layer.a) : layer.a));
+    add(b!, stored(turned(layer.b, target, config)));
     if (layer.magnitude) add('lora_magnitude_vector', turned(layer.magnitude, target, config));
     named.push({ module, layer });
   }

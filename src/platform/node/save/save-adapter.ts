@@ -38,7 +38,7 @@ export function saveAdapter(path: string, adapter: WrittenAdapter, config: Llama
       for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
     };
     const name = basename(path).replace(/\.gguf$/i, '');
-    writeGgufAdapter({ write }, adapter, config, { name, baseModel: options.baseModel });
+    writeGgufAdapter({ write }, adapter, config, { name, ...options });
     fsyncSync(descriptor);
     renameSync(temporary, path);
   } finally {
