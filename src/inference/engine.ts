@@ -24,7 +24,7 @@ import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
-import { encodePrompt } from './prompt.ts';
+import { encodePrompt, isChat } from './prompt.ts';
 import { Embedding, type Pooling } from './reading/embedding.ts';
 import { collectScores, Prefix, type ScoreListener, Scoring } from './reading/scoring.ts';
 import { type Listener, Running } from './running.ts';
@@ -147,7 +147,7 @@ export class Engine {
     listener: Listener,
     { constraint = null, adapters = null }: SubmitOptions = {},
   ): Job {
-    const selection = this.adapters.select(adapters);
+    const selection = this.adapters.select(adapters, isChat(prompt));
     const settings = resolveOptions('generate', generationOptions, options);
     const promptIds = this.encode(prompt, settings);
     this.checkLength(promptIds);

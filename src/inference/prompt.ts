@@ -54,7 +54,7 @@ export function checkIds(where: string, ids: ArrayLike<number>, vocabSize: numbe
   return Uint32Array.from(ids);
 }
 
-function isChat(prompt: Exclude<Prompt, string>): prompt is ChatPrompt {
+export function isChat(prompt: Prompt): prompt is ChatPrompt {
   return typeof prompt === 'object' && prompt !== null && 'messages' in prompt;
 }
 

@@ -1,7 +1,9 @@
 /** What Llama.load takes, and what of it is the same in Node and in the browser. */
+
 import { ArgumentError } from '../base/errors.ts';
 import type { LoadOptions as CommonOptions, EngineOptions } from '../inference/remote/load.ts';
 import type { Source } from '../inference/remote/protocol.ts';
+import type { Usual } from '../model/adapter/select.ts';
 
 /**
  * A path (in Node), a URL (in a browser also one relative to the page), the bytes of a file, a Blob or File, several Files, or several
@@ -23,8 +25,8 @@ export interface AdapterOption {
   readonly name?: string;
   /** Multiplies its own scale; absent: 1. */
   readonly scale?: number;
-  /** Whether calls that name no adapters are computed with it; absent: yes. */
-  readonly usual?: boolean;
+  /** Whether calls that name no adapters are computed with it; 'chat': those that answer a conversation. Absent: yes. */
+  readonly usual?: Usual;
 }
 
 export interface LoadOptions extends CommonOptions {

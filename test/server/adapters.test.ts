@@ -138,3 +138,28 @@ test('what cannot be done is refused with words', async () => {
   match(await refused({ adapters: ['strict', 'poet'] }), /^400 .*strict is a DoRA.*cannot be joined/);
   match(await refused({ adapters: { strict: 0.5 } }), /^400 .*strict is a DoRA, placed at scale 1/);
 });
+
+test('an adapter that lets a model talk answers conversations, and leaves texts to the model', async () => {
+  const talking = await testServer({}, { adapters: [{ ...adapters[0]!, usual: 'chat' }] });
+  const says = async (path: string, body: object) => {
+    const { status, json } = await post(talking, path, { max_tokens: 12, temperature: 0, ...body });
+    strictEqual(status, 200, JSON.stringify(json));
+    return json.choices[0].text ?? json.choices[0].message.content;
+  };
+  const story = { prompt: 'Once upon a time' };
+  const talk = { messages: [{ role: 'user', content: 'Once upon a time' }] };
+  const [text, answer] = [await says('/v1/completions', story), await says('/v1/chat/completions', talk)];
+  strictEqual(text, await says('/v1/completions', { ...story, adapters: [] }));
+  strictEqual(text, await says('/v1/completions', { ...story, model: 'tiny' }));
+  strictEqual(answer, await says('/v1/chat/completions', { ...talk, adapters: ['pirate'] }));
+  strictEqual(answer, await says('/v1/chat/completions', { ...talk, model: 'tiny' }));
+  notStrictEqual(answer, await says('/v1/chat/completions', { ...talk, adapters: [] }));
+
+  // The library's engine decides the same.
+  const [prompt, options] = ['Once upon a time', { maxTokens: 12, temperature: 0 }] as const;
+  strictEqual((await talking.model.generate(prompt, options).result).text, text);
+  const library = async (adapters?: string[]) =>
+    (await talking.model.generate({ ...talk, template: 'plain' }, { ...options, adapters }).result).text;
+  strictEqual(await library(), await library(['pirate']));
+  notStrictEqual(await library(), await library([]));
+});

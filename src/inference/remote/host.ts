@@ -159,7 +159,6 @@ export class EngineHost {
       const placed = adapters.map((adapter, i) =>
         placeAdapter(device!, model, adapter, { ...settings.adapters[i]!, weights: checkpoint.tensors }),
       );
-      const usual = settings.adapters.filter((adapter) => adapter.usual).map(({ name }) => name);
       const spoken = adapters.filter((_, i) => settings.adapters[i]!.usual);
       const chatTemplate = spokenTemplate(spoken) ?? checkpoint.chatTemplate;
       const { clock, drawSeed } = this.world;
@@ -167,7 +166,7 @@ export class EngineHost {
       const engine = new Engine({
         model,
         device,
-        adapters: new EngineAdapters(placed, usual),
+        adapters: new EngineAdapters(placed, settings.adapters),
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
         chatTemplate,

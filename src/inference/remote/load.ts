@@ -1,5 +1,6 @@
 import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
 import { type KvType, kvTypes } from '../../kernels/ops.ts';
+import type { Usual } from '../../model/adapter/select.ts';
 import { EngineClient, type EnginePort } from './client.ts';
 import type { LoadProgress, LoadSettings, ModelFacts, Source } from './protocol.ts';
 
@@ -44,8 +45,8 @@ export interface AdapterOption {
   readonly name: string;
   /** Multiplies its own scale; absent: 1. */
   readonly scale?: number;
-  /** Whether it is used where a call does not name its adapters; absent: yes. */
-  readonly usual?: boolean;
+  /** Whether it is used where a call does not name its adapters; 'chat': where a conversation is answered. Absent: yes. */
+  readonly usual?: Usual;
 }
 
 const knownOptions = [

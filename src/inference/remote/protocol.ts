@@ -4,7 +4,7 @@
  */
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
-import type { AdapterChoice } from '../../model/adapter/select.ts';
+import type { AdapterChoice, Usual } from '../../model/adapter/select.ts';
 import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import type { EngineLoad } from '../engine.ts';
@@ -51,8 +51,8 @@ export interface AdapterSettings {
   readonly name: string;
   readonly source: Source;
   readonly scale: number;
-  /** It is used where a call does not say. */
-  readonly usual: boolean;
+  /** It is used where a call does not say; 'chat': where a conversation is answered. */
+  readonly usual: Usual;
 }
 
 /** An adapter that was loaded with the model. */
@@ -60,7 +60,7 @@ export interface AdapterFacts {
   readonly name: string;
   readonly format: 'peft' | 'gguf' | 'memory';
   readonly scale: number;
-  readonly usual: boolean;
+  readonly usual: Usual;
   /** A DoRA: it works at this scale only, and with no other adapter. */
   readonly hasMagnitudes: boolean;
   readonly parameterCount: number;

@@ -16,20 +16,32 @@ export interface Selection {
 
 export const noAdapters: Selection = { key: '', uses: [] };
 
+/** Where an adapter is used that a call does not name: always, never, or where a conversation is answered. */
+export type Usual = boolean | 'chat';
+
+/** The names of those that are used where nothing is said. */
+export function usualNames(
+  adapters: readonly { readonly name: string; readonly usual: Usual }[],
+  isConversation: boolean,
+): string[] {
+  return adapters.filter(({ usual }) => usual === true || (usual === 'chat' && isConversation)).map(({ name }) => name);
+}
+
 export class EngineAdapters {
   private readonly byName: ReadonlyMap<string, PlacedAdapter>;
-  /** Of a sequence that does not say. */
+  /** Of a sequence that does not say, at the scale with which they were placed. */
   readonly usual: Selection;
+  private readonly usualInConversation: Selection;
 
-  /** `usual`: names that are used where nothing is said, at the scale with which they were placed. */
-  constructor(adapters: readonly PlacedAdapter[], usual: readonly string[]) {
+  constructor(adapters: readonly PlacedAdapter[], usual: readonly { readonly name: string; readonly usual: Usual }[]) {
     this.byName = new Map(adapters.map((adapter) => [adapter.name, adapter]));
-    this.usual = this.select(usual);
+    this.usual = this.select(usualNames(usual, false));
+    this.usualInConversation = this.select(usualNames(usual, true));
   }
 
-  /** Throws ArgumentError `generate.adapters`. null: the usual ones. */
-  select(choice: AdapterChoice | null): Selection {
-    if (choice === null) return this.usual;
+  /** Throws ArgumentError `generate.adapters`. null: the usual ones, of a conversation or of all else. */
+  select(choice: AdapterChoice | null, isConversation = false): Selection {
+    if (choice === null) return isConversation ? this.usualInConversation : this.usual;
     const entries = Array.isArray(choice)
       ? (choice as readonly string[]).map((name) => [name, undefined] as const)
       : Object.entries(choice as Readonly<Record<string, number>>);

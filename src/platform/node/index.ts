@@ -8,7 +8,7 @@ import type { Source } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { type MixName, parseMix } from '../../quant/mixes.ts';
 import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
-import { bundledModels } from './bundled-models.ts';
+import { bundledAdapters, bundledModels } from './bundled-models.ts';
 import { startEngine } from './engine/start.ts';
 import type { MergedAdapter } from './save/job.ts';
 import { trainables } from './training/trainables.ts';
@@ -38,12 +38,16 @@ export class Llama extends RemoteModel {
     const chosen = source ?? bundledModels()[0]?.path;
     if (chosen === undefined) throw noBundledModel();
     const found = await toSource(chosen);
-    const options = await engineOptions(given, toSource);
+    const own = found.kind === 'path' ? bundledAdapters(found.path) : [];
+    const options = await engineOptions(
+      given.adapters || own.length === 0 ? given : { ...given, adapters: own },
+      toSource,
+    );
     const { client, facts } = await loadRemote(startEngine, found, options);
     const model = new Llama(client, facts);
     model.source = found;
     model.openOptions = loadSettings(options).open;
-    model.usedAdapters = options.adapters?.filter(({ usual = true }) => usual) ?? [];
+    model.usedAdapters = options.adapters?.filter(({ usual = true }) => usual === true) ?? [];
     trainables.set(model, {
       source: found,
       options,

@@ -35,7 +35,7 @@ export interface TurnSource {
 /** Throws ApiError. */
 export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'messages', notHeld = [] }: TurnSource = {}) {
   const { model } = desk;
-  const asked = askedFor(desk, request);
+  const asked = askedFor(desk, request, { isConversation: true });
   const logprobs = chatLogprobs(request);
   const options = { ...optionsOf(request), logprobs };
   const { messages, constraint, prompt } = readConversation(desk, request, param);

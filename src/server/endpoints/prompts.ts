@@ -3,7 +3,7 @@
 import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import { checkIds, encodePrompt } from '../../inference/prompt.ts';
-import type { AdapterChoice } from '../../model/adapter/select.ts';
+import { type AdapterChoice, usualNames } from '../../model/adapter/select.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
@@ -33,12 +33,14 @@ export interface Asked {
 }
 
 /**
- * `model` may name an adapter, which is then used as it was loaded; the model's own name means it without adapters. `adapters` (by name)
- * or llama-server's `lora` (by number) say more, and win over it. Throws ApiError 404, 400.
+ * `model` may name an adapter, which is then used as it was loaded; the model's own name means it without adapters, but for the one that
+ * lets it talk, where a conversation is answered. `adapters` (by name) or llama-server's `lora` (by number) say more, and win over it.
+ * Throws ApiError 404, 400.
  */
 export function askedFor(
   desk: Desk,
   { model: name, adapters, lora }: Pick<SharedFields, 'model' | 'adapters' | 'lora'>,
+  { isConversation = false } = {},
 ): Asked {
   const { settings, model } = desk;
   checkModel(desk, name);
@@ -65,6 +67,8 @@ export function askedFor(
     return { model: asked, adapters };
   }
   if (adapter) return { model: asked, adapters: [adapter.name] };
+  if (isConversation && known.some(({ usual }) => usual === 'chat'))
+    return { model: asked, adapters: usualNames(known, true) };
   const isBase = name != null && [settings.modelId, ...settings.aliases].includes(name);
   return { model: asked, adapters: isBase && known.length > 0 ? [] : null };
 }
