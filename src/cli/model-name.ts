@@ -7,13 +7,16 @@ import { bundledModels } from '../platform/node/bundled-models.ts';
 import { modelOfRun } from '../platform/node/training/run-checkpoint.ts';
 import { didYouMean } from './parse/did-you-mean.ts';
 
+/** The model that is meant where none is named. */
+const BUNDLED = 'bundled';
+
 /**
  * A path, the folder of a training run (its best checkpoint), the name of a bundled model, or `hf:owner/repo` of one that was pulled;
- * nothing means the first bundled model.
+ * `bundled`, or nothing, means the first bundled model.
  */
 export function resolveModel(name: string | undefined): string {
   const bundled = bundledModels();
-  if (name === undefined) {
+  if (name === undefined || (name === BUNDLED && !existsSync(name))) {
     if (bundled[0]) return bundled[0].path;
     throw new CriaError(
       'model.none',
@@ -41,7 +44,7 @@ export function resolveModel(name: string | undefined): string {
 
 /** Whether a word is meant as a model rather than as a text: it exists, is bundled, or is spelled like a model's path. */
 export function looksLikeModel(word: string): boolean {
-  if (isHubName(word) || bundledModels().some(({ name }) => name === word)) return true;
+  if (isHubName(word) || word === BUNDLED || bundledModels().some(({ name }) => name === word)) return true;
   if (/\.(gguf|safetensors|bin|pth|pt)$/i.test(word)) return true;
   return !/\s/.test(word) && existsSync(word);
 }

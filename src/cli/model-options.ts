@@ -11,7 +11,7 @@ export const modelOption = {
   short: 'm',
   value: 'PATH|NAME',
   otherwise: 'the bundled model',
-  help: 'GGUF or safetensors file, Hugging Face or Meta folder, llama2.c file, hf:owner/repo[:quant], or the name of a bundled model',
+  help: 'GGUF or safetensors file, Hugging Face or Meta folder, llama2.c file, hf:owner/repo[:quant], or the name of a bundled model (bundled: the first)',
 } as const satisfies OptionSpec;
 
 export const jsonOption = {

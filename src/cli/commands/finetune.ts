@@ -149,7 +149,10 @@ function writeResult(io: Io, { name, adapter, model }: Recipe, result: TuningRes
   writeLine(io.stdout, `${name}: ${steps} steps, ${formatCount(tokens)} tokens${words}${why}: ${checkpoint}`);
   if (adapter.kind === 'none' || checkpoint === null) return;
   const base = model.from === 'bundled' ? '' : ` -m ${model.from}`;
-  writeLine(io.stderr, `an adapter: cria chat${base} --adapter ${checkpoint}, or cria merge to add it to the model`);
+  writeLine(
+    io.stderr,
+    `an adapter: cria chat${base} --adapter ${checkpoint}, or cria merge ${model.from} --adapter ${checkpoint} -o FILE to add it to the model`,
+  );
 }
 
 /** One line per step. */

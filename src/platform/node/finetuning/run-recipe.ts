@@ -27,9 +27,6 @@ export interface CheckedRun {
   readonly hasStages: boolean;
 }
 
-/** What a recipe calls the model that the other verbs take when none is named. */
-const BUNDLED = 'bundled';
-
 /** Where runs go that name no folder. */
 export const RUNS = 'runs';
 
@@ -99,7 +96,6 @@ async function findModel(path: string, folderOf: (stage: string) => string, hub:
     if (existsSync(folder)) return resolveModel(folder);
     throw new CriaError('finetune.stage', `${path}: expected the run of an earlier stage in ${folder}, found none.`);
   }
-  if (path === BUNDLED) return resolveModel(undefined);
   if (isHubName(path) && findCached(parseHubName(path)) === null) return pull(parseHubName(path), hub);
   return resolveModel(path);
 }
