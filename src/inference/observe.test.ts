@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import { assertClose } from '../../test/support/close.ts';
 import { tinyConfig, tinyModel } from '../../test/support/tiny-model.ts';
 import { createReferenceDevice } from '../devices/reference/device.ts';
+import { createWasmDevice } from '../devices/wasm/device.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
+import { rope } from '../kernels/rope/reference.ts';
+import { softmax } from '../kernels/softmax/reference.ts';
+import type { LlamaConfig } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
 import { logitsOf, trace, traceNames } from './observe.ts';
 
@@ -14,8 +18,121 @@ const ids = Uint32Array.of(5, 9, 80, 3, 3, 41);
 test('every activation that forward names can be traced, and nothing else is promised', () => {
   const taps = new Set<string>();
   forward(model, device.ops, batchOfSequences([ids]), { tap: (name) => taps.add(name) });
-  const names = traceNames(tinyConfig).filter((name) => !name.startsWith('hidden') && !name.endsWith('probabilities'));
-  deepStrictEqual(names, [...taps]);
+  const made = /^hidden|^probabilities$|attention\.(scores|probabilities|heads)$/;
+  deepStrictEqual(
+    traceNames(tinyConfig).filter((name) => !made.test(name)),
+    [...taps],
+  );
+});
+
+const variants: Readonly<Record<string, Partial<LlamaConfig>>> = {
+  'learned positions, ReLU, layer norms after': {
+    positions: 'learned',
+    activation: 'relu',
+    norm: 'layer',
+    normPlacement: 'after',
+  },
+  'scaled branches, norms of outputs, window, cap, sinks': {
+    residualScale: 0.5,
+    normPlacement: 'both',
+    slidingWindow: 3,
+    slidingBlocks: [true, false],
+    slidingTheta: 500,
+    attentionCap: 5,
+    attentionSinks: true,
+    qkNorm: 'head',
+    activation: 'geglu',
+  },
+  experts: { experts: { count: 4, used: 2, width: 16, normalized: true, bias: false } },
+};
+for (const [what, choices] of Object.entries(variants)) {
+  test(`${what}: the names of taps are those of trace(), and laws hold`, async () => {
+    const config = { ...tinyConfig, ...choices };
+    const other = tinyModel(device, config);
+    const taps = new Set<string>();
+    forward(other, device.ops, batchOfSequences([ids]), { tap: (name) => taps.add(name) });
+    const names = traceNames(config);
+    deepStrictEqual(
+      [...taps].filter((name) => !names.includes(name)),
+      [],
+    );
+    const all = await trace(device, other, ids, names);
+    deepStrictEqual([...all.keys()], names);
+    for (const i of [0, 1]) {
+      const of = (part: string) => all.get(`blocks.${i}.${part}`)!.data;
+      const before = all.get(`hidden.${i}`)!.data;
+      if (config.normPlacement !== 'after') {
+        assertClose('residual', of('afterAttention'), plus(before, of('attention.output')), { atol: 1e-5 });
+        assertClose('residual', of('output'), plus(of('afterAttention'), of('feedForward.output')), { atol: 1e-5 });
+      }
+      const p = all.get(`blocks.${i}.attention.probabilities`)!;
+      for (let row = 0; row < 4 * 6; row++) {
+        const sum = p.data.subarray(row * 6, row * 6 + 6).reduce((a, b) => a + b);
+        ok(config.attentionSinks ? sum < 1 : Math.abs(sum - 1) < 1e-6, `row ${row} sums to ${sum}`);
+      }
+    }
+    assertClose('the last block is the end', all.get('hidden.2.logits')!.data, all.get('logits')!.data, { atol: 1e-5 });
+  });
+}
+
+const plus = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + b[i]!);
+
+test('a slice is those rows and heads of the whole, to the bit', async () => {
+  const all = await trace(device, model, ids, traceNames(tinyConfig));
+  const slice = { rows: [5, 1, 2], heads: [3, 0] };
+  const some = await trace(device, model, ids, traceNames(tinyConfig), slice);
+  for (const [name, { shape, data }] of all) {
+    const part = some.get(name)!;
+    const columns = shape.at(-1)!;
+    const headed = shape.length === 3;
+    deepStrictEqual(part.shape, headed ? [2, 3, columns] : [3, columns], name);
+    const rows = headed ? slice.heads.flatMap((h) => slice.rows.map((n) => h * 6 + n)) : slice.rows;
+    const expected = rows.flatMap((row) => [...data.subarray(row * columns, (row + 1) * columns)]);
+    deepStrictEqual([...part.data], expected, name);
+  }
+  await rejects(trace(device, model, ids, ['norm'], { rows: [6] }), {
+    code: 'trace.slice',
+    message: /rows holds 6, expected .* 0 to 5/,
+  });
+  await rejects(trace(device, model, ids, ['norm'], { heads: [-1] }), { code: 'trace.slice' });
+  deepStrictEqual((await trace(device, model, ids, ['norm'], { rows: [] })).get('norm')!.shape, [0, 32]);
+});
+
+test('scores become probabilities by softmax; rotating plain queries gives queries; heads add up to the output', async () => {
+  const traced = await trace(device, model, ids, ['blocks.1.attention.*', 'rotation', 'logits', 'probabilities']);
+  const of = (part: string) => traced.get(`blocks.1.attention.${part}`)!.data;
+  const p = new Float64Array(4 * 6 * 6);
+  for (let row = 0; row < 24; row++)
+    softmax(p.subarray(row * 6, row * 6 + 6), of('scores').subarray(row * 6, row * 6 + 6));
+  assertClose('probabilities', of('probabilities'), p, { atol: 1e-7 });
+  const turned = new Float32Array(6 * 32);
+  rope(turned, of('queriesPlain'), traced.get('rotation')!.data, 6, 8);
+  assertClose('queries', of('queries'), turned, { atol: 1e-6 });
+  const sum = new Float64Array(6 * 32);
+  for (let h = 0; h < 4; h++) for (let i = 0; i < sum.length; i++) sum[i]! += of('heads')[h * sum.length + i]!;
+  assertClose('heads', sum, of('output'), { atol: 1e-5 });
+  const next = traced.get('probabilities')!.data.subarray(0, 96);
+  ok(Math.abs(next.reduce((a, b) => a + b) - 1) < 1e-5);
+});
+
+test('on the wasm device: as on the reference, and all of it is given back to the arena', async () => {
+  const wasm = await createWasmDevice();
+  const fast = tinyModel(wasm);
+  const names = traceNames(tinyConfig);
+  const mark = wasm.mark();
+  const [expected, found] = [await trace(device, model, ids, names), await trace(wasm, fast, ids, names)];
+  strictEqual(wasm.mark(), mark);
+  for (const name of names)
+    assertClose(name, found.get(name)!.data, expected.get(name)!.data, { atol: 2e-4, rtol: 2e-4 });
+  const many = Uint32Array.from({ length: 130 }, (_, i) => (i * 7) % 96);
+  const maps = ['blocks.1.attention.scores', 'blocks.1.attention.probabilities'];
+  const whole = await trace(wasm, fast, many, maps);
+  const row = await trace(wasm, fast, many, maps, { rows: [70], heads: [2] });
+  for (const name of maps) {
+    const from = (2 * 130 + 70) * 130;
+    deepStrictEqual(row.get(name)!.data, whole.get(name)!.data.slice(from, from + 130), 'one row of a longer map');
+  }
+  wasm.close();
 });
 
 test('logits of all positions; hidden states under both of their names', async () => {

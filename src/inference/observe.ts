@@ -6,17 +6,24 @@ import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Device } from '../devices/device.ts';
-import { attendOne } from '../kernels/attention/reference.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
-import type { AttentionOptions, Ops } from '../kernels/ops.ts';
-import type { LlamaConfig } from '../model/config.ts';
-import { forward, hidden, keepOutputs } from '../model/llama.ts';
+import type { Ops } from '../kernels/ops.ts';
+import { softmax } from '../kernels/softmax/reference.ts';
+import { isGated, type LlamaConfig } from '../model/config.ts';
+import { hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
-import { columnCount, type Floats, type Tensor } from '../tensor/tensor.ts';
+import { columnCount, type Floats, rowCount, type Tensor } from '../tensor/tensor.ts';
+import { attentionScores, headParts, probabilitiesOf } from './reading/attention-maps.ts';
 
 export interface Trace {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** A part of the activations: of every one these rows (places in the sequence), of those with heads these heads. Absent: all. */
+export interface TraceSlice {
+  readonly rows?: readonly number[] | undefined;
+  readonly heads?: readonly number[] | undefined;
 }
 
 /** Rows of logits that are made at once, so that a long text of a large vocabulary needs no giant arena. */
@@ -61,47 +68,204 @@ export function checkContext(where: string, count: number, { contextLength }: Ll
 
 /** Every name that trace() knows, in the order of computation. */
 export function traceNames(config: LlamaConfig): string[] {
-  const names = ['embedding', 'hidden.0'];
+  const names = ['embedding', 'hidden.0', 'hidden.0.logits'];
+  if (config.positions === 'rope')
+    names.push('rotation', ...(config.slidingTheta === null ? [] : ['rotation.sliding']));
   for (let i = 0; i < config.blockCount; i++) {
     const inBlock = (...parts: string[]) => names.push(...parts.map((part) => `blocks.${i}.${part}`));
-    inBlock('attention.input', 'attention.queries', 'attention.keys', 'attention.values', 'attention.probabilities');
-    inBlock('attention.mix', 'afterAttention', 'feedForward.input', 'feedForward.hidden', 'output');
-    names.push(`hidden.${i + 1}`);
+    inBlock('attention.input', 'attention.queriesPlain', 'attention.queries', 'attention.keysPlain', 'attention.keys');
+    inBlock('attention.values', 'attention.scores', 'attention.probabilities', 'attention.mix', 'attention.heads');
+    inBlock('attention.output', 'afterAttention', 'feedForward.input');
+    if (isGated(config.activation) || config.experts) inBlock('feedForward.gate');
+    inBlock('feedForward.up', 'feedForward.hidden', 'feedForward.output', 'output');
+    names.push(`hidden.${i + 1}`, `hidden.${i + 1}.logits`);
   }
-  names.push('norm', 'hidden.norm', 'logits');
+  names.push('norm', 'hidden.norm', 'logits', 'probabilities');
   return names;
 }
 
 /**
  * The activations of these names for one sequence. `*` stands for any part of a name between dots: `blocks.*.output`.
  *
- * `hidden.0` is the embedding, `hidden.i` the output of block i − 1, `hidden.norm` the state that the output layer reads.
- * `blocks.i.attention.probabilities` is H × N × N: fast attention never holds it, so it is computed from the rotated queries and keys.
- * Throws ArgumentError `trace.names`, with the nearest names; `trace.context` for more tokens than the model was made for.
+ * `hidden.0` is the embedding, `hidden.i` the output of block i − 1, `hidden.norm` the state that the output layer reads;
+ * `queriesPlain` and `keysPlain` are not rotated yet; `attention.output` and `feedForward.output` are what is added to the stream.
+ *
+ * Made from these: `attention.scores` (H × N × N, −∞ where a query may not look) and their softmax `attention.probabilities`, which fast
+ * attention never holds; `attention.heads` (H × N × D), each head's part of what the output matrix makes of the mix; `hidden.i.logits`,
+ * the logits if the model ended there; `probabilities`, the softmax of `logits`.
+ *
+ * A block's activations are forgotten when it is done: memory grows with what is asked for, not with the number of blocks.
+ * Throws ArgumentError `trace.names`, with the nearest names; `trace.slice`; `trace.context` for more tokens than the model was made for.
  */
 export async function trace(
   device: Device,
   model: Model,
   ids_N: Uint32Array,
   names: readonly string[],
-  ops: Ops = device.ops,
+  { ops = device.ops, rows, heads }: TraceSlice & { readonly ops?: Ops } = {},
 ): Promise<Map<string, Trace>> {
   checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));
-  const taps = new Set(wanted.flatMap((name) => tapsFor(name)));
-  const seen = new Map<string, Tensor>();
-  let found: Promise<readonly [string, Trace]>[];
+  const N = ids_N.length;
+  const reader = new Reader(device, model, N, {
+    rows_R: indices('rows', rows, N),
+    heads: indices('heads', heads, model.config.headCount),
+    wanted: new Set(wanted),
+  });
   const mark = device.mark();
   try {
-    const tap = (name: string, tensor: Tensor) => {
-      if (taps.has(name)) seen.set(name, tensor);
-    };
-    forward(model, ops, batchOfSequences([ids_N]), { tap });
-    found = wanted.map(async (name) => [name, await read(device, model, seen, name, ids_N.length)] as const);
+    const tap = (name: string, tensor: Tensor) => reader.see(name, tensor);
+    const x_ND = hidden(model, ops, batchOfSequences([ids_N]), { tap, segment: keepOutputs(device) });
+    reader.logits('logits', 'probabilities', (rows_R) => model.logits(ops, ops.selectRows(x_ND, rows_R)));
+    // Scores become probabilities here, not in kernels: the device hears that numbers leave it.
+    void device.read(x_ND, 0, 0);
   } finally {
     device.release(mark);
   }
-  return new Map(await Promise.all(found));
+  const found = await reader.found();
+  return new Map(wanted.map((name) => [name, found.get(name)!]));
+}
+
+/** Checked places of a slice, all of them where none are named. Throws ArgumentError `trace.slice`. */
+function indices(what: string, given: readonly number[] | undefined, count: number): Uint32Array {
+  if (given === undefined) return Uint32Array.from({ length: count }, (_, i) => i);
+  const wrong = Array.from(given).find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
+  if (wrong === undefined) return Uint32Array.from(given);
+  throw new ArgumentError(
+    'trace.slice',
+    `trace: ${what} holds ${String(wrong)}, expected whole numbers from 0 to ${count - 1}. Leave ${what} out for all of them.`,
+  );
+}
+
+interface Wanted {
+  readonly rows_R: Uint32Array;
+  readonly heads: Uint32Array;
+  readonly wanted: ReadonlySet<string>;
+}
+
+/** Copies what is wanted out of the device while the model is being computed. Nothing that it makes stays in the arena. */
+class Reader {
+  private readonly device: Device;
+  private readonly model: Model;
+  private readonly N: number;
+  private readonly slice: Wanted;
+  private readonly readings = new Map<string, Promise<Trace>>();
+  /** The rotated queries of the block that is being computed, until its keys come. */
+  private queries_NQ: Tensor | null = null;
+
+  constructor(device: Device, model: Model, N: number, slice: Wanted) {
+    this.device = device;
+    this.model = model;
+    this.N = N;
+    this.slice = slice;
+  }
+
+  see(name: string, tensor: Tensor): void {
+    const { wanted, rows_R } = this.slice;
+    const mark = this.device.mark();
+    const state = /^blocks\.(\d+)\.output$/.exec(name)?.[1];
+    const names = [name];
+    if (name === 'embedding') names.push('hidden.0');
+    else if (name === 'norm') names.push('hidden.norm');
+    else if (state !== undefined) names.push(`hidden.${Number(state) + 1}`);
+    for (const each of names) {
+      if (wanted.has(each)) this.readings.set(each, readRows(this.device, tensor, this.N, rows_R));
+      this.logits(`${each}.logits`, null, (rows) => {
+        const { ops } = this.device;
+        return this.model.logits(ops, this.model.norm(ops, ops.selectRows(tensor, rows)));
+      });
+    }
+    const [, block, part] = /^blocks\.(\d+)\.attention\.(\w+)$/.exec(name) ?? [];
+    if (part === 'queries') this.queries_NQ = tensor;
+    else if (part === 'keys') this.maps(Number(block), this.queries_NQ!, tensor);
+    else if (part === 'mix') this.heads(Number(block), tensor);
+    this.device.release(mark);
+  }
+
+  /** Logits of the wanted rows, by chunks; under the second name their softmax. */
+  logits(name: string, softmaxName: string | null, compute: (rows_R: Uint32Array) => Tensor): void {
+    const { wanted, rows_R } = this.slice;
+    if (!wanted.has(name) && !(softmaxName !== null && wanted.has(softmaxName))) return;
+    const V = this.model.config.vocabSize;
+    const chunks: Promise<Floats>[] = [];
+    for (let first = 0; first < rows_R.length; first += LOGIT_ROWS) {
+      const mark = this.device.mark();
+      chunks.push(this.device.read(compute(rows_R.subarray(first, first + LOGIT_ROWS))));
+      this.device.release(mark);
+    }
+    const logits = join(chunks, [rows_R.length, V]);
+    this.readings.set(name, logits);
+    if (softmaxName !== null) this.readings.set(softmaxName, logits.then(softmaxOfRows));
+  }
+
+  private maps(block: number, q_NQ: Tensor, k_NP: Tensor): void {
+    const { wanted, rows_R, heads } = this.slice;
+    const [scores, probabilities] = ['scores', 'probabilities'].map((part) => `blocks.${block}.attention.${part}`);
+    if (!wanted.has(scores!) && !wanted.has(probabilities!)) return;
+    const { options } = this.model.blocks[block]!.attention;
+    const sinks = options.sinks_H && this.device.read(options.sinks_H);
+    const made = attentionScores(this.device, { q_NQ, k_NP, options, rows_R, heads });
+    this.readings.set(scores!, made);
+    if (wanted.has(probabilities!))
+      this.readings.set(probabilities!, probabilitiesOf(made, { rows_R, heads, sinks, inPlace: !wanted.has(scores!) }));
+  }
+
+  private heads(block: number, mix_NQ: Tensor): void {
+    const { wanted, rows_R, heads } = this.slice;
+    const name = `blocks.${block}.attention.heads`;
+    if (!wanted.has(name)) return;
+    const { wo_DQ } = this.model.blocks[block]!;
+    const E = this.model.config.headSize;
+    this.readings.set(
+      name,
+      join(headParts(this.device, { mix_NQ, wo_DQ, E, rows_R, heads }), [
+        heads.length,
+        rows_R.length,
+        this.model.config.width,
+      ]),
+    );
+  }
+
+  async found(): Promise<Map<string, Trace>> {
+    const names = [...this.readings.keys()];
+    const traces = await Promise.all(this.readings.values());
+    return new Map(names.map((name, i) => [name, traces[i]!]));
+  }
+}
+
+/** These rows of an activation, neighbours in one reading. An expert layer's activations hold several rows for each of the sequence. */
+function readRows(device: Device, tensor: Tensor, N: number, rows_R: Uint32Array): Promise<Trace> {
+  const each = (rowCount(tensor.shape) / N) * columnCount(tensor.shape);
+  const parts: Promise<Floats>[] = [];
+  for (let r = 0; r < rows_R.length; ) {
+    let end = r + 1;
+    while (end < rows_R.length && rows_R[end] === rows_R[end - 1]! + 1) end++;
+    parts.push(device.read(tensor, rows_R[r]! * each, (end - r) * each));
+    r = end;
+  }
+  return join(parts, [(rows_R.length * rowCount(tensor.shape)) / N, columnCount(tensor.shape)]);
+}
+
+async function join(parts: readonly Promise<Floats>[], shape: readonly number[]): Promise<Trace> {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  let at = 0;
+  for (const part of await Promise.all(parts)) {
+    data.set(part, at);
+    at += part.length;
+  }
+  assert(at === data.length, `trace: read ${at} numbers, expected ${data.length}`);
+  return { shape, data };
+}
+
+function softmaxOfRows({ shape, data }: Trace): Trace {
+  const p_RV = new Float32Array(data.length);
+  const V = columnCount(shape);
+  const row = new Float64Array(V);
+  for (let from = 0; from < data.length; from += V) {
+    softmax(row, data.subarray(from, from + V));
+    p_RV.set(row, from);
+  }
+  return { shape, data: p_RV };
 }
 
 /** Patterns to names, in the order of computation, each once. */
@@ -127,62 +291,4 @@ function expandNames(patterns: readonly string[], available: readonly string[]):
     );
   }
   return available.filter((name) => wanted.has(name));
-}
-
-/** The activations of `forward` that a name is made of. */
-function tapsFor(name: string): string[] {
-  const block = /^(blocks\.\d+\.attention)\.probabilities$/.exec(name)?.[1];
-  if (block !== undefined) return [`${block}.queries`, `${block}.keys`];
-  return [tapOf(name)];
-}
-
-function tapOf(name: string): string {
-  if (name === 'hidden.0') return 'embedding';
-  if (name === 'hidden.norm') return 'norm';
-  const after = /^hidden\.(\d+)$/.exec(name)?.[1];
-  return after === undefined ? name : `blocks.${Number(after) - 1}.output`;
-}
-
-async function read(
-  device: Device,
-  model: Model,
-  seen: ReadonlyMap<string, Tensor>,
-  name: string,
-  N: number,
-): Promise<Trace> {
-  const tensors = tapsFor(name).map((tap) => {
-    const tensor = seen.get(tap);
-    assert(tensor !== undefined, `trace: forward has no activation ${tap} (for ${name})`);
-    return tensor;
-  });
-  if (tensors.length === 1) {
-    return { shape: [N, columnCount(tensors[0]!.shape)], data: Float32Array.from(await device.read(tensors[0]!)) };
-  }
-  const [q_NQ, k_NP] = (await Promise.all(tensors.map((tensor) => device.read(tensor)))) as [Floats, Floats];
-  const { options } = model.blocks[Number(/^blocks\.(\d+)/.exec(name)![1])]!.attention;
-  return {
-    shape: [model.config.headCount, N, N],
-    data: attentionProbabilities(model.config, options, q_NQ, k_NP, N),
-  };
-}
-
-/** p_HNN: how much each query looks at each key; zero where it may not. */
-function attentionProbabilities(
-  config: LlamaConfig,
-  options: AttentionOptions,
-  q_NQ: Floats,
-  k_NP: Floats,
-  N: number,
-): Float32Array {
-  const { headCount: H, kvHeadCount: K } = config;
-  const { headSize: E, sinks_H: _, ...rest } = options;
-  const Q = H * E;
-  const p_HNN = new Float32Array(H * N * N);
-  const mix_Q = new Float64Array(Q);
-  for (let n = 0; n < N; n++) {
-    const p_HS = new Float64Array(H * (n + 1));
-    attendOne(mix_Q, q_NQ.subarray(n * Q, (n + 1) * Q), k_NP, k_NP, (s) => s, n, { H, K, E, ...rest }, p_HS);
-    for (let h = 0; h < H; h++) p_HNN.set(p_HS.subarray(h * (n + 1), (h + 1) * (n + 1)), (h * N + n) * N);
-  }
-  return p_HNN;
 }

@@ -51,6 +51,8 @@ export function hidden(model: Model, ops: Ops, batch: Batch, options: ForwardOpt
   let x_ND = model.embed(ops, batch);
   tap?.('embedding', x_ND);
   const rotations = model.rotations(ops, batch.positions);
+  if (rotations) tap?.('rotation', rotations.full_NE);
+  if (rotations && rotations.sliding_NE !== rotations.full_NE) tap?.('rotation.sliding', rotations.sliding_NE);
   for (const block of model.blocks)
     x_ND = segment(x_ND, (input_ND) => transformerBlock(block, ops, input_ND, rotations, batch, options));
   const y_ND = model.norm(ops, x_ND);
@@ -73,22 +75,25 @@ export function transformerBlock(
 
   const a_ND = attention.enter(ops, x_ND);
   tap('attention.input', a_ND);
-  const q_NQ = attention.turnQueries(ops, ops.linear(a_ND, wq_QD, bq_Q), rotations);
-  const k_NP = attention.turnKeys(ops, ops.linear(a_ND, wk_PD, bk_P), rotations);
-  const v_NP = ops.linear(a_ND, wv_PD, bv_P);
+  const tapPlainQueries = (plain_NQ: Tensor) => tap('attention.queriesPlain', plain_NQ);
+  const q_NQ = attention.turnQueries(ops, ops.linear(a_ND, wq_QD, bq_Q), rotations, tapPlainQueries);
   tap('attention.queries', q_NQ);
+  const tapPlainKeys = (plain_NP: Tensor) => tap('attention.keysPlain', plain_NP);
+  const k_NP = attention.turnKeys(ops, ops.linear(a_ND, wk_PD, bk_P), rotations, tapPlainKeys);
   tap('attention.keys', k_NP);
+  const v_NP = ops.linear(a_ND, wv_PD, bv_P);
   tap('attention.values', v_NP);
   if (store) ops.appendToCache(store, k_NP, v_NP, batch);
   const mix_NQ = ops.attention(q_NQ, store ?? { k_NP, v_NP }, batch, attention.options);
   tap('attention.mix', mix_NQ);
-  const h_ND = attention.join(ops, x_ND, ops.linear(mix_NQ, wo_DQ, bo_D));
+  const tapAttention = (added_ND: Tensor) => tap('attention.output', added_ND);
+  const h_ND = attention.join(ops, x_ND, ops.linear(mix_NQ, wo_DQ, bo_D), tapAttention);
   tap('afterAttention', h_ND);
 
   const f_ND = feedForward.enter(ops, h_ND);
   tap('feedForward.input', f_ND);
-  const y_ND = feedForward.compute(ops, f_ND, (hidden_NF) => tap('feedForward.hidden', hidden_NF));
-  const output_ND = feedForward.join(ops, h_ND, y_ND);
+  const y_ND = feedForward.compute(ops, f_ND, (name, value_NF) => tap(`feedForward.${name}`, value_NF));
+  const output_ND = feedForward.join(ops, h_ND, y_ND, (added_ND) => tap('feedForward.output', added_ND));
   tap('output', output_ND);
   return output_ND;
 }

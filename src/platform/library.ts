@@ -33,7 +33,7 @@ export type {
 } from '../inference/generation.ts';
 export type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
 export type { JsonSchema } from '../inference/grammar/schema/document.ts';
-export type { Trace } from '../inference/observe.ts';
+export type { Trace, TraceSlice } from '../inference/observe.ts';
 export type { LogitBias } from '../inference/option-table.ts';
 export { type GenerationOptions, generationOptions } from '../inference/options.ts';
 export type { Score } from '../inference/reading/scoring.ts';

@@ -29,6 +29,33 @@ test('decode after encode gives every text back (well-formed, and without a lead
   );
 });
 
+test('merge by merge gives the same pieces: each merge joins two neighbours of the state before', () => {
+  for (const tokenizer of [metaspace, byteLevel]) {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a', 'the', ' ', 'er', 'n', 'in', 'g', '.'), maxLength: 30 }),
+        (text) => {
+          const words = tokenizer.merges(text);
+          for (const { states, merges } of words) {
+            strictEqual(merges.length, states.length - 1);
+            for (const [i, { at }] of merges.entries()) {
+              const before = states[i]!;
+              const joined = [...before.slice(0, at), before[at]! + before[at + 1]!, ...before.slice(at + 2)];
+              deepStrictEqual(states[i + 1], joined);
+            }
+          }
+          const last = words.flatMap(({ states }) => states.at(-1)!);
+          deepStrictEqual(last, tokenizer.pieces(tokenizer.encode(text)));
+        },
+      ),
+    );
+  }
+  // By hand: in "▁the" the pair of lowest rank goes first, whatever its place.
+  const [word] = metaspace.merges('the');
+  deepStrictEqual(word!.states[0], ['▁', 't', 'h', 'e']);
+  deepStrictEqual(word!.states.at(-1), metaspace.pieces(metaspace.encode('the')));
+});
+
 test('ordinary text never yields a control token', () => {
   fc.assert(
     fc.property(anyText, (text) => {

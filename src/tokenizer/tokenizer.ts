@@ -11,7 +11,7 @@ import { type AddedToken, AddedTokens, type Permit } from './encode/added-tokens
 import { BorderFinder, type EncodedPart, type TokenBorder } from './encode/borders.ts';
 import { IdBuffer } from './encode/id-buffer.ts';
 import { SPACE } from './encode/merges.ts';
-import type { TextModel } from './encode/text-model.ts';
+import type { TextModel, WordMerges } from './encode/text-model.ts';
 import { ByteTexts, createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
 import { byteOfPiece, PieceKind, type Vocabulary } from './vocabulary.ts';
 
@@ -241,6 +241,15 @@ export class Tokenizer {
     }
     if (options.eos === true) out.push(this.required('eos', this.eosId));
     return out.take();
+  }
+
+  /**
+   * How ordinary text becomes pieces: for each word its symbols after every merge. Special and added tokens in the text are not looked
+   * for; characters that are no piece, which encode() spells as bytes, stay characters.
+   */
+  merges(text: string): readonly WordMerges[] {
+    const { model } = this.parts;
+    return model.merges(model.normalize(text.toWellFormed(), true));
   }
 
   private required(name: 'bos' | 'eos', id: number | null): number {

@@ -111,8 +111,8 @@ export class EngineHost {
           usualOps(message.args[0].length),
         );
       case 'trace': {
-        const [ids, names] = message.args;
-        return trace(device, model, checkIds('trace', ids, vocabSize), names, usualOps(ids.length));
+        const [ids, names, slice] = message.args;
+        return trace(device, model, checkIds('trace', ids, vocabSize), names, { ...slice, ops: usualOps(ids.length) });
       }
       case 'traceNames':
         return traceNames(model.config);

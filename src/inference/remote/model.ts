@@ -5,6 +5,7 @@ import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
+import type { TraceSlice } from '../observe.ts';
 import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
@@ -143,9 +144,13 @@ export class RemoteModel {
     return this.call('logits', [cloneable(ids)]);
   }
 
-  /** Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). */
-  async trace(ids: ArrayLike<number>, names: readonly string[]): Promise<Traces> {
-    return new Traces(await this.call('trace', [cloneable(ids), [...names]]));
+  /**
+   * Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). `rows` and
+   * `heads` take a part of each: of a long text, or of many heads, that is much less to compute and to send.
+   */
+  async trace(ids: ArrayLike<number>, names: readonly string[], { rows, heads }: TraceSlice = {}): Promise<Traces> {
+    const slice = { ...(rows && { rows: [...rows] }), ...(heads && { heads: [...heads] }) };
+    return new Traces(await this.call('trace', [cloneable(ids), [...names], slice]));
   }
 
   /** Every name that trace() knows. */

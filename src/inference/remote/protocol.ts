@@ -10,7 +10,7 @@ import type { LlamaConfig } from '../../model/config.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
-import type { Trace } from '../observe.ts';
+import type { Trace, TraceSlice } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
@@ -126,7 +126,11 @@ export interface Methods {
   };
   encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
-  trace: { args: [ids: ArrayLike<number>, names: readonly string[]]; value: Map<string, Trace>; event: never };
+  trace: {
+    args: [ids: ArrayLike<number>, names: readonly string[], slice: TraceSlice];
+    value: Map<string, Trace>;
+    event: never;
+  };
   traceNames: { args: []; value: string[]; event: never };
   importance: {
     args: [ids: ArrayLike<number>, withOutput: boolean];

@@ -22,7 +22,13 @@ export interface SamplerContext {
   readonly breakers: SequenceBreakers;
   /** What the text may be, if not anything. */
   readonly constraint?: Constraint | null;
+  /** Hears of the candidates as they are after each link of the chain. It may read them, and must not change them. */
+  readonly observe?: SamplerObserver | undefined;
 }
+
+/** `logits`: before the chain; `pick`: all that is left, with probabilities, and the random number that chooses (null: no choice was left). */
+export type SamplerObserver = (stage: SamplerStageName, candidates: Candidates, draw: number | null) => void;
+export type SamplerStageName = 'logits' | SamplerName | 'mirostat' | 'pick';
 
 /**
  * Picks the next token of one sequence from its logits:
@@ -44,11 +50,16 @@ export class Sampler {
   private readonly dry = new Dry();
   private readonly adaptive: AdaptiveP | null;
   private readonly constraint: Constraint | null;
+  private readonly observe: SamplerObserver | undefined;
   /** The chain can be skipped. */
   private readonly isArgmax: boolean;
   private mu: number;
 
-  constructor(settings: SamplingSettings, { candidates, seed, biases, breakers, constraint = null }: SamplerContext) {
+  constructor(
+    settings: SamplingSettings,
+    { candidates, seed, biases, breakers, constraint = null, observe }: SamplerContext,
+  ) {
+    this.observe = observe;
     this.settings = settings;
     this.candidates = candidates;
     this.seed = seed;
@@ -61,7 +72,8 @@ export class Sampler {
     const { samplers, adaptiveTarget, adaptiveDecay } = settings;
     const adapts = samplers.includes('adaptive_p') && adaptiveTarget >= 0 && settings.temperature > 0;
     this.adaptive = adapts ? new AdaptiveP(adaptiveTarget, adaptiveDecay) : null;
-    this.isArgmax = onlyTheLargestMatters(settings) && biases.size === 0 && constraint === null;
+    this.isArgmax =
+      onlyTheLargestMatters(settings) && biases.size === 0 && constraint === null && observe === undefined;
   }
 
   /** The next token after the first `length` ids of the history, from row `row` of logits_RV. */
@@ -79,6 +91,7 @@ export class Sampler {
     }
     forbidRepeatedNgrams(candidates.logits, settings.noRepeatNgram, history, length);
     this.constraint?.mask(candidates.logits);
+    this.observe?.('logits', candidates, null);
     const id = settings.mirostat > 0 ? this.pickMirostat() : this.pickFromChain(history, length);
     this.constraint?.accept(id);
     return id;
@@ -91,7 +104,10 @@ export class Sampler {
 
   private pickFromChain(history: Uint32Array, length: number): number {
     const { candidates, settings } = this;
-    for (const name of settings.samplers) this.apply(name, history, length);
+    for (const name of settings.samplers) {
+      this.apply(name, history, length);
+      this.observe?.(name, candidates, null);
+    }
     if (settings.temperature <= 0) temper(candidates, 0, 0, 1);
     const index = this.pick();
     this.adaptive?.chosen(candidates.keys[index]!);
@@ -142,6 +158,7 @@ export class Sampler {
     const { candidates, settings } = this;
     temper(candidates, settings.temperature, settings.dynatempRange, settings.dynatempExponent);
     (settings.mirostat === 1 ? mirostat1 : mirostat2)(candidates, this.mu);
+    this.observe?.('mirostat', candidates, null);
     const index = this.pick();
     this.mu = mirostatUpdate(this.mu, candidates.probabilities[index]!, settings.mirostatTau, settings.mirostatEta);
     return candidates.ids[index]!;
@@ -152,8 +169,9 @@ export class Sampler {
     const { candidates } = this;
     candidates.softmax();
     const { probabilities, count } = candidates;
-    if (count === 1) return 0;
-    const target = this.random.uniform();
+    const target = count === 1 ? null : this.random.uniform();
+    this.observe?.('pick', candidates, target);
+    if (target === null) return 0;
     let sum = 0;
     let last = -1;
     for (let i = 0; i < count; i++) {

@@ -4,8 +4,9 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { Experts, LlamaConfig } from '../config.ts';
 import type { BlockWeights } from '../model.ts';
 
-/** `tap` hears of the activation before the last projection. */
-export type FeedForward = (ops: Ops, f_ND: Tensor, tap: (hidden_NF: Tensor) => void) => Tensor;
+/** `tap` hears of the first projections (`gate`, where there is one, and `up`), and of what the last one is given (`hidden`). */
+export type FeedForward = (ops: Ops, f_ND: Tensor, tap: FeedForwardTap) => Tensor;
+export type FeedForwardTap = (name: 'gate' | 'up' | 'hidden', value_NF: Tensor) => void;
 
 export function feedForwardOf(config: LlamaConfig, weights: BlockWeights): FeedForward {
   return config.experts === null ? oneLayer(config, weights) : routedExperts(config, config.experts, weights);
@@ -19,28 +20,35 @@ function routedExperts({ swigluLimit }: LlamaConfig, options: Experts, weights: 
     const routes = ops.route(ops.linear(f_ND, wRouter_XD!, bRouter_X), options);
     const gate_MG = ops.routedLinear(f_ND, wGate_XGD!, routes, bGate_XG);
     const up_MG = ops.routedLinear(f_ND, wUp_XGD!, routes, bUp_XG);
+    tap('gate', gate_MG);
+    tap('up', up_MG);
     const hidden_MG = ops.swiglu(gate_MG, up_MG, limit);
-    tap(hidden_MG);
+    tap('hidden', hidden_MG);
     return ops.mixRoutes(ops.routedLinear(hidden_MG, wDown_XDG!, routes, bDown_XD), routes);
   };
 }
 
+type Gate = (ops: Ops, gate_NF: Tensor, up_NF: Tensor) => Tensor;
+
 /** SwiGLU in the papers, GEGLU in Gemma; ReLU and GELU in the lab, which multiply nothing. */
 function oneLayer({ activation }: LlamaConfig, weights: BlockWeights): FeedForward {
   const { wGate_FD, wUp_FD, wDown_DF, bGate_F, bUp_F, bDown_D } = weights;
-  const up = (ops: Ops, f_ND: Tensor) => ops.linear(f_ND, wUp_FD!, bUp_F);
-  const gate = (ops: Ops, f_ND: Tensor) => ops.linear(f_ND, wGate_FD!, bGate_F);
-  const hiddens = {
-    swiglu: (ops, f_ND) => ops.swiglu(gate(ops, f_ND), up(ops, f_ND)),
-    geglu: (ops, f_ND) => ops.geglu(gate(ops, f_ND), up(ops, f_ND)),
-    'geglu-tanh': (ops, f_ND) => ops.geglu(gate(ops, f_ND), up(ops, f_ND), 'tanh'),
-    relu: (ops, f_ND) => ops.relu(up(ops, f_ND)),
-    gelu: (ops, f_ND) => ops.gelu(up(ops, f_ND)),
-  } satisfies Record<LlamaConfig['activation'], (ops: Ops, f_ND: Tensor) => Tensor>;
-  const hidden = hiddens[activation];
+  const gates = {
+    swiglu: (ops, gate_NF, up_NF) => ops.swiglu(gate_NF, up_NF),
+    geglu: (ops, gate_NF, up_NF) => ops.geglu(gate_NF, up_NF),
+    'geglu-tanh': (ops, gate_NF, up_NF) => ops.geglu(gate_NF, up_NF, 'tanh'),
+    relu: null,
+    gelu: null,
+  } satisfies Record<LlamaConfig['activation'], Gate | null>;
+  const gated: Gate | null = gates[activation];
   return (ops, f_ND, tap) => {
-    const hidden_NF = hidden(ops, f_ND);
-    tap(hidden_NF);
+    const gate_NF = gated && ops.linear(f_ND, wGate_FD!, bGate_F);
+    if (gate_NF) tap('gate', gate_NF);
+    const up_NF = ops.linear(f_ND, wUp_FD!, bUp_F);
+    tap('up', up_NF);
+    const hidden_NF =
+      gated && gate_NF ? gated(ops, gate_NF, up_NF) : activation === 'relu' ? ops.relu(up_NF) : ops.gelu(up_NF);
+    tap('hidden', hidden_NF);
     return ops.linear(hidden_NF, wDown_DF!, bDown_D);
   };
 }

@@ -5,8 +5,8 @@ import type { LlamaConfig } from '../config.ts';
 
 /** One step of the model on its own: x_ND → y_ND. */
 export type Step = (ops: Ops, x_ND: Tensor) => Tensor;
-/** Puts what a branch computed into the residual stream. */
-export type Join = (ops: Ops, x_ND: Tensor, branch_ND: Tensor) => Tensor;
+/** Puts what a branch computed into the residual stream. `tap` hears of what is added to the stream. */
+export type Join = (ops: Ops, x_ND: Tensor, branch_ND: Tensor, tap: (added_ND: Tensor) => void) => Tensor;
 
 export const asItIs: Step = (_, x_ND) => x_ND;
 
@@ -47,17 +47,20 @@ export function surroundingsOf(
     case 'before':
       return { enter: own, join: add };
     case 'after':
-      return { enter: asItIs, join: (ops, x_ND, branch_ND) => own(ops, add(ops, x_ND, branch_ND)) };
+      return { enter: asItIs, join: (ops, x_ND, branch_ND, tap) => own(ops, add(ops, x_ND, branch_ND, tap)) };
     case 'output':
-      return { enter: asItIs, join: (ops, x_ND, branch_ND) => add(ops, x_ND, output(ops, branch_ND)) };
+      return { enter: asItIs, join: (ops, x_ND, branch_ND, tap) => add(ops, x_ND, output(ops, branch_ND), tap) };
     case 'both':
-      return { enter: own, join: (ops, x_ND, branch_ND) => add(ops, x_ND, output(ops, branch_ND)) };
+      return { enter: own, join: (ops, x_ND, branch_ND, tap) => add(ops, x_ND, output(ops, branch_ND), tap) };
     default:
       return config.normPlacement satisfies never;
   }
 }
 
 function residualSum({ residualScale }: LlamaConfig): Join {
-  if (residualScale === 1) return (ops, x_ND, branch_ND) => ops.add(x_ND, branch_ND);
-  return (ops, x_ND, branch_ND) => ops.add(x_ND, ops.scale(branch_ND, residualScale));
+  return (ops, x_ND, branch_ND, tap) => {
+    const added_ND = residualScale === 1 ? branch_ND : ops.scale(branch_ND, residualScale);
+    tap(added_ND);
+    return ops.add(x_ND, added_ND);
+  };
 }

@@ -31,14 +31,18 @@ export function rotationsOf(config: LlamaConfig, runLength: number): RotationsOf
   });
 }
 
-/** Turns queries or keys: the norm that they may have, then the rotation of their positions. */
-export type Turn = (ops: Ops, x_NQ: Tensor, rotations: Rotations | null) => Tensor;
+/** Turns queries or keys: the norm that they may have, then the rotation of their positions. `tap` hears of them before they are rotated. */
+export type Turn = (ops: Ops, x_NQ: Tensor, rotations: Rotations | null, tap: (plain_NQ: Tensor) => void) => Tensor;
 
 export function turnOf(config: LlamaConfig, block: number, gain: Tensor | undefined): Turn {
   const norm: Step = gain ? (ops, x_NQ) => ops.rmsNorm(x_NQ, gain, config.normEps) : asItIs;
-  if (config.positions !== 'rope' || config.rotatedBlocks?.[block] === false) return norm;
+  const isRotated = config.positions === 'rope' && config.rotatedBlocks?.[block] !== false;
   const which = windowOf(config, block) === null ? 'full_NE' : 'sliding_NE';
-  return (ops, x_NQ, rotations) => ops.rope(norm(ops, x_NQ), rotations![which]);
+  return (ops, x_NQ, rotations, tap) => {
+    const plain_NQ = norm(ops, x_NQ);
+    tap(plain_NQ);
+    return isRotated ? ops.rope(plain_NQ, rotations![which]) : plain_NQ;
+  };
 }
 
 /** The block's sliding window; null: it sees everything before. */

@@ -8,10 +8,10 @@ import { bytesToLetters, letterOfByte } from '../byte-alphabet.ts';
 import type { Vocabulary } from '../vocabulary.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import type { IdBuffer } from './id-buffer.ts';
-import { mergeSymbols, Symbols } from './merge.ts';
+import { type Merge, mergeOneByOne, mergeSymbols, Symbols } from './merge.ts';
 import type { PairTable } from './pair-table.ts';
 import type { Splitter } from './split-pattern.ts';
-import type { TextModel } from './text-model.ts';
+import type { TextModel, WordMerges } from './text-model.ts';
 
 export interface ByteLevelOptions {
   /** Pieces in the byte alphabet (`Ġthe`). */
@@ -41,6 +41,33 @@ export class ByteLevelModel implements TextModel {
 
   encode(normalized: string, out: IdBuffer): void {
     this.options.split(normalized, (chunk) => this.encodeChunk(chunk, out));
+  }
+
+  merges(normalized: string): readonly WordMerges[] {
+    const words: WordMerges[] = [];
+    this.options.split(normalized, (chunk) => {
+      if (chunk !== '') words.push(this.mergesOf(chunk));
+    });
+    return words;
+  }
+
+  private mergesOf(chunk: string): WordMerges {
+    const { ignoreMerges, vocabulary, table } = this.options;
+    const { symbols } = this;
+    const bytes = this.encoder.encode(chunk);
+    const letters = bytesToLetters(bytes);
+    if (ignoreMerges && vocabulary.idOfPiece.has(letters)) return { states: [[letters]], merges: [], whole: true };
+    symbols.count = 0;
+    symbols.reserve(bytes.length);
+    for (const [i, byte] of bytes.entries()) symbols.push(this.symbol(byte), i);
+    const spelled = () => Array.from(symbols.id.subarray(0, symbols.count), (id) => vocabulary.pieces[id]!);
+    const states = [spelled()];
+    const done: Merge[] = [];
+    mergeOneByOne(symbols, table, (merge) => {
+      done.push(merge);
+      states.push(spelled());
+    });
+    return { states, merges: done, whole: false };
   }
 
   private encodeChunk(chunk: string, out: IdBuffer): void {

@@ -60,6 +60,24 @@ export function mergeByScan(symbols: Symbols, table: PairTable, stopAt = 1): voi
   }
 }
 
+/** One merge: the pair at `at` became one symbol. */
+export interface Merge {
+  readonly at: number;
+  readonly rank: number;
+}
+
+/** The merges of `symbols`, one after the other; `seen` is called after each, and may look at the symbols. */
+export function mergeOneByOne(symbols: Symbols, table: PairTable, seen: (merge: Merge) => void): void {
+  while (symbols.count > 1) {
+    const before = symbols.id.slice(0, symbols.count);
+    mergeByScan(symbols, table, symbols.count - 1);
+    if (symbols.count === before.length) return;
+    let at = 0;
+    while (symbols.id[at] === before[at]) at++; // a merged symbol is never one of its halves
+    seen({ at, rank: table.rankAt(table.find(before[at]!, before[at + 1]!)) });
+  }
+}
+
 /** A place in the chunk and its pair's rank in one double, ordered by rank, then place: rank · 2³⁰ + place. */
 const PLACES = 2 ** 30;
 

@@ -7,9 +7,9 @@
 import { PieceKind, type Vocabulary } from '../vocabulary.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import type { IdBuffer } from './id-buffer.ts';
-import { mergeByScan, mergeSymbols, Symbols } from './merge.ts';
+import { type Merge, mergeByScan, mergeOneByOne, mergeSymbols, Symbols } from './merge.ts';
 import { type Merges, SPACE } from './merges.ts';
-import type { TextModel } from './text-model.ts';
+import type { TextModel, WordMerges } from './text-model.ts';
 
 export interface MetaspaceOptions {
   readonly vocabulary: Vocabulary;
@@ -55,10 +55,20 @@ export class MetaspaceModel implements TextModel {
   }
 
   encode(normalized: string, out: IdBuffer): void {
+    this.eachChunk(normalized, (begin, end) => this.encodeChunk(normalized, begin, end, out));
+  }
+
+  merges(normalized: string): readonly WordMerges[] {
+    const words: WordMerges[] = [];
+    this.eachChunk(normalized, (begin, end) => void words.push(this.mergesOf(normalized.slice(begin, end))));
+    return words;
+  }
+
+  private eachChunk(normalized: string, visit: (begin: number, end: number) => void): void {
     const space = SPACE.charCodeAt(0);
     const { length } = normalized;
     if (this.cutAt === 'nowhere') {
-      if (length > 0) this.encodeChunk(normalized, 0, length, out);
+      if (length > 0) visit(0, length);
       return;
     }
     for (let begin = 0; begin < length; ) {
@@ -66,9 +76,28 @@ export class MetaspaceModel implements TextModel {
       if (this.cutAt === 'runs') while (end < length && normalized.charCodeAt(end) === space) end++;
       end = normalized.indexOf(SPACE, end);
       if (end === -1) end = length;
-      this.encodeChunk(normalized, begin, end, out);
+      visit(begin, end);
       begin = end;
     }
+  }
+
+  private mergesOf(chunk: string): WordMerges {
+    const { ignoreMerges, vocabulary, merges } = this.options;
+    if (ignoreMerges && vocabulary.idOfPiece.has(chunk)) return { states: [[chunk]], merges: [], whole: true };
+    const { symbols } = this;
+    this.symbolize(chunk);
+    // A symbol is always spelled as the characters that it stands for.
+    const spelled = () => {
+      const starts = [...symbols.start.subarray(0, symbols.count), chunk.length];
+      return Array.from({ length: symbols.count }, (_, i) => chunk.slice(starts[i], starts[i + 1]));
+    };
+    const states = [spelled()];
+    const done: Merge[] = [];
+    mergeOneByOne(symbols, merges.table, (merge) => {
+      done.push(merge);
+      states.push(spelled());
+    });
+    return { states, merges: done, whole: false };
   }
 
   private encodeChunk(text: string, begin: number, end: number, out: IdBuffer): void {

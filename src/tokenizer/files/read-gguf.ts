@@ -125,7 +125,7 @@ function scoredModel(
         `${file} @ tokenizer.ggml.scores: expected a score for each token, found none, so text cannot be encoded. Pass token ids, or use another file.`,
       );
     };
-    return { normalize: (text) => text, encode };
+    return { normalize: (text) => text, encode, merges: encode };
   }
   if (!(isNumbers(scores) && scores.length === pieces.length)) {
     throw badTokenizer(file, 'tokenizer.ggml.scores', `expected ${pieces.length} numbers, one for each token`);
