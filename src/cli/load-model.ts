@@ -13,13 +13,15 @@ interface LoadOptions {
   readonly batchTokens?: number;
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
+  readonly draft?: 'ngram' | undefined;
   /** Whether what does not name its adapters is computed with those of --adapter; absent: yes. */
   readonly adaptersAreUsual?: boolean;
 }
 
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
-  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
+  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences, draft } =
+    options;
   if (isHubName(options.model) && findCached(parseHubName(options.model)) === null) {
     const { pullModel } = await import('./pull-model.ts'); // the hub's client is not small
     await pullModel(options.model, io, { offline: options.offline ?? false });
@@ -44,6 +46,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       ...(cacheTokens !== undefined && { cacheTokens }),
       ...(maxSequences !== undefined && { maxSequences }),
       ...(kvType !== undefined && { kvType }),
+      ...(draft !== undefined && { draft }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });
     progress.end();

@@ -1,9 +1,12 @@
 /** Options that several verbs share. */
+
+import { UsageError } from '../base/errors.ts';
 import { deviceKinds } from '../devices/device.ts';
+import { generationOptions } from '../inference/options.ts';
 import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
 import type { OpenOptions } from '../model/checkpoint/checkpoint.ts';
-import type { OptionSpec, Options, OptionTable } from './option-table.ts';
+import { longName, type OptionSpec, type Options, type OptionTable } from './option-table.ts';
 import { adapterOption } from './parse/adapter-option.ts';
 
 export const modelOption = {
@@ -77,5 +80,24 @@ export const modelOptions = {
   ...openOptions,
   offline: { kind: 'flag', help: 'never fetch a model: hf: names must have been pulled before' },
 } as const satisfies OptionTable;
+
+/** For verbs that generate. */
+export const draftOption = {
+  kind: 'choice',
+  values: ['ngram'],
+  otherwise: 'nothing is guessed',
+  help: 'guess tokens ahead and check several at once; no text changes. ngram looks them up in the text so far: for edits, extracts and code',
+} as const satisfies OptionSpec;
+
+/** Throws UsageError where guesses are described that nobody makes. */
+export function checkDraft(
+  given: Options<{ draft: typeof draftOption }> & { draftMax: number; draftMin: number; draftPMin: number },
+): void {
+  if (given.draft !== undefined) return;
+  const set = (['draftMax', 'draftMin', 'draftPMin'] as const).filter(
+    (key) => given[key] !== generationOptions[key].default,
+  );
+  if (set.length > 0) throw new UsageError([`${set.map(longName).join(', ')}: nothing is guessed without --draft`]);
+}
 
 export type ModelOptions = Options<typeof modelOptions>;

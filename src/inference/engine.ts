@@ -29,6 +29,7 @@ import { Embedding, type Pooling } from './reading/embedding.ts';
 import { collectScores, Prefix, type ScoreListener, Scoring } from './reading/scoring.ts';
 import { type Listener, Running } from './running.ts';
 import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
+import type { Speculation } from './speculation/speculation.ts';
 
 /** Rows of logits of one batch, so that scoring with a large vocabulary needs no giant arena. */
 const LOGIT_ROWS = 256;
@@ -54,6 +55,8 @@ export interface EngineOptions {
   readonly sharedPromptTokens?: number | undefined;
   /** Sequences that run at the same time at most; the others wait. */
   readonly maxSequences?: number | undefined;
+  /** Guesses tokens ahead; absent: nobody does. */
+  readonly speculation?: Speculation | null | undefined;
   /** Milliseconds, for the timings. */
   readonly clock: () => number;
   /** The time of day, for templates that write the date; without it they have no strftime_now. */
@@ -103,6 +106,7 @@ export class Engine {
   private steps = 0;
   private rows = 0;
   private readonly samplers: SamplerMaker;
+  private readonly speculation: Speculation | null;
   private readonly clock: () => number;
   private readonly now: (() => Date) | undefined;
   /** In order of admission. */
@@ -122,6 +126,7 @@ export class Engine {
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
     this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
+    this.speculation = options.speculation ?? null;
     this.clock = options.clock;
     this.now = options.now;
     const { tokenizer, drawSeed } = options;
@@ -173,6 +178,7 @@ export class Engine {
       eogIds,
       contextLength,
       clock,
+      guesser: this.speculation?.createGuesser(settings) ?? null,
     });
     return this.queue(job, selection);
   }
@@ -257,6 +263,8 @@ export class Engine {
   async step(): Promise<boolean> {
     this.dropAborted();
     this.admit();
+    this.batch.clear();
+    this.guess();
     const chosen = this.fillBatch();
     if (chosen.length === 0) return false;
     try {
@@ -281,6 +289,8 @@ export class Engine {
       chosen.map(({ job }) => job.selection),
       rows_R,
     );
+    const isDecoding = chosen.every(({ job }) => job.pending === 1);
+    const startMs = this.speculation ? this.clock() : 0;
     this.steps++;
     this.rows += batch.batch.ids.length;
     const mark = device.mark();
@@ -295,6 +305,7 @@ export class Engine {
     }
     const states_ND = states.reading && (await states.reading);
     const logits = reading && (await reading);
+    if (this.speculation && isDecoding) this.speculation.note(batch.batch.ids.length, this.clock() - startMs);
     const finished = states_ND ? this.takeStates(chosen, states_ND) : [];
     let row = 0;
     for (const { job, count, wanted } of chosen) {
@@ -303,8 +314,9 @@ export class Engine {
         row += wanted;
         continue;
       }
+      // What is guessed is known to belong there only when it has been picked.
       const from = job.cached!.length;
-      job.cached!.advance(job.ids.subarray(from, from + count));
+      job.cached!.advance(job.ids.subarray(from, from + count - guessedOf(job)));
       if (job instanceof Prefix && job.pending === 0) this.branch(job);
       if (wanted === 0 || job instanceof Embedding || job instanceof Prefix) continue;
       try {
@@ -360,15 +372,22 @@ export class Engine {
     return finished;
   }
 
+  /** While all decode, they may take guesses: where prompts are read, a batch has rows enough. */
+  private guess(): void {
+    if (!this.speculation || this.running.length === 0) return;
+    const isDecoding = this.running.every((job) => job.cached !== null && job.pending === 1);
+    const decoding = this.running.filter((job): job is Running => job instanceof Running);
+    if (isDecoding) this.speculation.prepare(decoding, Math.min(this.batch.room, LOGIT_ROWS));
+  }
+
   /** Decoding rows first, then chunks of prompts, in order of admission. */
   private fillBatch(): Chosen[] {
     const { batch } = this;
     const chosen: Chosen[] = [];
-    batch.clear();
     let logitRows = LOGIT_ROWS;
     const add = (job: Sequence, limit: number) => {
       if (!job.cached) return 0;
-      const fitting = Math.min(job.pending, batch.room, limit);
+      const fitting = Math.min(job.pending + guessedOf(job), batch.room, limit);
       const count = fitting - Math.max(0, job.wantedLogits(fitting) - logitRows);
       if (count === 0 || !this.makeRoom(job, count, chosen)) return 0;
       const wanted = job.wantedLogits(count);
@@ -380,7 +399,12 @@ export class Engine {
     };
     const decoding = this.running.filter((job) => job.pending === 1);
     const reading = this.running.filter((job) => job.pending > 1);
-    for (const job of decoding) add(job, 1);
+    for (const job of decoding) {
+      const guessed = guessedOf(job);
+      // Nobody makes room for a guess.
+      if (guessed > 0 && job.cached?.reserve(1 + guessed) !== true) dropGuess(job);
+      add(job, 1 + guessedOf(job));
+    }
     let promptTokens = decoding.length > 0 ? this.sharedPromptTokens : batch.room;
     for (const job of reading) promptTokens -= add(job, promptTokens);
     return chosen;
@@ -438,6 +462,14 @@ interface Chosen {
 }
 
 type Sequence = Running | Embedding | Scoring | Prefix;
+
+function guessedOf(job: Sequence): number {
+  return job instanceof Running ? job.guessed : 0;
+}
+
+function dropGuess(job: Sequence): void {
+  if (job instanceof Running) job.guessed = 0;
+}
 
 function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {
   const { blockCount: layerCount, kvHeadCount, headSize } = model.config;

@@ -57,6 +57,10 @@ export interface Timings {
   readonly predicted_ms: number;
   readonly predicted_per_token_ms: number;
   readonly predicted_per_second: number;
+  /** Tokens that were guessed, where the model has a draft. */
+  readonly draft_n?: number;
+  /** Of them, those that were right. */
+  readonly draft_n_accepted?: number;
 }
 
 export function timingsOf(

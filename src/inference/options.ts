@@ -47,6 +47,30 @@ export const generationOptions = {
     default: false,
     help: 'log-probabilities of what the samplers left, instead of the model’s own distribution',
   },
+  draftMax: {
+    kind: 'integer',
+    default: 16,
+    min: 0,
+    max: 63,
+    wire: 'speculative.n_max',
+    help: 'where the model was loaded with a draft: how many tokens are guessed at once at most; 0: none. Guesses change no text',
+  },
+  draftMin: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    max: 63,
+    wire: 'speculative.n_min',
+    help: 'shorter guesses are dropped',
+  },
+  draftPMin: {
+    kind: 'number',
+    default: 0,
+    min: 0,
+    max: 1,
+    wire: 'speculative.p_min',
+    help: 'a guess ends before a token that is right with a lower probability; what pays is found out beside',
+  },
   ...samplingOptions,
 } as const satisfies OptionTable;
 

@@ -38,7 +38,7 @@ function say(promptText: string, ids: ArrayLike<number>, options: GenerationOpti
     },
   };
   const promptIds = tokenizer.encode(promptText, { bos: true });
-  const engine = { sampler, candidates, tokenizer, eogIds, contextLength: 4096, clock: () => 0 };
+  const engine = { sampler, candidates, tokenizer, eogIds, contextLength: 4096, clock: () => 0, guesser: null };
   const running = new Running(promptIds, settings, listener, engine);
   for (let i = 0; i < ids.length && result === null; i++) {
     const logits = new Float32Array(V);

@@ -18,6 +18,7 @@ import type { GenerationSettings } from './options.ts';
 import type { Candidates } from './sampler/candidates.ts';
 import { keptLogProbabilities, type PickLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
 import type { Sampler } from './sampler/sampler.ts';
+import type { Guesser } from './speculation/guesser.ts';
 import { StopStrings } from './text/stop-strings.ts';
 import { tokenText } from './token-texts.ts';
 
@@ -69,6 +70,10 @@ export class Running implements EngineSequence {
   selection: Selection = noAdapters;
   readonly settings: GenerationSettings;
   readonly listener: Listener;
+  /** null: each step computes one token. */
+  readonly guesser: Guesser | null;
+  /** Tokens after the first `length` that the next step computes too, in case they are right. */
+  guessed = 0;
 
   /** Of the prompt's tokens that were read; null where nobody asked. */
   private promptLogprobs: PieceLogProbabilities[] | null;
@@ -97,6 +102,7 @@ export class Running implements EngineSequence {
       readonly eogIds: ReadonlySet<number>;
       readonly contextLength: number;
       readonly clock: () => number;
+      readonly guesser: Guesser | null;
     },
   ) {
     this.promptLength = promptIds.length;
@@ -112,6 +118,7 @@ export class Running implements EngineSequence {
     this.eogIds = engine.eogIds;
     this.contextLength = engine.contextLength;
     this.clock = engine.clock;
+    this.guesser = engine.guesser;
     this.promptLogprobs = settings.promptLogprobs ? [] : null;
     this.stops = new StopStrings(settings.stop);
     this.decoder = engine.tokenizer?.decoder() ?? null;
@@ -134,7 +141,21 @@ export class Running implements EngineSequence {
 
   wantedLogits(count: number): number {
     if (!this.isPromptRead) return count;
-    return count === this.pending ? 1 : 0;
+    return Math.max(0, count - this.pending + 1);
+  }
+
+  /** How many tokens a guess may have: the token after it must have a place too. */
+  get guessLimit(): number {
+    const { maxTokens } = this.settings;
+    const left = maxTokens < 0 ? Number.POSITIVE_INFINITY : maxTokens - this.predicted - 1;
+    return this.isPromptRead ? Math.min(left, this.contextLength - this.length) : 0;
+  }
+
+  /** Puts the first `count` guessed tokens behind the text, for the next step. */
+  takeGuess(count: number): void {
+    this.makeRoom(count);
+    this.ids.set(this.guesser!.ids.subarray(0, count), this.length);
+    this.guessed = count;
   }
 
   admit(cached: CachedSequence): void {
@@ -148,6 +169,7 @@ export class Running implements EngineSequence {
   yieldRoom(): void {
     this.cached?.release();
     this.cached = null;
+    this.guessed = 0;
     if (!this.isPromptRead) this.promptLogprobs = [];
   }
 
@@ -157,7 +179,26 @@ export class Running implements EngineSequence {
    */
   accept(logits_RV: Floats, firstRow: number, count: number): boolean {
     if (!this.isPromptRead) this.readPrompt(logits_RV, firstRow, count);
-    return this.pending === 0 && this.pick(logits_RV, firstRow + count - 1);
+    if (this.pending > 0) return false;
+    const { guesser, guessed, length } = this;
+    if (!guesser) return this.pick(logits_RV, firstRow + count - 1);
+    this.guessed = 0;
+    guesser.proposed += guessed;
+    const hasEnded = this.pickWhileRight(logits_RV, firstRow + count - 1 - guessed, guessed);
+    if (this.cached) guesser.learn(this.ids, length, this.length);
+    else guesser.reset();
+    return hasEnded;
+  }
+
+  /** Picks the next token, and the one after each guessed token for as long as that one was picked. */
+  private pickWhileRight(logits_RV: Floats, firstRow: number, guessed: number): boolean {
+    for (let i = 0; ; i++) {
+      const guess = this.ids[this.length]; // what is picked takes its place
+      if (this.pick(logits_RV, firstRow + i)) return true;
+      if (i === guessed || this.cached === null || this.ids[this.length - 1] !== guess) return false;
+      this.guesser!.accepted++;
+      this.cached.advance(this.ids.subarray(this.length - 1, this.length));
+    }
   }
 
   private readPrompt(logits_RV: Floats, firstRow: number, count: number): void {
@@ -253,7 +294,10 @@ export class Running implements EngineSequence {
       stop,
       eogId,
       seed: this.sampler.seed,
-      timings: timingsOf(cached, computed, promptMs, this.predicted, this.predicted > 0 ? now - this.firstTokenMs : 0),
+      timings: {
+        ...timingsOf(cached, computed, promptMs, this.predicted, this.predicted > 0 ? now - this.firstTokenMs : 0),
+        ...(this.guesser && { draft_n: this.guesser.proposed, draft_n_accepted: this.guesser.accepted }),
+      },
     });
     return true;
   }
@@ -282,12 +326,16 @@ export class Running implements EngineSequence {
     return { logprob, top: top.map((entry) => ({ ...entry, text: tokenText(this.tokenizer, entry.id) })) };
   }
 
+  /** Of so many tokens behind the text. */
+  private makeRoom(count: number): void {
+    if (this.length + count <= this.ids.length) return;
+    const larger = new Uint32Array(2 * (this.length + count));
+    larger.set(this.ids);
+    this.ids = larger;
+  }
+
   private append(id: number): void {
-    if (this.length === this.ids.length) {
-      const larger = new Uint32Array(2 * this.length);
-      larger.set(this.ids);
-      this.ids = larger;
-    }
+    this.makeRoom(1);
     this.ids[this.length++] = id;
     this.generated.push(id);
   }

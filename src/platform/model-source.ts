@@ -32,13 +32,16 @@ export interface AdapterOption {
 export interface LoadOptions extends CommonOptions {
   /** Adapters that correct the model; a text is an adapter's path or address. Several may be used at once, or each by calls of its own. */
   readonly adapters?: readonly (string | AdapterOption)[];
+  /** What guesses tokens ahead, which saves time and changes no text: 'ngram' looks them up in the text so far. Absent: nothing. */
+  readonly draft?: 'ngram';
 }
 
 /** The options as the engine takes them. */
 export async function engineOptions(
-  { adapters, ...options }: LoadOptions,
+  { adapters, draft, ...given }: LoadOptions,
   toSource: (source: ModelSource) => Source | Promise<Source>,
 ): Promise<EngineOptions> {
+  const options = { ...given, ...(draft !== undefined && { draft: draftOf(draft) }) };
   if (adapters === undefined) return options;
   const found = adapters.map(async (option) => {
     const { source, ...rest } = typeof option === 'string' ? { source: option } : option;
@@ -46,6 +49,15 @@ export async function engineOptions(
     return { name: nameOfSource(placed), ...rest, source: placed };
   });
   return { ...options, adapters: await Promise.all(found) };
+}
+
+/** Throws ArgumentError `load.draft`. */
+function draftOf(draft: unknown): { lookUp: boolean } {
+  if (draft === 'ngram') return { lookUp: true };
+  throw new ArgumentError(
+    'load.draft',
+    `load: draft is ${String(draft)}, expected 'ngram'. Leave it out for no guesses.`,
+  );
 }
 
 function nameOfSource(source: Source): string {

@@ -72,6 +72,8 @@ export class ServerMetrics {
   private readonly promptSeconds = new Counter('cria_prompt_seconds_total', 'Time from admission to the first token.');
   private readonly predictedTokens = new Counter('cria_tokens_predicted_total', 'Tokens generated.');
   private readonly predictedSeconds = new Counter('cria_tokens_predicted_seconds_total', 'Time spent generating.');
+  private readonly guessedTokens = new Counter('cria_tokens_drafted_total', 'Tokens guessed ahead.');
+  private readonly rightTokens = new Counter('cria_tokens_drafted_accepted_total', 'Guessed tokens that were right.');
   private readonly firstToken = new Histogram('cria_time_to_first_token_seconds', 'From arrival to the first token.');
   private readonly perToken = new Histogram('cria_time_per_token_seconds', 'Mean time per token, of every answer.');
 
@@ -82,6 +84,8 @@ export class ServerMetrics {
     this.promptSeconds.add(timings.prompt_ms / 1000);
     this.predictedTokens.add(timings.predicted_n);
     this.predictedSeconds.add(timings.predicted_ms / 1000);
+    this.guessedTokens.add(timings.draft_n ?? 0);
+    this.rightTokens.add(timings.draft_n_accepted ?? 0);
     if (timings.predicted_n > 0) this.firstToken.observe(firstTokenSeconds);
     if (timings.predicted_n > 1) this.perToken.observe(timings.predicted_ms / 1000 / (timings.predicted_n - 1));
   }
@@ -104,6 +108,8 @@ export class ServerMetrics {
       this.promptSeconds,
       this.predictedTokens,
       this.predictedSeconds,
+      this.guessedTokens,
+      this.rightTokens,
       this.firstToken,
       this.perToken,
       ...gauges.map(([name, help, value]) => ({ lines: () => [...head(name, help, 'gauge'), `${name} ${value}`] })),

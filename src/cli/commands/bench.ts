@@ -12,7 +12,7 @@ import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOptions, openOptions, openOptionsOf } from '../model-options.ts';
+import { draftOption, modelOptions, openOptions, openOptionsOf } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
 
@@ -22,6 +22,7 @@ const counts = { kind: 'integers', min: 0 } as const;
 const options = {
   model,
   adapter,
+  draft: draftOption,
   nPrompt: { ...counts, short: 'p', default: [512], help: 'lengths of prompts to read; 0: none' },
   nGen: { ...counts, short: 'n', default: [128], help: 'how many tokens to generate; 0: none' },
   pair: {

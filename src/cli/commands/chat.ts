@@ -9,7 +9,7 @@ import { Session } from '../chat/session.ts';
 import { speakerOf } from '../chat/speaker.ts';
 import { defineCommand } from '../command.ts';
 import { loadModel, pick } from '../load-model.ts';
-import { modelOptions } from '../model-options.ts';
+import { checkDraft, draftOption, modelOptions } from '../model-options.ts';
 import type { OptionTable } from '../option-table.ts';
 
 // A prompt is not typed here, and nobody reads log-probabilities at a terminal.
@@ -23,6 +23,7 @@ const {
 
 const options = {
   ...modelOptions,
+  draft: draftOption,
   system: { kind: 'text', short: 's', help: 'the system message, which opens the conversation' },
   template: {
     kind: 'text',
@@ -57,6 +58,7 @@ export const command = defineCommand({
     ['chat -m model.gguf --system "You are a poet." --temperature 0.5', 'with a system message'],
   ],
   async run(options, io) {
+    checkDraft(options);
     const model = await loadModel(options, io);
     const path = options.history ? historyFile(io.env) : null;
     const remembered = path === null ? [] : readHistory(path);

@@ -8,12 +8,13 @@ import { defineCommand } from '../command.ts';
 import { type Io, readAll, warnOfTwoBos, writeJson, writeLine, writeResult } from '../io.ts';
 import { loadModel, pick } from '../load-model.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
-import { modelOptions } from '../model-options.ts';
+import { checkDraft, draftOption, modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { describeTimings } from '../terminal/timings.ts';
 
 const options = {
   ...modelOptions,
+  draft: draftOption,
   prompt: { kind: 'text', short: 'p', otherwise: 'standard input', help: 'the beginning of the text' },
   file: { kind: 'text', short: 'f', value: 'PATH', help: 'read the prompt from a file' },
   ids: {
@@ -58,6 +59,7 @@ export const command = defineCommand({
     if (options.postSamplingProbs && options.logprobs < 0) {
       throw new UsageError(['--post-sampling-probs changes what --logprobs reports; add --logprobs N']);
     }
+    checkDraft(options);
     const prompt = await readPrompt(options, io);
     const constraint = readConstraint(options, io);
     const model = await loadModel(options, io);

@@ -14,13 +14,14 @@ import { defineCommand } from '../command.ts';
 import { writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
 import { resolveModel } from '../model-name.ts';
-import { modelOptions } from '../model-options.ts';
+import { draftOption, modelOptions } from '../model-options.ts';
 
 const MIB = 1 << 20;
 
 export const command = defineCommand({
   options: {
     ...modelOptions,
+    draft: draftOption,
     host: { kind: 'text', default: '127.0.0.1', help: 'where to listen; 0.0.0.0 is every network of this machine' },
     port: { kind: 'integer', min: 0, max: 65535, default: 8080, help: 'where to listen; 0 takes a free one' },
     apiKey: {

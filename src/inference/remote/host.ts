@@ -22,6 +22,7 @@ import { checkIds } from '../prompt.ts';
 import { columnSquares } from '../reading/importance.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
+import { Speculation } from '../speculation/speculation.ts';
 import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   AdapterFacts,
@@ -175,6 +176,7 @@ export class EngineHost {
         cacheTokens: settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences }),
         batchTokens: settings.batchTokens ?? undefined,
         maxSequences: settings.maxSequences ?? undefined,
+        speculation: settings.draft && new Speculation(settings.draft),
         clock: () => clock(),
         now: () => this.world.now(),
         drawSeed: () => drawSeed(),

@@ -36,6 +36,13 @@ export interface LoadOptions {
 export interface EngineOptions extends LoadOptions {
   /** Adapters that correct the model, PEFT's or llama.cpp's; several may be used at once, or each by calls of its own. */
   readonly adapters?: readonly AdapterOption[];
+  /** What guesses tokens ahead, which saves time and changes no text; absent: nothing. */
+  readonly draft?: DraftOption;
+}
+
+export interface DraftOption {
+  /** Whether guesses are looked up in the text so far. */
+  readonly lookUp: boolean;
 }
 
 export interface AdapterOption {
@@ -63,6 +70,7 @@ const knownOptions = [
   'ignoreKeys',
   'pre',
   'adapters',
+  'draft',
   'signal',
   'onProgress',
 ];
@@ -105,6 +113,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     ignoreKeys,
     pre,
     adapters = [],
+    draft = null,
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
@@ -153,6 +162,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     maxSequences: maxSequences ?? null,
     segmentBytes: segmentBytes ?? null,
     adapters: adapters.map(({ name, source, scale = 1, usual = true }) => ({ name, source, scale, usual })),
+    draft,
     open: { ...(ignoreKeys !== undefined && { ignoreKeys }), ...(pre !== undefined && { pre }) },
   };
 }

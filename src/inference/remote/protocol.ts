@@ -45,6 +45,12 @@ export interface LoadSettings {
   /** What the user says about the files. */
   readonly open: OpenOptions;
   readonly adapters: readonly AdapterSettings[];
+  /** null: nothing is guessed. */
+  readonly draft: DraftSettings | null;
+}
+
+export interface DraftSettings {
+  readonly lookUp: boolean;
 }
 
 export interface AdapterSettings {
