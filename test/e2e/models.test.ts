@@ -45,6 +45,18 @@ describe('verbs', () => {
     assert.ok(!first!.equals(other!));
   });
 
+  test('run: with --draft ngram the text is the same, and the timings say what was guessed', async () => {
+    const words = ['run', 'a b c a b c a b c a', '-n', '60', '--seed', '3', '--json'];
+    const plain = JSON.parse(await ok(words)) as RunReport;
+    const guessed = JSON.parse(await ok([...words, '--draft', 'ngram'])) as RunReport;
+    assert.equal(guessed.text, plain.text);
+    assert.deepEqual(guessed.tokens, plain.tokens);
+    assert.ok(guessed.timings.draft_n! > 0 && guessed.timings.draft_n_accepted! <= guessed.timings.draft_n!);
+    const { code, stderr } = await cria([...words, '--draft-max', '4']);
+    assert.equal(code, 2);
+    assert.match(stderr, /--draft-max: nothing is guessed without --draft/);
+  });
+
   test('init: a config.json, every type, and a message for what is neither preset nor file', async () => {
     const config = {
       model_type: 'llama',

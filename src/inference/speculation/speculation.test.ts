@@ -242,7 +242,7 @@ describe('how much is guessed', () => {
     const cheap = (await run((rows) => 10 + rows, { ...repeating, options })).result!.timings;
     const dear = (await run((rows) => 10 * rows, { ...repeating, options })).result!.timings;
     ok(cheap.draft_n_accepted! > 60 && cheap.predicted_ms < 0.6 * dear.predicted_ms, JSON.stringify(cheap));
-    ok(dear.draft_n! < 25, JSON.stringify(dear));
+    ok(dear.draft_n! < 40 && dear.predicted_ms < 1.05 * 1490, JSON.stringify(dear));
   });
 
   test('a text that does not repeat itself loses at most a twentieth', async () => {
