@@ -13,7 +13,7 @@ import { Running } from './running.ts';
 import { Candidates } from './sampler/candidates.ts';
 import { findBreakers } from './sampler/dry.ts';
 import { Sampler } from './sampler/sampler.ts';
-import { breakerVocabulary, resolveBiases } from './token-texts.ts';
+import { breakerVocabulary, resolveBiases } from './text/token-texts.ts';
 
 const file = goldenPath('tokenizers/sp-bpe-512/tokenizer.model');
 const tokenizer = createTokenizer({ kind: 'sentencepiece', file, bytes: readFileSync(file) });

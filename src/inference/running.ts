@@ -20,7 +20,7 @@ import { keptLogProbabilities, type PickLogProbabilities, rawLogProbabilities } 
 import type { Sampler } from './sampler/sampler.ts';
 import type { Guesser } from './speculation/guesser.ts';
 import { StopStrings } from './text/stop-strings.ts';
-import { tokenText } from './token-texts.ts';
+import { tokenText } from './text/token-texts.ts';
 
 export interface Listener {
   /** It has its place in the cache, which held this many tokens of its prompt already. */

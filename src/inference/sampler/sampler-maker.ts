@@ -1,7 +1,7 @@
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Constraint } from '../constraint.ts';
 import type { GenerationSettings } from '../options.ts';
-import { breakerVocabulary, resolveBiases } from '../token-texts.ts';
+import { breakerVocabulary, resolveBiases } from '../text/token-texts.ts';
 import { Candidates } from './candidates.ts';
 import { findBreakers, type SequenceBreakers } from './dry.ts';
 import { Sampler } from './sampler.ts';

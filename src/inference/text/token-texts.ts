@@ -1,8 +1,8 @@
 /** Where options name tokens by text: logit biases, forbidden ends, DRY's sequence breakers. */
 import { ArgumentError } from '../base/errors.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { GenerationSettings } from './options.ts';
-import type { BreakerVocabulary } from './sampler/dry.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { GenerationSettings } from '../options.ts';
+import type { BreakerVocabulary } from '../sampler/dry.ts';
 
 /** Additions to logits by token: a text biases each of its tokens, false and ignoreEos forbid. */
 export function resolveBiases(
