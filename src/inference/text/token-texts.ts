@@ -1,5 +1,5 @@
 /** Where options name tokens by text: logit biases, forbidden ends, DRY's sequence breakers. */
-import { ArgumentError } from '../base/errors.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { GenerationSettings } from '../options.ts';
 import type { BreakerVocabulary } from '../sampler/dry.ts';
