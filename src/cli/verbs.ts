@@ -99,6 +99,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: "a model's metadata, configuration and tensors",
     load: () => import('./commands/inspect.ts'),
   },
+  explore: {
+    group: 'Look and measure',
+    summary: 'how the next token comes about: every number of the model, step by step',
+    load: () => import('./commands/explore.ts'),
+  },
   tokenize: {
     group: 'Look and measure',
     summary: 'text to token ids and pieces, and back',

@@ -1,7 +1,7 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../../test/support/close.ts';
-import { tinyConfig, tinyModel } from '../../test/support/tiny-model.ts';
+import { tinyConfig, tinyModel, tinyWeights } from '../../test/support/tiny-model.ts';
 import { createReferenceDevice } from '../devices/reference/device.ts';
 import { createWasmDevice } from '../devices/wasm/device.ts';
 import { batchOfSequences } from '../kernels/batch.ts';
@@ -9,7 +9,10 @@ import { rope } from '../kernels/rope/reference.ts';
 import { softmax } from '../kernels/softmax/reference.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
+import { loadModel } from '../model/model.ts';
+import type { TensorSource } from '../tensor/source.ts';
 import { logitsOf, trace, traceNames } from './observe.ts';
+import { nearestRows, parameterRows } from './reading/parameters.ts';
 
 const device = createReferenceDevice();
 const model = tinyModel(device);
@@ -113,6 +116,46 @@ test('scores become probabilities by softmax; rotating plain queries gives queri
   assertClose('heads', sum, of('output'), { atol: 1e-5 });
   const next = traced.get('probabilities')!.data.subarray(0, 96);
   ok(Math.abs(next.reduce((a, b) => a + b) - 1) < 1e-5);
+});
+
+test('without a branch the stream goes by it; with as many key groups as heads nothing changes, with fewer it does', async () => {
+  const off = ['blocks.0.attention.output', 'blocks.1.feedForward.output'];
+  const names = ['hidden.*', 'blocks.*.afterAttention', 'logits'];
+  const changed = await trace(device, model, ids, names, { without: off });
+  deepStrictEqual(changed.get('blocks.0.afterAttention')!.data, changed.get('hidden.0')!.data);
+  deepStrictEqual(changed.get('hidden.2')!.data, changed.get('blocks.1.afterAttention')!.data);
+  const plain = (await trace(device, model, ids, names)).get('logits')!.data;
+  ok(plain.some((value, i) => value !== changed.get('logits')!.data[i]));
+  deepStrictEqual((await trace(device, model, ids, names, { keyGroups: 2 })).get('logits')!.data, plain);
+  // One group: as a model of one key head whose weights are the means of this one's.
+  const pooled = (await trace(device, model, ids, names, { keyGroups: 1 })).get('logits')!.data;
+  const weights = tinyWeights();
+  const mean = ({ name, readRows }: TensorSource): TensorSource => {
+    const rows = new Float32Array(16 * 32);
+    readRows(new Uint8Array(rows.buffer), 0, 16);
+    const means = rows.subarray(0, 8 * 32).map((value, i) => (value + rows[8 * 32 + i]!) / 2);
+    const bytes = new Uint8Array(means.buffer, 0, 8 * 32 * 4);
+    const read = (target: Uint8Array, from: number, count: number) =>
+      target.set(bytes.subarray(from * 128, (from + count) * 128));
+    return { name, dtype: 'f32', shape: [8, 32], readRows: read };
+  };
+  for (const [name, source] of weights) if (/w[kv]_PD/.test(name)) weights.set(name, mean(source));
+  const one = loadModel(device, { ...tinyConfig, kvHeadCount: 1 }, weights);
+  assertClose('one group', pooled, (await trace(device, one, ids, ['logits'])).get('logits')!.data, { atol: 1e-4 });
+  await rejects(trace(device, model, ids, ['norm'], { keyGroups: 3 }), { code: 'trace.change' });
+  await rejects(trace(device, model, ids, ['norm'], { without: ['blocks.9.attention.output'] }), {
+    code: 'trace.change',
+  });
+});
+
+test('rows of parameters and their neighbours', () => {
+  const weights = tinyWeights();
+  const all = parameterRows(weights, 'embed_VD', 0, 96);
+  deepStrictEqual(parameterRows(weights, 'embed_VD', 3, 5), all.slice(3 * 32, 5 * 32));
+  const [best, next] = nearestRows(weights, 'embed_VD', 3, 2);
+  ok(best!.cosine >= next!.cosine && best!.row !== 3 && Math.abs(best!.cosine) <= 1);
+  throws(() => parameterRows(weights, 'embed_DV', 0, 1), { code: 'parameters.name', message: /embed_VD/ });
+  throws(() => parameterRows(weights, 'norm_D', 0, 2), { code: 'parameters.rows' });
 });
 
 test('on the wasm device: as on the reference, and all of it is given back to the arena', async () => {

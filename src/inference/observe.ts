@@ -14,14 +14,15 @@ import { hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import { columnCount, type Floats, rowCount, type Tensor } from '../tensor/tensor.ts';
 import { attentionScores, headParts, probabilitiesOf } from './reading/attention-maps.ts';
+import { type Change, changedOps } from './reading/changes.ts';
 
 export interface Trace {
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
 
-/** A part of the activations: of every one these rows (places in the sequence), of those with heads these heads. Absent: all. */
-export interface TraceSlice {
+/** What to trace beside the names. A part of the activations: of every one these rows (places in the sequence), of those with heads these heads. Absent: all. */
+export interface TraceSlice extends Change {
   readonly rows?: readonly number[] | undefined;
   readonly heads?: readonly number[] | undefined;
 }
@@ -102,7 +103,7 @@ export async function trace(
   model: Model,
   ids_N: Uint32Array,
   names: readonly string[],
-  { ops = device.ops, rows, heads }: TraceSlice & { readonly ops?: Ops } = {},
+  { ops: usualOps = device.ops, rows, heads, ...change }: TraceSlice & { readonly ops?: Ops } = {},
 ): Promise<Map<string, Trace>> {
   checkContext('trace', ids_N.length, model.config);
   const wanted = expandNames(names, traceNames(model.config));
@@ -114,7 +115,11 @@ export async function trace(
   });
   const mark = device.mark();
   try {
-    const tap = (name: string, tensor: Tensor) => reader.see(name, tensor);
+    const { ops, tap: tapChanged } = changedOps(device, usualOps, model.config, change);
+    const tap = (name: string, tensor: Tensor) => {
+      tapChanged(name, tensor);
+      reader.see(name, tensor);
+    };
     const x_ND = hidden(model, ops, batchOfSequences([ids_N]), { tap, segment: keepOutputs(device) });
     reader.logits('logits', 'probabilities', (rows_R) => model.logits(ops, ops.selectRows(x_ND, rows_R)));
     // Scores become probabilities here, not in kernels: the device hears that numbers leave it.

@@ -11,7 +11,7 @@ const layers: readonly (readonly string[])[] = [
   ['devices', 'autograd'],
   ['model'],
   ['corpus', 'training', 'finetuning', 'inference'],
-  ['evaluation', 'server', 'web'],
+  ['evaluation', 'explorer', 'server', 'web'],
   ['cli', 'platform'],
 ];
 const layerOf = new Map(layers.flatMap((folders, layer) => folders.map((folder) => [folder, layer] as const)));
@@ -25,6 +25,7 @@ const neighbours: Readonly<Record<string, string>> = {
   'training → corpus': 'training reads the token shards that the corpus stages write',
   'finetuning → training': 'tuning is training, by other losses',
   'finetuning → inference': 'answers to learn from are drawn by the engine',
+  'web → explorer': 'the page shows the same walk as the terminal',
   'cli → platform': 'both are composition roots',
   'platform → cli': 'both are composition roots',
 };

@@ -20,6 +20,7 @@ import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
 import { columnSquares } from '../reading/importance.ts';
+import { nearestRows, parameterRows } from '../reading/parameters.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { Speculation } from '../speculation/speculation.ts';
@@ -95,7 +96,7 @@ export class EngineHost {
   ): Promise<Methods[Method]['value']> | Methods[Method]['value'] {
     const { call } = message;
     if (message.method === 'load') return this.load(call, ...message.args);
-    const { engine } = this.require();
+    const { engine, checkpoint } = this.require();
     const { model, device } = engine;
     const { vocabSize } = model.config;
     const usualOps = (count: number) => opsForAll(device.ops, count, engine.adapters.usual);
@@ -115,6 +116,10 @@ export class EngineHost {
         const [ids, names, slice] = message.args;
         return trace(device, model, checkIds('trace', ids, vocabSize), names, { ...slice, ops: usualOps(ids.length) });
       }
+      case 'parameterRows':
+        return parameterRows(checkpoint.tensors, ...message.args);
+      case 'nearestRows':
+        return nearestRows(checkpoint.tensors, ...message.args);
       case 'traceNames':
         return traceNames(model.config);
       case 'importance':

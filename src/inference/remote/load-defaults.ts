@@ -27,11 +27,15 @@ const bytesPerNumber = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Reco
  * as DEFAULT_CACHE_BYTES go. The engine takes one context at least.
  */
 export function cacheTokensOf(
-  { blockCount, kvHeadCount, headSize }: LlamaConfig,
+  config: LlamaConfig,
   { contextLength, kvType, sequences }: { contextLength: number; kvType: KvType; sequences: number },
 ): number {
-  const tokenBytes = 2 * blockCount * kvHeadCount * headSize * bytesPerNumber[kvType];
-  return Math.min(sequences * contextLength, Math.floor(DEFAULT_CACHE_BYTES / tokenBytes));
+  return Math.min(sequences * contextLength, Math.floor(DEFAULT_CACHE_BYTES / cacheTokenBytes(config, kvType)));
+}
+
+/** What the cache holds of one token: a key and a value of every block, 2·blocks·K·E numbers. */
+export function cacheTokenBytes({ blockCount, kvHeadCount, headSize }: LlamaConfig, kvType: KvType): number {
+  return 2 * blockCount * kvHeadCount * headSize * bytesPerNumber[kvType];
 }
 
 /** The cache is as precise as the weights: f32 for a model stored in f32, f16 for all others. */

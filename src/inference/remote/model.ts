@@ -10,6 +10,7 @@ import { resolveOptions } from '../option-table.ts';
 import { type GenerationOptions, generationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
+import type { NearRow } from '../reading/parameters.ts';
 import type { Score } from '../reading/scoring.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
@@ -146,11 +147,31 @@ export class RemoteModel {
 
   /**
    * Activations by name, `*` for any part between dots: `blocks.*.attention.probabilities`, `hidden.3`. See traceNames(). `rows` and
-   * `heads` take a part of each: of a long text, or of many heads, that is much less to compute and to send.
+   * `heads` take a part of each: of a long text, or of many heads, that is much less to compute and to send. `without` and `keyGroups`
+   * compute it otherwise: without what some branches add, or with keys and values shared by fewer groups.
    */
-  async trace(ids: ArrayLike<number>, names: readonly string[], { rows, heads }: TraceSlice = {}): Promise<Traces> {
-    const slice = { ...(rows && { rows: [...rows] }), ...(heads && { heads: [...heads] }) };
+  async trace(
+    ids: ArrayLike<number>,
+    names: readonly string[],
+    { rows, heads, without, keyGroups }: TraceSlice = {},
+  ): Promise<Traces> {
+    const slice: TraceSlice = {
+      ...(rows && { rows: [...rows] }),
+      ...(heads && { heads: [...heads] }),
+      ...(without && { without: [...without] }),
+      ...(keyGroups !== undefined && { keyGroups }),
+    };
     return new Traces(await this.call('trace', [cloneable(ids), [...names], slice]));
+  }
+
+  /** Rows [from, to) of a parameter (`embed_VD`, `blocks.3.wq_QD`) as numbers, decoded from its stored type. */
+  parameterRows(name: string, from: number, to: number): Promise<Float32Array> {
+    return this.call('parameterRows', [name, from, to]);
+  }
+
+  /** The rows of a matrix that point most nearly where row `row` points, by cosine, best first: of `embed_VD`, a token's neighbours. */
+  nearestRows(name: string, row: number, count: number): Promise<readonly NearRow[]> {
+    return this.call('nearestRows', [name, row, count]);
   }
 
   /** Every name that trace() knows. */

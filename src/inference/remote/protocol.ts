@@ -14,6 +14,7 @@ import type { Trace, TraceSlice } from '../observe.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
+import type { NearRow } from '../reading/parameters.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { WireError } from './wire-errors.ts';
 
@@ -137,6 +138,8 @@ export interface Methods {
     value: Map<string, Trace>;
     event: never;
   };
+  parameterRows: { args: [name: string, from: number, to: number]; value: Float32Array; event: never };
+  nearestRows: { args: [name: string, row: number, count: number]; value: readonly NearRow[]; event: never };
   traceNames: { args: []; value: string[]; event: never };
   importance: {
     args: [ids: ArrayLike<number>, withOutput: boolean];
