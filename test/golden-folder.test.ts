@@ -14,15 +14,10 @@ const kinds = Object.values(goldenKinds).flat();
 
 /** Groups whose tests name the cases of test/golden themselves: cases elsewhere are not run, which is a failure. */
 const byName = ['components', 'formats', 'forward', 'sampling-eval', 'tokenizers'];
-/** What the code that these cases check does not exist yet for: skipped aloud. */
-const waiting: Readonly<Record<string, string>> = {
-  'eval-prompts': 'the evaluation tasks are not built yet',
-};
 
 describe(`golden cases of ${goldenRoots().join(' and ')}`, () => {
   for (const item of findGoldenCases()) {
-    const reason = waiting[item.group];
-    test(`${item.title} has a runner`, { skip: reason === undefined ? false : reason }, () => {
+    test(`${item.title} has a runner`, () => {
       ok(
         (byName.includes(item.group) && item.path.startsWith(committed)) || kinds.some((kind) => kind.matches(item)),
         `${item.title}: no runner of test/golden-kinds knows a case "${item.name}" of group "${item.group}"`,

@@ -8,6 +8,8 @@
  */
 import { FormatError } from '../base/errors.ts';
 import type { Choice, Item } from './multiple-choice.ts';
+import { capitalize } from './python/text.ts';
+import { hellaSwagText } from './task/documents.ts';
 
 export interface ItemsOptions {
   /** Lines of a second file with the right answers, for items that carry none. */
@@ -71,7 +73,7 @@ function asQuestion(file: string, where: string, fields: Fields): Question {
   const gold = fields.gold ?? fields.label;
   if (isText(query) && isTexts(choices)) return { query, choices, gold };
   if (isText(ctx_a) && isText(ctx_b) && isText(activity_label) && isTexts(endings)) {
-    const query = hellaSwagText(`${activity_label}: ${ctx_a} ${capitalized(ctx_b)}`);
+    const query = hellaSwagText(`${activity_label}: ${ctx_a} ${capitalize(ctx_b)}`);
     return { query, choices: endings.map(hellaSwagText), gold };
   }
   if (isText(goal) && isText(sol1) && isText(sol2)) {
@@ -83,21 +85,6 @@ function asQuestion(file: string, where: string, fields: Fields): Question {
     where,
     `found the fields ${found}; expected query and choices, request and doc_id (OLMo), ctx_a, ctx_b, endings and activity_label (HellaSwag), or goal, sol1 and sol2 (PIQA)`,
   );
-}
-
-/** The harness's clean-up: brackets are left over from the pages that HellaSwag was made of. */
-function hellaSwagText(text: string): string {
-  return text
-    .trim()
-    .replaceAll(' [title]', '. ')
-    .replace(/\[.*?\]/g, '')
-    .replaceAll('  ', ' ');
-}
-
-/** Python's str.capitalize(). */
-function capitalized(text: string): string {
-  const [first = '', ...rest] = text;
-  return first.toUpperCase() + rest.join('').toLowerCase();
 }
 
 const FIRST_UNCONDITIONAL = 1_000_000;

@@ -5,6 +5,7 @@
  */
 import { ArgumentError } from '../base/errors.ts';
 import type { Score } from '../inference/reading/scoring.ts';
+import { rstrip, splitAtSpaces } from './python/text.ts';
 
 export interface Request {
   readonly context: string;
@@ -27,17 +28,14 @@ export interface Scorer {
   score(context: Uint32Array, continuations: readonly Uint32Array[]): Promise<readonly Score[]>;
 }
 
-/** Python's str.rstrip(): what counts as a space there. */
-const TRAILING_SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/u;
-
 /**
  * Spaces at the context's end go to the continuation, as vocabularies hold them at the beginning of words; then both are encoded as
  * one text, and the continuation is what comes after the tokens of the context alone.
  * Throws ArgumentError `evaluate.pair`.
  */
 export function encodePair({ encode, prefixId }: Pick<Scorer, 'encode' | 'prefixId'>, request: Request): TokenPair {
-  const spaces = TRAILING_SPACE.exec(request.context)?.[0] ?? '';
-  const context = request.context.slice(0, request.context.length - spaces.length);
+  const context = rstrip(request.context);
+  const spaces = request.context.slice(context.length);
   const whole = encode(context + spaces + request.continuation);
   if (context !== '') {
     const contextIds = encode(context);
@@ -118,13 +116,14 @@ function sameIds(a: Uint32Array, b: Uint32Array): boolean {
 }
 
 /**
- * Every token of a text exactly once, each window with as much before it as fits: the first after `prefixId` alone, the last one
- * with what the others had no room for.
+ * Every token of a text exactly once, each window but the first with at least `overlap` tokens before those that it scores: the first
+ * after `prefixId` alone, the last one with what the others had no room for.
  */
-export function rollingWindows(ids: Uint32Array, prefixId: number, contextLength: number): TokenPair[] {
+export function rollingWindows(ids: Uint32Array, prefixId: number, contextLength: number, overlap = 1): TokenPair[] {
   const windows: TokenPair[] = [];
-  for (let from = 0; from < ids.length; from += contextLength) {
-    const continuation = ids.slice(from, from + contextLength);
+  const step = contextLength - overlap + 1;
+  for (let from = 0; from < ids.length; from += windows.length === 1 ? contextLength : step) {
+    const continuation = ids.slice(from, from + (from === 0 ? contextLength : step));
     const before =
       from === 0
         ? Uint32Array.of(prefixId)
@@ -151,7 +150,7 @@ export function rollingMetrics(
   let bytes = 0;
   for (const document of documents) {
     logLikelihood += document.logLikelihood;
-    words += document.text.split(/\s+/u).length; // as Python's re.split, which counts the empty ends too
+    words += splitAtSpaces(document.text).length; // as Python's re.split, which counts the empty ends too
     bytes += new TextEncoder().encode(document.text).length;
   }
   return {

@@ -22,24 +22,24 @@ const MAX_TEMPLATE_LENGTH = 1 << 18;
 const MAX_SPACE_RUN = 2000;
 
 /** What this file needs of the library, whose own declarations do not resolve under Node's module rules. */
-interface Node {
+export interface Node {
   readonly type: string;
 }
-interface Value {
+export interface Value {
   readonly type: string;
   readonly value: unknown;
 }
-interface Scope {
+export interface Scope {
   set(name: string, value: unknown): unknown;
 }
 interface Evaluator {
   evaluate(node: Node | undefined, environment: Scope): Value;
   run(program: Program): Value;
 }
-const JinjaScope = Environment as unknown as new () => Scope;
+export const JinjaScope = Environment as unknown as new () => Scope;
 const JinjaInterpreter = Interpreter as unknown as new (environment: Scope) => Evaluator;
-const read = { tokenize, parse } as unknown as {
-  tokenize(source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }): readonly unknown[];
+export const jinja = { tokenize, parse } as unknown as {
+  tokenize(source: string, options: { lstrip_blocks?: boolean; trim_blocks?: boolean }): readonly unknown[];
   parse(tokens: readonly unknown[]): Program;
 };
 
@@ -48,7 +48,7 @@ export interface Program extends Node {
   readonly body: readonly Node[];
 }
 
-class BoundedInterpreter extends JinjaInterpreter {
+export class BoundedInterpreter extends JinjaInterpreter {
   private readonly limits: RenderLimits;
   private readonly looped = new WeakSet<object>();
   private steps = 0;
@@ -105,7 +105,7 @@ export function parseTemplate(source: string): Program {
     throw tooMuch(`fewer than ${MAX_SPACE_RUN} spaces in a row in the template`, 'more');
   }
   return explained('cannot be read', () =>
-    read.parse(read.tokenize(source, { lstrip_blocks: true, trim_blocks: true })),
+    jinja.parse(jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true })),
   );
 }
 
