@@ -13,18 +13,19 @@ interface LoadOptions {
   readonly batchTokens?: number;
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
-  readonly draft?: 'ngram' | undefined;
+  readonly draft?: readonly string[];
   /** Whether what does not name its adapters is computed with those of --adapter; absent: yes. */
   readonly adaptersAreUsual?: boolean;
 }
 
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
-  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences, draft } =
-    options;
-  if (isHubName(options.model) && findCached(parseHubName(options.model)) === null) {
+  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
+  const { draft = [] } = options;
+  for (const name of [options.model, ...draft]) {
+    if (!isHubName(name) || findCached(parseHubName(name)) !== null) continue;
     const { pullModel } = await import('./pull-model.ts'); // the hub's client is not small
-    await pullModel(options.model, io, { offline: options.offline ?? false });
+    await pullModel(name, io, { offline: options.offline ?? false });
   }
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
@@ -46,7 +47,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       ...(cacheTokens !== undefined && { cacheTokens }),
       ...(maxSequences !== undefined && { maxSequences }),
       ...(kvType !== undefined && { kvType }),
-      ...(draft !== undefined && { draft }),
+      ...(draft.length > 0 && { draft: draft.map((word) => (word === 'ngram' ? word : resolveModel(word))) }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });
     progress.end();

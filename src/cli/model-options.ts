@@ -83,17 +83,20 @@ export const modelOptions = {
 
 /** For verbs that generate. */
 export const draftOption = {
-  kind: 'choice',
-  values: ['ngram'],
+  kind: 'texts',
+  value: 'ngram|MODEL',
   otherwise: 'nothing is guessed',
-  help: 'guess tokens ahead and check several at once; no text changes. ngram looks them up in the text so far: for edits, extracts and code',
+  help: 'guess tokens ahead and check several at once; no text changes. ngram looks them up in the text so far: for edits, extracts and code; a smaller model of the same vocabulary goes ahead. Both may be given',
+  check: (text: string) => (text === '' ? 'expected ngram or a model' : null),
 } as const satisfies OptionSpec;
 
 /** Throws UsageError where guesses are described that nobody makes. */
 export function checkDraft(
   given: Options<{ draft: typeof draftOption }> & { draftMax: number; draftMin: number; draftPMin: number },
 ): void {
-  if (given.draft !== undefined) return;
+  const models = given.draft.filter((word) => word !== 'ngram');
+  if (models.length > 1) throw new UsageError([`--draft names ${models.length} models, expected one at most`]);
+  if (given.draft.length > 0) return;
   const set = (['draftMax', 'draftMin', 'draftPMin'] as const).filter(
     (key) => given[key] !== generationOptions[key].default,
   );

@@ -7,6 +7,8 @@ export interface Constraint {
   mask(logits_V: Float64Array): void;
   /** Token `id`, which the mask allowed, was picked. */
   accept(id: number): void;
+  /** Another one at the same place of its text, which goes its own way; absent: it cannot be copied. */
+  fork?(): Constraint;
   /** The text is complete and nothing could follow: the generation ends without asking for a token that says so. */
   readonly isFinished?: boolean;
 }

@@ -55,8 +55,6 @@ export interface EngineOptions {
   readonly sharedPromptTokens?: number | undefined;
   /** Sequences that run at the same time at most; the others wait. */
   readonly maxSequences?: number | undefined;
-  /** Guesses tokens ahead; absent: nobody does. */
-  readonly speculation?: Speculation | null | undefined;
   /** Milliseconds, for the timings. */
   readonly clock: () => number;
   /** The time of day, for templates that write the date; without it they have no strftime_now. */
@@ -106,7 +104,7 @@ export class Engine {
   private steps = 0;
   private rows = 0;
   private readonly samplers: SamplerMaker;
-  private readonly speculation: Speculation | null;
+  private speculation: Speculation | null = null;
   private readonly clock: () => number;
   private readonly now: (() => Date) | undefined;
   /** In order of admission. */
@@ -126,7 +124,6 @@ export class Engine {
     this.contextLength = contextLength;
     this.maxSequences = options.maxSequences ?? 64;
     this.sharedPromptTokens = options.sharedPromptTokens ?? 64;
-    this.speculation = options.speculation ?? null;
     this.clock = options.clock;
     this.now = options.now;
     const { tokenizer, drawSeed } = options;
@@ -140,6 +137,11 @@ export class Engine {
       blockTokens,
       copyBlock: (from, to) => device.copyKvBlock(this.store, from, to),
     });
+  }
+
+  /** From now on tokens are guessed ahead: which changes no generation's outcome. */
+  guessBy(speculation: Speculation): void {
+    this.speculation = speculation;
   }
 
   /**
@@ -264,7 +266,7 @@ export class Engine {
     this.dropAborted();
     this.admit();
     this.batch.clear();
-    this.guess();
+    await this.guess();
     const chosen = this.fillBatch();
     if (chosen.length === 0) return false;
     try {
@@ -373,11 +375,16 @@ export class Engine {
   }
 
   /** While all decode, they may take guesses: where prompts are read, a batch has rows enough. */
-  private guess(): void {
+  private async guess(): Promise<void> {
     if (!this.speculation || this.running.length === 0) return;
     const isDecoding = this.running.every((job) => job.cached !== null && job.pending === 1);
     const decoding = this.running.filter((job): job is Running => job instanceof Running);
-    if (isDecoding) this.speculation.prepare(decoding, Math.min(this.batch.room, LOGIT_ROWS));
+    if (!isDecoding || decoding.length === 0) return;
+    try {
+      await this.speculation.prepare(decoding, Math.min(this.batch.room, LOGIT_ROWS));
+    } catch (error) {
+      for (const job of decoding) if (this.running.includes(job)) this.end(job, error);
+    }
   }
 
   /** Decoding rows first, then chunks of prompts, in order of admission. */

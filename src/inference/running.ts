@@ -18,6 +18,7 @@ import type { GenerationSettings } from './options.ts';
 import type { Candidates } from './sampler/candidates.ts';
 import { keptLogProbabilities, type PickLogProbabilities, rawLogProbabilities } from './sampler/log-probabilities.ts';
 import type { Sampler } from './sampler/sampler.ts';
+import type { DraftSequence } from './speculation/draft-model.ts';
 import type { Guesser } from './speculation/guesser.ts';
 import { StopStrings } from './text/stop-strings.ts';
 import { tokenText } from './text/token-texts.ts';
@@ -154,8 +155,22 @@ export class Running implements EngineSequence {
   /** Puts the first `count` guessed tokens behind the text, for the next step. */
   takeGuess(count: number): void {
     this.makeRoom(count);
-    this.ids.set(this.guesser!.ids.subarray(0, count), this.length);
+    if (count > 0) this.ids.set(this.guesser!.guess!.ids.subarray(0, count), this.length);
     this.guessed = count;
+  }
+
+  /** The draft's half of this sequence, up to date; null where none is to be had. */
+  beginDraft(): DraftSequence | null {
+    return this.guesser?.beginDraft(this.ids, this.length, this.sampler) ?? null;
+  }
+
+  /** Draws the next token of a draft. Whether another may follow. */
+  drawDraft(logits_V: Floats): boolean {
+    const place = this.length + this.guesser!.drafted.count;
+    this.makeRoom(place + 1 - this.length);
+    const id = this.guesser!.drawDraft(logits_V, this.ids, place);
+    if (id !== null) this.ids[place] = id;
+    return id !== null && !this.eogIds.has(id);
   }
 
   admit(cached: CachedSequence): void {
@@ -276,6 +291,7 @@ export class Running implements EngineSequence {
   /** Ends it with an error. */
   fail(error: unknown): void {
     this.yieldRoom();
+    this.guesser?.close();
     this.listener.failed(error);
   }
 
@@ -285,6 +301,7 @@ export class Running implements EngineSequence {
     const promptMs = this.startMs === null ? 0 : (this.predicted > 0 ? this.firstTokenMs : now) - this.startMs;
     const computed = this.startMs === null ? 0 : this.promptLength - cached;
     this.yieldRoom();
+    this.guesser?.close();
     this.listener.done({
       text: this.text,
       ids: Uint32Array.from(this.generated),

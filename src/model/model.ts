@@ -129,11 +129,18 @@ export async function prepareModel(
   sources: ReadonlyMap<string, TensorSource>,
   more: readonly (readonly [source: TensorSource, layer: number | null])[] = [],
 ): Promise<void> {
-  const weights = listParameters(config).flatMap(({ name, block }) => {
+  await device.prepare?.([...weightsOf(config, sources), ...more]);
+}
+
+/** A model's weights in the order in which they are placed, each with its block. */
+export function weightsOf(
+  config: LlamaConfig,
+  sources: ReadonlyMap<string, TensorSource>,
+): (readonly [source: TensorSource, layer: number | null])[] {
+  return listParameters(config).flatMap(({ name, block }) => {
     const source = sources.get(name);
     return source ? [[source, block] as const] : [];
   });
-  await device.prepare?.([...weights, ...more]);
 }
 
 /** Streams every weight onto the device. `onProgress` hears of the bytes placed so far. */

@@ -32,16 +32,21 @@ export interface AdapterOption {
 export interface LoadOptions extends CommonOptions {
   /** Adapters that correct the model; a text is an adapter's path or address. Several may be used at once, or each by calls of its own. */
   readonly adapters?: readonly (string | AdapterOption)[];
-  /** What guesses tokens ahead, which saves time and changes no text: 'ngram' looks them up in the text so far. Absent: nothing. */
-  readonly draft?: 'ngram';
+  /**
+   * What guesses tokens ahead, which saves time and changes no text: 'ngram' looks them up in the text so far, a smaller model of the same
+   * vocabulary goes ahead; of both, the look-up is asked first. Absent: nothing.
+   */
+  readonly draft?: DraftSource | readonly DraftSource[];
 }
+
+export type DraftSource = 'ngram' | ModelSource;
 
 /** The options as the engine takes them. */
 export async function engineOptions(
   { adapters, draft, ...given }: LoadOptions,
   toSource: (source: ModelSource) => Source | Promise<Source>,
 ): Promise<EngineOptions> {
-  const options = { ...given, ...(draft !== undefined && { draft: draftOf(draft) }) };
+  const options = { ...given, ...(draft !== undefined && { draft: await draftOf(draft, toSource) }) };
   if (adapters === undefined) return options;
   const found = adapters.map(async (option) => {
     const { source, ...rest } = typeof option === 'string' ? { source: option } : option;
@@ -52,11 +57,20 @@ export async function engineOptions(
 }
 
 /** Throws ArgumentError `load.draft`. */
-function draftOf(draft: unknown): { lookUp: boolean } {
-  if (draft === 'ngram') return { lookUp: true };
+async function draftOf(
+  draft: DraftSource | readonly DraftSource[],
+  toSource: (source: ModelSource) => Source | Promise<Source>,
+): Promise<NonNullable<EngineOptions['draft']>> {
+  const isList = Array.isArray(draft) && !draft.every((part) => part instanceof Blob); // several Files are one model
+  const given = (isList ? draft : [draft]) as readonly DraftSource[];
+  const models = given.filter((source) => source !== 'ngram');
+  if (given.length > 0 && models.length <= 1) {
+    return { lookUp: given.includes('ngram'), model: models.length === 0 ? null : await toSource(models[0]!) };
+  }
+  const found = given.length === 0 ? 'an empty list' : `${models.length} models`;
   throw new ArgumentError(
     'load.draft',
-    `load: draft is ${String(draft)}, expected 'ngram'. Leave it out for no guesses.`,
+    `load: draft is ${found}, expected 'ngram', one smaller model, or both. Leave the option out for no guesses.`,
   );
 }
 

@@ -52,6 +52,13 @@ describe('verbs', () => {
     assert.equal(guessed.text, plain.text);
     assert.deepEqual(guessed.tokens, plain.tokens);
     assert.ok(guessed.timings.draft_n! > 0 && guessed.timings.draft_n_accepted! <= guessed.timings.draft_n!);
+    const drafted = JSON.parse(await ok([...words, '--draft', model, '--draft', 'ngram', '-m', model])) as RunReport;
+    assert.equal(drafted.text, (JSON.parse(await ok([...words, '-m', model])) as RunReport).text);
+    const wrong = await cria([...words, '--draft', model]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /has \d+ of the \d+ pieces/);
+    const twice = await cria([...words, '--draft', model, '--draft', 'x.gguf']);
+    assert.equal(twice.code, 2);
     const { code, stderr } = await cria([...words, '--draft-max', '4']);
     assert.equal(code, 2);
     assert.match(stderr, /--draft-max: nothing is guessed without --draft/);

@@ -35,6 +35,13 @@ export class TokenConstraint implements Constraint {
     this.position = next;
   }
 
+  fork(): TokenConstraint {
+    const fork = new TokenConstraint(this.masks, this.eogIds);
+    fork.position = this.position;
+    fork.ended = this.ended;
+    return fork;
+  }
+
   get isFinished(): boolean {
     return this.ended || this.masks.automaton.isOver(this.position);
   }

@@ -10,7 +10,7 @@ import { spokenTemplate } from '../../model/adapter/merge.ts';
 import { EngineAdapters, opsForAll } from '../../model/adapter/select.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import { loadModel, prepareModel } from '../../model/model.ts';
+import { loadModel, prepareModel, weightsOf } from '../../model/model.ts';
 import { rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
@@ -24,6 +24,7 @@ import { nearestRows, parameterRows } from '../reading/parameters.ts';
 import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { Speculation } from '../speculation/speculation.ts';
+import { loadDraft } from './draft.ts';
 import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   AdapterFacts,
@@ -144,6 +145,7 @@ export class EngineHost {
     const checkpoint = await this.world.openSource(source, onProgress, settings.open);
     let device: Device | null = null;
     const adapters: Adapter[] = [];
+    let draft: Checkpoint | null = null;
     try {
       const { config } = checkpoint;
       const contextLength = contextOf(config, settings.contextLength);
@@ -153,8 +155,9 @@ export class EngineHost {
       device = await this.world.createDevice(settings);
       for (const { source: place } of settings.adapters)
         adapters.push(await this.world.openAdapter(place, config, onProgress));
-      const more = adapters.flatMap(adapterWeights);
-      await prepareModel(device, config, checkpoint.tensors, more);
+      if (settings.draft?.model) draft = await this.world.openSource(settings.draft.model, onProgress, {});
+      const drafts = draft ? weightsOf(draft.config, draft.tensors) : [];
+      await prepareModel(device, config, checkpoint.tensors, [...adapters.flatMap(adapterWeights), ...drafts]);
       let reported = 0;
       const progress = (done: number, total: number) => {
         if (done < total && this.world.clock() - reported < 50) return;
@@ -169,6 +172,7 @@ export class EngineHost {
       const chatTemplate = spokenTemplate(spoken) ?? checkpoint.chatTemplate;
       const { clock, drawSeed } = this.world;
       const sequences = settings.maxSequences ?? 1;
+      const cacheTokens = settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences });
       const engine = new Engine({
         model,
         device,
@@ -178,14 +182,19 @@ export class EngineHost {
         chatTemplate,
         contextLength,
         kvType,
-        cacheTokens: settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences }),
+        cacheTokens,
         batchTokens: settings.batchTokens ?? undefined,
         maxSequences: settings.maxSequences ?? undefined,
-        speculation: settings.draft && new Speculation(settings.draft),
         clock: () => clock(),
         now: () => this.world.now(),
         drawSeed: () => drawSeed(),
       });
+      if (settings.draft) {
+        const { lookUp } = settings.draft;
+        const ahead = draft && loadDraft(device, draft, { checkpoint, tokenizer, contextLength, cacheTokens });
+        engine.guessBy(new Speculation({ lookUp, draft: ahead, clock: () => clock() }));
+      }
+      draft?.close();
       this.loaded = { engine, checkpoint };
       this.compiler = undefined;
       const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));
@@ -202,6 +211,7 @@ export class EngineHost {
     } catch (error) {
       device?.close();
       for (const adapter of adapters) adapter.close();
+      draft?.close();
       checkpoint.close();
       throw error;
     }

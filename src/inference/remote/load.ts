@@ -43,6 +43,8 @@ export interface EngineOptions extends LoadOptions {
 export interface DraftOption {
   /** Whether guesses are looked up in the text so far. */
   readonly lookUp: boolean;
+  /** Where a smaller model of the same vocabulary is; null: none. */
+  readonly model: Source | null;
 }
 
 export interface AdapterOption {

@@ -51,7 +51,10 @@ export interface LoadSettings {
 }
 
 export interface DraftSettings {
+  /** Whether the text so far is searched. */
   readonly lookUp: boolean;
+  /** A smaller model; null: none. */
+  readonly model: Source | null;
 }
 
 export interface AdapterSettings {

@@ -40,6 +40,12 @@ export class AdaptiveP {
     candidates.sortedCount = 0;
   }
 
+  /** Remembers what another one does. */
+  follow({ weightedSum, totalWeight }: AdaptiveP): void {
+    this.weightedSum = weightedSum;
+    this.totalWeight = totalWeight;
+  }
+
   /** Hears of the choice: its probability before apply(). */
   chosen(p: number): void {
     this.weightedSum = p + this.decay * this.weightedSum;

@@ -49,16 +49,16 @@ export class Sampler {
   private readonly random: Random;
   private readonly dry = new Dry();
   private readonly adaptive: AdaptiveP | null;
-  private readonly constraint: Constraint | null;
+  private constraint: Constraint | null;
   private readonly observe: SamplerObserver | undefined;
-  /** The chain can be skipped. */
+  /** Without a constraint the chain can be skipped. */
   private readonly isArgmax: boolean;
+  private readonly context: SamplerContext;
   private mu: number;
 
-  constructor(
-    settings: SamplingSettings,
-    { candidates, seed, biases, breakers, constraint = null, observe }: SamplerContext,
-  ) {
+  constructor(settings: SamplingSettings, context: SamplerContext) {
+    const { candidates, seed, biases, breakers, constraint = null, observe } = context;
+    this.context = context;
     this.observe = observe;
     this.settings = settings;
     this.candidates = candidates;
@@ -72,14 +72,23 @@ export class Sampler {
     const { samplers, adaptiveTarget, adaptiveDecay } = settings;
     const adapts = samplers.includes('adaptive_p') && adaptiveTarget >= 0 && settings.temperature > 0;
     this.adaptive = adapts ? new AdaptiveP(adaptiveTarget, adaptiveDecay) : null;
-    this.isArgmax =
-      onlyTheLargestMatters(settings) && biases.size === 0 && constraint === null && observe === undefined;
+    this.isArgmax = onlyTheLargestMatters(settings) && biases.size === 0 && observe === undefined;
+  }
+
+  /** One that picks as this one will, from the same logits, and changes nothing of it. `used`: an earlier shadow, to be used again. */
+  shadow(used: Sampler | null = null): Sampler {
+    const shadow = used ?? new Sampler(this.settings, { ...this.context, constraint: null, observe: undefined });
+    shadow.random.restore(this.random.save());
+    shadow.mu = this.mu;
+    if (this.adaptive) shadow.adaptive!.follow(this.adaptive);
+    shadow.constraint = this.constraint?.fork?.() ?? null;
+    return shadow;
   }
 
   /** The next token after the first `length` ids of the history, from row `row` of logits_RV. */
   sample(logits_RV: Floats, row: number, history: Uint32Array, length: number): number {
     const { candidates, settings } = this;
-    if (this.isArgmax) {
+    if (this.isArgmax && this.constraint === null) {
       const id = argmax(logits_RV, row * candidates.vocabSize, candidates.vocabSize);
       candidates.only(id);
       return id;

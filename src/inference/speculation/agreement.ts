@@ -27,6 +27,13 @@ export class Agreement {
     return (this.right[kind]! + PRIOR_TRIALS * expected) / (this.trials[kind]! + PRIOR_TRIALS);
   }
 
+  /** The same of any kind, as often as they came. */
+  mean(): number {
+    const expected = this.prior?.mean() ?? UNKNOWN;
+    const sum = (counts: Float64Array) => counts.reduce((total, count) => total + count, 0);
+    return (sum(this.right) + PRIOR_TRIALS * expected) / (sum(this.trials) + PRIOR_TRIALS);
+  }
+
   note(kind: number, agreed: boolean): void {
     this.right[kind] = FADING * this.right[kind]! + (agreed ? 1 : 0);
     this.trials[kind] = FADING * this.trials[kind]! + 1;

@@ -7,7 +7,7 @@ import { type Outcome, runAll, tinyConfig, tinyEngine, tinyWeights } from '../..
 import { Random } from '../../base/random.ts';
 import type { Device } from '../../devices/device.ts';
 import { createReferenceDevice } from '../../devices/reference/device.ts';
-import { kvTypes } from '../../kernels/ops.ts';
+import { KV_BLOCK_TOKENS, kvTypes } from '../../kernels/ops.ts';
 import { loadModel } from '../../model/model.ts';
 import { byteVocabulary } from '../../tokenizer/byte-vocabulary.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
@@ -15,7 +15,11 @@ import type { Engine } from '../engine.ts';
 import { ConstraintCompiler, type ConstraintSpec } from '../grammar/compile-constraint.ts';
 import type { GenerationOptions } from '../options.ts';
 import type { Running } from '../running.ts';
+import { Agreement } from './agreement.ts';
+import { DraftModel } from './draft-model.ts';
+import { Guess } from './guesser.ts';
 import { Speculation } from './speculation.ts';
+import { mapVocabularies } from './vocabulary-map.ts';
 
 const V = 360;
 const config = { ...tinyConfig, vocabSize: V };
@@ -23,6 +27,11 @@ const tokenizer = createTokenizer(byteVocabulary(V), { vocabSize: V });
 const eogIds = new Set([2]);
 const constraints = new ConstraintCompiler(tokenizer, eogIds, V);
 const weights = tinyWeights(config);
+
+function lookUps(): Speculation {
+  let now = 0;
+  return new Speculation({ lookUp: true, clock: () => now++ });
+}
 
 interface Request {
   readonly prompt: readonly number[];
@@ -67,23 +76,24 @@ class Oracle extends Speculation {
   private readonly share: number;
 
   constructor(answers: ReadonlyMap<string, Uint32Array>, seed: number, share: number) {
-    super({ lookUp: true });
+    super({ lookUp: true, clock: () => 0 });
     this.answers = answers;
     this.random = new Random(seed);
     this.share = share;
   }
 
-  override prepare(decoding: readonly Running[], room: number): void {
+  override async prepare(decoding: readonly Running[], room: number): Promise<void> {
     for (const job of decoding) {
       const { guesser, ids, length, promptLength, settings } = job;
-      const limit = Math.min(guesser?.ids.length ?? 0, job.guessLimit, Math.floor(room / decoding.length) - 1);
+      const limit = Math.min(guesser?.settings.draftMax ?? 0, job.guessLimit, Math.floor(room / decoding.length) - 1);
       if (!guesser || limit < 1) continue;
       const answer = this.answers.get(`${settings.seed}`) ?? new Uint32Array(0);
       const count = this.random.below(limit + 1);
+      guesser.guess = new Guess(limit, new Agreement(1));
       for (let i = 0; i < count; i++) {
         const right = answer[length - promptLength + i];
         const isRight = right !== undefined && this.random.uniform() < this.share;
-        guesser.ids[i] = isRight ? right : this.random.below(V);
+        guesser.guess.ids[i] = isRight ? right : this.random.below(V);
       }
       ok(ids.length >= length);
       if (count > 0) job.takeGuess(count);
@@ -148,8 +158,57 @@ for (const { name, create } of sameBitsDevices.slice(0, 2)) {
     const device = await create();
     after(() => device.close());
     const model = loadModel(device, config, weights);
-    const engineOf = (given: Parameters<typeof tinyEngine>[1] = {}) =>
-      tinyEngine(device, { model, tokenizer, eogIds: [...eogIds], contextLength: 96, ...given });
+    const engineOf = (given: Parameters<typeof tinyEngine>[1] = {}, speculation: Speculation | null = null) => {
+      const engine = tinyEngine(device, { model, tokenizer, eogIds: [...eogIds], contextLength: 96, ...given });
+      if (speculation) engine.guessBy(speculation);
+      return engine;
+    };
+
+    /** Its own weights, other weights, and a vocabulary with holes; with and without the look-up; with little room. */
+    const drafts: Readonly<Record<string, (cacheTokens: number) => Speculation>> = {
+      'drafted by itself': (tokens) => draftBy(V, 1, tokens, { lookUp: false }),
+      'drafted by another': (tokens) => draftBy(V, 2, tokens, { lookUp: true }),
+      'drafted in another vocabulary': (tokens) => draftBy(300, 3, tokens, { lookUp: false }),
+    };
+    function draftBy(vocabSize: number, seed: number, tokens: number, { lookUp }: { lookUp: boolean }): Speculation {
+      const other = { ...config, vocabSize };
+      const draft = loadModel(device, other, tinyWeights(other, seed));
+      const store = device.createKvStore({
+        layerCount: config.blockCount,
+        blockCount: Math.ceil(tokens / KV_BLOCK_TOKENS),
+        kvHeadCount: config.kvHeadCount,
+        headSize: config.headSize,
+        type: 'f32',
+      });
+      const map = mapVocabularies(
+        { name: 'model', vocabSize: V, tokenizer },
+        { name: 'draft', vocabSize, tokenizer: createTokenizer(byteVocabulary(vocabSize), { vocabSize }) },
+      );
+      // Its steps take no time, so that it goes ahead wherever it may be right.
+      const ahead = new DraftModel({ model: draft, device, store, map, vocabSize: V });
+      return new Speculation({ lookUp, draft: ahead, clock: () => 0 });
+    }
+
+    test('a draft by the same model is always right, sampled and under a grammar too', async () => {
+      for (const [options, spec] of [
+        [{ temperature: 0 }, null],
+        [{ temperature: 1, seed: 7, dryMultiplier: 0.8, repeatPenalty: 1.2 }, null],
+        [{ mirostat: 2, seed: 8 }, null],
+        [
+          { temperature: 1, seed: 9 },
+          { kind: 'grammar', grammar: 'root ::= ("ab" | "cd" | [e-z])+' },
+        ],
+      ] as const) {
+        const engine = engineOf({}, draftBy(V, 1, 96, { lookUp: false }));
+        const given = { prompt: [40, 50, 60], options: { ...options, maxTokens: 60, ignoreEos: true }, spec, after: 0 };
+        const [got] = await outcomes(engine, [given]);
+        const { draft_n = 0, draft_n_accepted = 0 } = got!.result!.timings;
+        ok(
+          draft_n > 40 && draft_n_accepted === draft_n,
+          `${draft_n_accepted} of ${draft_n}, ${JSON.stringify(options)}`,
+        );
+      }
+    });
 
     test('any sampler, grammar, stop string, kv type and company: guesses change nothing', async () => {
       let accepted = 0;
@@ -171,14 +230,17 @@ for (const { name, create } of sameBitsDevices.slice(0, 2)) {
             const common = { kvType, cacheTokens, batchTokens };
             const plain = await outcomes(engineOf(common), requests);
             const want = plain.map(seen);
-            const lookUp = await outcomes(
-              engineOf({ ...common, speculation: new Speculation({ lookUp: true }) }),
-              requests,
-            );
+            const lookUp = await outcomes(engineOf(common, lookUps()), requests);
             deepStrictEqual(lookUp.map(seen), want, 'look-up');
+            for (const [title, ahead] of Object.entries(drafts)) {
+              const engine = engineOf(common, ahead(cacheTokens));
+              const drafted = await outcomes(engine, requests);
+              deepStrictEqual(drafted.map(seen), want, title);
+              strictEqual(engine.cache.usedBlocks, 0);
+            }
             const answers = new Map(plain.flatMap(({ result }) => (result ? [[`${result.seed}`, result.ids]] : [])));
             for (const share of [0.5, 0.9]) {
-              const engine = engineOf({ ...common, speculation: new Oracle(answers, seed, share) });
+              const engine = engineOf(common, new Oracle(answers, seed, share));
               const guessed = await outcomes(engine, requests);
               deepStrictEqual(guessed.map(seen), want, `${share} of the guesses right`);
               strictEqual(engine.cache.usedBlocks, 0);
@@ -189,7 +251,7 @@ for (const { name, create } of sameBitsDevices.slice(0, 2)) {
             }
           },
         ),
-        { numRuns: 40 },
+        { numRuns: name === 'wasm' ? 30 : 8 },
       );
       // Otherwise it has proved nothing.
       ok(accepted > 200 && proposed - accepted > 200, `${accepted} of ${proposed} guesses were right`);
@@ -199,7 +261,7 @@ for (const { name, create } of sameBitsDevices.slice(0, 2)) {
       const prompt = Array.from({ length: 60 }, (_, i) => 3 + ((i * 7) % 20));
       const requests = [{ prompt, options: { temperature: 0, maxTokens: 30, ignoreEos: true }, spec: null, after: 0 }];
       const plain = engineOf();
-      const fast = engineOf({ speculation: new Speculation({ lookUp: true }) });
+      const fast = engineOf({}, lookUps());
       const [want] = await outcomes(plain, requests);
       const [got] = await outcomes(fast, requests);
       strictEqual(seen(got!), seen(want!));
@@ -229,9 +291,9 @@ describe('how much is guessed', () => {
     const engine = tinyEngine(counted, {
       model,
       tokenizer,
-      speculation: new Speculation({ lookUp: true }),
       clock: () => now,
     });
+    engine.guessBy(new Speculation({ lookUp: true, clock: () => now }));
     return (await outcomes(engine, [{ ...request, after: 0 }]))[0]!;
   }
   const repeating = { prompt: [5, 6], spec: { kind: 'grammar', grammar: 'root ::= "abcdefghijk"+' } } as const;

@@ -23,6 +23,10 @@ export class StepCost {
     this.ms = new Float64Array(mostRows + 1);
   }
 
+  get isKnown(): boolean {
+    return this.ms.some((ms) => ms > 0);
+  }
+
   note(rows: number, ms: number): void {
     if (rows >= this.ms.length) return;
     const before = this.ms[rows]!;
