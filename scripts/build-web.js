@@ -11,9 +11,10 @@ const output = join(root, 'src/web/generated/chat');
 
 export async function buildWeb({ log = console.log } = {}) {
   const folders = ['src/web/chat', 'src/platform/browser/chat'];
+  const shared = ['src/base/errors.ts', 'src/inference/option-table.ts', 'src/inference/sampler/options.ts'];
   const sources = folders.flatMap((folder) => filesIn(join(root, folder)).map((file) => `${folder}/${file}`));
   const digest = createHash('sha256');
-  for (const file of [...sources.filter((name) => !name.endsWith('.test.ts')), 'scripts/build-web.js']) {
+  for (const file of [...sources.filter((name) => !name.endsWith('.test.ts')), ...shared, 'scripts/build-web.js']) {
     digest.update(file).update(readFileSync(join(root, file)));
   }
   const stamp = digest.digest('hex').slice(0, 16);

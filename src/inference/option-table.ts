@@ -36,6 +36,11 @@ export type LogitBias =
   | ReadonlyMap<number | string, number | false>
   | readonly (readonly [number | string, number | false])[];
 
+/** An option's name in llama-server's JSON. */
+export function wireName(key: string, { wire }: OptionSpec): string {
+  return wire ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
 type Value<Spec extends OptionSpec> = Spec extends { kind: 'number' | 'integer' }
   ? number
   : Spec extends { kind: 'flag' }

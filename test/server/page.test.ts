@@ -1,12 +1,8 @@
 /** The chat page in headless Chromium: a conversation, by keyboard too, and what hostile text does to it (nothing). */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { createLog } from '../../src/platform/node/serve/log.ts';
-import { startServer } from '../../src/platform/node/serve/server.ts';
 import { noBrowser } from '../support/browser.ts';
-import { scriptedModel } from '../support/scripted-model.ts';
-import { serveDefaults } from '../support/server.ts';
+import { ask, chatPages, stored } from '../support/chat-page.ts';
 
 const hostile = [
   '# Heading\n\nSome **bold** and `code`, a [link](https://example.com/a) and a [trap](javascript:alert(1)).',
@@ -15,63 +11,11 @@ const hostile = [
   '| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n   - inner\n\n> quoted',
 ].join('\n\n');
 
-/** Waits until what the page has saved so far is on the disk: a reading waits for the writings before it. */
-async function stored(page: Page): Promise<void> {
-  await page.evaluate(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        const opened = indexedDB.open('cria-chat');
-        opened.onerror = () => reject(opened.error);
-        opened.onsuccess = () => {
-          const count = opened.result.transaction('conversations').objectStore('conversations').count();
-          count.onerror = () => reject(count.error);
-          count.onsuccess = () => resolve(opened.result.close());
-        };
-      }),
-  );
-}
-
 describe('the chat page', { skip: noBrowser }, async () => {
   if (noBrowser) return;
-  const { buildWeb } = (await import(new URL('../../scripts/build-web.js', import.meta.url).href)) as {
-    buildWeb(options: object): Promise<void>;
-  };
-  await buildWeb({ log: () => {} });
-  const model = scriptedModel((prompt) => (/slow/.test(prompt) ? 'word '.repeat(2000) : hostile), 1);
-  const log = createLog({ write: () => {} }, { level: 'silent', prompts: false });
-  const server = await startServer(model, { ...serveDefaults, page: true, drainSeconds: 0.2 }, log);
-  const browser: Browser = await chromium.launch({
-    executablePath: process.env.CRIA_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-component-update', '--disable-sync'],
-  });
-  after(async () => {
-    await browser.close();
-    await server.close();
-  });
-
-  /** A page that has asked nobody but the server, and has complained of nothing. */
-  const open = async (options: object = {}): Promise<{ page: Page; complaints: string[] }> => {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-    const page = await context.newPage();
-    page.setDefaultTimeout(30_000); // a busy machine draws late
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    page.on('request', (request) => {
-      if (!request.url().startsWith(server.url)) complaints.push(`asked ${request.url()}`);
-    });
-    await page.goto(server.url);
-    await page.getByText('tiny').first().waitFor();
-    return { page, complaints };
-  };
-
-  const ask = async (page: Page, text: string) => {
-    await page.keyboard.type(text);
-    await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: 'Regenerate' }).last().waitFor();
-  };
+  const pages = await chatPages((prompt) => (/slow/.test(prompt) ? 'word '.repeat(20_000) : hostile));
+  const { open } = pages;
+  after(() => pages.close());
 
   test('an answer is Markdown, and nothing in it is HTML', async () => {
     const { page, complaints } = await open();
@@ -101,34 +45,36 @@ describe('the chat page', { skip: noBrowser }, async () => {
     await page.getByText('word word').waitFor();
     await page.keyboard.press('Escape');
     await page.getByText('stopped').waitFor();
-    while (server.core.gate.inside > 0) await page.waitForTimeout(10); // the request is let go, or the test times out
+    while (pages.server.core.gate.inside > 0) await page.waitForTimeout(10); // the request is let go, or the test times out
     await page.getByRole('button', { name: 'Edit' }).click();
     const editor = page.locator('.message textarea');
     strictEqual(await editor.evaluate((field) => field === document.activeElement), true, 'the editor has the focus');
     await editor.fill('a fast one');
     await page.getByRole('button', { name: 'Send again' }).click();
-    await page
-      .locator('.message.assistant strong')
-      .waitFor()
-      .catch(async (error: Error) => {
-        throw new Error(`${error.message}\nthe page says: ${await page.locator('body').textContent()}`);
-      });
+    await page.locator('.message.assistant strong').waitFor();
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    await page.locator('.message.assistant .stats').waitFor();
+    const answer = page.locator('.message.assistant');
+    await answer.getByText('2/2').waitFor();
     strictEqual(await page.locator('.message').count(), 2);
-    await page.getByText('2/2').waitFor();
-    await page.getByRole('button', { name: 'Previous answer' }).click();
-    await page.getByText('1/2').waitFor();
-    strictEqual(await page.getByRole('button', { name: 'Previous answer' }).isDisabled(), true);
-    await page.getByRole('button', { name: 'Next answer' }).click();
+    await answer.getByRole('button', { name: 'Previous version' }).click();
+    await answer.getByText('1/2').waitFor();
+    strictEqual(await answer.getByRole('button', { name: 'Previous version' }).isDisabled(), true);
+    await answer.getByRole('button', { name: 'Next version' }).click();
+    // The question has versions too: the first one, with its answer, is still there.
+    const question = page.locator('.message.user');
+    await question.getByText('2/2').waitFor();
+    await question.getByRole('button', { name: 'Previous version' }).click();
+    await question.getByText('a slow one').waitFor();
+    await answer.getByText('stopped').waitFor();
+    await question.getByRole('button', { name: 'Next version' }).click();
+    await answer.getByText('2/2').waitFor();
     await stored(page);
     await page.reload();
-    await page.getByRole('button', { name: 'a fast one', exact: true }).click();
-    strictEqual(await page.locator('.message.assistant strong').textContent(), 'bold');
-    await page.getByText('2/2').waitFor();
+    await page.locator('.message.assistant strong').getByText('bold').waitFor();
+    await answer.getByText('2/2').waitFor();
     await page.getByRole('button', { name: 'Delete: a fast one' }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByRole('button', { name: 'a fast one', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'a fast one', exact: true }).waitFor();
     await stored(page);
     await page.reload();
     await page.getByRole('button', { name: 'Delete: a fast one' }).click();
@@ -206,8 +152,16 @@ describe('the chat page', { skip: noBrowser }, async () => {
     await page.context().close();
   });
 
+  test('the whole page is at most 120 KiB', async () => {
+    let bytes = 0;
+    for (const path of ['', 'chat.js', 'index.css', 'icon.svg']) {
+      bytes += (await (await fetch(`${pages.server.url}/${path}`)).arrayBuffer()).byteLength;
+    }
+    ok(bytes > 50_000 && bytes <= 120 * 1024, `${bytes} bytes`);
+  });
+
   test('the policy forbids what the page does not need', async () => {
-    const { headers } = await fetch(server.url);
+    const { headers } = await fetch(pages.server.url);
     const policy = headers.get('content-security-policy')!;
     for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"]) {
       ok(policy.includes(rule), rule);

@@ -3,7 +3,7 @@
  * OpenAI's own. null means absent, as OpenAI's clients send it.
  */
 import { z } from 'zod';
-import type { LogitBias, OptionSpec } from '../../inference/option-table.ts';
+import { type LogitBias, type OptionSpec, wireName } from '../../inference/option-table.ts';
 import { type GenerationOptions, generationOptions } from '../../inference/options.ts';
 import { ApiError } from '../api-error.ts';
 import { fieldsWithoutEffect } from './fields.ts';
@@ -12,10 +12,6 @@ import { fieldsWithoutEffect } from './fields.ts';
 const special = ['maxTokens', 'stop', 'logprobs', 'promptLogprobs', 'logitBias', 'parseSpecial'] as const;
 
 type TableKey = Exclude<keyof typeof generationOptions, (typeof special)[number]>;
-
-export function wireName(key: string, spec: OptionSpec): string {
-  return spec.wire ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 const tableEntries: readonly (readonly [key: TableKey, wire: string, spec: OptionSpec])[] = Object.entries(
   generationOptions,

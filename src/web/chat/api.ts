@@ -1,5 +1,6 @@
 /** The page's side of the server's protocol: the same requests that any program could send. */
-import type { Message, Settings, Stats, TokenInfo } from './conversation.ts';
+import { contentOf, type Message, type Stats, type TokenInfo } from './conversation/conversation.ts';
+import { requestFields, type Settings } from './conversation/settings.ts';
 
 export interface ModelInfo {
   readonly id: string;
@@ -17,11 +18,11 @@ export class ApiFailure extends Error {
   }
 }
 
-type Fetch = typeof fetch;
+type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 interface WireChunk {
   readonly choices?: readonly {
-    readonly delta?: { readonly content?: string };
+    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string };
     readonly text?: string;
     readonly finish_reason: string | null;
     readonly logprobs?: {
@@ -48,40 +49,58 @@ interface WireToken {
 /** What an answer adds as it comes. */
 export interface Progress {
   readonly text: string;
+  readonly thoughts: string;
   readonly tokens: readonly TokenInfo[];
   readonly finish: string | null;
   readonly stats: Stats | null;
 }
 
-export async function fetchModel(fetcher: Fetch, apiKey: string): Promise<ModelInfo> {
-  const response = await fetcher('/v1/models', { headers: headersOf(apiKey) });
-  if (!response.ok) throw await failureOf(response);
-  const { data } = (await response.json()) as {
-    data: { id: string; meta: { n_ctx: number; n_params: number; dtypes: string[]; device: string; chat: boolean } }[];
-  };
-  const { id, meta } = data[0]!;
-  const size = meta.n_params >= 1e9 ? `${(meta.n_params / 1e9).toFixed(1)}B` : `${(meta.n_params / 1e6).toFixed(1)}M`;
-  return {
-    id,
-    contextTokens: meta.n_ctx,
-    canChat: meta.chat,
-    description: `${size} · ${meta.dtypes[0] ?? ''} · ${meta.device}`,
+interface WireModel {
+  readonly id: string;
+  readonly parent?: string;
+  readonly meta: {
+    readonly n_ctx: number;
+    readonly n_params: number;
+    readonly dtypes: readonly string[];
+    readonly device: string;
+    readonly chat: boolean;
+    readonly adapter?: { readonly n_params: number };
   };
 }
 
-/** Streams the answer to a conversation; leaving the loop or `signal` ends it at the server too. */
+/** The served model, and it with each of its adapters. */
+export async function fetchModels(fetcher: Fetch, apiKey: string): Promise<readonly ModelInfo[]> {
+  const response = await fetcher('v1/models', { headers: headersOf(apiKey) });
+  if (!response.ok) throw await failureOf(response);
+  const { data } = (await response.json()) as { data: readonly WireModel[] };
+  return data.map(({ id, parent, meta }) => ({
+    id,
+    contextTokens: meta.n_ctx,
+    canChat: meta.chat,
+    description:
+      parent !== undefined && meta.adapter
+        ? `${parent} + ${sizeOf(meta.adapter.n_params)}`
+        : `${sizeOf(meta.n_params)} · ${meta.dtypes[0] ?? ''} · ${meta.device}`,
+  }));
+}
+
+function sizeOf(parameters: number): string {
+  return parameters >= 1e9 ? `${(parameters / 1e9).toFixed(1)}B` : `${(parameters / 1e6).toFixed(1)}M`;
+}
+
+/** Streams the answer to a conversation, or more of its last one; leaving the loop or `signal` ends it at the server too. */
 export async function* streamAnswer(
   fetcher: Fetch,
   model: ModelInfo,
   settings: Settings,
+  system: string,
   messages: readonly Message[],
   signal: AbortSignal,
 ): AsyncGenerator<Progress, void> {
-  const path = model.canChat ? '/v1/chat/completions' : '/v1/completions';
-  const response = await fetcher(path, {
+  const response = await fetcher(model.canChat ? 'v1/chat/completions' : 'v1/completions', {
     method: 'POST',
     headers: { ...headersOf(settings.apiKey), 'content-type': 'application/json' },
-    body: JSON.stringify(requestOf(model, settings, messages)),
+    body: JSON.stringify(requestOf(model, settings, system, messages)),
     signal,
   });
   if (!response.ok) throw await failureOf(response);
@@ -94,35 +113,32 @@ export async function* streamAnswer(
     const choice = chunk.choices?.[0];
     yield {
       text: choice?.delta?.content ?? choice?.text ?? '',
+      thoughts: choice?.delta?.reasoning_content ?? '',
       tokens: tokensOf(choice?.logprobs),
       finish: choice?.finish_reason ?? null,
       stats,
     };
   }
+  throw new Error('the answer was cut off');
 }
 
-function requestOf(model: ModelInfo, settings: Settings, messages: readonly Message[]): object {
-  const { temperature, topP, topK, minP, repeatPenalty, maxTokens, seed, probabilities, system } = settings;
+/** The request that an answer is asked with: what the page shows as JSON, too. */
+export function requestOf(model: ModelInfo, settings: Settings, system: string, messages: readonly Message[]): object {
   const common = {
-    temperature,
-    top_p: topP,
-    top_k: topK,
-    min_p: minP,
-    repeat_penalty: repeatPenalty,
-    ...(maxTokens !== null && { max_tokens: maxTokens }),
-    ...(seed !== null && { seed }),
+    model: model.id,
+    ...requestFields(settings),
     stream: true,
     stream_options: { include_usage: true },
   };
   if (!model.canChat) {
-    const prompt = system + messages.map(({ content }) => content).join('');
-    return { ...common, prompt, ...(probabilities && { logprobs: 5 }) };
+    const prompt = system + messages.map(contentOf).join('');
+    return { ...common, prompt, ...(settings.probabilities && { logprobs: 5 }) };
   }
-  const turns = messages.map(({ role, content }) => ({ role, content }));
+  const turns = messages.map((message) => ({ role: message.role, content: contentOf(message) }));
   return {
     ...common,
     messages: system === '' ? turns : [{ role: 'system', content: system }, ...turns],
-    ...(probabilities && { logprobs: true, top_logprobs: 5 }),
+    ...(settings.probabilities && { logprobs: true, top_logprobs: 5 }),
   };
 }
 

@@ -3,6 +3,8 @@
 export type Inline =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'code'; readonly text: string }
+  /** TeX; `display`: on a line of its own. */
+  | { readonly kind: 'math'; readonly tex: string; readonly display: boolean }
   | { readonly kind: 'strong' | 'emphasis' | 'strike'; readonly parts: readonly Inline[] }
   | { readonly kind: 'link'; readonly href: string; readonly parts: readonly Inline[] }
   | { readonly kind: 'break' };
@@ -41,7 +43,9 @@ export function parseInline(text: string, depth = 0): Inline[] {
 
   while (at < text.length) {
     const char = text[at]!;
-    if (char === '\\' && /[\\`*_{}[\]()#+\-.!~|<>]/.test(text[at + 1] ?? '')) {
+    const math = char === '$' || char === '\\' ? mathAt(text, at, find) : null;
+    if (math) take({ kind: 'math', tex: math.tex, display: math.display }, math.end);
+    else if (char === '\\' && /[\\`*_{}[\]()#+\-.!~|<>$]/.test(text[at + 1] ?? '')) {
       plain += text[at + 1];
       at += 2;
     } else if (char === '`') {
@@ -71,6 +75,27 @@ export function parseInline(text: string, depth = 0): Inline[] {
 }
 
 type Find = (mark: string, from: number) => number;
+
+/** `$a$`, `$$a$$`, `\\(a\\)`, `\\[a\\]`. An amount of dollars is none: what is inside of `$` touches both, and no digit follows. */
+function mathAt(text: string, at: number, find: Find) {
+  for (const [open, close, display] of mathMarks) {
+    if (!text.startsWith(open, at)) continue;
+    const start = at + open.length;
+    const end = find(close, start);
+    const tex = end < 0 ? '' : text.slice(start, end);
+    if (tex.trim() === '') continue;
+    if (open === '$' && (/^\s|\s$|\n/.test(tex) || /\d/.test(text[end + 1] ?? ''))) return null;
+    return { tex, display, end: end + close.length };
+  }
+  return null;
+}
+
+const mathMarks = [
+  ['$$', '$$', true],
+  ['$', '$', false],
+  ['\\(', '\\)', false],
+  ['\\[', '\\]', true],
+] as const;
 
 function markedAt(text: string, at: number, find: Find) {
   for (const [mark, kind] of marks) {

@@ -42,7 +42,7 @@ test('blocks: an open fence, nested lists, tables, quotes', () => {
     'table',
   ]);
   const [list] = parseMarkdown('1. a\n2. b\n   - c\n   - d\n3. e') as [Extract<Block, { kind: 'list' }>];
-  deepStrictEqual([list.start, list.items.length, kinds(list.items[1]!)], [1, 3, ['paragraph', 'list']]);
+  deepStrictEqual([list.start, list.items.length, kinds(list.items[1]!.blocks)], [1, 3, ['paragraph', 'list']]);
 });
 
 test('any text is parsed, loses no letter, and takes time in proportion', () => {

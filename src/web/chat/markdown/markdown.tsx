@@ -1,12 +1,17 @@
 /** Markdown as elements. Model text only ever becomes text nodes and a few known elements: no HTML is read from it. */
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, h } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { type Block, parseMarkdown } from './blocks.ts';
+import { type Alignment, type Block, parseMarkdown } from './blocks.ts';
+import { CodeText } from './code-text.tsx';
 import type { Inline } from './inline.ts';
+import { type MathNode, parseMath } from './math.ts';
 
 export function Markdown({ text, onCopy, copyLabel }: CodeProps & { readonly text: string }) {
-  const blocks = useMemo(() => parseMarkdown(text), [text]);
-  return <div class="markdown">{blocks.map((block) => renderBlock(block, { onCopy, copyLabel }))}</div>;
+  // What was drawn is drawn again only when its text is another: one page holds many answers.
+  return useMemo(
+    () => <div class="markdown">{parseMarkdown(text).map((block) => renderBlock(block, { onCopy, copyLabel }))}</div>,
+    [text, copyLabel],
+  );
 }
 
 interface CodeProps {
@@ -17,11 +22,11 @@ interface CodeProps {
 function renderBlock(block: Block, code: CodeProps): ComponentChildren {
   switch (block.kind) {
     case 'paragraph':
-      return <p>{block.parts.map(renderInline)}</p>;
+      return <p dir="auto">{block.parts.map(renderInline)}</p>;
     case 'heading': {
       // The page has its own first headings.
       const Tag = `h${Math.min(6, block.level + 2)}` as 'h3';
-      return <Tag>{block.parts.map(renderInline)}</Tag>;
+      return <Tag dir="auto">{block.parts.map(renderInline)}</Tag>;
     }
     case 'code':
       return (
@@ -32,16 +37,17 @@ function renderBlock(block: Block, code: CodeProps): ComponentChildren {
               {code.copyLabel}
             </button>
           </figcaption>
-          <pre>
-            <code>{block.text}</code>
-          </pre>
+          <CodeText text={block.text} language={block.language} />
         </figure>
       );
     case 'quote':
-      return <blockquote>{block.blocks.map((inner) => renderBlock(inner, code))}</blockquote>;
+      return <blockquote dir="auto">{block.blocks.map((inner) => renderBlock(inner, code))}</blockquote>;
     case 'list': {
-      const items = block.items.map((item) => (
-        <li>{tight(item).map((inner) => (inner.kind === 'line' ? inner.nodes : renderBlock(inner.block, code)))}</li>
+      const items = block.items.map(({ done, blocks }) => (
+        <li dir="auto" class={done === null ? '' : 'task'}>
+          {done !== null && <input type="checkbox" checked={done} disabled />}
+          {tight(blocks).map((inner) => (inner.kind === 'line' ? inner.nodes : renderBlock(inner.block, code)))}
+        </li>
       ));
       return block.start === null ? <ul>{items}</ul> : <ol start={block.start}>{items}</ol>;
     }
@@ -50,12 +56,14 @@ function renderBlock(block: Block, code: CodeProps): ComponentChildren {
         <div class="table">
           <table>
             <thead>
-              <tr>{block.head.map((cell) => cellOf('th', cell))}</tr>
+              <tr>{block.head.map((cell, i) => cellOf('th', cell, block.alignments[i]))}</tr>
             </thead>
-            <tbody>{block.rows.map((row) => rowOf(row))}</tbody>
+            <tbody>{block.rows.map((row) => rowOf(row, block.alignments))}</tbody>
           </table>
         </div>
       );
+    case 'math':
+      return <p>{mathOf(block.tex, true)}</p>;
     case 'rule':
       return <hr />;
     default:
@@ -63,12 +71,33 @@ function renderBlock(block: Block, code: CodeProps): ComponentChildren {
   }
 }
 
-function cellOf(Tag: 'th' | 'td', cell: readonly Inline[]) {
-  return <Tag>{cell.map(renderInline)}</Tag>;
+function cellOf(Tag: 'th' | 'td', cell: readonly Inline[], alignment: Alignment | undefined) {
+  return (
+    <Tag dir="auto" class={alignment ? `align-${alignment}` : ''}>
+      {cell.map(renderInline)}
+    </Tag>
+  );
 }
 
-function rowOf(row: readonly (readonly Inline[])[]) {
-  return <tr>{row.map((cell) => cellOf('td', cell))}</tr>;
+function rowOf(row: readonly (readonly Inline[])[], alignments: readonly Alignment[]) {
+  return <tr>{row.map((cell, i) => cellOf('td', cell, alignments[i]))}</tr>;
+}
+
+/** What cannot be drawn stays as it was written. */
+function mathOf(tex: string, display: boolean) {
+  const parsed = parseMath(tex);
+  if (!parsed) return <code class="tex">{display ? `$$${tex}$$` : `$${tex}$`}</code>;
+  const drawn = h(
+    'math',
+    { display: display ? 'block' : 'inline', 'aria-label': tex, dir: 'ltr', lang: 'en' },
+    mathElement(parsed),
+  );
+  return display ? <span class="display-math">{drawn}</span> : drawn;
+}
+
+function mathElement({ tag, attributes, children }: MathNode): ComponentChildren {
+  const inner = children.map((child) => (typeof child === 'string' ? child : mathElement(child)));
+  return h(tag, attributes ?? null, ...inner);
 }
 
 /** A list item's only paragraph is a line, not a paragraph. */
@@ -86,6 +115,8 @@ function renderInline(part: Inline): ComponentChildren {
       return part.text;
     case 'code':
       return <code>{part.text}</code>;
+    case 'math':
+      return mathOf(part.tex, part.display);
     case 'strong':
       return <strong>{part.parts.map(renderInline)}</strong>;
     case 'emphasis':

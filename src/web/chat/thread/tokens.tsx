@@ -1,6 +1,6 @@
 /** An answer token by token: the less likely, the warmer; what else could have stood there shows beside it on hover or focus. */
 import { useState } from 'preact/hooks';
-import type { TokenInfo } from './conversation.ts';
+import type { TokenInfo } from '../conversation/conversation.ts';
 
 export function Tokens({ tokens }: { readonly tokens: readonly TokenInfo[] }) {
   const [at, setAt] = useState<number | null>(null);
