@@ -43,7 +43,7 @@ export async function build(target = root) {
     writeFileSync(join(dist, map), linesOnly(readFileSync(join(dist, map), 'utf8'), source));
   }
   await buildStandalone(dist);
-  const pages = 'web/generated/chat';
+  const pages = 'web/generated';
   cpSync(join(root, 'src', pages), join(dist, pages), {
     recursive: true,
     filter: (path) => !path.endsWith('stamp.txt'),

@@ -1,6 +1,6 @@
 /**
- * The picture of a model, made from what forward() does (recording.ts): boxes with a place, and arrows. One block is drawn whole, every
- * other is one box.
+ * The picture of a model, made from what forward() does (recording.ts): boxes with a place, and arrows. One block is drawn whole, the
+ * runs of blocks before and after it are one box each.
  */
 import type { LlamaConfig } from '../model/config.ts';
 import type { Parameter } from '../model/parameters.ts';
@@ -31,7 +31,12 @@ export interface Diagram {
 /** `block`: the one that is drawn whole; null: none of them. */
 export function diagramOf(config: LlamaConfig, block: number | null): Diagram {
   const steps = record(config);
-  const idOf = ({ index, block: own }: Step) => (own === null || own === block ? `step ${index}` : `block ${own}`);
+  const last = config.blockCount - 1;
+  const others = (own: number) => {
+    const [from, to] = block === null ? [0, last] : own < block ? [0, block - 1] : [block + 1, last];
+    return from === to ? `block ${from}` : `blocks ${from}–${to}`;
+  };
+  const idOf = ({ index, block: own }: Step) => (own === null || own === block ? `step ${index}` : others(own));
   const groups = new Map<string, Step[]>();
   for (const step of steps) groups.set(idOf(step), [...(groups.get(idOf(step)) ?? []), step]);
   const arrows = new Map<string, readonly [string, string]>();
@@ -52,11 +57,11 @@ export function diagramOf(config: LlamaConfig, block: number | null): Diagram {
     const where = { id, layer: layerOf.get(id)!, place };
     const group = groups.get(id);
     if (!group) return { ...where, kind: 'ids', name: null, letters: ['N'], shape: [2], parameters: [], block: null };
-    const last = group.at(-1)!;
-    const { letters, shape, operation, block: own } = last;
+    const end = group.at(-1)!;
+    const { letters, shape, operation, block: own } = end;
     const parameters = group.flatMap((step) => step.parameters);
     const kind = id.startsWith('block') ? 'block' : operation;
-    return { ...where, kind, name: last.names[0] ?? null, letters, shape, parameters, block: own };
+    return { ...where, kind, name: end.names[0] ?? null, letters, shape, parameters, block: own };
   };
   return {
     boxes: [...layerOf.keys()].map(box),

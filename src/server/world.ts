@@ -22,7 +22,10 @@ export type ServedModel = Pick<
   | 'whenEnded'
   | 'embed'
   | 'engineLoad'
-> & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream };
+> & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream } & Partial<
+    // What the explorer's page shows.
+    Pick<RemoteModel, 'trace' | 'parameterRows' | 'nearestRows'>
+  >;
 
 export interface ServerSettings {
   /** The name under which the model is served. */

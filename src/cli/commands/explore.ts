@@ -1,13 +1,22 @@
-import { UsageError } from '../../base/errors.ts';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CriaError, UsageError } from '../../base/errors.ts';
 import { print, terminalScenes } from '../../explorer/terminal/print.ts';
 import { reportOf } from '../../explorer/terminal/report.ts';
 import { languageNames, languageOf, languages } from '../../explorer/words/words.ts';
 import { samplingOptions } from '../../inference/sampler/options.ts';
 import type { Llama } from '../../platform/node/index.ts';
+import { makeFolder } from '../../platform/node/make-folder.ts';
+import { serveDefaults } from '../../platform/node/serve/defaults.ts';
+import { createLog } from '../../platform/node/serve/log.ts';
+import { staticExplorer } from '../../platform/node/serve/page.ts';
+import { startServer } from '../../platform/node/serve/server.ts';
+import { packageVersion } from '../../platform/node/serve/version.ts';
+import { formatState, initial, type State } from '../../web/explore/state.ts';
 import { defineCommand } from '../command.ts';
-import { type Io, readAll, writeJson } from '../io.ts';
+import { type Io, readAll, writeJson, writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
-import { looksLikeModel } from '../model-name.ts';
+import { looksLikeModel, resolveModel } from '../model-name.ts';
 import { modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 
@@ -26,6 +35,16 @@ const options = {
     otherwise: "the terminal's",
     help: 'the language of the explanations',
   },
+  web: {
+    kind: 'flag',
+    help: 'open a page on this machine in place of the terminal: every scene, with pictures. Without a text at a terminal, too',
+  },
+  port: { kind: 'integer', min: 0, max: 65535, default: 0, help: 'where the page is served; 0 takes a free one' },
+  save: {
+    kind: 'text',
+    value: 'FOLDER',
+    help: 'write the page there as files, with the bundled model or the GGUF file that is named, for any web server',
+  },
   color: { kind: 'flag', default: true, help: 'plain text' },
   json: { kind: 'flag', help: 'the numbers as one JSON object' },
   seed: { ...seed, default: 0, min: 0, help: 'random numbers start here' },
@@ -40,21 +59,37 @@ const options = {
 export const command = defineCommand({
   options,
   positionals: ['model', 'prompt'],
+  endsByInterrupt: true,
   placeWords: ([word, ...more], free) =>
     word !== undefined && more.length === 0 && free.includes('prompt') && !looksLikeModel(word) ? ['prompt'] : free,
   details:
     'Prints how the next token comes about, in ten steps from text to choice, with the numbers of this model: tokens, shapes and corners of every matrix, ' +
-    'the attention of one head, the length of the stream, the cache, the likeliest tokens and what each sampler leaves.',
+    'the attention of one head, the length of the stream, the cache, the likeliest tokens and what each sampler leaves. ' +
+    'With --web fourteen scenes show the same numbers as pictures, in English and Korean.',
   examples: [
     ['explore "The cat sat on the mat"', 'the walk with the bundled model'],
     ['explore model.gguf "The cat" --block 3 --head 5 --scene attention', "one head's attention"],
     ['explore "Once upon a time" --lang ko', 'in Korean'],
     ['explore "Once" --json', 'the numbers for programs'],
+    ['explore model.gguf "The cat" --web', 'the page, with this model and text'],
+    ['explore --save site', 'the page as files: the model then runs in the browser'],
   ],
   async run(options, io) {
-    const prompt = await readPrompt(options, io);
+    if (options.save !== undefined) {
+      savePage(options.save, options.model);
+      writeLine(io.stdout, options.save);
+      return;
+    }
+    const asksForPage = options.prompt === undefined && options.ids === undefined && io.stdin.isTTY === true;
+    const prompt = options.web || asksForPage ? (options.prompt ?? null) : await readPrompt(options, io);
     const model = await loadModel(options, io);
     try {
+      if (options.web || asksForPage) {
+        await servePage(model, prompt === null || typeof prompt !== 'string' ? {} : { text: prompt }, options, io);
+        return;
+      }
+      if (prompt === null)
+        throw new UsageError(['a text is missing: give it as a word, with --prompt, or on standard input']);
       const { blockCount, headCount, contextLength } = model.config;
       const problems: string[] = [];
       if (options.block >= blockCount)
@@ -84,6 +119,52 @@ export const command = defineCommand({
     }
   },
 });
+
+/** The page and its model on loopback, until Ctrl-C. */
+async function servePage(
+  model: Llama,
+  given: Partial<State>,
+  { port, block, head, scene, lang, seed, temperature, topK, topP, minP }: Options<typeof options>,
+  io: Io,
+): Promise<void> {
+  const log = createLog({ write: (line) => void io.stderr.write(line) }, { level: 'error', prompts: false });
+  const settings = {
+    ...serveDefaults,
+    ...{ host: '127.0.0.1', port, apiKeys: [], corsOrigins: [], page: true, modelId: model.facts.name },
+    ...{ template: 'plain', connections: 64, drainSeconds: 0, version: packageVersion() },
+  };
+  const server = await startServer(model, settings, log);
+  const chosen = { scene: scene ?? initial.scene, language: lang ?? initial.language };
+  const state = formatState({ ...initial, block, head, seed, temperature, topK, topP, minP, ...chosen, ...given });
+  writeLine(io.stdout, `${server.url}/explore/${state === '' ? '' : `#${state}`}`);
+  await new Promise<void>((done) => {
+    if (io.signal.aborted) done();
+    else io.signal.addEventListener('abort', () => done(), { once: true });
+  });
+  await server.close();
+}
+
+function savePage(folder: string, model: string | undefined): void {
+  const files = new Map(staticExplorer());
+  if (files.size < 2) {
+    throw new CriaError(
+      'explore.page',
+      'explore: the page is not built in this copy of Cria: run `npm run build:web` once.',
+    );
+  }
+  if (model !== undefined) files.set('model.gguf', resolveModel(model));
+  if (!files.get('model.gguf')?.endsWith('.gguf')) {
+    throw new UsageError([
+      `--save takes a GGUF file along, found ${files.get('model.gguf') ?? 'none'}: \`cria convert\` makes one`,
+    ]);
+  }
+  makeFolder(folder);
+  for (const [name, path] of files) copyFileSync(path, join(folder, name));
+  writeFileSync(join(folder, '_headers'), staticHeaders);
+}
+
+/** For hosts that read such a file (Netlify, Cloudflare): with these headers the page's model has threads. */
+const staticHeaders = '/*\n  Cross-Origin-Opener-Policy: same-origin\n  Cross-Origin-Embedder-Policy: require-corp\n';
 
 async function readPrompt({ prompt, ids }: Options<typeof options>, io: Io): Promise<string | readonly number[]> {
   if (prompt !== undefined && ids !== undefined) throw new UsageError(['--prompt and --ids both give a text']);

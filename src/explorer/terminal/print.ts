@@ -153,8 +153,8 @@ function mapLines(config: LlamaConfig, block: number): string[] {
   return Array.from({ length: layers }, (_, layer) => {
     const row = boxes.filter((box) => box.layer === layer);
     return row
-      .map(({ kind, name, letters, shape, block: own, parameters }) => {
-        const what = kind === 'block' ? `blocks.${own}` : (name ?? kind);
+      .map(({ kind, id, name, letters, shape, parameters }) => {
+        const what = kind === 'block' ? id : (name ?? kind);
         const weights =
           parameters.length > 0 && kind !== 'block' ? ` ← ${parameters.map((p) => p.key).join(', ')}` : '';
         return `${what} ${shapeInWords({ letters: letters as never, shape }).letters}${weights}`;

@@ -76,7 +76,8 @@ const scenes: Readonly<Record<SceneKey, SceneWords>> = {
     title: 'Norms',
     what: 'One row of the stream before and after RMSNorm, on one scale. Beside it what layer norm and batch norm would make of the same numbers.',
     why: 'Rows grow from block to block. A norm gives every matrix inputs of one size. RMSNorm leaves out the mean: cheaper, and as good.',
-    touch: 'Multiply the row by c: no norm’s output moves. Shift it by c: layer norm does not move, RMSNorm does.',
+    touch:
+      'Choose c. All rows times c: no norm’s output moves. All rows plus c: layer norm and batch norm do not move, RMSNorm does.',
     source:
       'Zhang & Sennrich 2019, arXiv:1910.07467; Ba et al. 2016, arXiv:1607.06450; Ioffe & Szegedy 2015, arXiv:1502.03167',
   },

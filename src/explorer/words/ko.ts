@@ -59,7 +59,7 @@ const scenes: Readonly<Record<SceneKey, SceneWords>> = {
     what: '잔차 흐름의 한 행을 RMSNorm 전과 후로, 같은 눈금에서 보여 줍니다. 같은 수에 층 정규화와 배치 정규화를 하면 어떻게 되는지도 나란히 보여 줍니다.',
     why: '행은 블록을 지날수록 커집니다. 정규화는 모든 행렬에 같은 크기의 입력을 줍니다. RMSNorm은 평균을 빼지 않습니다. 더 싸고, 결과는 그만큼 좋습니다.',
     touch:
-      '행에 c를 곱하면 어느 정규화의 출력도 움직이지 않습니다. c만큼 더하면 층 정규화는 그대로이고 RMSNorm은 움직입니다.',
+      'c를 골라 보세요. 모든 행에 c를 곱하면 어느 정규화의 출력도 움직이지 않습니다. c만큼 더하면 층 정규화와 배치 정규화는 그대로이고 RMSNorm은 움직입니다.',
     source:
       'Zhang & Sennrich 2019, arXiv:1910.07467; Ba et al. 2016, arXiv:1607.06450; Ioffe & Szegedy 2015, arXiv:1502.03167',
   },

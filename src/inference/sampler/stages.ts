@@ -11,6 +11,8 @@ export interface StageCandidate {
   readonly logit: number;
   /** Among what is left at this stage. */
   readonly probability: number;
+  /** The probability of what stands before it in the sampler's own order: the number drawn falls between this and this + probability. */
+  readonly before: number;
 }
 
 export interface SamplerStage {
@@ -73,7 +75,9 @@ export function samplerStages(
 function bestOf({ ids, logits, count }: Candidates, most: number): StageCandidate[] {
   const p = new Float64Array(count);
   softmax(p, logits, count);
+  const before = new Float64Array(count);
+  for (let i = 1; i < count; i++) before[i] = before[i - 1]! + p[i - 1]!;
   const order = Array.from({ length: count }, (_, i) => i);
   order.sort((a, b) => logits[b]! - logits[a]! || ids[a]! - ids[b]!);
-  return order.slice(0, most).map((i) => ({ id: ids[i]!, logit: logits[i]!, probability: p[i]! }));
+  return order.slice(0, most).map((i) => ({ id: ids[i]!, logit: logits[i]!, probability: p[i]!, before: before[i]! }));
 }

@@ -9,8 +9,9 @@ import { openApi } from '../../../server/openapi.ts';
 import type { Core, Reply } from '../../../server/world.ts';
 import { hostChecker, keyChecker } from './access.ts';
 import { eventResponse } from './event-response.ts';
+import { addExplorer } from './explore.ts';
 import type { Log } from './log.ts';
-import { addPage } from './page.ts';
+import { addPages } from './page.ts';
 
 export interface WireSettings {
   /** Where the server listens; null: somebody else listens, and says under which names it may be called. */
@@ -56,7 +57,13 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
       },
     }),
   );
-  if (settings.page) addPage(app);
+  if (settings.page) {
+    addPages(app);
+    addExplorer(app, core, async (c) => {
+      checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
+      return readBody(c);
+    });
+  }
   const description = openApi(core.settings.version, settings.basePath);
   app.get('/openapi.json', (c) => c.json(description));
 

@@ -1,0 +1,32 @@
+/** The questions of the explorer's page: numbers of the model that is served. */
+import type { Context, Hono } from 'hono';
+import type { ExplorerModel } from '../../../explorer/model.ts';
+import { answerCall } from '../../../explorer/page-model.ts';
+import { ApiError } from '../../../server/api-error.ts';
+import type { Core, ServedModel } from '../../../server/world.ts';
+import type { Wire } from './app.ts';
+
+/** `readBody` gives the body's bytes of a request that may ask, or throws. */
+export function addExplorer(
+  app: Hono<Wire>,
+  core: Core,
+  readBody: (c: Context<Wire>) => Promise<Uint8Array<ArrayBuffer>>,
+): void {
+  app.post('/explore/call', async (c) => {
+    const body = await readBody(c);
+    core.gate.check();
+    let call: unknown;
+    try {
+      call = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    } catch (error) {
+      throw new ApiError(400, 'invalid_json', `the body is no JSON: ${(error as Error).message}`);
+    }
+    const answer = await answerCall(explorerModel(core.model), call);
+    return c.body(answer, 200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' });
+  });
+}
+
+function explorerModel(model: ServedModel): ExplorerModel {
+  if (model.trace && model.parameterRows && model.nearestRows) return model as ServedModel & ExplorerModel;
+  throw new ApiError(404, 'not_found', 'this model does not show its numbers.');
+}

@@ -1,0 +1,36 @@
+/** Shares as bars, each with its text before and its number behind. */
+import type { ComponentChildren } from 'preact';
+
+export interface BarRow {
+  readonly key: string;
+  readonly label: ComponentChildren;
+  /** 0 … 1 of the longest bar. */
+  readonly share: number;
+  readonly value: ComponentChildren;
+  readonly kind?: 'chosen' | 'dropped' | 'plain' | 'below';
+  readonly onClick?: () => void;
+}
+
+export function Bars({ rows, label }: { readonly rows: readonly BarRow[]; readonly label: string }) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a list would need bullets taken away again
+    <div class="bars" role="list" aria-label={label}>
+      {rows.map(({ key, label, share, value, kind = 'plain', onClick }) => (
+        // biome-ignore lint/a11y/useSemanticElements: see above
+        <div key={key} role="listitem" class={`bar-row ${kind}`}>
+          {onClick ? (
+            <button type="button" class="quiet label" onClick={onClick}>
+              {label}
+            </button>
+          ) : (
+            <span class="label">{label}</span>
+          )}
+          <span class="track">
+            <span class="fill" style={{ width: `${Math.max(0, Math.min(100, 100 * share))}%` }} />
+          </span>
+          <span class="value">{value}</span>
+        </div>
+      ))}
+    </div>
+  );
+}

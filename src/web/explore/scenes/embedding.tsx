@@ -1,0 +1,108 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { NearRow } from '../../../inference/reading/parameters.ts';
+import { Bars } from '../figures/bars.tsx';
+import { Figure } from '../figures/figure.tsx';
+import { Strip } from '../figures/heat.tsx';
+import { Count, Length, Made, Num, rowOf } from '../num.tsx';
+import { Traced } from '../traced.tsx';
+import { tokenAt, tokenText, type X } from '../x.ts';
+
+const NEIGHBOURS = 10;
+/** The notes say of these that they lie near each other. */
+const pairs = [
+  ['cat', 'dog'],
+  ['house', 'building'],
+] as const;
+/** Of a pair's second word the rank is looked for up to here. */
+const FAR = 100;
+
+export function EmbeddingScene({ x }: { readonly x: X }) {
+  const { t, query, ids, set, state, model } = x;
+  const id = state.choice === '' ? ids[query]! : Math.min(Number(state.choice) || 0, model.facts.config.vocabSize - 1);
+  const near = useNear(x, id, NEIGHBOURS);
+  return (
+    <>
+      <Traced x={x} names={['embedding']} slice={{ rows: [query] }}>
+        {(traces, { query: row, ...rest }) => {
+          const values = rowOf(traces.get('embedding'), 0);
+          const column = Math.max(0, Math.min(values.length - 1, state.column));
+          return (
+            <Figure
+              x={x}
+              title={`“${tokenAt({ query: row, ...rest }, row)}” · D = ${values.length}`}
+              traces={traces}
+              slice={{ rows: [row] }}
+            >
+              <Strip
+                values={values}
+                label={x.w.scenes.embedding.what}
+                chosen={column}
+                onChoose={(column) => set({ column })}
+              />
+              <p class="reading">
+                {x.w.column} <Count value={column} />:{' '}
+                <Num name="embedding" at={[row, column]} value={values[column]!} /> · {x.w.length}{' '}
+                <Length name="embedding" row={row} values={values} />
+              </p>
+            </Figure>
+          );
+        }}
+      </Traced>
+      <Figure x={x} title={`${t.neighbours}: “${tokenText(x, id)}”`}>
+        <Bars
+          label={t.neighbours}
+          rows={near.map(({ row, cosine }) => ({
+            key: String(row),
+            label: tokenText(x, row),
+            share: cosine,
+            value: <Made by={`cosine(embed_VD[${id}], embed_VD[${row}])`} value={cosine} />,
+            onClick: () => set({ choice: String(row) }, true),
+          }))}
+        />
+        {state.choice !== '' && (
+          <button type="button" class="plain" onClick={() => set({ choice: '' })}>
+            ← {tokenAt(x, query)}
+          </button>
+        )}
+      </Figure>
+      {model.pieces && (
+        <>
+          <h3>{t.pairsOfNotes}</h3>
+          {pairs.map(([a, b]) => (
+            <Pair key={a} x={x} a={a} b={b} />
+          ))}
+        </>
+      )}
+    </>
+  );
+}
+
+function Pair({ x, a, b }: { readonly x: X; readonly a: string; readonly b: string }) {
+  const [first, second] = [a, b].map((word) =>
+    x.model.pieces!.findIndex((piece) => piece === `▁${word}` || piece === `Ġ${word}`),
+  ) as [number, number];
+  const near = useNear(x, first, FAR);
+  const place = near.findIndex(({ row }) => row === second);
+  const what = first < 0 || second < 0 ? '–' : place < 0 ? `> ${FAR}` : null;
+  return (
+    <p>
+      {a} – {b}: {x.w.rank} {what ?? <Count value={place + 1} />}
+    </p>
+  );
+}
+
+function useNear(x: X, id: number, count: number): readonly NearRow[] {
+  const [near, setNear] = useState<readonly NearRow[]>([]);
+  useEffect(() => {
+    let current = true;
+    if (id >= 0)
+      x.model.nearestRows('embed_VD', id, count).then(
+        (rows) => current && setNear(rows),
+        () => {},
+      );
+    return () => {
+      current = false;
+    };
+  }, [x.model, id, count]);
+  return near;
+}

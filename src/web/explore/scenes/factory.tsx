@@ -1,0 +1,176 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Factory, FactoryNorm, FactoryState } from '../../../explorer/factory.ts';
+import { Figure } from '../figures/figure.tsx';
+import { Plot } from '../figures/plot.tsx';
+import { Count, Made } from '../num.tsx';
+import type { X } from '../x.ts';
+
+const BINS = 40;
+/** So many are taken at once, that there is a curve to look at. */
+const FIRST_STEPS = 12;
+const [LOW, HIGH] = [-6, 6];
+
+const factoryNorms = ['none', 'batch', 'layer', 'rms'] as const satisfies readonly FactoryNorm[];
+
+type Runs = Readonly<Record<FactoryNorm, readonly FactoryState[]>>;
+const empty: Runs = { none: [], batch: [], layer: [], rms: [] };
+
+export function FactoryScene({ x }: { readonly x: X }) {
+  const { t, state, set, world } = x;
+  const rate = state.factor === 1 ? 0.02 : state.factor;
+  const seed = Math.max(0, state.seed);
+  const factories = useRef<Readonly<Record<FactoryNorm, Factory>> | null>(null);
+  const [runs, setRuns] = useState<Runs>(empty);
+  const [running, setRunning] = useState(false);
+  const begin = async () => {
+    // The tape and its device are fetched where they are used only.
+    const { Factory } = await import('../../../explorer/factory.ts');
+    factories.current = Object.fromEntries(factoryNorms.map((norm) => [norm, new Factory(norm, seed)])) as Record<
+      FactoryNorm,
+      Factory
+    >;
+    setRuns(empty);
+  };
+  const learn = async (steps: number) => {
+    if (!factories.current) return;
+    const made = Object.fromEntries(factoryNorms.map((norm) => [norm, [] as FactoryState[]])) as Record<
+      FactoryNorm,
+      FactoryState[]
+    >;
+    for (let i = 0; i < steps; i++)
+      for (const norm of factoryNorms) made[norm].push(await factories.current![norm].learn(rate));
+    setRuns(
+      (before) =>
+        Object.fromEntries(factoryNorms.map((norm) => [norm, [...before[norm], ...made[norm]]])) as unknown as Runs,
+    );
+  };
+  useEffect(() => {
+    void begin().then(() => learn(FIRST_STEPS));
+  }, [seed]);
+  useEffect(() => {
+    if (!running) return;
+    return world.after(60, () => void learn(2));
+  });
+  const count = runs.none.length;
+  return (
+    <>
+      <p class="dials">
+        <button type="button" onClick={() => setRunning(!running)}>
+          {running ? `⏸ ${t.pause}` : `▶ ${t.run}`}
+        </button>
+        <button type="button" class="plain" onClick={() => void learn(1)}>
+          {t.step}
+        </button>
+        <button
+          type="button"
+          class="plain"
+          onClick={() => {
+            setRunning(false);
+            void begin().then(() => learn(FIRST_STEPS));
+          }}
+        >
+          {t.reset}
+        </button>
+        <label>
+          {t.rate} {rate}
+          <input
+            type="range"
+            min={0.005}
+            max={0.1}
+            step={0.005}
+            value={rate}
+            onInput={(event) => set({ factor: Number(event.currentTarget.value) })}
+          />
+        </label>
+        <label>
+          {t.seed} {seed}
+          <input
+            type="range"
+            min={1}
+            max={20}
+            value={seed}
+            onInput={(event) => set({ seed: Number(event.currentTarget.value) })}
+          />
+        </label>
+        <span>
+          {t.step} <Count value={count} />
+        </span>
+      </p>
+      {count > 0 && (
+        <>
+          <Figure x={x} title={t.received}>
+            <div class="histograms">
+              {factoryNorms.map((norm) => (
+                <div key={norm}>
+                  <h4>{norm === 'none' ? t.none : norm}</h4>
+                  <Histogram now={runs[norm].at(-1)!} first={runs[norm][0]!} label={`${norm}: ${t.received}`} />
+                  <p class="reading">
+                    {t.loss} <Made by={`loss of ${norm} at step ${count}`} value={runs[norm].at(-1)!.loss} />
+                    <br />
+                    {t.drift}{' '}
+                    <Made
+                      by={`mean now − mean at step 1, ${norm}`}
+                      value={runs[norm].at(-1)!.mean - runs[norm][0]!.mean}
+                    />
+                  </p>
+                </div>
+              ))}
+            </div>
+          </Figure>
+          <Figure x={x} title={t.loss}>
+            <Plot
+              label={t.loss}
+              xLabel={t.step}
+              yLabel={`ln ${t.loss}`}
+              curves={factoryNorms.map((norm, color) => ({
+                label: norm === 'none' ? t.none : norm,
+                points: runs[norm].map(({ step, loss }) => [step, Math.log(Math.max(1e-6, loss))] as const),
+                color,
+                kind: norm === 'none' ? 'dashed' : 'line',
+              }))}
+            />
+          </Figure>
+        </>
+      )}
+    </>
+  );
+}
+
+function Histogram({
+  now,
+  first,
+  label,
+}: {
+  readonly now: FactoryState;
+  readonly first: FactoryState;
+  readonly label: string;
+}) {
+  const [a, b] = [now, first].map(({ received }) => {
+    const bins = new Array<number>(BINS).fill(0);
+    for (const value of received)
+      bins[Math.max(0, Math.min(BINS - 1, Math.floor(((value - LOW) / (HIGH - LOW)) * BINS)))]!++;
+    return bins;
+  }) as [number[], number[]];
+  const most = Math.max(...a, ...b);
+  const points = b
+    .map((value, i) => `${i * 6},${100 - (value / most) * 96} ${(i + 1) * 6},${100 - (value / most) * 96}`)
+    .join(' ');
+  return (
+    <svg viewBox={`0 0 ${BINS * 6} 112`} class="histogram" role="img" aria-label={label}>
+      {a.map((value, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: bins stand where they stand
+        <rect key={i} class="c0" x={i * 6 + 0.5} width={5} y={100 - (value / most) * 96} height={(value / most) * 96} />
+      ))}
+      <polyline class="curve dashed c1" points={points} />
+      <text x={0} y={111}>
+        {LOW}
+      </text>
+      <text x={BINS * 3} y={111} text-anchor="middle">
+        0
+      </text>
+      <text x={BINS * 6} y={111} text-anchor="end">
+        {HIGH}
+      </text>
+    </svg>
+  );
+}
