@@ -26,6 +26,8 @@ export interface Scorer {
   /** Longest sequence that the model reads. */
   readonly contextLength: number;
   score(context: Uint32Array, continuations: readonly Uint32Array[]): Promise<readonly Score[]>;
+  /** Where texts are put into a conversation first; absent: encodePair. */
+  pair?(request: Request): TokenPair;
 }
 
 /**
@@ -60,6 +62,9 @@ function inWords({ context, continuation }: Request): string {
   return `the continuation ${show(continuation)} after ${show(context)}`;
 }
 
+export const pairOf = (scorer: Scorer, request: Request): TokenPair =>
+  scorer.pair ? checked(request, scorer.pair(request)) : encodePair(scorer, request);
+
 /** How a pair that is longer than the context is met: refused, or without its beginning, as the harness does. */
 export type LongPairs = 'refuse' | 'truncate';
 
@@ -75,7 +80,7 @@ export async function scoreRequests(
   longPairs: LongPairs = 'refuse',
 ): Promise<ScoredRequest[]> {
   const results: ScoredRequest[] = [];
-  const pairs = requests.map((request) => fit(request, encodePair(scorer, request), scorer.contextLength, longPairs));
+  const pairs = requests.map((request) => fit(request, pairOf(scorer, request), scorer.contextLength, longPairs));
   for (let from = 0; from < pairs.length; ) {
     const { context } = pairs[from]!;
     let to = from + 1;

@@ -50,7 +50,8 @@ export function sameExpression(a: string, b: string): boolean {
   if (p && q) return p.upper * q.lower === q.upper * p.lower;
   for (let point = 0; point < POINTS; point++) {
     const [x, y] = [valueAt(left, point), valueAt(right, point)];
-    if (!(abs(subtract(x, y)) <= TOLERANCE * (abs(x) + abs(y)) + Number.MIN_VALUE)) return false;
+    const size = abs(x) + abs(y);
+    if (!Number.isFinite(size) || !(abs(subtract(x, y)) <= TOLERANCE * size)) return false;
   }
   return true;
 }
@@ -156,12 +157,12 @@ function valueAt(part: Expression, point: number): Complex {
   }
 }
 
-/** A place in the complex plane for a name, between 0.5 and 2 in size. */
+/** A place in the complex plane for a name, between 0.5 and 2 in size; every other one lies opposite to the one before. */
 function placeOf(name: string, point: number): Complex {
-  let mixed = 0x811c9dc5 ^ (point * 0x9e3779b1);
+  let mixed = 0x811c9dc5 ^ ((point >> 1) * 0x9e3779b1);
   for (const letter of name) mixed = Math.imul(mixed ^ letter.codePointAt(0)!, 0x01000193);
   const part = (shift: number) => ((Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d + shift) >>> 0) % 100_003) / 100_003;
   const size = 0.5 + 1.5 * part(0);
-  const angle = 2 * Math.PI * part(0x10001);
+  const angle = 2 * Math.PI * part(0x10001) + (point % 2) * Math.PI;
   return complex(size * Math.cos(angle), size * Math.sin(angle));
 }

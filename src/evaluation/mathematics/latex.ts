@@ -183,12 +183,29 @@ class LatexParser {
     return token;
   }
 
+  /** What cannot be read to its end is not begun: "5-" is 5. null: nothing was read. */
+  private attempt(read: () => Expression): Expression | null {
+    const { at, depth, bars } = this;
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof NoExpression)) throw error;
+      Object.assign(this, { at, depth, bars });
+      return null;
+    }
+  }
+
   private sum(): Expression {
     if (++this.depth > DEEPEST) throw new NoExpression('too deep');
     let left = this.product('any');
     while (this.kind === '+' || this.kind === '-') {
-      const sign = this.tokens[this.at++]!.kind;
-      left = call(sign === '+' ? 'add' : 'subtract', left, this.product('any'));
+      const name = this.kind === '+' ? 'add' : 'subtract';
+      const right = this.attempt(() => {
+        this.at++;
+        return this.product('any');
+      });
+      if (right === null) break;
+      left = call(name, left, right);
     }
     this.depth--;
     return left;
@@ -199,8 +216,12 @@ class LatexParser {
     for (;;) {
       const name = products[this.kind];
       if (name === undefined) return left;
-      this.at++;
-      left = call(name, left, this.signed(functionsToo));
+      const right = this.attempt(() => {
+        this.at++;
+        return this.signed(functionsToo);
+      });
+      if (right === null) return left;
+      left = call(name, left, right);
     }
   }
 
@@ -211,7 +232,11 @@ class LatexParser {
       return sign === '+' ? inner : call('negate', inner);
     }
     const parts = [this.postfix()];
-    while (this.begins(functionsToo)) parts.push(this.postfix());
+    while (this.begins(functionsToo)) {
+      const part = this.attempt(() => this.postfix());
+      if (part === null) break;
+      parts.push(part);
+    }
     return multiplied(parts);
   }
 
@@ -383,6 +408,35 @@ class LatexParser {
     return name === 'infty' ? { kind: 'infinity' } : { kind: 'symbol', name };
   }
 
+  /** A function's subscript leaves digits for its argument where there is no other: \\log_28 is \\log_2 8. */
+  private subscript(): Expression {
+    const from = this.at;
+    const whole = this.atomOrBraced();
+    const digits = this.tokens.slice(from, this.at);
+    if (digits.length < 2 || digits.some(({ kind }) => kind !== 'digit')) return whole;
+    const after = this.at;
+    const hasArgument = this.attempt(() => this.argument()) !== null;
+    this.at = hasArgument ? after : after - 1;
+    return hasArgument
+      ? whole
+      : {
+          kind: 'number',
+          text: digits
+            .slice(0, -1)
+            .map(({ text }) => text)
+            .join(''),
+        };
+  }
+
+  /** In parentheses, or the product that follows. */
+  private argument(): Expression {
+    if (!this.is('(')) return this.product('no functions');
+    this.at++;
+    const inner = this.outsideBars(() => this.sum());
+    this.take(')');
+    return inner;
+  }
+
   private namedFunction(): Expression {
     const name = this.tokens[this.at++]!.text.slice(1);
     let base: Expression | undefined;
@@ -390,18 +444,13 @@ class LatexParser {
     for (let i = 0; i < 2; i++) {
       if (this.kind === '_' && !base) {
         this.at++;
-        base = this.atomOrBraced();
+        base = this.subscript();
       } else if (this.kind === '^' && !exponent) {
         this.at++;
         exponent = this.atomOrBraced();
       }
     }
-    let argument: Expression;
-    if (this.kind === '(') {
-      this.at++;
-      argument = this.outsideBars(() => this.sum());
-      this.take(')');
-    } else argument = this.product('no functions');
+    const argument = this.argument();
     const value =
       name === 'log' || name === 'ln' || name === 'lg'
         ? base || name === 'lg'

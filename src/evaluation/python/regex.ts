@@ -70,7 +70,9 @@ function translate(pattern: string, refuse: (found: string) => never): RegExp {
         /^\(\?P(?:<(\w+)>|=(\w+)\))/.exec(pattern.slice(i)) ?? refuse('(?P without a name');
       out += name === undefined ? `\\k<${again}>` : `(?<${name}>`;
       i += whole.length - 1;
-    } else if (mark === '{' && !/^\{\d*,?\d*\}/.test(pattern.slice(i))) {
+    } else if (/^\{,\d+\}/.test(pattern.slice(i))) {
+      out += '{0';
+    } else if (mark === '{' && !/^\{\d+,?\d*\}/.test(pattern.slice(i))) {
       out += '\\{';
     } else if (mark === '}' && !/\{\d*,?\d*$/.test(pattern.slice(0, i))) {
       out += '\\}';

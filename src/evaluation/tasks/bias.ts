@@ -4,7 +4,7 @@ import { truthfulQa } from './examples.ts';
 
 const winogender = {
   dataset_path: 'oskarvanderwal/winogender',
-  files: ['winogender'],
+  files: ['all_sentences', 'winogender'],
   test_split: 'test',
   output_type: 'multiple_choice',
   doc_to_text: '{{sentence}} ‘{{pronoun.capitalize()}}’ refers to the',

@@ -1,0 +1,54 @@
+import { ok, strictEqual } from 'node:assert/strict';
+import { test } from 'node:test';
+import { sameExpression } from './expressions.ts';
+
+test('expressions that are the same', () => {
+  for (const [a, b] of [
+    ['\\frac12', '0.5'],
+    ['1,234', '1234'],
+    ['2\\sqrt{2}', '\\sqrt{8}'],
+    ['x^2+2x+1', '(x+1)^2'],
+    ['\\sin^2 x+\\cos^2 x', '1'],
+    ['\\log_2 8', '3'],
+    ['3 x 4', '12'],
+    ['5!', '120'],
+    ['\\binom{5}{2}', '10'],
+    ['|-3|', '3'],
+    ['\\frac{a+b}{2}', '\\frac{a}{2}+\\frac{b}{2}'],
+    ['f(x)', 'f(x)'],
+    ['x+1)', 'x+1'],
+    ['5,6', '5'],
+  ] as const) {
+    ok(sameExpression(a, b), `${a} and ${b}`);
+    ok(sameExpression(b, a), `${b} and ${a}`);
+  }
+});
+
+test('expressions that are not, and what cannot be read', () => {
+  for (const [a, b] of [
+    ['\\sqrt{x^2}', 'x'],
+    ['f(x)', 'f(y)'],
+    ['x', 'y'],
+    ['10^{20}+1', '10^{20}'],
+    ['0.333', '\\frac13'],
+    ['(1,2)', '(1,2)'],
+    ['3.', '3'],
+    ['.5', '.5'],
+    ['x=5', 'x=5'],
+    ['\\infty', '\\infty'],
+    ['', ''],
+    ['\\%', '\\%'],
+    ['\\frac1', '\\frac1'],
+    ['('.repeat(5000), '1'],
+    ['{'.repeat(400), '1'],
+  ] as const) {
+    ok(!sameExpression(a, b), `${a.slice(0, 40)} and ${b}`);
+  }
+});
+
+test('a long answer costs no time', () => {
+  const started = performance.now();
+  strictEqual(sameExpression(`${'9'.repeat(400)}^{${'9'.repeat(400)}}`, '1'), false);
+  strictEqual(sameExpression('2^{2^{2^{2^{2^{2}}}}}', '1'), false);
+  ok(performance.now() - started < 2000);
+});

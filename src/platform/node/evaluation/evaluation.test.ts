@@ -1,0 +1,122 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { builtInTasks } from '../../../evaluation/tasks/table.ts';
+import type { PullOptions } from '../../hub/pull.ts';
+import { loadTaskData, parsePlaces } from './data.ts';
+import { createPythonRunner } from './python.ts';
+import { readSamples } from './results.ts';
+import { readTaskFile } from './task-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cria-eval-data-'));
+after(() => rmSync(folder, { recursive: true }));
+const put = (name: string, text: string) => {
+  const path = join(folder, name);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+};
+const hub: PullOptions = { signal: new AbortController().signal, offline: true, env: {}, onProgress() {} };
+const lines = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+const load = (task: string, given: readonly string[] = [folder], withPool = false) =>
+  loadTaskData(builtInTasks.get(task)!, parsePlaces(given), { hub, limit: 2, withPool });
+
+test('data is found by task, data set, split and the published names', async () => {
+  put(
+    'gsm8k/test.jsonl',
+    lines(
+      { question: 'q', answer: '#### 1' },
+      { question: 'r', answer: '#### 2' },
+      { question: 's', answer: '#### 3' },
+    ),
+  );
+  put('gsm8k/train_first500.jsonl', lines({ question: 't', answer: '#### 4' }));
+  put('piqa/valid.jsonl', lines({ goal: 'g', sol1: 'a', sol2: 'b' }));
+  put('piqa/valid-labels.lst', '1\n');
+  put('mmlu/test/anatomy_test.csv', '"What, then?",1,2,3,4,C\n');
+  put(
+    'TruthfulQA.csv',
+    'Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\nA,B,Q?,Yes,Yes; Aye,No; Never,x\n',
+  );
+  put('NQ-open.dev.jsonl', lines({ question: 'q', answer: ['a'] }));
+  const gsm = await load('gsm8k', [folder], true);
+  deepStrictEqual([gsm.docs.length, gsm.pool.length], [2, 1]);
+  deepStrictEqual((await load('piqa')).docs, [{ goal: 'g', sol1: 'a', sol2: 'b', label: 1 }]);
+  deepStrictEqual((await load('mmlu_anatomy')).docs, [
+    { question: 'What, then?', subject: 'anatomy', choices: ['1', '2', '3', '4'], answer: 2 },
+  ]);
+  const [truth] = (await load('truthfulqa_mc2')).docs;
+  deepStrictEqual(truth!.mc2_targets, { choices: ['Yes', 'Aye', 'No', 'Never'], labels: [1, 1, 0, 0] });
+  strictEqual((await load('nq_open')).docs.length, 1);
+  const named = put('other/somewhere.jsonl', lines({ question: 'mine', answer: '#### 9' }));
+  strictEqual((await load('gsm8k', [folder, `gsm8k=${named}`])).docs[0]!.question, 'mine');
+});
+
+test('what is missing says where it belongs; rows that cannot be read are told', async () => {
+  await rejects(load('hellaswag'), {
+    code: 'eval.data',
+    message:
+      /hellaswag: expected its validation split as .*hellaswag[\\/]validation\.jsonl.*--data hellaswag:validation=FILE.*Rowan\/hellaswag/,
+  });
+  await rejects(load('gsm8k', [`gsm8k=${join(folder, 'nothing.jsonl')}`]), {
+    code: 'eval.data',
+    message: /no such file/,
+  });
+  throws(() => parsePlaces(['nowhere']), { code: 'eval.data', message: /there is no such folder/ });
+  put('boolq/validation.jsonl', '{"passage": "p", "question": "q", "label": 1}\n{broken\n');
+  const { docs, refused } = await load('boolq');
+  strictEqual(docs.length, 1);
+  match(refused[0]!, /line 2/);
+});
+
+test('a task file that is wrong', () => {
+  const path = put('wrong.yaml', 'task: x\ndoc_to_text: !function utils.text\n');
+  throws(() => readTaskFile(path), { code: 'eval.task', message: /!function names a program/ });
+  throws(() => readTaskFile(put('broken.json', '{')), { code: 'eval.task', message: /broken\.json/ });
+  throws(() => readTaskFile(put('broken.yaml', 'a: [1')), { code: 'eval.task', message: /broken\.yaml/ });
+});
+
+test('results of the harness are read too', () => {
+  const sample = { doc_hash: 'h', target_hash: 't', filter: 'none', metrics: ['acc'], acc: 1 };
+  put('results/model/samples_arc_easy_2026-01-02T03-04-05.678.jsonl', lines(sample));
+  put('results/samples_boolq.paper.jsonl', lines(sample));
+  deepStrictEqual(
+    readSamples(join(folder, 'results')).map(({ task, rules, samples }) => [task, rules, samples.length]),
+    [
+      ['arc_easy', 'harness', 1],
+      ['boolq', 'paper', 1],
+    ],
+  );
+  throws(() => readSamples(join(folder, 'gsm8k')), { code: 'eval.samples', message: /no file samples_TASK\.jsonl/ });
+  throws(() => readSamples(put('x.jsonl', '{}\n')), { code: 'eval.samples', message: /line 1/ });
+});
+
+const python = createPythonRunner({ seconds: 1 });
+test('programs of a model run apart, and what they may not do fails', {
+  skip: python ? false : 'no Python on this machine',
+}, async () => {
+  const secret = put('secret.txt', 'x');
+  const passes = ['import math, re, heapq, collections\nassert math.pi > 3', 'print("é")'];
+  const fails = [
+    'assert False',
+    'retrun 1',
+    'import sys; sys.exit(0)',
+    'import os; os._exit(0)',
+    'while True: pass',
+    `open(${JSON.stringify(secret)})`,
+    'open("x", "w")',
+    'import os; os.listdir("/")',
+    'import socket; socket.socket()',
+    'import subprocess; subprocess.run(["true"])',
+    'import ctypes; ctypes.CDLL(None)',
+    'x = bytearray(4 * 2**30)',
+  ];
+  const results = await python!.run([...passes, ...fails]);
+  deepStrictEqual(
+    [...passes, ...fails].filter((_, i) => results[i]),
+    passes,
+  );
+  ok(/Python 3\.\d+ in a process of its own/.test(python!.description));
+});
