@@ -24,7 +24,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
   const { draft = [] } = options;
   for (const name of [options.model, ...draft]) {
     if (!isHubName(name) || findCached(parseHubName(name)) !== null) continue;
-    const { pullModel } = await import('./pull-model.ts'); // the hub's client is not small
+    const { pullModel } = await import('./model/pull-model.ts'); // the hub's client is not small
     await pullModel(name, io, { offline: options.offline ?? false });
   }
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });

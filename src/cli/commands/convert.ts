@@ -11,9 +11,9 @@ import { openAdapterAt, openCheckpointAt, openFile } from '../../platform/node/f
 import { saveAdapter } from '../../platform/node/save/save-adapter.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
-import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {

@@ -12,8 +12,8 @@ import { byteVocabulary, LEAST_BYTE_VOCABULARY } from '../../tokenizer/byte-voca
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
+import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
 import { didYouMean } from '../parse/did-you-mean.ts';
-import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {

@@ -4,10 +4,10 @@ import { compareLogits, type LogitDifference } from '../../evaluation/logit-diff
 import { Llama } from '../../platform/node/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { adapterOption, parseAdapter } from '../parse/adapter-option.ts';
-import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../save-model.ts';
 
 export const command = defineCommand({
   options: {

@@ -1,8 +1,8 @@
 import { isHubName } from '../../platform/hub/names.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
+import { pullModel } from '../model/pull-model.ts';
 import { jsonOption } from '../model-options.ts';
-import { pullModel } from '../pull-model.ts';
 
 export const command = defineCommand({
   options: {

@@ -5,9 +5,9 @@ import { dtypes } from '../../tensor/dtype.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { dtypeOption, formatOf, save, saveOptions, totals } from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
-import { dtypeOption, formatOf, save, saveOptions, totals } from '../save-model.ts';
 import { alignColumns } from '../terminal/columns.ts';
 
 export const command = defineCommand({

@@ -1,8 +1,8 @@
-import { formatBytes } from '../base/units.ts';
-import { parseHubName } from '../platform/hub/names.ts';
-import { pull } from '../platform/hub/pull.ts';
-import type { Io } from './io.ts';
-import { startProgress } from './terminal/progress.ts';
+import { formatBytes } from '../../base/units.ts';
+import { parseHubName } from '../../platform/hub/names.ts';
+import { pull } from '../../platform/hub/pull.ts';
+import type { Io } from '../io.ts';
+import { startProgress } from '../terminal/progress.ts';
 
 /** Fetches a model from the hub, with a progress bar on a terminal, and gives its path. What is here already costs one question. */
 export async function pullModel(

@@ -1,14 +1,14 @@
 /** What `init`, `convert` and `quantize` share: their options, and writing with progress. */
 import { existsSync, realpathSync } from 'node:fs';
-import { UsageError } from '../base/errors.ts';
-import { formatBytes } from '../base/units.ts';
-import { describeMachine } from '../platform/node/machine.ts';
-import type { SavedTensor, SaveJob } from '../platform/node/save/job.ts';
-import { saveModel } from '../platform/node/save/save.ts';
-import { type MixName, mixes, parseMix } from '../quant/mixes.ts';
-import { type Io, writeLine } from './io.ts';
-import type { OptionSpec, OptionTable } from './option-table.ts';
-import { startProgress } from './terminal/progress.ts';
+import { UsageError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import { describeMachine } from '../../platform/node/machine.ts';
+import type { SavedTensor, SaveJob } from '../../platform/node/save/job.ts';
+import { saveModel } from '../../platform/node/save/save.ts';
+import { type MixName, mixes, parseMix } from '../../quant/mixes.ts';
+import { type Io, writeLine } from '../io.ts';
+import type { OptionSpec, OptionTable } from '../option-table.ts';
+import { startProgress } from '../terminal/progress.ts';
 
 export const saveOptions = {
   output: {
