@@ -106,7 +106,11 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
 
   const arena = new ActivationArena();
   const blasRows = new Array<number>(PACK_KINDS).fill(Number.POSITIVE_INFINITY);
-  if (blas) for (const type of weightTypes) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
+  for (const type of weightTypes) {
+    // f32 and f16 are multiplied as f32; all others may be rounded to bf16 first.
+    const isLeft = blas?.sgemm || (blas?.bgemm && type !== 'f32' && type !== 'f16');
+    if (isLeft) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
+  }
   const streams = new Streams(options.clock ?? null);
   const context = { arena, team, home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };
   const trained = new TrainingKernels(context, blas && (blas.bgemm ? 'bf16' : 'f32'), options.watch ?? null);

@@ -16,18 +16,19 @@ const oneDnn = loadOneDnn();
 /** Rounds to bf16 and back. */
 const rounded = (numbers: Float32Array) => numbers.map((x) => bf16ToF32(f32ToBf16(x)));
 
-for (const [threads, half] of [
-  [1, undefined],
-  [3, undefined],
-  [1, oneDnn],
-  [3, oneDnn],
+for (const [threads, full, half] of [
+  [1, blas, undefined],
+  [3, blas, undefined],
+  [1, blas, oneDnn],
+  [3, blas, oneDnn],
+  [1, undefined, oneDnn],
 ] as const) {
-  const what = half === undefined ? 'f32' : 'bf16 for quantized weights';
+  const what = half === undefined ? 'f32' : full ? 'bf16 for quantized weights' : 'bf16 alone';
   test(`BLAS on ${threads} threads, ${what}: linear agrees with the reference over as exact operands, every type`, {
-    skip: blas === null ? 'no BLAS here' : half === null ? 'no oneDNN with bf16 here' : false,
+    skip: full === null ? 'no BLAS here' : half === null ? 'no oneDNN with bf16 here' : false,
   }, async () => {
     // Three memories: what a thread multiplies need not lie in the first.
-    const products = { ...blas!, bgemm: half?.bgemm };
+    const products = { description: 'both', sgemm: full?.sgemm, bgemm: half?.bgemm };
     const options = {
       threads,
       host: nodeThreads,
