@@ -89,6 +89,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'tune a model on conversations, preferences or rewards, whole or as an adapter',
     load: () => import('./commands/finetune.ts'),
   },
+  lab: {
+    group: 'Make a model',
+    summary: "train small models that differ in one choice: LLaMA's, and what it is compared with",
+    load: () => import('./commands/lab.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',

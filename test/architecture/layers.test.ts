@@ -11,7 +11,7 @@ const layers: readonly (readonly string[])[] = [
   ['devices', 'autograd'],
   ['model'],
   ['corpus', 'training', 'finetuning', 'inference'],
-  ['evaluation', 'explorer', 'server', 'web'],
+  ['evaluation', 'explorer', 'lab', 'server', 'web'],
   ['cli', 'platform'],
 ];
 const layerOf = new Map(layers.flatMap((folders, layer) => folders.map((folder) => [folder, layer] as const)));

@@ -5,6 +5,8 @@ import type { StepMetrics } from './loop.ts';
 export interface Curve {
   readonly label: string;
   readonly color: string;
+  /** One of several of which another curve is the mean. */
+  readonly isFaint?: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -125,11 +127,11 @@ function chart(title: string, curves: readonly Curve[], maxX: number): string {
   const axis = marksX.map(
     (x) => `<text x="${X(x)}" y="${HEIGHT - 10}" text-anchor="middle">${x === 0 ? 0 : formatCount(x)}</text>`,
   );
-  const lines = curves.map(({ color, points: own }) => {
+  const lines = curves.map(({ color, points: own, isFaint }) => {
     const path = own.filter(([, y]) => Number.isFinite(y)).map(([x, y]) => `${X(x)},${Y(y)}`);
     // A line of one point shows nothing: it is a dot.
     if (path.length === 1) return `<circle r="2.5" fill="${color}" transform="translate(${path[0]})"/>`;
-    return `<polyline fill="none" stroke="${color}" stroke-width="1.4" points="${path.join(' ')}"/>`;
+    return `<polyline fill="none" stroke="${color}" ${isFaint ? 'stroke-width="0.8" opacity="0.45"' : 'stroke-width="1.4"'} points="${path.join(' ')}"/>`;
   });
   const legend = curves
     .filter(({ label }) => label)

@@ -1,0 +1,264 @@
+/** A lab on one page, without scripts: the verdicts first, then how each came about, and what they cannot tell. */
+import { mean } from '../base/statistics.ts';
+import { formatCount } from '../base/units.ts';
+import { type Curve, drawCharts, escapeText, reportPage } from '../training/run/report.ts';
+import { baselineConfig, derivedRate } from './arm-model.ts';
+import type { Arm } from './experiments.ts';
+import type { ArmResult, LabResult, ValleyPoint } from './lab.ts';
+import type { RunResult } from './train-once.ts';
+import type { Comparison, Verdict } from './verdict.ts';
+
+export interface LabFacts {
+  readonly machine: string;
+  readonly device: string;
+  readonly text: string;
+}
+
+const BASELINE_COLOR = '#888';
+const COLORS = ['#c40', '#27b', '#283', '#93a', '#a70'];
+/** Curves are drawn from this part of the run on: before it all fall steeply. */
+const DRAWN_FROM = 0.15;
+
+export function labReport(result: LabResult, facts: LabFacts): string {
+  const { choice, baseline, arms } = result;
+  const experiments = choice.experiments.map(({ name, question, claim, source }) => {
+    const own = arms.filter(({ experiment }) => experiment === name);
+    const rows = result.comparisons.filter(({ experiment }) => experiment === name);
+    return section(question, claim, source, baseline, own, rows);
+  });
+  const body = [
+    style,
+    verdictTable(result),
+    `<p>${howToRead(result)}</p>`,
+    ...experiments,
+    result.valley.length > 0 ? valleySection(result) : '',
+    `<h2>What this cannot tell</h2><p>${cannotTell(result)}</p>`,
+  ].join('\n');
+  return reportPage('The lab: what LLaMA chose, and what it is compared with', factsOf(result, facts), body, false);
+}
+
+function factsOf({ choice, baseline }: LabResult, facts: LabFacts): (readonly [string, string])[] {
+  const { size, seeds } = choice;
+  const { width, blocks, heads, vocabSize, length } = size;
+  const perParameter = size.tokens / baseline.parameters;
+  return [
+    [
+      'each model',
+      `${formatCount(baseline.parameters)} parameters, ${formatCount(size.tokens)} tokens: ${perParameter.toFixed(1)} tokens a parameter (LLaMA 7B: 143)`,
+    ],
+    [
+      'shape',
+      `${blocks} blocks of width ${width}, ${heads} heads, feed-forward ${baselineConfig(size).ffnWidth}, vocabulary ${vocabSize}, ${length} tokens of context`,
+    ],
+    [
+      'training',
+      `${Math.round(size.tokens / size.batchTokens)} steps of ${size.batchTokens} tokens, AdamW, cosine to 10 %, warm-up 2 %, learning rate ${derivedRate(width).toPrecision(2)} × the factor of each arm`,
+    ],
+    ['seeds', `${seeds}; a seed is the order of the text and the first weights, the same for every arm`],
+    ['text', facts.text],
+    ['machine', `${facts.machine}; ${facts.device}`],
+  ];
+}
+
+const style = `<style>
+body{max-width:920px}
+table.lab{border-collapse:collapse;font-size:.9em;width:100%}
+.lab th,.lab td{border-bottom:1px solid #8884;padding:3px 8px;text-align:right;vertical-align:baseline}
+.lab th:first-child,.lab td:first-child,.lab .text{text-align:left}
+.scroll{overflow-x:auto}
+.verdict{font-weight:600;white-space:nowrap}
+.worse,.diverged{color:#c40}.better{color:#283}.equal{color:#27b}
+.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
+.source{opacity:.75;font-size:.9em}
+</style>`;
+
+function verdictTable({ choice, baseline, arms, comparisons }: LabResult): string {
+  const base = baseline.runs;
+  const head =
+    '<tr><th>instead of LLaMA’s</th><th>bits per byte</th><th>difference (95 %)</th><th class="text">verdict</th><th class="text">the source said</th>' +
+    '<th>learning rate</th><th>parameters</th><th>FLOPs a token</th><th>time a token</th></tr>';
+  const first =
+    `<tr><td>${escapeText(baseline.arm.name)} itself</td><td>${bits(meanBits(base))}</td><td></td><td></td><td></td>` +
+    `<td>× ${baseline.rate}</td><td>${formatCount(baseline.parameters)}</td><td>${formatCount(base[0]!.flops)}</td><td></td></tr>`;
+  const rows = choice.experiments.flatMap(({ name, question }) => [
+    `<tr><th colspan="9" class="text">${escapeText(question)}</th></tr>`,
+    ...arms
+      .filter(({ experiment }) => experiment === name)
+      .map((arm) => {
+        const comparison = comparisons.find((one) => one.experiment === name && one.arm === arm.arm.name)!;
+        return verdictRow(arm, comparison, baseline);
+      }),
+  ]);
+  return `<h2>Verdicts</h2><div class="scroll"><table class="lab">${head}${first}${rows.join('')}</table></div>`;
+}
+
+function verdictRow({ arm, runs, rate, parameters }: ArmResult, comparison: Comparison, baseline: ArmResult): string {
+  const { test, verdict } = comparison;
+  const range =
+    comparison.differences.length < 2
+      ? ''
+      : `${signed(test.mean)} (${signed(test.interval.low)} … ${signed(test.interval.high)})`;
+  const ratio = (value: number, other: number) => `× ${(value / other).toFixed(2)}`;
+  const pace = (all: readonly RunResult[]) => mean(all.map(({ seconds, tokens }) => seconds / tokens));
+  return (
+    `<tr><td>${escapeText(arm.name)}</td><td>${bits(meanBits(runs))}</td><td>${range}</td>` +
+    `<td class="text verdict ${verdict.split(' ')[0]}">${verdictWords(comparison)}</td>` +
+    `<td class="text">${arm.expected === null ? 'nothing' : `${arm.expected}${agreement(arm, verdict)}`}</td>` +
+    `<td>× ${rate}</td><td>${ratio(parameters, baseline.parameters)}</td>` +
+    `<td>${ratio(runs[0]!.flops, baseline.runs[0]!.flops)}</td><td>${ratio(pace(runs), pace(baseline.runs))}</td></tr>`
+  );
+}
+
+/** A verdict with what it could have shown. */
+export function verdictWords({ verdict, detectable, diverged, differences }: Comparison): string {
+  if (verdict === 'no difference seen') return `no difference seen; one of ${bits(detectable)} or more would have been`;
+  if (verdict === 'diverged') return `diverged in ${diverged} of ${diverged + differences.length}`;
+  return verdict;
+}
+
+function agreement({ expected }: Arm, verdict: Verdict): string {
+  if (verdict === expected) return ', seen here too';
+  if ((verdict === 'better' || verdict === 'worse') && expected !== null) return ', not so here';
+  return '';
+}
+
+function howToRead({ choice, comparisons }: LabResult): string {
+  return (
+    `A difference is that of two runs with the same seed, in validation bits per byte (mean of the last two evaluations); less is better. ` +
+    `The interval is Student’s over ${choice.seeds} seeds. “Better” and “worse” are said only where the difference is off zero with all ` +
+    `${comparisons.length} comparisons counted (Holm, 5 %), “equal” where the interval lies within ± 0.5 % of the loss, and “still closing” where ` +
+    `the curves were still coming together in the last third. Everything else is “no difference seen”, which is no proof that there is none.`
+  );
+}
+
+function cannotTell({ choice, baseline }: LabResult): string {
+  const { size } = choice;
+  return (
+    `Models of ${formatCount(baseline.parameters)} parameters and ${formatCount(size.tokens)} tokens say nothing certain of large ones: what is worth ` +
+    `a hundredth here may be worth more, or nothing, at a thousand times the size. Runs are short, so that a choice that only begins faster may look better than it is; ` +
+    `texts of other kinds may rank the choices otherwise. The arms lack what their papers had beside the choice itself: no biases, no dropout; the norm after ` +
+    `each layer keeps a last norm; GELU is the exact one. Time is that of this program’s kernels on this machine.`
+  );
+}
+
+function section(
+  question: string,
+  claim: string,
+  source: string,
+  baseline: ArmResult,
+  arms: readonly ArmResult[],
+  comparisons: readonly Comparison[],
+): string {
+  const colored = arms.map((arm, i) => ({ ...arm, color: COLORS[i % COLORS.length]! }));
+  const all = [{ ...baseline, color: BASELINE_COLOR }, ...colored];
+  const legend = all
+    .map(({ arm, color }) => `<span class="swatch" style="background:${color}"></span>${escapeText(arm.name)}`)
+    .join('');
+  const most = Math.max(...all.flatMap(({ runs }) => runs.map(({ tokens }) => tokens)));
+  const curves = all.flatMap(({ runs, color }) => [
+    ...runs.map((run): Curve => ({ label: '', color, isFaint: true, points: drawn(run) })),
+    { label: '', color, points: meanCurve(runs) },
+  ]);
+  const rates = all.some((arm) => arm.rates.length > 0) ? rateTable(all) : '';
+  return (
+    `<h2>${escapeText(question)}</h2><p>${escapeText(claim)} <span class="source">(${escapeText(source)})</span></p>` +
+    `<p>${legend}</p>${drawCharts([['validation, bits per byte, by tokens', curves]], most)}` +
+    differencesSvg(comparisons, colored) +
+    rates
+  );
+}
+
+function drawn({ curve, tokens }: RunResult): Curve['points'] {
+  return curve.filter((point) => point.tokens >= DRAWN_FROM * tokens).map((point) => [point.tokens, point.bitsPerByte]);
+}
+
+function meanCurve(runs: readonly RunResult[]): Curve['points'] {
+  const curves = runs.filter(({ diverged }) => diverged === null).map(drawn);
+  if (curves.length === 0) return [];
+  return curves[0]!.map(([tokens], i) => [tokens, mean(curves.map((curve) => curve[i]![1]))] as const);
+}
+
+const ROW = 26;
+const WIDTH = 640;
+const LABELS = 200;
+
+/** Each seed's difference as a dot, their mean and its interval as a line; the baseline is the line at 0. */
+function differencesSvg(comparisons: readonly Comparison[], arms: readonly (ArmResult & { color: string })[]): string {
+  const shown = comparisons.filter(({ differences }) => differences.length > 0);
+  if (shown.length === 0) return '';
+  const ends = shown.flatMap(({ differences, test }) => [
+    ...differences,
+    ...(differences.length > 1 ? [test.interval.low, test.interval.high] : []),
+  ]);
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const X = (x: number) => (LABELS + 10 + ((x - low) / (high - low || 1)) * (WIDTH - LABELS - 30)).toFixed(1);
+  const rows = shown.map(({ arm, differences, test }, i) => {
+    const y = ROW * (i + 1);
+    const color = arms.find((one) => one.arm.name === arm)!.color;
+    const interval =
+      differences.length < 2
+        ? ''
+        : `<line x1="${X(test.interval.low)}" x2="${X(test.interval.high)}" y1="${y}" y2="${y}" stroke="${color}" stroke-width="2"/>` +
+          `<line x1="${X(test.mean)}" x2="${X(test.mean)}" y1="${y - 6}" y2="${y + 6}" stroke="${color}" stroke-width="2"/>`;
+    const dots = differences.map((x) => `<circle cx="${X(x)}" cy="${y}" r="3" fill="${color}" opacity="0.7"/>`);
+    return `<text x="${LABELS}" y="${y + 4}" text-anchor="end">${escapeText(arm)}</text>${interval}${dots.join('')}`;
+  });
+  const height = ROW * (shown.length + 1) + 22;
+  const axis = height - 24;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">` +
+    `<line x1="${X(0)}" x2="${X(0)}" y1="8" y2="${axis}" stroke="currentColor" opacity="0.5"/>` +
+    rows.join('') +
+    `<text x="${X(0)}" y="${axis + 16}" text-anchor="middle">0</text>` +
+    [low, high]
+      .filter((x) => Math.abs(x) > 0.12 * (high - low))
+      .map((x) => `<text x="${X(x)}" y="${axis + 16}" text-anchor="middle">${signed(x)}</text>`)
+      .join('') +
+    `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">worse is to the right</text></svg>`
+  );
+}
+
+function rateTable(arms: readonly ArmResult[]): string {
+  const rates = [...new Set(arms.flatMap((arm) => arm.rates.map(({ rate }) => rate)))].sort((a, b) => a - b);
+  const head = rates.map((rate) => `<th>× ${rate}</th>`).join('');
+  const rows = arms.map(({ arm, rates: points, rate: best }) => {
+    const cells = rates.map((rate) => {
+      const point = points.find((one) => one.rate === rate);
+      const text = point ? (point.bitsPerByte === null ? 'diverged' : bits(point.bitsPerByte)) : '';
+      return `<td>${rate === best ? `<b>${text}</b>` : text}</td>`;
+    });
+    return `<tr><td>${escapeText(arm.name)}</td>${cells.join('')}</tr>`;
+  });
+  return `<p>The search for each learning rate: a quarter of the tokens, one seed, bits per byte.</p><div class="scroll"><table class="lab"><tr><th>factor of the derived rate</th>${head}</tr>${rows.join('')}</table></div>`;
+}
+
+function valleySection({ valley }: LabResult): string {
+  const rates = [...new Set(valley.map(({ rate }) => rate))];
+  const batches = [...new Set(valley.map(({ batch }) => batch))];
+  const values = valley.flatMap(({ bitsPerByte }) => (bitsPerByte === null ? [] : [bitsPerByte]));
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const cell = (point: ValleyPoint) => {
+    if (point.bitsPerByte === null) return '<td>diverged</td>';
+    const depth = (most - point.bitsPerByte) / (most - least || 1);
+    return `<td style="background:rgba(34,119,187,${(0.45 * depth).toFixed(2)})">${bits(point.bitsPerByte)}</td>`;
+  };
+  const rows = batches.map(
+    (batch) =>
+      `<tr><td>batch × ${batch}</td>${valley
+        .filter((point) => point.batch === batch)
+        .map(cell)
+        .join('')}</tr>`,
+  );
+  return (
+    `<h2>How do learning rate and batch go together?</h2><p>LLaMA varies both with the size of the model. At equal tokens the best rate grows with the batch, then no longer ` +
+    `<span class="source">(McCandlish et al. 2018, arXiv:1812.06162)</span>. Half of the tokens, one seed, bits per byte; the darker the better.</p>` +
+    `<div class="scroll"><table class="lab"><tr><th></th>${rates.map((rate) => `<th>rate × ${rate}</th>`).join('')}</tr>${rows.join('')}</table></div>`
+  );
+}
+
+function meanBits(runs: readonly RunResult[]): number {
+  return mean(runs.flatMap(({ bitsPerByte }) => (bitsPerByte === null ? [] : [bitsPerByte])));
+}
+
+const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(3) : '–');
+const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;

@@ -1,0 +1,43 @@
+/** A worker thread of the lab: one training after the other, each on a device of one thread of its own. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LabTraining } from '../../../lab/arm-model.ts';
+import { type RunResult, trainOnce } from '../../../lab/train-once.ts';
+import { loadProducts } from '../native/products.ts';
+import { createTrainingDevice } from '../training/device.ts';
+import { labText, type SharedText } from './text.ts';
+
+export interface WorkerData {
+  readonly text: SharedText;
+  readonly blas: boolean;
+  /** One number that is 1 once the lab is to stop. */
+  readonly stop: Int32Array;
+}
+
+export type WorkerAnswer =
+  | { readonly ok: true; readonly result: RunResult | null; readonly device: string }
+  | { readonly ok: false; readonly code: string | undefined; readonly message: string };
+
+const { text, blas, stop } = workerData as WorkerData;
+const documents = labText(text);
+const products = blas ? loadProducts(['f32']) : null;
+
+parentPort!.on('message', async (training: LabTraining) => {
+  parentPort!.postMessage(await run(training));
+});
+
+async function run(training: LabTraining): Promise<WorkerAnswer> {
+  const device = await createTrainingDevice(1, true, products);
+  try {
+    const result = await trainOnce(device, training, documents, {
+      clock: () => performance.now(),
+      isStopped: () => Atomics.load(stop, 0) === 1,
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    return { ok: true, result, device: device.description };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    return { ok: false, code, message };
+  } finally {
+    device.close();
+  }
+}
