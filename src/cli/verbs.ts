@@ -94,6 +94,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: "train small models that differ in one choice: LLaMA's, and what it is compared with",
     load: () => import('./commands/lab.ts'),
   },
+  'lab attention': {
+    group: 'Look and measure',
+    summary: 'what multi-head, grouped and multi-query attention cost: formulas, counted bytes, measured time',
+    load: () => import('./commands/lab-attention.ts'),
+  },
   doctor: {
     group: 'Look and measure',
     summary: 'what this machine offers, which kernels will run, and what to do about what is missing',
