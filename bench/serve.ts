@@ -51,7 +51,15 @@ const server = await startServer(
   {
     ...serveDefaults,
     ...{ modelId: 'bench', template: undefined, pooling: 'mean', version: 'bench', host: '127.0.0.1', port: 0 },
-    ...{ apiKeys: [], corsOrigins: [], bodyBytes: 1 << 24, stallSeconds: 600, page: false, parallel: most },
+    ...{
+      apiKeys: [],
+      corsOrigins: [],
+
+      bodyBytes: 1 << 24,
+      stallSeconds: 600,
+      page: false,
+      parallel: most,
+    },
     ...{ queue: 4096, queueSeconds: 3600, timeLimitSeconds: 3600, connections: 4096, readSeconds: 20, drainSeconds: 1 },
   },
   createLog({ write: () => {} }, { level: 'silent', prompts: false }),

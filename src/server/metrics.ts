@@ -64,8 +64,21 @@ function head(name: string, help: string, type: string): string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
 }
 
+/** What the server holds beside the engine. */
+export interface Held {
+  readonly reading: number;
+  readonly unread: number;
+  readonly grammars: { readonly count: number; readonly bytes: number };
+  readonly responses: { readonly count: number; readonly characters: number };
+}
+
 export class ServerMetrics {
   readonly requests = new Counter('cria_requests_total', 'Requests answered, by path and status.');
+  readonly readSeconds = new Histogram(
+    'cria_request_read_seconds',
+    'From arrival until a body was parsed, rendered and encoded, with its wait.',
+  );
+  readonly compileSeconds = new Histogram('cria_grammar_seconds', 'Waits for a grammar or schema to be compiled.');
   readonly answers = new Counter('cria_answers_total', 'Answers that ended, by reason.');
   private readonly promptTokens = new Counter('cria_prompt_tokens_total', 'Prompt tokens computed.');
   private readonly cachedTokens = new Counter('cria_prompt_tokens_cached_total', 'Prompt tokens found in the cache.');
@@ -91,8 +104,14 @@ export class ServerMetrics {
   }
 
   /** The whole page. */
-  expose(engine: EngineLoad): string {
+  expose(engine: EngineLoad, held: Held): string {
     const gauges: [name: string, help: string, value: number][] = [
+      ['cria_requests_reading', 'Requests and grammars that are being read.', held.reading],
+      ['cria_requests_unread', 'Requests and grammars that wait to be read.', held.unread],
+      ['cria_grammars_kept', 'Compiled grammars that are kept.', held.grammars.count],
+      ['cria_grammars_kept_bytes', 'Bytes of those.', held.grammars.bytes],
+      ['cria_responses_kept', 'Responses that may be gone on with.', held.responses.count],
+      ['cria_responses_kept_characters', 'Characters of those.', held.responses.characters],
       ['cria_answers_running', 'Answers that the engine computes.', engine.running],
       ['cria_answers_waiting', 'Answers that wait for their place.', engine.waiting],
       ['cria_cache_blocks_used', 'Cache blocks in use.', engine.usedBlocks],
@@ -102,6 +121,8 @@ export class ServerMetrics {
     ];
     const parts: { lines(): string[] }[] = [
       this.requests,
+      this.readSeconds,
+      this.compileSeconds,
       this.answers,
       this.promptTokens,
       this.cachedTokens,

@@ -45,6 +45,10 @@ export class ResponseMemory {
     }
   }
 
+  get held(): { readonly count: number; readonly characters: number } {
+    return { count: this.kept.size, characters: this.characters };
+  }
+
   /** False where there was none. */
   forget(id: string): boolean {
     const entry = this.kept.get(id);

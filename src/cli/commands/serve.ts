@@ -22,8 +22,27 @@ export const command = defineCommand({
   options: {
     ...modelOptions,
     draft: draftOption,
-    host: { kind: 'text', default: '127.0.0.1', help: 'where to listen; 0.0.0.0 is every network of this machine' },
+    host: {
+      kind: 'text',
+      default: '127.0.0.1',
+      help: 'where to listen; 0.0.0.0 is every network of this machine, :: also those of IPv6',
+    },
     port: { kind: 'integer', min: 0, max: 65535, default: 8080, help: 'where to listen; 0 takes a free one' },
+    socket: { kind: 'text', value: 'PATH', help: 'listen on a Unix socket, instead of host and port' },
+    allowHost: {
+      kind: 'texts',
+      default: [],
+      value: 'NAME',
+      help: 'another name under which the server may be called, as of a proxy that passes its own on; * is any',
+    },
+    basePath: {
+      kind: 'text',
+      default: '',
+      value: '/PATH',
+      help: 'what all addresses begin with, behind a proxy that does not take it away',
+    },
+    tlsCert: { kind: 'text', value: 'FILE', help: "answer over TLS: the server's certificate, in PEM, with --tls-key" },
+    tlsKey: { kind: 'text', value: 'FILE', help: "the certificate's key, in PEM" },
     apiKey: {
       kind: 'texts',
       default: [],
@@ -113,10 +132,13 @@ export const command = defineCommand({
   examples: [
     ['serve model.gguf', 'the API and the chat page at http://127.0.0.1:8080'],
     ['serve model.gguf --host 0.0.0.0 --api-key "$KEY"', 'for other machines, with a key'],
+    ['serve model.gguf --socket /run/cria.sock', 'for a proxy on the same machine'],
   ],
   async run(options, io) {
     const { host, apiKey: apiKeys } = options;
     if (apiKeys.some((key) => key === '')) throw new UsageError(['--api-key is empty, expected a key']);
+    const tls = tlsOf(options);
+    const basePath = basePathOf(options.basePath);
     const wanted = options.template === undefined ? undefined : templateOf(options.template);
     const { cacheTokens, ...others } = options;
     const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
@@ -144,13 +166,16 @@ export const command = defineCommand({
         template,
         modelId: options.modelId ?? basename(resolve(path)).replace(/\.(gguf|safetensors|bin)$/i, ''),
         corsOrigins: options.corsOrigin,
+        allowHosts: options.allowHost,
+        basePath,
+        tls,
         timeLimitSeconds: options.timeLimit,
         bodyBytes: Math.floor(options.bodyMib * MIB),
         version: packageVersion(),
       };
       const server = await startServer(model, settings, log);
       writeLine(io.stdout, server.url);
-      if (!isLoopback(host) && apiKeys.length === 0) {
+      if (!isLoopback(host) && options.socket === undefined && apiKeys.length === 0) {
         writeLine(io.stderr, `cria serve: everyone who reaches ${host} may ask: there is no --api-key`);
       }
       log.info('listening', { url: server.url, model: settings.modelId, device: model.facts.device });
@@ -165,6 +190,21 @@ export const command = defineCommand({
     }
   },
 });
+
+function tlsOf({ tlsCert: cert, tlsKey: key }: { tlsCert: string | undefined; tlsKey: string | undefined }) {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new UsageError(['--tls-cert and --tls-key: expected both, or neither']);
+  }
+  return { cert, key };
+}
+
+function basePathOf(path: string): string {
+  if (!/^(?:|\/[^?#*:\s]*)$/.test(path)) {
+    throw new UsageError([`--base-path is ${JSON.stringify(path)}, expected a path as in /llm`]);
+  }
+  return path.replace(/\/+$/, '');
+}
 
 function templateOf(name: string): string {
   if (!/[./\\]/.test(name)) return name;

@@ -18,7 +18,9 @@ export async function constraintOf(
   notes: Call['notes'],
   alsoNotHeld: readonly string[] = [],
 ): Promise<FoundConstraint> {
+  const asked = core.clocks.monotonic();
   const constraint = spec === null ? undefined : await core.constraints.get(spec, signal);
+  if (constraint) core.metrics.compileSeconds.observe((core.clocks.monotonic() - asked) / 1000);
   const notHeld = [...alsoNotHeld, ...(constraint?.notes ?? [])];
   if (notHeld.length === 0) return { constraint, headers: {} };
   notes.notHeld = notHeld;

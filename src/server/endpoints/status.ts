@@ -66,5 +66,7 @@ export async function health({ model, gate }: Core): Promise<Reply> {
 
 export async function metrics(core: Core): Promise<Reply> {
   const load = await core.model.engineLoad();
-  return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body: core.metrics.expose(load) };
+  const { preparers, constraints, responses } = core;
+  const held = { ...preparers.load, grammars: constraints.held, responses: responses.held };
+  return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body: core.metrics.expose(load, held) };
 }

@@ -43,6 +43,10 @@ export class CompiledConstraints {
     }
   }
 
+  get held(): { readonly count: number; readonly bytes: number } {
+    return { count: this.kept.size, bytes: [...this.kept.values()].reduce((sum, { bytes }) => sum + bytes, 0) };
+  }
+
   private begin(spec: string): Entry {
     const abandoned = new AbortController();
     const id = this.nextId++;

@@ -101,6 +101,10 @@ export class PreparationWorkers {
     });
   }
 
+  get load(): { readonly reading: number; readonly unread: number } {
+    return { reading: this.stations.filter(({ running }) => running).length, unread: this.queue.length };
+  }
+
   /** Resolves when the workers can begin, or when one never will. */
   get ready(): Promise<void> {
     return this.readiness.promise;

@@ -28,19 +28,28 @@ export function isLoopback(host: string): boolean {
   return loopbackNames.has(host) || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** Ends of names that no stranger can own: they are given out by the network at hand, if at all. */
+const localEnd = /\.(?:localhost|local|internal|intranet|lan|home|home\.arpa|test)$/;
+
 /**
- * A page of another site may give its own name the address 127.0.0.1 and then read a local server's answers. So a server that listens
- * on loopback answers to loopback's names only. Throws ApiError 403.
+ * A page of another site may give its own name the address of this machine and then read the answers. So a server that listens on
+ * loopback answers to loopback's names only; one that listens elsewhere to addresses, to names without a dot, to names of local networks,
+ * and to the one that it was told to listen on. `allowed` adds names; '*' is any. Throws ApiError 403.
  */
-export function hostChecker(listensOn: string): (host: string | undefined) => void {
-  if (!isLoopback(listensOn)) return () => {};
+export function hostChecker(listensOn: string, allowed: readonly string[]): (host: string | undefined) => void {
+  if (allowed.includes('*')) return () => {};
+  const names = new Set([...allowed, listensOn].map((name) => name.toLowerCase()));
+  const isLocal = isLoopback(listensOn);
   return (host = '') => {
-    const name = host.replace(/:\d+$/, '').toLowerCase();
-    if (loopbackNames.has(name) || isLoopback(name)) return;
-    throw new ApiError(
-      403,
-      'host_not_allowed',
-      'this server is called localhost. Start it with --host for other names.',
-    );
+    const name = host.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase();
+    if (loopbackNames.has(name) || isLoopback(name) || names.has(name)) return;
+    const isOurs =
+      /^\[[\da-f:.%]+\]$/.test(name) || /^[\d.]+$/.test(name) || !name.includes('.') || localEnd.test(name);
+    if (!isLocal && isOurs) return;
+    const shown = JSON.stringify(host.slice(0, 100));
+    const message = isLocal
+      ? `this server is called localhost, not ${shown}. Start it with --host for other machines, or with --allow-host for a proxy that passes its own name on.`
+      : `this server is not known as ${shown}. Start it with --allow-host and that name.`;
+    throw new ApiError(403, 'host_not_allowed', message);
   };
 }

@@ -16,6 +16,8 @@ import { addPages } from './page.ts';
 export interface WireSettings {
   /** Where the server listens; null: somebody else listens, and says under which names it may be called. */
   readonly host: string | null;
+  /** Other names under which it may be called; '*' is any. */
+  readonly allowHosts?: readonly string[];
   /** What the paths of all endpoints begin with, as in '/api'; absent: nothing. */
   readonly basePath?: string;
   /** One of these is asked for; none: nobody is asked. */
@@ -33,8 +35,8 @@ export type Wire = { Bindings: Partial<HttpBindings> };
 
 export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wire> {
   const { basePath = '' } = settings;
-  const app = new Hono<Wire>().basePath(basePath);
-  const checkHost = settings.host === null ? () => {} : hostChecker(settings.host);
+  const app = new Hono<Wire>({ strict: false }).basePath(basePath);
+  const checkHost = settings.host === null ? () => {} : hostChecker(settings.host, settings.allowHosts ?? []);
   const checkKey = settings.apiKeys.length > 0 ? keyChecker(settings.apiKeys) : () => {};
 
   app.onError((error, c) => refuse(core, log, basePath, c, error));
@@ -61,7 +63,7 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
     addPages(app);
     addExplorer(app, core, async (c) => {
       checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
-      return readBody(c);
+      return readBody(c, '/explore/call');
     });
   }
   const description = openApi(core.settings.version, settings.basePath);
@@ -103,16 +105,17 @@ async function answer(
     let prepared: unknown;
     if (endpoint.prepare) {
       core.gate.check();
-      const body = await readBody(c);
+      const body = await readBody(c, endpoint.path);
       log.body(id, body);
       prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
+      core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
     }
     reply = await endpoint.run(core, { signal, notes }, prepared, Object.values(c.req.param())[0] ?? '');
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
     finish(status, refused);
-    return errorResponse(refused, endpoint.path);
+    return errorResponse(refused, endpoint.path, c.env);
   }
   const headers = { 'x-request-id': id, ...reply.headers };
   if (reply.kind === 'events') {
@@ -131,10 +134,15 @@ async function answer(
   return c.body(reply.body, 200, { ...headers, 'content-type': reply.type });
 }
 
-/** JSON that says that it is JSON: a form of another site's page cannot send that without being asked first. */
-async function readBody(c: Context<Wire>): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * JSON that says that it is JSON: a form of another site's page cannot send that without being asked first. Ollama's clients do not say
+ * so, nor does curl without a header; from them it is taken where nothing says that a browser sent it for a page.
+ */
+async function readBody(c: Context<Wire>, path: string): Promise<Uint8Array<ArrayBuffer>> {
   const type = c.req.header('content-type') ?? '';
-  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
+  const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type);
+  const isPages = c.req.header('origin') !== undefined || c.req.header('sec-fetch-site') !== undefined;
+  if (!isJson && (isPages || !path.startsWith('/api/'))) {
     throw new ApiError(
       415,
       'unsupported_media_type',
@@ -148,11 +156,15 @@ function refuse(core: Core, log: Log, basePath: string, c: Context<Wire>, error:
   const { status } = toApiError(error);
   core.metrics.requests.add(1, { path: 'other', status });
   log.request({ id: core.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
-  return errorResponse(error, c.req.path.slice(basePath.length));
+  return errorResponse(error, c.req.path.slice(basePath.length), c.env);
 }
 
-/** In the words that the path's clients know. */
-function errorResponse(error: unknown, path: string): Response {
+/**
+ * In the words that the path's clients know. Who is still sending its body would not hear them: the body is read to its end and dropped,
+ * for as long as a request may take.
+ */
+function errorResponse(error: unknown, path: string, { incoming, outgoing }: Wire['Bindings'] = {}): Response {
+  if (incoming && !incoming.complete) outgoing?.once('finish', () => incoming.removeAllListeners('data').resume());
   const refusal = toApiError(error);
   const { status, retryAfterSeconds, allow } = refusal;
   const { errorBody } = endpoints.find((endpoint) => endpoint.path === path) ?? { errorBody: null };
@@ -161,7 +173,5 @@ function errorResponse(error: unknown, path: string): Response {
   if (retryAfterSeconds !== null) headers['retry-after'] = String(retryAfterSeconds);
   if (allow.length > 0) headers.allow = allow.join(', ');
   if (status === 401) headers['www-authenticate'] = 'Bearer';
-  // A body that was not read to its end cannot be followed by another request.
-  if (status === 413 || status === 503) headers.connection = 'close';
   return Response.json(body, { status, headers });
 }

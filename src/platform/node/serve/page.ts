@@ -51,7 +51,6 @@ const types: Readonly<Record<string, string>> = {
 
 export function addPages(app: Hono<Wire>): void {
   addPage(app, chat);
-  app.get('/explore', (c) => c.redirect('./explore/'));
   addPage(app, explorer);
 }
 
@@ -67,16 +66,20 @@ function addPage(app: Hono<Wire>, page: Page): void {
     const type = types[extname(name)];
     if (type === undefined) continue;
     const bytes = readFileSync(join(folder, name));
-    app.get(name === 'index.html' ? page.path : `${page.path}${name}`, (c) =>
-      c.body(bytes, 200, {
+    const isPage = name === 'index.html';
+    app.get(isPage ? page.path : `${page.path}${name}`, (c) => {
+      // Its parts are beside it: without the slash the browser would ask for them a folder too high.
+      const [, last] = /([^/]+)$/.exec(new URL(c.req.url).pathname) ?? [];
+      if (isPage && last !== undefined) return c.redirect(`./${last}/`);
+      return c.body(bytes, 200, {
         'content-type': type,
         'content-security-policy': page.policy,
         'referrer-policy': 'no-referrer',
         'cross-origin-opener-policy': 'same-origin',
         'cache-control': 'no-cache',
         ...page.headers,
-      }),
-    );
+      });
+    });
   }
 }
 

@@ -1,16 +1,24 @@
 /** A model behind a port: `startServer` listens, `close` drains. */
+import { chmodSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, connect, isIPv6 } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
 import { CriaError } from '../../../base/errors.ts';
 import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
-import { createApp, type WireSettings } from './app.ts';
+import { createApp, type Wire, type WireSettings } from './app.ts';
 import { createCore, sleep } from './core.ts';
 import type { Log } from './log.ts';
 
 export interface ServeSettings extends ServerSettings, WireSettings {
   readonly host: string;
   readonly port: number;
+  /** A Unix socket's path, instead of host and port. */
+  readonly socket?: string | undefined;
+  /** PEM files: whom the server is, and its key. Absent: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** Answers that the engine computes at the same time, and that may wait beside them. */
   readonly parallel: number;
   readonly queue: number;
@@ -26,28 +34,20 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** Throws CriaError `serve.listen` and `serve.tls`. */
 export async function startServer(model: ServedModel, settings: ServeSettings, log: Log): Promise<RunningServer> {
+  const { socket: path, tls } = settings;
+  const certificate = tls && readCertificate(tls);
   const core = createCore(model, settings, settings.parallel + settings.queue);
-  const app = createApp(core, settings, log);
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: {
-      // A request must arrive in this time; an answer may take longer.
-      headersTimeout: 15_000,
-      requestTimeout: 60_000,
-      connectionsCheckingInterval: 5_000,
-      keepAliveTimeout: 10_000,
-      maxHeaderSize: 16_384,
-    },
-  }) as Server;
+  // Who reaches a socket of this machine's files is no page of another site.
+  const app = createApp(core, path === undefined ? settings : { ...settings, host: null }, log);
+  const server = openServer(app.fetch, certificate);
   server.maxConnections = settings.connections;
   server.on('connection', (socket) => socket.setNoDelay(true));
   await core.preparers.ready;
-  await listen(server, settings);
-  const { port } = server.address() as AddressInfo;
-  const name = isIPv6(settings.host) ? `[${settings.host}]` : settings.host;
+  await (path === undefined ? listen(server, settings) : listenAt(server, path));
   return {
-    url: `http://${name}:${port}`,
+    url: urlOf(server, settings),
     core,
     async close() {
       await drain(server, core, settings.drainSeconds);
@@ -56,13 +56,78 @@ export async function startServer(model: ServedModel, settings: ServeSettings, l
   };
 }
 
+function openServer(fetch: Hono<Wire>['fetch'], certificate: Certificate | undefined): Server {
+  const serverOptions = {
+    // A request must arrive in this time; an answer may take longer.
+    headersTimeout: 15_000,
+    requestTimeout: 60_000,
+    connectionsCheckingInterval: 5_000,
+    keepAliveTimeout: 10_000,
+    maxHeaderSize: 16_384,
+    ...certificate,
+  };
+  // The app itself reads on what was refused; the adapter would cut it off after half a second.
+  const options = { fetch, autoCleanupIncoming: false };
+  const server = certificate
+    ? createAdaptorServer({ ...options, createServer: createTlsServer, serverOptions })
+    : createAdaptorServer({ ...options, serverOptions });
+  return server as Server;
+}
+
+interface Certificate {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+function readCertificate({ cert, key }: NonNullable<ServeSettings['tls']>): Certificate {
+  try {
+    const certificate = { cert: readFileSync(cert), key: readFileSync(key) };
+    createSecureContext(certificate); // says what is wrong with them
+    return certificate;
+  } catch (error) {
+    const said = (error as Error).message;
+    throw new CriaError('serve.tls', `serve: ${cert} and ${key} are no certificate and its key, in PEM: ${said}.`);
+  }
+}
+
+function urlOf(server: Server, { host, socket, tls, basePath = '' }: ServeSettings): string {
+  if (socket !== undefined) return `unix:${socket}`;
+  const { port } = server.address() as AddressInfo;
+  return `${tls ? 'https' : 'http'}://${isIPv6(host) ? `[${host}]` : host}:${port}${basePath}`;
+}
+
 function listen(server: Server, { host, port }: ServeSettings): Promise<void> {
+  return started(server, `${host}:${port}`, 'Another program listens there: choose another --port.', () =>
+    server.listen(port, host),
+  );
+}
+
+/** A socket that a server left behind, which nobody answers at, is taken away first. */
+async function listenAt(server: Server, path: string): Promise<void> {
+  if (await isAbandoned(path)) unlinkSync(path);
+  await started(server, path, 'Another program listens there: choose another --socket.', () => server.listen(path));
+  chmodSync(path, 0o660);
+}
+
+function isAbandoned(path: string): Promise<boolean> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+}
+
+function started(server: Server, place: string, whenTaken: string, listen: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const advice = error.code === 'EADDRINUSE' ? ' Another program listens there: choose another --port.' : '';
-      reject(new CriaError('serve.listen', `serve: cannot listen on ${host}:${port}: ${error.message}.${advice}`));
+      const advice = error.code === 'EADDRINUSE' ? ` ${whenTaken}` : '';
+      reject(new CriaError('serve.listen', `serve: cannot listen on ${place}: ${error.message}.${advice}`));
     });
-    server.listen(port, host, resolve);
+    server.once('listening', resolve);
+    listen();
   });
 }
 
