@@ -5,7 +5,7 @@ import type { KvStore, KvType } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { elementCount, type Floats, type Tensor } from '../tensor/tensor.ts';
 
-export const deviceKinds = ['reference', 'wasm'] as const;
+export const deviceKinds = ['reference', 'wasm', 'webgpu'] as const;
 export type DeviceKind = (typeof deviceKinds)[number];
 
 /**

@@ -1,0 +1,39 @@
+/** Finds an adapter, and opens a device on it with all that it offers of what the kernels can use. */
+import { CriaError, UnsupportedError } from '../../base/errors.ts';
+
+/** A GPU went away under a computation: a driver's reset, a tab in the background, a removed card. */
+export class DeviceLostError extends CriaError {}
+
+export interface OpenGpu {
+  readonly device: GPUDevice;
+  /** What the adapter calls itself: 'nvidia ampere'. */
+  readonly name: string;
+  /** The adapter computes on the CPU: for tests, and slower than wasm. */
+  readonly isSoftware: boolean;
+  readonly hasTimestamps: boolean;
+}
+
+/** Raised to what the adapter offers; the others' guaranteed values are enough. */
+const raisedLimits = ['maxBufferSize', 'maxStorageBufferBindingSize'] as const;
+
+/** Throws UnsupportedError `webgpu.no-adapter`. A new adapter for every device: one adapter opens one. */
+export async function openGpu(gpu: GPU): Promise<OpenGpu> {
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new UnsupportedError(
+      'webgpu.no-adapter',
+      'webgpu: this system offers no adapter, expected a GPU with a driver for Vulkan, Metal or Direct3D 12. ' +
+        'Install the driver (Linux: libvulkan1 and the Vulkan driver of the card; Chrome there may want --enable-unsafe-webgpu), or use device "wasm".',
+    );
+  }
+  const hasTimestamps = adapter.features.has('timestamp-query');
+  const device = await adapter.requestDevice({
+    requiredFeatures: hasTimestamps ? ['timestamp-query'] : [],
+    requiredLimits: Object.fromEntries(raisedLimits.map((limit) => [limit, adapter.limits[limit]])),
+  });
+  const { info } = adapter;
+  const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word !== '');
+  const name = info.description || words.join(' ') || 'an adapter without a name';
+  const isSoftware = info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software/i.test(words.join(' '));
+  return { device, name, isSoftware, hasTimestamps };
+}

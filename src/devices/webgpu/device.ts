@@ -1,0 +1,147 @@
+/**
+ * The GPU device, through WebGPU: in browsers, and in Node through the package `webgpu`. Operations encode dispatches and return;
+ * `read` waits. Weights stay as they are stored, sums are f32.
+ *
+ * Numbers  The same call gives the same bits again on the same adapter. That a row has the same bits in any batch is not promised: a
+ *          product of few rows and one of many sum in different orders.
+ */
+import { UnsupportedError } from '../../base/errors.ts';
+import { fill } from '../../kernels/add/webgpu.ts';
+import type { Kernel } from '../../kernels/wgsl.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
+import { assert } from '../../base/assert.ts';
+import type { Device } from '../device.ts';
+import { DeviceLostError, openGpu } from './adapter.ts';
+import { createBackward } from './backward.ts';
+import { Context } from './context.ts';
+import { copyKvBlock, createKvStore, type GpuKvStore } from './kv-store.ts';
+import { Memory } from './memory.ts';
+import { createOps } from './ops.ts';
+import { BatchTables } from './attention-ops.ts';
+import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
+import { type Counts, Queue } from './queue.ts';
+import { GpuTensor, gpuTensor } from './tensors.ts';
+import { storedBytes, Weights } from './weights.ts';
+
+export interface WebGpuDeviceOptions {
+  /** navigator.gpu, or what the package `webgpu` creates: whoever made it keeps it for as long as the device lives. */
+  readonly gpu: GPU;
+  /** A buffer of a matrix at most, in bytes; absent: what the adapter allows. For tests. */
+  readonly pieceBytes?: number;
+  /** Told of what goes wrong outside of any call. */
+  readonly warn?: (message: string) => void;
+}
+
+export interface WebGpuDevice extends Device {
+  readonly kind: 'webgpu';
+  /** What the adapter calls itself. */
+  readonly adapterName: string;
+  /** The adapter computes on the CPU: correct, and slower than the wasm device. */
+  readonly isSoftware: boolean;
+  readonly counts: Counts;
+  /** Compiles kernels side by side, without blocking, before they are met. */
+  compile(kernels: Iterable<Kernel>, onProgress?: (done: number, total: number) => void): Promise<void>;
+}
+
+/** Throws UnsupportedError `webgpu.no-adapter`. */
+export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
+  const { device, name, isSoftware } = await openGpu(gpu);
+  const memory = new Memory(device);
+  const queue = new Queue(device, memory);
+  const context = new Context(memory, queue);
+  const weights = new Weights(memory, queue, pieceBytes ?? null);
+  const tables = new BatchTables(context);
+  let isClosed = false;
+
+  device.addEventListener('uncapturederror', (event) => {
+    const { message } = (event as GPUUncapturedErrorEvent).error;
+    queue.fail(new UnsupportedError('webgpu.failed', `webgpu: ${name} refused a call: ${message}`));
+    warn(`webgpu: ${message}`);
+  });
+  void device.lost.then(({ reason, message }) => {
+    if (isClosed) return;
+    const why = message || reason;
+    queue.fail(
+      new DeviceLostError(
+        'webgpu.lost',
+        `webgpu: the device was lost (${why}), expected ${name} to go on. Load the model again; if it is lost again, use device "wasm".`,
+      ),
+    );
+  });
+
+  return {
+    kind: 'webgpu',
+    ops: createOps(context, tables),
+    backward: createBackward(context, tables),
+    description: `webgpu, ${name}${isSoftware ? ', a software adapter: for tests' : ''}`,
+    adapterName: name,
+    isSoftware,
+    counts: queue.counts,
+    compile: (kernels, onProgress) => queue.compile(kernels, onProgress),
+
+    async prepare(sources) {
+      const all = [...sources].map(([source]) => source);
+      const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
+      await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
+        for (const source of all) weights.allocate(source);
+      });
+    },
+    placeWeight: (source: TensorSource) => weights.place(source),
+    placeNf4: (source) => weights.placeNf4(source),
+    allocate(shape) {
+      const what = `a parameter ${formatShape(shape)}`;
+      return new GpuTensor(memory.create(elementCount(shape) * 4, 'allocated', what), [...shape]);
+    },
+    scratch: (shape) => context.scratch(shape),
+    reshape(tensor, shape) {
+      const counts = `reshape: ${formatShape(tensor.shape)} to ${formatShape(shape)}`;
+      assert(elementCount(tensor.shape) === elementCount(shape), counts);
+      return new GpuTensor(gpuTensor(tensor).region, [...shape]);
+    },
+    write: (tensor, numbers, from) => context.write(tensor, numbers, from),
+    fill(tensor, value) {
+      const { region, shape } = gpuTensor(tensor);
+      context.each(fill, elementCount(shape), { y: region }, { value });
+    },
+    copy: (to, from) =>
+      queue.copy(gpuTensor(to).region, 0, gpuTensor(from).region, 0, elementCount(from.shape) * 4),
+    read: (tensor, from = 0, count = elementCount(tensor.shape) - from) =>
+      queue.read(gpuTensor(tensor).region, from * 4, count),
+    createKvStore: (options) => createKvStore(memory, options),
+    copyKvBlock: (store, from, to) => copyKvBlock(memory, queue, store as GpuKvStore, from, to),
+    mark: () => memory.mark(),
+    release: (mark) => memory.release(mark),
+    keep(mark, tensors) {
+      memory.keep(mark, new Set(tensors.map((tensor) => gpuTensor(tensor).region)));
+      return [...tensors];
+    },
+
+    sumSquares: (tensors: readonly Tensor[]) => sumSquares(context, tensors),
+    adamW: (parameter, gradient, moments, from, step) => adamWStep(context, parameter, gradient, moments, from, step),
+    muon: (parameter, gradient, m, step) => muonStep(context, parameter, gradient, m, step),
+    memory: () => ({ ...memory.bytes }),
+    close() {
+      isClosed = true;
+      queue.close();
+      memory.close();
+      device.destroy();
+    },
+  };
+}
+
+/** Runs what makes buffers; throws UnsupportedError `webgpu.memory` where the adapter has no room for them. */
+async function withRoom(device: GPUDevice, what: string, name: string, make: () => void): Promise<void> {
+  device.pushErrorScope('out-of-memory');
+  let error: GPUError | null = null;
+  try {
+    make();
+  } finally {
+    error = await device.popErrorScope();
+  }
+  if (!error) return;
+  throw new UnsupportedError(
+    'webgpu.memory',
+    `webgpu: ${what} do not fit into the memory of ${name}. Use a smaller or more quantized model, or device "wasm".`,
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * Buffers of a GPU. What lives until close() has a buffer of its own. Activations come from a pool of buffers by size class and go back
+ * to it when they are released, last in, first out, so that a step of the same shape gets the same buffers, and with them the same bind
+ * groups. They are not parts of one large buffer, as a dispatch may not use one buffer both read-only and for writing.
+ */
+import { assert } from '../../base/assert.ts';
+import { UnsupportedError } from '../../base/errors.ts';
+
+/** A part of a buffer that a kernel can be given. */
+export interface Region {
+  /** For bind groups: no two regions have the same. */
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+  /** Whether anything queued since the last submission touches it. */
+  touched: number;
+}
+
+/** What buffers hold, for `memory()`. */
+export type Purpose = 'weights' | 'allocated' | 'cache' | 'arena';
+
+// GPUBufferUsage and GPUMapMode are globals of browsers; here are the specification's numbers.
+export const STORAGE = 0x80;
+export const UNIFORM = 0x40;
+export const COPY_SOURCE = 4;
+export const COPY_TARGET = 8;
+export const MAP_READ = 1;
+
+/** Steps between powers of two among the size classes of activations: at most a quarter is lost. */
+const CLASS_STEPS = 4;
+const SMALLEST = 256;
+
+export class Memory {
+  readonly bytes: Record<Purpose, number> = { weights: 0, allocated: 0, cache: 0, arena: 0 };
+  private readonly device: GPUDevice;
+  private readonly buffers: GPUBuffer[] = [];
+  private readonly free = new Map<number, Region[]>();
+  private readonly live: Region[] = [];
+  private nextId = 1;
+
+  constructor(device: GPUDevice) {
+    this.device = device;
+  }
+
+  /** The most bytes that one binding may have. */
+  get largest(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    return Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 256) * 256;
+  }
+
+  /** A new buffer of zeros. `what` is for the error of one that is too large. */
+  create(bytes: number, purpose: Purpose, what: string): Region {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    if (size > this.largest) {
+      throw new UnsupportedError(
+        'webgpu.buffer-size',
+        `webgpu: ${what} takes ${size} bytes, expected at most the ${this.largest} that this adapter allows in one buffer. ` +
+          'Use a smaller model, batch or context, or device "wasm".',
+      );
+    }
+    const buffer = this.device.createBuffer({ size, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
+    this.buffers.push(buffer);
+    this.bytes[purpose] += size;
+    return this.region(buffer, 0, size);
+  }
+
+  /** A part of a buffer as a region of its own; `offset` is a multiple of the adapter's alignment, which is 256 at most. */
+  region(buffer: GPUBuffer, offset: number, size: number): Region {
+    return { id: this.nextId++, buffer, offset, size, touched: -1 };
+  }
+
+  /** A buffer of the pool, with any numbers in it; it is released by a mark. */
+  take(bytes: number): Region {
+    const size = classOf(bytes);
+    const region = this.free.get(size)?.pop() ?? this.create(size, 'arena', 'an activation');
+    this.live.push(region);
+    return region;
+  }
+
+  mark(): number {
+    return this.live.length;
+  }
+
+  release(mark: number): void {
+    assert(mark <= this.live.length, `release: mark ${mark} of ${this.live.length} live activations`);
+    while (this.live.length > mark) this.putBack(this.live.pop()!);
+  }
+
+  /** Releases all regions since the mark but these. */
+  keep(mark: number, kept: ReadonlySet<Region>): void {
+    const since = this.live.splice(mark);
+    for (const region of since.reverse()) if (!kept.has(region)) this.putBack(region);
+    for (const region of since.reverse()) if (kept.has(region)) this.live.push(region);
+  }
+
+  private putBack(region: Region): void {
+    const list = this.free.get(region.size);
+    if (list) list.push(region);
+    else this.free.set(region.size, [region]);
+  }
+
+  close(): void {
+    for (const buffer of this.buffers) buffer.destroy();
+  }
+}
+
+/** The size class of an activation: a quarter of a power of two. */
+function classOf(bytes: number): number {
+  if (bytes <= SMALLEST) return SMALLEST;
+  const step = 2 ** Math.floor(Math.log2(bytes - 1)) / CLASS_STEPS;
+  return Math.ceil(bytes / step) * step;
+}

@@ -1,0 +1,236 @@
+/** Products with matrices: which kernel, in which pieces. */
+import { COLUMN_SUM_ROWS, columnSums } from '../../kernels/add/webgpu.ts';
+import {
+  MATVEC_ROWS,
+  matvec,
+  matvecGroupRows,
+  type ProductChoice,
+  product,
+  routedMatvec,
+} from '../../kernels/linear/webgpu.ts';
+import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import type { Context } from './context.ts';
+import type { Region } from './memory.ts';
+import type { GpuMatrix, GpuTensor } from './tensors.ts';
+
+/** Rows from which tiles of 64 are filled well enough. */
+const LARGE_TILE = 48;
+
+/** y_NO = x_NI · Wᵀ (+ bias) */
+export function linear(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Region | null): void {
+  const N = rowCount(x.shape);
+  if (N <= MATVEC_ROWS) few(context, y, x, w, bias, N);
+  else forwardProduct(context, y, x, w, bias, { rows: N, firstRow: 0 });
+}
+
+function few(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Region | null, N: number): void {
+  const I = columnCount(w.shape);
+  const O = rowCount(w.shape);
+  if (N === 0) return;
+  const rows = N === 1 ? 1 : N === 2 ? 2 : 4;
+  const choice = { type: w.stored, rows, lanes: I <= 256 ? 8 : 32, whole: I % 32 === 0 } as const;
+  const kernel = matvec(choice);
+  for (const { quants, rest, firstRow: pieceStart, rowCount: pieceRows } of w.pieces) {
+    const buffers = { x_NI: x.region, quants, rest, bias_O: bias ?? x.region, y_NO: y };
+    const parameters = { N, I, O, firstRow: 0, pieceStart, pieceRows, hasBias: bias ? 1 : 0 };
+    const bytes = w.bytes * (pieceRows / O) + N * I * 4 + N * pieceRows * 4;
+    context.queue.dispatch(kernel, buffers, parameters, Math.ceil(pieceRows / matvecGroupRows(choice)), bytes);
+  }
+}
+
+/** Rows of a side, a part of its tensor. */
+export interface RowRange {
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A product's sizes and places; what is left out is 0. */
+interface ProductCall {
+  readonly choice: Omit<ProductChoice, 'tile'>;
+  readonly a: Region;
+  readonly y: Region;
+  readonly bias?: Region | null;
+  readonly M: number;
+  readonly C: number;
+  readonly K: number;
+  readonly I: number;
+  readonly aRows: number;
+  readonly A: number;
+  readonly aStart: number;
+  readonly aStride: number;
+  readonly stride: number;
+  readonly yStart: number;
+  readonly yOffset: number;
+  readonly bRow: number;
+  /** y = kept · y + product */
+  readonly kept: number;
+}
+
+function dispatchProduct(
+  { queue }: Context,
+  { choice, a, y, bias = null, ...sizes }: ProductCall,
+  b: { readonly quants: Region; readonly rest: Region },
+  bytes: number,
+): void {
+  const { M, C, K } = sizes;
+  if (M === 0 || C === 0) return;
+  const tile = M >= LARGE_TILE && C >= LARGE_TILE ? 64 : 32;
+  const tilesM = Math.ceil(M / tile);
+  queue.dispatch(
+    product({ ...choice, tile }),
+    { a, quants: b.quants, rest: b.rest, bias: bias ?? a, y_MC: y },
+    { ...sizes, tilesM, hasBias: bias ? 1 : 0 },
+    tilesM * Math.ceil(C / tile),
+    bytes + (M * K + M * C) * 4,
+  );
+}
+
+/** y_NO = x_NI · Wᵀ over some rows of x; they become the first ones of y. */
+export function forwardProduct(
+  context: Context,
+  y: Region,
+  x: GpuTensor,
+  w: GpuMatrix,
+  bias: Region | null,
+  { firstRow, rows }: RowRange,
+): void {
+  const I = columnCount(w.shape);
+  const O = rowCount(w.shape);
+  for (const piece of w.pieces) {
+    dispatchProduct(
+      context,
+      {
+        choice: { form: 'forward', type: w.stored, whole: I % 4 === 0 },
+        a: x.region,
+        y,
+        bias,
+        M: rows,
+        C: piece.rowCount,
+        K: I,
+        I,
+        aRows: rows,
+        A: I,
+        aStart: firstRow * I,
+        aStride: I,
+        stride: O,
+        yStart: piece.firstRow,
+        yOffset: 0,
+        bRow: 0,
+        kept: 0,
+      },
+      piece,
+      w.bytes * (piece.rowCount / O),
+    );
+  }
+}
+
+/** dx_NI = kept · dx + dy_NO · W; row 0 of dy belongs to row `firstRow` of dx. */
+export function inputProduct(
+  context: Context,
+  dx: Region,
+  dy: Region,
+  w: GpuMatrix,
+  { firstRow, rows }: RowRange,
+  kept: number,
+): void {
+  const I = columnCount(w.shape);
+  const O = rowCount(w.shape);
+  for (const [i, piece] of w.pieces.entries()) {
+    dispatchProduct(
+      context,
+      {
+        choice: { form: 'input', type: w.stored, whole: O % 4 === 0 && piece.firstRow % 4 === 0 && piece.rowCount % 4 === 0 },
+        a: dy,
+        y: dx,
+        M: rows,
+        C: I,
+        K: piece.rowCount,
+        I,
+        aRows: rows,
+        A: piece.rowCount,
+        aStart: piece.firstRow,
+        aStride: O,
+        stride: I,
+        yStart: 0,
+        yOffset: firstRow * I,
+        bRow: 0,
+        kept: i > 0 ? 1 : kept,
+      },
+      piece,
+      w.bytes * (piece.rowCount / O),
+    );
+  }
+}
+
+/** dw_OI = kept · dw + dyᵀ · x; row 0 of dy belongs to row `firstRow` of x. */
+export function weightProduct(
+  context: Context,
+  dw: Region,
+  dy: Region,
+  x: Region,
+  sizes: { readonly O: number; readonly I: number } & RowRange,
+  kept: number,
+): void {
+  const { O, I, firstRow, rows } = sizes;
+  dispatchProduct(
+    context,
+    {
+      choice: { form: 'weight', type: I % 4 === 0 ? 'f32' : 'loose', whole: O % 4 === 0 },
+      a: dy,
+      y: dw,
+      M: O,
+      C: I,
+      K: rows,
+      I,
+      aRows: rows,
+      A: O,
+      aStart: 0,
+      aStride: O,
+      stride: I,
+      yStart: 0,
+      yOffset: 0,
+      bRow: firstRow,
+      kept,
+    },
+    { quants: x, rest: x },
+    rows * I * 4,
+  );
+}
+
+/** y_D = or += Σ_n x_nd */
+export function sumColumns(context: Context, y: Region, x: Region, N: number, D: number, adds: boolean): void {
+  const mark = context.memory.mark();
+  let [from, rows] = [x, N];
+  while (rows > COLUMN_SUM_ROWS) {
+    const parts = Math.ceil(rows / COLUMN_SUM_ROWS);
+    const sums = context.memory.take(parts * D * 4);
+    context.each(columnSums, parts * D, { x_ND: from, y_CD: sums }, { N: rows, D, adds: 0 });
+    [from, rows] = [sums, parts];
+  }
+  context.each(columnSums, D, { x_ND: from, y_CD: y }, { N: rows, D, adds: adds ? 1 : 0 });
+  context.memory.release(mark);
+}
+
+/** y_MO of an experts' stack w_XOI, each row m of `chosen` through its own expert. */
+export function routedLinear(
+  context: Context,
+  y: Region,
+  x: GpuTensor,
+  w: GpuMatrix,
+  chosen: GpuTensor,
+  bias: Region | null,
+): void {
+  const [, O, I] = w.shape as [number, number, number];
+  const M = rowCount(chosen.shape) * columnCount(chosen.shape);
+  const sharers = M / Math.max(1, rowCount(x.shape));
+  const kernel = routedMatvec(`${w.stored} ${I % 32 === 0 ? 'whole' : 'loose'}`);
+  const groupsPerRow = Math.ceil(O / 2);
+  for (const { quants, rest, firstRow: pieceStart, rowCount: pieceRows } of w.pieces) {
+    context.queue.dispatch(
+      kernel,
+      { x_NI: x.region, quants, rest, chosen_M: chosen.region, bias_XO: bias ?? x.region, y_MO: y },
+      { M, I, O, sharers, pieceStart, pieceRows, groupsPerRow, hasBias: bias ? 1 : 0 },
+      M * groupsPerRow,
+    );
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * Kernels in, work for the GPU out. Dispatches are encoded as they come; they are submitted when something is read, or when many have
+ * gathered, so that the GPU starts while the rest is encoded. From a step's second time on, nothing is made for it: pipelines, bind groups
+ * and buffers are found again.
+ *
+ * What kernels are told lies in two buffers that are written once a submission: their parameters in a ring of uniforms, and words (ids,
+ * positions, lists of blocks) in one storage buffer.
+ */
+import { assert } from '../../base/assert.ts';
+import { UnsupportedError } from '../../base/errors.ts';
+import type { Kernel, ParameterType } from '../../kernels/wgsl.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import { COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
+
+/** Dispatches of a submission at most. */
+const SUBMISSION = 128;
+/** Words before the first is overwritten, unless one list alone is longer. */
+const WORDS = 2 ** 16;
+const MAP_READ_MODE = 1;
+
+/** What a step did, for benches and tests. */
+export interface Counts {
+  dispatches: number;
+  submissions: number;
+  /** Buffers, bind groups and pipelines made. */
+  made: number;
+  /** Per kernel: dispatches, and bytes of the buffers' parts that it was said to read and write. */
+  readonly kernels: Map<string, { dispatches: number; bytes: number }>;
+}
+
+interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly groups: Map<number, { readonly regions: readonly Region[]; readonly group: GPUBindGroup }[]>;
+  readonly types: readonly ParameterType[];
+  readonly parameterNames: readonly string[];
+  readonly bufferNames: readonly string[];
+}
+
+export class Queue {
+  readonly counts: Counts = { dispatches: 0, submissions: 0, made: 0, kernels: new Map() };
+  private readonly device: GPUDevice;
+  private readonly memory: Memory;
+  private readonly pipelines = new Map<Kernel, Pipeline>();
+  private encoder: GPUCommandEncoder | null = null;
+  private pass: GPUComputePassEncoder | null = null;
+  private pipelineSet: Pipeline | null = null;
+  private encoded = 0;
+  private serial = 0;
+  /** Bytes between two slots of parameters. */
+  private readonly slotBytes: number;
+  private readonly uniforms: GPUBuffer;
+  private readonly slots: ArrayBuffer;
+  private readonly slotView: DataView;
+  private words: Uint32Array<ArrayBuffer> = new Uint32Array(WORDS);
+  private wordCount = 0;
+  private wordsSent = 0;
+  private region: Region;
+  wordsGeneration = 0;
+  private readonly staging = new Map<number, GPUBuffer[]>();
+  private flushing: Promise<void> | null = null;
+  private failure: Error | null = null;
+
+  constructor(device: GPUDevice, memory: Memory) {
+    this.device = device;
+    this.memory = memory;
+    this.slotBytes = Math.max(128, device.limits.minUniformBufferOffsetAlignment);
+    this.slots = new ArrayBuffer(SUBMISSION * this.slotBytes);
+    this.slotView = new DataView(this.slots);
+    this.uniforms = device.createBuffer({ size: this.slots.byteLength, usage: UNIFORM | COPY_TARGET });
+    this.region = memory.create(this.words.byteLength, 'arena', 'the words of a step');
+  }
+
+  /** Where the words are, for kernels that read them. */
+  get wordsRegion(): Region {
+    return this.region;
+  }
+
+  /** Everything that follows fails with this error: the device is lost. */
+  fail(error: Error): void {
+    this.failure ??= error;
+  }
+
+  get error(): Error | null {
+    return this.failure;
+  }
+
+  /** Compiles kernels side by side, without blocking. */
+  async compile(kernels: Iterable<Kernel>, onProgress: (done: number, total: number) => void = () => {}): Promise<void> {
+    const wanted = [...new Set(kernels)].filter((kernel) => !this.pipelines.has(kernel));
+    let done = 0;
+    await Promise.all(
+      wanted.map(async (kernel) => {
+        const descriptor = this.describe(kernel);
+        const pipeline = await this.device.createComputePipelineAsync(descriptor.pipeline);
+        this.add(kernel, pipeline, descriptor.layout);
+        onProgress(++done, wanted.length);
+      }),
+    );
+  }
+
+  /** Queues `groups` workgroups of a kernel. `bytes`: what it reads and writes at least, for counts. */
+  dispatch<Parameter extends string, Buffer extends string>(
+    kernel: Kernel<Parameter, Buffer>,
+    buffers: { readonly [name in Buffer]: Region },
+    parameters: { readonly [name in Parameter]: number },
+    groups: number,
+    bytes = 0,
+  ): void {
+    if (groups === 0) return;
+    if (this.failure) throw this.failure;
+    const pipeline = this.pipelines.get(kernel) ?? this.compileNow(kernel);
+    if (this.encoded === SUBMISSION) this.submit();
+    const pass = this.openPass();
+    if (this.pipelineSet !== pipeline) {
+      pass.setPipeline(pipeline.pipeline);
+      this.pipelineSet = pipeline;
+    }
+    const at = this.encoded * this.slotBytes;
+    this.slotView.setUint32(at, groups, true);
+    for (let i = 0; i < pipeline.types.length; i++) {
+      const value = parameters[pipeline.parameterNames[i] as Parameter];
+      if (pipeline.types[i] === 'f32') this.slotView.setFloat32(at + 4 + 4 * i, value, true);
+      else if (pipeline.types[i] === 'i32') this.slotView.setInt32(at + 4 + 4 * i, value, true);
+      else this.slotView.setUint32(at + 4 + 4 * i, value, true);
+    }
+    pass.setBindGroup(0, this.groupOf(pipeline, buffers as Readonly<Record<string, Region>>), [at]);
+    const most = this.device.limits.maxComputeWorkgroupsPerDimension;
+    if (groups <= most) pass.dispatchWorkgroups(groups);
+    else {
+      const rows = Math.ceil(groups / most);
+      pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
+    }
+    this.encoded++;
+    this.count(kernel.name, bytes);
+  }
+
+  /**
+   * Puts numbers where kernels find them (wordsRegion), at word `at` and on; for the dispatches that follow, until `wordsGeneration`
+   * changes with a later call.
+   */
+  putWords(count: number): { readonly at: number; readonly words: Uint32Array } {
+    if (this.wordCount + count > this.words.length) this.turnWords(count);
+    const at = this.wordCount;
+    this.wordCount += count;
+    return { at, words: this.words.subarray(at, at + count) };
+  }
+
+  /** Starts again at the first word, behind all that was queued; with more room where `count` needs it. */
+  private turnWords(count: number): void {
+    this.submit();
+    if (count > this.words.length) {
+      this.words = new Uint32Array(2 ** Math.ceil(Math.log2(count)));
+      this.region = this.memory.create(this.words.byteLength, 'arena', 'the words of a step');
+    }
+    this.wordCount = this.wordsSent = 0;
+    this.wordsGeneration++;
+  }
+
+  /** Sets bytes of a region, after all that was queued before. */
+  write(region: Region, bytes: ArrayBufferView<ArrayBuffer>, offset = 0): void {
+    if (this.failure) throw this.failure;
+    if (region.touched === this.serial) this.submit();
+    this.device.queue.writeBuffer(region.buffer, region.offset + offset, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  copy(to: Region, toOffset: number, from: Region, fromOffset: number, bytes: number): void {
+    if (bytes === 0) return;
+    if (this.failure) throw this.failure;
+    this.closePass();
+    this.openEncoder().copyBufferToBuffer(
+      from.buffer,
+      from.offset + fromOffset,
+      to.buffer,
+      to.offset + toOffset,
+      bytes,
+    );
+    to.touched = from.touched = this.serial;
+  }
+
+  clear(region: Region, bytes: number): void {
+    if (this.failure) throw this.failure;
+    this.closePass();
+    this.openEncoder().clearBuffer(region.buffer, region.offset, Math.min(region.size, Math.ceil(bytes / 4) * 4));
+    region.touched = this.serial;
+  }
+
+  /** The f32 numbers of a region, as they are after all that was queued. Reads of one turn of the event loop are one submission. */
+  async read(region: Region, offset: number, count: number): Promise<Floats> {
+    if (count === 0) return new Float32Array(0);
+    if (this.failure) throw this.failure;
+    const size = 2 ** Math.ceil(Math.log2(Math.max(256, count * 4)));
+    const staging = this.staging.get(size)?.pop() ?? this.makeStaging(size);
+    this.closePass();
+    this.openEncoder().copyBufferToBuffer(region.buffer, region.offset + offset, staging, 0, count * 4);
+    region.touched = this.serial;
+    this.flushing ??= Promise.resolve().then(() => {
+      this.flushing = null;
+      this.submit();
+    });
+    await this.flushing;
+    try {
+      await staging.mapAsync(MAP_READ_MODE, 0, count * 4);
+    } catch (error) {
+      // A lost device rejects what is pending; say which it was, not that a buffer was unmapped.
+      await Promise.resolve();
+      throw this.failure ?? error;
+    }
+    const numbers = new Float32Array(staging.getMappedRange(0, count * 4).slice(0));
+    staging.unmap();
+    const list = this.staging.get(size);
+    if (list) list.push(staging);
+    else this.staging.set(size, [staging]);
+    return numbers;
+  }
+
+  submit(): void {
+    this.closePass();
+    if (!this.encoder) return;
+    const { queue } = this.device;
+    if (this.encoded > 0) queue.writeBuffer(this.uniforms, 0, this.slots, 0, this.encoded * this.slotBytes);
+    if (this.wordCount > this.wordsSent) {
+      const count = this.wordCount - this.wordsSent;
+      queue.writeBuffer(this.region.buffer, this.wordsSent * 4, this.words.buffer, this.wordsSent * 4, count * 4);
+      this.wordsSent = this.wordCount;
+    }
+    queue.submit([this.encoder.finish()]);
+    this.counts.submissions++;
+    this.encoder = null;
+    this.encoded = 0;
+    this.serial++;
+  }
+
+  close(): void {
+    this.fail(new UnsupportedError('webgpu.closed', 'webgpu: the device is closed, expected no more work for it.'));
+    this.uniforms.destroy();
+    for (const list of this.staging.values()) for (const buffer of list) buffer.destroy();
+  }
+
+  private openEncoder(): GPUCommandEncoder {
+    this.encoder ??= this.device.createCommandEncoder();
+    return this.encoder;
+  }
+
+  private openPass(): GPUComputePassEncoder {
+    this.pass ??= this.openEncoder().beginComputePass();
+    return this.pass;
+  }
+
+  private closePass(): void {
+    this.pass?.end();
+    this.pass = null;
+    this.pipelineSet = null;
+  }
+
+  private makeStaging(size: number): GPUBuffer {
+    this.counts.made++;
+    return this.device.createBuffer({ size, usage: MAP_READ | COPY_TARGET });
+  }
+
+  private describe(kernel: Kernel) {
+    const { device } = this;
+    const names = Object.keys(kernel.buffers);
+    const layout = device.createBindGroupLayout({
+      entries: [
+        { binding: 0, visibility: 4, buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: this.bindingBytes(kernel) } },
+        ...names.map((name, i) => ({
+          binding: i + 1,
+          visibility: 4,
+          buffer: { type: kernel.buffers[name]!.isWritten ? ('storage' as const) : ('read-only-storage' as const) },
+        })),
+      ],
+    });
+    const pipeline = {
+      label: kernel.name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: device.createShaderModule({ label: kernel.name, code: kernel.code }), entryPoint: 'main' },
+    };
+    return { layout, pipeline };
+  }
+
+  private bindingBytes(kernel: Kernel): number {
+    return Math.ceil((Object.keys(kernel.parameters).length + 1) / 4) * 16;
+  }
+
+  private compileNow(kernel: Kernel): Pipeline {
+    const { layout, pipeline } = this.describe(kernel);
+    return this.add(kernel, this.device.createComputePipeline(pipeline), layout);
+  }
+
+  private add(kernel: Kernel, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
+    this.counts.made++;
+    const made = {
+      pipeline,
+      layout,
+      groups: new Map(),
+      types: Object.values(kernel.parameters),
+      parameterNames: Object.keys(kernel.parameters),
+      bufferNames: Object.keys(kernel.buffers),
+    };
+    assert(4 + 4 * made.types.length <= this.slotBytes, `${kernel.name}: too many parameters for a slot`);
+    this.pipelines.set(kernel, made);
+    return made;
+  }
+
+  private groupOf(pipeline: Pipeline, buffers: Readonly<Record<string, Region>>): GPUBindGroup {
+    const { bufferNames, groups, layout } = pipeline;
+    let key = 0;
+    for (const name of bufferNames) {
+      const region = buffers[name]!;
+      region.touched = this.serial;
+      key = (Math.imul(key, 31) + region.id) | 0;
+    }
+    const candidates = groups.get(key);
+    if (candidates) {
+      for (const { regions, group } of candidates) {
+        let isSame = true;
+        for (let i = 0; i < regions.length; i++) if (regions[i] !== buffers[bufferNames[i]!]) isSame = false;
+        if (isSame) return group;
+      }
+    }
+    this.counts.made++;
+    const regions = bufferNames.map((name) => buffers[name]!);
+    const group = this.device.createBindGroup({
+      layout,
+      entries: [
+        { binding: 0, resource: { buffer: this.uniforms, offset: 0, size: slotSize(pipeline) } },
+        ...regions.map(({ buffer, offset, size }, i) => ({ binding: i + 1, resource: { buffer, offset, size } })),
+      ],
+    });
+    if (candidates) candidates.push({ regions, group });
+    else groups.set(key, [{ regions, group }]);
+    return group;
+  }
+
+  private count(name: string, bytes: number): void {
+    this.counts.dispatches++;
+    const row = this.counts.kernels.get(name);
+    if (row) {
+      row.dispatches++;
+      row.bytes += bytes;
+    } else this.counts.kernels.set(name, { dispatches: 1, bytes });
+  }
+}
+
+const slotSize = ({ types }: Pipeline) => Math.ceil((types.length + 1) / 4) * 16;
