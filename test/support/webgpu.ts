@@ -22,7 +22,9 @@ const DRIVER = 'vk_swiftshader_icd.json';
 function softwareFolder(): string | null {
   if (process.env.VK_DRIVER_FILES) return null;
   const folders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
-  return folders.find((folder) => existsSync(join(folder, DRIVER)) && existsSync(join(folder, 'libvulkan.so.1'))) ?? null;
+  return (
+    folders.find((folder) => existsSync(join(folder, DRIVER)) && existsSync(join(folder, 'libvulkan.so.1'))) ?? null
+  );
 }
 
 let opened: Promise<GPU | null> | undefined;

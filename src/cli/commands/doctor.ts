@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
+import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
 import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
+import { createGpu } from '../../platform/node/gpu.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findFfi } from '../../platform/node/native/ffi.ts';
@@ -91,6 +93,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       found: mpi === null ? 'no library found' : `${mpi}${mpirun ? `, ${mpirun}` : ', but no mpirun on the PATH'}`,
       advice: 'Optional: only runs on several processes or machines need it, as from `apt install openmpi-bin`.',
     },
+    await findWebGpu(),
     {
       name: 'bundled model',
       here: models.length > 0,
@@ -98,6 +101,25 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       advice: 'Name a model file with -m, or make one with `cria init`.',
     },
   ];
+}
+
+/** Whether this Node can compute on a GPU: by the optional package, and an adapter that it finds. */
+async function findWebGpu(): Promise<Finding> {
+  const name = 'WebGPU';
+  try {
+    const device = await createWebGpuDevice({ gpu: await createGpu() });
+    const { adapterName, isSoftware } = device;
+    device.close();
+    if (!isSoftware) return { name, here: true, found: `${adapterName}; use it by \`--device webgpu\`` };
+    return {
+      name,
+      here: false,
+      found: `${adapterName}, a software adapter`,
+      advice: 'It is for tests: wasm is faster.',
+    };
+  } catch (error) {
+    return { name, here: false, found: 'not to be had', advice: `Optional: ${(error as Error).message}` };
+  }
 }
 
 /** What a model loaded now would run on: the device is made and asked. */

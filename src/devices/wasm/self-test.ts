@@ -1,13 +1,12 @@
 /**
- * Every kernel on small operands, for comparing one way of compiling them with another: the results must agree to the bit.
+ * Every kernel on small operands, for comparing one device, or one way of compiling a device's kernels, with another.
  */
 import { Random } from '../../base/random.ts';
 import type { Batch } from '../../kernels/batch.ts';
-import { kvTypes } from '../../kernels/ops.ts';
+import { type KvType, kvTypes } from '../../kernels/ops.ts';
 import { dtypes, rowBytes, type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { Floats } from '../../tensor/tensor.ts';
-import { fromFloats } from '../device.ts';
-import type { WasmDevice } from './device.ts';
+import { type Device, fromFloats } from '../device.ts';
 
 const COLUMNS = 256;
 const ROWS = 24;
@@ -17,8 +16,16 @@ const SCALE = 0x2400;
 
 /** What the kernels compute, by name, for some weight types and numbers of activation rows. */
 export async function kernelResults(
-  device: WasmDevice,
-  { types = weightTypes, rows = [1, 6] }: { types?: readonly WeightType[]; rows?: readonly number[] } = {},
+  device: Device,
+  {
+    types = weightTypes,
+    rows = [1, 6],
+    kvTypes: caches = kvTypes,
+  }: {
+    readonly types?: readonly WeightType[];
+    readonly rows?: readonly number[];
+    readonly kvTypes?: readonly KvType[];
+  } = {},
 ): Promise<Map<string, Floats>> {
   const results = new Map<string, Floats>();
   const { ops } = device;
@@ -57,7 +64,7 @@ export async function kernelResults(
   results.set('swiglu', await device.read(ops.swiglu(x, y)));
   results.set('rmsNorm', await device.read(ops.rmsNorm(x, floats(1, 96), 1e-5)));
   results.set('rope', await device.read(ops.rope(x, floats(5, HEAD_SIZE))));
-  for (const type of kvTypes) {
+  for (const type of caches) {
     const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
     const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
     const batch: Batch = { ids: new Uint32Array(40), positions: new Uint32Array(40), spans };

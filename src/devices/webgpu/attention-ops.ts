@@ -15,8 +15,8 @@ import {
   type AttentionOptions,
   type CacheLayer,
   isCacheLayer,
-  KV_BLOCK_TOKENS,
   type KeyValues,
+  KV_BLOCK_TOKENS,
 } from '../../kernels/ops.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Context } from './context.ts';
@@ -81,7 +81,14 @@ function isSame(a: Uint32Array, b: Uint32Array): boolean {
   return true;
 }
 
-export function append(context: Context, tables: BatchTables, cache: CacheLayer, k: Tensor, v: Tensor, batch: Batch): void {
+export function append(
+  context: Context,
+  tables: BatchTables,
+  cache: CacheLayer,
+  k: Tensor,
+  v: Tensor,
+  batch: Batch,
+): void {
   const store = cache.store as GpuKvStore;
   const { type, headSize: E, kvHeadCount: K, scalesAt } = store;
   const { keys, values } = store.layers[cache.layer]!;
@@ -133,7 +140,10 @@ export function attend(
   const sums = splits === 1 ? logSumExp_NH : context.scratch([N * splits, H * 2]);
   const key: AttentionKey = `${place}, ${R}, ${E}`;
   const keyBytes = store ? (store.blockWords + store.blockScales) / (KV_BLOCK_TOKENS / 4) : K * E * 4;
-  const seen = batch.spans.reduce((sum, span) => sum + span.rowCount * (span.firstPosition + (span.rowCount + 1) / 2), 0);
+  const seen = batch.spans.reduce(
+    (sum, span) => sum + span.rowCount * (span.firstPosition + (span.rowCount + 1) / 2),
+    0,
+  );
   context.queue.dispatch(
     attention(key),
     {

@@ -36,7 +36,9 @@ function pagedBatch(lengths: readonly number[], rows = Number.POSITIVE_INFINITY)
 }
 
 for (const { H, K, E } of shapes) {
-  test(`attention of ${H} heads over ${K} of size ${E}: agrees with the reference, with and without a cache`, { skip }, async () => {
+  test(`attention of ${H} heads over ${K} of size ${E}: agrees with the reference, with and without a cache`, {
+    skip,
+  }, async () => {
     const { batch, blockCount } = pagedBatch([1, 40, 9, 32]);
     const N = batch.ids.length;
     const [q, k, v] = [H, K, K].map((heads, i) => randomFloats(N * heads * E, i));

@@ -1,4 +1,6 @@
 /** The gradients of the operations. */
+
+import { assert } from '../../base/assert.ts';
 import { geluBackward, reluBackward, softcapBackward } from '../../kernels/activation/webgpu.ts';
 import {
   attentionInner,
@@ -24,7 +26,6 @@ import { layerNormBackward } from '../../kernels/layer-norm/webgpu.ts';
 import { rmsNormBackward } from '../../kernels/rms-norm/webgpu.ts';
 import { rope } from '../../kernels/rope/webgpu.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { assert } from '../../base/assert.ts';
 import { attentionNumbers, type BatchTables } from './attention-ops.ts';
 import type { Context } from './context.ts';
 import type { Region } from './memory.ts';
@@ -68,7 +69,14 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
     const buffers = { dy_ND: region(dy), words: queue.wordsRegion, dTable_VD: to.region };
     context.each(embedBackward, distinct.length * D, buffers, { D, idsAt, startsAt, rowsAt });
   }
-  function gate(form: GateForm, sides: readonly [Gradient | null, Gradient | null], dy: Tensor, g: Tensor, u: Tensor, limit = 0) {
+  function gate(
+    form: GateForm,
+    sides: readonly [Gradient | null, Gradient | null],
+    dy: Tensor,
+    g: Tensor,
+    u: Tensor,
+    limit = 0,
+  ) {
     for (const [i, side] of (['gate', 'up'] as const).entries()) {
       const gradient = sides[i];
       if (!gradient) continue;
@@ -183,7 +191,12 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
         const columns = columnsOf(E);
         if (d.q_NQ) {
           const to = into(d.q_NQ);
-          queue.dispatch(queriesBackward(columns), { ...inputs, dq_NQ: to.region }, { ...parameters, adds: to.adds }, N * H);
+          queue.dispatch(
+            queriesBackward(columns),
+            { ...inputs, dq_NQ: to.region },
+            { ...parameters, adds: to.adds },
+            N * H,
+          );
         }
         if (!d.k_NP && !d.v_NP) return;
         const [dk, dv] = [intoOr(d.k_NP, saved.k_NP.shape), intoOr(d.v_NP, saved.v_NP.shape)];
@@ -210,7 +223,12 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
     },
     softcap(dx, dy, y, cap) {
       const to = into(dx);
-      context.each(softcapBackward, elementCount(y.shape), { dy: region(dy), y: region(y), dx: to.region }, { cap, adds: to.adds });
+      context.each(
+        softcapBackward,
+        elementCount(y.shape),
+        { dy: region(dy), y: region(y), dx: to.region },
+        { cap, adds: to.adds },
+      );
     },
     route(dScores, dWeights_NU, scores_NX, { chosen_NU, weights_NU }, { used, normalized }) {
       const to = into(dScores);

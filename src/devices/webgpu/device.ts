@@ -5,22 +5,27 @@
  * Numbers  The same call gives the same bits again on the same adapter. That a row has the same bits in any batch is not promised: a
  *          product of few rows and one of many sum in different orders.
  */
+import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
+import { embed } from '../../kernels/embed/webgpu.ts';
+import { storedType } from '../../kernels/linear/stored.webgpu.ts';
+import { matvec, product } from '../../kernels/linear/webgpu.ts';
 import type { Kernel } from '../../kernels/wgsl.ts';
+import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
-import { assert } from '../../base/assert.ts';
 import type { Device } from '../device.ts';
 import { DeviceLostError, openGpu } from './adapter.ts';
+import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
 import { copyKvBlock, createKvStore, type GpuKvStore } from './kv-store.ts';
 import { Memory } from './memory.ts';
 import { createOps } from './ops.ts';
-import { BatchTables } from './attention-ops.ts';
 import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
 import { type Counts, Queue } from './queue.ts';
+import { selfTest } from './self-test.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
 import { storedBytes, Weights } from './weights.ts';
 
@@ -45,7 +50,11 @@ export interface WebGpuDevice extends Device {
 }
 
 /** Throws UnsupportedError `webgpu.no-adapter`. */
-export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
+export async function createWebGpuDevice({
+  gpu,
+  pieceBytes,
+  warn = () => {},
+}: WebGpuDeviceOptions): Promise<WebGpuDevice> {
   const { device, name, isSoftware } = await openGpu(gpu);
   const memory = new Memory(device);
   const queue = new Queue(device, memory);
@@ -70,7 +79,7 @@ export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: W
     );
   });
 
-  return {
+  const made: WebGpuDevice = {
     kind: 'webgpu',
     ops: createOps(context, tables),
     backward: createBackward(context, tables),
@@ -82,6 +91,11 @@ export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: W
 
     async prepare(sources) {
       const all = [...sources].map(([source]) => source);
+      const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
+        isWeightType,
+      );
+      if (!isSoftware) await queue.compile(types.flatMap(kernelsOf));
+      await selfTest(made, name, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
         for (const source of all) weights.allocate(source);
@@ -104,8 +118,7 @@ export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: W
       const { region, shape } = gpuTensor(tensor);
       context.each(fill, elementCount(shape), { y: region }, { value });
     },
-    copy: (to, from) =>
-      queue.copy(gpuTensor(to).region, 0, gpuTensor(from).region, 0, elementCount(from.shape) * 4),
+    copy: (to, from) => queue.copy(gpuTensor(to).region, 0, gpuTensor(from).region, 0, elementCount(from.shape) * 4),
     read: (tensor, from = 0, count = elementCount(tensor.shape) - from) =>
       queue.read(gpuTensor(tensor).region, from * 4, count),
     createKvStore: (options) => createKvStore(memory, options),
@@ -128,7 +141,19 @@ export async function createWebGpuDevice({ gpu, pieceBytes, warn = () => {} }: W
       device.destroy();
     },
   };
+  return made;
 }
+
+/** Those of a weight type that a model will meet, for rows of whole units. A software adapter takes seconds for each. */
+function kernelsOf(dtype: WeightType): Kernel[] {
+  const type = storedType(dtype, UNIT);
+  return [
+    embed(type),
+    ...[1, 2, 4].map((rows) => matvec({ type, rows, lanes: 32, whole: true })),
+    ...([32, 64] as const).map((tile) => product({ form: 'forward', type, tile, whole: true })),
+  ];
+}
+const UNIT = 32;
 
 /** Runs what makes buffers; throws UnsupportedError `webgpu.memory` where the adapter has no room for them. */
 async function withRoom(device: GPUDevice, what: string, name: string, make: () => void): Promise<void> {

@@ -22,7 +22,9 @@ const types = [
 ] satisfies WeightType[];
 
 for (const dtype of types) {
-  test(`${dtype}: placed and read back, every row is what the format says, bit for bit, in one buffer or several`, { skip }, async () => {
+  test(`${dtype}: placed and read back, every row is what the format says, bit for bit, in one buffer or several`, {
+    skip,
+  }, async () => {
     for (const device of [gpu!, pieces!]) {
       const rows = 19;
       const { source, decoded } = randomWeights(dtype, rows, 512, 1);
@@ -54,9 +56,18 @@ for (const dtype of types) {
   });
 }
 
-async function product(device: WebGpuDevice, source: TensorSource, x: Float32Array, bias: Float32Array, N: number, O: number) {
+async function product(
+  device: WebGpuDevice,
+  source: TensorSource,
+  x: Float32Array,
+  bias: Float32Array,
+  N: number,
+  O: number,
+) {
   const w = device.placeWeight(source, 0);
-  return await device.read(device.ops.linear(fromFloats(device, x, [N, x.length / N]), w, fromFloats(device, bias, [O])));
+  return await device.read(
+    device.ops.linear(fromFloats(device, x, [N, x.length / N]), w, fromFloats(device, bias, [O])),
+  );
 }
 
 test('rows that fill no vector, tiles that are not full, and large tiles', { skip }, async () => {

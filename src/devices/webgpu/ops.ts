@@ -126,7 +126,8 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
 
     appendToCache: (cache, k_NP, v_NP, batch) => append(context, tables, cache, k_NP, v_NP, batch),
     attention: (q_NQ, keyValues, batch, options) => attend(context, tables, q_NQ, keyValues, batch, options).mix_NQ,
-    attentionWithLogSumExp: (q_NQ, keyValues, batch, options) => attend(context, tables, q_NQ, keyValues, batch, options),
+    attentionWithLogSumExp: (q_NQ, keyValues, batch, options) =>
+      attend(context, tables, q_NQ, keyValues, batch, options),
 
     swiglu: (gate_NF, up_NF, limit) => gate(limit === undefined ? 'silu' : 'limited silu', gate_NF, up_NF, limit),
     geglu: (gate_NF, up_NF, form = 'exact') => gate(`gelu, ${form}`, gate_NF, up_NF),

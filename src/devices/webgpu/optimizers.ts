@@ -86,7 +86,12 @@ export function muonStep(context: Context, parameter: Tensor, gradient: Tensor, 
     if (isTall) weightProduct(context, gram.region, x.region, x.region, { O: columns, I: columns, ...all }, 0);
     else forwardProduct(context, gram.region, x, gpuMatrix(x), null, all);
     forwardProduct(context, square.region, gram, gpuMatrix(gram), null, { firstRow: 0, rows: inner });
-    context.each(combine, inner * inner, { y: gram.region, z: square.region }, { a: NEWTON_SCHULZ.c, b: NEWTON_SCHULZ.b });
+    context.each(
+      combine,
+      inner * inner,
+      { y: gram.region, z: square.region },
+      { a: NEWTON_SCHULZ.c, b: NEWTON_SCHULZ.b },
+    );
     context.accumulate(next.region, x.region, size, NEWTON_SCHULZ.a, false);
     // square is symmetric now: b · A + c · A²
     if (isTall) inputProduct(context, next.region, x.region, gpuMatrix(square), all, 1);

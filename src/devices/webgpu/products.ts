@@ -139,7 +139,11 @@ export function inputProduct(
     dispatchProduct(
       context,
       {
-        choice: { form: 'input', type: w.stored, whole: O % 4 === 0 && piece.firstRow % 4 === 0 && piece.rowCount % 4 === 0 },
+        choice: {
+          form: 'input',
+          type: w.stored,
+          whole: O % 4 === 0 && piece.firstRow % 4 === 0 && piece.rowCount % 4 === 0,
+        },
         a: dy,
         y: dx,
         M: rows,

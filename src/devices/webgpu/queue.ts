@@ -86,7 +86,10 @@ export class Queue {
   }
 
   /** Compiles kernels side by side, without blocking. */
-  async compile(kernels: Iterable<Kernel>, onProgress: (done: number, total: number) => void = () => {}): Promise<void> {
+  async compile(
+    kernels: Iterable<Kernel>,
+    onProgress: (done: number, total: number) => void = () => {},
+  ): Promise<void> {
     const wanted = [...new Set(kernels)].filter((kernel) => !this.pipelines.has(kernel));
     let done = 0;
     await Promise.all(
@@ -161,7 +164,13 @@ export class Queue {
   write(region: Region, bytes: ArrayBufferView<ArrayBuffer>, offset = 0): void {
     if (this.failure) throw this.failure;
     if (region.touched === this.serial) this.submit();
-    this.device.queue.writeBuffer(region.buffer, region.offset + offset, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.device.queue.writeBuffer(
+      region.buffer,
+      region.offset + offset,
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.byteLength,
+    );
   }
 
   copy(to: Region, toOffset: number, from: Region, fromOffset: number, bytes: number): void {
@@ -263,7 +272,11 @@ export class Queue {
     const names = Object.keys(kernel.buffers);
     const layout = device.createBindGroupLayout({
       entries: [
-        { binding: 0, visibility: 4, buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: this.bindingBytes(kernel) } },
+        {
+          binding: 0,
+          visibility: 4,
+          buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: this.bindingBytes(kernel) },
+        },
         ...names.map((name, i) => ({
           binding: i + 1,
           visibility: 4,

@@ -32,7 +32,13 @@ export class GpuMatrix implements Tensor {
   readonly pieces: readonly Piece[];
   readonly bytes: number;
 
-  constructor(dtype: WeightType, shape: readonly number[], stored: StoredType, pieces: readonly Piece[], bytes: number) {
+  constructor(
+    dtype: WeightType,
+    shape: readonly number[],
+    stored: StoredType,
+    pieces: readonly Piece[],
+    bytes: number,
+  ) {
     this.dtype = dtype;
     this.shape = shape;
     this.stored = stored;
@@ -44,7 +50,10 @@ export class GpuMatrix implements Tensor {
 export function gpuTensor(tensor: Tensor): GpuTensor {
   if (tensor instanceof GpuTensor) return tensor;
   const isWeight = tensor instanceof GpuMatrix;
-  assert(!isWeight, `webgpu device: a placed weight ${formatShape(tensor.shape)} stands where an activation is expected`);
+  assert(
+    !isWeight,
+    `webgpu device: a placed weight ${formatShape(tensor.shape)} stands where an activation is expected`,
+  );
   throw new TypeError('webgpu device: the tensor belongs to another device');
 }
 
@@ -55,5 +64,11 @@ export function gpuMatrix(tensor: Tensor): GpuMatrix {
   const columns = shape.at(-1) ?? 1;
   const rowCount = columns === 0 ? 0 : elementCount(shape) / columns;
   const stored = columns % 4 === 0 ? 'f32' : 'loose';
-  return new GpuMatrix('f32', shape, stored, [{ quants: region, rest: region, firstRow: 0, rowCount }], rowCount * columns * 4);
+  return new GpuMatrix(
+    'f32',
+    shape,
+    stored,
+    [{ quants: region, rest: region, firstRow: 0, rowCount }],
+    rowCount * columns * 4,
+  );
 }

@@ -7,7 +7,14 @@
  */
 import { assert } from '../../base/assert.ts';
 import { FormatError, UnsupportedError } from '../../base/errors.ts';
-import { type BlockType, layOut, layOutNf4, planeWords, type StoredType, storedType } from '../../kernels/linear/stored.webgpu.ts';
+import {
+  type BlockType,
+  layOut,
+  layOutNf4,
+  planeWords,
+  type StoredType,
+  storedType,
+} from '../../kernels/linear/stored.webgpu.ts';
 import { holdNf4 } from '../../quant/nf4.ts';
 import { decodeRow, firstBadBlock, readWeights } from '../../quant/rows.ts';
 import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
@@ -71,7 +78,10 @@ export class Weights {
     const dtype = weightType(source);
     const { shape } = source;
     const [rows, columns] = [rowCount(shape), columnCount(shape)];
-    assert(Number.isInteger(rowBytes(dtype, columns)), `${source.name}: rows of ${columns} do not fill blocks of ${dtype}`);
+    assert(
+      Number.isInteger(rowBytes(dtype, columns)),
+      `${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
+    );
     const stored = storedType(dtype, columns);
     const bytesOf = (count: number) => {
       const { quants, rest } = planeWords(stored, count, columns);
@@ -143,7 +153,8 @@ export function storedBytes({ dtype, shape }: Pick<TensorSource, 'dtype' | 'shap
 }
 
 /** The kernels' name for how a source will lie, for compiling them ahead. */
-export const storedTypeOf = (source: TensorSource): StoredType => storedType(weightType(source), columnCount(source.shape));
+export const storedTypeOf = (source: TensorSource): StoredType =>
+  storedType(weightType(source), columnCount(source.shape));
 
 const nameOf = (source: TensorSource) => `${source.name} ${formatShape(source.shape)}`;
 

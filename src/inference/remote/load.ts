@@ -1,4 +1,5 @@
-import { ArgumentError, UnsupportedError } from '../../base/errors.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { type DeviceKind, deviceKinds } from '../../devices/device.ts';
 import { type KvType, kvTypes } from '../../kernels/ops.ts';
 import type { Usual } from '../../model/adapter/select.ts';
 import { EngineClient, type EnginePort } from './client.ts';
@@ -6,7 +7,7 @@ import type { LoadProgress, LoadSettings, ModelFacts, Source } from './protocol.
 
 export interface LoadOptions {
   /** 'auto' is 'wasm'. */
-  readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
+  readonly device?: 'auto' | DeviceKind;
   /** Threads that compute; absent: one per physical core. */
   readonly threads?: number;
   /** Matrix products of long prompts by the system's BLAS, where it is faster than our kernels; their bits may then differ. */
@@ -99,7 +100,7 @@ export async function loadRemote(
   }
 }
 
-/** Throws ArgumentError `load.options`, with all problems; UnsupportedError `load.webgpu`, `load.blas`. */
+/** Throws ArgumentError `load.options`, with all problems. */
 export function loadSettings(options: EngineOptions): LoadSettings {
   const {
     device = 'auto',
@@ -119,8 +120,8 @@ export function loadSettings(options: EngineOptions): LoadSettings {
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
-  if (!['auto', 'wasm', 'webgpu', 'reference'].includes(device)) {
-    problems.push(`device is ${String(device)}, expected auto, wasm, webgpu or reference`);
+  if (device !== 'auto' && !deviceKinds.includes(device)) {
+    problems.push(`device is ${String(device)}, expected auto or one of ${deviceKinds.join(', ')}`);
   }
   const count = (name: string, value: number | undefined) => {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
@@ -144,12 +145,6 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     throw new ArgumentError(
       'load.options',
       `load: ${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`,
-    );
-  }
-  if (device === 'webgpu') {
-    throw new UnsupportedError(
-      'load.webgpu',
-      'load: device webgpu is not offered yet. Use device: "wasm" (or "auto").',
     );
   }
   return {

@@ -2,6 +2,8 @@
  * What a program and its engine, which lives in a worker, say to each other. Every message is one of these; structured cloning
  * carries them.
  */
+
+import type { DeviceKind } from '../../devices/device.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { AdapterChoice, Usual } from '../../model/adapter/select.ts';
@@ -25,7 +27,7 @@ export type Source =
   | { readonly kind: 'files'; readonly name: string; readonly files: ReadonlyMap<string, Uint8Array | Blob> };
 
 export interface LoadSettings {
-  readonly device: 'auto' | 'wasm' | 'reference';
+  readonly device: 'auto' | DeviceKind;
   /** null: one per physical core. */
   readonly threads: number | null;
   readonly blas: boolean;

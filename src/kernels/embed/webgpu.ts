@@ -21,7 +21,10 @@ export const embed = perChoice((type: StoredType) =>
   if (id < pieceStart || id - pieceStart >= pieceRows) { return; }
   let w = weights(id - pieceStart, unit);
 ${unrolled(8, (v) =>
-  unrolled(4, (c) => `  if (unit * 32u + ${4 * v + c}u < I) { y_NI[n * I + unit * 32u + ${4 * v + c}u] = w[${v}][${c}]; }`),
+  unrolled(
+    4,
+    (c) => `  if (unit * 32u + ${4 * v + c}u < I) { y_NI[n * I + unit * 32u + ${4 * v + c}u] = w[${v}][${c}]; }`,
+  ),
 )}`,
   }),
 );

@@ -228,8 +228,7 @@ export function layOut(
 ): void {
   if (type === 'f16' || type === 'bf16') {
     const stride = Math.ceil(columns / 8) * 8;
-    for (let row = 0; row < rows; row++)
-      quants.set(file.subarray(row * columns, (row + 1) * columns), row * stride);
+    for (let row = 0; row < rows; row++) quants.set(file.subarray(row * columns, (row + 1) * columns), row * stride);
     return;
   }
   const { quants: field, half, words, wordCount, halfWords, pairWords } = layoutOf(type);
@@ -243,8 +242,7 @@ export function layOut(
     const pair = (block >>> 1) * pairWords * 2;
     if (half !== null) rest[pair + (block & 1)] = file[at + half / 2]!;
     let to = pair + 2 * (halfWords + (block & 1) * wordCount);
-    for (const [from, bytes] of words)
-      for (let i = 0; i < bytes / 2; i++) rest[to++] = file[at + from / 2 + i]!;
+    for (const [from, bytes] of words) for (let i = 0; i < bytes / 2; i++) rest[to++] = file[at + from / 2 + i]!;
   }
 }
 

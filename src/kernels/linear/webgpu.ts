@@ -31,7 +31,8 @@ export function matvecGroupRows({ rows, lanes }: Pick<MatvecChoice, 'rows' | 'la
   return (LANES / lanes) * matrixRowsAtOnce(rows);
 }
 
-const choiceKey = ({ type, rows, lanes, whole }: MatvecChoice) => `${type} ${rows} ${lanes} ${whole ? 'whole' : 'loose'}`;
+const choiceKey = ({ type, rows, lanes, whole }: MatvecChoice) =>
+  `${type} ${rows} ${lanes} ${whole ? 'whole' : 'loose'}`;
 
 /** x4(n, k): four neighbouring numbers of row n of x from column k on; 0 beyond its end. */
 function fourOfX(whole: boolean): string {
@@ -194,12 +195,7 @@ ${eights((v) => `        bTile[term * ${T / 4}u + part * 8u + ${v}] = vec4f();`)
     inner = `    for (var v = 0u; v < 8u; v++) {
 ${down.map((i) => `      let a${i} = aTile[${turned(`(${rowOf(i)})`, 'v')}];`).join('\n')}
 ${across.map((j) => `      let b${j} = bTile[${turned(`(${column(j)})`, 'v')}];`).join('\n')}
-${down
-  .map(
-    (i) =>
-      `      sum${i} += vec4f(${across.map((j) => `dot(a${i}, b${j})`).join(', ')});`,
-  )
-  .join('\n')}
+${down.map((i) => `      sum${i} += vec4f(${across.map((j) => `dot(a${i}, b${j})`).join(', ')});`).join('\n')}
     }`;
   } else if (aAlong) {
     inner = `    for (var v = 0u; v < 8u; v++) {

@@ -2,6 +2,7 @@ import { UnsupportedError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import { createReferenceDevice } from '../../devices/reference/device.ts';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
+import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
 import type { LoadSettings } from '../../inference/remote/protocol.ts';
 import { createOnThreads } from '../threads-or-one.ts';
 import { browserThreads, canShareMemory } from './threads.ts';
@@ -15,6 +16,8 @@ export async function createDevice({ device, threads, blas, segmentBytes }: Load
     );
   }
   if (device === 'reference') return createReferenceDevice();
+  if (device === 'webgpu')
+    return createWebGpuDevice({ gpu: gpuOfThisPage(), warn: (message) => console.warn(`cria: ${message}`) });
   const segmentWeights = segmentBytes ?? undefined;
   const clock = () => performance.now();
   const warn = (message: string) => console.warn(`cria: ${message}`);
@@ -26,6 +29,16 @@ export async function createDevice({ device, threads, blas, segmentBytes }: Load
     warn(`${threads} threads were asked for, and ${note}. The model runs on one thread.`);
   }
   return createWasmDevice({ threads: 1, segmentWeights, clock, note });
+}
+
+/** Throws UnsupportedError `webgpu.browser`. */
+function gpuOfThisPage(): GPU {
+  if (navigator.gpu) return navigator.gpu;
+  throw new UnsupportedError(
+    'webgpu.browser',
+    'webgpu: this browser or page does not offer it, expected navigator.gpu in a worker. ' +
+      'It needs https or localhost, and a browser that has it (Chrome on Linux may want --enable-unsafe-webgpu). Or use device "wasm".',
+  );
 }
 
 /** Browsers tell hyperthreads, not cores, and half of them is the better guess from two cores on. */

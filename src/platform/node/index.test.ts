@@ -234,8 +234,8 @@ test('errors keep their class, code and details across the worker', async () => 
     (error) => error instanceof ArgumentError && error.code === 'load.no-file',
   );
   await rejects(
-    Llama.load(gqa, { device: 'webgpu' }),
-    (error) => error instanceof UnsupportedError && error.code === 'load.webgpu',
+    Llama.load(gqa, { device: 'webgpu', blas: true }),
+    (error) => error instanceof UnsupportedError && error.code === 'load.blas',
   );
   await rejects(Llama.load(gqa, { thread: 1 } as object), { code: 'load.options', message: /thread is not an option/ });
   await rejects(model.trace([1], ['hiden.1']), { code: 'trace.names', message: /hidden\.1/ });

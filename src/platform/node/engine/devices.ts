@@ -1,8 +1,10 @@
 import { UnsupportedError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
+import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { createOnThreads } from '../../threads-or-one.ts';
+import { createGpu } from '../gpu.ts';
 import { describeMachine } from '../machine.ts';
 import { blasProblem } from '../native/blas.ts';
 import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
@@ -19,11 +21,12 @@ export async function createDevice({
   revectorize,
   segmentBytes,
 }: LoadSettings): Promise<Device> {
-  if (device === 'reference') {
-    if (!blas) return createReferenceDevice();
+  if (device === 'reference' || device === 'webgpu') {
+    if (!blas)
+      return device === 'reference' ? createReferenceDevice() : createWebGpuDevice({ gpu: await createGpu(), warn });
     throw new UnsupportedError(
       'load.blas',
-      'load: the reference device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.',
+      `load: the ${device} device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.`,
     );
   }
   const library = blas ? loadProducts(['f32', 'bf16']) : null;

@@ -1,0 +1,33 @@
+/**
+ * Each kernel on small operands against the reference device, before a model's weights come: some drivers compute wrong numbers without
+ * a word, and the text that a model then writes is nonsense.
+ */
+import { UnsupportedError } from '../../base/errors.ts';
+import type { WeightType } from '../../tensor/dtype.ts';
+import type { Device } from '../device.ts';
+import { createReferenceDevice } from '../reference/device.ts';
+import { kernelResults } from '../wasm/self-test.ts';
+
+/** Of the largest number of a result: far above rounding, far below nonsense. */
+const TOLERANCE = 1e-3;
+
+/** Throws UnsupportedError `webgpu.wrong-numbers`, which names the adapter and the kernels. */
+export async function selfTest(device: Device, adapter: string, types: readonly WeightType[]): Promise<void> {
+  const options = { types, rows: [1, 6], kvTypes: ['f16'] } as const;
+  const expected = await kernelResults(createReferenceDevice(), options);
+  const found = await kernelResults(device, options);
+  const wrong: string[] = [];
+  for (const [name, want] of expected) {
+    const got = found.get(name)!;
+    const size = Float64Array.from(want).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    // Written so that NaN is wrong.
+    const at = want.findIndex((x, i) => !(Math.abs(got[i]! - x) <= TOLERANCE * size));
+    if (at >= 0) wrong.push(`${name} (${got[at]}, expected ${want[at]})`);
+  }
+  if (wrong.length === 0) return;
+  throw new UnsupportedError(
+    'webgpu.wrong-numbers',
+    `webgpu: ${adapter} computes wrong numbers: ${wrong.slice(0, 3).join('; ')}${wrong.length > 3 ? `; and ${wrong.length - 3} more` : ''}. ` +
+      'Update its driver, or use device "wasm".',
+  );
+}
