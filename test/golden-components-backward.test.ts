@@ -17,6 +17,7 @@ import { elementCount, type Tensor } from '../src/tensor/tensor.ts';
 import { relativeL2 } from './support/close.ts';
 import { type GoldenTensor, goldenJson, goldenTensors } from './support/golden.ts';
 import { trainingDevices } from './support/training.ts';
+import { gpuDevices } from './support/webgpu.ts';
 
 const LIMIT = 1e-5;
 
@@ -191,7 +192,7 @@ const cases: Record<string, Build> = {
   'decoder-layer': decoderLayer,
 };
 
-for (const { name: deviceName, create } of trainingDevices) {
+for (const { name: deviceName, create } of [...trainingDevices, ...gpuDevices]) {
   describe(`golden gradients on ${deviceName}`, () => {
     for (const [name, build] of Object.entries(cases)) {
       test(name, async () => {

@@ -14,6 +14,7 @@ import type { Tensor } from '../src/tensor/tensor.ts';
 import { relativeL2 } from './support/close.ts';
 import { testDevices } from './support/devices.ts';
 import { type GoldenTensor, goldenJson, goldenTensors } from './support/golden.ts';
+import { gpuDevices } from './support/webgpu.ts';
 
 const LIMIT = 1e-5;
 
@@ -281,7 +282,7 @@ function ropeCase({ ops, input, expected, attributes, check, device }: Setup, ha
   }
 }
 
-for (const { name: deviceName, create } of testDevices) {
+for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
   describe(`golden components on ${deviceName}`, () => {
     for (const [name, run] of Object.entries(cases)) {
       test(name, async () => {

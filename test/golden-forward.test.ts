@@ -10,6 +10,7 @@ import type { Tensor } from '../src/tensor/tensor.ts';
 import { assertClose } from './support/close.ts';
 import { testDevices } from './support/devices.ts';
 import { goldenJson, goldenPath, goldenTensors, goldenTolerance } from './support/golden.ts';
+import { gpuDevices } from './support/webgpu.ts';
 
 interface ForwardCase {
   readonly fp32_vs_fp64: Record<string, { max_abs_err: number; max_abs_value: number }>;
@@ -17,7 +18,7 @@ interface ForwardCase {
 
 const folder = (name: string) => `forward/${name}`;
 
-for (const { name: deviceName, create } of testDevices) {
+for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
   describe(`golden forward on ${deviceName}`, () => {
     for (const name of readdirSync(goldenPath('forward'))) {
       test(name, async () => {

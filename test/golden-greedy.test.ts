@@ -10,11 +10,12 @@ import { testDevices } from './support/devices.ts';
 import { goldenPath, goldenTensors } from './support/golden.ts';
 import { missing, shared } from './support/shared.ts';
 import { generate, runAll, submit, tinyEngine } from './support/tiny-model.ts';
+import { gpuDevices } from './support/webgpu.ts';
 
 const stories = 'real/models/stories260K';
 const expectedTexts = 'real/reference/stories260K_expected_outputs.json';
 
-for (const { name: deviceName, create } of testDevices) {
+for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
   describe(`greedy continuations on ${deviceName}`, () => {
     for (const name of readdirSync(goldenPath('forward'))) {
       test(name, async () => {

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import type { Device } from '../../src/devices/device.ts';
 import { createWebGpuDevice, type WebGpuDevice, type WebGpuDeviceOptions } from '../../src/devices/webgpu/device.ts';
 import { createGpu } from '../../src/platform/node/gpu.ts';
 import { findFfi } from '../../src/platform/node/native/ffi.ts';
@@ -49,6 +50,22 @@ async function open(): Promise<GPU | null> {
     return null;
   }
 }
+
+let shared: Promise<WebGpuDevice> | undefined;
+
+/** One device for all of a test file, as its kernels take long to compile here; closing it does nothing. Empty without a GPU. */
+export const gpuDevices: readonly { readonly name: string; readonly create: () => Promise<Device> }[] =
+  (await testGpu())
+    ? [
+        {
+          name: 'webgpu',
+          async create() {
+            shared ??= testDevice();
+            return { ...(await shared), close: () => {} };
+          },
+        },
+      ]
+    : [];
 
 /** A device for a test file, closed behind it; call it where testGpu() is there. */
 export async function testDevice(options: Omit<WebGpuDeviceOptions, 'gpu'> = {}): Promise<WebGpuDevice> {
