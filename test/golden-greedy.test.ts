@@ -38,7 +38,8 @@ for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
       });
     }
 
-    for (const file of ['stories260K.bin', 'stories260K.gguf']) {
+    // Hundreds of tokens: too many for the software adapter of the tests.
+    for (const file of deviceName === 'webgpu' ? [] : ['stories260K.bin', 'stories260K.gguf']) {
       test(`${file} tells llama2.c's story`, { skip: missing(`${stories}/${file}`, expectedTexts) }, async () => {
         const checkpoint = openCheckpointAt(shared(`${stories}/${file}`));
         const device = await create();

@@ -12,7 +12,6 @@ import type { Check } from '../support/golden-check.ts';
 import { readFacts } from '../support/golden-facts.ts';
 import { type AnyGoldenKind, named } from '../support/golden-kinds.ts';
 import { trainingDevices } from '../support/training.ts';
-import { gpuDevices } from '../support/webgpu.ts';
 
 type Rows = readonly (readonly number[])[];
 
@@ -133,7 +132,7 @@ export const loraKinds: readonly AnyGoldenKind[] = [
   {
     name: 'alignment/lora computed',
     matches: named('alignment', 'lora'),
-    devices: [...trainingDevices, ...gpuDevices],
+    devices: trainingDevices,
     run: ({ path }, check, device) => compute(path, check, device),
   },
   {

@@ -24,7 +24,6 @@ import { encodeRow } from '../../src/quant/rows.ts';
 import { testDevices } from '../support/devices.ts';
 import type { AnyGoldenKind } from '../support/golden-kinds.ts';
 import { generate, tinyEngine } from '../support/tiny-model.ts';
-import { gpuDevices } from '../support/webgpu.ts';
 import { weightsOf } from '../support/weights.ts';
 
 interface RelativeCase {
@@ -62,7 +61,7 @@ export const relativeKinds: readonly AnyGoldenKind[] = [
   {
     name: 'relatives',
     matches: ({ group }) => group === 'relatives',
-    devices: [...testDevices, ...gpuDevices],
+    devices: testDevices,
     async run({ path }, check, device) {
       const expected = JSON.parse(readFileSync(join(path, 'expected.json'), 'utf8')) as RelativeCase;
       const checkpoint = openCheckpointAt(join(path, 'model.gguf'));

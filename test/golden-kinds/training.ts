@@ -27,7 +27,6 @@ import { readFacts } from '../support/golden-facts.ts';
 import type { GoldenCase } from '../support/golden-folder.ts';
 import type { AnyGoldenKind, GoldenKind } from '../support/golden-kinds.ts';
 import { goldenModel, goldenParameter, goldenStep, ourLayout, trainingDevices } from '../support/training.ts';
-import { gpuDevices } from '../support/webgpu.ts';
 
 export interface Trajectory {
   readonly recipe: {
@@ -353,7 +352,7 @@ function kind(name: string, matches: (item: GoldenCase) => boolean, run: GoldenK
   return {
     name: `training/${name}`,
     matches: (item) => item.group === 'training' && matches(item),
-    devices: [...trainingDevices, ...gpuDevices],
+    devices: trainingDevices,
     run,
   };
 }

@@ -12,7 +12,7 @@ import { findFfi } from '../../src/platform/node/native/ffi.ts';
 
 /** The environment in which the package finds an adapter on this machine, for programs that are started. */
 export function gpuEnvironment(): Record<string, string> {
-  const folder = softwareFolder();
+  const folder = softwareFolder;
   return folder ? { VK_DRIVER_FILES: join(folder, DRIVER), LD_LIBRARY_PATH: folder } : {};
 }
 
@@ -20,13 +20,15 @@ export const noGpu = 'no WebGPU adapter here';
 const DRIVER = 'vk_swiftshader_icd.json';
 
 /** Where a Chromium keeps its SwiftShader and its Vulkan loader; null where another driver is named, or there is none. */
-function softwareFolder(): string | null {
+function findSoftware(): string | null {
   if (process.env.VK_DRIVER_FILES) return null;
   const folders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
   return (
     folders.find((folder) => existsSync(join(folder, DRIVER)) && existsSync(join(folder, 'libvulkan.so.1'))) ?? null
   );
 }
+
+const softwareFolder = findSoftware();
 
 let opened: Promise<GPU | null> | undefined;
 
@@ -37,7 +39,7 @@ export function testGpu(): Promise<GPU | null> {
 }
 
 async function open(): Promise<GPU | null> {
-  const folder = softwareFolder();
+  const folder = softwareFolder;
   if (folder) {
     process.env.VK_DRIVER_FILES = join(folder, DRIVER);
     // The package asks the system for this library by name; one that is loaded already is found.

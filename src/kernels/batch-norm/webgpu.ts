@@ -44,7 +44,7 @@ export const batchNormBackward = elementwise({
   dShift_D[i] = select(0.0, dShift_D[i], addsShift != 0u) + sumDy;
   for (var n = 0u; n < N; n++) {
     let z = (x_ND[n * D + i] - mean) * r;
-    let common = select(0.0, (sumDy + z * sumDyZ) / f32(N), training != 0u);
-    dx_ND[n * D + i] = select(0.0, dx_ND[n * D + i], addsX != 0u) + r * gain_D[i] * (dy_ND[n * D + i] - common);
+    let both = select(0.0, (sumDy + z * sumDyZ) / f32(N), training != 0u);
+    dx_ND[n * D + i] = select(0.0, dx_ND[n * D + i], addsX != 0u) + r * gain_D[i] * (dy_ND[n * D + i] - both);
   }`,
 });

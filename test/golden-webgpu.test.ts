@@ -1,0 +1,26 @@
+/**
+ * Golden cases of training, of adapters and of LLaMA's relatives on the webgpu device. The software adapters of the tests take minutes
+ * for all of them: here are some of each kind; CRIA_GPU_TESTS=all runs every one.
+ */
+import { test } from 'node:test';
+import { goldenKinds } from './golden-kinds/all.ts';
+import { type AnyGoldenKind, runGoldenKinds } from './support/golden-kinds.ts';
+import { gpuDevices, noGpu } from './support/webgpu.ts';
+
+/** Between them: plain steps, LoRA, tied and untied heads, and every choice of the relatives. */
+const chosen = [
+  ...['llama2-recipe', 'lora-qv-r4'],
+  ...['gemma2', 'gpt-oss', 'granite', 'mixtral', 'olmo2', 'phi4-mini-long', 'qwen3', 'smollm3'],
+];
+const isAll = process.env.CRIA_GPU_TESTS === 'all';
+
+function onGpu(kind: AnyGoldenKind): AnyGoldenKind {
+  return {
+    ...kind,
+    devices: gpuDevices,
+    matches: (item) => kind.matches(item) && (isAll || chosen.includes(item.name)),
+  };
+}
+
+if (gpuDevices.length === 0) test('golden cases on webgpu', { skip: noGpu }, () => {});
+else runGoldenKinds([...goldenKinds.training, ...goldenKinds.relatives].map(onGpu));
