@@ -15,7 +15,6 @@ import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { loadModel } from '../src/model/model.ts';
 import { listParameters } from '../src/model/parameters.ts';
 import { loadTokenizer } from '../src/platform/node/load-tokenizer.ts';
-import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { createTrainingDevice } from '../src/platform/node/training/device.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { placeModel } from '../src/training/trainable-model.ts';
@@ -51,7 +50,8 @@ const config: LlamaConfig = {
   slidingWindow: null,
 };
 const numbers = initialWeights(config, 1);
-const device = await createTrainingDevice(Number(values.threads), true, values.blas ? loadBlas() : null);
+const machine = { device: 'wasm', threads: Number(values.threads), blas: values.blas, revectorize: true } as const;
+const device = await createTrainingDevice(machine, 'f32', console.log);
 console.log(device.description);
 
 const random = new Random(1);

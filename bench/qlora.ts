@@ -11,7 +11,6 @@ import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { loadModel } from '../src/model/model.ts';
 import { listParameters } from '../src/model/parameters.ts';
 import { randomWeights } from '../src/model/random-weights.ts';
-import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { createTrainingDevice } from '../src/platform/node/training/device.ts';
 import { StepTrainer } from '../src/training/trainer.ts';
 
@@ -44,7 +43,8 @@ const config: LlamaConfig = {
 };
 const types = { nf4: 'f16', q4_k: 'Q4_K', q8_0: 'Q8_0' } as const;
 const base = values.base as keyof typeof types;
-const device = await createTrainingDevice(Number(values.threads), true, values.blas ? loadBlas() : null);
+const machine = { device: 'wasm', threads: Number(values.threads), blas: values.blas, revectorize: true } as const;
+const device = await createTrainingDevice(machine, 'f32', console.log);
 console.log(device.description);
 const sources = randomWeights(config, 1, ({ shape, block }) =>
   shape.length === 1 ? 'f32' : block === null ? 'f16' : types[base],

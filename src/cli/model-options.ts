@@ -22,6 +22,13 @@ export const jsonOption = {
   help: 'results as JSON, progress as JSON lines on stderr',
 } as const satisfies OptionSpec;
 
+export const deviceOption = {
+  kind: 'choice',
+  values: ['auto', ...deviceKinds],
+  default: 'auto',
+  help: 'what computes: wasm (auto), the GPU by webgpu (in Node: npm install webgpu), or the slow reference',
+} as const satisfies OptionSpec;
+
 /** What is said of a model's files where they are silent, or say what nobody knows. */
 export const openOptions = {
   ignoreKey: {
@@ -67,7 +74,7 @@ export const modelOptions = {
     otherwise: 'f16, or f32 for a model stored in f32',
     help: 'how keys and values are stored',
   },
-  device: { kind: 'choice', values: ['auto', ...deviceKinds], default: 'auto', help: 'what computes' },
+  device: deviceOption,
   blas: {
     kind: 'flag',
     help: 'long prompts by the system BLAS where it is faster than our kernels; the bits are then not promised to be the same',

@@ -19,7 +19,7 @@ test('the library runs several sequences at once, and says the adapter', { skip 
     await using model = await Llama.load(undefined, { device, maxSequences: 2, kvType: 'q8_0' });
     if (device === 'webgpu') match(model.facts.device, /^webgpu, .+/);
     const prompts = ['The dog and the cat', 'Mia said'];
-    return Promise.all(prompts.map((prompt) => model.generate(prompt, { temperature: 0, maxTokens: 6 }).text()));
+    return await Promise.all(prompts.map((prompt) => model.generate(prompt, { temperature: 0, maxTokens: 6 }).text()));
   };
   deepStrictEqual(await answers('webgpu'), await answers('wasm'));
 });

@@ -9,6 +9,7 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { deviceOption } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -33,6 +34,7 @@ export const command = defineCommand({
     },
     resume: { kind: 'flag', help: 'go on after the newest sound checkpoint, to the same bits' },
     offline: { kind: 'flag', help: 'use what is in the cache of the hub, and no network' },
+    device: deviceOption,
     threads: {
       kind: 'integer',
       short: 't',
@@ -76,6 +78,7 @@ export const command = defineCommand({
     try {
       await runRecipe(run, {
         out: options.out,
+        device: options.device,
         threads: options.threads ?? threads,
         blas: options.blas,
         revectorize: options.revectorize,

@@ -7,6 +7,7 @@ import { checkRecipe } from '../../training/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { deviceOption } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 
 const ROOT = 'runs';
@@ -27,6 +28,7 @@ export const command = defineCommand({
       help: 'where checkpoints, metrics and the report go',
     },
     resume: { kind: 'flag', help: 'go on after the newest sound checkpoint, to the same bits' },
+    device: deviceOption,
     threads: {
       kind: 'integer',
       short: 't',
@@ -63,6 +65,7 @@ export const command = defineCommand({
       const result = await train({
         recipe,
         folder: options.out ?? join(ROOT, recipe.name),
+        device: options.device,
         threads: options.threads ?? threads,
         blas: options.blas,
         revectorize: options.revectorize,

@@ -10,9 +10,7 @@ import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
 import type { PullOptions } from '../../hub/pull.ts';
-import { blasProblem } from '../native/blas.ts';
-import { loadProducts, needBf16 } from '../native/products.ts';
-import { createTrainingDevice } from '../training/device.ts';
+import { createTrainingDevice, type TrainingMachine } from '../training/device.ts';
 import { checkpointNames } from '../training/run-checkpoint.ts';
 import { measurePeak } from '../training/train.ts';
 import { TuningCheckpoints } from './checkpoints.ts';
@@ -21,14 +19,11 @@ import { modelWriter, openTunable, placeTuned, type TunedModel } from './models.
 import { type Prepared, prepare, shownSamples } from './prepare.ts';
 import { TuningFolder } from './run-folder.ts';
 
-export interface FinetuneOptions {
+export interface FinetuneOptions extends TrainingMachine {
   readonly recipe: Recipe;
   readonly folder: string;
   /** Paths of the models that the recipe names. */
   readonly models: { readonly from: string; readonly helpfulness: string | null; readonly safety: string | null };
-  readonly threads: number;
-  readonly blas: boolean;
-  readonly revectorize: boolean;
   readonly resume: boolean;
   readonly collective?: Collective;
   readonly hub: PullOptions;
@@ -70,9 +65,7 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
     for (const warning of prepared.warnings) tell(`warning: ${warning}`);
     if (isFirst) run.writeRefused(prepared.census);
     const config: LlamaConfig = { ...checkpoint.config, contextLength: prepared.contextLength };
-    const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
-    device = await createTrainingDevice(options.threads, options.revectorize, blas);
-    if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
+    device = await createTrainingDevice(options, recipe.training.products, tell);
     const tuned = await placeTuned(device, checkpoint, recipe, config);
     const parts: TuningParts = { recipe, prepared, device, checkpoint, config, tuned, collective, run, models };
     const { method, trainer, parameters, derived, sample } = await createMethod(parts);

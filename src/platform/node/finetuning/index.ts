@@ -1,5 +1,6 @@
 /** The library's fine-tuning: `import { finetune } from 'cria/training'`. */
 import { parse } from 'yaml';
+import type { DeviceKind } from '../../../devices/device.ts';
 import type { TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { describeMachine } from '../machine.ts';
 import { readRecipeText } from '../training/recipe-files.ts';
@@ -14,6 +15,8 @@ export interface FinetuneCallOptions {
   readonly out?: string;
   /** Go on after the newest sound checkpoint, to the same bits. */
   readonly resume?: boolean;
+  /** What computes; absent or 'auto': wasm. */
+  readonly device?: 'auto' | DeviceKind;
   readonly threads?: number;
   /** Matrix products by the system's BLAS where one is installed. Default true. */
   readonly blas?: boolean;
@@ -37,6 +40,7 @@ export async function finetune(recipe: string | object, options: FinetuneCallOpt
   return runRecipe(checkRun(value, typeof recipe === 'string' ? recipe : 'recipe'), {
     out: options.out,
     resume: options.resume ?? false,
+    device: options.device ?? 'auto',
     threads: options.threads ?? describeMachine().physicalCores,
     blas: options.blas ?? true,
     revectorize: true,

@@ -1,12 +1,47 @@
-import type { Device } from '../../../devices/device.ts';
+import { UnsupportedError } from '../../../base/errors.ts';
+import type { Device, DeviceKind } from '../../../devices/device.ts';
+import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
-import type { Blas } from '../../../kernels/gemm/blas.ts';
+import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
+import type { BlasOperands } from '../../../kernels/gemm/blas.ts';
+import { createGpu } from '../gpu.ts';
+import { blasProblem } from '../native/blas.ts';
+import { loadProducts, needBf16 } from '../native/products.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 
-/** The wasm device for training on this machine; `blas` does its matrix products. */
-export async function createTrainingDevice(threads: number, revectorize: boolean, blas: Blas | null): Promise<Device> {
+/** What trains. */
+export interface TrainingMachine {
+  /** 'auto' is 'wasm'. */
+  readonly device: 'auto' | DeviceKind;
+  /** Of the wasm device. */
+  readonly threads: number;
+  /** Matrix products of the wasm device by a BLAS, where one is installed. */
+  readonly blas: boolean;
+  readonly revectorize: boolean;
+}
+
+/** The device for training on this machine. Throws UnsupportedError `training.products`, `webgpu.…`. */
+export async function createTrainingDevice(
+  { device, threads, blas, revectorize }: TrainingMachine,
+  products: BlasOperands,
+  tell: (message: string) => void,
+): Promise<Device> {
+  if (device === 'webgpu' || device === 'reference') {
+    if (products === 'bf16') {
+      throw new UnsupportedError(
+        'training.products',
+        `training.products is bf16: expected the wasm device, which has a system library for it, found ${device}. Train with training.products=f32.`,
+      );
+    }
+    if (device === 'reference') return createReferenceDevice();
+    const gpu = await createWebGpuDevice({ gpu: await createGpu(), warn: tell });
+    await gpu.prepare?.([]);
+    return gpu;
+  }
+  const library = products === 'bf16' ? needBf16() : blas ? loadProducts(['f32']) : null;
+  if (blas && library === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   const compiled = await compileForThisMachine({ threads, revectorize, blas: null, training: true });
-  const note = blas ? `${compiled.note}, matrix products by ${blas.description}` : compiled.note;
-  return createWasmDevice({ threads, host: nodeThreads, ...compiled, blas, note });
+  const note = library ? `${compiled.note}, matrix products by ${library.description}` : compiled.note;
+  return createWasmDevice({ threads, host: nodeThreads, ...compiled, blas: library, note });
 }

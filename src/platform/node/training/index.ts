@@ -6,7 +6,6 @@ import { recomputePolicies } from '../../../autograd/tape.ts';
 import { assert } from '../../../base/assert.ts';
 import { ArgumentError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
-import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { loadSettings } from '../../../inference/remote/load.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
@@ -18,7 +17,6 @@ import { placeModel, type TrainableModel } from '../../../training/trainable-mod
 import { type TrainerOptions as StepOptions, type StepResult, StepTrainer } from '../../../training/trainer.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
-import { loadBlas } from '../native/blas.ts';
 import { createTrainingDevice } from './device.ts';
 import { numbersOf } from './stored-weights.ts';
 import { trainables } from './trainables.ts';
@@ -30,7 +28,7 @@ export type { StepResult } from '../../../training/trainer.ts';
 export { type FinetuneCallOptions, finetune, type TuningMetrics, type TuningResult } from '../finetuning/index.ts';
 
 export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decorate' | 'afterUpdate'> {
-  /** Matrix products by the system's BLAS where one is installed. Default true; the model's device "reference" has none. */
+  /** Matrix products by the system's BLAS where one is installed. Default true; the model's devices "reference" and "webgpu" have none. */
   readonly blas?: boolean;
 }
 
@@ -71,10 +69,8 @@ export class Trainer {
         'Trainer.create: the model was loaded with adapters, expected one without. Merge them into it (model.save), or train an adapter (cria finetune).',
       );
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
-    const device =
-      kind === 'reference'
-        ? createReferenceDevice()
-        : await createTrainingDevice(threads, found.options.revectorize ?? true, blas ? loadBlas() : null);
+    const machine = { device: kind, threads, blas, revectorize: found.options.revectorize ?? true };
+    const device = await createTrainingDevice(machine, 'f32', () => {});
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, rest);

@@ -19,10 +19,8 @@ import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
 import { findTokenizerFiles } from '../load-tokenizer.ts';
-import { blasProblem } from '../native/blas.ts';
-import { loadProducts, needBf16 } from '../native/products.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { createTrainingDevice } from './device.ts';
+import { createTrainingDevice, type TrainingMachine } from './device.ts';
 import { checkPaths } from './recipe-paths.ts';
 import { checkpointNames } from './run-checkpoint.ts';
 import { RunFolder } from './run-folder.ts';
@@ -30,12 +28,9 @@ import { openStoredWeights } from './stored-weights.ts';
 import { openTokens, type TextSource } from './token-cache.ts';
 import { digestOf } from './whole-folder.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends TrainingMachine {
   readonly recipe: Recipe;
   readonly folder: string;
-  readonly threads: number;
-  readonly blas: boolean;
-  readonly revectorize: boolean;
   readonly resume: boolean;
   readonly collective?: Collective;
   isStopped(): boolean;
@@ -72,9 +67,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
 
-  const blas = recipe.training.products === 'bf16' ? needBf16() : options.blas ? loadProducts(['f32']) : null;
-  const device = await createTrainingDevice(options.threads, options.revectorize, blas);
-  if (options.blas && blas === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
+  const device = await createTrainingDevice(options, recipe.training.products, tell);
   try {
     const { training, output } = recipe;
     const { from } = recipe.model;
@@ -203,7 +196,12 @@ function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
 
 /** Floating-point operations a second in large matrix products on this device: what a step's rate is compared with. */
 export async function measurePeak(device: Device): Promise<number> {
-  const [rows, width] = [2048, 1024];
+  const small = await measureProducts(device, 128, 256);
+  // A device that would take seconds for each of the large ones is known by the small ones.
+  return 2 * 2048 * 1024 ** 2 > small ? small : Math.max(small, await measureProducts(device, 2048, 1024));
+}
+
+async function measureProducts(device: Device, rows: number, width: number): Promise<number> {
   const mark = device.mark();
   const [x, w] = [device.scratch([rows, width]), device.scratch([width, width])];
   for (const tensor of [x, w]) device.fill(tensor, 0.5);
