@@ -1,9 +1,14 @@
 /** The webgpu device as people meet it: the command line, the library, what is said where there is no GPU, and a device that is lost. */
 import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { Llama } from '../../src/platform/node/index.ts';
+import { assertClose } from '../support/close.ts';
+import { goldenPath } from '../support/golden.ts';
 import { gpuEnvironment, noGpu, testGpu } from '../support/webgpu.ts';
-import { spawnCria } from './cria.ts';
+import { cria, spawnCria } from './cria.ts';
 
 const skip = (await testGpu()) ? false : noGpu;
 
@@ -35,4 +40,34 @@ test('without an adapter, or with options that do not go together, one line says
 test('doctor says whether there is a GPU', { skip }, async () => {
   const { stdout } = await spawnCria(['doctor'], { env: gpuEnvironment() });
   match(stdout, /WebGPU +\S/);
+});
+
+test('cria train --device webgpu has the losses of the wasm device, and writes a model', { skip }, async () => {
+  const work = mkdtempSync(join(tmpdir(), 'cria-webgpu-'));
+  after(() => rmSync(work, { recursive: true, force: true }));
+  const text = 'The cat sat on the mat. It was glad. '.repeat(40);
+  writeFileSync(join(work, 'train.txt'), text);
+  writeFileSync(
+    join(work, 'recipe.yaml'),
+    `name: tiny
+model: { depth: 1, width: 32, heads: 2, contextLength: 16 }
+tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
+data: { train: [{ path: ${join(work, 'train.txt')} }], valid: ${join(work, 'train.txt')} }
+training: { tokens: 128, batchTokens: 32, microBatchTokens: 32, matrices: muon }
+`,
+  );
+  const losses = async (device: string) => {
+    const out = join(work, device);
+    const words = ['train', join(work, 'recipe.yaml'), '--device', device, '-t', '1', '--out', out, '--json'];
+    const { code, stdout, stderr } = await cria(words);
+    strictEqual(code, 0, stderr);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { loss?: number; gradientNorm?: number });
+    return lines.flatMap(({ loss, gradientNorm }) => (loss === undefined ? [] : [loss, gradientNorm!]));
+  };
+  const found = await losses('webgpu');
+  strictEqual(found.length, 8);
+  assertClose('losses and norms', found, await losses('wasm'), { rtol: 1e-4, atol: 0 });
 });
