@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../base/errors.ts';
-import { type DeviceKind, deviceKinds } from '../../devices/device.ts';
+import { deviceKinds } from '../../devices/device.ts';
 import { type KvType, kvTypes } from '../../kernels/ops.ts';
 import type { Usual } from '../../model/adapter/select.ts';
 import { EngineClient, type EnginePort } from './client.ts';
@@ -7,7 +7,7 @@ import type { LoadProgress, LoadSettings, ModelFacts, Source } from './protocol.
 
 export interface LoadOptions {
   /** 'auto' is 'wasm'. */
-  readonly device?: 'auto' | DeviceKind;
+  readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   /** Threads that compute; absent: one per physical core. */
   readonly threads?: number;
   /** Matrix products of long prompts by the system's BLAS, where it is faster than our kernels; their bits may then differ. */

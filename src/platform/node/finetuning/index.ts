@@ -1,6 +1,5 @@
 /** The library's fine-tuning: `import { finetune } from 'cria/training'`. */
 import { parse } from 'yaml';
-import type { DeviceKind } from '../../../devices/device.ts';
 import type { TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { describeMachine } from '../machine.ts';
 import { readRecipeText } from '../training/recipe-files.ts';
@@ -16,7 +15,7 @@ export interface FinetuneCallOptions {
   /** Go on after the newest sound checkpoint, to the same bits. */
   readonly resume?: boolean;
   /** What computes; absent or 'auto': wasm. */
-  readonly device?: 'auto' | DeviceKind;
+  readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   readonly threads?: number;
   /** Matrix products by the system's BLAS where one is installed. Default true. */
   readonly blas?: boolean;
