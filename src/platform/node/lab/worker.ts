@@ -2,7 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LabTraining } from '../../../lab/arm-model.ts';
 import { type RunResult, trainOnce } from '../../../lab/train-once.ts';
-import { loadProducts } from '../native/products.ts';
 import { createTrainingDevice } from '../training/device.ts';
 import { labText, type SharedText } from './text.ts';
 
@@ -19,14 +18,14 @@ export type WorkerAnswer =
 
 const { text, blas, stop } = workerData as WorkerData;
 const documents = labText(text);
-const products = blas ? loadProducts(['f32']) : null;
+const machine = { device: 'wasm', threads: 1, blas, revectorize: true } as const;
 
 parentPort!.on('message', async (training: LabTraining) => {
   parentPort!.postMessage(await run(training));
 });
 
 async function run(training: LabTraining): Promise<WorkerAnswer> {
-  const device = await createTrainingDevice(1, true, products);
+  const device = await createTrainingDevice(machine, 'f32', () => {});
   try {
     const result = await trainOnce(device, training, documents, {
       clock: () => performance.now(),
