@@ -7,7 +7,7 @@ import {
   type ProductChoice,
   product,
   routedMatvec,
-} from '../../kernels/linear/webgpu.ts';
+} from '../../kernels/gemm/webgpu.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import type { Context } from './context.ts';
 import type { Region } from './memory.ts';

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import type { StoredType } from '../../kernels/linear/stored.webgpu.ts';
+import type { StoredType } from '../../kernels/gemm/stored.webgpu.ts';
 import type { WeightType } from '../../tensor/dtype.ts';
 import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
 import type { Region } from './memory.ts';

@@ -1,5 +1,5 @@
 /**
- * Places weights: rows are read from their files, laid out as the kernels want them (kernels/linear/stored.webgpu.ts), and written into
+ * Places weights: rows are read from their files, laid out as the kernels want them (kernels/gemm/stored.webgpu.ts), and written into
  * buffers. A matrix that is larger than the adapter's largest binding lies in several, cut between rows.
  *
  * Memory   All buffers are made before the first byte is read, where the caller says what will come (prepare): a device that has no room
@@ -14,7 +14,7 @@ import {
   planeWords,
   type StoredType,
   storedType,
-} from '../../kernels/linear/stored.webgpu.ts';
+} from '../../kernels/gemm/stored.webgpu.ts';
 import { holdNf4 } from '../../quant/nf4.ts';
 import { decodeRow, firstBadBlock, readWeights } from '../../quant/rows.ts';
 import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';

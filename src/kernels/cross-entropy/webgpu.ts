@@ -1,4 +1,4 @@
-/** The loss of rows of logits, and in their place its gradient. What it computes: reference.ts. The products: linear/webgpu.ts. */
+/** The loss of rows of logits, and in their place its gradient. What it computes: reference.ts. The products: gemm/webgpu.ts. */
 import { softcapFunction } from '../activation/webgpu.ts';
 import { kernel, LOWEST, maxGroup, sumGroup } from '../wgsl.ts';
 

@@ -1,5 +1,5 @@
 /** Rows of a table. What they compute: reference.ts. */
-import { matrixInputs, type StoredType, weightsFunction } from '../linear/stored.webgpu.ts';
+import { matrixInputs, type StoredType, weightsFunction } from '../gemm/stored.webgpu.ts';
 import { elementwise, kernel, perChoice, unrolled } from '../wgsl.ts';
 
 /** An invocation unpacks a unit of 32 numbers of a row of the table, where this piece of it has the row. */

@@ -1,5 +1,5 @@
-/** The choice of experts and the mixing of their results; their products: linear/webgpu.ts. Source: reference.ts, backward.reference.ts. */
-import { matrixInputs, type StoredType, weightsFunction } from '../linear/stored.webgpu.ts';
+/** The choice of experts and the mixing of their results; their products: gemm/webgpu.ts. Source: reference.ts, backward.reference.ts. */
+import { matrixInputs, type StoredType, weightsFunction } from '../gemm/stored.webgpu.ts';
 import { elementwise, kernel, LOWEST, perChoice, unrolled } from '../wgsl.ts';
 
 /** An invocation a row: the largest score that is not chosen yet, `used` times; of equal ones the earlier. */

@@ -1,4 +1,4 @@
-/** What Muon does element by element, and sums of squares. What they compute: reference.ts. The products: linear/webgpu.ts. */
+/** What Muon does element by element, and sums of squares. What they compute: reference.ts. The products: gemm/webgpu.ts. */
 import { elementwise, kernel, sumGroup } from '../wgsl.ts';
 
 const WORKGROUP = 256;

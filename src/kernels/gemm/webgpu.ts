@@ -1,6 +1,6 @@
 /**
- * y = x · Wᵀ + b and the two products of its gradient, for weights of every stored type. What they compute: reference.ts and
- * backward.reference.ts.
+ * y = x · Wᵀ + b and the two products of its gradient, for weights of every stored type. What they compute: kernels/linear/reference.ts
+ * and backward.reference.ts beside it.
  *
  * matvec    few rows of x: lanes stride over the units of a few rows of W, so W is read once, and the lanes' sums are joined.
  * product   many rows: tiles through workgroup memory, which hold 32 terms of the sum; W is unpacked once a tile.
