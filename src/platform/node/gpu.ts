@@ -12,9 +12,11 @@ let made: GPU | undefined;
  */
 export async function createGpu(): Promise<GPU> {
   if (made) return made;
-  let webgpu: typeof import('webgpu');
+  // By a name that is not looked up when types are checked: the package need not be installed.
+  const name: string = 'webgpu';
+  let webgpu: { create(switches: readonly string[]): GPU };
   try {
-    webgpu = await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ 'webgpu');
+    webgpu = await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ name);
   } catch (error) {
     throw new UnsupportedError(
       'webgpu.package',
