@@ -33,9 +33,12 @@ export interface PageModel {
 
 export function pageModelOf(model: ExplorerModel): PageModel {
   const { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, device } = model.facts;
+  let pieces: string[] | null = null; // a whole vocabulary: listed when it is asked for
   return {
     facts: { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, device },
-    pieces: model.hasTokenizer ? piecesOf(model) : null,
+    get pieces() {
+      return (pieces ??= model.hasTokenizer ? piecesOf(model) : null);
+    },
     read: async (text) => {
       const { tokenizer } = model;
       const ids = tokenizer.encode(text, { bos: tokenizer.addBos && tokenizer.bosId !== null });

@@ -147,7 +147,7 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
   test('by keyboard alone: scenes, tokens, cells; the address keeps all of it, and the back button undoes', async () => {
     const { page } = await open({});
     await settled(page);
-    await page.keyboard.press('8'); // the scenes are counted from 1 on the keys
+    await page.keyboard.press('7');
     await page.waitForFunction(() => location.hash.includes('scene=attention'));
     await settled(page);
     await page.locator('.large [role=img]').focus();

@@ -19,13 +19,16 @@ export function App({ world }: { readonly world: PageWorld }) {
   const [trouble, setTrouble] = useState('');
   const [keysShown, showKeys] = useState(false);
   const serial = useRef(0);
+  /** Keys may come faster than the page is drawn. */
+  const latest = useRef(state);
   const language = state.language || languageOf(world.languages);
   const [t, w] = [strings[language], languages[language]];
 
   const set = (patch: Partial<State>, push = false) => {
-    const next = { ...state, ...patch };
+    const next = { ...latest.current, ...patch };
+    world.setHash(formatState(next), push || next.scene !== latest.current.scene);
+    latest.current = next;
     setState(next);
-    world.setHash(formatState(next), push || (patch.scene !== undefined && patch.scene !== state.scene));
   };
   const use = (opening: Promise<PageModel>) => {
     setTrouble('');
@@ -36,7 +39,14 @@ export function App({ world }: { readonly world: PageWorld }) {
     );
   };
   useEffect(() => use(world.open(setShare)), []);
-  useEffect(() => world.onHash(() => setState(parseState(world.hash()))), []);
+  useEffect(
+    () =>
+      world.onHash(() => {
+        latest.current = parseState(world.hash());
+        setState(latest.current);
+      }),
+    [],
+  );
   useEffect(() => {
     document.documentElement.lang = language;
     document.documentElement.dataset.theme = state.theme;
@@ -46,7 +56,7 @@ export function App({ world }: { readonly world: PageWorld }) {
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       if (event.ctrlKey || event.metaKey || event.altKey || /^(TEXTAREA|INPUT|SELECT)$/.test(target.tagName)) return;
-      const digit = '1234567890'.indexOf(event.key);
+      const digit = '0123456789'.indexOf(event.key);
       if (event.key === '?') showKeys(!keysShown);
       else if (event.key === 'Escape') showKeys(false);
       else if (event.key.length === 1 && digit >= 0) set({ scene: sceneKeys[digit]! });

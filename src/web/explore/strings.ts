@@ -26,7 +26,7 @@ const en = {
   formula: 'Formula, from the code',
   numbers: 'Numbers',
   copyCode: 'Copy as TypeScript',
-  keys: 'Keys: ← → choose a token or cell, Shift ← → change the block, 1 … 9 and 0 jump to scenes, ? shows this line, Esc leaves it.',
+  keys: 'Keys: ← → choose a token or cell, Shift ← → change the block, 0 … 9 jump to scenes, ? shows this line, Esc leaves it.',
   tooLong: (count: number, most: number) =>
     `The text has ${count} tokens; this model’s context holds ${most}. Shorten it.`,
   noTokens: 'The text has no tokens. Write at least a word.',
@@ -170,7 +170,7 @@ const ko: Strings = {
   formula: '코드에 적힌 수식',
   numbers: '수로 보기',
   copyCode: 'TypeScript로 복사',
-  keys: '키: ← →로 토큰이나 칸을 고르고, Shift ← →로 블록을 바꾸고, 1 … 9와 0으로 장면을 옮깁니다. ?는 이 안내를 열고 Esc는 닫습니다.',
+  keys: '키: ← →로 토큰이나 칸을 고르고, Shift ← →로 블록을 바꾸고, 0 … 9로 장면을 옮깁니다. ?는 이 안내를 열고 Esc는 닫습니다.',
   tooLong: (count, most) => `글이 토큰 ${count}개입니다. 이 모델의 문맥은 ${most}개까지입니다. 줄여 주세요.`,
   noTokens: '글에 토큰이 없습니다. 낱말을 하나라도 써 주세요.',
   noTokenizer:

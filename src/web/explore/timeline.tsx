@@ -1,5 +1,5 @@
 /** One forward pass as a line: the tokens, and the ten steps of the walk, which lead to their scenes. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type StepKey, stepKeys, walkOf } from '../../explorer/walk.ts';
 import { tokenText, type X } from './x.ts';
 
@@ -27,6 +27,13 @@ export function Timeline({ x }: { readonly x: X }) {
       else go(1);
     });
   });
+  const tokens = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // The arrows take the focus along.
+    if (tokens.current?.contains(document.activeElement)) {
+      tokens.current.querySelector<HTMLElement>('[aria-checked=true]')?.focus();
+    }
+  }, [query]);
   const onTokenKey = (event: KeyboardEvent) => {
     const by = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
     if (by === 0) return;
@@ -36,7 +43,7 @@ export function Timeline({ x }: { readonly x: X }) {
   };
   return (
     <section class="timeline" aria-label={t.timeline} onKeyDown={onTokenKey}>
-      <div class="tokens" role="radiogroup" aria-label={w.tokens}>
+      <div class="tokens" ref={tokens} role="radiogroup" aria-label={w.tokens}>
         {ids.slice(0, SHOWN_TOKENS).map((id, place) => (
           // biome-ignore lint/a11y/useSemanticElements: a token that is chosen among others
           <button

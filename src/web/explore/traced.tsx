@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TraceSlice } from '../../inference/observe.ts';
-import type { Traces } from '../../inference/remote/traces.ts';
+import { Traces } from '../../inference/remote/traces.ts';
 import type { X } from './x.ts';
 
 /** The newest traces, so that going back and forth asks nobody. */
@@ -35,16 +35,55 @@ export interface TracedProps {
   readonly x: X;
   readonly names: readonly string[];
   readonly slice?: TraceSlice;
-  readonly children: (traces: Traces, x: X) => ComponentChildren;
+  /** The rows that are shown. Of a short text all are asked for at once, so that another row asks nobody. */
+  readonly rows?: readonly number[];
+  readonly children: (traces: Traces, x: X, slice: TraceSlice) => ComponentChildren;
 }
 
-export function Traced({ x, names, slice = {}, children }: TracedProps) {
+/** Numbers that are asked for at once, at most. */
+const MOST_NUMBERS = 1 << 20;
+
+/** About how many numbers these activations hold, of all rows. */
+function sizeOf({ model, ids }: X, names: readonly string[]): number {
+  const { width, ffnWidth, vocabSize, headCount, blockCount } = model.facts.config;
+  const N = ids.length;
+  const of = (name: string) => {
+    const each = name.includes('*') ? blockCount + 1 : 1;
+    if (/attention\.(scores|probabilities)/.test(name)) return each * headCount * N * N;
+    if (/logits|probabilities/.test(name)) return each * N * vocabSize;
+    if (/heads/.test(name)) return each * headCount * N * width;
+    return each * N * Math.max(width, ffnWidth);
+  };
+  return names.reduce((sum, name) => sum + of(name), 0);
+}
+
+/** These rows of activations of N tokens. */
+function only(traces: Traces, rows: readonly number[], N: number): Traces {
+  const parts = [...traces].map(([name, { shape, data }]) => {
+    const columns = shape.at(-1)!;
+    const each = (shape.at(-2)! / N) * columns;
+    const heads = shape.length === 3 ? shape[0]! : 1;
+    const part = new Float32Array(heads * rows.length * each);
+    for (let h = 0; h < heads; h++) {
+      for (const [r, row] of rows.entries())
+        part.set(data.subarray((h * N + row) * each, (h * N + row + 1) * each), (h * rows.length + r) * each);
+    }
+    const count = (rows.length * shape.at(-2)!) / N;
+    return [name, { shape: [...(shape.length === 3 ? [heads] : []), count, columns], data: part }] as const;
+  });
+  return new Traces(parts);
+}
+
+export function Traced({ x, names, slice: given = {}, rows, children }: TracedProps) {
+  const shown: TraceSlice = rows ? { ...given, rows } : given;
+  const isWide = rows !== undefined && sizeOf(x, names) <= MOST_NUMBERS;
+  const slice = isWide ? given : shown;
   const key = JSON.stringify([x.serial, x.ids, names, slice]);
   const [, redraw] = useState(0);
   const [trouble, setTrouble] = useState('');
   const rendered = useRef<ComponentChildren>(null);
   const there = x.cache.now(key);
-  if (there) rendered.current = children(there, x);
+  if (there) rendered.current = children(isWide ? only(there, rows, x.ids.length) : there, x, shown);
   useEffect(() => {
     if (x.ids.length === 0 || x.cache.now(key)) return;
     let current = true;

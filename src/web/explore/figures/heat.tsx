@@ -1,5 +1,5 @@
 /** A matrix as colours: one pixel a cell on a canvas, scaled up. Orange is above zero, blue below; the paler, the nearer to zero. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 
 export interface HeatProps {
   readonly rows: number;
@@ -29,20 +29,28 @@ export function Heat({ rows, columns, values, most, label, cell, square, chosen,
     const context = canvas.current?.getContext('2d');
     if (!context || rows === 0 || columns === 0) return;
     const image = context.createImageData(columns, rows);
+    const { data } = image;
     const limit = most ?? largest(values);
     for (let i = 0; i < rows * columns; i++) {
       const value = values[i]!;
       if (!Number.isFinite(value) || value === 0) continue;
       const colour = value > 0 ? ABOVE : BELOW;
       const share = limit === 0 ? 0 : Math.min(1, Math.abs(value) / limit);
-      image.data.set([...colour, Math.round(255 * share ** 0.6)], i * 4);
+      data[i * 4] = colour[0]!;
+      data[i * 4 + 1] = colour[1]!;
+      data[i * 4 + 2] = colour[2]!;
+      data[i * 4 + 3] = Math.round(255 * share ** 0.6);
     }
     context.putImageData(image, 0, 0);
-  });
+  }, [values, rows, columns, most]);
+  /** Where the choice is, before it has been drawn. */
+  const place = useRef({ row: 0, column: 0 });
+  if (chosen) place.current = chosen;
   const choose = (row: number, column: number) => {
     if (!onChoose) return;
     const r = Math.max(0, Math.min(rows - 1, row));
     const c = Math.max(0, Math.min(causal ? r : columns - 1, column));
+    place.current = { row: r, column: c };
     onChoose(r, c);
   };
   const onKey = (event: KeyboardEvent) => {
@@ -50,7 +58,7 @@ export function Heat({ rows, columns, values, most, label, cell, square, chosen,
     if (!by || !onChoose) return;
     event.preventDefault();
     event.stopPropagation();
-    choose((chosen?.row ?? 0) + by[0]!, (chosen?.column ?? 0) + by[1]!);
+    choose(place.current.row + by[0]!, place.current.column + by[1]!);
   };
   const onClick = (event: MouseEvent) => {
     const box = canvas.current!.getBoundingClientRect();
@@ -115,8 +123,11 @@ export function Strip({
   readonly onChoose?: (column: number) => void;
 }) {
   const rows = Math.ceil(values.length / wide);
-  const padded = new Float32Array(rows * wide);
-  padded.set(values);
+  const padded = useMemo(() => {
+    const cells = new Float32Array(rows * wide);
+    cells.set(values);
+    return cells;
+  }, [values, wide]);
   const place =
     chosen === undefined || chosen === null ? null : { row: Math.floor(chosen / wide), column: chosen % wide };
   const choose =

@@ -28,8 +28,8 @@ export function AttentionScene({ x }: { readonly x: X }) {
           const places = all ? shown.ids.map((_, i) => i) : spread(count, SAMPLED_ROWS);
           const R = places.length;
           const { data } = traces.get(p);
-          const map = (h: number) =>
-            Float32Array.from({ length: R * R }, (_, i) => data[(h * R + Math.floor(i / R)) * count + places[i % R]!]!);
+          const maps = mapsOf(data, H, places, count);
+          const map = (h: number) => maps[h]!;
           const own = Math.min(head, H - 1);
           const row = nearest(places, Math.min(query, count - 1));
           const column =
@@ -92,7 +92,7 @@ export function AttentionScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Traced x={x} names={[s, p, part('values'), part('mix')]} slice={{ rows: [query], heads: [head] }}>
+      <Traced x={x} names={[s, p, part('values'), part('mix')]} rows={[query]} slice={{ heads: [head] }}>
         {(traces, shown) => {
           const row = shown.query;
           const scores = traces.get(s).data;
@@ -129,7 +129,7 @@ export function AttentionScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Traced x={x} names={[part('heads'), part('output')]} slice={{ rows: [query] }}>
+      <Traced x={x} names={[part('heads'), part('output')]} rows={[query]}>
         {(traces, shown) => {
           const D = model.facts.config.width;
           const { data } = traces.get(part('heads'));
@@ -167,6 +167,22 @@ export function AttentionScene({ x }: { readonly x: X }) {
       </Traced>
     </>
   );
+}
+
+const made = new WeakMap<Float32Array, readonly Float32Array[]>();
+
+/** Each head's map, of the places that are shown; made once, so that a choice draws nothing anew. */
+function mapsOf(data: Float32Array, H: number, places: readonly number[], count: number): readonly Float32Array[] {
+  const known = made.get(data);
+  if (known) return known;
+  const R = places.length;
+  const maps = Array.from({ length: H }, (_, h) => {
+    const map = new Float32Array(R * R);
+    for (let r = 0; r < R; r++) for (let s = 0; s < R; s++) map[r * R + s] = data[(h * R + r) * count + places[s]!]!;
+    return map;
+  });
+  made.set(data, maps);
+  return maps;
 }
 
 function spread(N: number, most: number): number[] {

@@ -22,7 +22,7 @@ export function EmbeddingScene({ x }: { readonly x: X }) {
   const near = useNear(x, id, NEIGHBOURS);
   return (
     <>
-      <Traced x={x} names={['embedding']} slice={{ rows: [query] }}>
+      <Traced x={x} names={['embedding']} rows={[query]}>
         {(traces, { query: row, ...rest }) => {
           const values = rowOf(traces.get('embedding'), 0);
           const column = Math.max(0, Math.min(values.length - 1, state.column));

@@ -37,7 +37,7 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
           </select>
         </label>
       </p>
-      <Traced x={x} names={[input, output]} slice={{ rows: [query] }}>
+      <Traced x={x} names={[input, output]} rows={[query]}>
         {(traces, shown) => {
           const row = shown.query;
           const x_D = rowOf(traces.get(input), 0);

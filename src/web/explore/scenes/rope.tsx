@@ -68,7 +68,8 @@ export function RopeScene({ x }: { readonly x: X }) {
       <Traced
         x={x}
         names={[part('queriesPlain'), part('keysPlain'), part('queries'), part('keys'), part('scores')]}
-        slice={{ rows, heads: [head] }}
+        rows={rows}
+        slice={{ heads: [head] }}
       >
         {(traces, shown) => {
           const q_E = rowOf(traces.get(part('queriesPlain')), 0).slice(head * E, (head + 1) * E);
@@ -215,7 +216,7 @@ export function RopeScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Traced x={x} names={['rotation']} slice={{ rows: [query] }}>
+      <Traced x={x} names={['rotation']} rows={[query]}>
         {(traces) => (
           <Figure x={x} title={t.rotationMatrix} traces={traces} slice={{ rows: [query] }}>
             <Heat

@@ -47,9 +47,9 @@ export function SharingScene({ x }: { readonly x: X }) {
           }))}
         />
       </Figure>
-      <Traced x={x} names={['probabilities']} slice={{ rows: [last] }}>
+      <Traced x={x} names={['probabilities']} rows={[last]}>
         {(plain) => (
-          <Traced x={x} names={['probabilities']} slice={{ rows: [last], keyGroups: groups }}>
+          <Traced x={x} names={['probabilities']} rows={[last]} slice={{ keyGroups: groups }}>
             {(pooled) => {
               const [p, q] = [plain.get('probabilities').data, pooled.get('probabilities').data];
               return (

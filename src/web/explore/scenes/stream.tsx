@@ -19,7 +19,7 @@ export function StreamScene({ x }: { readonly x: X }) {
       <Traced
         x={x}
         names={['hidden.*', 'hidden.*.logits', 'blocks.*.attention.output', 'blocks.*.feedForward.output']}
-        slice={{ rows: [query] }}
+        rows={[query]}
       >
         {(traces, shown) => {
           const row = shown.query;
@@ -106,9 +106,9 @@ export function StreamScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Traced x={x} names={['probabilities']} slice={{ rows: [last] }}>
+      <Traced x={x} names={['probabilities']} rows={[last]}>
         {(plain) => (
-          <Traced x={x} names={['probabilities']} slice={{ rows: [last], without: state.off }}>
+          <Traced x={x} names={['probabilities']} rows={[last]} slice={{ without: state.off }}>
             {(changed) => {
               const [p, q] = [plain.get('probabilities').data, changed.get('probabilities').data];
               return (

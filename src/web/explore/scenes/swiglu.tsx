@@ -30,7 +30,7 @@ export function SwigluScene({ x }: { readonly x: X }) {
   const names = [...(gated ? [part('gate')] : []), part('up'), part('hidden'), part('output')];
   const chosen = Object.hasOwn(gates, state.choice) ? state.choice : 'relu';
   return (
-    <Traced x={x} names={names} slice={{ rows: [query] }}>
+    <Traced x={x} names={names} rows={[query]}>
       {(traces, shown) => {
         const row = shown.query;
         const up = rowOf(traces.get(part('up')), 0);

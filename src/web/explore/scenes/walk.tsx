@@ -17,7 +17,7 @@ export function WalkScene({ x }: { readonly x: X }) {
   const large = shapesOf(presets['llama-2-7b'], ids.length);
   return (
     <>
-      <Traced x={x} names={names} slice={{ rows, heads: [head] }}>
+      <Traced x={x} names={names} rows={rows} slice={{ heads: [head] }}>
         {(traces) => (
           <ol class="walk">
             {steps.map(({ key, scene, names: shown }) => (
