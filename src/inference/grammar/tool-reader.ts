@@ -3,6 +3,7 @@
  * toolsGrammar() lets through; between calls whatever the notation puts there is skipped.
  */
 import { StopStrings } from '../text/stop-strings.ts';
+import { PythonicReader } from './pythonic.ts';
 import { type Notation, notations, type ToolFormat } from './tools.ts';
 
 export type ToolEvent =
@@ -16,6 +17,9 @@ export type ToolEvent =
 export class ToolReader {
   private readonly notation: Notation;
   private readonly announcement: StopStrings;
+  private readonly python: PythonicReader | null;
+  /** A call is its name, and then the JSON of its arguments. */
+  private readonly isBare: boolean;
   private state: 'start' | 'text' | 'between' | 'name' | 'key' | 'value' | 'rest' = 'start';
   /** Read, and not yet understood. */
   private pending = '';
@@ -26,6 +30,8 @@ export class ToolReader {
   private quoted: 'no' | 'yes' | 'escape' = 'no';
 
   constructor(format: ToolFormat) {
+    this.isBare = format === 'mistralArgs';
+    this.python = format === 'pythonic' ? new PythonicReader() : null;
     this.notation = notations[format];
     this.announcement = new StopStrings(this.notation.begin === null ? [] : [this.notation.begin]);
   }
@@ -50,7 +56,7 @@ export class ToolReader {
       this.pending += text;
       const first = this.pending.trimStart()[0];
       if (first === undefined) return [];
-      if (first === '{') return this.beginCalls('');
+      if (first === this.notation.first) return this.beginCalls('');
       this.state = 'text';
       text = this.pending;
       this.pending = '';
@@ -65,6 +71,7 @@ export class ToolReader {
   private beginCalls(text: string): ToolEvent[] {
     this.state = 'between';
     this.pending += text;
+    if (this.python) this.pending = this.pending.trimStart().slice(1); // the list's bracket
     return this.readCalls();
   }
 
@@ -77,6 +84,11 @@ export class ToolReader {
   }
 
   private readCalls(): ToolEvent[] {
+    if (this.python) {
+      const text = this.pending;
+      this.pending = '';
+      return this.python.push(text);
+    }
     const events: ToolEvent[] = [];
     while (this.readPart(events));
     return events;
@@ -86,8 +98,14 @@ export class ToolReader {
   private readPart(events: ToolEvent[]): boolean {
     switch (this.state) {
       case 'between':
-        return this.skip(/\{/, 'name');
+        return this.isBare ? this.skip(/^(?:\s|\[TOOL_CALLS\])*(?=[\w.-])/, 'name') : this.skip(/\{/, 'name');
       case 'name': {
+        if (this.isBare) {
+          const head = /^([\w.-]+)(?:\[ARGS\]|\s)*(?=\{)/.exec(this.pending);
+          if (!head) return false;
+          events.push({ kind: 'call', name: head[1]! });
+          return this.skip(head[0].length, 'value');
+        }
         const name = /^\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")/.exec(this.pending);
         if (!name) return false;
         events.push({ kind: 'call', name: JSON.parse(name[1]!) as string });
@@ -98,7 +116,7 @@ export class ToolReader {
       case 'value':
         return this.readValue(events);
       case 'rest':
-        return this.skip(/\}/, 'between');
+        return this.isBare ? this.skip(0, 'between') : this.skip(/\}/, 'between');
       default:
         return false;
     }

@@ -171,3 +171,113 @@ test('the notation is read from the chat template', () => {
     'llama3',
   ]);
 });
+
+const python = {
+  kind: 'tools',
+  tools: [
+    ...tools,
+    {
+      name: 'set',
+      parameters: {
+        type: 'object',
+        properties: {
+          on: { type: 'boolean' },
+          tags: { type: 'array', items: { $ref: '#/$defs/tag' } },
+          note: { type: ['string', 'null'] },
+        },
+        required: ['on'],
+        $defs: { tag: { enum: ['a', 'b'] } },
+      },
+    },
+    {
+      name: 'odd',
+      parameters: {
+        type: 'object',
+        properties: { 'a-b': { const: 1 } },
+        required: ['a-b'],
+        additionalProperties: false,
+      },
+    },
+  ],
+  choice: 'auto',
+  parallel: true,
+  format: 'pythonic',
+} as const;
+
+test("pythonic: keyword arguments in order, optional ones left out, Python's words, and back to JSON", () => {
+  const grammar = toolsGrammar(python, noTokens);
+  const cases: readonly (readonly [text: string, name: string, args: string])[] = [
+    ['[get_weather(city="Seoul", unit="C")]', 'get_weather', '{"city": "Seoul", "unit": "C"}'],
+    ['[set(on=True)]', 'set', '{"on": true}'],
+    ['[set(on=False, note=None)]', 'set', '{"on": false, "note": null}'],
+    [
+      '[set(on=True, tags=["a", "b"], note="a, (b) \\"True\\" = c")]',
+      'set',
+      '{"on": true, "tags": ["a", "b"], "note": "a, (b) \\"True\\" = c"}',
+    ],
+    ['[odd(**{"a-b": 1})]', 'odd', '{"a-b": 1}'],
+  ];
+  for (const [text, name, args] of cases) {
+    ok(accepts(grammar, text), text);
+    for (const letters of [1, 2, 5, 1000]) {
+      deepStrictEqual(read(text, 'pythonic', letters), { content: '', calls: [{ name, arguments: args }] }, text);
+    }
+    JSON.parse(args);
+  }
+  for (const bad of [
+    '[set()]',
+    '[set(on=true)]',
+    '[set(tags=["a"], on=True)]',
+    '[set(on=True, tags=["c"])]',
+    '[',
+    '[set(on=True)',
+    '[nobody()]',
+  ]) {
+    ok(!accepts(grammar, bad), bad);
+  }
+  for (const text of ['It rains.', '', 'a [b]']) {
+    ok(accepts(grammar, text), text);
+    deepStrictEqual(read(text, 'pythonic', 1), { content: text, calls: [] });
+  }
+  const two = '[set(on=True), get_weather(city="x", unit="C")]';
+  ok(accepts(grammar, two) && !accepts(toolsGrammar({ ...python, parallel: false }, noTokens), two));
+  deepStrictEqual(
+    read(two, 'pythonic', 3).calls.map(({ name }) => name),
+    ['set', 'get_weather'],
+  );
+});
+
+test('pythonic: what models write freely is read too: single quotes, spaces', () => {
+  const { calls } = read("[ f( a = 'it\\'s \"x\"' , b = {'k': [True, None, 1e5]} ) ]", 'pythonic', 2);
+  deepStrictEqual(
+    calls.map(({ name, arguments: args }) => [name, JSON.parse(args)]),
+    [['f', { a: 'it\'s "x"', b: { k: [true, null, 1e5] } }]],
+  );
+  deepStrictEqual(toolFormatOf('put it in the format of [func_name1(params_name1=params_value1)]'), 'pythonic');
+});
+
+test('newer Mistral: a name and its arguments behind their tokens, whether or not these leave a text', () => {
+  const spec = { kind: 'tools', tools, choice: 'required', parallel: true, format: 'mistralArgs' } as const;
+  const grammar = toolsGrammar(spec, noTokens);
+  const args = '{"city": "Seoul", "unit": "C"}';
+  const text = `[TOOL_CALLS]get_weather[ARGS]${args}[TOOL_CALLS]now[ARGS]{}`;
+  ok(accepts(grammar, text) && !accepts(grammar, text.replace('"C"', '"K"')));
+  const calls = [
+    { name: 'get_weather', arguments: args },
+    { name: 'now', arguments: '{}' },
+  ];
+  for (const letters of [1, 3, 1000]) deepStrictEqual(read(text, 'mistralArgs', letters), { content: '', calls });
+  const reader = new ToolReader('mistralArgs');
+  const parts: [string, boolean][] = [
+    ['Hm. ', false],
+    ['', true],
+    ['get_weather', false],
+    [args, false],
+    ['', true],
+    ['now', false],
+    ['{}', false],
+  ];
+  const silent = gatherToolEvents([...parts.flatMap(([part, isToken]) => reader.push(part, isToken)), ...reader.end()]);
+  deepStrictEqual(silent, { content: 'Hm.', calls });
+  deepStrictEqual(toolFormatOf('[TOOL_CALLS] … [ARGS]'), 'mistralArgs');
+});

@@ -15,6 +15,7 @@ import {
   sequence,
   text,
 } from './expression.ts';
+import { keywordArguments } from './pythonic.ts';
 import { termExpression } from './regex/automaton.ts';
 import { Budget, Terms } from './regex/terms.ts';
 import { compilePossibleSchema, jsonGrammar } from './schema/compile-schema.ts';
@@ -41,8 +42,9 @@ export interface ToolsSpec {
 }
 
 export interface Notation {
-  /** Announces calls; null: a text that begins with { is one. A token of this name counts as this text. */
+  /** Announces calls; null: a text that begins with `first` is one. A token of this name counts as this text. */
   readonly begin: string | null;
+  readonly first: '{' | '[';
   readonly before: string;
   readonly between: string;
   readonly after: string;
@@ -55,6 +57,7 @@ export const notations = {
   /** `<tool_call>` JSON `</tool_call>`: Hermes, Qwen, and models that know no notation of their own. */
   hermes: {
     begin: '<tool_call>',
+    first: '{',
     before: '\n',
     between: '\n',
     after: '\n</tool_call>',
@@ -62,9 +65,29 @@ export const notations = {
     argumentsKey: 'arguments',
   },
   /** Llama 3.1 to 3.3: the JSON object alone. */
-  llama3: { begin: null, before: '', between: '; ', after: '', around: 'each', argumentsKey: 'parameters' },
+  llama3: { begin: null, first: '{', before: '', between: '; ', after: '', around: 'each', argumentsKey: 'parameters' },
   /** `[TOOL_CALLS]` and a list. */
-  mistral: { begin: '[TOOL_CALLS]', before: '[', between: ', ', after: ']', around: 'all', argumentsKey: 'arguments' },
+  mistral: {
+    begin: '[TOOL_CALLS]',
+    first: '[',
+    before: '[',
+    between: ', ',
+    after: ']',
+    around: 'all',
+    argumentsKey: 'arguments',
+  },
+  /** Newer Mistral: `[TOOL_CALLS]` name `[ARGS]` arguments, each. */
+  mistralArgs: {
+    begin: '[TOOL_CALLS]',
+    first: '[',
+    before: '',
+    between: '',
+    after: '',
+    around: 'each',
+    argumentsKey: '',
+  },
+  /** Llama 3.2 and 4: Python's calls in a list. */
+  pythonic: { begin: null, first: '[', before: '[', between: ', ', after: ']', around: 'all', argumentsKey: '' },
 } as const satisfies Record<string, Notation>;
 
 /** An announcement is a word. */
@@ -74,8 +97,9 @@ export type ToolFormat = keyof typeof notations;
 
 /** The notation that a chat template teaches. */
 export function toolFormatOf(template: string | null): ToolFormat {
-  if (template?.includes('[TOOL_CALLS]')) return 'mistral';
+  if (template?.includes('[TOOL_CALLS]')) return template.includes('[ARGS]') ? 'mistralArgs' : 'mistral';
   if (template?.includes('<tool_call>')) return 'hermes';
+  if (template && /func_name1\(|pythonic/.test(template)) return 'pythonic';
   return template && /ipython|python_tag/.test(template) ? 'llama3' : 'hermes';
 }
 
@@ -95,8 +119,17 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
     return rule(`${prefix} root`);
   };
   const calls = tools.map(({ name, parameters, strict }, i) => {
+    if (spec.format === 'pythonic') {
+      const keywords = keywordsOf(parameters, strict ?? false, (key, { notes = [], ...grammar }) => {
+        const said = notes.map((note) => `tools: ${name}: ${note.replaceAll('#/$defs/arguments/', '#/')}`);
+        return adopt(`${i} ${key}`, { ...grammar, notes: said });
+      });
+      if (keywords) return sequence(`${name}(`, keywords, ')');
+    }
     const grammar = parameters == null ? jsonGrammar('object') : argumentsGrammar(name, parameters, strict ?? false);
     const given = adopt(String(i), grammar);
+    if (spec.format === 'pythonic') return sequence(`${name}(**`, given, ')');
+    if (spec.format === 'mistralArgs') return sequence(name, tokenOrText('[ARGS]', hasToken), given);
     const space = rule('space');
     const head = sequence('{', space, '"name":', space, JSON.stringify(name), ',', space);
     return sequence(head, `${JSON.stringify(notation.argumentsKey)}:`, space, given, space, '}');
@@ -109,7 +142,21 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
       ? withText(notation)
       : choice(rule('calls'), adopt('answer', answerGrammar(spec.answer, notation)));
   rules.set('root', wanted === 'auto' ? otherwise() : rule('calls'));
-  return { rules, root: 'root', notes };
+  return { rules, root: 'root', notes: [...new Set(notes)] };
+}
+
+/** null: the arguments are written as one object, and what is wrong with their schema is said there. */
+function keywordsOf(
+  parameters: ToolFunction['parameters'],
+  strict: boolean,
+  adopt: Parameters<typeof keywordArguments>[2],
+) {
+  try {
+    return parameters == null ? null : keywordArguments(parameters, strict, adopt);
+  } catch (error) {
+    if (error instanceof ArgumentError) return null;
+    throw error;
+  }
 }
 
 /** Throws ArgumentError `tools.answer` where JSON could be read as a call. */
@@ -117,7 +164,7 @@ function answerGrammar(schema: JsonSchema, { begin }: Notation): Grammar {
   if (begin !== null) return compilePossibleSchema(schema, { strict: false });
   throw new ArgumentError(
     'tools.answer',
-    'tools: this model writes calls as bare JSON, so that an answer in JSON could not be told from a call. Ask for one of the two: tools, or JSON.',
+    'tools: this model does not announce calls (as bare JSON, or in brackets), so that an answer in JSON could not be told from a call. Ask for one of the two: tools, or JSON.',
   );
 }
 
@@ -152,28 +199,28 @@ function argumentsGrammar(name: string, parameters: JsonSchema, strict: boolean)
 
 function callsExpression(notation: Notation, parallel: boolean, hasToken: (text: string) => boolean): Expression {
   const { begin, before, between, after, around } = notation;
-  const opening: Expression =
-    begin === null
-      ? nothing
-      : hasToken(begin)
-        ? choice({ kind: 'token', token: begin, negated: false }, begin)
-        : text(begin);
+  const opening = begin === null ? nothing : tokenOrText(begin, hasToken);
   const call = around === 'each' ? sequence(opening, before, rule('call'), after) : rule('call');
   const list = parallel ? sequence(call, repeat(sequence(between, call), 0, null)) : call;
   return around === 'each' ? list : sequence(opening, before, list, after);
 }
 
+function tokenOrText(token: string, hasToken: (text: string) => boolean): Expression {
+  return hasToken(token) ? choice({ kind: 'token', token, negated: false }, token) : text(token);
+}
+
 /** Calls, text without the announcement of a call, or first the one and then the other. */
-function withText({ begin }: Notation): Expression {
+function withText({ begin, first }: Notation): Expression {
   const any: Expression = repeat({ kind: 'characters', set: anyCharacter }, 0, null);
   if (begin === null) {
-    const notBrace: Expression = {
+    const code = first.charCodeAt(0);
+    const other: Expression = {
       kind: 'characters',
       set: anyCharacter.flatMap(([from, to]) =>
-        from <= 0x7b && to >= 0x7b ? [[from, 0x7a] as const, [0x7c, to] as const] : [[from, to] as const],
+        from <= code && to >= code ? [[from, code - 1] as const, [code + 1, to] as const] : [[from, to] as const],
       ),
     };
-    return choice(rule('calls'), sequence(notBrace, any), nothing);
+    return choice(rule('calls'), sequence(other, any), nothing);
   }
   const terms = new Terms(new Budget(MAX_STEPS));
   const announced = terms.sequence(terms.anything, terms.text(begin), terms.anything);
