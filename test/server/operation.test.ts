@@ -51,6 +51,16 @@ describe('operation', () => {
     deepStrictEqual(described.servers, [{ url: '/llm' }]);
   });
 
+  test('the pages are there with the slash at their end, and lead there without it', async () => {
+    const { url } = await start({ page: true });
+    for (const path of ['/', '/explore/', '/explore']) {
+      const page = await fetch(url + path);
+      ok(page.status === 200 || page.status === 503, `${path}: ${page.status}`); // 503: not built here
+      if (page.status === 200) strictEqual(page.url, url + path.replace(/e$/, 'e/'));
+    }
+    strictEqual((await fetch(`${url}/v1/models/`)).status, 200);
+  });
+
   test('a Unix socket: answers, whatever the Host; goes with the server; a left one is taken over', async () => {
     const socket = join(folder, 's.sock');
     const first = await start({ socket });

@@ -59,7 +59,7 @@ function addPage(app: Hono<Wire>, page: Page): void {
   const folder = builtPath(page.folder);
   if (!existsSync(folder)) {
     const text = 'The pages are not built in this copy of Cria: run `npm run build:web` once. The API is there.\n';
-    app.get(page.path, (c) => c.text(text, 503));
+    app.get(page.path.replace(/(?<=.)\/$/, ''), (c) => c.text(text, 503));
     return;
   }
   for (const name of readdirSync(folder)) {
@@ -67,7 +67,8 @@ function addPage(app: Hono<Wire>, page: Page): void {
     if (type === undefined) continue;
     const bytes = readFileSync(join(folder, name));
     const isPage = name === 'index.html';
-    app.get(isPage ? page.path : `${page.path}${name}`, (c) => {
+    // Routes are named without the slash at their end, and found with it, too.
+    app.get(isPage ? page.path.replace(/(?<=.)\/$/, '') : `${page.path}${name}`, (c) => {
       // Its parts are beside it: without the slash the browser would ask for them a folder too high.
       const [, last] = /([^/]+)$/.exec(new URL(c.req.url).pathname) ?? [];
       if (isPage && last !== undefined) return c.redirect(`./${last}/`);
