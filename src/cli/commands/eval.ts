@@ -63,7 +63,7 @@ export const command = defineCommand({
     chat: { kind: 'flag', help: "put each question into the model's chat template, as a user's message" },
     execute: {
       kind: 'flag',
-      help: 'allow the programs that the model writes to be run, for HumanEval and MBPP: in a process of their own, with limits',
+      help: 'allow the programs that the model writes to be run, for HumanEval and MBPP: by pyodide where it is installed, else by the Python of this system, apart and with limits',
     },
     lanes: {
       kind: 'integer',

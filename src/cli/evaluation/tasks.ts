@@ -15,7 +15,6 @@ import { builtInTasks, groups, sets, tasksNamed } from '../../evaluation/tasks/t
 import { loadTaskData, parsePlaces, type TaskData } from '../../platform/node/evaluation/data.ts';
 import { evaluatedModel } from '../../platform/node/evaluation/evaluated-model.ts';
 import { createProgramRunner } from '../../platform/node/evaluation/programs.ts';
-import type { ProgramRunner } from '../../platform/node/evaluation/python.ts';
 import {
   hash,
   readSamples,
@@ -23,6 +22,7 @@ import {
   writeSamples,
   writeText,
 } from '../../platform/node/evaluation/results.ts';
+import type { ProgramRunner } from '../../platform/node/evaluation/runner.ts';
 import { isTaskFile, readTaskFile } from '../../platform/node/evaluation/task-file.ts';
 import type { Llama } from '../../platform/node/index.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
@@ -94,13 +94,13 @@ export async function evaluateTasks(options: TaskOptions, io: Io): Promise<void>
   if (asked.length === 0) throw new UsageError(['--tasks names no task; cria eval --list shows them']);
   const before = options.against === undefined ? [] : readSamples(options.against);
   const loaded = await loadAll(asked, rules, options, io);
-  const runner = await openRunner(asked, options, io);
+  const runner = openRunner(asked, options, io);
   const model = await loadModel(options, io);
   try {
     const outcome = await runAll(model, loaded, rules, options, before, runner, io);
     await tell(outcome, model, options, io);
   } finally {
-    await Promise.all([model.close(), runner?.close()]);
+    await model.close();
   }
 }
 
@@ -138,7 +138,7 @@ async function loadAll(
 const runsPrograms = (spec: TaskSpec) =>
   spec.metric_list.some(({ metric }) => (metrics[metric] as Metric).needs === 'programs');
 
-async function openRunner(specs: readonly TaskSpec[], options: TaskOptions, io: Io): Promise<ProgramRunner | null> {
+function openRunner(specs: readonly TaskSpec[], options: TaskOptions, io: Io): ProgramRunner | null {
   const [first] = specs.filter(runsPrograms);
   if (!first) return null;
   if (!options.execute) {
@@ -146,7 +146,7 @@ async function openRunner(specs: readonly TaskSpec[], options: TaskOptions, io: 
       `${first.task} is judged by running the programs that the model writes, expected --execute, which allows it`,
     ]);
   }
-  const runner = await createProgramRunner();
+  const runner = createProgramRunner();
   writeLine(io.stderr, `cria: programs are run by ${runner.description}`);
   return runner;
 }

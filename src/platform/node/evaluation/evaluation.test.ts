@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { builtInTasks } from '../../../evaluation/tasks/table.ts';
 import type { PullOptions } from '../../hub/pull.ts';
 import { loadTaskData, parsePlaces } from './data.ts';
+import { createPyodideRunner } from './pyodide.ts';
 import { createPythonRunner } from './python.ts';
 import { readSamples } from './results.ts';
 import { readTaskFile } from './task-file.ts';
@@ -119,4 +120,28 @@ test('programs of a model run apart, and what they may not do fails', {
     passes,
   );
   ok(/Python 3\.\d+ in a process of its own/.test(python!.description));
+});
+
+const pyodide = createPyodideRunner({ seconds: 1 });
+test('programs run in pyodide where it is installed: no way to JavaScript, and nothing stays of the one before', {
+  skip: pyodide ? false : 'pyodide is not installed',
+}, async () => {
+  const programs = [
+    ['import math, heapq\nassert math.pi > 3', true],
+    ['import builtins\nbuiltins.len = None', true],
+    ['assert len([1]) == 1', true],
+    ['assert False', false],
+    ['import js', false],
+    ['from pyodide.code import run_js', false],
+    ['open("/etc/passwd")', false],
+    ['x = bytearray(3 * 10**9)', false],
+    ['while True: pass', false],
+    ['assert True', true],
+  ] as const;
+  const found: boolean[] = [];
+  for (const [program] of programs) found.push(...(await pyodide!.run([program])));
+  deepStrictEqual(
+    found,
+    programs.map(([, passes]) => passes),
+  );
 });

@@ -11,14 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunPrograms } from '../../../evaluation/metrics/metric.ts';
-
-export interface ProgramRunner {
-  /** Where programs run, in words. */
-  readonly description: string;
-  readonly run: RunPrograms;
-  close(): Promise<void>;
-}
+import { cachedRunner, type ProgramRunner } from './runner.ts';
 
 /** As the harness's code_eval. */
 const SECONDS = 3;
@@ -157,22 +150,5 @@ export function createPythonRunner({ seconds = SECONDS }: { readonly seconds?: n
       child.stdin!.end(`${word}\n${program}`);
     });
 
-  /** Answers drawn at a low temperature are often the same. */
-  const known = new Map<string, boolean>();
-  return {
-    description,
-    async run(programs) {
-      const fresh = [...new Set(programs)].filter((program) => !known.has(program));
-      let next = 0;
-      const lane = async () => {
-        while (next < fresh.length) {
-          const program = fresh[next++]!;
-          known.set(program, await runOne(program));
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(fresh.length, availableParallelism()) }, lane));
-      return programs.map((program) => known.get(program)!);
-    },
-    async close() {},
-  };
+  return cachedRunner(description, runOne, availableParallelism());
 }
