@@ -20,7 +20,7 @@ test('the example page writes a story with the bundled model, on threads', { ski
     await server.listen();
     const page = await browser.newPage();
     await page.goto(server.resolvedUrls!.local[0]!);
-    await page.setInputFiles('#file', path('models/stories-6m-q8_0.gguf'));
+    await page.setInputFiles('#file', path('models/stories-11m.gguf'));
     await page.waitForFunction(() => document.querySelector('#story')!.textContent!.length > 150, null, {
       timeout: 120_000,
     });
