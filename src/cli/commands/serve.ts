@@ -119,7 +119,7 @@ export const command = defineCommand({
       default: serveDefaults.pooling,
       help: 'which state an embedding is made of',
     },
-    page: { kind: 'flag', default: true, help: 'no chat page' },
+    page: { kind: 'flag', default: true, help: 'no chat page and no explorer' },
     logLevel: { kind: 'choice', values: logLevels, default: 'info', help: 'what goes to stderr, as JSON lines' },
     logPrompts: { kind: 'flag', help: 'what people write to the model goes to the log too' },
   },
@@ -127,7 +127,7 @@ export const command = defineCommand({
   endsByInterrupt: true,
   details:
     "Serves OpenAI's endpoints (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models), llama-server's /tokenize, " +
-    '/detokenize and /apply-template, /health, /metrics and /openapi.json, and a chat page at /. ' +
+    '/detokenize and /apply-template, /health, /metrics and /openapi.json, a chat page at / and the explorer at /explore. ' +
     'Requests share batches and the beginnings of their prompts; none changes the text of another.',
   examples: [
     ['serve model.gguf', 'the API and the chat page at http://127.0.0.1:8080'],
