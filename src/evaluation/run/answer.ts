@@ -21,6 +21,8 @@ export interface Answered {
   readonly responses: readonly string[];
   /** Tokens of the beginning that had no room. */
   readonly cutTokens: number;
+  /** The context has less room for an answer than the task allows it. */
+  readonly shortened: boolean;
 }
 
 /** New tokens of an answer where the task does not say, as in the harness. */
@@ -45,7 +47,7 @@ export class AnswerWriter {
   /** Answers to an item's questions, one for each rule set. `place`: of the item, which seeds what is drawn for it. */
   async answer(asked: readonly Asked[], place: number): Promise<Answered[]> {
     const scored = await this.scoreAll(asked.flatMap(({ question }) => requestsOf(question)));
-    const texts = new Map<string, Promise<{ readonly responses: readonly string[]; readonly cutTokens: number }>>();
+    const texts = new Map<string, Promise<Pick<Answered, 'responses' | 'cutTokens' | 'shortened'>>>();
     return Promise.all(
       asked.map(async ({ spec, question }): Promise<Answered> => {
         switch (question.kind) {
@@ -63,13 +65,20 @@ export class AnswerWriter {
               question,
               scores,
               responses: [],
+              shortened: false,
               cutTokens: Math.max(0, ...scores.map(({ dropped }) => dropped)),
               ...(needs.has('after nothing') && { afterNothing: await after('') }),
               ...(needs.has('after neutral') && { afterNeutral: await after(spec.neutral_context) }),
             };
           }
           case 'loglikelihood_rolling':
-            return { question, scores: [await this.scoreText(question.text)], responses: [], cutTokens: 0 };
+            return {
+              question,
+              scores: [await this.scoreText(question.text)],
+              responses: [],
+              cutTokens: 0,
+              shortened: false,
+            };
           case 'generate_until': {
             const key = JSON.stringify([question.context, spec.generation_kwargs, spec.repeats]);
             const text = texts.get(key) ?? this.write(spec, question.context, place);
@@ -123,7 +132,8 @@ export class AnswerWriter {
     const { until = [], do_sample = false, temperature = 1, top_p = 1, max_gen_toks } = spec.generation_kwargs ?? {};
     const { model } = this;
     // At least half of the context is the question's.
-    const maxTokens = Math.min(max_gen_toks ?? USUAL_NEW_TOKENS, Math.floor(model.contextLength / 2));
+    const allowed = max_gen_toks ?? USUAL_NEW_TOKENS;
+    const maxTokens = Math.min(allowed, Math.floor(model.contextLength / 2));
     const whole = model.encodeContext(context);
     const cutTokens = Math.max(0, whole.length - (model.contextLength - maxTokens));
     const ids = whole.subarray(cutTokens);
@@ -137,7 +147,11 @@ export class AnswerWriter {
       });
       return until.reduce((rest, stop) => (stop === '' ? rest : rest.split(stop)[0]!), text);
     };
-    return { responses: await Promise.all(Array.from({ length: spec.repeats }, (_, i) => draw(i))), cutTokens };
+    return {
+      responses: await Promise.all(Array.from({ length: spec.repeats }, (_, i) => draw(i))),
+      cutTokens,
+      shortened: maxTokens < allowed,
+    };
   }
 }
 

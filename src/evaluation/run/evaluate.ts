@@ -60,6 +60,8 @@ export interface TaskResult {
   readonly counts: {
     /** Items whose beginning was cut. */
     readonly cut: number;
+    /** Items whose answers had less room than the task allows. */
+    readonly shortened: number;
     /** Items for which fewer examples were shown, so that they fit. */
     readonly fewerExamples: number;
     /** Items whose right answer is none of the choices: they count as wrong. */
@@ -247,6 +249,7 @@ function summarize(spec: TaskSpec, rules: RuleSet, shots: number, items: readonl
     parts: partsOf(spec, items),
     counts: {
       cut: count(({ answered }) => answered.cutTokens > 0),
+      shortened: count(({ answered }) => answered.shortened),
       fewerExamples: count(({ examples }) => examples < shots),
       withoutAnswer: count(
         ({ answered: { question } }) => question.kind === 'multiple_choice' && hasNoGold(question.gold),

@@ -125,7 +125,7 @@ test('answers that the extractor missed, and contexts that were cut, are counted
     result!.items.map(({ answered }) => answered.responses),
     [['it is 4'], ['perhaps 6 or so']],
   );
-  deepStrictEqual(result!.counts, { cut: 1, fewerExamples: 0, withoutAnswer: 0, missed: 1 });
+  deepStrictEqual(result!.counts, { cut: 1, shortened: 0, fewerExamples: 0, withoutAnswer: 0, missed: 1 });
   deepStrictEqual(generated[0]!.stop, ['\n']);
   strictEqual(generated[0]!.temperature, 0);
   const [sample] = samplesOf(result!, hash);
@@ -137,6 +137,18 @@ test('answers that the extractor missed, and contexts that were cut, are counted
   strictEqual(sample!.prompt_hash, hash('1+1= it is 2\n\n2+2='));
   const summary = summaryOf([result!], [], {}) as { results: Record<string, Record<string, unknown>> };
   strictEqual(summary.results.sums!['exact_match,strict'], 0.5);
+});
+
+test('an answer that has less room than the task allows is counted', async () => {
+  const { model, generated } = letters(() => '4', 30);
+  const [result] = await evaluateTask(
+    model,
+    { spec: sums, docs: [{ q: '2+2', a: '4' }], pool: [] },
+    { rules: ['harness'] },
+  );
+  strictEqual(generated[0]!.maxTokens, 15);
+  strictEqual(result!.counts.shortened, 1);
+  ok(remarksOf([result!]).some((line) => line.includes('less room for an answer')));
 });
 
 test('drawn answers have a seed for each item and draw, whatever else is asked', async () => {

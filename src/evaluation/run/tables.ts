@@ -84,6 +84,7 @@ export function scoreTables(
 
 const counted = {
   cut: 'longer than the context, and lost their beginning',
+  shortened: 'had less room for an answer than the task allows: half of the context',
   fewerExamples: 'shown fewer examples, so that they fit',
   withoutAnswer: 'have a right answer that is none of the choices; they count as wrong',
   missed: 'hold the right answer in the text, where no filter found it',
