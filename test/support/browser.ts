@@ -15,9 +15,16 @@ const executable = [
 /** For node:test's `skip` option. */
 export const noBrowser: false | string = executable ? false : 'no Chromium on this machine (CRIA_CHROMIUM names one)';
 
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: executable!, args: ['--no-sandbox'] });
+export function launchBrowser(switches: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: executable!, args: ['--no-sandbox', ...switches] });
 }
+
+/** For launchBrowser: WebGPU on Chromium's software adapter, without work for kernels that count on workgroup memory being zero. */
+export const softwareGpu = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-dawn-features=disable_workgroup_init',
+];
 
 export interface SourceServer {
   readonly url: string;

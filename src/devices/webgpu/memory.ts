@@ -1,6 +1,6 @@
 /**
  * Buffers of a GPU. What lives until close() has a buffer of its own. Activations come from a pool of buffers by size class and go back
- * to it when they are released, last in, first out, so that a step of the same shape gets the same buffers, and with them the same bind
+ * to it when they are released, so that a step of the same shape gets the same buffers, and with them the same bind
  * groups. They are not parts of one large buffer, as a dispatch may not use one buffer both read-only and for writing.
  */
 import { assert } from '../../base/assert.ts';
@@ -94,10 +94,16 @@ export class Memory {
     for (const region of since.reverse()) if (kept.has(region)) this.live.push(region);
   }
 
+  /** The free ones of a size stand in order, so that the next step takes the same whatever the order they came back in. */
   private putBack(region: Region): void {
     const list = this.free.get(region.size);
-    if (list) list.push(region);
-    else this.free.set(region.size, [region]);
+    if (!list) {
+      this.free.set(region.size, [region]);
+      return;
+    }
+    let at = list.length;
+    while (at > 0 && list[at - 1]!.id < region.id) at--;
+    list.splice(at, 0, region);
   }
 
   close(): void {

@@ -16,7 +16,7 @@ import { ggufFileTypes, writeGgufCheckpoint } from '../../../model/checkpoint/wr
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import { listParameters, type Parameter } from '../../../model/parameters.ts';
 import { randomWeights } from '../../../model/random-weights.ts';
-import { type AskedTypes, type Knowledge, mixes, planTypes } from '../../../quant/mixes.ts';
+import { type Knowledge, mixes, planTypes } from '../../../quant/mixes.ts';
 import { decodeRow, encodeRow } from '../../../quant/rows.ts';
 import { dtypes, isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
@@ -38,7 +38,7 @@ export interface Plan {
 }
 
 /** Opens the job's model; close it when done. */
-export function openJob({ source, format, mix, asked, imatrix }: SaveJob): {
+export function openJob({ source, format, mix, imatrix }: SaveJob): {
   readonly model: Source;
   readonly plan: Plan;
   readonly importance: Importance | null;
@@ -53,7 +53,7 @@ export function openJob({ source, format, mix, asked, imatrix }: SaveJob): {
     };
     try {
       const importance = imatrix === undefined ? null : loadImportance(imatrix, checkpoint.config);
-      const knowledge = { hasImportance: importance !== null, asked };
+      const knowledge = { hasImportance: importance !== null };
       const adapters = (source.adapters ?? []).map(({ path, scale }) => {
         const adapter = openAdapterAt(path, checkpoint.config);
         opened.push(adapter);
@@ -69,28 +69,26 @@ export function openJob({ source, format, mix, asked, imatrix }: SaveJob): {
     }
   }
   const { name, config, seed, tokenizer } = source;
-  const known = { hasImportance: false, asked };
-  const stored = planOf(config, format, mix ?? 'F32', known);
+  const stored = planOf(config, format, mix ?? 'F32', unknown);
   const tensors = randomWeights(config, seed, (parameter) => stored.get(parameter.name)!.dtype);
   const model = { name, config, tensors, tokenizer, chatTemplate: null, generation: noGeneration };
-  return { model, plan: planJob(model, format, mix, known), importance: null, close() {} };
+  return { model, plan: planJob(model, format, mix, unknown), importance: null, close() {} };
 }
 
-/** What the types of a mix depend on beside the model. */
-type PlanFacts = Knowledge & { readonly asked?: AskedTypes | undefined };
+const unknown: Knowledge = { hasImportance: false };
 
 function planOf(
   config: Source['config'],
   format: SaveJob['format'],
   mix: NonNullable<SaveJob['mix']>,
-  knowledge: PlanFacts,
+  knowledge: Knowledge,
 ) {
   const parameters = listParameters(config);
   // A Hugging Face folder has one type for everything; GGUF keeps vectors in f32.
   const planned =
     format === 'safetensors'
       ? parameters.map(({ name }) => ({ name, dtype: mixes[mix].base }))
-      : planTypes(mix, parameters, config, knowledge, knowledge.asked);
+      : planTypes(mix, parameters, config, knowledge);
   return new Map(planned.map((type) => [type.name, type]));
 }
 
@@ -108,7 +106,7 @@ function planJob(
   model: Source,
   format: SaveJob['format'],
   mix: SaveJob['mix'],
-  knowledge: PlanFacts,
+  knowledge: Knowledge,
   merged: ((name: string) => WeightType) | null = null,
 ): Plan {
   const { config, tensors } = model;

@@ -1,0 +1,73 @@
+/** A GPU that computes nothing: for what can be counted without one, and for what a driver does only rarely. */
+export interface CountingGpu {
+  readonly gpu: GPU;
+  /** Takes the device away, as a driver's reset does. */
+  lose(message: string): void;
+}
+
+export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingGpu {
+  let lose: (info: { reason: string; message: string }) => void = () => {};
+  const all = {
+    maxBufferSize: 2 ** 31,
+    maxStorageBufferBindingSize: 2 ** 31,
+    minUniformBufferOffsetAlignment: 256,
+    maxComputeWorkgroupsPerDimension: 65535,
+    ...limits,
+  };
+  const nothing = () => {};
+  const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing, end: nothing };
+  const encoder = {
+    beginComputePass: () => pass,
+    copyBufferToBuffer: nothing,
+    clearBuffer: nothing,
+    finish: () => ({}),
+  };
+  let isLost = false;
+  const buffer = ({ size }: { size: number }) => ({
+    destroy: nothing,
+    unmap: nothing,
+    getMappedRange: (_: number, bytes = size) => new ArrayBuffer(bytes),
+    // A lost device answers nothing: not every system rejects.
+    mapAsync: () => (isLost ? new Promise(nothing) : Promise.resolve()),
+  });
+  const device = () => ({
+    limits: all,
+    lost: new Promise((resolve) => {
+      lose = (info) => {
+        isLost = true;
+        resolve(info);
+      };
+    }),
+    queue: { writeBuffer: nothing, submit: nothing },
+    addEventListener: nothing,
+    createBuffer: buffer,
+    createCommandEncoder: () => encoder,
+    destroy: nothing,
+    pushErrorScope: nothing,
+    popErrorScope: async () => null,
+    createBindGroupLayout: () => ({}),
+    createPipelineLayout: () => ({}),
+    createShaderModule: () => ({}),
+    createComputePipeline: () => ({}),
+    createBindGroup: () => ({}),
+  });
+  const adapter = () => ({
+    limits: all,
+    features: new Set<string>(),
+    info: {
+      vendor: 'none',
+      architecture: '',
+      device: '',
+      description: 'a GPU that only counts',
+      isFallbackAdapter: false,
+    },
+    requestDevice: async () => {
+      isLost = false;
+      return device();
+    },
+  });
+  return {
+    gpu: { requestAdapter: async () => adapter() } as unknown as GPU,
+    lose: (message) => lose({ reason: 'unknown', message }),
+  };
+}
