@@ -164,6 +164,7 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await pages.restart();
     await page.getByText('The server does not answer.').waitFor({ state: 'detached' });
     strictEqual(await field(page).inputValue(), 'and then');
+    await page.keyboard.press('Control+Shift+O');
     await ask(page, 'are you back');
     await page.context().close();
   });

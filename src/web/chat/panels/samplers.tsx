@@ -60,6 +60,7 @@ function Sampler({ name, spec, value, t, onChange }: SamplerProps) {
   if (spec.kind === 'texts' || spec.kind === 'names' || spec.kind === 'bias') {
     return (
       <Lines
+        key={value === undefined ? 'usual' : 'own'}
         {...{ label, spec, value, t, onChange }}
         help={`${help}; ${spec.kind === 'bias' ? t.biasHint : t.listHint}`}
       />
