@@ -179,14 +179,27 @@ export function parseMix(text: string): MixName {
   );
 }
 
+/** Types that are asked for whatever the mix says: of the table of embeddings, and of the output matrix where it is another. */
+export interface AskedTypes {
+  readonly embedding?: WritableType | undefined;
+  readonly output?: WritableType | undefined;
+}
+
 /** The type of every parameter under a mix. Vectors stay f32; a shape that a type cannot hold falls back, with the reason. */
 export function planTypes(
   mix: MixName,
   parameters: readonly MixParameter[],
   model: MixModel,
   knowledge: Knowledge = { hasImportance: false },
+  asked: AskedTypes = {},
 ): PlannedType[] {
-  return parameters.map((parameter) => planType(mixes[mix], parameter, model, knowledge));
+  return parameters.map((parameter) => {
+    const type =
+      parameter.key === 'embed_VD' ? asked.embedding : parameter.key === 'head_VD' ? asked.output : undefined;
+    return type
+      ? fitted(parameter.name, parameter.shape.at(-1) ?? 1, type)
+      : planType(mixes[mix], parameter, model, knowledge);
+  });
 }
 
 function planType({ base, rules }: Mix, parameter: MixParameter, model: MixModel, knowledge: Knowledge): PlannedType {

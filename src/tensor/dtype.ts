@@ -85,6 +85,9 @@ export type WeightType = (typeof weightTypes)[number];
 /** Types that are read from files and computed with, and that nothing here writes: their encoders search grids for minutes. */
 export type ReadOnlyType = Extract<WeightType, 'MXFP4' | `IQ${1 | 2 | 3}_${string}` | `TQ${string}`>;
 export type WritableType = Exclude<WeightType, ReadOnlyType>;
+export const writableTypes: readonly WritableType[] = weightTypes.filter(
+  (type): type is WritableType => !/^(?:MXFP4|IQ[123]_|TQ)/.test(type),
+);
 
 /** 'Q4_0' and the like: several weights share a block. */
 export type QuantizedType = Exclude<WeightType, 'f32' | 'f16' | 'bf16'>;

@@ -9,6 +9,7 @@ import { PEFT_CONFIG } from '../../model/adapter/open-peft.ts';
 import { adapterTypes } from '../../model/adapter/write-peft.ts';
 import { openAdapterAt, openCheckpointAt, openFile } from '../../platform/node/files.ts';
 import { saveAdapter } from '../../platform/node/save/save-adapter.ts';
+import { modelOfRun } from '../../platform/node/training/run-checkpoint.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
@@ -60,8 +61,12 @@ export const command = defineCommand({
   },
 });
 
+/** Of the folder of a run: its best checkpoint. */
+const adapterPath = (name: string) => (existsSync(name) ? (modelOfRun(name) ?? name) : name);
+
 /** By its files alone: what is named may also be a model. */
-function isAdapter(path: string): boolean {
+function isAdapter(name: string): boolean {
+  const path = adapterPath(name);
   if (!existsSync(path)) return false;
   if (statSync(path).isDirectory()) return existsSync(join(path, PEFT_CONFIG));
   if (!path.toLowerCase().endsWith('.gguf')) return basename(path).startsWith('adapter_model.');
@@ -91,7 +96,7 @@ function convertAdapter(
     throw new UsageError([`--dtype is ${dtype}: expected ${adapterTypes.join(', ')} for an adapter`]);
   const { config, close, name } = openCheckpointAt(resolveModel(base), openOptionsOf(options));
   close();
-  const adapter = openAdapterAt(from, config);
+  const adapter = openAdapterAt(adapterPath(from), config);
   try {
     saveAdapter(output, adapter, config, { baseModel: baseNameOf(adapter) ?? name, ...(type && { dtype: type }) });
     const matrices = adapter.layers.size;

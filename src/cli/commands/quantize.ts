@@ -5,7 +5,7 @@ import { dtypes } from '../../tensor/dtype.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { dtypeOption, formatOf, save, saveOptions, totals } from '../model/save-model.ts';
+import { dtypeOption, formatOf, parseType, save, saveOptions, totals, typeOption } from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -17,6 +17,8 @@ export const command = defineCommand({
     ...saveOptions,
     output: { ...saveOptions.output, help: 'the GGUF file to write' },
     dtype: { ...dtypeOption, required: true },
+    embeddingType: { ...typeOption, help: 'the type of the table of embeddings, whatever the mix says' },
+    outputType: { ...typeOption, help: 'the type of the output matrix, where it is not the table of embeddings' },
     imatrix: {
       kind: 'text',
       value: 'PATH',
@@ -41,6 +43,7 @@ export const command = defineCommand({
       source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
       dtype: options.dtype,
       imatrix: options.imatrix,
+      asked: { embedding: parseType(options.embeddingType), output: parseType(options.outputType) },
       measure: true,
     } as const;
     const tensors = await save('quantizing', job, options, io);

@@ -6,6 +6,7 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import type { SavedTensor, SaveJob } from '../../platform/node/save/job.ts';
 import { saveModel } from '../../platform/node/save/save.ts';
 import { type MixName, mixes, parseMix } from '../../quant/mixes.ts';
+import { type WritableType, writableTypes } from '../../tensor/dtype.ts';
 import { type Io, writeLine } from '../io.ts';
 import type { OptionSpec, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -45,6 +46,22 @@ export const dtypeOption = {
     }
   },
 } as const satisfies OptionSpec;
+
+/** Types that single matrices may be asked to have: those that can be written. */
+export const typeOption = {
+  kind: 'text',
+  value: 'TYPE',
+  otherwise: 'what the mix says',
+  check: (text: string) => {
+    const types = writableTypes.map((type) => type.toLowerCase());
+    return types.includes(text.toLowerCase()) ? null : `expected one of ${types.join(', ')}`;
+  },
+} as const;
+
+/** The type of this name, in any case. */
+export function parseType(text: string | undefined): WritableType | undefined {
+  return writableTypes.find((type) => type.toLowerCase() === text?.toLowerCase());
+}
 
 export interface SaveOptions {
   readonly output: string;

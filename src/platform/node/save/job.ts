@@ -2,7 +2,7 @@
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import type { OpenOptions } from '../../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
-import type { MixName } from '../../../quant/mixes.ts';
+import type { AskedTypes, MixName } from '../../../quant/mixes.ts';
 import type { DType, WeightType } from '../../../tensor/dtype.ts';
 
 export interface SaveJob {
@@ -24,6 +24,8 @@ export interface SaveJob {
   readonly format: 'gguf' | 'safetensors';
   /** null: every tensor in the type that it has; with adapters, quantized ones in f16. */
   readonly mix: MixName | null;
+  /** Of the table of embeddings and the output matrix, in place of what the mix says. */
+  readonly asked?: AskedTypes | undefined;
   /** The path of an importance matrix that weighs the errors of quantizing; absent: all columns count alike. */
   readonly imatrix?: string | undefined;
   /** Whether to compare what was written with what was read. */

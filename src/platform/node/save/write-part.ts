@@ -16,7 +16,7 @@ import { ggufFileTypes, writeGgufCheckpoint } from '../../../model/checkpoint/wr
 import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import { listParameters, type Parameter } from '../../../model/parameters.ts';
 import { randomWeights } from '../../../model/random-weights.ts';
-import { type Knowledge, mixes, planTypes } from '../../../quant/mixes.ts';
+import { type AskedTypes, type Knowledge, mixes, planTypes } from '../../../quant/mixes.ts';
 import { decodeRow, encodeRow } from '../../../quant/rows.ts';
 import { dtypes, isWeightType, rowBytes, type WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
@@ -38,7 +38,7 @@ export interface Plan {
 }
 
 /** Opens the job's model; close it when done. */
-export function openJob({ source, format, mix, imatrix }: SaveJob): {
+export function openJob({ source, format, mix, asked, imatrix }: SaveJob): {
   readonly model: Source;
   readonly plan: Plan;
   readonly importance: Importance | null;
@@ -53,7 +53,7 @@ export function openJob({ source, format, mix, imatrix }: SaveJob): {
     };
     try {
       const importance = imatrix === undefined ? null : loadImportance(imatrix, checkpoint.config);
-      const knowledge = { hasImportance: importance !== null };
+      const knowledge = { hasImportance: importance !== null, asked };
       const adapters = (source.adapters ?? []).map(({ path, scale }) => {
         const adapter = openAdapterAt(path, checkpoint.config);
         opened.push(adapter);
@@ -69,26 +69,28 @@ export function openJob({ source, format, mix, imatrix }: SaveJob): {
     }
   }
   const { name, config, seed, tokenizer } = source;
-  const stored = planOf(config, format, mix ?? 'F32', unknown);
+  const known = { hasImportance: false, asked };
+  const stored = planOf(config, format, mix ?? 'F32', known);
   const tensors = randomWeights(config, seed, (parameter) => stored.get(parameter.name)!.dtype);
   const model = { name, config, tensors, tokenizer, chatTemplate: null, generation: noGeneration };
-  return { model, plan: planJob(model, format, mix, unknown), importance: null, close() {} };
+  return { model, plan: planJob(model, format, mix, known), importance: null, close() {} };
 }
 
-const unknown: Knowledge = { hasImportance: false };
+/** What the types of a mix depend on beside the model. */
+type PlanFacts = Knowledge & { readonly asked?: AskedTypes | undefined };
 
 function planOf(
   config: Source['config'],
   format: SaveJob['format'],
   mix: NonNullable<SaveJob['mix']>,
-  knowledge: Knowledge,
+  knowledge: PlanFacts,
 ) {
   const parameters = listParameters(config);
   // A Hugging Face folder has one type for everything; GGUF keeps vectors in f32.
   const planned =
     format === 'safetensors'
       ? parameters.map(({ name }) => ({ name, dtype: mixes[mix].base }))
-      : planTypes(mix, parameters, config, knowledge);
+      : planTypes(mix, parameters, config, knowledge, knowledge.asked);
   return new Map(planned.map((type) => [type.name, type]));
 }
 
@@ -106,7 +108,7 @@ function planJob(
   model: Source,
   format: SaveJob['format'],
   mix: SaveJob['mix'],
-  knowledge: Knowledge,
+  knowledge: PlanFacts,
   merged: ((name: string) => WeightType) | null = null,
 ): Plan {
   const { config, tensors } = model;
