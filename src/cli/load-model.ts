@@ -1,3 +1,4 @@
+import { DEFAULT_KEPT_BYTES } from '../inference/remote/load.ts';
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import { Llama } from '../platform/node/index.ts';
@@ -7,6 +8,8 @@ import { type ModelOptions, openOptionsOf } from './model-options.ts';
 import { parseAdapter } from './parse/adapter-option.ts';
 import { startProgress } from './terminal/progress.ts';
 
+const GIB = 2 ** 30;
+
 /** What only some verbs say. */
 interface LoadOptions {
   readonly offline?: boolean;
@@ -14,6 +17,8 @@ interface LoadOptions {
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
   readonly draft?: readonly string[];
+  readonly cacheDir?: string | undefined;
+  readonly cacheDirGib?: number;
   /** Whether what does not name its adapters is computed with those of --adapter; absent: yes. */
   readonly adaptersAreUsual?: boolean;
 }
@@ -21,7 +26,7 @@ interface LoadOptions {
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
   const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
-  const { draft = [] } = options;
+  const { draft = [], cacheDir, cacheDirGib = DEFAULT_KEPT_BYTES / GIB } = options;
   for (const name of [options.model, ...draft]) {
     if (!isHubName(name) || findCached(parseHubName(name)) !== null) continue;
     const { pullModel } = await import('./model/pull-model.ts'); // the hub's client is not small
@@ -47,6 +52,7 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
       ...(cacheTokens !== undefined && { cacheTokens }),
       ...(maxSequences !== undefined && { maxSequences }),
       ...(kvType !== undefined && { kvType }),
+      ...(cacheDir !== undefined && { cacheDir, cacheDirBytes: Math.ceil(cacheDirGib * GIB) }),
       ...(draft.length > 0 && { draft: draft.map((word) => (word === 'ngram' ? word : resolveModel(word))) }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });

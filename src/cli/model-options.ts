@@ -3,6 +3,7 @@
 import { UsageError } from '../base/errors.ts';
 import { deviceKinds } from '../devices/device.ts';
 import { generationOptions } from '../inference/options.ts';
+import { DEFAULT_KEPT_BYTES } from '../inference/remote/load.ts';
 import { DEFAULT_CONTEXT } from '../inference/remote/load-defaults.ts';
 import { kvTypes } from '../kernels/ops.ts';
 import type { OpenOptions } from '../model/checkpoint/checkpoint.ts';
@@ -96,6 +97,22 @@ export const draftOption = {
   help: 'guess tokens ahead and check several at once; no text changes. ngram looks them up in the text so far: for edits, extracts and code; a smaller model of the same vocabulary goes ahead. Both may be given',
   check: (text: string) => (text === '' ? 'expected ngram or a model' : null),
 } as const satisfies OptionSpec;
+
+/** For verbs that read prompts. */
+export const cacheDirOptions = {
+  cacheDir: {
+    kind: 'text',
+    value: 'FOLDER',
+    otherwise: 'it is forgotten',
+    help: 'keep what was read of prompts in this folder, for the next time and for other processes',
+  },
+  cacheDirGib: {
+    kind: 'number',
+    min: 0.001,
+    default: DEFAULT_KEPT_BYTES / 2 ** 30,
+    help: 'how much that folder holds at most, in GiB: what was not used for longest goes',
+  },
+} as const satisfies OptionTable;
 
 /** Throws UsageError where guesses are described that nobody makes. */
 export function checkDraft(

@@ -59,6 +59,10 @@ export interface Device {
   createKvStore(options: Omit<KvStore, 'blockTokens'>): KvStore;
   /** Copies whole blocks inside a store, all layers: for forks that write into a shared block. */
   copyKvBlock(store: KvStore, from: number, to: number): void;
+  /** The bytes of a whole block, all layers, as they are after all that was queued before. */
+  readKvBlock(store: KvStore, block: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Puts such bytes back: into a store of the same shape and type, on the same kind of device. */
+  writeKvBlock(store: KvStore, block: number, bytes: Uint8Array): void;
 
   mark(): number;
   release(mark: number): void;

@@ -96,7 +96,7 @@ export class Engine {
   readonly eogIds: ReadonlySet<number>;
   readonly adapters: EngineAdapters;
   private readonly chatTemplate: string | null;
-  private readonly store: KvStore;
+  readonly store: KvStore;
   private readonly segment: ReturnType<typeof keepOutputs>;
   private readonly batch: BatchBuilder;
   private readonly maxSequences: number;

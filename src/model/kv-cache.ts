@@ -18,13 +18,34 @@ export interface KvCacheOptions {
   readonly copyBlock: (from: number, to: number) => void;
 }
 
+/** Where contents outlive their room in memory, under names that any process computes alike. */
+export interface BlockArchive {
+  /** Names the beginning of the sequences of a kind. */
+  rootOf(kind: string): string;
+  /** Names the content of a block: what stands before it, and its tokens. */
+  nameOf(parent: string, ids_T: Uint32Array): string;
+  /** Puts a content into a physical block; false where it is not there. */
+  load(name: string, block: number): boolean;
+  /** Keeps the content of a physical block, as it is now. Whether it could be taken. */
+  save(name: string, block: number): boolean;
+}
+
 /** What is known of a physical block. */
 interface Block {
   references: number;
+  /** Its content's name in the archive; '' without one. */
+  name: string;
+  isSaved: boolean;
   /** Content key, when the block is full and others may find it; null while it is being written. */
   key: string | null;
   /** Stands for this content in the keys of the blocks after it. */
   contentId: number;
+}
+
+/** What stands before a block. */
+interface Beginning {
+  readonly contentId: number;
+  readonly name: string;
 }
 
 /** No block before: the beginning of a sequence. */
@@ -45,13 +66,30 @@ export class KvCache {
   /** The beginnings of sequences that are computed otherwise, by what they are computed with. */
   private readonly roots = new Map<string, number>([['', ROOT]]);
   private nextContentId = ROOT + 1;
+  private archive: BlockArchive | null = null;
 
   constructor({ blockCount, blockTokens, copyBlock }: KvCacheOptions) {
     this.blockCount = blockCount;
     this.blockTokens = blockTokens;
     this.copyBlock = copyBlock;
-    this.blocks = Array.from({ length: blockCount }, () => ({ references: 0, key: null, contentId: ROOT }));
+    this.blocks = Array.from({ length: blockCount }, () => ({
+      references: 0,
+      name: '',
+      isSaved: false,
+      key: null,
+      contentId: ROOT,
+    }));
     for (let block = blockCount - 1; block >= 0; block--) this.free.push(block);
+  }
+
+  /** From now on contents are looked for there too, and kept there before they are forgotten. Before any sequence is created. */
+  keepIn(archive: BlockArchive): void {
+    this.archive = archive;
+  }
+
+  /** Keeps in the archive what is not there yet. */
+  saveAll(): void {
+    for (let block = 0; block < this.blocks.length; block++) this.save(block);
   }
 
   /** Blocks that a sequence could still be given. */
@@ -70,16 +108,38 @@ export class KvCache {
    * one that is computed with an adapter has other keys and values.
    */
   createSequence(ids: ArrayLike<number> = [], kind = ''): CachedSequence {
-    let parent = this.rootOf(kind);
+    let parent: Beginning = { contentId: this.rootOf(kind), name: this.archive?.rootOf(kind) ?? '' };
     const sequence = new CachedSequence(this, parent);
     for (let start = 0; start + this.blockTokens < ids.length; start += this.blockTokens) {
-      const block = this.byContent.get(this.contentKey(parent, ids, start));
-      if (block === undefined) break;
+      const block = this.byContent.get(this.contentKey(parent.contentId, ids, start)) ?? this.load(parent, ids, start);
+      if (block === null) break;
       this.retain(block);
       sequence.adopt(block, ids, start);
-      parent = this.blocks[block]!.contentId;
+      parent = this.blocks[block]!;
     }
     return sequence;
+  }
+
+  /** A block filled from the archive, known and unused; null where the content is not there, or no block is left. */
+  private load(parent: Beginning, ids: ArrayLike<number>, start: number): number | null {
+    if (!this.archive) return null;
+    const name = this.archive.nameOf(parent.name, this.tokensAt(ids, start));
+    const block = this.take();
+    if (block === null) return null;
+    const isThere = this.archive.load(name, block);
+    if (isThere) this.know(block, this.contentKey(parent.contentId, ids, start), name, true);
+    this.drop(block);
+    return isThere ? block : null;
+  }
+
+  private save(block: number): void {
+    const state = this.blocks[block]!;
+    if (!this.archive || state.key === null || state.isSaved || state.name === '') return;
+    state.isSaved = this.archive.save(state.name, block);
+  }
+
+  private tokensAt(ids: ArrayLike<number>, start: number): Uint32Array {
+    return Uint32Array.from({ length: this.blockTokens }, (_, i) => ids[start + i]!);
   }
 
   /** Kinds are named by clients: the oldest are forgotten, and their beginnings with them. */
@@ -140,24 +200,28 @@ export class KvCache {
    * Makes a full block known by its content. If the same content is known already, the caller's block is dropped for that one.
    * Returns the block to use from now on.
    */
-  publish(block: number, before: number | { readonly root: number }, ids: ArrayLike<number>, start: number): number {
-    const parent = typeof before === 'number' ? this.blocks[before]!.contentId : before.root;
-    const key = this.contentKey(parent, ids, start);
+  publish(block: number, before: number | Beginning, ids: ArrayLike<number>, start: number): number {
+    const parent = typeof before === 'number' ? this.blocks[before]! : before;
+    const key = this.contentKey(parent.contentId, ids, start);
     const known = this.byContent.get(key);
     if (known !== undefined) {
       this.retain(known);
       this.drop(block);
       return known;
     }
-    this.blocks[block]!.key = key;
-    this.blocks[block]!.contentId = this.nextContentId++;
-    this.byContent.set(key, block);
+    this.know(block, key, this.archive?.nameOf(parent.name, this.tokensAt(ids, start)) ?? '', false);
     return block;
+  }
+
+  private know(block: number, key: string, name: string, isSaved: boolean): void {
+    Object.assign(this.blocks[block]!, { key, contentId: this.nextContentId++, name, isSaved });
+    this.byContent.set(key, block);
   }
 
   private forget(block: number): void {
     const state = this.blocks[block]!;
     assert(state.references === 0 && state.key !== null, `kv-cache: block ${block} is forgotten while it is used`);
+    this.save(block);
     this.byContent.delete(state.key);
     state.key = null;
     this.unused.delete(block);
@@ -184,10 +248,10 @@ export class CachedSequence {
   private blockCount = 0;
   private ids = new Uint32Array(64);
   private released = false;
-  /** Content id of the empty beginning, for sequences of this kind. */
-  readonly root: number;
+  /** The empty beginning of sequences of this kind. */
+  readonly root: Beginning;
 
-  constructor(cache: KvCache, root: number) {
+  constructor(cache: KvCache, root: Beginning) {
     this.cache = cache;
     this.root = root;
   }
@@ -225,7 +289,7 @@ export class CachedSequence {
     assert(length <= this.blockCount * blockTokens, 'kv-cache: advanced beyond what was reserved');
     this.remember(ids, this.length);
     for (let block = Math.floor(this.length / blockTokens); (block + 1) * blockTokens <= length; block++) {
-      const before = block === 0 ? this : this.table[block - 1]!;
+      const before = block === 0 ? this.root : this.table[block - 1]!;
       this.table[block] = this.cache.publish(this.table[block]!, before, this.ids, block * blockTokens);
     }
     this.length = length;

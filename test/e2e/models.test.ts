@@ -64,6 +64,28 @@ describe('verbs', () => {
     assert.match(stderr, /--draft-max: nothing is guessed without --draft/);
   });
 
+  test('--session and --cache-dir: the next start has read already what this one read; a file that is no session stays as it is', async () => {
+    const prompt = 'The fox went into the wood, and there he met a bear. '.repeat(8);
+    for (const [option, place] of [
+      ['--session', at('story.session')],
+      ['--cache-dir', at('cache')],
+    ]) {
+      const words = ['run', '-p', prompt, '-n', '4', '--seed', '1', '--json', option!, place!];
+      const [first, second] = [await ok(words), await ok(words)].map((text) => JSON.parse(text) as RunReport);
+      assert.deepEqual([first!.timings.cache_n, second!.text], [0, first!.text], option);
+      assert.ok(second!.timings.cache_n! >= 96, option);
+    }
+    writeFileSync(at('notes.txt'), 'not a session');
+    const { code, stderr } = await cria(['run', 'x', '-n', '1', '--session', at('notes.txt')]);
+    assert.equal(code, 1);
+    assert.match(stderr, /expected a saved state of Cria, found another file/);
+    assert.equal(readFileSync(at('notes.txt'), 'utf8'), 'not a session');
+    const chat = ['chat', '--template', 'plain', '-n', '3', '--session', at('chat.session')];
+    await ok(chat, { input: 'Hello.\n' });
+    const again = await cria(chat, { input: 'And now?\n' });
+    assert.match(again.stderr, /the session goes on after 1 turn/);
+  });
+
   test('init: a config.json, every type, and a message for what is neither preset nor file', async () => {
     const config = {
       model_type: 'llama',

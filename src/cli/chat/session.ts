@@ -174,6 +174,21 @@ export class Session {
     });
   }
 
+  /** Goes on with the turns that a kept session holds; a system message of the command line stays. */
+  restore(note: unknown): void {
+    const { messages } = (note ?? { messages: [] }) as { readonly messages: readonly ChatMessage[] };
+    if (messages.length === 0) return;
+    const own = this.messages.splice(0);
+    this.messages.push(...own, ...messages.filter(({ role }) => own.length === 0 || role !== 'system'));
+    const turns = messages.filter(({ role }) => role === 'user').length;
+    this.note(`(the session goes on after ${turns === 1 ? '1 turn' : `${turns} turns`})`);
+  }
+
+  /** The conversation as the model reads it. */
+  async ids(): Promise<Uint32Array> {
+    return this.messages.length === 0 ? new Uint32Array(0) : this.prompt(this.messages);
+  }
+
   private prompt(messages: readonly ChatMessage[]): Promise<Uint32Array> {
     return this.speaker.prompt(messages, this.reasoningBudget !== 0);
   }

@@ -4,12 +4,13 @@ import { generationOptions } from '../../inference/options.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { appendHistory, historyFile, readHistory } from '../chat/history.ts';
+import { openSession, saveSession, sessionOption } from '../chat/kept-session.ts';
 import { createReader } from '../chat/reader.ts';
 import { Session } from '../chat/session.ts';
 import { speakerOf } from '../chat/speaker.ts';
 import { defineCommand } from '../command.ts';
 import { loadModel, pick } from '../load-model.ts';
-import { checkDraft, draftOption, modelOptions } from '../model-options.ts';
+import { cacheDirOptions, checkDraft, draftOption, modelOptions } from '../model-options.ts';
 import type { OptionTable } from '../option-table.ts';
 
 // A prompt is not typed here, and nobody reads log-probabilities at a terminal.
@@ -24,6 +25,8 @@ const {
 const options = {
   ...modelOptions,
   draft: draftOption,
+  ...cacheDirOptions,
+  session: sessionOption,
   system: { kind: 'text', short: 's', help: 'the system message, which opens the conversation' },
   template: {
     kind: 'text',
@@ -71,6 +74,7 @@ export const command = defineCommand({
         { options: pick(chatGeneration, options), system: options.system, reasoningBudget: options.reasoningBudget },
         io,
       );
+      session.restore(await openSession(model, options.session, io));
       if (io.stdin.isTTY && io.stdout.isTTY) {
         session.note(`${model.facts.name} · ${model.facts.device} · ${model.contextLength} tokens of context`);
         session.note('/help lists the commands, Ctrl-D leaves.');
@@ -81,6 +85,7 @@ export const command = defineCommand({
         if (path !== null && message.trim() !== '') appendHistory(path, message);
         if (!(await session.take(message))) break;
       }
+      await saveSession(model, options.session, await session.ids(), { messages: session.messages });
       if (session.failures > 0 && !io.signal.aborted) {
         const count = session.failures === 1 ? '1 message was' : `${session.failures} messages were`;
         throw new CriaError('chat.unanswered', `${count} not answered, for the reasons above.`);

@@ -4,17 +4,20 @@ import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import { type ConstraintSpec, compileConstraint } from '../../inference/grammar/compile-constraint.ts';
 import { parseSchema } from '../../inference/grammar/schema/document.ts';
 import { generationOptions } from '../../inference/options.ts';
+import { openSession, saveSession, sessionOption } from '../chat/kept-session.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, readAll, warnOfTwoBos, writeJson, writeLine, writeResult } from '../io.ts';
 import { loadModel, pick } from '../load-model.ts';
 import { looksLikeModel, resolveModel } from '../model-name.ts';
-import { checkDraft, draftOption, modelOptions } from '../model-options.ts';
+import { cacheDirOptions, checkDraft, draftOption, modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
 import { describeTimings } from '../terminal/timings.ts';
 
 const options = {
   ...modelOptions,
   draft: draftOption,
+  ...cacheDirOptions,
+  session: sessionOption,
   prompt: { kind: 'text', short: 'p', otherwise: 'standard input', help: 'the beginning of the text' },
   file: { kind: 'text', short: 'f', value: 'PATH', help: 'read the prompt from a file' },
   ids: {
@@ -67,6 +70,7 @@ export const command = defineCommand({
       if (options.parseSpecial && typeof prompt === 'string' && model.hasTokenizer) {
         warnOfTwoBos(await model.encodePrompt(prompt, { parseSpecial: true }), model.tokenizer.bosId, io);
       }
+      await openSession(model, options.session, io);
       const stream = model.generate(prompt, {
         ...pick(generationOptions, options),
         ...(constraint && { constraint }),
@@ -82,6 +86,8 @@ export const command = defineCommand({
         const { timings } = await stream.result;
         if (io.stderr.isTTY) writeLine(io.stderr, `\n${describeTimings(timings)}`);
       }
+      const { promptIds, ids } = await stream.result;
+      await saveSession(model, options.session, [...promptIds, ...ids], null);
     } finally {
       await model.close();
     }

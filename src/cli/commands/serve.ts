@@ -14,7 +14,7 @@ import { defineCommand } from '../command.ts';
 import { writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
 import { resolveModel } from '../model-name.ts';
-import { draftOption, modelOptions } from '../model-options.ts';
+import { cacheDirOptions, draftOption, modelOptions } from '../model-options.ts';
 
 const MIB = 1 << 20;
 
@@ -22,6 +22,7 @@ export const command = defineCommand({
   options: {
     ...modelOptions,
     draft: draftOption,
+    ...cacheDirOptions,
     host: {
       kind: 'text',
       default: '127.0.0.1',

@@ -61,6 +61,21 @@ export function createReferenceDevice(): Device {
       for (const plane of [...keys, ...values]) plane.copyWithin(to * size, from * size, (from + 1) * size);
     },
 
+    async readKvBlock(store, block) {
+      const parts = blockOf(store as ReferenceKvStore, block);
+      const numbers = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+      parts.forEach((part, i) => {
+        numbers.set(part, i * part.length);
+      });
+      return new Uint8Array(numbers.buffer);
+    },
+    writeKvBlock(store, block, bytes) {
+      const numbers = new Float64Array(bytes.slice().buffer);
+      blockOf(store as ReferenceKvStore, block).forEach((part, i) => {
+        part.set(numbers.subarray(i * part.length, (i + 1) * part.length));
+      });
+    },
+
     // Arrays are garbage-collected; there is no arena to release.
     mark: () => 0,
     release: () => {},
@@ -84,4 +99,13 @@ export function createReferenceDevice(): Device {
     memory: () => ({ weights: weightBytes, allocated: allocatedBytes, cache: cacheBytes, arena: 0 }),
     close: () => {},
   };
+}
+
+/** A block's part of each layer's keys, then of each layer's values. */
+function blockOf(
+  { keys, values, blockTokens, kvHeadCount, headSize }: ReferenceKvStore,
+  block: number,
+): Float64Array[] {
+  const size = blockTokens * kvHeadCount * headSize;
+  return [...keys, ...values].map((plane) => plane.subarray(block * size, (block + 1) * size));
 }

@@ -17,7 +17,7 @@ import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
-import { copyKvBlock, createKvStore, type WasmKvStore } from './kv-store.ts';
+import { copyKvBlock, createKvStore, readKvBlock, type WasmKvStore, writeKvBlock } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { muonStep } from './muon.ts';
 import { createOps } from './ops.ts';
@@ -183,6 +183,11 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     },
     createKvStore: (kv: Omit<KvStore, 'blockTokens'>) => createKvStore(kv, (layer) => layerSegments[layer] ?? home),
     copyKvBlock: (store, from, to) => copyKvBlock(store as WasmKvStore, from, to),
+    async readKvBlock(store, block) {
+      leave();
+      return readKvBlock(store as WasmKvStore, block);
+    },
+    writeKvBlock: (store, block, bytes) => writeKvBlock(store as WasmKvStore, block, bytes),
     mark: () => arena.mark(),
     release: (mark) => arena.release(mark),
     keep: (mark, tensors) => arena.keep(mark, tensors.map(activation)),

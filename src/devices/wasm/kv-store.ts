@@ -41,3 +41,31 @@ export function copyKvBlock(store: WasmKvStore, from: number, to: number): void 
     }
   }
 }
+
+/** Where a block's chunks lie: layer by layer, head by head. */
+function* chunksOf({ layers, blockCount, kvHeadCount, chunkBytes }: WasmKvStore, block: number) {
+  for (const { segment, pointer } of layers) {
+    for (let head = 0; head < kvHeadCount; head++) {
+      yield segment.bytesAt(pointer + (head * blockCount + block) * chunkBytes, chunkBytes);
+    }
+  }
+}
+
+/** A block's chunks in one run of bytes. */
+export function readKvBlock(store: WasmKvStore, block: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(store.layers.length * store.kvHeadCount * store.chunkBytes);
+  let at = 0;
+  for (const chunk of chunksOf(store, block)) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+export function writeKvBlock(store: WasmKvStore, block: number, bytes: Uint8Array): void {
+  let at = 0;
+  for (const chunk of chunksOf(store, block)) {
+    chunk.set(bytes.subarray(at, at + chunk.length));
+    at += chunk.length;
+  }
+}

@@ -2,7 +2,7 @@
  * The worker's side: answers calls with one Engine, and steps it for as long as it has work, breathing between steps so that new
  * calls and aborts are heard.
  */
-import { ArgumentError, CriaError } from '../../base/errors.ts';
+import { ArgumentError, CriaError, UnsupportedError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
 import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/adapter/apply.ts';
@@ -25,6 +25,7 @@ import type { Score } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { Speculation } from '../speculation/speculation.ts';
 import { loadDraft } from './draft.ts';
+import { archiveOf, type BlockFiles, loadState, type Storage, saveState, stateIdentity } from './kept-state.ts';
 import { cacheTokensOf, contextOf, kvTypeOf } from './load-defaults.ts';
 import type {
   AdapterFacts,
@@ -57,11 +58,16 @@ export interface EngineWorld {
   /** The time of day, for chat templates that write the date. */
   now(): Date;
   drawSeed(): number;
+  /** For what outlives the engine; absent: nothing can. */
+  readonly storage?: Storage;
 }
 
 interface Loaded {
   readonly engine: Engine;
   readonly checkpoint: Checkpoint;
+  /** Of what the cache holds. */
+  readonly identity: () => string;
+  readonly blocks: BlockFiles | null;
 }
 
 export class EngineHost {
@@ -133,6 +139,13 @@ export class EngineHost {
         return engine.load;
       case 'memory':
         return device.memory();
+      case 'saveState': {
+        const [path, given, note] = message.args;
+        const ids = checkIds('saveState', given, vocabSize);
+        return saveState(this.storage(), path, ids, note, this.stateOf(this.require()));
+      }
+      case 'loadState':
+        return loadState(this.storage(), message.args[0], this.stateOf(this.require()));
       case 'close':
         return this.close();
       default:
@@ -195,7 +208,7 @@ export class EngineHost {
         engine.guessBy(new Speculation({ lookUp, draft: ahead, clock: () => clock() }));
       }
       draft?.close();
-      this.loaded = { engine, checkpoint };
+      this.loaded = this.keeping(engine, checkpoint, source, settings);
       this.compiler = undefined;
       const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));
       for (const adapter of adapters) adapter.close();
@@ -207,6 +220,7 @@ export class EngineHost {
         device: device.description,
         remarks: tokenizer?.remarks ?? [],
         adapters: facts,
+        keepsCache: settings.keep !== null,
       };
     } catch (error) {
       device?.close();
@@ -215,6 +229,33 @@ export class EngineHost {
       checkpoint.close();
       throw error;
     }
+  }
+
+  /** What is needed to keep what is read; begins with it where the settings say so. */
+  private keeping(engine: Engine, checkpoint: Checkpoint, source: Source, settings: LoadSettings): Loaded {
+    const { contextLength, store, device, cache } = engine;
+    const { adapters, blas, keep } = settings;
+    let known: string | null = null;
+    const identity = () => {
+      const facts = { checkpoint, source, contextLength, store, device, adapters, blas };
+      return (known ??= stateIdentity(this.storage(), facts));
+    };
+    if (!keep) return { engine, checkpoint, identity, blocks: null };
+    const blocks = this.storage().openBlocks(keep.folder, keep.mostBytes);
+    cache.keepIn(archiveOf(this.storage(), blocks, identity(), { device, store }));
+    return { engine, checkpoint, identity, blocks };
+  }
+
+  private stateOf({ engine, identity }: Loaded) {
+    return { cache: engine.cache, device: engine.device, store: engine.store, identity: identity() };
+  }
+
+  private storage(): Storage {
+    if (this.world.storage) return this.world.storage;
+    throw new UnsupportedError(
+      'state.browser',
+      'engine: there are no files here to keep what was read, expected Node. Leave cacheDir, saveState and loadState out.',
+    );
   }
 
   private generate(
@@ -304,12 +345,15 @@ export class EngineHost {
     }
     this.stepping = false;
     this.flush();
+    if (this.loaded?.blocks) engine.cache.saveAll();
   }
 
-  private close(): null {
-    const { engine, checkpoint } = this.require();
+  private async close(): Promise<null> {
+    const { engine, checkpoint, blocks } = this.require();
     this.loaded = null;
     engine.failAll(closedError());
+    if (blocks) engine.cache.saveAll();
+    await blocks?.flush();
     engine.device.close();
     checkpoint.close();
     return null;

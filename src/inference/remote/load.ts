@@ -24,6 +24,10 @@ export interface LoadOptions {
   readonly batchTokens?: number;
   /** Sequences that run at the same time at most; the others wait. */
   readonly maxSequences?: number;
+  /** A folder where what was read is kept, for this program and others; absent: it is forgotten. */
+  readonly cacheDir?: string;
+  /** Bytes that the folder holds at most; absent: DEFAULT_KEPT_BYTES. */
+  readonly cacheDirBytes?: number;
   /** Bytes of weights in one of the engine's memories, which end at 4 GiB with their caches; absent: 2.75 GiB. For tests. */
   readonly segmentBytes?: number;
   /** Keys of config.json, or of a GGUF file's architecture, that are read as if they were not there. */
@@ -59,6 +63,9 @@ export interface AdapterOption {
   readonly usual?: Usual;
 }
 
+/** Of a folder of what was read. */
+export const DEFAULT_KEPT_BYTES = 8 * 2 ** 30;
+
 const knownOptions = [
   'device',
   'threads',
@@ -74,6 +81,8 @@ const knownOptions = [
   'pre',
   'adapters',
   'draft',
+  'cacheDir',
+  'cacheDirBytes',
   'signal',
   'onProgress',
 ];
@@ -117,6 +126,8 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     pre,
     adapters = [],
     draft = null,
+    cacheDir,
+    cacheDirBytes,
   } = options;
   const problems: string[] = [];
   for (const name of Object.keys(options)) if (!knownOptions.includes(name)) problems.push(`${name} is not an option`);
@@ -134,6 +145,10 @@ export function loadSettings(options: EngineOptions): LoadSettings {
   count('batchTokens', batchTokens);
   count('maxSequences', maxSequences);
   count('segmentBytes', segmentBytes);
+  count('cacheDirBytes', cacheDirBytes);
+  if (cacheDir !== undefined && (typeof cacheDir !== 'string' || cacheDir === '')) {
+    problems.push(`cacheDir is ${JSON.stringify(cacheDir)}, expected the path of a folder`);
+  }
   if (kvType !== undefined && !kvTypes.includes(kvType)) {
     problems.push(`kvType is ${String(kvType)}, expected ${kvTypes.join(', ')}`);
   }
@@ -160,6 +175,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     segmentBytes: segmentBytes ?? null,
     adapters: adapters.map(({ name, source, scale = 1, usual = true }) => ({ name, source, scale, usual })),
     draft,
+    keep: cacheDir === undefined ? null : { folder: cacheDir, mostBytes: cacheDirBytes ?? DEFAULT_KEPT_BYTES },
     open: { ...(ignoreKeys !== undefined && { ignoreKeys }), ...(pre !== undefined && { pre }) },
   };
 }

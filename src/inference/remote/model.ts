@@ -15,6 +15,7 @@ import type { Score } from '../reading/scoring.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
+import type { LoadedState, SavedState } from './kept-state.ts';
 import type { MemoryUse, Method, Methods, ModelFacts } from './protocol.ts';
 import { Traces } from './traces.ts';
 import { type ConstraintOptions, constraintOf, TypedGeneration, type TypedSchema } from './typed.ts';
@@ -249,6 +250,22 @@ export class RemoteModel {
   }
 
   /**
+   * Writes what the cache holds of a text (whole blocks of 32 tokens) to a file, with the text itself and a note of the caller's, which is
+   * plain data. Only in Node.
+   */
+  saveState(path: string, ids: ArrayLike<number>, note: unknown = null): Promise<SavedState> {
+    return this.call('saveState', [path, cloneable(ids), note]);
+  }
+
+  /**
+   * Puts into the cache what saveState() wrote, where it was with this model and these options: what begins with it then need not be read
+   * again, and has the same bits. Only in Node. Throws FormatError `state.damaged`.
+   */
+  loadState(path: string): Promise<LoadedState> {
+    return this.call('loadState', [path]);
+  }
+
+  /**
    * Before every call from now on, `refresh` may hand over another engine, which takes this one's place: a trainer's, with the
    * weights as they are by then.
    */
@@ -280,6 +297,8 @@ export class RemoteModel {
 
   /** Frees the model. Generations under way are ended with an error. May be called twice. */
   async close(): Promise<void> {
+    // What was read is written to its folder first.
+    if (this.facts.keepsCache && this.client.isRunning) await this.client.call('close', []).value.catch(() => {});
     await this.client.terminate(
       new CriaError('engine.closed', 'engine: the model was closed while this was waiting, or before. Load it again.'),
     );

@@ -18,6 +18,7 @@ import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
 import type { NearRow } from '../reading/parameters.ts';
 import type { Score } from '../reading/scoring.ts';
+import type { LoadedState, SavedState } from './kept-state.ts';
 import type { WireError } from './wire-errors.ts';
 
 /** Where a model comes from, as a worker can be told: a path or a URL, bytes, or several files' bytes by name. */
@@ -50,6 +51,8 @@ export interface LoadSettings {
   readonly adapters: readonly AdapterSettings[];
   /** null: nothing is guessed. */
   readonly draft: DraftSettings | null;
+  /** Where what was read outlives the engine; null: nowhere. */
+  readonly keep: { readonly folder: string; readonly mostBytes: number } | null;
 }
 
 export interface DraftSettings {
@@ -98,6 +101,8 @@ export interface ModelFacts {
   /** One line for people: which kernels run. */
   readonly device: string;
   readonly adapters: readonly AdapterFacts[];
+  /** What it reads is kept in a folder. */
+  readonly keepsCache?: boolean;
 }
 
 export interface LoadProgress {
@@ -163,6 +168,8 @@ export interface Methods {
   };
   engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
+  saveState: { args: [path: string, ids: ArrayLike<number>, note: unknown]; value: SavedState; event: never };
+  loadState: { args: [path: string]; value: LoadedState; event: never };
   close: { args: []; value: null; event: never };
 }
 export type Method = keyof Methods;

@@ -6,6 +6,7 @@ import { EngineHost } from '../../../inference/remote/host.ts';
 import type { ToEngine } from '../../../inference/remote/protocol.ts';
 import { createDevice } from './devices.ts';
 import { openAdapterSource, openSource } from './sources.ts';
+import { storage } from './storage.ts';
 
 assert(parentPort !== null, 'engine worker: runs as a worker only');
 const port = parentPort;
@@ -18,6 +19,7 @@ const host = new EngineHost({
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
   clock: () => performance.now(),
   now: () => new Date(),
+  storage,
   drawSeed: () => randomInt(2 ** 32),
 });
 port.on('message', (message: ToEngine) => void host.receive(message));

@@ -1,0 +1,168 @@
+/** What was read outlives the engine: in a folder that others use too, and in a file. The bits are those of a fresh computation. */
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { Llama, type LoadOptions } from '../index.ts';
+import { FolderOfBlocks } from './block-files.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cria-kept-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const model = 'models/stories-6m-q8_0.gguf';
+const prompt = `${'The fox went into the wood, and there he met a bear. '.repeat(12)}Then`;
+const options = { maxTokens: 12, seed: 4, logprobs: 3 };
+
+/** Loads, answers, closes. */
+async function answer(load: LoadOptions = {}, text = prompt) {
+  const llama = await Llama.load(model, { threads: 1, ...load });
+  try {
+    const stream = llama.generate(text, options);
+    const pieces = await Array.fromAsync(stream);
+    const { timings, promptIds, ids } = await stream.result;
+    return { pieces: JSON.stringify(pieces), cached: timings.cache_n, read: timings.prompt_n, promptIds, ids };
+  } finally {
+    await llama.close();
+  }
+}
+
+const files = (place: string) =>
+  readdirSync(place, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+const fresh = answer();
+
+test('another engine finds what one has read, and has the same bits; another model, kv type or context does not find it', async () => {
+  const cacheDir = join(folder, 'shared');
+  const { pieces, promptIds } = await fresh;
+  const whole = 32 * Math.floor((promptIds.length - 1) / 32);
+  ok(whole >= 96);
+  const first = await answer({ cacheDir });
+  const second = await answer({ cacheDir });
+  deepStrictEqual([first.cached, first.pieces], [0, pieces]);
+  deepStrictEqual([second.cached, second.pieces], [whole, pieces]);
+  strictEqual((await answer({ cacheDir, kvType: 'q8_0' })).cached, 0);
+  // A text that goes on otherwise shares what stands before.
+  const { cached } = await answer({ cacheDir }, prompt.replace(/bear\. Then$/, 'wolf, and he said'));
+  ok(cached > 0 && cached <= whole);
+});
+
+test('damaged files are said, removed and computed again', async () => {
+  const cacheDir = join(folder, 'damaged');
+  await answer({ cacheDir });
+  for (const [i, path] of files(cacheDir).entries()) {
+    const bytes = readFileSync(path);
+    if (i % 3 === 0) writeFileSync(path, bytes.subarray(0, bytes.length - 1));
+    else if (i % 3 === 1) writeFileSync(path, '');
+    else {
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(path, bytes);
+    }
+  }
+  const again = await answer({ cacheDir });
+  deepStrictEqual([again.cached, again.pieces], [0, (await fresh).pieces]);
+  ok((await answer({ cacheDir })).cached > 0);
+});
+
+test('of a damaged block is said which one, and that it is computed again', async () => {
+  const cacheDir = join(folder, 'said');
+  const said: string[] = [];
+  const blocks = new FolderOfBlocks(cacheDir, 2 ** 20, (message) => void said.push(message));
+  const name = 'a'.repeat(64);
+  blocks.put(name, async () => new Uint8Array(100));
+  await blocks.flush();
+  const [path] = files(cacheDir);
+  for (const damage of [(bytes: Buffer) => bytes.subarray(0, 50), (bytes: Buffer) => bytes.fill(1, 60, 61), () => '']) {
+    strictEqual(blocks.get(name)?.length, 100);
+    writeFileSync(path!, damage(readFileSync(path!)));
+    strictEqual(blocks.get(name), null);
+    strictEqual(existsSync(path!), false);
+    blocks.put(name, async () => new Uint8Array(100));
+    await blocks.flush();
+  }
+  strictEqual(said.length, 3);
+  ok(said.every((text) => text.startsWith(path!) && /is damaged: it is removed/.test(text)));
+});
+
+test('killed while it writes, it leaves nothing that anybody would take for a block', async () => {
+  const cacheDir = join(folder, 'killed');
+  const program = `
+    import { FolderOfBlocks } from ${JSON.stringify(new URL('./block-files.ts', import.meta.url).href)};
+    const files = new FolderOfBlocks(${JSON.stringify(cacheDir)}, 2 ** 40, console.error);
+    console.log('ready');
+    for (let i = 0; ; i++) {
+      files.put(i.toString(16).padStart(64, '0'), async () => new Uint8Array(1 << 20).fill(i));
+      if (i % 32 === 0) await files.flush();
+    }`;
+  for (const ms of [5, 23, 60]) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const reader = new FolderOfBlocks(cacheDir, 2 ** 40, (message) => ok(false, message));
+    const names = files(cacheDir).filter((path) => !path.endsWith('.partial'));
+    for (const path of names) {
+      const name = path.slice(cacheDir.length + 1).replace(/[\\/]/, '');
+      const bytes = reader.get(name);
+      ok(bytes?.length === 1 << 20 && bytes.every((byte) => byte === (Number.parseInt(name, 16) & 255)));
+    }
+  }
+});
+
+test('the folder stays within its size: what was not used for longest goes', async () => {
+  const cacheDir = join(folder, 'bounded');
+  const blocks = new FolderOfBlocks(cacheDir, 10_500, () => {});
+  const nameOf = (i: number) => i.toString(16).padStart(64, '0');
+  for (let i = 0; i < 30; i++) {
+    blocks.put(nameOf(i), async () => new Uint8Array(960));
+    await blocks.flush();
+    await new Promise((resolve) => setTimeout(resolve, 4));
+    ok(i === 0 || blocks.get(nameOf(0)) !== null, 'what is used stays');
+  }
+  ok(files(cacheDir).reduce((sum, path) => sum + statSync(path).size, 0) <= 10_500);
+  strictEqual(blocks.get(nameOf(1)), null);
+  ok(blocks.get(nameOf(29)));
+});
+
+test('saveState and loadState: a text, what was read of it, and a note', async () => {
+  const path = join(folder, 'story.state');
+  const { pieces, promptIds } = await fresh;
+  const whole = 32 * Math.floor((promptIds.length - 1) / 32);
+  const first = await Llama.load(model, { threads: 1 });
+  await first.generate(prompt, options).result;
+  const saved = await first.saveState(path, promptIds, { chapter: 1 });
+  strictEqual(saved.tokens, 32 * Math.floor(promptIds.length / 32));
+  strictEqual(saved.bytes, statSync(path).size);
+  await first.close();
+
+  const second = await Llama.load(model, { threads: 1 });
+  const loaded = await second.loadState(path);
+  deepStrictEqual([...loaded.ids], [...promptIds]);
+  deepStrictEqual([loaded.note, loaded.tokens, loaded.problem], [{ chapter: 1 }, saved.tokens, null]);
+  const stream = second.generate(prompt, options);
+  strictEqual(JSON.stringify(await Array.fromAsync(stream)), pieces);
+  strictEqual((await stream.result).timings.cache_n, whole);
+
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 40]! ^= 1;
+  writeFileSync(path, bytes);
+  const other = await Llama.load(model, { threads: 1, kvType: 'q8_0' });
+  const strange = await other.loadState(path);
+  deepStrictEqual([strange.tokens, strange.note], [0, { chapter: 1 }]);
+  ok(/another model/.test(strange.problem!));
+  await other.close();
+  const third = await Llama.load(model, { threads: 1 });
+  const damaged = await third.loadState(path);
+  strictEqual(damaged.tokens, saved.tokens - 32);
+  ok(/is damaged/.test(damaged.problem!));
+  writeFileSync(path, bytes.subarray(0, 30));
+  await rejects(third.loadState(path), /expected a saved state of Cria, found a damaged one/);
+  await third.close();
+  await second.close();
+  ok(existsSync(path));
+});

@@ -1,0 +1,57 @@
+/** Files and hashes for what an engine keeps (src/inference/remote/kept-state.ts). */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Storage } from '../../../inference/remote/kept-state.ts';
+import type { Source } from '../../../inference/remote/protocol.ts';
+import { packageVersion } from '../serve/version.ts';
+import { FolderOfBlocks } from './block-files.ts';
+
+export const storage: Storage = {
+  version: packageVersion(),
+  sha256(...parts) {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return hash.digest('hex');
+  },
+  fingerprint(source: Source) {
+    switch (source.kind) {
+      case 'path':
+        return filesUnder(resolve(source.path));
+      case 'url':
+        return source.url;
+      case 'files': {
+        const hash = createHash('sha256');
+        for (const [name, data] of source.files) {
+          hash.update(name);
+          if (data instanceof Uint8Array) hash.update(data);
+        }
+        return hash.digest('hex');
+      }
+      default:
+        return source satisfies never;
+    }
+  },
+  openBlocks: (folder, mostBytes) =>
+    new FolderOfBlocks(resolve(folder), mostBytes, (message) => process.emitWarning(message, 'CriaWarning')),
+  readFile: (path) => readFileSync(path),
+  writeFile(path, parts) {
+    const partial = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+    try {
+      writeFileSync(partial, Buffer.concat(parts), { flush: true });
+      renameSync(partial, path);
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw error;
+    }
+  },
+};
+
+/** Sizes and times of a file, or of a folder's files: weights are too large to be read for this. */
+function filesUnder(path: string): string {
+  const stat = statSync(path);
+  const of = (name: string, { size, mtimeMs }: { size: number; mtimeMs: number }) => `${name} ${size} ${mtimeMs}`;
+  if (!stat.isDirectory()) return of(basename(path), stat);
+  const names = readdirSync(path).sort();
+  return names.map((name) => of(name, statSync(join(path, name)))).join('\n');
+}
