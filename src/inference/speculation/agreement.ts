@@ -6,7 +6,7 @@
 /** Weight of what was seen before, at every new trial: about the last 30 count. */
 const FADING = 0.97;
 /** Trials that the prior is worth. */
-const PRIOR_TRIALS = 4;
+const PRIOR_TRIALS = 2;
 /** Without a prior. */
 const UNKNOWN = 0.5;
 

@@ -254,7 +254,7 @@ for (const { name, create } of sameBitsDevices.slice(0, 2)) {
         { numRuns: name === 'wasm' ? 30 : 8 },
       );
       // Otherwise it has proved nothing.
-      ok(accepted > 200 && proposed - accepted > 200, `${accepted} of ${proposed} guesses were right`);
+      ok(accepted > 50 && proposed - accepted > 50, `${accepted} of ${proposed} guesses were right`);
     });
 
     test('a text that repeats itself takes fewer steps, and the timings say what was guessed', async () => {
@@ -304,7 +304,7 @@ describe('how much is guessed', () => {
     const cheap = (await run((rows) => 10 + rows, { ...repeating, options })).result!.timings;
     const dear = (await run((rows) => 10 * rows, { ...repeating, options })).result!.timings;
     ok(cheap.draft_n_accepted! > 60 && cheap.predicted_ms < 0.6 * dear.predicted_ms, JSON.stringify(cheap));
-    ok(dear.draft_n! < 40 && dear.predicted_ms < 1.05 * 1490, JSON.stringify(dear));
+    ok(dear.draft_n! < 40 && dear.predicted_ms < 1.08 * 1490, JSON.stringify(dear));
   });
 
   test('a text that does not repeat itself loses at most a twentieth', async () => {

@@ -26,6 +26,9 @@ import { StepCost } from './step-cost.ts';
 /** Rows of a step with guesses at most: beyond, a step's time grows with its rows. */
 const MOST_ROWS = 64;
 
+/** Tokens of a guess before anything is known of its cost. */
+const FIRST_GUESS = 3;
+
 export interface SpeculationOptions {
   /** Whether the text so far is searched. */
   readonly lookUp: boolean;
@@ -100,7 +103,8 @@ export class Speculation {
     let tokens = decoding.length;
     let rate = tokens / this.cost.of(tokens);
     let taken = 0;
-    for (let n = 1; n <= offers.length && decoding.length + n <= mostRows; n++) {
+    const most = Math.min(offers.length, mostRows - decoding.length, this.cost.knowsSeveral ? MOST_ROWS : FIRST_GUESS);
+    for (let n = 1; n <= most; n++) {
       tokens += offers[n - 1]!.chance;
       const next = tokens / this.cost.of(decoding.length + n);
       if (next <= rate) continue;

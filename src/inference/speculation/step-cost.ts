@@ -2,56 +2,89 @@
  * What a step costs, by its rows, as measured: the rows of guesses are worth their time or they are not, which differs by model,
  * machine, threads and depth. Only the speed depends on it, never a text.
  *
- * What was not measured for a while becomes cheaper in the estimate, so that a row count that had bad luck is tried again; and a
- * larger batch bounds what a smaller one costs.
+ *   C(1) is a running mean        C(r) = a + b·r from two rows on, by least squares over what was measured, the newest counting most
+ *
+ * A line that begins near C(1), as single measurements tell of what else the machine did: they are few where guesses do not pay. Two points of little weight
+ * stand for what is hoped (a row more costs little); the longer nothing is measured, the more they count, so that bad luck is forgotten.
  */
 
-/** Of a new measurement. */
-const WEIGHT = 0.25;
-/** A measurement beyond this many times the estimate is the machine's business elsewhere. */
-const MOST = 2;
-/** A step. */
-const OPTIMISM = 0.998;
-/** A further row beyond all that was measured, as a share of one row's cost. */
-const UNKNOWN_ROW = 0.04;
+/** Of a new measurement of one row, in its mean. */
+const WEIGHT = 0.1;
+/** What older measurements of several rows weigh when there is a new one, and when there is a step of one row. */
+const FADING = 0.95;
+const IDLE_FADING = 0.995;
+/** A measurement beyond this many times what was expected is the machine's business elsewhere. */
+const MOST = 10;
+/** The least that a further row costs, as a share of the first one. */
+const LEAST_ROW = 0.04;
+/** Where hope stands, and what each of its points weighs. */
+const HOPED_ROWS = [2, 18] as const;
+const HOPE = 0.01;
+/** What the cost of one row weighs in the line. */
+const ANCHOR = 0.25;
 
 export class StepCost {
-  /** By rows; 0: not measured. */
-  private readonly ms: Float64Array;
+  /** Milliseconds of one row; 0: not measured. */
+  private one = 0;
+  // Σ weight, Σ weight·r, Σ weight·r², Σ weight·ms, Σ weight·r·ms
+  private readonly sums = new Float64Array(5);
+  private readonly mostRows: number;
+  /** What one row is believed to cost, and the line for several. */
+  private unit = 1;
+  private intercept = 0;
+  private slope = 0;
 
   constructor(mostRows: number) {
-    this.ms = new Float64Array(mostRows + 1);
+    this.mostRows = mostRows;
   }
 
   get isKnown(): boolean {
-    return this.ms.some((ms) => ms > 0);
+    return this.one > 0 || this.knowsSeveral;
+  }
+
+  /** More than one row was measured. */
+  get knowsSeveral(): boolean {
+    return this.sums[0]! > 0;
   }
 
   note(rows: number, ms: number): void {
-    if (rows >= this.ms.length) return;
-    const before = this.ms[rows]!;
-    for (let r = 0; r < this.ms.length; r++) this.ms[r]! *= OPTIMISM;
-    this.ms[rows] = before === 0 ? ms : before + WEIGHT * (Math.min(ms, MOST * before) - before);
+    if (rows > this.mostRows || ms <= 0) return;
+    const believed = this.isKnown ? Math.min(ms, MOST * this.of(rows)) : ms;
+    const fading = rows === 1 ? IDLE_FADING : FADING;
+    for (let i = 0; i < this.sums.length; i++) this.sums[i]! *= fading;
+    if (rows === 1) this.one = this.one === 0 ? believed : this.one + WEIGHT * (believed - this.one);
+    else add(this.sums, rows, believed, 1);
+    this.fit();
   }
 
   /** Milliseconds, or of no unit as long as nothing was measured. */
   of(rows: number): number {
-    let [below, above] = [0, 0];
-    let least = Number.POSITIVE_INFINITY;
-    for (let r = this.ms.length - 1; r >= 1; r--) {
-      if (this.ms[r] === 0) continue;
-      if (r >= rows) {
-        least = Math.min(least, this.ms[r]!);
-        above = r;
-      } else {
-        below = r;
-        break;
-      }
-    }
-    if (above === rows) return least;
-    if (below === 0) return above === 0 ? 1 + UNKNOWN_ROW * (rows - 1) : least * (1 - UNKNOWN_ROW) ** (above - rows);
-    const from = Math.min(this.ms[below]!, least);
-    if (above === 0) return from * (1 + (UNKNOWN_ROW * (rows - below)) / (1 + UNKNOWN_ROW * (below - 1)));
-    return from + ((least - from) * (rows - below)) / (above - below);
+    const least = this.unit * hoped(rows);
+    return rows === 1 || !this.knowsSeveral ? least : Math.max(least, this.intercept + this.slope * rows);
   }
+
+  private fit(): void {
+    const [weight, r] = this.sums as unknown as [number, number];
+    // Where one row was never measured, what several cost bounds it.
+    this.unit = this.one > 0 ? this.one : this.sums[3]! / weight / hoped(r / weight);
+    const sums = this.sums.slice();
+    add(sums, 1, this.unit, ANCHOR);
+    for (const at of HOPED_ROWS) add(sums, at, this.unit * hoped(at), HOPE);
+    const [w, wr, wrr, wm, wrm] = sums as unknown as [number, number, number, number, number];
+    this.slope = (w * wrm - wr * wm) / (w * wrr - wr * wr);
+    this.intercept = (wm - this.slope * wr) / w;
+  }
+}
+
+/** In units of one row's cost. */
+function hoped(rows: number): number {
+  return 1 + LEAST_ROW * (rows - 1);
+}
+
+function add(sums: Float64Array, rows: number, ms: number, weight: number): void {
+  sums[0]! += weight;
+  sums[1]! += weight * rows;
+  sums[2]! += weight * rows * rows;
+  sums[3]! += weight * ms;
+  sums[4]! += weight * rows * ms;
 }

@@ -1,11 +1,12 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
+import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { findTokenizerFiles } from '../../platform/node/load-tokenizer.ts';
 import { byteVocabulary } from '../../tokenizer/byte-vocabulary.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { mapVocabularies } from './vocabulary-map.ts';
 
-const stories = createTokenizer(findTokenizerFiles('models/stories-6m-q8_0.gguf')!);
+const stories = createTokenizer(findTokenizerFiles(bundledModels()[0]!.path)!);
 const large = { name: 'stories', vocabSize: stories.vocabSize, tokenizer: stories };
 const bytes = (vocabSize: number) => ({
   name: `bytes ${vocabSize}`,

@@ -6,12 +6,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { bundledModels } from '../bundled-models.ts';
 import { Llama, type LoadOptions } from '../index.ts';
 import { FolderOfBlocks } from './block-files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cria-kept-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const model = 'models/stories-6m-q8_0.gguf';
+const model = bundledModels()[0]!.path;
 const prompt = `${'The fox went into the wood, and there he met a bear. '.repeat(12)}Then`;
 const options = { maxTokens: 12, seed: 4, logprobs: 3 };
 
