@@ -20,7 +20,7 @@ import { DeviceLostError, openGpu } from './adapter.ts';
 import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
-import { copyKvBlock, createKvStore, type GpuKvStore } from './kv-store.ts';
+import { copyKvBlock, createKvStore, type GpuKvStore, readKvBlock, writeKvBlock } from './kv-store.ts';
 import { Memory } from './memory.ts';
 import { createOps } from './ops.ts';
 import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
@@ -123,6 +123,8 @@ export async function createWebGpuDevice({
       queue.read(gpuTensor(tensor).region, from * 4, count),
     createKvStore: (options) => createKvStore(memory, options),
     copyKvBlock: (store, from, to) => copyKvBlock(memory, queue, store as GpuKvStore, from, to),
+    readKvBlock: (store, block) => readKvBlock(memory, queue, store as GpuKvStore, block),
+    writeKvBlock: (store, block, bytes) => writeKvBlock(queue, store as GpuKvStore, block, bytes),
     mark: () => memory.mark(),
     release: (mark) => memory.release(mark),
     keep(mark, tensors) {

@@ -50,3 +50,43 @@ export function copyKvBlock(memory: Memory, queue: Queue, store: GpuKvStore, fro
   }
   memory.release(mark);
 }
+
+/** The runs of words of a block: of each layer's keys and values, the numbers and their scales. */
+function* runsOf({ layers, scalesAt, blockWords, blockScales }: GpuKvStore, block: number) {
+  for (const { keys, values } of layers) {
+    for (const side of [keys, values]) {
+      yield { side, at: block * blockWords * 4, bytes: blockWords * 4 };
+      if (blockScales > 0) yield { side, at: (scalesAt + block * blockScales) * 4, bytes: blockScales * 4 };
+    }
+  }
+}
+
+/** A block's runs, one after another. */
+export async function readKvBlock(
+  memory: Memory,
+  queue: Queue,
+  store: GpuKvStore,
+  block: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const runs = [...runsOf(store, block)];
+  const size = runs.reduce((sum, { bytes }) => sum + bytes, 0);
+  const mark = memory.mark();
+  const together = memory.take(size);
+  let to = 0;
+  for (const { side, at, bytes } of runs) {
+    queue.copy(together, to, side, at, bytes);
+    to += bytes;
+  }
+  const reading = queue.read(together, 0, size / 4);
+  memory.release(mark);
+  const { buffer, byteOffset } = await reading;
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, size);
+}
+
+export function writeKvBlock(queue: Queue, store: GpuKvStore, block: number, content: Uint8Array): void {
+  let from = 0;
+  for (const { side, at, bytes } of runsOf(store, block)) {
+    queue.write(side, content.slice(from, from + bytes), at);
+    from += bytes;
+  }
+}
