@@ -23,8 +23,10 @@ const start = async (settings: Partial<ServeSettings>) => {
     { ...serveDefaults, drainSeconds: 0.2, ...settings },
     log,
   );
-  after(() => server.close());
-  return server;
+  let closing: Promise<void> | null = null;
+  const close = () => (closing ??= server.close());
+  after(close);
+  return { ...server, close };
 };
 const statusAt = (options: object) =>
   new Promise<number>((resolve, reject) => {

@@ -45,7 +45,12 @@ export async function startServer(model: ServedModel, settings: ServeSettings, l
   server.maxConnections = settings.connections;
   server.on('connection', (socket) => socket.setNoDelay(true));
   await core.preparers.ready;
-  await (path === undefined ? listen(server, settings) : listenAt(server, path));
+  try {
+    await (path === undefined ? listen(server, settings) : listenAt(server, path));
+  } catch (error) {
+    core.preparers.close();
+    throw error;
+  }
   return {
     url: urlOf(server, settings),
     core,
