@@ -48,7 +48,16 @@ export async function build(target = root) {
     recursive: true,
     filter: (path) => !path.endsWith('stamp.txt'),
   });
+  await shareEngine(dist);
   if (resolve(target) !== resolve(root)) copyOthers(target);
+}
+
+/** The engine's script is half a megabyte, and is in the library's single file already: pages take it from there. */
+async function shareEngine(dist) {
+  const { engineScriptOf } = await import(pathToFileURL(join(dist, 'platform/node/serve/engine-script.js')).href);
+  if (engineScriptOf(readFileSync(join(dist, 'platform/browser/standalone.js'), 'utf8')) === null)
+    throw new Error('build: the engine is not found in standalone.js, which explorer takes it from');
+  for (const name of ['engine-worker.js', 'thread-worker.js']) rmSync(join(dist, 'web/generated/explore', name));
 }
 
 /** What goes into the package besides dist/: the `files` of package.json (`folder` or `folder/*.ending`), and what npm adds by itself. */

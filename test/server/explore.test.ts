@@ -14,7 +14,7 @@ import { traceNames } from '../../src/inference/observe.ts';
 import type { Traces } from '../../src/inference/remote/traces.ts';
 import { Llama } from '../../src/platform/node/index.ts';
 import { createLog } from '../../src/platform/node/serve/log.ts';
-import { staticExplorer } from '../../src/platform/node/serve/page.ts';
+import { explorerFiles } from '../../src/platform/node/serve/page.ts';
 import { startServer } from '../../src/platform/node/serve/server.ts';
 import { formatState, initial, type State } from '../../src/web/explore/state.ts';
 import { cria } from '../e2e/cria.ts';
@@ -202,7 +202,7 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cria-explore-'));
     const { code } = await cria(['explore', '--save', folder]);
     strictEqual(code, 0);
-    ok([...staticExplorer().keys()].every((name) => readdirSync(folder).includes(name)));
+    ok([...explorerFiles().keys()].every((name) => readdirSync(folder).includes(name)));
     const files = createServer((request, response) => {
       const name = new URL(request.url!, 'http://x').pathname.slice(1) || 'index.html';
       if (!readdirSync(folder).includes(name)) return void response.writeHead(404).end();

@@ -9,7 +9,7 @@ import type { Llama } from '../../platform/node/index.ts';
 import { makeFolder } from '../../platform/node/make-folder.ts';
 import { serveDefaults } from '../../platform/node/serve/defaults.ts';
 import { createLog } from '../../platform/node/serve/log.ts';
-import { staticExplorer } from '../../platform/node/serve/page.ts';
+import { explorerFiles } from '../../platform/node/serve/page.ts';
 import { startServer } from '../../platform/node/serve/server.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
 import { formatState, initial, type State } from '../../web/explore/state.ts';
@@ -145,21 +145,19 @@ async function servePage(
 }
 
 function savePage(folder: string, model: string | undefined): void {
-  const files = new Map(staticExplorer());
-  if (files.size < 2) {
+  const files = explorerFiles();
+  if (files.size === 0) {
     throw new CriaError(
       'explore.page',
       'explore: the page is not built in this copy of Cria: run `npm run build:web` once.',
     );
   }
-  if (model !== undefined) files.set('model.gguf', resolveModel(model));
-  if (!files.get('model.gguf')?.endsWith('.gguf')) {
-    throw new UsageError([
-      `--save takes a GGUF file along, found ${files.get('model.gguf') ?? 'none'}: \`cria convert\` makes one`,
-    ]);
-  }
+  const path = resolveModel(model);
+  if (!path.endsWith('.gguf'))
+    throw new UsageError([`--save takes a GGUF file along, found ${path}: \`cria convert\` makes one`]);
   makeFolder(folder);
-  for (const [name, path] of files) copyFileSync(path, join(folder, name));
+  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+  copyFileSync(path, join(folder, 'model.gguf'));
   writeFileSync(join(folder, '_headers'), staticHeaders);
 }
 

@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Hono } from 'hono';
-import { bundledModels } from '../bundled-models.ts';
 import { builtPath } from '../package-folder.ts';
 import type { Wire } from './app.ts';
+import { engineScriptOf } from './engine-script.ts';
 
 const policyOf = (more: readonly string[]) =>
   [
@@ -25,6 +25,8 @@ interface Page {
   readonly path: string;
   readonly policy: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether it computes models itself; the engine's threads are started from Blobs. */
+  readonly hasEngine: boolean;
 }
 
 const chat: Page = {
@@ -32,13 +34,15 @@ const chat: Page = {
   path: '/',
   policy: policyOf(["script-src 'self'"]),
   headers: {},
+  hasEngine: false,
 };
 /** It may compute a model itself, on threads of its own. */
 const explorer: Page = {
   folder: 'web/generated/explore',
   path: '/explore/',
-  policy: policyOf(["script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'"]),
+  policy: policyOf(["script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self' blob:"]),
   headers: { 'cross-origin-embedder-policy': 'require-corp', 'x-cria-explorer': 'served' },
+  hasEngine: true,
 };
 
 const types: Readonly<Record<string, string>> = {
@@ -62,10 +66,8 @@ function addPage(app: Hono<Wire>, page: Page): void {
     app.get(page.path.replace(/(?<=.)\/$/, ''), (c) => c.text(text, 503));
     return;
   }
-  for (const name of readdirSync(folder)) {
-    const type = types[extname(name)];
-    if (type === undefined) continue;
-    const bytes = readFileSync(join(folder, name));
+  for (const [name, bytes] of filesOf(page)) {
+    const type = types[extname(name)]!;
     const isPage = name === 'index.html';
     // Routes are named without the slash at their end, and found with it, too.
     app.get(isPage ? page.path.replace(/(?<=.)\/$/, '') : `${page.path}${name}`, (c) => {
@@ -84,13 +86,21 @@ function addPage(app: Hono<Wire>, page: Page): void {
   }
 }
 
-/** The files of the explorer's page that need no server, with the bundled model beside them, by name. */
-export function staticExplorer(): ReadonlyMap<string, string> {
-  const folder = builtPath(explorer.folder);
-  const files = new Map<string, string>();
+const ENGINE = 'engine-worker.js';
+
+/** What is served of a page, by name; none where it is not built. */
+function filesOf({ folder: name, hasEngine }: Page): Map<string, Uint8Array<ArrayBuffer>> {
+  const folder = builtPath(name);
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
   if (!existsSync(folder)) return files;
-  for (const name of readdirSync(folder)) if (extname(name) in types) files.set(name, join(folder, name));
-  const [model] = bundledModels();
-  if (model) files.set('model.gguf', model.path);
+  for (const file of readdirSync(folder))
+    if (extname(file) in types) files.set(file, new Uint8Array(readFileSync(join(folder, file))));
+  if (hasEngine && !files.has(ENGINE)) {
+    const script = engineScriptOf(readFileSync(builtPath('platform/browser/standalone.js'), 'utf8'));
+    if (script !== null) files.set(ENGINE, new TextEncoder().encode(script));
+  }
   return files;
 }
+
+/** The files of the explorer's page, which needs no server. */
+export const explorerFiles = (): ReadonlyMap<string, Uint8Array<ArrayBuffer>> => filesOf(explorer);
