@@ -16,6 +16,7 @@ export async function buildStandalone(dist) {
 /** One module with all that it imports, as text. The workers that it starts are bundled in the same way. */
 async function bundle(entry) {
   const { build } = await import('vite');
+  const scripts = new Map();
   const [{ output }] = await build({
     configFile: false,
     root: folder,
@@ -27,17 +28,19 @@ async function bundle(entry) {
       lib: { entry: join(folder, `${entry}.ts`), formats: ['es'], fileName: entry },
       rolldownOptions: { output: { minify: true }, checks: { pluginTimings: false } }, // a library's white space is kept otherwise
     },
-    plugins: [{ name: 'workers-as-texts', enforce: 'pre', transform: inlineWorkers }],
+    plugins: [{ name: 'workers-as-texts', enforce: 'pre', transform: (code) => nameWorkers(code, scripts) }],
   });
   if (output.length !== 1) throw new Error(`build: ${entry} came out as ${output.length} files, expected one`);
-  return output[0].code;
+  // Put in last, as JSON writes a text: explorer reads the engine's script out of this file.
+  return output[0].code.replace(/(["'`])@@([\w-]+)@@\1/g, (_, __, name) => JSON.stringify(scripts.get(name)));
 }
 
-async function inlineWorkers(code) {
+/** A worker's address becomes that of a Blob whose text is a mark, `@@name@@`, and `scripts` gets the text. */
+async function nameWorkers(code, scripts) {
   const addresses = [...code.matchAll(/new URL\('\.\/([\w-]+)\.ts', import\.meta\.url\)/g)];
   for (const [address, name] of addresses) {
-    const script = JSON.stringify(await bundle(name));
-    code = code.replace(address, () => `URL.createObjectURL(new Blob([${script}], { type: 'text/javascript' }))`);
+    scripts.set(name, await bundle(name));
+    code = code.replace(address, () => `URL.createObjectURL(new Blob(['@@${name}@@'], { type: 'text/javascript' }))`);
   }
   return addresses.length > 0 ? code : null;
 }

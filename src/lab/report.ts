@@ -110,7 +110,9 @@ function verdictRow({ arm, runs, rate, parameters }: ArmResult, comparison: Comp
 }
 
 /** A verdict with what it could have shown. */
-export function verdictWords({ verdict, detectable, diverged, differences }: Comparison): string {
+export function verdictWords({ verdict, detectable, diverged, differences, test }: Comparison): string {
+  if (verdict === 'no difference seen' && test.interval.low * test.interval.high > 0)
+    return `no difference seen with all comparisons counted; alone it would be ${test.mean > 0 ? 'worse' : 'better'}`;
   if (verdict === 'no difference seen') return `no difference seen; one of ${bits(detectable)} or more would have been`;
   if (verdict === 'diverged') return `diverged in ${diverged} of ${diverged + differences.length}`;
   return verdict;
