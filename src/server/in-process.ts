@@ -4,6 +4,7 @@ import type { GenerationResult, Piece } from '../inference/generation.ts';
 import { encodePrompt } from '../inference/prompt.ts';
 import { type Pooling, unitLength } from '../inference/reading/embedding.ts';
 import type { GenerateOptions } from '../inference/remote/model.ts';
+import { usualNames } from '../model/adapter/select.ts';
 import { checkLength, conversationOf, encoderOf, encodeTexts } from './endpoints/prompts.ts';
 import { type AnswerReader, answerReader } from './reply/answer-reader.ts';
 import type { ServedModel } from './world.ts';
@@ -36,6 +37,7 @@ export async function startAnswer(
   const admission = withResolvers<void>();
   const stream = model.generate(prompt, {
     ...options,
+    adapters: options.adapters ?? usualNames(model.facts.adapters, true), // ids do not say that they are a conversation
     ...(constraint.spec && { constraint: constraint.spec }),
     onAdmitted: () => admission.resolve(),
   });

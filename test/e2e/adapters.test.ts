@@ -94,3 +94,12 @@ test('a model that is saved with adapters on has them merged into it', async () 
   ok(adapted.every((x, i) => Math.abs(x - again[i]!) <= 1e-4 * largest));
   strictEqual(openAdapterAt(peft, config).layers.size, 15);
 });
+
+test('the bundled model talks through an adapter of its own, and writes texts without it', async () => {
+  const talk = await cria(['chat', '--temperature', '0', '-n', '40'], { input: 'What can you do?\n' });
+  match(talk.stdout, /^I can tell you a story/, talk.stderr);
+  const text = ['run', 'Once upon a time', '--temperature', '0', '-n', '12'];
+  const name = (await cria(['list', '--json'])).stdout;
+  match(name, /"name": ?"stories-11m"/);
+  strictEqual((await cria(text)).stdout, (await cria([...text.slice(0, 1), '-m', 'bundled', ...text.slice(1)])).stdout);
+});

@@ -3,6 +3,7 @@ import { renderChat } from '../../inference/chat-prompt.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import type { GenerationStream } from '../../inference/remote/generation-stream.ts';
 import type { RemoteModel } from '../../inference/remote/model.ts';
+import { usualNames } from '../../model/adapter/select.ts';
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
 
 export interface Speaker {
@@ -24,7 +25,8 @@ export function speakerOf(model: RemoteModel, template: string | undefined): Spe
     contextLength: model.contextLength,
     prompt: (messages, thinks) => model.encodePrompt({ messages, template, ...variables(thinks) }),
     foldsSystem: (messages) => renderChat(model.tokenizer, { messages, template }, () => new Date()).systemFolded,
-    generate: (ids, options) => model.generate(ids, options),
+    // Ids do not say that they are a conversation.
+    generate: (ids, options) => model.generate(ids, { ...options, adapters: usualNames(model.facts.adapters, true) }),
     textOf: (ids) => model.tokenizer.decode(ids, { special: 'text' }),
     idsOf: (text) => model.tokenizer.encode(text, { special: 'parse' }),
   };
