@@ -66,7 +66,7 @@ table.lab{border-collapse:collapse;font-size:.9em;width:100%}
 .lab th,.lab td{border-bottom:1px solid #8884;padding:3px 8px;text-align:right;vertical-align:baseline}
 .lab th:first-child,.lab td:first-child,.lab .text{text-align:left}
 .scroll{overflow-x:auto}
-.verdict{font-weight:600;white-space:nowrap}
+.verdict{font-weight:600;min-width:11em}
 .worse,.diverged{color:#c40}.better{color:#283}.equal{color:#27b}
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
 .source{opacity:.75;font-size:.9em}
@@ -213,7 +213,7 @@ function differencesSvg(comparisons: readonly Comparison[], arms: readonly (ArmR
     rows.join('') +
     `<text x="${X(0)}" y="${axis + 16}" text-anchor="middle">0</text>` +
     [low, high]
-      .filter((x) => Math.abs(x) > 0.12 * (high - low))
+      .filter((x) => Math.abs(x) > 0.12 * (high - low) && (x > 0 || Number(X(x)) > LABELS + 60))
       .map((x) => `<text x="${X(x)}" y="${axis + 16}" text-anchor="middle">${signed(x)}</text>`)
       .join('') +
     `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">worse is to the right</text></svg>`
