@@ -31,7 +31,8 @@ const next = async (keyGroups: number) => {
   return (await model.trace(ids, ['probabilities'], { rows: [ids.length - 1], keyGroups })).get('probabilities').data;
 };
 const p = await next(kvHeadCount);
-for (let groups = kvHeadCount; groups >= 1; groups /= 2) {
+for (let groups = kvHeadCount; groups >= 1; groups--) {
+  if (kvHeadCount % groups !== 0) continue; // groups are of equal size
   const q = await next(groups);
   const divergence = p.reduce((sum, share, id) => sum + share * Math.log(share / q[id]!), 0);
   console.log(`${headCount} query heads, ${groups} of keys: KL ${divergence.toFixed(3)}`);

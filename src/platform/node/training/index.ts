@@ -63,7 +63,8 @@ export class Trainer {
     const found = trainables.get(model);
     if (!found)
       throw new ArgumentError('trainer.model', 'Trainer.create: expected a model of Llama.load, got something else.');
-    if (found.options.adapters?.length)
+    // An adapter for conversations lies over the weights, and stays there.
+    if (found.options.adapters?.some(({ usual = true }) => usual === true))
       throw new ArgumentError(
         'trainer.adapters',
         'Trainer.create: the model was loaded with adapters, expected one without. Merge them into it (model.save), or train an adapter (cria finetune).',
