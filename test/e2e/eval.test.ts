@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { tinyFolder } from '../support/server.ts';
 import { cria } from './cria.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cria-eval-'));
@@ -114,7 +115,8 @@ describe('cria eval --tasks', () => {
 
   test('a conversation begins once, and its question is a user’s message', async () => {
     const words = ['eval', '--tasks', 'arc_easy', '--data', at('data'), '--limit', '1', '--chat', '--json'];
-    const without = await cria(words);
+    assert.match(await ok([...words, '-m', 'bundled']), /arc_easy/); // it has a template
+    const without = await cria([...words, '-m', tinyFolder]);
     assert.equal(without.code, 1);
     assert.match(without.stderr, /expected a chat template in the model's files, found none/);
   });

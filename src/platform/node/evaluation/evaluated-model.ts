@@ -2,6 +2,7 @@
 import { UnsupportedError, UsageError } from '../../../base/errors.ts';
 import type { EvaluatedModel } from '../../../evaluation/run/model.ts';
 import { encodeChat } from '../../../inference/chat-prompt.ts';
+import { usualNames } from '../../../model/adapter/select.ts';
 import type { Llama } from '../index.ts';
 
 export interface ModelView {
@@ -31,12 +32,13 @@ export function evaluatedModel(model: Llama, { signal, chat }: ModelView): Evalu
     return ids;
   };
   const encode = (text: string) => tokenizer.encode(text, { bos: addBos });
+  const adapters = usualNames(model.facts.adapters, chat); // ids do not say that they are a conversation
   return {
     contextLength,
     prefixId: bosId ?? tokenizer.eosId,
     encode,
     encodeContext: chat ? (text) => inChat(text, '') : encode,
-    score: (context, continuations) => model.score(context, continuations, { signal }),
+    score: (context, continuations) => model.score(context, continuations, { signal, adapters }),
     ...(chat && {
       pair: ({ context, continuation }: { readonly context: string; readonly continuation: string }) => {
         const before = inChat(context, '');
@@ -45,7 +47,7 @@ export function evaluatedModel(model: Llama, { signal, chat }: ModelView): Evalu
     }),
     async generate(ids, { stop, maxTokens, temperature, topP, seed }) {
       const text = await model
-        .generate(ids, { maxTokens, temperature, topP, topK: 0, minP: 0, seed, stop: [...stop], signal })
+        .generate(ids, { maxTokens, temperature, topP, topK: 0, minP: 0, seed, stop: [...stop], signal, adapters })
         .text();
       signal.throwIfAborted();
       return text;
