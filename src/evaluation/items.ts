@@ -9,7 +9,7 @@
 import { FormatError } from '../base/errors.ts';
 import type { Choice, Item } from './multiple-choice.ts';
 import { capitalize } from './python/text.ts';
-import { hellaSwagText } from './task/documents.ts';
+import { hellaSwagText } from './task/hellaswag.ts';
 
 export interface ItemsOptions {
   /** Lines of a second file with the right answers, for items that carry none. */

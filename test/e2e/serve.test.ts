@@ -20,8 +20,8 @@ describe('cria serve, the bundled model', async () => {
   const model = data[0]!.id;
   const messages = [{ role: 'user' as const, content: 'Once upon a time' }];
 
-  test('says that it has no chat template, and answers a chat by going on with it', async () => {
-    match(log, /no chat template/);
+  test('answers a chat through its own adapter, and goes on with a text without it', async () => {
+    ok(!log.includes('no chat template'), log);
     const { choices, usage } = await client.chat.completions.create({
       model,
       messages,
@@ -36,7 +36,7 @@ describe('cria serve, the bundled model', async () => {
       max_tokens: 20,
       temperature: 0,
     });
-    strictEqual(plain.choices[0]!.text, text);
+    match(plain.choices[0]!.text, /^,? there was/);
   });
 
   test('a form, a tool, an embedding', async () => {
@@ -62,7 +62,7 @@ describe('cria serve, the bundled model', async () => {
     const [call] = called.choices[0]!.message.tool_calls as [OpenAI.ChatCompletionMessageFunctionToolCall];
     deepStrictEqual([call.function.name, typeof JSON.parse(call.function.arguments).a], ['f', 'number']);
     const { data: vectors } = await client.embeddings.create({ model, input: 'Once upon a time' });
-    strictEqual(vectors[0]!.embedding.length, 256);
+    strictEqual(vectors[0]!.embedding.length, 320);
   });
 
   test('SIGTERM: the answer under way comes to its end, and the program ends well', async () => {

@@ -5,15 +5,8 @@ import { finalAnswer } from '../mathematics/minerva.ts';
 import { parseLiteral } from '../python/literal.ts';
 import { replaceAll } from '../python/regex.ts';
 import { capitalize, strip } from '../python/text.ts';
+import { hellaSwagText } from './hellaswag.ts';
 import type { Doc } from './template.ts';
-
-/** Brackets are left over from the pages that HellaSwag was made of. */
-export function hellaSwagText(text: string): string {
-  return strip(text)
-    .replaceAll(' [title]', '. ')
-    .replace(/\[[^\n]*?\]/g, '')
-    .replaceAll('  ', ' ');
-}
 
 interface RaceProblem {
   readonly question: string;

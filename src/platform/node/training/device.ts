@@ -3,7 +3,6 @@ import type { Device, DeviceKind } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
-import type { BlasOperands } from '../../../kernels/gemm/blas.ts';
 import { createGpu } from '../gpu.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
@@ -24,7 +23,7 @@ export interface TrainingMachine {
 /** The device for training on this machine. Throws UnsupportedError `training.products`, `webgpu.…`. */
 export async function createTrainingDevice(
   { device, threads, blas, revectorize }: TrainingMachine,
-  products: BlasOperands,
+  products: 'f32' | 'bf16',
   tell: (message: string) => void,
 ): Promise<Device> {
   if (device === 'webgpu' || device === 'reference') {
