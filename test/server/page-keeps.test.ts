@@ -9,7 +9,7 @@ import { ask, chatPages, stored } from '../support/chat-page.ts';
 describe('what the chat page keeps', { skip: noBrowser }, async () => {
   if (noBrowser) return;
   const pages = await chatPages((prompt) =>
-    /slow/.test(prompt) ? 'word '.repeat(20_000) : 'An answer with **bold**.',
+    prompt.lastIndexOf('slow') > prompt.lastIndexOf('from two') ? 'word '.repeat(20_000) : 'An answer with **bold**.',
   );
   const { open, openBeside } = pages;
   after(() => pages.close());
@@ -93,12 +93,12 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await stored(one);
     const { page: two, complaints: others } = await openBeside(one, `/${new URL(one.url()).hash}`);
     await answer(two).locator('strong').waitFor();
-    // Both ask in the same conversation at the same time.
+    // Both ask in the same conversation at the same time; on a busy machine one may have heard of the other's question by then, and goes on
+    // after it in place of beside it.
     await field(one).fill('from one, a slow one');
     await field(two).fill('from two');
     await Promise.all([one.keyboard.press('Enter'), two.keyboard.press('Enter')]);
     await answer(two).locator('strong').waitFor();
-    await two.locator('.message.user').getByText('2/2').or(two.locator('.message.user').getByText('1/2')).waitFor();
     await one.getByText('word word').waitFor();
     await answer(one).getByRole('button', { name: 'Regenerate' }).waitFor({ state: 'detached' });
     await one.keyboard.press('Escape');
@@ -109,12 +109,12 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await two.locator('.message.user').nth(1).waitFor();
     for (const name of ['Previous version', 'Next version']) {
       const button = two.locator('.message.user').nth(1).getByRole('button', { name });
-      texts.add((await two.locator('.message.user').nth(1).locator('p').textContent())!);
-      if (await button.isEnabled()) await button.click();
+      for (const text of await two.locator('.message.user p').allTextContents()) texts.add(text);
+      if ((await button.count()) > 0 && (await button.isEnabled())) await button.click();
       await two.waitForTimeout(200);
-      texts.add((await two.locator('.message.user').nth(1).locator('p').textContent())!);
+      for (const text of await two.locator('.message.user p').allTextContents()) texts.add(text);
     }
-    deepStrictEqual(texts, new Set(['from one, a slow one', 'from two']));
+    deepStrictEqual(texts, new Set(['common', 'from one, a slow one', 'from two']));
     // A new conversation, a new name and a deletion show in the other tab.
     await one.keyboard.press('Control+Shift+O');
     await ask(one, 'new in one');
