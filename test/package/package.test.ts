@@ -20,6 +20,8 @@ const MB = 1e6;
 const PACKED_LIMIT = 9 * MB;
 const INSTALLED_LIMIT = 30 * MB;
 const IMPORT_LIMIT_MS = 80;
+/** Processor time in which an empty Node starts on a machine of its own: a slower or shared one is given as much more for the import. */
+const EMPTY_START_MS = 40;
 
 let shop: Workshop;
 let wanted: string;
@@ -160,12 +162,15 @@ describe('runs in', { skip, concurrency: 2 }, () => {
 });
 
 test(`import 'cria' takes less than ${IMPORT_LIMIT_MS} ms of processor time`, { skip }, async () => {
+  const empty = 'const { user, system } = process.cpuUsage(); console.log((user + system) / 1000)';
   const times: number[] = [];
+  const starts: number[] = [];
   for (let i = 0; i < 5; i++) {
-    const { stdout } = await must(process.execPath, ['speed.mjs'], { cwd: shop.project });
-    times.push(Number(stdout));
+    starts.push(Number((await must(process.execPath, ['-e', empty], { cwd: shop.project })).stdout));
+    times.push(Number((await must(process.execPath, ['speed.mjs'], { cwd: shop.project })).stdout));
   }
-  assert.ok(Math.min(...times) < IMPORT_LIMIT_MS, `${times.join(', ')} ms`);
+  const limit = IMPORT_LIMIT_MS * Math.max(1, Math.min(...starts) / EMPTY_START_MS);
+  assert.ok(Math.min(...times) < limit, `${times.join(', ')} ms; an empty Node: ${starts.join(', ')} ms`);
 });
 
 test('compiles under TypeScript 5 and 7, in Node and with a bundler, its declarations included', { skip }, async () => {
