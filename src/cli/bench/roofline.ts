@@ -3,14 +3,12 @@
  * full rate of the memory, or every multiply-add done at the full rate of the vector units, whichever takes longer.
  */
 import { keptBytes } from '../../devices/wasm/weights.ts';
-import type { KvType } from '../../kernels/ops.ts';
+import { type KvType, kvBytes } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { isWeightType } from '../../tensor/dtype.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import type { Limits } from './limits/limits.ts';
 import type { Test } from './measure.ts';
-
-const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
 
 /** What one token asks of the machine. */
 export interface Work {

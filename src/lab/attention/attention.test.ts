@@ -2,11 +2,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
-import type { KvType } from '../../kernels/ops.ts';
+import { type KvType, kvBytes } from '../../kernels/ops.ts';
 import { loadModel } from '../../model/model.ts';
 import { presets } from '../../model/presets.ts';
 import { randomWeights } from '../../model/random-weights.ts';
-import { crossover, kvBytes, predictStep, wholePrompt, withCache, withoutCache } from './cost.ts';
+import { crossover, predictStep, wholePrompt, withCache, withoutCache } from './cost.ts';
 import { blocksFor, fitCells, measureGrid, timeWithoutCache, type Variant } from './measure.ts';
 import { attentionReport, fitted } from './report.ts';
 

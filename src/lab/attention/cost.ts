@@ -5,14 +5,11 @@
  * Letters  b sequences · n tokens of each · d width · H query heads · K key and value heads · k = d / H head size · L blocks
  * Source   Shazeer 2019, arXiv:1911.02150 §2.4, §3.1; Ainslie et al. 2023, arXiv:2305.13245 for the groups between.
  */
-import { type CacheLayer, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
+import { type CacheLayer, isCacheLayer, type KvType, kvBytes, type Ops } from '../../kernels/ops.ts';
 import { dimensions, type LlamaConfig } from '../../model/config.ts';
 import { listParameters } from '../../model/parameters.ts';
 import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
-
-/** Bytes of a cached number: q8_0 has a scale of 16 bits for 32 of them. */
-export const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
 
 export interface Formula {
   readonly multiplyAdds: number;

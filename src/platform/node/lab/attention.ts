@@ -1,8 +1,8 @@
 /** `cria lab attention`: one shape with three numbers of key heads, decoded at many depths and batches, and a report beside the formulas. */
 import { join } from 'node:path';
 import { loadSettings } from '../../../inference/remote/load.ts';
-import type { KvType } from '../../../kernels/ops.ts';
-import { crossover, kvBytes } from '../../../lab/attention/cost.ts';
+import { type KvType, kvBytes } from '../../../kernels/ops.ts';
+import { crossover } from '../../../lab/attention/cost.ts';
 import {
   blocksFor,
   type Cell,
