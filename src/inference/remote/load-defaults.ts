@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../base/errors.ts';
-import type { KvType } from '../../kernels/ops.ts';
+import { type KvType, kvBytes } from '../../kernels/ops.ts';
 import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 
@@ -20,8 +20,6 @@ export function contextOf(config: LlamaConfig, wanted: number | null): number {
 
 /** A cache of several contexts, where nobody said how large, takes no more than this. */
 const DEFAULT_CACHE_BYTES = 2 ** 29;
-const bytesPerNumber = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
-
 /**
  * Tokens that the cache holds, of all sequences together: where nobody said, a context for each that may run at the same time as far
  * as DEFAULT_CACHE_BYTES go. The engine takes one context at least.
@@ -35,7 +33,7 @@ export function cacheTokensOf(
 
 /** What the cache holds of one token: a key and a value of every block, 2·blocks·K·E numbers. */
 export function cacheTokenBytes({ blockCount, kvHeadCount, headSize }: LlamaConfig, kvType: KvType): number {
-  return 2 * blockCount * kvHeadCount * headSize * bytesPerNumber[kvType];
+  return 2 * blockCount * kvHeadCount * headSize * kvBytes[kvType];
 }
 
 /** The cache is as precise as the weights: f32 for a model stored in f32, f16 for all others. */
