@@ -15,7 +15,10 @@ export interface NativeLibrary {
 
 export interface Ffi {
   readonly version: string;
-  /** Null: the process itself. `global`: its symbols are there for libraries that are loaded later. Throws where it cannot be loaded. */
+  /**
+   * Null: the process itself. `global`: its symbols are there for libraries that are loaded later, for as long as the process lives.
+   * Throws where it cannot be loaded.
+   */
   load(name: string | null, options?: { readonly global?: boolean }): NativeLibrary;
   address(view: Uint8Array): bigint;
 }
@@ -28,14 +31,30 @@ export function findFfi(): Ffi | null {
   const require = createRequire(import.meta.url);
   for (const name of [`@koromix/koffi-${process.platform}-${process.arch}`, 'koffi']) {
     try {
-      found = require(/* webpackIgnore: true */ /* turbopackIgnore: true */ name) as Ffi;
-      if (typeof found.load === 'function') return found;
+      const binding = require(/* webpackIgnore: true */ /* turbopackIgnore: true */ name) as Ffi;
+      if (typeof binding.load !== 'function') continue;
+      found = keepingGlobals(binding);
+      return found;
     } catch {
       // not installed, or its binary does not load on this system: the next one may do
     }
   }
   found = null;
   return found;
+}
+
+/** The binding unloads a library once its object is garbage; one that other libraries look up has to outlive that. */
+function keepingGlobals(binding: Ffi): Ffi {
+  const kept: NativeLibrary[] = [];
+  return {
+    version: binding.version,
+    address: (view) => binding.address(view),
+    load(name, options) {
+      const library = binding.load(name, options);
+      if (options?.global) kept.push(library);
+      return library;
+    },
+  };
 }
 
 /** Throws UnsupportedError `native.ffi` where no binding is installed. */
