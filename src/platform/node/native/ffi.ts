@@ -49,9 +49,9 @@ function keepingGlobals(binding: Ffi): Ffi {
   return {
     version: binding.version,
     address: (view) => binding.address(view),
-    load(name, options) {
+    load(name, options = {}) {
       const library = binding.load(name, options);
-      if (options?.global) kept.push(library);
+      if (options.global) kept.push(library);
       return library;
     },
   };
