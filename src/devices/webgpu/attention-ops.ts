@@ -1,8 +1,8 @@
 /** Attention and the cache: the table of a batch, and which kernel in how many workgroups. */
 import { assert } from '../../base/assert.ts';
+import { appendToCache } from '../../kernels/attention/append.webgpu.ts';
 import {
   type AttentionKey,
-  appendToCache,
   attention,
   headsAtOnce,
   joinSplits,

@@ -9,8 +9,9 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
 import { embed } from '../../kernels/embed/webgpu.ts';
+import { matvec } from '../../kernels/gemm/matvec.webgpu.ts';
 import { storedType } from '../../kernels/gemm/stored.webgpu.ts';
-import { matvec, product } from '../../kernels/gemm/webgpu.ts';
+import { product } from '../../kernels/gemm/webgpu.ts';
 import type { Kernel } from '../../kernels/wgsl.ts';
 import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
@@ -129,6 +130,7 @@ export async function createWebGpuDevice({
     release: (mark) => memory.release(mark),
     keep(mark, tensors) {
       memory.keep(mark, new Set(tensors.map((tensor) => gpuTensor(tensor).region)));
+      queue.settle();
       return [...tensors];
     },
 

@@ -5,6 +5,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
+import type { Call } from './fusion.ts';
 
 /** A part of a buffer that a kernel can be given. */
 export interface Region {
@@ -15,6 +16,8 @@ export interface Region {
   readonly size: number;
   /** Whether anything queued since the last submission touches it. */
   touched: number;
+  /** The last call that is held back and writes it (fusion.ts). */
+  writer: Call | null;
 }
 
 /** What buffers hold, for `memory()`. */
@@ -67,7 +70,7 @@ export class Memory {
 
   /** A part of a buffer as a region of its own; `offset` is a multiple of the adapter's alignment, which is 256 at most. */
   region(buffer: GPUBuffer, offset: number, size: number): Region {
-    return { id: this.nextId++, buffer, offset, size, touched: -1 };
+    return { id: this.nextId++, buffer, offset, size, touched: -1, writer: null };
   }
 
   /** A buffer of the pool, with any numbers in it; it is released by a mark. */
@@ -96,6 +99,7 @@ export class Memory {
 
   /** The free ones of a size stand in order, so that the next step takes the same whatever the order they came back in. */
   private putBack(region: Region): void {
+    if (region.writer) region.writer.isDead = true;
     const list = this.free.get(region.size);
     if (!list) {
       this.free.set(region.size, [region]);

@@ -1,13 +1,7 @@
 /** Products with matrices: which kernel, in which pieces. */
 import { COLUMN_SUM_ROWS, columnSums } from '../../kernels/add/webgpu.ts';
-import {
-  MATVEC_ROWS,
-  matvec,
-  matvecGroupRows,
-  type ProductChoice,
-  product,
-  routedMatvec,
-} from '../../kernels/gemm/webgpu.ts';
+import { MATVEC_ROWS, matvec, matvecGroupRows, routedMatvec } from '../../kernels/gemm/matvec.webgpu.ts';
+import { type ProductChoice, product } from '../../kernels/gemm/webgpu.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import type { Context } from './context.ts';
 import type { Region } from './memory.ts';
@@ -32,7 +26,7 @@ function few(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Regi
   const kernel = matvec(choice);
   for (const { quants, rest, firstRow: pieceStart, rowCount: pieceRows } of w.pieces) {
     const buffers = { x_NI: x.region, quants, rest, bias_O: bias ?? x.region, y_NO: y };
-    const parameters = { N, I, O, firstRow: 0, pieceStart, pieceRows, hasBias: bias ? 1 : 0 };
+    const parameters = { N, I, O, firstRow: 0, pieceStart, pieceRows, hasBias: bias ? 1 : 0, eps: 0, limit: 0 };
     const bytes = w.bytes * (pieceRows / O) + N * I * 4 + N * pieceRows * 4;
     context.queue.dispatch(kernel, buffers, parameters, Math.ceil(pieceRows / matvecGroupRows(choice)), bytes);
   }

@@ -1,6 +1,6 @@
 /**
- * Kernels in, work for the GPU out. Dispatches are encoded as they come; they are submitted when something is read, or when many have
- * gathered, so that the GPU starts while the rest is encoded. From a step's second time on, nothing is made for it: pipelines, bind groups
+ * Kernels in, work for the GPU out. Dispatches are held back for as long as a block of a model lasts, joined where they can be (fusion.ts),
+ * and encoded; they are submitted when something is read, or when many have gathered, so that the GPU starts while the rest is encoded. From a step's second time on, nothing is made for it: pipelines, bind groups
  * and buffers are found again.
  *
  * What kernels are told lies in two buffers that are written once a submission: their parameters in a ring of uniforms, and words (ids,
@@ -10,8 +10,11 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import type { Kernel, ParameterType } from '../../kernels/wgsl.ts';
 import type { Floats } from '../../tensor/tensor.ts';
+import { type Call, type Dispatch, hold, joined } from './fusion.ts';
 import { COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
 
+/** Calls that are held back at most: more than a block of a model has. */
+const HELD = 64;
 /** Dispatches of a submission at most. */
 const SUBMISSION = 128;
 /** Words before the first is overwritten, unless one list alone is longer. */
@@ -42,6 +45,7 @@ export class Queue {
   private readonly device: GPUDevice;
   private readonly memory: Memory;
   private readonly pipelines = new Map<Kernel, Pipeline>();
+  private held: Call[] = [];
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   private pipelineSet: Pipeline | null = null;
@@ -119,6 +123,19 @@ export class Queue {
   ): void {
     if (groups === 0) return;
     if (this.failure) throw this.failure;
+    this.held.push(hold({ kernel, buffers, parameters, groups, bytes }));
+    if (this.held.length === HELD) this.settle();
+  }
+
+  /** Encodes what is held back, joined where values between are released and nobody else reads them. */
+  settle(): void {
+    if (this.held.length === 0) return;
+    const calls = joined(this.held);
+    this.held = [];
+    for (const call of calls) this.encode(call);
+  }
+
+  private encode({ kernel, buffers, parameters, groups, bytes }: Dispatch): void {
     const pipeline = this.pipelines.get(kernel) ?? this.compileNow(kernel);
     if (this.encoded === SUBMISSION) this.submit();
     const pass = this.openPass();
@@ -129,12 +146,12 @@ export class Queue {
     const at = this.encoded * this.slotBytes;
     this.slotView.setUint32(at, groups, true);
     for (let i = 0; i < pipeline.types.length; i++) {
-      const value = parameters[pipeline.parameterNames[i] as Parameter];
+      const value = parameters[pipeline.parameterNames[i]!]!;
       if (pipeline.types[i] === 'f32') this.slotView.setFloat32(at + 4 + 4 * i, value, true);
       else if (pipeline.types[i] === 'i32') this.slotView.setInt32(at + 4 + 4 * i, value, true);
       else this.slotView.setUint32(at + 4 + 4 * i, value, true);
     }
-    pass.setBindGroup(0, this.groupOf(pipeline, buffers as Readonly<Record<string, Region>>), [at]);
+    pass.setBindGroup(0, this.groupOf(pipeline, buffers), [at]);
     const most = this.device.limits.maxComputeWorkgroupsPerDimension;
     if (groups <= most) pass.dispatchWorkgroups(groups);
     else {
@@ -170,6 +187,7 @@ export class Queue {
   /** Sets bytes of a region, after all that was queued before. */
   write(region: Region, bytes: ArrayBufferView<ArrayBuffer>, offset = 0): void {
     if (this.failure) throw this.failure;
+    this.settle();
     if (region.touched === this.serial) this.submit();
     this.device.queue.writeBuffer(
       region.buffer,
@@ -183,6 +201,7 @@ export class Queue {
   copy(to: Region, toOffset: number, from: Region, fromOffset: number, bytes: number): void {
     if (bytes === 0) return;
     if (this.failure) throw this.failure;
+    this.settle();
     this.closePass();
     this.openEncoder().copyBufferToBuffer(
       from.buffer,
@@ -196,6 +215,7 @@ export class Queue {
 
   clear(region: Region, bytes: number): void {
     if (this.failure) throw this.failure;
+    this.settle();
     this.closePass();
     this.openEncoder().clearBuffer(region.buffer, region.offset, Math.min(region.size, Math.ceil(bytes / 4) * 4));
     region.touched = this.serial;
@@ -205,6 +225,7 @@ export class Queue {
   async read(region: Region, offset: number, count: number): Promise<Floats> {
     if (count === 0) return new Float32Array(0);
     if (this.failure) throw this.failure;
+    this.settle();
     const size = 2 ** Math.ceil(Math.log2(Math.max(256, count * 4)));
     const staging = this.staging.get(size)?.pop() ?? this.makeStaging(size);
     this.closePass();
@@ -230,6 +251,7 @@ export class Queue {
   }
 
   submit(): void {
+    this.settle();
     this.closePass();
     if (!this.encoder) return;
     const { queue } = this.device;

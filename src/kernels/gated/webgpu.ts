@@ -1,13 +1,13 @@
 /** silu(gate) · up, gelu(gate) · up, and gpt-oss's form of the first. What they compute: reference.ts, backward.reference.ts. */
 import { geluFunctions, siluFunctions } from '../activation/webgpu.ts';
 import type { GeluForm } from '../ops.ts';
-import { elementwise, perChoice } from '../wgsl.ts';
+import { elementwise, type Kernel, perChoice } from '../wgsl.ts';
 import { LIMITED_STEEPNESS } from './reference.ts';
 
 export type GateForm = 'silu' | 'limited silu' | `gelu, ${GeluForm}`;
 
 /** value(gate, up), and its two slopes, each without the other factor dy. */
-const forms: { readonly [form in GateForm]: string } = {
+export const gateForms: { readonly [form in GateForm]: string } = {
   silu: `${siluFunctions}
 fn value(gate: f32, up: f32) -> f32 { return silu(gate) * up; }
 fn gateSlope(gate: f32, up: f32) -> f32 { return up * siluSlope(gate); }
@@ -39,16 +39,23 @@ fn gateSlope(gate: f32, up: f32) -> f32 { return up * geluSlope(gate); }
 fn upSlope(gate: f32, up: f32) -> f32 { return gelu(gate); }`;
 }
 
-export const gated = perChoice((form: GateForm) =>
-  elementwise({
+const forms = new WeakMap<Kernel, GateForm>();
+
+export const gated = perChoice((form: GateForm) => {
+  const made = elementwise({
     name: `gated, ${form}`,
     parameters: { limit: 'f32' },
     inputs: { gate_NF: 'f32', up_NF: 'f32' },
     outputs: { y_NF: 'f32' },
-    declarations: forms[form],
+    declarations: gateForms[form],
     body: '  y_NF[i] = value(gate_NF[i], up_NF[i]);',
-  }),
-);
+  });
+  forms.set(made, form);
+  return made;
+});
+
+/** The form of a kernel of `gated`; null: it is none. */
+export const gateFormOf = (kernel: Kernel): GateForm | null => forms.get(kernel) ?? null;
 
 /** The gradient of one of the two. */
 export const gatedBackward = perChoice((choice: `${'gate' | 'up'} of ${GateForm}`) => {
@@ -58,7 +65,7 @@ export const gatedBackward = perChoice((choice: `${'gate' | 'up'} of ${GateForm}
     parameters: { limit: 'f32', adds: 'u32' },
     inputs: { dy_NF: 'f32', gate_NF: 'f32', up_NF: 'f32' },
     outputs: { d_NF: 'f32' },
-    declarations: forms[form],
+    declarations: gateForms[form],
     body: `  d_NF[i] = select(0.0, d_NF[i], adds != 0u) + dy_NF[i] * ${side}Slope(gate_NF[i], up_NF[i]);`,
   });
 });

@@ -33,8 +33,9 @@ fn signedBytes(word: u32) -> vec4f { return vec4f((vec4i(bitcast<i32>(word)) << 
 fn bytes(word: u32) -> vec4u { return (vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u); }
 fn bits(word: u32, shift: u32, mask: u32) -> vec4u { return (vec4u(word) >> (vec4u(0u, 8u, 16u, 24u) + shift)) & vec4u(mask); }
 fn fifth(high: u32, at: u32) -> vec4u { return ((vec4u(high) >> (vec4u(0u, 1u, 2u, 3u) + at)) & vec4u(1u)) << vec4u(4u); }
-fn restByte(at: u32, i: u32) -> u32 { return (rest[at + (i >> 2u)] >> (8u * (i & 3u))) & 255u; }
 fn signedByte(byte: u32) -> f32 { return f32(bitcast<i32>(byte << 24u) >> 24u); }`;
+const REST_BYTE = `
+fn restByte(at: u32, i: u32) -> u32 { return (rest[at + (i >> 2u)] >> (8u * (i & 3u))) & 255u; }`;
 
 /** Low nibbles are the first 16 weights of a block, high ones the others. */
 const nibbleHalves = (weight: (bits: string, word: number, i: number) => string) => `
@@ -279,6 +280,15 @@ export function matrixInputs(type: StoredType): { readonly quants: ElementType; 
  * The function `weights(row, unit)` of a type; the kernel has the parameter I, the number of columns. What lies behind a row's end is 0.
  */
 export function weightsFunction(type: StoredType): string {
+  return `${UNPACKERS}${functionsOf(type)}`;
+}
+
+/** `weightsOfSecond(row, unit)`, beside the first: of another matrix with as many columns, in quantsOfSecond and restOfSecond. */
+export function secondWeightsFunction(type: StoredType): string {
+  return functionsOf(type).replace(/\b(weights|quants|rest|restByte|half|sixBitScales|nf4Levels)\b/g, '$1OfSecond');
+}
+
+function functionsOf(type: StoredType): string {
   const open = 'fn weights(row: u32, unit: u32) -> array<vec4f, 8> {\n  var w: array<vec4f, 8>;';
   const close = '\n  return w;\n}';
   if (type === 'loose') {
@@ -330,7 +340,7 @@ ${open}
   }
   const { unpack, pairWords, halfWords, wordCount } = layoutOf(type);
   const parts = dtypes[type].blockWeights / 32;
-  return `${UNPACKERS}${SIX_BIT_SCALES}
+  return `${REST_BYTE}${SIX_BIT_SCALES}
 fn half(block: u32) -> f32 { return unpack2x16float(rest[(block >> 1u) * ${pairWords}u])[block & 1u]; }
 ${open}
   let block = row * (parameters.I / ${32 * parts}u) + unit / ${parts}u;
