@@ -9,7 +9,7 @@ export function requestsMarkdown() {
   const tables = Object.entries(paths).flatMap(([path, { post }]) => {
     const schema = post?.requestBody?.content['application/json'].schema;
     // What is there under two paths is described once.
-    if (!schema || paths[`/v1${path}`]) return [];
+    if (!schema?.properties || Object.keys(schema.properties).length === 0 || paths[`/v1${path}`]) return [];
     return [`## POST ${path}`, '', ...tableOf(schema), ''];
   });
   const refused = Object.entries(refusedFields).map(([name, instead]) => `| \`${name}\` | ${cell(instead)} |`);

@@ -151,6 +151,22 @@ export class KvCache {
     return this.nextContentId++;
   }
 
+  /** Forgets the whole blocks of a text that no sequence uses, in memory alone. Returns how many tokens were in them. */
+  forgetText(ids: ArrayLike<number>, kind = ''): number {
+    let parent = this.rootOf(kind);
+    const found: number[] = [];
+    for (let start = 0; start + this.blockTokens <= ids.length; start += this.blockTokens) {
+      const block = this.byContent.get(this.contentKey(parent, ids, start));
+      if (block === undefined) break;
+      found.push(block);
+      parent = this.blocks[block]!.contentId;
+    }
+    // From the end, so that what is still used keeps its beginning.
+    const unused = found.slice(1 + found.findLastIndex((block) => !this.unused.has(block)));
+    for (const block of unused.reverse()) this.forget(block);
+    return unused.length * this.blockTokens;
+  }
+
   /** Forgets every block that no sequence uses, as when the weights have changed. */
   clear(): void {
     for (const block of [...this.unused]) this.forget(block);

@@ -11,6 +11,7 @@ const types: Readonly<Record<number, string>> = {
   408: 'timeout_error',
   413: 'invalid_request_error',
   415: 'invalid_request_error',
+  501: 'not_supported_error',
   499: 'client_closed_request',
   503: 'service_unavailable',
 };

@@ -9,6 +9,7 @@ import type { GenerationOptions } from '../inference/options.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
 import type { AdapterChoice } from '../model/adapter/select.ts';
 import { ApiError } from './api-error.ts';
+import type { Slot } from './kept/slots.ts';
 import type { Answer } from './reply/choices.ts';
 import type { Core } from './world.ts';
 
@@ -16,6 +17,8 @@ export interface Plan {
   readonly prompts: readonly Uint32Array[];
   /** Answers for each prompt. */
   readonly n: number;
+  /** The slot that the first answer is remembered in; −1 or null: any. */
+  readonly slot: number | null;
   readonly options: GenerationOptions & {
     readonly constraint?: CompiledConstraint | undefined;
     readonly adapters?: AdapterChoice | undefined;
@@ -36,15 +39,16 @@ export interface Generations {
 
 /** Throws ApiError 503 when there is no room, or none in time; and what the engine has against the options. */
 export async function startGenerations(core: Core, plan: Plan, signal: AbortSignal): Promise<Generations> {
-  const { gate, clocks, settings } = core;
+  const { gate, clocks, settings, slots } = core;
   const { prompts, n } = plan;
   signal.throwIfAborted();
+  if (plan.slot !== null && plan.slot !== -1) slots.at(plan.slot, 'id_slot');
   const leave = gate.enter(prompts.length * n);
   const ending = new AbortController();
   const end = () => ending.abort();
   signal.addEventListener('abort', end, { once: true });
 
-  const groups = prompts.map((prompt) => answersOf(core, plan, prompt, ending.signal, leave));
+  const groups = prompts.map((prompt, i) => answersOf(core, plan, prompt, ending.signal, leave, i === 0));
   const answers: readonly StartedAnswer[] = groups.flat();
   const results = Promise.all(answers.map(({ result }) => result));
   const over = new AbortController();
@@ -71,6 +75,13 @@ export async function startGenerations(core: Core, plan: Plan, signal: AbortSign
   };
 }
 
+function remember(slot: Slot, { promptIds, ids }: GenerationResult, adapters: AdapterChoice | null): void {
+  slot.ids = new Uint32Array(promptIds.length + ids.length);
+  slot.ids.set(promptIds);
+  slot.ids.set(ids, promptIds.length);
+  slot.adapters = adapters;
+}
+
 interface StartedAnswer extends Answer {
   /** Resolves when the engine has taken it in, or when it has ended; rejects when the engine refuses it. */
   readonly admitted: Promise<unknown>;
@@ -85,27 +96,30 @@ interface FirstAnswer extends StartedAnswer {
 /** The first answer reads the prompt; the others start when it has, and find the prompt in the cache. */
 function answersOf(
   core: Core,
-  { n, options }: Plan,
+  { n, slot, options }: Plan,
   prompt: Uint32Array,
   signal: AbortSignal,
   leave: () => void,
+  isFirst: boolean,
 ): [FirstAnswer, ...StartedAnswer[]] {
   const { seed = -1 } = options;
-  const first = launch(core, prompt, options, signal, leave);
+  const first = launch(core, prompt, options, signal, leave, isFirst ? slot : null);
   const others = Array.from({ length: n - 1 }, (_, i) => {
     const seeded = { ...options, promptLogprobs: false, seed: seed === -1 ? -1 : seed + 1 + i };
-    return later(first.hasRead, () => launch(core, prompt, seeded, signal, leave));
+    return later(first.hasRead, () => launch(core, prompt, seeded, signal, leave, null));
   });
   return [first, ...others];
 }
 
 function launch(
-  { model, clocks, metrics }: Core,
+  { model, clocks, metrics, slots }: Core,
   prompt: Uint32Array,
   options: Plan['options'],
   signal: AbortSignal,
   leave: () => void,
+  wantedSlot: number | null,
 ): FirstAnswer {
+  const slot = slots.enter(wantedSlot);
   const arrived = clocks.monotonic();
   let waitedMs = 0;
   const admission = withResolvers<void>();
@@ -123,9 +137,15 @@ function launch(
     onPromptRead: promptRead.resolve,
     onPiece: () => reading.resolve(),
   });
-  const result = stream.result.finally(leave);
+  const result = stream.result.finally(() => {
+    slot.running--;
+    leave();
+  });
   void result.then(
-    (ended) => metrics.answered(ended, (waitedMs + ended.timings.prompt_ms) / 1000),
+    (ended) => {
+      metrics.answered(ended, (waitedMs + ended.timings.prompt_ms) / 1000);
+      remember(slot, ended, options.adapters ?? null);
+    },
     () => metrics.answers.add(1, { reason: 'error' }),
   );
   const unread = new ApiError(408, 'time_limit', 'the answer was ended before its prompt was read.');

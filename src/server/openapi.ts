@@ -69,7 +69,7 @@ export function openApi(version: string, basePath = ''): object {
   };
 }
 
-function jsonSchema(schema: z.ZodObject): object {
+function jsonSchema(schema: z.ZodType): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' });
   return rest;
 }

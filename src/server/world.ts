@@ -5,10 +5,12 @@ import type { Pooling } from '../inference/reading/embedding.ts';
 import type { GenerationStream } from '../inference/remote/generation-stream.ts';
 import type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';
 import type { Gate } from './gate.ts';
+import type { ResponseMemory } from './kept/response-memory.ts';
+import type { Slots } from './kept/slots.ts';
+import type { UsualAdapters } from './kept/usual-adapters.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { CompiledConstraints } from './preparing/constraints.ts';
 import type { PreparationWorkers } from './preparing/workers.ts';
-import type { ResponseMemory } from './response-memory.ts';
 
 /** The part of a loaded model that is served. */
 export type ServedModel = Pick<
@@ -25,7 +27,9 @@ export type ServedModel = Pick<
 > & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream } & Partial<
     // What the explorer's page shows.
     Pick<RemoteModel, 'trace' | 'parameterRows' | 'nearestRows'>
-  >;
+  > &
+  // What slots are saved with.
+  Partial<Pick<RemoteModel, 'saveState' | 'loadState' | 'forgetState'>>;
 
 export interface ServerSettings {
   /** The name under which the model is served. */
@@ -43,6 +47,12 @@ export interface ServerSettings {
   readonly queueSeconds: number;
   /** How long an answer may take; it then ends as if by max_tokens. */
   readonly timeLimitSeconds: number;
+  /** Answers that are computed at the same time, as far as the server knows: so many slots it names. */
+  readonly parallel: number;
+  /** The folder in which /slots saves and restores; absent: neither. */
+  readonly slotSavePath?: string | undefined;
+  /** POST /props is answered. */
+  readonly props?: boolean | undefined;
   /** How long the reading of one request may take: its texts, template and schemas. */
   readonly readSeconds: number;
   readonly version: string;
@@ -68,6 +78,9 @@ export interface Core {
   readonly constraints: CompiledConstraints;
   /** Responses that may be gone on with. */
   readonly responses: ResponseMemory;
+  readonly slots: Slots;
+  /** What POST /lora-adapters has set for requests that name no adapters. */
+  readonly usualAdapters: UsualAdapters;
   /** A name that no other request has. */
   readonly randomId: () => string;
 }
@@ -76,6 +89,8 @@ export interface Core {
 export interface Call {
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
+  /** A parameter of the address, after its question mark. */
+  readonly query: (name: string) => string | undefined;
   readonly notes: Record<string, unknown>;
 }
 

@@ -12,6 +12,7 @@ import { BorderFinder, type EncodedPart, type TokenBorder } from './encode/borde
 import { IdBuffer } from './encode/id-buffer.ts';
 import { SPACE } from './encode/merges.ts';
 import type { TextModel, WordMerges } from './encode/text-model.ts';
+import { type FimTokens, fimTokensOf } from './fim.ts';
 import { ByteTexts, createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
 import { byteOfPiece, PieceKind, type Vocabulary } from './vocabulary.ts';
 
@@ -49,6 +50,8 @@ export interface TokenizerParts {
   readonly padId: number | null;
   /** Tokens that end a turn or a text, eos among them. */
   readonly eogIds: readonly number[];
+  /** Fill-in-the-middle tokens that the files name; others are known by their pieces. */
+  readonly fim?: Partial<FimTokens>;
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly chatTemplate: string | null;
@@ -63,6 +66,8 @@ export class Tokenizer {
   readonly unknownId: number | null;
   readonly padId: number | null;
   readonly eogIds: ReadonlySet<number>;
+  /** Tokens that mark a gap in a text (fill-in-the-middle), null where the vocabulary has none. */
+  readonly fim: FimTokens;
   /** Whether prompts of this model begin with bos (end with eos), as its files say. */
   readonly addBos: boolean;
   readonly addEos: boolean;
@@ -82,7 +87,10 @@ export class Tokenizer {
     this.eosId = parts.eosId;
     this.unknownId = parts.unknownId;
     this.padId = parts.padId;
-    this.eogIds = new Set(parts.eogIds);
+    this.fim = fimTokensOf(parts.vocabulary, parts.fim);
+    // A filled gap ends where padding or the next file would follow.
+    const { pad, repository, file } = this.fim;
+    this.eogIds = new Set([...parts.eogIds, ...[pad, repository, file].filter((id) => id !== null)]);
     this.addBos = parts.addBos;
     this.addEos = parts.addEos;
     this.chatTemplate = parts.chatTemplate;

@@ -4,9 +4,10 @@ import { describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { endpoints } from '../../src/server/endpoints/table.ts';
 import { refusedFields } from '../../src/server/request/fields.ts';
+import { fimModel } from '../support/fim-model.ts';
 import { post, testServer } from '../support/server.ts';
 
-const server = await testServer();
+const server = await testServer({}, {}, fimModel());
 
 interface Operation {
   readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema } } };
@@ -35,6 +36,7 @@ const bodies: Readonly<Record<string, object>> = {
   '/api/pull': { model: 'tiny', name: 'tiny' },
   '/v1/rerank': { query: 'Once', documents: ['Twice'] },
   '/completion': { prompt: 'Once', n_predict: 2 },
+  '/infill': { input_prefix: 'Once', input_suffix: 'time', n_predict: 2 },
   '/v1/completions': { prompt: 'Once', max_tokens: 2 },
   '/v1/embeddings': { input: 'Once' },
   '/tokenize': { content: 'Once' },
@@ -73,6 +75,13 @@ const samples: Readonly<Record<string, object>> = {
   '/api/generate logprobs': { logprobs: false },
   '/api/generate top_logprobs': { top_logprobs: 0 },
   '/completion prompt': { prompt: [5, 6] },
+  '/infill prompt': { prompt: ' upon' },
+  '/infill max_tokens': { n_predict: null, max_tokens: 3 },
+  '/infill n_predict': { n_predict: 3 },
+  input_prefix: { input_prefix: 'x' },
+  input_suffix: { input_suffix: 'x' },
+  input_extra: { input_extra: [{ text: 'x', filename: 'x.ts' }] },
+  response_fields: { response_fields: ['content'] },
   '/completion max_tokens': { n_predict: null, max_tokens: 3 },
   '/completion n_predict': { n_predict: 3 },
   query: { query: 'Once' },

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import type { ResponseStream } from 'openai/lib/responses/ResponseStream';
 import type { ResponseInput, ResponseInputItem, ResponseStreamEvent } from 'openai/resources/responses/responses';
-import { ResponseMemory } from '../../src/server/response-memory.ts';
+import { ResponseMemory } from '../../src/server/kept/response-memory.ts';
 import { post, testServer } from '../support/server.ts';
 
 const server = await testServer({}, { contextLength: 4096 });

@@ -47,9 +47,10 @@ export const endlessRoom = { contextLength: 65_536, cacheTokens: 65_536 } satisf
 export async function testServer(
   settings: Partial<ServeSettings> & { readonly logPrompts?: boolean } = {},
   load: EngineOptions = {},
+  path = tinyFolder,
 ): Promise<TestServer> {
   const options = { threads: 1, contextLength: 512, ...load };
-  const { client, facts } = await loadRemote(startEngine, { kind: 'path', path: tinyFolder }, options);
+  const { client, facts } = await loadRemote(startEngine, { kind: 'path', path }, options);
   const model = new RemoteModel(client, facts);
   const lines: Record<string, unknown>[] = [];
   const log = createLog(

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { harmlessJson } from '../../base/harmless.ts';
@@ -99,6 +99,15 @@ export const command = defineCommand({
       default: serveDefaults.readSeconds,
       help: 'how long the reading of one request (its texts, template and schemas) may take',
     },
+    slotSavePath: {
+      kind: 'text',
+      value: 'FOLDER',
+      help: 'where POST /slots/{id}?action=save and restore keep what was read and written; absent: nowhere',
+    },
+    props: {
+      kind: 'flag',
+      help: 'answer POST /props, which llama-server refuses without it too; no property can be changed yet',
+    },
     stallSeconds: {
       kind: 'number',
       min: 1,
@@ -140,6 +149,7 @@ export const command = defineCommand({
     if (apiKeys.some((key) => key === '')) throw new UsageError(['--api-key is empty, expected a key']);
     const tls = tlsOf(options);
     const basePath = basePathOf(options.basePath);
+    const slotSavePath = folderOf(options.slotSavePath);
     const wanted = options.template === undefined ? undefined : templateOf(options.template);
     const { cacheTokens, ...others } = options;
     const sizes = { maxSequences: options.parallel, ...(cacheTokens !== undefined && { cacheTokens }) };
@@ -169,6 +179,7 @@ export const command = defineCommand({
         corsOrigins: options.corsOrigin,
         allowHosts: options.allowHost,
         basePath,
+        slotSavePath,
         tls,
         timeLimitSeconds: options.timeLimit,
         bodyBytes: Math.floor(options.bodyMib * MIB),
@@ -198,6 +209,17 @@ function tlsOf({ tlsCert: cert, tlsKey: key }: { tlsCert: string | undefined; tl
     throw new UsageError(['--tls-cert and --tls-key: expected both, or neither']);
   }
   return { cert, key };
+}
+
+/** The folder is made where it is not there yet. */
+function folderOf(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new UsageError([`--slot-save-path is no folder that can be made: ${(error as Error).message}`]);
+  }
+  return resolve(path);
 }
 
 function basePathOf(path: string): string {

@@ -140,9 +140,14 @@ export class EngineHost {
       case 'memory':
         return device.memory();
       case 'saveState': {
-        const [path, given, note] = message.args;
+        const [path, given, note, adapters] = message.args;
         const ids = checkIds('saveState', given, vocabSize);
-        return saveState(this.storage(), path, ids, note, this.stateOf(this.require()));
+        const { key: kind } = engine.adapters.select(adapters);
+        return saveState(this.storage(), path, { ids, kind, note }, this.stateOf(this.require()));
+      }
+      case 'forgetState': {
+        const [ids, adapters] = message.args;
+        return engine.cache.forgetText(ids, engine.adapters.select(adapters).key);
       }
       case 'loadState':
         return loadState(this.storage(), message.args[0], this.stateOf(this.require()));

@@ -85,6 +85,8 @@ const DIGEST_BYTES = 32;
 
 interface StateHeader {
   readonly identity: string;
+  /** What of the engine's adapters it was computed with; absent in older files: nothing. */
+  readonly kind?: string;
   readonly ids: readonly number[];
   readonly blockTokens: number;
   readonly blockBytes: number;
@@ -102,6 +104,8 @@ export interface LoadedState {
   readonly ids: Uint32Array;
   /** Of the ids, those that are in the cache now. */
   readonly tokens: number;
+  /** The file's size. */
+  readonly bytes: number;
   readonly note: unknown;
   /** Why it is not more; null where all that was saved is there. */
   readonly problem: string | null;
@@ -111,11 +115,10 @@ export interface LoadedState {
 export async function saveState(
   storage: Storage,
   path: string,
-  ids: Uint32Array,
-  note: unknown,
+  { ids, kind, note }: { readonly ids: Uint32Array; readonly kind: string; readonly note: unknown },
   { cache, identity, device, store }: { cache: KvCache; identity: string } & Pick<StateFacts, 'device' | 'store'>,
 ): Promise<SavedState> {
-  const sequence = cache.createSequence([...ids, 0]); // the last token is never found; so that a whole block at the end is
+  const sequence = cache.createSequence([...ids, 0], kind); // the last token is never found; so that a whole block at the end is
   const blocks: Uint8Array[] = [];
   try {
     for (const block of sequence.blocks) blocks.push(await device.readKvBlock(store, block));
@@ -124,6 +127,7 @@ export async function saveState(
   }
   const header: StateHeader = {
     identity,
+    kind,
     ids: [...ids],
     blockTokens: store.blockTokens,
     blockBytes: blocks[0]?.length ?? 0,
@@ -148,11 +152,11 @@ export function loadState(
   const bytes = storage.readFile(path);
   const { header, end } = readHeader(storage, path, bytes);
   const ids = Uint32Array.from(header.ids);
-  const found = { ids, note: header.note };
+  const found = { ids, note: header.note, bytes: bytes.length };
   if (header.identity !== identity || header.blockTokens !== store.blockTokens) {
     return { ...found, tokens: 0, problem: 'it was saved with another model, other options or another version' };
   }
-  const sequence = cache.createSequence();
+  const sequence = cache.createSequence([], header.kind);
   let problem: string | null = null;
   for (let block = 0; block < header.blockCount && problem === null; block++) {
     const start = end + block * (header.blockBytes + DIGEST_BYTES);

@@ -251,10 +251,15 @@ export class RemoteModel {
 
   /**
    * Writes what the cache holds of a text (whole blocks of 32 tokens) to a file, with the text itself and a note of the caller's, which is
-   * plain data. Only in Node.
+   * plain data. `adapters`: those that it was computed with, as in generate(). Only in Node.
    */
-  saveState(path: string, ids: ArrayLike<number>, note: unknown = null): Promise<SavedState> {
-    return this.call('saveState', [path, cloneable(ids), note]);
+  saveState(
+    path: string,
+    ids: ArrayLike<number>,
+    note: unknown = null,
+    { adapters }: Pick<CallOptions, 'adapters'> = {},
+  ): Promise<SavedState> {
+    return this.call('saveState', [path, cloneable(ids), note, adapters ?? null]);
   }
 
   /**
@@ -263,6 +268,13 @@ export class RemoteModel {
    */
   loadState(path: string): Promise<LoadedState> {
     return this.call('loadState', [path]);
+  }
+
+  /**
+   * Forgets what the cache holds of a text and no generation uses, in memory; what `cacheDir` keeps stays there. Returns how many tokens.
+   */
+  forgetState(ids: ArrayLike<number>, { adapters }: Pick<CallOptions, 'adapters'> = {}): Promise<number> {
+    return this.call('forgetState', [cloneable(ids), adapters ?? null]);
   }
 
   /**

@@ -168,7 +168,12 @@ export interface Methods {
   };
   engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
-  saveState: { args: [path: string, ids: ArrayLike<number>, note: unknown]; value: SavedState; event: never };
+  saveState: {
+    args: [path: string, ids: ArrayLike<number>, note: unknown, adapters: AdapterChoice | null];
+    value: SavedState;
+    event: never;
+  };
+  forgetState: { args: [ids: ArrayLike<number>, adapters: AdapterChoice | null]; value: number; event: never };
   loadState: { args: [path: string]; value: LoadedState; event: never };
   close: { args: []; value: null; event: never };
 }

@@ -11,6 +11,7 @@ export const samplerNames = [
   'min_p',
   'xtc',
   'temperature',
+  'infill',
   'adaptive_p',
 ] as const;
 export type SamplerName = (typeof samplerNames)[number];
@@ -129,7 +130,7 @@ export const samplingOptions = {
     kind: 'names',
     choices: samplerNames,
     default: ['penalties', 'dry', 'top_n_sigma', 'top_k', 'typ_p', 'top_p', 'min_p', 'xtc', 'temperature'],
-    help: 'which samplers run, in order; adaptive_p, where wanted, is the last',
+    help: 'which samplers run, in order; infill, where wanted, is behind top_k and top_p, and adaptive_p the last',
   },
   logitBias: {
     kind: 'bias',

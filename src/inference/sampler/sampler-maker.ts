@@ -1,7 +1,7 @@
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Constraint } from '../constraint.ts';
 import type { GenerationSettings } from '../options.ts';
-import { breakerVocabulary, resolveBiases } from '../text/token-texts.ts';
+import { breakerVocabulary, resolveBiases, tokenText } from '../text/token-texts.ts';
 import { Candidates } from './candidates.ts';
 import { findBreakers, type SequenceBreakers } from './dry.ts';
 import { Sampler } from './sampler.ts';
@@ -31,7 +31,8 @@ export class SamplerMaker {
     const seed = settings.seed === -1 ? drawSeed() : settings.seed;
     const biases = resolveBiases(settings, tokenizer, eogIds, vocabSize);
     const breakers = settings.dryMultiplier > 0 ? this.breakersOf(settings.drySequenceBreakers) : new Map();
-    return new Sampler(settings, { candidates, seed, biases, breakers, constraint });
+    const textOf = (id: number) => (tokenizer ? tokenText(tokenizer, id) : '');
+    return new Sampler(settings, { candidates, seed, biases, breakers, ends: { eogIds, textOf }, constraint });
   }
 
   /** The search goes through the whole vocabulary, so it is done once per set of breakers. */

@@ -4,6 +4,7 @@ import type { Constraint } from '../constraint.ts';
 import { AdaptiveP } from './adaptive-p.ts';
 import { argmax, type Candidates, noneLeft } from './candidates.ts';
 import { Dry, type SequenceBreakers } from './dry.ts';
+import { infill, type TokenEnds } from './infill.ts';
 import { mirostat1, mirostat2, mirostatUpdate } from './mirostat.ts';
 import { forbidRepeatedNgrams } from './no-repeat.ts';
 import type { SamplerName, SamplingSettings } from './options.ts';
@@ -20,6 +21,8 @@ export interface SamplerContext {
   /** Additions to logits, by token: the logit bias, with texts turned into tokens, and forbidden tokens as −∞. */
   readonly biases: ReadonlyMap<number, number>;
   readonly breakers: SequenceBreakers;
+  /** For the sampler infill. Absent: tokens have no texts, and none ends one. */
+  readonly ends?: TokenEnds | undefined;
   /** What the text may be, if not anything. */
   readonly constraint?: Constraint | null;
   /** Hears of the candidates as they are after each link of the chain. It may read them, and must not change them. */
@@ -155,6 +158,9 @@ export class Sampler {
       case 'temperature':
         temper(candidates, settings.temperature, settings.dynatempRange, settings.dynatempExponent);
         break;
+      case 'infill':
+        infill(candidates, this.context.ends ?? endless, this.constraint === null);
+        break;
       case 'adaptive_p':
         this.adaptive?.apply(candidates);
         break;
@@ -194,6 +200,8 @@ export class Sampler {
   }
 }
 
+const endless: TokenEnds = { eogIds: new Set(), textOf: () => '' };
+
 /** −∞ forbids, whatever the logit; otherwise a sum. */
 function biased(logit: number, bias: number): number {
   return bias === Number.NEGATIVE_INFINITY ? bias : logit + bias;
@@ -203,7 +211,7 @@ function biased(logit: number, bias: number): number {
 function onlyTheLargestMatters(settings: SamplingSettings): boolean {
   const { temperature, samplers, repeatPenalty, presencePenalty, frequencyPenalty } = settings;
   const on = (name: SamplerName) => samplers.includes(name);
-  if (temperature > 0 || settings.noRepeatNgram > 0) return false;
+  if (temperature > 0 || settings.noRepeatNgram > 0 || on('infill')) return false;
   if (on('penalties') && (repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0)) return false;
   if (on('dry') && settings.dryMultiplier !== 0) return false;
   return !(on('typ_p') && settings.typicalP < 1) && !(on('xtc') && settings.xtcProbability > 0);

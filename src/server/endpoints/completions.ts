@@ -35,18 +35,19 @@ export function prepareCompletion(desk: Desk, body: unknown) {
   });
   const constraint = grammarConstraint(request);
   const shape: CompletionShape = { ...shapeOf(request), withLogprobs, echoes, model: asked.model };
-  return { prompts, options, shape, adapters: asked.adapters, constraint: constraint && JSON.stringify(constraint) };
+  return { prompts, options, shape, asked, constraint: constraint && JSON.stringify(constraint) };
 }
 
 export async function completions(
   core: Core,
   { signal, notes }: Call,
-  { prompts, options, shape, adapters, constraint: spec }: ReturnType<typeof prepareCompletion>,
+  { prompts, options, shape, asked, constraint: spec }: ReturnType<typeof prepareCompletion>,
 ): Promise<Reply> {
   const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
   Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes);
-  const plan = { prompts, n: shape.n, options: { ...options, constraint, adapters: adapters ?? undefined } };
+  const { n, slot } = shape;
+  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: core.usualAdapters.for(asked) } };
   const generations = await startGenerations(core, plan, signal);
   const writer = new CompletionWriter(core, generations, prompts, shape, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };

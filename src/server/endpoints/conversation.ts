@@ -51,7 +51,7 @@ export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'message
     toolFormat: tools?.format ?? null,
     thinking: tellsThoughts ? thinkingOf(messages.template, model.tokenizer, prompt) : null,
   };
-  return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec), notHeld };
+  return { prompt, options, shape, asked, constraint: spec && JSON.stringify(spec), notHeld };
 }
 
 /** A conversation's prompt, which may be longer than the context. Throws ApiError. */
@@ -83,7 +83,7 @@ export function prepareRawTurn(
     toolFormat: null,
     thinking: null,
   };
-  return { prompt, options, shape, adapters: asked.adapters, constraint: spec && JSON.stringify(spec), notHeld: [] };
+  return { prompt, options, shape, asked, constraint: spec && JSON.stringify(spec), notHeld: [] };
 }
 
 export type Turn = ReturnType<typeof prepareTurn>;
@@ -102,11 +102,13 @@ export interface StartedTurn {
 export async function startTurn(
   core: Core,
   { signal, notes }: Call,
-  { prompt, options, shape, adapters, constraint: spec, notHeld }: Turn,
+  { prompt, options, shape, asked, constraint: spec, notHeld }: Turn,
 ): Promise<StartedTurn> {
   Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes, notHeld);
-  const plan = { prompts: [prompt], n: shape.n, options: { ...options, constraint, adapters: adapters ?? undefined } };
+  const { n, slot } = shape;
+  const prompts = [prompt];
+  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: core.usualAdapters.for(asked) } };
   return { generations: await startGenerations(core, plan, signal), headers };
 }
 

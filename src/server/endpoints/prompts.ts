@@ -30,6 +30,8 @@ export function checkModel({ settings, model }: Desk, wanted: string | null | un
 export interface Asked {
   readonly model: string;
   readonly adapters: AdapterChoice | null;
+  /** The request itself says which: POST /lora-adapters changes nothing of it. */
+  readonly saysAdapters: boolean;
 }
 
 /**
@@ -54,7 +56,8 @@ export function askedFor(
   if (lora != null) {
     const wrong = lora.find(({ id }) => id >= known.length);
     if (wrong) refuse('lora', `adapter ${wrong.id} does not exist; there are ${known.length}.`);
-    return { model: asked, adapters: Object.fromEntries(lora.map(({ id, scale }) => [known[id]!.name, scale])) };
+    const scales = Object.fromEntries(lora.map(({ id, scale }) => [known[id]!.name, scale]));
+    return { model: asked, adapters: scales, saysAdapters: true };
   }
   if (adapters != null) {
     const names = Array.isArray(adapters) ? (adapters as readonly string[]) : Object.keys(adapters);
@@ -64,13 +67,14 @@ export function askedFor(
         known.length === 0 ? 'The server has none.' : `There are ${known.map((one) => one.name).join(', ')}.`;
       refuse('adapters', `${JSON.stringify(wrong)} is no adapter of this server. ${there}`);
     }
-    return { model: asked, adapters };
+    return { model: asked, adapters, saysAdapters: true };
   }
-  if (adapter) return { model: asked, adapters: [adapter.name] };
+  if (adapter) return { model: asked, adapters: [adapter.name], saysAdapters: true };
+  const unsaid = { model: asked, saysAdapters: false };
   if (isConversation && known.some(({ usual }) => usual === 'chat'))
-    return { model: asked, adapters: usualNames(known, true) };
+    return { ...unsaid, adapters: usualNames(known, true) };
   const isBase = name != null && [settings.modelId, ...settings.aliases].includes(name);
-  return { model: asked, adapters: isBase && known.length > 0 ? [] : null };
+  return { ...unsaid, adapters: isBase && known.length > 0 ? [] : null };
 }
 
 /** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */
@@ -95,11 +99,8 @@ export function encoderOf({ tokenizer, facts, config }: Desk['model']) {
 
 const longest = new WeakMap<Tokenizer, number>();
 
-/**
- * Throws ApiError 400 where a text is so long that no tokens could be few enough, without encoding it: a body of megabytes for a
- * context of thousands must not keep the server from its work.
- */
-export function checkCharacters({ tokenizer, contextLength }: Desk['model'], characters: number, param: string): void {
+/** No text of more characters could be so few tokens. */
+export function mostCharacters(tokenizer: Tokenizer, tokens: number): number {
   let most = longest.get(tokenizer);
   if (most === undefined) {
     most = 1;
@@ -107,7 +108,15 @@ export function checkCharacters({ tokenizer, contextLength }: Desk['model'], cha
     longest.set(tokenizer, most);
   }
   // A tokenizer may drop characters, runs of spaces say, but hardly three of four.
-  if (characters <= 4 * most * contextLength) return;
+  return 4 * most * tokens;
+}
+
+/**
+ * Throws ApiError 400 where a text is so long that no tokens could be few enough, without encoding it: a body of megabytes for a
+ * context of thousands must not keep the server from its work.
+ */
+export function checkCharacters({ tokenizer, contextLength }: Desk['model'], characters: number, param: string): void {
+  if (characters <= mostCharacters(tokenizer, contextLength)) return;
   throw new ApiError(
     400,
     'context_length_exceeded',

@@ -1,8 +1,12 @@
-/** GET /v1/models, /health, /metrics. */
+/** GET /v1/models, /health, /metrics; /lora-adapters. */
+import { z } from 'zod';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError, engineUnavailable } from '../api-error.ts';
-import type { Core, Reply, ServedModel } from '../world.ts';
+import type { Desk } from '../preparing/desk.ts';
+import { parseBody } from '../request/parse.ts';
+import type { Call, Core, Reply, ServedModel } from '../world.ts';
+import { askedFor } from './prompts.ts';
 
 export async function models({ model, settings, clocks }: Core): Promise<Reply> {
   const { facts, config } = model;
@@ -52,9 +56,34 @@ export async function oneModel(core: Core, id: string): Promise<Reply> {
 }
 
 /** GET /lora-adapters, as llama-server has it: numbers for the field `lora`. `scale` is what a request gets that does not say. */
-export async function loraAdapters({ model }: Core): Promise<Reply> {
-  const body = model.facts.adapters.map(({ name, scale, usual }, id) => ({ id, name, scale: usual ? scale : 0 }));
-  return { kind: 'json', body };
+export async function loraAdapters({ usualAdapters }: Core): Promise<Reply> {
+  return { kind: 'json', body: usualAdapters.list };
+}
+
+export const loraAdaptersSchema = z
+  .array(z.strictObject({ id: z.int().min(0), scale: z.number().min(-1e4).max(1e4) }))
+  .max(64);
+
+export function prepareLoraAdapters(desk: Desk, body: unknown): Readonly<Record<string, number>> {
+  const lora = parseBody(loraAdaptersSchema, body);
+  const scales = askedFor(desk, { lora }).adapters as Record<string, number>;
+  const working = desk.model.facts.adapters.filter(({ name }) => scales[name]);
+  const dora = working.find(({ hasMagnitudes }) => hasMagnitudes);
+  if (dora && (working.length > 1 || scales[dora.name] !== dora.scale)) {
+    const message = `${dora.name} is a DoRA: it works at scale ${dora.scale} and with no other adapter.`;
+    throw new ApiError(400, 'invalid_value', message, { param: 'scale' });
+  }
+  return scales;
+}
+
+/** POST /lora-adapters: from now on, for every request that does not say; those that are not listed do not work. */
+export async function setLoraAdapters(
+  { usualAdapters }: Core,
+  _call: Call,
+  scales: ReturnType<typeof prepareLoraAdapters>,
+): Promise<Reply> {
+  usualAdapters.set(scales);
+  return { kind: 'json', body: { success: true } };
 }
 
 /** Answers at once, however busy the engine is: it only looks whether it is there. */

@@ -4,6 +4,7 @@ import type { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
 import { countTokensSchema, messagesSchema } from '../request/messages.ts';
+import { infillSchema, nativeSchema } from '../request/native.ts';
 import {
   ollamaChatSchema,
   ollamaEmbedSchema,
@@ -17,8 +18,9 @@ import type { Call, Core, Reply } from '../world.ts';
 import { chatCompletions, prepareChat } from './chat-completions.ts';
 import { completions, prepareCompletion } from './completions.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
+import { prepareInfill } from './infill.ts';
 import { countTokens, messages, messagesError, prepareCount, prepareMessages } from './messages.ts';
-import { nativeCompletion, nativeSchema, prepareNative, props } from './native.ts';
+import { nativeCompletion, prepareNative, prepareProps, props, propsSchema, setProps } from './native.ts';
 import {
   ollamaAnswer,
   ollamaEmbed,
@@ -36,7 +38,17 @@ import {
 } from './ollama.ts';
 import { prepareRerank, rerank, rerankSchema } from './rerank.ts';
 import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
-import { health, loraAdapters, metrics, models, oneModel } from './status.ts';
+import { prepareSlot, slotAction, slotSchema, slots } from './slots.ts';
+import {
+  health,
+  loraAdapters,
+  loraAdaptersSchema,
+  metrics,
+  models,
+  oneModel,
+  prepareLoraAdapters,
+  setLoraAdapters,
+} from './status.ts';
 import { applyTemplate, detokenize, tokenize } from './tokens.ts';
 
 export interface Endpoint {
@@ -44,7 +56,7 @@ export interface Endpoint {
   /** In Hono's and OpenAPI's common form but for the braces: /v1/models/:model */
   readonly path: string;
   readonly summary: string;
-  readonly schema: z.ZodObject | null;
+  readonly schema: z.ZodObject | z.ZodArray | null;
   /** Without an API key: what a load balancer asks. */
   readonly open: boolean;
   /** Reads the request's body, in a worker; plain data comes back. null: there is no body. */
@@ -58,10 +70,10 @@ export interface Endpoint {
 function post<Prepared>(
   path: string,
   summary: string,
-  schema: z.ZodObject,
+  schema: z.ZodObject | z.ZodArray,
   // biome-ignore lint/suspicious/noExplicitAny: each endpoint knows what it kept.
   prepare: (desk: Desk, body: unknown, earlier?: any) => Prepared,
-  run: (core: Core, call: Call, prepared: Prepared) => Promise<Reply>,
+  run: (core: Core, call: Call, prepared: Prepared, parameter: string) => Promise<Reply>,
   errorBody: Endpoint['errorBody'] = null,
 ): Endpoint {
   return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'], errorBody };
@@ -70,11 +82,11 @@ function post<Prepared>(
 function get(
   path: string,
   summary: string,
-  run: (core: Core, parameter: string) => Promise<Reply>,
+  run: (core: Core, parameter: string, call: Call) => Promise<Reply>,
   open = false,
   method: 'GET' | 'DELETE' = 'GET',
 ): Endpoint {
-  const runWithout: Endpoint['run'] = (core, _call, _prepared, parameter) => run(core, parameter);
+  const runWithout: Endpoint['run'] = (core, call, _prepared, parameter) => run(core, parameter, call);
   return { method, path, summary, schema: null, open, prepare: null, run: runWithout, errorBody: null };
 }
 
@@ -124,6 +136,7 @@ const named: readonly Endpoint[] = [
   get('/api/ps', 'what is loaded', ollamaPs),
   get('/api/version', "the server's version", ollamaVersion),
   post('/v1/rerank', 'texts by their nearness to a query', rerankSchema, prepareRerank, rerank),
+  post('/v1/reranking', 'the same', rerankSchema, prepareRerank, rerank),
   post(
     '/completion',
     'the continuation of a text, as llama-server has it',
@@ -131,10 +144,27 @@ const named: readonly Endpoint[] = [
     prepareNative,
     nativeCompletion,
   ),
+  post('/infill', 'the text of a gap, as llama-server has it', infillSchema, prepareInfill, nativeCompletion),
+  get('/slots', 'which answers are remembered, as llama-server has it', slots),
+  post('/slots/:id', 'saves, restores or erases a slot: ?action=', slotSchema, prepareSlot, slotAction),
+  post(
+    '/props',
+    "changes the server's settings, of which none can be changed yet",
+    propsSchema,
+    prepareProps,
+    setProps,
+  ),
   get('/props', "the model and the server's settings, as llama-server has them", props),
   get('/v1/models', 'what is served', models),
   get('/v1/models/:model', 'one model', oneModel),
   get('/lora-adapters', 'the adapters that requests may choose', loraAdapters),
+  post(
+    '/lora-adapters',
+    'the scale of each for requests that do not say',
+    loraAdaptersSchema,
+    prepareLoraAdapters,
+    setLoraAdapters,
+  ),
   post('/tokenize', 'text to token ids', tokenizeSchema, tokenize, asWritten),
   post('/detokenize', 'token ids to text', detokenizeSchema, detokenize, asWritten),
   post('/apply-template', 'messages as the text that the model reads', templateSchema, applyTemplate, asWritten),

@@ -18,7 +18,6 @@ const withoutEffect: Readonly<Record<string, readonly [schema: z.ZodType, why: s
   prediction: [z.record(z.string(), z.unknown()), 'it would only be a guess to save time'],
   reasoning_effort: [text, "how long a model thinks is its template's to say: chat_template_kwargs"],
   verbosity: [text, 'the model says as much as it says'],
-  id_slot: [z.int(), 'requests share one cache'],
   timings_per_token: [z.boolean(), 'timings come at the end'],
   return_tokens: [z.boolean(), 'tokens are what /tokenize says'],
   return_progress: [z.boolean(), 'progress is not reported'],

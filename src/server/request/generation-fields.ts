@@ -84,6 +84,7 @@ export const generationFields = {
   logit_bias: logitBias.nullish().describe('added to the logits of tokens'),
   user: z.string().max(512).nullish().describe("the caller's name for its user; goes into the server's log"),
   safety_identifier: z.string().max(512).nullish().describe('as user'),
+  id_slot: z.int().min(-1).nullish().describe('the slot of /slots that remembers the answer; −1: any'),
   ...fieldsWithoutEffect,
   ...tableFields,
 };
@@ -103,6 +104,7 @@ export interface SharedFields {
   readonly logit_bias?: z.infer<typeof logitBias> | null | undefined;
   readonly user?: string | null | undefined;
   readonly safety_identifier?: string | null | undefined;
+  readonly id_slot?: number | null | undefined;
 }
 
 /** How many answers, and how they are given. */
@@ -111,12 +113,14 @@ export interface Shape {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly user: string | null;
+  readonly slot: number | null;
 }
 
 export function shapeOf(fields: SharedFields): Shape {
   const stream = fields.stream ?? false;
   const includeUsage = fields.stream_options?.include_usage ?? false;
-  return { n: fields.n ?? 1, stream, includeUsage, user: fields.user ?? fields.safety_identifier ?? null };
+  const user = fields.user ?? fields.safety_identifier ?? null;
+  return { n: fields.n ?? 1, stream, includeUsage, user, slot: fields.id_slot ?? null };
 }
 
 /** The engine's options; `maxTokens` is −1 where none was given. */

@@ -41,10 +41,10 @@ export function parseJson(text: string): unknown {
 }
 
 /** Throws ApiError 400 `unknown_parameter`, `invalid_type`, `missing_required_parameter`, `invalid_value`. */
-export function parseBody<Schema extends z.ZodObject>(schema: Schema, body: unknown): z.infer<Schema> {
+export function parseBody<Schema extends z.ZodObject | z.ZodArray>(schema: Schema, body: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(body, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const known = Object.keys(schema.shape);
+  if (parsed.success) return parsed.data as z.infer<Schema>;
+  const known = 'shape' in schema ? Object.keys(schema.shape) : [];
   const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, known));
   const [{ code, param }] = problems as [Problem];
   const message = problems.map(({ text }) => text).join('; ');

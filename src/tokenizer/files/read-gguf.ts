@@ -13,6 +13,7 @@ import { type NamedSplit, namedSplits, splitNames } from '../encode/named-splits
 import { metaspaceNormalizer } from '../encode/normalize.ts';
 import { createSplitter } from '../encode/split-pattern.ts';
 import type { TextModel } from '../encode/text-model.ts';
+import { fimMarks } from '../fim.ts';
 import { byteFallbackIds, checkedId, endOfGenerationIds } from '../special-ids.ts';
 import type { Spelling } from '../stream-decoder.ts';
 import { controlTokens, Tokenizer } from '../tokenizer.ts';
@@ -77,6 +78,12 @@ export function readGgufTokenizer(file: string, metadata: Metadata): Tokenizer {
     unknownId,
     padId: id('padding_token_id'),
     eogIds: endOfGenerationIds(vocabulary, [eosId, id('eot_token_id'), id('eom_token_id')]),
+    fim: Object.fromEntries(
+      Object.entries(fimMarks).map(([mark, { keys }]) => [
+        mark,
+        keys.map((key) => id(key)).find((given) => given !== null) ?? null,
+      ]),
+    ),
     addBos: flag('add_bos_token', isLlama || split?.addBos === true) && bosId !== null,
     addEos: flag('add_eos_token', false) && eosId !== null,
     chatTemplate: typeof template === 'string' ? template : null,

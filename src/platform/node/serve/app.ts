@@ -110,7 +110,8 @@ async function answer(
       prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
       core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
     }
-    reply = await endpoint.run(core, { signal, notes }, prepared, Object.values(c.req.param())[0] ?? '');
+    const call = { signal, notes, query: (name: string) => c.req.query(name) };
+    reply = await endpoint.run(core, call, prepared, Object.values(c.req.param())[0] ?? '');
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
@@ -136,20 +137,28 @@ async function answer(
 
 /**
  * JSON that says that it is JSON: a form of another site's page cannot send that without being asked first. Ollama's clients do not say
- * so, nor does curl without a header; from them it is taken where nothing says that a browser sent it for a page.
+ * so, nor does curl without a header; from them it is taken where nothing says that a browser sent it for a page. So is nothing at all,
+ * which is read as {}.
  */
 async function readBody(c: Context<Wire>, path: string): Promise<Uint8Array<ArrayBuffer>> {
   const type = c.req.header('content-type') ?? '';
   const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type);
   const isPages = c.req.header('origin') !== undefined || c.req.header('sec-fetch-site') !== undefined;
-  if (!isJson && (isPages || !path.startsWith('/api/'))) {
+  if (!isJson && (isPages || !(path.startsWith('/api/') || isEmpty(c)))) {
     throw new ApiError(
       415,
       'unsupported_media_type',
       `the body is ${type === '' ? 'of no type' : type}, expected content-type: application/json.`,
     );
   }
-  return new Uint8Array(await c.req.arrayBuffer());
+  const body = new Uint8Array(await c.req.arrayBuffer());
+  return body.length === 0 ? new TextEncoder().encode('{}') : body;
+}
+
+function isEmpty({ req, env }: Context<Wire>): boolean {
+  const length = req.header('content-length');
+  const saysNothing = length === undefined && req.header('transfer-encoding') === undefined;
+  return length === '0' || req.raw.body === null || (env.incoming !== undefined && saysNothing);
 }
 
 function refuse(core: Core, log: Log, basePath: string, c: Context<Wire>, error: unknown): Response {

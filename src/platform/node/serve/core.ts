@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { engineUnavailable } from '../../../server/api-error.ts';
 import { Gate } from '../../../server/gate.ts';
+import { ResponseMemory } from '../../../server/kept/response-memory.ts';
+import { Slots } from '../../../server/kept/slots.ts';
+import { UsualAdapters } from '../../../server/kept/usual-adapters.ts';
 import { ServerMetrics } from '../../../server/metrics.ts';
 import { CompiledConstraints } from '../../../server/preparing/constraints.ts';
 import { PreparationWorkers } from '../../../server/preparing/workers.ts';
-import { ResponseMemory } from '../../../server/response-memory.ts';
 import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
 import { startPreparer } from './preparation.ts';
 
@@ -31,6 +33,8 @@ export function createCore(model: ServedModel, settings: ServerSettings, capacit
     preparers,
     constraints: new CompiledConstraints(preparers),
     responses: new ResponseMemory(KEPT_RESPONSES),
+    slots: new Slots(settings.parallel),
+    usualAdapters: new UsualAdapters(model.facts.adapters),
     gate: new Gate(capacity),
     metrics: new ServerMetrics(),
     clocks: {

@@ -95,12 +95,12 @@ export function nodeListener(handle: Handler): (request: IncomingMessage, respon
 
 function appOf(model: RemoteModel, options: HandlerOptions) {
   const { basePath = '', onRequest } = options;
-  const { parallel, queue, ...defaults } = serveDefaults;
+  const { queue, ...defaults } = serveDefaults;
   const settings = {
     ...defaults,
     modelId: model.facts.name.replace(/\.(gguf|safetensors|bin)$/i, ''),
     template: defaultTemplate(model),
-    queue: parallel + queue,
+    queue: defaults.parallel + queue,
     apiKeys: [],
     corsOrigins: [],
     ...given(options),

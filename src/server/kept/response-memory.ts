@@ -1,6 +1,6 @@
 /** Responses that may be gone on with: the newest ones, in memory, within a bound. */
-import { ApiError } from './api-error.ts';
-import type { Earlier, EarlierNeeds, Item } from './request/responses.ts';
+import { ApiError } from '../api-error.ts';
+import type { Earlier, EarlierNeeds, Item } from '../request/responses.ts';
 
 export interface KeptResponse {
   readonly id: string;
