@@ -29,7 +29,7 @@ export async function startEngine(
   name: string,
   { model, threads, context, criaArguments = {} }: Start,
 ): Promise<Engine> {
-  const cwd = packages[name] === undefined ? here : install(name, packages[name]);
+  const cwd = packages[name] === undefined ? here : installPeer(name);
   const words = [`${here}adapters/${name}.ts`, resolve(model), String(threads), String(context)];
   const env = { ...process.env, CRIA_ARGS: JSON.stringify(criaArguments) };
   const child = spawn(process.execPath, words, {
@@ -62,7 +62,8 @@ export async function startEngine(
 }
 
 /** On first use. llama.cpp's prebuilt binary comes inside its npm packages; nothing else is downloaded. */
-function install(name: string, packageName: string): string {
+export function installPeer(name: string): string {
+  const packageName = packages[name]!;
   const folder = `${here}peers/${name}/`;
   if (existsSync(`${folder}node_modules/${packageName}`)) return folder;
   mkdirSync(folder, { recursive: true });

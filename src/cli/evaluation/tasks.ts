@@ -56,7 +56,7 @@ interface Loaded extends TaskData {
 /** Every task's name with what it needs, for --list. */
 export function listTasks(io: Io): void {
   const rows = [...builtInTasks.values()]
-    .filter(({ task }) => !/^(mmlu|hendrycks_math|minerva_math|agieval)_/.test(task))
+    .filter(({ task }) => !/^(mmlu|hendrycks_math|minerva_math|bbh|agieval)_/.test(task))
     .map(({ task, output_type, num_fewshot, metric_list, paper }) => [
       task,
       output_type,

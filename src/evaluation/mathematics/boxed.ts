@@ -6,6 +6,11 @@ export function lastBox(text: string): string | null {
     const rest = text.slice(text.lastIndexOf('\\boxed ') + '\\boxed '.length);
     return `\\boxed ${rest.split('$')[0]}`;
   }
+  return lastBracedBox(text);
+}
+
+/** The last box with its braces; null: there is none, or its braces do not close. */
+export function lastBracedBox(text: string): string | null {
   const boxed = text.lastIndexOf('\\boxed');
   const start = boxed >= 0 ? boxed : text.lastIndexOf('\\fbox');
   if (start < 0) return null;

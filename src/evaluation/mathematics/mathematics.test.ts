@@ -1,5 +1,6 @@
 import { ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
+import { isAgiEvalCorrect, statedAnswer } from './agieval.ts';
 import { sameExpression } from './expressions.ts';
 
 test('expressions that are the same', () => {
@@ -51,4 +52,25 @@ test('a long answer costs no time', () => {
   strictEqual(sameExpression(`${'9'.repeat(400)}^{${'9'.repeat(400)}}`, '1'), false);
   strictEqual(sameExpression('2^{2^{2^{2^{2^{2}}}}}', '1'), false);
   ok(performance.now() - started < 2000);
+});
+
+test('the answer of a text as AGIEval takes it', () => {
+  for (const [text, answer] of [
+    ['so \\boxed{x = 4}, no $5$', '4'],
+    ['\\fbox{3} \\boxed 7', null],
+    ['it is $a$ and $y= 2$', '2'],
+    ['thus x = 3.', '3'],
+    ['x = 3\\n then', '3'],
+    ['between 12 and 3.5 apples, 7th', '3.5'],
+    ['none', null],
+  ] as const) {
+    strictEqual(statedAnswer(text), answer, text);
+  }
+  ok(!isAgiEvalCorrect('it is $1/2$', '\\boxed{1/3}'), 'of what a box holds the last number is taken');
+  ok(
+    isAgiEvalCorrect('\\boxed{5/2}', '\\boxed{1/2}'),
+    'taken twice: of what the boxes hold the last numbers, as there',
+  );
+  ok(isAgiEvalCorrect('it is $12$', '12'));
+  ok(!isAgiEvalCorrect('none', '12'));
 });

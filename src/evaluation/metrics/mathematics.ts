@@ -1,3 +1,4 @@
+import { isAgiEvalCorrect } from '../mathematics/agieval.ts';
 import { sameExpression } from '../mathematics/expressions.ts';
 import { isHendrycksEqual } from '../mathematics/hendrycks.ts';
 import { isMinervaCorrect } from '../mathematics/minerva.ts';
@@ -26,6 +27,14 @@ export const minervaMath = defineMetric<'generate_until'>({
   aggregation: 'mean',
   higherIsBetter: true,
   score: (evidence) => (isMinervaCorrect(single(evidence), String(evidence.doc.answer)) ? 1 : 0),
+});
+
+export const agiEvalMath = defineMetric<'generate_until'>({
+  help: "the stated answer is the document's, by MATH's text equivalence: AGIEval",
+  kinds: ['generate_until'],
+  aggregation: 'mean',
+  higherIsBetter: true,
+  score: (evidence) => (isAgiEvalCorrect(single(evidence), String(evidence.doc.answer)) ? 1 : 0),
 });
 
 export const sameAsTarget = defineMetric<'generate_until'>({

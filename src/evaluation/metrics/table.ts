@@ -3,7 +3,7 @@ import { bleuAcc, bleuDiff, bleuMax } from './bleu.ts';
 import { acc, accBytes, accCharacters, accMutualInfo, accNorm, accTokens, accUnconditional } from './choice.ts';
 import { likelihoodDiff, pctStereotype } from './crows-pairs.ts';
 import { exactMatch } from './exact-match.ts';
-import { hendrycksMath, minervaMath, sameAsTarget } from './mathematics.ts';
+import { agiEvalMath, hendrycksMath, minervaMath, sameAsTarget } from './mathematics.ts';
 import { passAt } from './pass-at-k.ts';
 import { bitsPerByte, bytePerplexity, perplexity, wordPerplexity } from './perplexity.ts';
 import { em, f1, quacF1 } from './squad.ts';
@@ -33,6 +33,7 @@ export const metrics = {
   triviaqa_f1: triviaQaBestF1,
   hendrycks_math: hendrycksMath,
   minerva_math: minervaMath,
+  agieval_math: agiEvalMath,
   same_expression: sameAsTarget,
   'pass@k': passAt,
   bleu_max: bleuMax,

@@ -11,9 +11,9 @@ import type { Doc } from './template.ts';
 
 export const EXAMPLE_SEED = 1234;
 
-/** The split that examples come from; null: the task brings its own. */
+/** The split that examples come from; null: the task brings its own, or names a file. */
 export function poolSplit(spec: TaskSpec): string | null {
-  if (spec.fewshot_config?.samples) return null;
+  if (spec.fewshot_config?.samples || spec.fewshot_file !== undefined) return null;
   return spec.fewshot_split ?? spec.training_split ?? spec.validation_split ?? spec.test_split ?? null;
 }
 
@@ -43,7 +43,7 @@ export class ExampleDrawer {
     this.count = count;
     this.inOrder = spec.fewshot_config?.sampler === 'first_n';
     // As the harness asks it: two splits that are not named are the same.
-    this.mayHoldQuestion = spec.fewshot_split === spec.test_split;
+    this.mayHoldQuestion = spec.fewshot_file === undefined && spec.fewshot_split === spec.test_split;
     this.places = this.pool.map((_, i) => i);
     this.keys = count > 0 && this.mayHoldQuestion && !this.inOrder ? this.pool.map((doc) => JSON.stringify(doc)) : [];
     const needed = count + (this.mayHoldQuestion && !this.inOrder && count > 0 ? 1 : 0);

@@ -2,6 +2,7 @@
  * Benchmarks are published in several layouts: by their authors, on the hub, in dumps of requests. Here the rows of each get the columns
  * that the hub's have, which the tasks' templates name. A row's own fields say which layout it is.
  */
+import { ArgumentError } from '../../base/errors.ts';
 import type { Doc } from './template.ts';
 
 const LETTERS = 'ABCDEFGHIJ';
@@ -121,6 +122,16 @@ const layouts: readonly Layout[] = [
         : rows;
     },
   },
+  // BIG-Bench Hard: one row that holds all.
+  {
+    suits: ({ canary, examples }) => isText(canary) && Array.isArray(examples),
+    documents: (rows) => rows.flatMap(({ examples }) => examples as readonly Doc[]),
+  },
+  // Its worked examples: a note, a line of dashes, a description, and questions with their reasoning.
+  {
+    suits: ({ text }) => isText(text) && /^[^\n]+\n-{3,}\n/.test(text) && text.includes(STEPS),
+    documents: (rows) => rows.flatMap(({ text }) => workedExamples(String(text))),
+  },
   // A text file.
   each(
     ({ text, page }) => isText(text) && page === undefined,
@@ -146,6 +157,23 @@ function fromDump(doc: Doc, dataset: string): Doc {
   if (dataset === 'hellaswag') return doc;
   const column = dataset === 'openbookqa' ? 'question_stem' : 'question';
   return { ...own, [column]: asked(query), choices: lettered(choices), answerKey: LETTERS[gold] };
+}
+
+const STEPS = "\nA: Let's think step by step.\n";
+
+/** The input, the reasoning, and the answer that it comes to: as the harness, what follows "the answer is" but for the last mark. */
+function workedExamples(text: string): Doc[] {
+  const [, ...shots] = text.split('\n\nQ: ');
+  return shots.map((shot) => {
+    const [input = '', reasoning = ''] = shot.split(STEPS);
+    const target = /(?<=answer is ).*(?=.)/.exec(reasoning)?.[0];
+    if (target !== undefined) return { input, reasoning, target };
+    throw new ArgumentError(
+      'eval.data',
+      `worked examples: expected "A: Let's think step by step." and "the answer is …" after ${JSON.stringify(input.slice(0, 80))}. ` +
+        'Take the file as its authors publish it.',
+    );
+  });
 }
 
 function truthfulQaRow(row: Doc): Doc {

@@ -88,6 +88,8 @@ export interface TaskSpec extends TaskRules {
   readonly validation_split?: string | undefined;
   readonly test_split?: string | undefined;
   readonly fewshot_split?: string | undefined;
+  /** Examples that are no split of the data set, but a file beside it: its folder and name as it is published. */
+  readonly fewshot_file?: string | undefined;
   /** Rows with another value in these columns are left out. */
   readonly only?: Readonly<Record<string, string>> | undefined;
   /** Other names under which a local file of this data is found. */
@@ -231,6 +233,7 @@ const taskRule = object({
   validation_split: optional(words),
   test_split: optional(words),
   fewshot_split: optional(words),
+  fewshot_file: optional(words),
   only: optional(record(words)),
   files: optional(list(words)),
   ...rulesShape,

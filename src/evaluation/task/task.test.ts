@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
+import { applyFilters } from '../filters/apply.ts';
 import { builtInTasks, groups, leavesOf, tasksNamed } from '../tasks/table.ts';
 import { parseTable } from './csv.ts';
 import { prepareDocs } from './documents.ts';
@@ -162,6 +163,40 @@ test('published layouts become the hub’s columns', () => {
   deepStrictEqual(prepareDocs('squad', [{ title: 'T', paragraphs }]), [
     { id: 1, question: 'q', answers: [{ text: 'a' }, { text: 'a' }], context: 'C', title: 'T', texts: ['a'] },
   ]);
+});
+
+test('BIG-Bench Hard: items, and examples with their reasoning or their answers alone, from the files as they are published', () => {
+  const items = documentsOf([{ canary: 'c', examples: [{ input: 'What is it?', target: 'No' }] }], 'bbh');
+  deepStrictEqual(items, [{ input: 'What is it?', target: 'No' }]);
+  const shot = (name: string, answer: string) =>
+    `Q: Is ${name} round?\nOptions:\n- Yes\n- No\nA: Let's think step by step.\nI look at ${name}. So the answer is ${answer}.`;
+  const text = `a note\n-----\nSay what is round.\n\nIn two parts.\n\n${[shot('one', 'No'), shot('two', 'Yes'), shot('three', '(A) 3')].join('\n\n')}`;
+  const examples = documentsOf([{ text }], 'bbh');
+  deepStrictEqual(examples[2], {
+    input: 'Is three round?\nOptions:\n- Yes\n- No',
+    reasoning: 'I look at three. So the answer is (A) 3.',
+    target: '(A) 3',
+  });
+  const asked = (task: string) => {
+    const spec = builtInTasks.get(task)!;
+    const drawn = new ExampleDrawer(spec, examples, 3).next(items[0]!);
+    return askQuestion(spec, items[0]!, drawn.docs);
+  };
+  deepStrictEqual(asked('bbh_cot_fewshot_navigate'), {
+    kind: 'generate_until',
+    context:
+      'Given a series of navigation instructions, determine whether one would end up back at the starting point.\n\n' +
+      `${shot('one', 'No')}\n\n${shot('two', 'Yes')}\n\n${shot('three', '(A) 3')}\n\nQ: What is it?\nA: Let's think step by step.\n`,
+    target: 'No',
+  });
+  const direct = asked('bbh_fewshot_navigate') as { context: string };
+  ok(direct.context.endsWith('Is three round?\nOptions:\n- Yes\n- No\nA: (A) 3\n\nQ: What is it?\nA:'), direct.context);
+  throws(() => documentsOf([{ text: text.replace('answer is Yes', 'answer: Yes') }], 'bbh'), {
+    code: 'eval.data',
+    message: /after "Is two round/,
+  });
+  const { filter_list } = builtInTasks.get('bbh_cot_fewshot_snarks')!;
+  strictEqual(applyFilters(filter_list![0]!.filter, ['So the answer is (B). More'], {}), '(B). Mor');
 });
 
 test('tables', () => {

@@ -67,7 +67,8 @@ const mmlu = (subject: string): TaskForm => ({
   },
 });
 
-export const agiEvalSubjects = [
+/** Those that Llama 2 reports, in its Table 24. */
+const reportedSubjects = [
   ...['aqua-rat', 'logiqa-en', 'lsat-ar', 'lsat-lr', 'lsat-rc', 'sat-en', 'sat-en-without-passage', 'sat-math'],
 ] as const;
 
@@ -81,10 +82,32 @@ const agiEval = (subject: string): TaskForm => ({
   doc_to_choice: 'choices',
   doc_to_target: 'gold',
   metric_list: [{ metric: 'acc' }, { metric: 'acc_norm' }],
-  paper: { num_fewshot: 3, metric_list: [{ metric: 'acc' }], source: 'Llama 2 §2.3: 3 to 5 shots, English only' },
 });
+const agiEvalTasks: readonly TaskForm[] = [
+  ...reportedSubjects.map((subject) => ({
+    ...agiEval(subject),
+    paper: {
+      num_fewshot: 3,
+      metric_list: [{ metric: 'acc' }],
+      source: 'Llama 2 §2.3: 3 to 5 shots, English only',
+    } as const,
+  })),
+  agiEval('gaokao-english'),
+  {
+    task: 'agieval_math',
+    dataset_path: 'hails/agieval-math',
+    files: ['agieval-math'],
+    test_split: 'test',
+    output_type: 'generate_until',
+    doc_to_text: '{{query}}',
+    doc_to_target: '{{answer}}',
+    generation_kwargs: { until: ['Q:'], max_gen_toks: 1024, do_sample: false, temperature: 0 },
+    metric_list: [{ metric: 'agieval_math', name: 'acc' }],
+  },
+];
+export const agiEvalNames: readonly string[] = agiEvalTasks.map(({ task }) => task);
 
 export const knowledge: readonly TaskForm[] = [
   ...Object.values(mmluCategories).flatMap((subjects) => subjects.map(mmlu)),
-  ...agiEvalSubjects.map(agiEval),
+  ...agiEvalTasks,
 ];

@@ -4,16 +4,17 @@ import { ArgumentError } from '../../base/errors.ts';
 import { nearestNames } from '../../base/nearest.ts';
 import { type TaskSpec, withDefaults } from '../task/spec.ts';
 import { bias } from './bias.ts';
+import { bbhSubjects, bigBenchHard } from './big-bench-hard.ts';
 import { closedBook } from './closed-book.ts';
 import { code } from './code.ts';
 import { commonSense } from './common-sense.ts';
-import { agiEvalSubjects, knowledge, mmluCategories } from './knowledge.ts';
+import { agiEvalNames, knowledge, mmluCategories } from './knowledge.ts';
 import { language } from './language.ts';
 import { mathematics, mathSubjects } from './mathematics.ts';
 import { reading } from './reading.ts';
 
 export const builtInTasks: ReadonlyMap<string, TaskSpec> = new Map(
-  [commonSense, closedBook, reading, mathematics, code, knowledge, bias, language]
+  [commonSense, closedBook, reading, mathematics, code, knowledge, bigBenchHard, bias, language]
     .flat()
     .map((form) => [form.task, withDefaults(form)]),
 );
@@ -27,7 +28,9 @@ export const groups: Readonly<Record<string, readonly string[]>> = {
       subjects.map((name) => `mmlu_${name}`),
     ]),
   ),
-  agieval_en: agiEvalSubjects.map((name) => `agieval_${name.replaceAll('-', '_')}`),
+  bbh_cot_fewshot: bbhSubjects.map((name) => `bbh_cot_fewshot_${name}`),
+  bbh_fewshot: bbhSubjects.map((name) => `bbh_fewshot_${name}`),
+  agieval_en: agiEvalNames,
   hendrycks_math: mathSubjects.map((name) => `hendrycks_math_${name}`),
   minerva_math: mathSubjects.map((name) => `minerva_math_${name}`),
   minerva_math_maj: mathSubjects.map((name) => `minerva_math_maj_${name}`),

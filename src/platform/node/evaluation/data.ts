@@ -64,8 +64,7 @@ export async function loadTaskData(
   const split = evaluatedSplit(spec);
   const refused: string[] = [];
   const files: string[] = [];
-  const load = async (wanted: string) => {
-    const found = await filesOf(spec, wanted, places, options.hub);
+  const read = async (found: readonly string[]) => {
     files.push(...found);
     const rows = await rowsOf(found, spec, refused);
     return prepareDocs(
@@ -73,14 +72,28 @@ export async function loadTaskData(
       documentsOf(rows, layoutName(spec)).filter((doc) => isWanted(doc, spec)),
     );
   };
+  const load = async (wanted: string) => read(await filesOf(spec, wanted, places, options.hub));
   const all = await load(split);
-  const pool = options.withPool ? poolSplit(spec) : null;
-  return {
-    docs: all.slice(0, options.limit),
-    pool: pool === null ? [] : pool === split ? all : await load(pool),
-    files,
-    refused,
+  const loadPool = async () => {
+    if (spec.fewshot_file !== undefined) return read([examplesFile(spec, spec.fewshot_file, places)]);
+    const wanted = poolSplit(spec);
+    return wanted === null ? [] : wanted === split ? all : load(wanted);
   };
+  return { docs: all.slice(0, options.limit), pool: options.withPool ? await loadPool() : [], files, refused };
+}
+
+/** The file of a task's examples, by its folder and name wherever it lies in a folder of data. */
+function examplesFile(spec: TaskSpec, wanted: string, { files, folders }: DataPlaces): string {
+  const own = files.get(`${spec.task}:examples`);
+  const found =
+    own ??
+    folders.flatMap((folder) => filesIn(folder)).find((path) => path.split(sep).join('/').endsWith(`/${wanted}`));
+  if (found !== undefined && existsSync(found)) return found;
+  throw new ArgumentError(
+    'eval.data',
+    `${spec.task}: expected its examples as ${join(folders[0] ?? DATA_FOLDER, wanted)}, the file that the authors of the data set publish, ` +
+      `found ${own === undefined ? 'nothing of that name' : `nothing at ${own}`}. Put it there, name it with --data ${spec.task}:examples=FILE, or ask without examples: --shots 0.`,
+  );
 }
 
 /** The name by which layouts know a data set: that of its first task. */

@@ -55,6 +55,25 @@ test('data is found by task, data set, split and the published names', async () 
   strictEqual((await load('gsm8k', [folder, `gsm8k=${named}`])).docs[0]!.question, 'mine');
 });
 
+test('examples that are a file beside the data', async () => {
+  put('BIG-Bench-Hard/bbh/navigate.json', JSON.stringify({ canary: 'c', examples: [{ input: 'i', target: 'Yes' }] }));
+  const steps = "\nA: Let's think step by step.\nSo the answer is No.";
+  deepStrictEqual((await load('bbh_fewshot_navigate')).docs, [{ input: 'i', target: 'Yes' }]);
+  await rejects(load('bbh_fewshot_navigate', [folder], true), {
+    code: 'eval.data',
+    message: /expected its examples as .*cot-prompts[\\/]navigate\.txt.*bbh_fewshot_navigate:examples=FILE/,
+  });
+  put('BIG-Bench-Hard/cot-prompts/navigate.txt', `note\n-----\nD.\n\nQ: a${steps}\n\nQ: b${steps}\n`);
+  const { pool } = await load('bbh_fewshot_navigate', [folder], true);
+  deepStrictEqual(
+    pool.map(({ input, target }) => [input, target]),
+    [
+      ['a', 'No'],
+      ['b', 'No'],
+    ],
+  );
+});
+
 test('what is missing says where it belongs; rows that cannot be read are told', async () => {
   await rejects(load('hellaswag'), {
     code: 'eval.data',
