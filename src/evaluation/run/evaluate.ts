@@ -36,6 +36,8 @@ export interface ItemResult {
   readonly examples: number;
   /** The right answer stands in what was generated, and was judged wrong. */
   readonly missed: boolean;
+  /** It stands among its own examples. */
+  readonly shownItself: boolean;
 }
 
 export interface TaskScore {
@@ -64,6 +66,8 @@ export interface TaskResult {
     readonly shortened: number;
     /** Items for which fewer examples were shown, so that they fit. */
     readonly fewerExamples: number;
+    /** Items that were shown among their own examples, with the answer. */
+    readonly shownThemselves: number;
     /** Items whose right answer is none of the choices: they count as wrong. */
     readonly withoutAnswer: number;
     readonly missed: number;
@@ -104,23 +108,28 @@ export async function evaluateTask(
     );
   }
   // Examples are drawn for one item after the other, before any of them is asked.
-  const drawn = docs.map((doc) => columns.map(({ drawer }) => drawer.next(doc).docs));
+  const drawn = docs.map((doc) => columns.map(({ drawer }) => drawer.next(doc)));
   const writer = new AnswerWriter(model, task.spec.task);
   const results: ItemResult[][] = new Array(docs.length);
   const ask = async (place: number) => {
     const doc = docs[place]!;
     const asked = columns.map(({ spec }, i) => {
-      let examples = drawn[place]![i]!;
+      const { docs: all, holdsQuestion } = drawn[place]![i]!;
+      let examples = all;
       let question = askQuestion(spec, doc, examples);
       while (spec.drop_examples && examples.length > 0 && !fits(model, question)) {
         examples = examples.slice(0, -1);
         question = askQuestion(spec, doc, examples);
       }
-      return { spec, question, examples: examples.length };
+      return { spec, question, examples: examples.length, shownItself: holdsQuestion };
     });
     const answered = await writer.answer(asked, place);
     results[place] = await Promise.all(
-      asked.map(({ spec, examples }, i) => judge(spec, doc, place, answered[i]!, examples, options.run)),
+      asked.map(async ({ spec, examples, shownItself }, i) => ({
+        ...(await judge(spec, doc, place, answered[i]!, options.run)),
+        examples,
+        shownItself,
+      })),
     );
     options.onItem?.();
   };
@@ -159,9 +168,8 @@ async function judge(
   doc: Doc,
   place: number,
   answered: Answered,
-  examples: number,
   run: RunPrograms | undefined,
-): Promise<ItemResult> {
+): Promise<Omit<ItemResult, 'examples' | 'shownItself'>> {
   const pipelines =
     answered.question.kind === 'generate_until' ? (spec.filter_list ?? [plainPipeline]) : [plainPipeline];
   const verdicts = await Promise.all(pipelines.map((pipeline) => judgeBy(spec, doc, answered, pipeline, run)));
@@ -171,7 +179,6 @@ async function judge(
     target: targetOf(spec, doc),
     answered,
     verdicts,
-    examples,
     missed: isMissed(answered, verdicts),
   };
 }
@@ -251,6 +258,7 @@ function summarize(spec: TaskSpec, rules: RuleSet, shots: number, items: readonl
       cut: count(({ answered }) => answered.cutTokens > 0),
       shortened: count(({ answered }) => answered.shortened),
       fewerExamples: count(({ examples }) => examples < shots),
+      shownThemselves: count(({ shownItself }) => shownItself),
       withoutAnswer: count(
         ({ answered: { question } }) => question.kind === 'multiple_choice' && hasNoGold(question.gold),
       ),

@@ -125,7 +125,8 @@ test('answers that the extractor missed, and contexts that were cut, are counted
     result!.items.map(({ answered }) => answered.responses),
     [['it is 4'], ['perhaps 6 or so']],
   );
-  deepStrictEqual(result!.counts, { cut: 1, shortened: 0, fewerExamples: 0, withoutAnswer: 0, missed: 1 });
+  const rest = { shortened: 0, fewerExamples: 0, shownThemselves: 0, withoutAnswer: 0 };
+  deepStrictEqual(result!.counts, { ...rest, cut: 1, missed: 1 });
   deepStrictEqual(generated[0]!.stop, ['\n']);
   strictEqual(generated[0]!.temperature, 0);
   const [sample] = samplesOf(result!, hash);
@@ -189,6 +190,7 @@ test('examples are dropped until the prompt fits, where the rules say so', async
   const { model } = letters(undefined, 30);
   const [result] = await evaluateTask(model, { spec, docs: docs.slice(0, 1), pool: [] }, { rules: ['harness'] });
   deepStrictEqual([result!.counts.fewerExamples, result!.counts.cut, result!.items[0]!.examples], [1, 0, 1]);
+  strictEqual(result!.counts.shownThemselves, 1, 'the question is its own first example');
 });
 
 test('an empty split, and a document that does not fit the task, are said with task and item', async () => {

@@ -86,6 +86,8 @@ const counted = {
   cut: 'longer than the context, and lost their beginning',
   shortened: 'had less room for an answer than the task allows: half of the context',
   fewerExamples: 'shown fewer examples, so that they fit',
+  shownThemselves:
+    'stand among their own examples, with the answer: name a training_split or a fewshot_split of other items',
   withoutAnswer: 'have a right answer that is none of the choices; they count as wrong',
   missed: 'hold the right answer in the text, where no filter found it',
 } as const satisfies Record<keyof TaskResult['counts'], string>;

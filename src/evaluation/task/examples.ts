@@ -25,6 +25,8 @@ export interface Drawn {
   readonly docs: readonly Doc[];
   /** Their places in the pool, in the order in which they are shown. */
   readonly rows: readonly number[];
+  /** The question is among them, with its answer: the harness leaves it in where both come from the split that `test_split` names. */
+  readonly holdsQuestion: boolean;
 }
 
 export class ExampleDrawer {
@@ -45,7 +47,7 @@ export class ExampleDrawer {
     // As the harness asks it: two splits that are not named are the same.
     this.mayHoldQuestion = spec.fewshot_file === undefined && spec.fewshot_split === spec.test_split;
     this.places = this.pool.map((_, i) => i);
-    this.keys = count > 0 && this.mayHoldQuestion && !this.inOrder ? this.pool.map((doc) => JSON.stringify(doc)) : [];
+    this.keys = count > 0 ? this.pool.map((doc) => JSON.stringify(doc)) : [];
     const needed = count + (this.mayHoldQuestion && !this.inOrder && count > 0 ? 1 : 0);
     if (needed > this.pool.length) {
       throw new ArgumentError(
@@ -57,16 +59,20 @@ export class ExampleDrawer {
 
   /** The examples of the next question. */
   next(question: Doc): Drawn {
-    if (this.count === 0) return { docs: [], rows: [] };
+    if (this.count === 0) return { docs: [], rows: [], holdsQuestion: false };
+    const key = JSON.stringify(question);
     let rows: readonly number[];
     if (this.inOrder) rows = this.places.slice(0, this.count);
     else if (this.mayHoldQuestion) {
-      const key = JSON.stringify(question);
       rows = this.random
         .sample(this.places, this.count + 1)
         .filter((row) => this.keys[row] !== key)
         .slice(0, this.count);
     } else rows = this.random.sample(this.places, this.count);
-    return { rows, docs: rows.map((row) => this.pool[row]!) };
+    return {
+      rows,
+      docs: rows.map((row) => this.pool[row]!),
+      holdsQuestion: rows.some((row) => this.keys[row] === key),
+    };
   }
 }

@@ -222,7 +222,7 @@ async function rowsOf(files: readonly string[], spec: TaskSpec, refused: string[
     const mine: Doc[] = [];
     for await (const { value, where } of readRows([path])) {
       if (value instanceof Refusal) refused.push(`${where}: ${value.reason}`);
-      else if (typeof value !== 'object' || value === null) refused.push(`${where}: no object`);
+      else if (typeof value !== 'object' || value === null || Array.isArray(value)) refused.push(`${where}: no object`);
       else mine.push(value as Doc);
     }
     rows.push(...withLabels(path, mine));
