@@ -6,7 +6,7 @@ import { baselineConfig, derivedRate } from './arm-model.ts';
 import type { Arm } from './experiments.ts';
 import type { ArmResult, LabResult, ValleyPoint } from './lab.ts';
 import type { RunResult } from './train-once.ts';
-import type { Comparison, Verdict } from './verdict.ts';
+import { type Comparison, EQUAL_MARGIN, type Verdict } from './verdict.ts';
 
 export interface LabFacts {
   readonly machine: string;
@@ -28,24 +28,35 @@ export function labReport(result: LabResult, facts: LabFacts): string {
   });
   const body = [
     style,
+    `<p>${summary(result)}</p>`,
     verdictTable(result),
     `<p>${howToRead(result)}</p>`,
     ...experiments,
     result.valley.length > 0 ? valleySection(result) : '',
     `<h2>What this cannot tell</h2><p>${cannotTell(result)}</p>`,
+    `<h2>How it was measured</h2><table>${factsOf(result, facts).map(factRow).join('')}</table>`,
   ].join('\n');
-  return reportPage('The lab: what LLaMA chose, and what it is compared with', factsOf(result, facts), body, false);
+  return reportPage('The lab: what LLaMA chose, and what it is compared with', [], body, false);
 }
 
-function factsOf({ choice, baseline }: LabResult, facts: LabFacts): (readonly [string, string])[] {
+/** What was done, in two sentences for somebody who sees nothing else. */
+function summary({ choice, baseline, arms }: LabResult): string {
+  const { size, seeds } = choice;
+  const perParameter = size.tokens / baseline.parameters;
+  return (
+    `${formatCount(arms.length)} models that differ from LLaMA in what their row says, beside LLaMA itself: ${formatCount(baseline.parameters)} parameters, ` +
+    `${formatCount(size.tokens)} tokens of text, which is ${perParameter.toFixed(1)} tokens a parameter (LLaMA 7B: 143), each trained ${seeds} times. ` +
+    `Every row stands beside what the source of the choice claimed.`
+  );
+}
+
+const factRow = ([name, value]: readonly [string, string]) =>
+  `<tr><td>${escapeText(name)}</td><td>${escapeText(value)}</td></tr>`;
+
+function factsOf({ choice }: LabResult, facts: LabFacts): (readonly [string, string])[] {
   const { size, seeds } = choice;
   const { width, blocks, heads, vocabSize, length } = size;
-  const perParameter = size.tokens / baseline.parameters;
   return [
-    [
-      'each model',
-      `${formatCount(baseline.parameters)} parameters, ${formatCount(size.tokens)} tokens: ${perParameter.toFixed(1)} tokens a parameter (LLaMA 7B: 143)`,
-    ],
     [
       'shape',
       `${blocks} blocks of width ${width}, ${heads} heads, feed-forward ${baselineConfig(size).ffnWidth}, vocabulary ${vocabSize}, ${length} tokens of context`,
@@ -65,23 +76,29 @@ body{max-width:920px}
 table.lab{border-collapse:collapse;font-size:.9em;width:100%}
 .lab th,.lab td{border-bottom:1px solid #8884;padding:3px 8px;text-align:right;vertical-align:baseline}
 .lab th:first-child,.lab td:first-child,.lab .text{text-align:left}
+.lab .question th{padding-top:1em;border-bottom-width:2px}
+.lab .question span{display:block;font-weight:400;opacity:.85;max-width:60em}
+.range{white-space:nowrap;opacity:.75;font-size:.9em;display:block}
 .scroll{overflow-x:auto}
-.verdict{font-weight:600;min-width:11em}
+.scroll svg{max-width:none}
+.verdict{font-weight:600}
 .worse,.diverged{color:#c40}.better{color:#283}.equal{color:#27b}
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
 .source{opacity:.75;font-size:.9em}
+@media (max-width:700px){.more{display:none}table.lab{font-size:.8em}.lab th,.lab td{padding:3px 4px}.range{white-space:normal}}
+@media (prefers-color-scheme:dark){.worse,.diverged{color:#f85}.better{color:#6c7}.equal{color:#7be}}
 </style>`;
 
 function verdictTable({ choice, baseline, arms, comparisons }: LabResult): string {
   const base = baseline.runs;
   const head =
-    '<tr><th>instead of LLaMA’s</th><th>bits per byte</th><th>difference (95 %)</th><th class="text">verdict</th><th class="text">the source said</th>' +
-    '<th>learning rate</th><th>parameters</th><th>FLOPs a token</th><th>time a token</th></tr>';
+    '<tr><th>instead of LLaMA’s</th><th class="text">seen here</th><th class="text">the source said</th><th>difference, 95 %</th><th class="more">bits per byte</th>' +
+    '<th class="more">learning rate</th><th class="more">parameters</th><th class="more">FLOPs a token</th><th class="more">time a token</th></tr>';
   const first =
-    `<tr><td>${escapeText(baseline.arm.name)} itself</td><td>${bits(meanBits(base))}</td><td></td><td></td><td></td>` +
-    `<td>× ${baseline.rate}</td><td>${formatCount(baseline.parameters)}</td><td>${formatCount(base[0]!.flops)}</td><td></td></tr>`;
-  const rows = choice.experiments.flatMap(({ name, question }) => [
-    `<tr><th colspan="9" class="text">${escapeText(question)}</th></tr>`,
+    `<tr class="more"><td>${escapeText(baseline.arm.name)} itself</td><td></td><td></td><td></td><td class="more">${bits(meanBits(base))}</td>` +
+    `<td class="more">× ${baseline.rate}</td><td class="more">${formatCount(baseline.parameters)}</td><td class="more">${formatCount(base[0]!.flops)}</td><td class="more"></td></tr>`;
+  const rows = choice.experiments.flatMap(({ name, question, claim }) => [
+    `<tr class="question"><th colspan="9" class="text">${escapeText(question)} <span>${escapeText(claim)}</span></th></tr>`,
     ...arms
       .filter(({ experiment }) => experiment === name)
       .map((arm) => {
@@ -97,15 +114,15 @@ function verdictRow({ arm, runs, rate, parameters }: ArmResult, comparison: Comp
   const range =
     comparison.differences.length < 2
       ? ''
-      : `${signed(test.mean)} (${signed(test.interval.low)} … ${signed(test.interval.high)})`;
+      : `${signed(test.mean)} <span class="range">${signed(test.interval.low)} … ${signed(test.interval.high)}</span>`;
   const ratio = (value: number, other: number) => `× ${(value / other).toFixed(2)}`;
   const pace = (all: readonly RunResult[]) => mean(all.map(({ seconds, tokens }) => seconds / tokens));
   return (
-    `<tr><td>${escapeText(arm.name)}</td><td>${bits(meanBits(runs))}</td><td>${range}</td>` +
-    `<td class="text verdict ${verdict.split(' ')[0]}">${verdictWords(comparison)}</td>` +
+    `<tr><td>${escapeText(arm.name)}</td><td class="text verdict ${verdict.split(' ')[0]}">${verdictWords(comparison)}</td>` +
     `<td class="text">${arm.expected === null ? 'nothing' : `${arm.expected}${agreement(arm, verdict)}`}</td>` +
-    `<td>× ${rate}</td><td>${ratio(parameters, baseline.parameters)}</td>` +
-    `<td>${ratio(runs[0]!.flops, baseline.runs[0]!.flops)}</td><td>${ratio(pace(runs), pace(baseline.runs))}</td></tr>`
+    `<td>${range}</td><td class="more">${bits(meanBits(runs))}</td>` +
+    `<td class="more">× ${rate}</td><td class="more">${ratio(parameters, baseline.parameters)}</td>` +
+    `<td class="more">${ratio(runs[0]!.flops, baseline.runs[0]!.flops)}</td><td class="more">${ratio(pace(runs), pace(baseline.runs))}</td></tr>`
   );
 }
 
@@ -128,8 +145,8 @@ function howToRead({ choice, comparisons }: LabResult): string {
   return (
     `A difference is that of two runs with the same seed, in validation bits per byte (mean of the last two evaluations); less is better. ` +
     `The interval is Student’s over ${choice.seeds} seeds. “Better” and “worse” are said only where the difference is off zero with all ` +
-    `${comparisons.length} comparisons counted (Holm, 5 %), “equal” where the interval lies within ± 0.5 % of the loss, and “still closing” where ` +
-    `the curves were still coming together in the last third. Everything else is “no difference seen”, which is no proof that there is none.`
+    `${comparisons.length} comparisons counted (Holm, 5 %), “equal” where the interval lies within ± ${100 * EQUAL_MARGIN} % of the loss, and “still closing” where ` +
+    `the curves were still coming together in the last third; the grey band under the differences is what counts as equal. Everything else is “no difference seen”, which is no proof that there is none.`
   );
 }
 
@@ -164,8 +181,8 @@ function section(
   const rates = all.some((arm) => arm.rates.length > 0) ? rateTable(all) : '';
   return (
     `<h2>${escapeText(question)}</h2><p>${escapeText(claim)} <span class="source">(${escapeText(source)})</span></p>` +
-    `<p>${legend}</p>${drawCharts([['validation, bits per byte, by tokens', curves]], most)}` +
-    differencesSvg(comparisons, colored) +
+    `<p>${legend}</p><div class="scroll">${drawCharts([['validation, bits per byte, by tokens: each seed thin, their mean bold; less is better', curves]], most)}` +
+    `${differencesSvg(comparisons, colored, EQUAL_MARGIN * meanBits(baseline.runs))}</div>` +
     rates
   );
 }
@@ -184,15 +201,19 @@ const ROW = 26;
 const WIDTH = 640;
 const LABELS = 200;
 
-/** Each seed's difference as a dot, their mean and its interval as a line; the baseline is the line at 0. */
-function differencesSvg(comparisons: readonly Comparison[], arms: readonly (ArmResult & { color: string })[]): string {
+/** Each seed's difference as a dot, their mean and its interval as a line; the baseline is the line at 0, within `margin` of which is equal. */
+function differencesSvg(
+  comparisons: readonly Comparison[],
+  arms: readonly (ArmResult & { color: string })[],
+  margin: number,
+): string {
   const shown = comparisons.filter(({ differences }) => differences.length > 0);
   if (shown.length === 0) return '';
   const ends = shown.flatMap(({ differences, test }) => [
     ...differences,
     ...(differences.length > 1 ? [test.interval.low, test.interval.high] : []),
   ]);
-  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const [low, high] = [Math.min(-margin, ...ends), Math.max(margin, ...ends)];
   const X = (x: number) => (LABELS + 10 + ((x - low) / (high - low || 1)) * (WIDTH - LABELS - 30)).toFixed(1);
   const rows = shown.map(({ arm, differences, test }, i) => {
     const y = ROW * (i + 1);
@@ -209,6 +230,7 @@ function differencesSvg(comparisons: readonly Comparison[], arms: readonly (ArmR
   const axis = height - 24;
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">` +
+    `<rect x="${X(-margin)}" width="${(Number(X(margin)) - Number(X(-margin))).toFixed(1)}" y="8" height="${axis - 8}" fill="currentColor" opacity="0.12"/>` +
     `<line x1="${X(0)}" x2="${X(0)}" y1="8" y2="${axis}" stroke="currentColor" opacity="0.5"/>` +
     rows.join('') +
     `<text x="${X(0)}" y="${axis + 16}" text-anchor="middle">0</text>` +
@@ -216,7 +238,7 @@ function differencesSvg(comparisons: readonly Comparison[], arms: readonly (ArmR
       .filter((x) => Math.abs(x) > 0.12 * (high - low) && (x > 0 || Number(X(x)) > LABELS + 60))
       .map((x) => `<text x="${X(x)}" y="${axis + 16}" text-anchor="middle">${signed(x)}</text>`)
       .join('') +
-    `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">worse is to the right</text></svg>`
+    `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">difference; worse is to the right</text></svg>`
   );
 }
 

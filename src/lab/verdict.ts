@@ -46,11 +46,13 @@ const SIGNIFICANT = 0.05;
 /** Of the difference: closing by less than this in a third of the run is no reason to hold a verdict back. */
 const CLOSING = 0.25;
 
-/** `margin`: a part of the baseline's loss within which arms count as equal. */
+/** A part of the baseline's loss: arms that surely lie within it count as equal. */
+export const EQUAL_MARGIN = 0.005;
+
 export function compareAll(
   baseline: readonly RunResult[],
   arms: readonly Compared[],
-  margin = 0.005,
+  margin = EQUAL_MARGIN,
 ): readonly Comparison[] {
   const finished = baseline.flatMap(({ bitsPerByte }) => (bitsPerByte === null ? [] : [bitsPerByte]));
   const delta = margin * mean(finished);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { COMMIT, startHub } from '../support/hub.ts';
 import { tinyFolder } from '../support/server.ts';
 import { cria } from './cria.ts';
 
@@ -92,6 +93,45 @@ describe('cria eval --tasks', () => {
     const typo = await cria(['eval', '--tasks', at('typo.yaml'), '--data', `mine=${at('mine.jsonl')}`]);
     assert.equal(typo.code, 1);
     assert.match(typo.stderr, /doc_to_txt is not known \(did you mean doc_to_text\?\)[\s\S]*doc_to_text is required/);
+  });
+
+  test('a data set of the hub: pinned to its commit, cached, and there without the network', async () => {
+    const file = (path: string, from: string) => ({ path, bytes: readFileSync(at(from)) });
+    const hub = await startHub(
+      'allenai/ai2_arc',
+      [
+        file('ARC-Easy/test-00000-of-00001.jsonl', 'data/arc_easy/test.jsonl'),
+        file('ARC-Easy/train-00000-of-00001.jsonl', 'data/arc_easy/train.jsonl'),
+        file('ARC-Challenge/test-00000-of-00001.jsonl', 'data/arc_easy/train.jsonl'),
+      ],
+      'dataset',
+    );
+    const env = { HF_ENDPOINT: hub.url, HF_HOME: at('hub') };
+    const words = ['eval', '--tasks', 'arc_easy', '--shots', '1', '--json'];
+    const run = async (...more: string[]) => {
+      const { code, stdout, stderr } = await cria([...words, ...more], { env });
+      return code === 0 ? JSON.parse(stdout) : assert.fail(stderr);
+    };
+    try {
+      const first = await run('--data', 'hf:');
+      assert.match(first.data_files.arc_easy, new RegExp(`${COMMIT}.ARC-Easy.test-.*${COMMIT}.ARC-Easy.train-`));
+      assert.ok(hub.requests.some((path) => path.endsWith('ARC-Easy/test-00000-of-00001.jsonl')));
+      assert.ok(!hub.requests.some((path) => path.includes('ARC-Challenge/')));
+      const asked = hub.requests.length;
+      assert.deepEqual((await run('--data', 'hf:')).results, first.results);
+      assert.equal(hub.requests.length, asked, 'the second time the hub is not asked');
+      await run('--data', `arc_easy=hf:allenai/ai2_arc@${COMMIT}`);
+      const unknown = await cria([...words, '--data', 'arc_easy=hf:allenai/ai2_arc@gone'], { env });
+      assert.match(unknown.stderr, /allenai\/ai2_arc@gone[\s\S]*Check its name and revision/);
+    } finally {
+      hub.close();
+    }
+    assert.equal((await run('--data', 'hf:', '--offline')).results.arc_easy['acc,none'] >= 0, true);
+    const challenge = ['eval', '--tasks', 'arc_challenge', '--data', 'hf:', '--offline'];
+    assert.match(
+      (await cria(challenge, { env })).stderr,
+      /allenai\/ai2_arc: expected files with the rows of test in ARC-Challenge/,
+    );
   });
 
   test('what cannot be asked is said before a model is loaded', async () => {

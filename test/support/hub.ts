@@ -49,7 +49,8 @@ export async function startHub(
     if (hub.token !== null && request.headers.authorization !== `Bearer ${hub.token}`) {
       return json(401, { error: 'Invalid credentials' });
     }
-    if (path === `/api/${kind}s/${repo}/revision/main`) return json(200, { _id: '1', id: repo, sha: COMMIT });
+    if (['main', COMMIT].some((name) => path === `/api/${kind}s/${repo}/revision/${name}`))
+      return json(200, { _id: '1', id: repo, sha: COMMIT });
     if (path === `/api/${kind}s/${repo}/tree/${COMMIT}`) return json(200, index);
     const file = files.find((each) => path === `${home}/resolve/${COMMIT}/${each.path}`);
     if (!file) return json(404, { error: 'not found' });

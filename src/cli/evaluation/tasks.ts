@@ -221,6 +221,7 @@ async function tell(outcome: Outcome, model: Llama, options: TaskOptions, io: Io
     chat: options.chat,
     limit: options.limit ?? null,
     total_evaluation_time_seconds: seconds,
+    data_files: Object.fromEntries(files),
   };
   const summary = summaryOf(results, parts, about);
   if (options.output !== undefined) {

@@ -27,7 +27,7 @@ export async function pullDataset(name: string, part: DatasetPart, options: Pull
   }
   const choose = (files: readonly HubFile[]) => chooseRows(repo, part, files);
   if (isOffline(options)) {
-    const snapshot = snapshotOf({ repo, revision }, options.cache ?? cacheFolder(), 'dataset');
+    const snapshot = snapshotOf({ repo, revision }, options.cache ?? cacheFolder(options.env), 'dataset');
     if (snapshot === null) {
       throw new CriaError(
         'hub.not-cached',

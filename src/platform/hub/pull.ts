@@ -23,7 +23,7 @@ export interface PullOptions {
  * Throws CriaError `hub.…`.
  */
 export async function pull(name: HubName, options: PullOptions): Promise<string> {
-  const { cache = cacheFolder() } = options;
+  const { cache = cacheFolder(options.env) } = options;
   if (isOffline(options)) {
     const path = findCached(name, cache);
     if (path === null) throw notCached(name);
@@ -52,7 +52,7 @@ export async function fetchRepository(
   { kind, repo, revision, choose }: Wanted,
   options: PullOptions,
 ): Promise<{ readonly snapshot: string; readonly choice: Choice }> {
-  const { env, cache = cacheFolder(), signal } = options;
+  const { env, cache = cacheFolder(env), signal } = options;
   const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/$/, '');
   const accessToken = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   const headers: Record<string, string> = accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` };
