@@ -7,10 +7,11 @@ import { pathToFileURL } from 'node:url';
 import type { EvaluatedModel } from '../src/evaluation/run/model.ts';
 import { installPeer } from './engines.ts';
 
+/** The largest logit is asked for as the first of the top: `includeMax` gives it for the wrong token (3.22.1). */
 type Wanted = {
   readonly generateNext: {
     readonly totalLogitWeight: true;
-    readonly logits: { readonly filter: { readonly tokens: readonly number[]; readonly includeMax: true } };
+    readonly logits: { readonly filter: { readonly tokens: readonly number[]; readonly includeTop: 1 } };
   };
 };
 interface Next {
@@ -50,7 +51,7 @@ export async function peerModel(own: EvaluatedModel, modelPath: string, threads:
         const tokens = common + i < from ? [] : wantedAt(common + i);
         return tokens.length === 0
           ? id
-          : [id, { generateNext: { totalLogitWeight: true, logits: { filter: { tokens, includeMax: true } } } }];
+          : [id, { generateNext: { totalLogitWeight: true, logits: { filter: { tokens, includeTop: 1 } } } }];
       }),
     );
     state = ids;
@@ -69,7 +70,7 @@ export async function peerModel(own: EvaluatedModel, modelPath: string, threads:
   const score: EvaluatedModel['score'] = (contextIds, continuations) => {
     const before = [...contextIds];
     const run = async () => {
-      const [first] = await read(before, before.length - 1, () => continuations.map(([id]) => id!));
+      const [first] = await read(before, before.length - 1, () => [...new Set(continuations.map(([id]) => id!))]);
       const scores = [];
       for (const continuation of continuations) {
         const rest = [...continuation];
