@@ -13,11 +13,13 @@
  *   pages  15 %  JSONL, 100 MB a file                 c4, dedup-urls, dedup-spans
  *   books  15 %  plain text, half a megabyte each     dedup-near
  */
+
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { formatBytes } from '../src/base/units.ts';
+import { readTimes } from '../src/platform/node/corpus/inspect.ts';
 
 const [samplesGiven, folderGiven, gigabytesGiven = '10', chain = 'whole', workers = '2'] = process.argv.slice(2);
 if (samplesGiven === undefined || folderGiven === undefined || !/^(?:whole|dedup)$/.test(chain))
@@ -274,18 +276,10 @@ async function run(): Promise<void> {
 }
 
 function stageTable(): void {
-  interface Books {
-    seconds: number;
-    audit: { stages: Record<string, { in: { documents: number; bytes: number }; seconds: number }> };
-  }
-  const { sources } = JSON.parse(readFileSync(join(folder, 'out', 'audit.json'), 'utf8')) as {
-    sources: Record<string, Books>;
-  };
-  for (const [source, { audit, seconds }] of Object.entries(sources)) {
-    for (const [name, stage] of Object.entries(audit.stages)) {
-      const { documents, bytes } = stage.in;
+  for (const [source, { stages }] of Object.entries(readTimes(join(folder, 'out')))) {
+    for (const [name, { documents, seconds, documentsPerSecond, megabytesPerSecond }] of Object.entries(stages)) {
       console.log(
-        `${source.padEnd(6)} ${name.padEnd(20)} ${String(documents).padStart(9)} documents ${(documents / stage.seconds).toFixed(0).padStart(9)}/s ${(bytes / 1e6 / stage.seconds).toFixed(1).padStart(8)} MB/s ${((100 * stage.seconds) / seconds).toFixed(1).padStart(5)} %`,
+        `${source.padEnd(6)} ${name.padEnd(20)} ${String(documents).padStart(9)} documents ${documentsPerSecond.toFixed(0).padStart(9)}/s ${megabytesPerSecond.toFixed(1).padStart(8)} MB/s ${seconds.toFixed(1).padStart(7)} s`,
       );
     }
   }

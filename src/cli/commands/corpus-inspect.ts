@@ -1,6 +1,12 @@
 import { CriaError, UsageError } from '../../base/errors.ts';
-import { formatBytes, formatCount } from '../../base/units.ts';
-import { attributeSpread, type DropQuery, findDrops, readAudit } from '../../platform/node/corpus/inspect.ts';
+import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+import {
+  attributeSpread,
+  type DropQuery,
+  findDrops,
+  readAudit,
+  readTimes,
+} from '../../platform/node/corpus/inspect.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { didYouMean } from '../parse/did-you-mean.ts';
@@ -21,6 +27,7 @@ export const command = defineCommand({
       value: 'NAME',
       help: 'how an attribute (perplexity, languageScore, …) is spread, by source and language, to choose thresholds by',
     },
+    times: { kind: 'flag', help: 'processor time of each stage, documents and megabytes a second' },
     count: { kind: 'integer', short: 'n', min: 0, default: 3, help: 'examples of each reason' },
     json: { kind: 'flag', help: 'JSON lines' },
   },
@@ -30,10 +37,12 @@ export const command = defineCommand({
   examples: [
     ['corpus inspect corpus --stage c4 -n 5', 'what the C4 rules removed'],
     ['corpus inspect corpus --document example.com', 'what became of a site'],
+    ['corpus inspect corpus --times', 'which stage takes how long'],
     ['corpus inspect corpus --attribute perplexity', 'deciles per language'],
   ],
   async run(options, io) {
     if (options.attribute !== undefined) return showAttribute(options.folder, options.attribute, options.json, io);
+    if (options.times) return showTimes(options.folder, options.source, options.json, io);
     if (options.document !== undefined) {
       const query: DropQuery = {
         document: options.document,
@@ -105,6 +114,26 @@ function checkNames(
   else if (stage !== undefined && !stages.has(stage))
     problems.push(`there is no stage ${stage}${didYouMean(stage, [...stages])}; stages: ${[...stages].join(', ')}`);
   if (problems.length > 0) throw new UsageError(problems);
+}
+
+function showTimes(folder: string, wanted: string | undefined, json: boolean, io: Io): void {
+  const times = readTimes(folder);
+  checkNames({ source: wanted, stage: undefined }, readAudit(folder).sources);
+  for (const [source, { seconds, tokeniseSeconds, stages }] of Object.entries(times)) {
+    if (wanted !== undefined && source !== wanted) continue;
+    if (json) {
+      writeJson(io.stdout, { source, seconds, tokeniseSeconds, stages });
+      continue;
+    }
+    writeLine(
+      io.stdout,
+      `${source}: ${formatDuration(seconds)} of work, then ${formatDuration(tokeniseSeconds)} for tokens`,
+    );
+    for (const [stage, each] of Object.entries(stages)) {
+      const speed = `${formatCount(each.documentsPerSecond)} documents/s, ${each.megabytesPerSecond} MB/s`;
+      writeLine(io.stdout, `    ${stage}: ${formatDuration(each.seconds)}, ${speed}`);
+    }
+  }
 }
 
 async function showAttribute(folder: string, attribute: string, json: boolean, io: Io): Promise<void> {

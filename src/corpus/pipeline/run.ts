@@ -11,6 +11,7 @@ import type { TokenManifest } from '../mixture/shards.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type CorpusAudit, corpusAudit } from '../report/corpus-audit.ts';
 import { renderReport } from '../report/html.ts';
+import { auditJson, timesOf } from '../report/times.ts';
 import type { CorpusHost, Workforce } from './host.ts';
 import { buildManifest } from './manifest.ts';
 import type { MixResult } from './mix-task.ts';
@@ -84,7 +85,8 @@ export async function runCorpus(
 
   const audit = corpusAudit(recipe, host, units, processed, manifest);
   if (runner.isFirstRank) {
-    publisher.writeText('audit.json', `${JSON.stringify(audit, undefined, 1)}\n`);
+    publisher.writeText('audit.json', auditJson(audit));
+    publisher.writeText('times.json', `${JSON.stringify(timesOf(audit), undefined, 1)}\n`);
     publisher.writeText('report.html', renderReport(audit));
   }
   return { audit, manifest: manifest?.manifest, unitsMade: runner.made, units: runner.total };

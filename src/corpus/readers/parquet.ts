@@ -1,7 +1,17 @@
-import { type AsyncBuffer, type Compressors, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  snappyUncompress,
+} from 'hyparquet';
+import { getSchemaPath } from 'hyparquet/src/schema.js';
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { documentFromRecord, type FieldNames } from './jsonl.ts';
+import { PageChecks } from './parquet-check.ts';
 import type { InputFile, ReadContext } from './reader.ts';
 
 /** A row group is read whole, as Parquet stores it; one of more bytes is skipped. */
@@ -36,7 +46,8 @@ export async function* readParquetRows(
 ): AsyncGenerator<{ readonly value: Record<string, unknown>; readonly row: number }> {
   const source = file.source();
   try {
-    const buffer = asyncBuffer(source);
+    const starts = new WeakMap<ArrayBufferLike, number>();
+    const buffer = asyncBuffer(source, starts);
     const metadata = await parquetMetadataAsync(buffer);
     const columns = [...choose(parquetSchema(metadata).children.map(({ element }) => element.name))];
     if (columns.length === 0) return;
@@ -46,13 +57,14 @@ export async function* readParquetRows(
       if (Number(group.total_byte_size) > ROW_GROUP_LIMIT) {
         context.problem('record-too-large', `${file.name} row group ${i}: ${group.total_byte_size} bytes, skipped`);
       } else {
+        const checks = checkRowGroup(source, metadata, i, columns);
         const rows = await parquetReadObjects({
           file: buffer,
           metadata,
           columns,
           rowStart,
           rowEnd,
-          compressors: compressors(context),
+          compressors: compressors(context, starts, checks),
         });
         for (const [row, value] of rows.entries()) yield { value, row: rowStart + row };
       }
@@ -65,22 +77,51 @@ export async function* readParquetRows(
   }
 }
 
-function asyncBuffer(source: ByteSource): AsyncBuffer {
+/** Throws Error where the group's counts and sizes cannot be. */
+function checkRowGroup(
+  source: ByteSource,
+  metadata: FileMetaData,
+  index: number,
+  columns: readonly string[],
+): PageChecks {
+  const checks = new PageChecks();
+  const group = metadata.row_groups[index]!;
+  for (const { meta_data: meta } of group.columns) {
+    if (!meta || !columns.includes(meta.path_in_schema[0]!)) continue;
+    checks.checkColumnChunk(source, meta, getSchemaPath(metadata.schema, meta.path_in_schema), Number(group.num_rows));
+  }
+  return checks;
+}
+
+/** `starts`: where in the file each buffer that was handed out begins. */
+function asyncBuffer(source: ByteSource, starts: WeakMap<ArrayBufferLike, number>): AsyncBuffer {
   return {
     byteLength: source.byteLength,
     slice(start: number, end: number = source.byteLength): ArrayBuffer {
       const bytes = new Uint8Array(Math.max(0, Math.min(end, source.byteLength) - start));
       source.readInto(bytes, start);
+      starts.set(bytes.buffer, start);
       return bytes.buffer;
     },
   };
 }
 
-/** Snappy is hyparquet's own; the rest is the platform's. Each page says how long it will be, and may not be longer. */
-function compressors(context: ReadContext): Compressors {
+/** Each page says how long it will be, and may not be longer; what comes out is checked before its counts are believed. */
+function compressors(context: ReadContext, starts: WeakMap<ArrayBufferLike, number>, checks: PageChecks): Compressors {
+  const checked =
+    (unpack: (bytes: Uint8Array, length: number) => Uint8Array) => (bytes: Uint8Array, length: number) => {
+      const page = unpack(bytes, length);
+      checks.unpacked((starts.get(bytes.buffer) ?? 0) + bytes.byteOffset, page);
+      return page;
+    };
   return {
-    GZIP: (bytes: Uint8Array, length: number) => context.inflate('gzip', bytes, length),
-    ZSTD: (bytes: Uint8Array, length: number) => context.inflate('zstd', bytes, length),
-    BROTLI: (bytes: Uint8Array, length: number) => context.inflate('brotli', bytes, length),
+    SNAPPY: checked((bytes, length) => {
+      const page = new Uint8Array(length);
+      snappyUncompress(bytes, page);
+      return page;
+    }),
+    GZIP: checked((bytes, length) => context.inflate('gzip', bytes, length)),
+    ZSTD: checked((bytes, length) => context.inflate('zstd', bytes, length)),
+    BROTLI: checked((bytes, length) => context.inflate('brotli', bytes, length)),
   };
 }

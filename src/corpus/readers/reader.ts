@@ -11,8 +11,11 @@ export type Chunks = AsyncIterable<Uint8Array>;
 export interface InputFile {
   /** Path below the input folder, with `/`; the start of every document's id. */
   readonly name: string;
-  /** Decompressed bytes; the kind of compression is found by the file's first bytes. Throws where the stream is broken. */
-  chunks(): Chunks;
+  /**
+   * Decompressed bytes; the kind of compression is found by the file's first bytes. Throws where the stream is broken. With a context, damage to a
+   * gzip file of one member per record is reported to it and costs the records it lies in.
+   */
+  chunks(records?: Pick<ReadContext, 'problem' | 'maximumRecordBytes'>): Chunks;
   /** The file as it is, for formats that are read by offset. */
   source(): ByteSource;
 }

@@ -1,5 +1,5 @@
 /**
- * WARC files of web crawls: `conversion` records (WET: text that Common Crawl extracted) and `response` records (HTML over HTTP).
+ * WARC files of web crawls, and ARC files, which came before (arc.ts): `conversion` records (WET: text that Common Crawl extracted) and `response` records (HTML over HTTP).
  *
  *   WARC/1.0 ⏎ Name: value ⏎ … ⏎ ⏎ Content-Length bytes ⏎ ⏎
  *
@@ -8,6 +8,7 @@
  * Source: ISO 28500; cc_net's reading of WET files: the first line is the title and not part of the text.
  */
 import type { Document } from '../document.ts';
+import { arcRecords, startsAsArc } from './arc.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { htmlToText } from './html-text.ts';
 import { type HttpResponse, parseHttpResponse } from './http-response.ts';
@@ -40,14 +41,15 @@ export async function* readWarc(
   }
 }
 
-interface WarcRecord {
+export interface WarcRecord {
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Uint8Array;
 }
 
 /** All records of a file that are whole; what is not is reported. */
 export async function* warcRecords(file: InputFile, context: ReadContext): AsyncGenerator<WarcRecord> {
-  const queue = new ByteQueue(file.chunks());
+  const queue = new ByteQueue(file.chunks(context));
+  if (await startsAsArc(queue)) return yield* arcRecords(queue, context, file.name);
   for (;;) {
     const start = queue.position;
     const first = await nextRecordLine(queue, context, file.name);

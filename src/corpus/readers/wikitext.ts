@@ -1,8 +1,11 @@
 /**
- * Wikitext → prose: templates, tables, references, files, categories, comments and formatting go; link texts and headings stay.
+ * Wikitext → prose: templates (but for those that carry text, wikitext-templates.ts), tables, references, files, categories, comments and formatting go; link texts and headings stay.
  * One pass over nested brackets and a few linear patterns; unbalanced markup is left as text or cut at its line, never followed forever.
  * Source: LLaMA, arXiv:2302.13971 §2.1 ("we process the data to remove hyperlinks, comments and other formatting boilerplate").
  */
+
+import { decodeEntities } from './html-entities.ts';
+import { expandTemplates } from './wikitext-templates.ts';
 
 /** `File:`, `Image:`, `Category:` and the like in the paper's 20 languages; links into them are not prose. */
 const mediaPrefixes = new Set(
@@ -34,7 +37,7 @@ export function wikitextToProse(source: string): string {
   let text = removeBetween(source.replaceAll('\r', ''), '<!--', '-->');
   text = text.replace(selfClosing, '');
   text = removeElements(text);
-  text = removeNested(text, '{{', '}}');
+  text = expandTemplates(text);
   text = removeNested(text, '{|', '|}');
   text = unwrapLinks(text);
   text = text.replace(
@@ -174,28 +177,4 @@ function linkText(content: string): string {
   // Interlanguage links (`[[de:…]]`) have no label and are not prose.
   if (bar < 0) return /^[a-z]{2,3}(?:-[a-z]+)*:/.test(content) ? '' : content.replace(/^:/, '');
   return content.slice(bar + 1);
-}
-
-const entities: Readonly<Record<string, string>> = {
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  quot: '"',
-  apos: "'",
-  nbsp: ' ',
-  ndash: '–',
-  mdash: '—',
-  thinsp: ' ',
-  minus: '−',
-  times: '×',
-  deg: '°',
-  hellip: '…',
-};
-
-function decodeEntities(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));/gi, (whole, decimal, hex, name) => {
-    if (name) return entities[name as string] ?? whole;
-    const code = decimal ? Number(decimal) : Number.parseInt(hex, 16);
-    return code > 0 && code < 0x110000 ? String.fromCodePoint(code) : whole;
-  });
 }

@@ -135,3 +135,16 @@ test('LLaMA 1 Table 1: the shares sum to one, and the epochs say 1.4 T tokens', 
   );
   throws(() => parseRecipe({}, 'empty'), /name is required[\s\S]*input is required[\s\S]*sources is required/);
 });
+
+test('a total length with a natural mixture is refused: it would have no effect', () => {
+  const value = {
+    name: 'x',
+    input: 'i',
+    output: 'o',
+    sources: { a: { reader: 'text', files: ['x'] } },
+    tokens: { tokenizer: 't', mixture: 'natural', total: 5 },
+  };
+  deepStrictEqual(problemsOf(value), [
+    'tokens.total has no meaning with mixture: natural, which takes everything `epochs` times; leave it out, or set mixture: weights',
+  ]);
+});

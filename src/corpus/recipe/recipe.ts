@@ -125,6 +125,10 @@ export function parseRecipe(value: unknown, where: string): Recipe {
 /** Names that point nowhere, and models of the wrong kind. */
 function checkReferences(recipe: Recipe, problems: string[]): void {
   if (Object.keys(recipe.sources).length === 0) problems.push('sources: there are none');
+  if (recipe.tokens?.mixture === 'natural' && recipe.tokens.total !== undefined)
+    problems.push(
+      'tokens.total has no meaning with mixture: natural, which takes everything `epochs` times; leave it out, or set mixture: weights',
+    );
   for (const [name, each] of Object.entries(recipe.sources)) {
     if (!/^[a-z0-9][a-z0-9_-]{0,63}$/i.test(name)) problems.push(`sources.${name}: names are letters, digits, - and _`);
     if (each.files.length === 0) problems.push(`sources.${name}.files is empty`);

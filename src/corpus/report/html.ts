@@ -1,5 +1,5 @@
-/** The audit as one HTML page without scripts or outside files: what was dropped and why, what is left, how long it took. */
-import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+/** The audit as one HTML page without scripts or outside files: what was dropped and why, what is left. How long it took is in times.json. */
+import { formatBytes, formatCount } from '../../base/units.ts';
 import type { ReasonCounts, StageCounts } from './audit.ts';
 import { barChart, escapeHtml, histogramChart } from './charts.ts';
 import type { CorpusAudit, MixtureRow, SourceAudit } from './corpus-audit.ts';
@@ -52,7 +52,6 @@ function flow({ audit }: SourceAudit): { read: StageCounts['in']; kept: StageCou
 function sourceTable(sources: Sources): string {
   const rows = sources.map(([name, source]) => {
     const { read, kept } = flow(source);
-    const speed = source.seconds > 0 ? read.documents / source.seconds : 0;
     return [
       escapeHtml(name),
       String(source.units),
@@ -63,24 +62,10 @@ function sourceTable(sources: Sources): string {
       formatBytes(kept.bytes),
       percent(kept.bytes, read.bytes),
       source.tokens > 0 ? formatCount(source.tokens) : '–',
-      formatDuration(source.seconds),
-      speed.toFixed(0),
     ];
   });
   return table(
-    [
-      'source',
-      'units',
-      'input files',
-      'documents',
-      'text',
-      'kept documents',
-      'kept text',
-      'kept',
-      'tokens',
-      'processor time',
-      'documents/s',
-    ],
+    ['source', 'units', 'input files', 'documents', 'text', 'kept documents', 'kept text', 'kept', 'tokens'],
     rows,
   );
 }
@@ -143,28 +128,16 @@ function sourceSection(name: string, source: SourceAudit): string {
   const stages = Object.entries(source.audit.stages);
   if (stages.length === 0)
     return `<h2>${escapeHtml(name)}</h2><p class="note">No stages: everything that was read is kept.</p>${measureSection(source)}`;
-  const stageSeconds = sum(stages, ([, { seconds }]) => seconds);
-  const reading = Math.max(0, source.seconds - stageSeconds);
-  const speedRow = (label: string, counts: StageCounts | undefined, seconds: number): string[] => [
-    escapeHtml(label),
-    counts ? formatCount(counts.in.documents) : '',
-    counts ? formatBytes(counts.in.bytes) : '',
-    counts ? formatCount(counts.in.documents - counts.out.documents) : '',
-    counts ? percent(counts.out.bytes, counts.in.bytes) : '',
-    rate(counts?.in.documents, seconds, (value) => value.toFixed(0)),
-    rate(counts?.in.bytes, seconds, (value) => (value / 1e6).toFixed(1)),
-    percent(seconds, source.seconds),
-  ];
-  const rows = [
-    ...stages.map(([stage, counts]) => speedRow(stage, counts, counts.seconds)),
-    speedRow('reading and writing', undefined, reading),
-  ];
+  const rows = stages.map(([stage, counts]) => [
+    escapeHtml(stage),
+    formatCount(counts.in.documents),
+    formatBytes(counts.in.bytes),
+    formatCount(counts.in.documents - counts.out.documents),
+    percent(counts.out.bytes, counts.in.bytes),
+  ]);
   return [
     `<h2>${escapeHtml(name)}</h2>`,
-    table(
-      ['stage', 'documents', 'text', 'dropped documents', 'text kept', 'documents/s', 'MB/s', 'share of time'],
-      rows,
-    ),
+    table(['stage', 'documents', 'text', 'dropped documents', 'text kept'], rows),
     ...stages.map(([stage, counts]) => reasonSection(stage, counts)),
     measureSection(source),
   ].join('\n');
@@ -226,10 +199,6 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   const cells = (row: readonly string[], tag: string) =>
     `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
   return `<div class="wide"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map((row) => cells(row, 'td')).join('')}</tbody></table></div>`;
-}
-
-function rate(amount: number | undefined, seconds: number, format: (value: number) => string): string {
-  return amount === undefined || seconds <= 0 ? '–' : format(amount / seconds);
 }
 
 function percent(part: number, whole: number): string {

@@ -1,26 +1,35 @@
 /**
- * Removes what LaTeX itself would not read: `%` comments, `comment` environments, `\iffalse … \fi`. Verbatim text is left alone.
+ * Removes what LaTeX itself would not read: `%` comments, `comment` environments, conditionals whose outcome stands in them
+ * (latex-conditionals.ts). Verbatim text is left alone, and so is the `%` of an address or of `\verb`.
  * A `%` is a comment unless an odd number of backslashes stands before it; the character before it stays.
  */
-const verbatimStart = /\\begin\{(verbatim\*?|lstlisting|Verbatim|minted)\}/g;
+import { removeConditionals } from './latex-conditionals.ts';
+
+const verbatimStart =
+  /\\begin\{(verbatim\*?|lstlisting\*?|[BLV]?Verbatim\*?|SaveVerbatim|minted|alltt|filecontents\*?)\}/g;
 
 export function removeComments(text: string): string {
+  const verbatim: string[] = [];
   let result = '';
   let at = 0;
   verbatimStart.lastIndex = 0;
   for (let match = verbatimStart.exec(text); match; match = verbatimStart.exec(text)) {
-    if (match.index < at) continue;
+    const lineStart = Math.max(at, text.lastIndexOf('\n', match.index) + 1);
+    if (commentStart(text.slice(lineStart, match.index)) >= 0) continue;
     const end = text.indexOf(`\\end{${match[1]}}`, match.index);
     const stop = end < 0 ? text.length : end;
-    result += removePlain(text.slice(at, match.index)) + text.slice(match.index, stop);
+    result += `${removePlain(text.slice(at, match.index))}\0${verbatim.length}\0`;
+    verbatim.push(text.slice(match.index, stop));
     at = stop;
-    verbatimStart.lastIndex = Math.max(stop, match.index + 1);
+    verbatimStart.lastIndex = stop;
   }
-  return result + removePlain(text.slice(at));
+  // Verbatim text is away while conditionals are looked for: an \fi that is shown closes nothing.
+  const plain = removeConditionals(result + removePlain(text.slice(at)));
+  return verbatim.length === 0 ? plain : plain.replace(/\0(\d+)\0/g, (_, index) => verbatim[Number(index)] ?? '');
 }
 
 function removePlain(text: string): string {
-  return removeConditional(removeEnvironment(removePercent(text), 'comment'));
+  return removeEnvironment(removePercent(text), 'comment');
 }
 
 /** A line that is only a comment goes with its line end; a comment after text leaves the line end. */
@@ -35,11 +44,34 @@ function removePercent(text: string): string {
   return kept.join('\n');
 }
 
+/** What takes its argument as it stands: an address in braces, or anything between two equal characters. */
+const literal =
+  /\\(?:(?:url|href|path|nolinkurl|burl|hyperimage|includegraphics)\s*(?:\[[^\]]*\])?\s*(?=\{)|(?:verb\*?|lstinline\s*(?:\[[^\]]*\])?|mintinline\s*(?:\[[^\]]*\])?\{\w+\}|url|path)([^\sa-zA-Z*{]))/y;
+
 function commentStart(line: string): number {
-  for (let at = line.indexOf('%'); at >= 0; at = line.indexOf('%', at + 1)) {
-    let slashes = 0;
-    while (line[at - 1 - slashes] === '\\') slashes++;
-    if (slashes % 2 === 0) return at;
+  for (let at = 0; at < line.length; at++) {
+    if (line[at] === '%') return at;
+    if (line[at] !== '\\') continue;
+    literal.lastIndex = at;
+    const match = literal.exec(line);
+    const end = !match
+      ? -1
+      : match[1]
+        ? line.indexOf(match[1], literal.lastIndex)
+        : closingBrace(line, literal.lastIndex);
+    // The character after a backslash is its own.
+    at = end < 0 ? at + 1 : end;
+  }
+  return -1;
+}
+
+/** Where the group that opens at `start` closes in this line, or −1. */
+function closingBrace(line: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < line.length; at++) {
+    if (line[at] === '\\') at++;
+    else if (line[at] === '{') depth++;
+    else if (line[at] === '}' && --depth === 0) return at;
   }
   return -1;
 }
@@ -57,32 +89,4 @@ function removeEnvironment(text: string, name: string): string {
     if (end < 0) return result;
     at = end + close.length;
   }
-}
-
-const conditional = /\\(if[a-zA-Z@]*|else|fi)(?![a-zA-Z@])/g;
-
-/** `\iffalse … \fi` with other conditionals nested in it; of `\iffalse … \else … \fi` the second part stays. */
-function removeConditional(text: string): string {
-  if (!text.includes('\\iffalse')) return text;
-  let result = '';
-  let at = 0;
-  /** 0 outside; 1 inside \iffalse; 2 inside its \else. */
-  let state = 0;
-  let depth = 0;
-  for (const match of text.matchAll(conditional)) {
-    const name = match[1]!;
-    if (state === 0) {
-      if (name !== 'iffalse') continue;
-      result += text.slice(at, match.index);
-      state = 1;
-      depth = 0;
-    } else if (name.startsWith('if')) depth++;
-    else if (name === 'fi' && depth > 0) depth--;
-    else if (depth === 0) {
-      if (state === 2) result += text.slice(at, match.index);
-      at = match.index + match[0].length;
-      state = name === 'else' ? 2 : 0;
-    }
-  }
-  return state === 1 ? result : result + text.slice(at);
 }

@@ -219,6 +219,39 @@ test('licence headers go in every comment style, shebangs and other comments sta
   strictEqual(apply(stage, '#include <a.h>\n').text, '#include <a.h>\n');
 });
 
+test('LaTeX: a percent in an address, a path or \\verb begins no comment', () => {
+  const cases: [string, string][] = [
+    [String.raw`see \url{http://a/b%20c} and % gone`, String.raw`see \url{http://a/b%20c} and`],
+    [String.raw`\href[x]{http://a%20{b}%20}{text % gone}`, String.raw`\href[x]{http://a%20{b}%20}{text`],
+    [String.raw`\path|a%b| \nolinkurl{c%d} x % gone`, String.raw`\path|a%b| \nolinkurl{c%d} x`],
+    [
+      String.raw`\verb|50%| \verb*+1%+ \lstinline[x]!2%! ok % no`,
+      String.raw`\verb|50%| \verb*+1%+ \lstinline[x]!2%! ok`,
+    ],
+    ['% \\begin{verbatim}\nx % y\nz', 'x\nz'],
+    [
+      '\\begin{lstlisting}\n% kept\n\\iffalse\n\\end{lstlisting} a % b',
+      '\\begin{lstlisting}\n% kept\n\\iffalse\n\\end{lstlisting} a',
+    ],
+  ];
+  for (const [source, cleaned] of cases) strictEqual(removeComments(source), cleaned);
+});
+
+test('LaTeX conditionals whose outcome stands in them: the part that is read stays', () => {
+  const cases: [string, string][] = [
+    ['a\\iftrue x\\else y\\fi b', 'a x b'],
+    ['a\\iffalse x\\ifdraft y\\else z\\fi w\\else kept\\fi b', 'a kept b'],
+    ['a\\if0\nhidden\\fi b', 'a b'],
+    ['a\\if1\nshown\\else no\\fi b', 'a\nshown b'],
+    ['\\if00 x\\fi\\if01 y\\fi\\if11 z\\fi', ' x z'],
+    ['\\newcommand{\\blind}{0}\\if0\\blind{T}\\fi\\if1\\blind{U}\\fi', '\\newcommand{\\blind}{0}{T}'],
+    ['p \\iff q \\iffalse x \\iff y \\ifthenelse{a}{b}{c} \\fi z', 'p \\iff q  z'],
+    ['\\newif\\ifdraft \\ifdraft a\\iftrue b\\fi\\else c\\fi', '\\newif\\ifdraft \\ifdraft a b\\else c\\fi'],
+    ['a \\iffalse never closed', 'a '],
+  ];
+  for (const [source, cleaned] of cases) strictEqual(removeComments(source), cleaned);
+});
+
 test('LaTeX comments go, escaped percents and the character before stay', () => {
   strictEqual(removeComments('a 5\\% b% gone\n  % whole line\nc\\\\% gone too\nd'), 'a 5\\% b\nc\\\\\nd');
   strictEqual(

@@ -29,6 +29,9 @@ export function loadRecipe(path: string, set: readonly string[] = []): Recipe {
     value = parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof YAMLParseError) throw new ConfigError(path, [error.message], 'recipe.yaml');
+    // yaml's guard against aliases of aliases, each ten times the one before.
+    if (error instanceof ReferenceError)
+      throw new ConfigError(path, [`${error.message}: write out what its aliases (*name) stand for`], 'recipe.yaml');
     const problem = isErrno(error) ? `the recipe cannot be read: ${reasonOf(error)}` : undefined;
     throw problem === undefined ? error : new ConfigError(path, [problem], 'recipe.unreadable');
   }
@@ -36,7 +39,14 @@ export function loadRecipe(path: string, set: readonly string[] = []): Recipe {
   for (const change of set) {
     const equals = change.indexOf('=');
     if (equals < 1) problems.push(`--set ${change}: expected key=value`);
-    else setRecipeValue(value, change.slice(0, equals), parse(change.slice(equals + 1)));
+    else {
+      try {
+        setRecipeValue(value, change.slice(0, equals), parse(change.slice(equals + 1)));
+      } catch (error) {
+        if (!(error instanceof YAMLParseError || error instanceof ReferenceError)) throw error;
+        problems.push(`--set ${change}: ${error.message.split('\n')[0]}`);
+      }
+    }
   }
   if (problems.length > 0) throw new ConfigError(path, problems, 'recipe.set');
   return parseRecipe(value, path);

@@ -6,7 +6,9 @@ import { brotliDecompressSync, createGunzip, gunzipSync, inflateRawSync, inflate
 import { FormatError } from '../../../base/errors.ts';
 import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
 import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
+import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
+import { gzipMembers, hasRecordMembers } from './gzip-members.ts';
 import { throughStream } from './zlib-stream.ts';
 import { zstd } from './zstd.ts';
 
@@ -20,14 +22,21 @@ const EXPANSION_FLOOR = 64 * 2 ** 20;
 
 export function openInput(root: string, name: string): InputFile {
   const path = join(root, name);
-  return { name, chunks: () => decompressed(path, name), source: () => openFile(path) };
+  return { name, chunks: (records) => decompressed(path, name, records), source: () => openFile(path) };
 }
 
 /** The file's bytes, unpacked by what its first bytes say it is. */
-async function* decompressed(path: string, name: string): Chunks {
+async function* decompressed(path: string, name: string, records: Parameters<InputFile['chunks']>[0]): Chunks {
   const head = new Uint8Array(8);
   const source = openFile(path);
   source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
+  if (records && head[0] === 0x1f && head[1] === 0x8b) {
+    const maximumBytes = Math.max(EXPANSION_FLOOR, 2 * records.maximumRecordBytes);
+    if (hasRecordMembers(source, maximumBytes)) {
+      yield* gzipMembers(renamed(source, name), records.problem, maximumBytes);
+      return;
+    }
+  }
   source.close();
   if (head[0] === 0x1f && head[1] === 0x8b) {
     yield* bounded(name, plain(path), (input, grown) =>
@@ -46,6 +55,11 @@ async function* decompressed(path: string, name: string): Chunks {
       'Pack it as zst or gz.',
     );
   } else yield* plain(path);
+}
+
+function renamed(source: ByteSource, name: string): ByteSource {
+  const { byteLength } = source;
+  return { name, byteLength, readInto: (target, at) => source.readInto(target, at), close: () => source.close() };
 }
 
 async function* plain(path: string): Chunks {

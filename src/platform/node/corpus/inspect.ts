@@ -5,14 +5,23 @@ import { FormatError } from '../../../base/errors.ts';
 import type { Attributes, AttributeValue } from '../../../corpus/document.ts';
 import { ByteQueue } from '../../../corpus/readers/byte-queue.ts';
 import type { DropRecord } from '../../../corpus/report/audit.ts';
-import type { CorpusAudit } from '../../../corpus/report/corpus-audit.ts';
+import type { CorpusTimes, RecordedAudit } from '../../../corpus/report/times.ts';
 import { openWorkStore } from './work-store.ts';
 
-export function readAudit(folder: string): CorpusAudit {
-  const path = join(folder, 'audit.json');
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as CorpusAudit;
+/** What a run found: its audit without times. */
+export function readAudit(folder: string): RecordedAudit {
+  return readResult(folder, 'audit.json') as RecordedAudit;
+}
+
+export function readTimes(folder: string): CorpusTimes {
+  return readResult(folder, 'times.json') as CorpusTimes;
+}
+
+function readResult(folder: string, file: string): unknown {
+  const path = join(folder, file);
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8'));
   throw new FormatError(
-    { code: 'corpus.no-audit', file: folder, where: 'audit.json' },
+    { code: 'corpus.no-audit', file: folder, where: file },
     'there is none',
     'Is this the output folder of `cria corpus`?',
   );

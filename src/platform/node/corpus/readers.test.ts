@@ -89,7 +89,7 @@ test('real WARC files of four origins: how many pages each has, and which are br
     'warcio/example-iana.org-chunked.warc': [1, []],
     'warcio/example-wrong-chunks.warc.gz': [1, []],
     'warcio/example-trunc.warc': [0, ['wrong-length', 'broken-http']],
-    'warcio/example.arc': [0, ['broken-record']],
+    'warcio/example.arc': [1, []],
   };
   for (const [name, [pages, problems]] of Object.entries(counts)) {
     const found = await real('warc', `web/${name}`);
@@ -154,6 +154,28 @@ test('wikitext by example', () => {
     ['== A ==\n=== B ===\ndeep', 'A\nB\ndeep'],
     ['{{unclosed [[link', 'unclosed link'],
     ['a <math>x<y</math> b <gallery>\nF.jpg\n</gallery>c', 'a b c'],
+    [
+      '&eacute;&Omega;&rarr;&frac12;&lsquo;x&rsquo; &notaname; &amp;nbsp; &#150; &ensp;y',
+      'éΩ→½‘x’ &notaname; &nbsp; – y',
+    ],
+    ['{{convert|5|km|mi|abbr=on}}, {{cvt|10|to|20|kg}}, {{Convert|3|x|4|m|ft}}', '5 km, 10 to 20 kg, 3 × 4 m'],
+    [
+      '{{formatnum:1234567.25}} and {{formatnum:x}} and {{val|1234|0.5|e=6|u=m}}',
+      '1,234,567.25 and x and 1,234 ± 0.5 × 10^6 m',
+    ],
+    [
+      '{{lang|fr|mot [[a|juste]]}}, {{lang-de|Wort}}, {{nowrap|1=a = b}}, {{abbr|Mr|Mister}}',
+      'mot juste, Wort, a = b, Mr',
+    ],
+    [
+      'born {{circa|1500}}, {{c.|1500|1510}}, {{frac|1|2}}, {{frac|3|1|4}}, {{fl.|90|100}}',
+      'born c. 1500, c. 1500 – c. 1510, 1/2, 3 1/4, fl. 90–100',
+    ],
+    [
+      '{{HMS|Victory}} sank{{snd}}{{nihongo|Tokyo|東京|Tōkyō}}{{cite web|x}}{{sic|teh}}',
+      'HMS Victory sank – Tokyo (東京, Tōkyō)teh [sic]',
+    ],
+    ['{{nowrap|{{lang|la|{{unknown|x}}in vino}} veritas}}', 'in vino veritas'],
   ];
   for (const [source, prose] of cases) strictEqual(wikitextToProse(source), prose);
   const started = performance.now();
@@ -181,6 +203,86 @@ test('an answer of score 9 comes after one of score 10, before its question or n
   deepStrictEqual(problems, ['no-question']);
   const cut = await written('stackexchange', 'Cut.xml', posts.slice(0, -40));
   deepStrictEqual([cut.documents.length, cut.problems], [1, ['broken-xml']]);
+});
+
+/** A file of `count` records, each a gzip member by itself. */
+function wetMembers(count: number): Buffer[] {
+  return Array.from({ length: count }, (_, i) => {
+    const body = `Title ${i}\nThis is text number ${i}, ${'with words '.repeat(i * 7)}to its end.\n`;
+    return gzipSync(
+      `WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}\r\n\r\n`,
+    );
+  });
+}
+
+test('a flipped byte in a file of one gzip member per record costs one record, wherever it is', async () => {
+  const members = wetMembers(6);
+  const whole = Buffer.concat(members);
+  const texts = (await written('wet', 'whole.wet.gz', whole)).documents.map(({ text }) => text);
+  strictEqual(texts.length, 6);
+  // The first member's start says what kind of file it is.
+  for (let at = members[0]!.length; at < whole.length; at += 3) {
+    const damaged = Buffer.from(whole);
+    damaged[at]! ^= 0x55;
+    const { documents, problems } = await written('wet', 'damaged.wet.gz', damaged);
+    const left = documents.map(({ text }) => text);
+    const lost = texts.filter((text) => !left.includes(text));
+    ok(
+      left.every((text) => texts.includes(text)),
+      `byte ${at}: a damaged record was handed on`,
+    );
+    ok(lost.length <= 1, `byte ${at}: ${lost.length} records lost`);
+    strictEqual(problems.length, lost.length, `byte ${at}: ${problems}`);
+  }
+});
+
+test('a cut file of records is reported, garbage after the last is a remark, a member in between that is no record is passed', async () => {
+  const whole = Buffer.concat(wetMembers(4));
+  const cut = await written('wet', 'cut.wet.gz', whole.subarray(0, whole.length - 30));
+  deepStrictEqual([cut.documents.length, cut.problems], [3, ['truncated']]);
+  const longer = await written(
+    'wet',
+    'longer.wet.gz',
+    Buffer.concat([whole, Buffer.from('what is this, at the end?')]),
+  );
+  deepStrictEqual([longer.documents.length, longer.problems], [4, ['bytes-after-end']]);
+  const [first, ...rest] = wetMembers(4);
+  const between = Buffer.concat([first!, Buffer.from('rubbish'), gzipSync('not a record'), ...rest]);
+  const { documents, problems } = await written('wet', 'between.wet.gz', between);
+  deepStrictEqual([documents.length, problems], [4, ['broken-gzip']]);
+});
+
+test('ARC files: pages with address and date, packed by record or not; a broken line is passed', async () => {
+  const page = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>T</title><p>Hello ARC';
+  const version = 'filedesc://a.arc 0.0.0.0 20130430000000 text/plain 4\n1 0\n\n';
+  const record = `http://x.org/a 1.2.3.4 20130430223016 text/html ${page.length}\n${page}\n`;
+  for (const [name, bytes, problems] of [
+    ['a.arc', Buffer.from(version + record), []],
+    ['b.arc', Buffer.from(`${version}rubbish\nmore of it\n${record}`), ['broken-record']],
+    ['a.arc.gz', Buffer.concat([gzipSync(version), gzipSync(record)]), []],
+  ] as const) {
+    const found = await written('warc', name, bytes);
+    deepStrictEqual(
+      found.documents.map(({ url, date, text, title }) => [url, date, text, title]),
+      [['http://x.org/a', '2013-04-30T22:30:16Z', 'Hello ARC', 'T']],
+      name,
+    );
+    deepStrictEqual(found.problems, problems);
+  }
+});
+
+test('Parquet counts are held against the file: every flipped byte of a small file ends soon', skip, async () => {
+  const { problems } = await read({ parquet: { text: 'c' } }, shared('cases/corpus'), 'hang.parquet');
+  deepStrictEqual(problems, ['broken-file']);
+  const bytes = readFileSync(shared('cases/corpus/hang.parquet'));
+  for (let at = 4; at < 330; at++) {
+    const damaged = Buffer.from(bytes);
+    damaged[at]! ^= 0x80;
+    const started = performance.now();
+    await written({ parquet: { text: 'c' } }, 'flipped.parquet', damaged);
+    const ms = performance.now() - started;
+    ok(ms < 3000, `byte ${at}: ${ms} ms`);
+  }
 });
 
 test('Parquet files of the conformance suite: snappy, delta encoding; a cut file is reported', skip, async () => {

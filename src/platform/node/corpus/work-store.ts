@@ -124,7 +124,7 @@ class NodeUnitFolder implements UnitFolder {
   }
 
   abandon(): void {
-    for (const sink of this.sinks.values()) sink.close();
+    for (const sink of this.sinks.values()) sink.abandon();
     rmSync(this.aside, { recursive: true, force: true });
   }
 
@@ -165,6 +165,12 @@ class FileSink implements Sink {
     fsyncSync(this.file);
     closeSync(this.file);
     return (this.closed = { bytes: this.bytes, sha256: this.hash.digest('hex') });
+  }
+
+  /** Closes the file as it is: writing the rest may be what failed. */
+  abandon(): void {
+    if (!this.closed) closeSync(this.file);
+    this.closed = { bytes: this.bytes, sha256: '' };
   }
 
   private flush(): void {

@@ -1,6 +1,7 @@
 /** A worker thread of the corpus: receives a task, answers with its record. Models stay loaded between tasks; language models come in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CriaError } from '../../../base/errors.ts';
+import { isSystemError } from '../../../base/system-error.ts';
 import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
 import { executeTask } from '../../../corpus/pipeline/execute.ts';
@@ -19,7 +20,14 @@ parentPort!.on('message', async ({ task, models: received }: WorkerRequest) => {
   try {
     message = { ok: true, record: await executeTask(task, context) };
   } catch (error) {
-    message = { ok: false, code: error instanceof CriaError ? error.code : undefined, error };
+    message = {
+      ok: false,
+      code: error instanceof CriaError ? error.code : undefined,
+      system: isSystemError(error)
+        ? { code: error.code, syscall: error.syscall, ...(error.path === undefined ? {} : { path: error.path }) }
+        : undefined,
+      error,
+    };
   }
   parentPort!.postMessage(message);
 });

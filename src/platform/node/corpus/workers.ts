@@ -19,8 +19,13 @@ export interface WorkerRequest {
 
 export type WorkerMessage =
   | { readonly ok: true; readonly record: DoneRecord }
-  /** Errors lose their class between threads; a code says that it is the input's fault. */
-  | { readonly ok: false; readonly code: string | undefined; readonly error: unknown };
+  /** Errors lose their class and fields between threads; a code says that it is the input's fault, `system` that it is the machine's. */
+  | {
+      readonly ok: false;
+      readonly code: string | undefined;
+      readonly system: { readonly code: string; readonly syscall: string; readonly path?: string } | undefined;
+      readonly error: unknown;
+    };
 
 export interface ClosableWorkforce extends Workforce {
   close(): Promise<void>;
@@ -100,7 +105,8 @@ export function threadWorkforce(
   };
 }
 
-function asThrown({ code, error }: Extract<WorkerMessage, { ok: false }>): unknown {
+function asThrown({ code, system, error }: Extract<WorkerMessage, { ok: false }>): unknown {
+  if (system) return Object.assign(error as Error, system);
   return code === undefined ? error : new CriaError(code, (error as Error).message);
 }
 
