@@ -79,7 +79,6 @@ test('what is wrong with a recipe or a setting comes back in words, with exit co
     wrong.err,
     /2 problems\n {2}- seed must be a whole number.*\n {2}- sources\.a\.wieght is not known \(did you mean weight\?\)/,
   );
-  match((await cria('corpus', recipe, '--shard', '3/3')).err, /--shard: 1 problem\n {2}- must be i\/n with i from 0/);
   match((await cria('corpus', 'inspect', folder)).err, /audit\.json: there is none/);
   strictEqual((await cria('corpus')).code, 2);
 });

@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
-import { parseShard, shardFromEnvironment } from '../../corpus/pipeline/ranks.ts';
+import { rankFromEnvironment } from '../../corpus/pipeline/ranks.ts';
 import type { CorpusEvent } from '../../corpus/pipeline/run.ts';
 import { type BuiltCorpus, buildCorpus, loadRecipe } from '../../platform/node/corpus/build.ts';
 import { defaultWorkerCount } from '../../platform/node/corpus/workers.ts';
@@ -21,11 +21,19 @@ export const command = defineCommand({
       help: 'threads that work; 0 works on the main thread',
     },
     sample: { kind: 'integer', min: 1, help: 'dry run: so many documents of each file, and the report, but no tokens' },
-    shard: {
-      kind: 'text',
-      value: 'i/n',
-      otherwise: 'what mpirun or a Slurm array says',
-      help: 'do part i (from 0) of n; all parts share the output folder and wait for each other',
+    stall: {
+      kind: 'number',
+      min: 1,
+      otherwise: '300',
+      value: 'SECONDS',
+      help: 'a unit in which nothing moves for so long is ended, tried once more, then given up and reported',
+    },
+    lease: {
+      kind: 'number',
+      min: 1,
+      otherwise: '120',
+      value: 'SECONDS',
+      help: 'a process without a sign of life for so long loses its units to the others of this folder',
     },
     verify: { kind: 'flag', help: 'compare finished units with their SHA-256 and make damaged ones again' },
     json: { kind: 'flag', help: 'progress and the result as JSON lines' },
@@ -34,7 +42,8 @@ export const command = defineCommand({
   details:
     'Turns raw dumps into cleaned, mixed, shuffled token shards that `cria train` reads, with audit.json and report.html.\n' +
     'Work is done in units that are written aside, checksummed and renamed: a killed run goes on where it was, a second run does nothing,\n' +
-    'and a changed setting repeats only what depends on it. The result does not depend on the number of workers or parts.\n' +
+    'and a changed setting repeats only what depends on it. Any number of processes may run the same command over one shared folder, started by hand, mpirun, a Slurm array or anything else: they share\n' +
+    'the units and take over those of one that died. The result does not depend on who did what.\n' +
     'Broken input is skipped, reported and counted.',
   examples: [
     ['corpus recipes/corpus-samples.yaml --input samples --out corpus', 'small samples of all of LLaMA 1’s sources'],
@@ -46,18 +55,18 @@ export const command = defineCommand({
     if (options.input !== undefined) set.push(`input=${JSON.stringify(options.input)}`);
     if (options.out !== undefined) set.push(`output=${JSON.stringify(options.out)}`);
     const recipe = loadRecipe(options.recipe, set);
-    const launched = shardFromEnvironment(io.env);
-    const shard = options.shard === undefined ? launched : parseShard(options.shard);
+    const launched = rankFromEnvironment(io.env);
     const built = await buildCorpus(recipe, {
       workers: options.workers ?? Math.max(1, Math.floor(defaultWorkerCount() / (launched?.sharingMachine ?? 1))),
       ...(options.sample === undefined ? {} : { sample: options.sample }),
-      ...(shard === undefined ? {} : { shard }),
+      ...(options.stall === undefined ? {} : { stallSeconds: options.stall }),
+      ...(options.lease === undefined ? {} : { leaseSeconds: options.lease }),
       verify: options.verify,
       signal: io.signal,
       onEvent: reporter(io, options.json),
     });
     if (options.json) writeJson(io.stdout, summaryOf(built));
-    else if ((shard?.index ?? 0) === 0) writeSummary(io, built);
+    else if ((launched?.index ?? 0) === 0) writeSummary(io, built);
   },
 });
 
@@ -69,7 +78,9 @@ function reporter(io: Io, json: boolean): (event: CorpusEvent) => void {
     if (event.kind === 'phase') {
       bar = event.pending > 0 ? startProgress(io, { what: event.phase, total: event.pending, json: false }) : undefined;
     } else if (event.kind === 'unit') bar?.update(event.done, event.unit);
-    else writeLine(io.stderr, `${event.phase}: waiting for ${event.missing} units of other parts`);
+    else if (event.kind === 'failed')
+      writeLine(io.stderr, `${event.phase}: ${event.unit} failed (${event.failures}×): ${event.reason}`);
+    else writeLine(io.stderr, `${event.phase}: waiting for ${event.missing} units that other processes work on`);
   };
 }
 

@@ -6,6 +6,9 @@
  *   collect   items → run            (RunCollector; spills sorted pieces and merges them at the end)
  *   merge     runs → duplicates      (mergeRuns; one slice of the hash space per call, so that slices run in parallel)
  *   remove    duplicates of a run → HashMap64
+ *
+ * More runs than one merge should open are merged as a tree, with the same outcome to the bit: some of them become one run (gatherRuns), those are
+ * merged, and what was found for such a run is settled among its own runs (settleRuns).
  */
 import type { ByteSource } from '../../tensor/source.ts';
 
@@ -45,12 +48,7 @@ export class RunCollector {
       return;
     }
     if (last.length > 0) this.pieces.push(this.storage.spill(last));
-    const output = new HashBuffer((bytes) => this.storage.append(bytes));
-    mergeSlice(this.pieces, 0, 1, (low, high, copies) => {
-      output.push(low, high);
-      if (copies > 1) output.push(low, high);
-    });
-    output.flush();
+    gatherRuns(this.pieces, (bytes) => this.storage.append(bytes));
     for (const piece of this.pieces) piece.close();
   }
 
@@ -98,6 +96,63 @@ export function mergeRuns(
       emit(holders[i]!, low, high, isFirst ? KEEP_ONCE : REMOVE_ALL);
     }
   });
+}
+
+/** Several runs as one: what a unit made of all their units would have written. */
+export function gatherRuns(runs: readonly ByteSource[], append: (bytes: Uint8Array) => void): void {
+  const output = new HashBuffer(append);
+  mergeSlice(runs, 0, 1, (low, high, copies) => {
+    output.push(low, high);
+    if (copies > 1) output.push(low, high);
+  });
+  output.flush();
+}
+
+/** Hashes in ascending order, one at a time. */
+export interface HashStream {
+  readonly low: number;
+  readonly high: number;
+  /** Moves on; false at the end. It stands before the first hash until then. */
+  next(): boolean;
+}
+
+/**
+ * What a merge of gathered runs found for one of them, handed to the runs that it was gathered from: emit as in mergeRuns.
+ * `removed`: hashes to remove everywhere in it; `kept`: those of which its first appearance stays.
+ */
+export function settleRuns(
+  runs: readonly ByteSource[],
+  verdicts: { readonly removed: HashStream; readonly kept: HashStream },
+  { slice, sliceCount }: { slice: number; sliceCount: number },
+  emit: (run: number, low: number, high: number, action: number) => void,
+): void {
+  const removed = new Follower(verdicts.removed);
+  const kept = new Follower(verdicts.kept);
+  mergeSlice(runs, slice, sliceCount, (low, high, _, holders, holderCount, firstCopies) => {
+    const isRemoved = removed.has(low, high);
+    if (!isRemoved && !kept.has(low, high)) return;
+    for (let i = 0; i < holderCount; i++) {
+      if (isRemoved || i > 0) emit(holders[i]!, low, high, REMOVE_ALL);
+      else if (firstCopies > 1) emit(holders[i]!, low, high, KEEP_ONCE);
+    }
+  });
+}
+
+/** Asked for ascending hashes, says which of them a stream holds. */
+class Follower {
+  private readonly stream: HashStream;
+  private open: boolean;
+
+  constructor(stream: HashStream) {
+    this.stream = stream;
+    this.open = stream.next();
+  }
+
+  has(low: number, high: number): boolean {
+    const { stream } = this;
+    while (this.open && (stream.high < high || (stream.high === high && stream.low < low))) this.open = stream.next();
+    return this.open && stream.high === high && stream.low === low;
+  }
 }
 
 type MergeVisit = (

@@ -3,8 +3,8 @@
  *
  *   draw_s = share_s · total        epochs_s = draw_s / available_s        total = min over s of epochs-limit_s · available_s / share_s, if not given
  *
- * Whole epochs take every document; of the last, partial one go in the documents whose `lottery` number is under a threshold, found so that
- * the tokens come out right to one document. Copy e of a document with key k lies in the shard of k + e·φ, so that copies part.
+ * Whole epochs take every document; of the last, partial one go in the documents whose `lottery` number is under a threshold, found from
+ * histograms of the units. Copy e of a document with key k lies in the shard of k + e·φ, so that copies part.
  * Source: LLaMA, arXiv:2302.13971 Table 1 for the shares.
  */
 import { ConfigError } from '../../base/errors.ts';
@@ -58,47 +58,70 @@ export function lottery({ keyLow, keyHigh }: Pick<IndexEntry, 'keyLow' | 'keyHig
   return (hash ^ (hash >>> 12)) >>> 0;
 }
 
-const BINS = 1 << 16;
+const BIN_BITS = 16;
+const BINS = 1 << BIN_BITS;
+const PAIR_WORDS = 3;
 
-/** The lottery threshold under which lie `wanted` tokens, to one document. Two passes over the documents, memory for one of 65,536 bins. */
-export function findThreshold(wanted: number, eachDocument: (visit: (entry: IndexEntry) => void) => void): number {
-  if (!(wanted > 0)) return 0;
-  const bins = new Float64Array(BINS);
-  eachDocument((entry) => (bins[lottery(entry) >>> 16]! += entry.length));
-  let bin = 0;
-  let below = 0;
-  while (bin < BINS && below + bins[bin]! < wanted) below += bins[bin++]!;
-  if (bin === BINS) return 2 ** 32;
-  const border: { number: number; length: number }[] = [];
-  eachDocument((entry) => {
-    const number = lottery(entry);
-    if (number >>> 16 === bin) border.push({ number, length: entry.length });
-  });
-  border.sort((a, b) => a.number - b.number);
-  for (const { number, length } of border) {
-    // The document that reaches over the mark comes in if that is nearer to it.
-    if (below + length / 2 > wanted) return number;
-    below += length;
+/** Tokens by lottery number, in bins: what a unit tells the mixture of its documents. */
+export class LotteryHistogram {
+  readonly bins = new Float64Array(BINS);
+
+  add(entry: Pick<IndexEntry, 'keyLow' | 'keyHigh' | 'length'>): void {
+    this.bins[lottery(entry) >>> (32 - BIN_BITS)]! += entry.length;
   }
-  return (bin + 1) * 2 ** 16;
+
+  /** u32 bin · u32 tokens low · u32 tokens high for each bin that holds some. */
+  encode(): Uint8Array {
+    const words: number[] = [];
+    for (const [bin, tokens] of this.bins.entries()) {
+      if (tokens > 0) words.push(bin, tokens >>> 0, Math.floor(tokens / 2 ** 32));
+    }
+    return new Uint8Array(Uint32Array.from(words).buffer);
+  }
+
+  /** += what `encode` wrote. */
+  addEncoded(words: Uint32Array): void {
+    for (let i = 0; i < words.length; i += PAIR_WORDS) this.bins[words[i]!]! += words[i + 1]! + words[i + 2]! * 2 ** 32;
+  }
+
+  /**
+   * The lottery number under which lie `wanted` tokens, to the nearer edge of a bin: within one document of a small corpus, within 1/65,536 of a large one.
+   */
+  threshold(wanted: number): number {
+    if (!(wanted > 0)) return 0;
+    let below = 0;
+    for (const [bin, tokens] of this.bins.entries()) {
+      if (below + tokens / 2 > wanted) return bin * 2 ** (32 - BIN_BITS);
+      below += tokens;
+    }
+    return 2 ** 32;
+  }
 }
 
 /** 2³² divided by the golden ratio. */
 const PHI = 0x9e3779b9;
 
-/** High key words of the documents whose copy `copy` belongs to shard `shard`: one or two ranges [from, below). */
-export function shardRanges(shard: number, shardCount: number, copy: number): [number, number][] {
-  const start = Math.ceil((shard * 2 ** 32) / shardCount);
-  const end = Math.ceil(((shard + 1) * 2 ** 32) / shardCount);
-  const shift = (copy * PHI) % 2 ** 32;
-  const from = (start - shift + 2 ** 32) % 2 ** 32;
-  const below = from + (end - start);
+/** High key words of the documents whose copy `copy` belongs to shards [first, end): one or two ranges [from, below). */
+export function keyRanges(first: number, end: number, shardCount: number, copy: number): [number, number][] {
+  const start = Math.ceil((first * 2 ** 32) / shardCount);
+  const length = Math.ceil((end * 2 ** 32) / shardCount) - start;
+  const from = (start - shiftOf(copy) + 2 ** 32) % 2 ** 32;
+  const below = from + length;
   return below <= 2 ** 32
     ? [[from, below]]
     : [
         [0, below - 2 ** 32],
         [from, 2 ** 32],
       ];
+}
+
+/** The shard in which copy `copy` of a document with this high key word lies. */
+export function shardOfKey(keyHigh: number, shardCount: number, copy: number): number {
+  return Math.floor((((keyHigh + shiftOf(copy)) % 2 ** 32) * shardCount) / 2 ** 32);
+}
+
+function shiftOf(copy: number): number {
+  return (copy * PHI) % 2 ** 32;
 }
 
 /** Place of a copy within its shard: looks random, depends only on document and copy. */

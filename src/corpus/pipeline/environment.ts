@@ -102,6 +102,7 @@ export async function* readDocuments(
     let count = 0;
     try {
       for await (const document of read(host.openInput(file), context)) {
+        host.beat();
         document.id = `${options.source}/${document.id}`;
         yield document;
         if (++count === options.limit) break;

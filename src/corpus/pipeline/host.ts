@@ -32,14 +32,53 @@ export interface CorpusHost {
   readContext(problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext;
   tokenizer(path: string): CorpusTokenizer;
   readonly work: WorkStore;
+  /** Told at every step of a unit's work: whoever watches sees that it goes on. */
+  readonly beat: () => void;
   /** Milliseconds since some start. */
   clock(): number;
+}
+
+/** Who works on what, among all processes that share the work folder. */
+export interface Claims {
+  /** Says that this process works on a plan. Throws ConfigError `corpus.busy` while a live one works on another in the same folder. */
+  join(plan: string): { leave(): void };
+  /**
+   * Takes a unit: nobody else gets it until it is released, or until this process has given no sign of life for the lease. Undefined while
+   * another holds it.
+   */
+  take(id: string): Claim | undefined;
+  /** Notes that a unit with this key failed; returns how often it has by now. */
+  fail(id: string, key: string, reason: string): number;
+  /** Holds all that was taken for another lease. */
+  refresh(): void;
+}
+
+export interface Claim {
+  /** Processes that died while they held it. */
+  readonly deaths: number;
+  release(): void;
+}
+
+/** A unit of input that failed too often, and why: it counts as empty, and the report says so. */
+export interface GivenUp {
+  readonly givenUp: string;
+}
+
+export function isGivenUp(record: DoneRecord | undefined): boolean {
+  return reasonGivenUp(record) !== undefined;
+}
+
+export function reasonGivenUp(record: DoneRecord | undefined): string | undefined {
+  return (record?.result as Partial<GivenUp> | undefined)?.givenUp;
 }
 
 /** Finished units of work, each a folder that appears whole or not at all. */
 export interface WorkStore {
   /** The record of a unit that is complete and whose files have the sizes it says. */
   done(id: string): DoneRecord | undefined;
+  readonly claims: Claims;
+  /** Removes a unit's folder, or all below it. */
+  remove(id: string): void;
   /** A folder aside, which becomes the unit's when it is committed; what an earlier attempt left there is removed. */
   begin(id: string): UnitFolder;
   open(id: string, file: string): ByteSource;
@@ -56,7 +95,8 @@ export interface DoneRecord {
 }
 
 export interface UnitFolder {
-  create(file: string): Sink;
+  /** `bufferBytes`: what it may hold before it writes. */
+  create(file: string, bufferBytes?: number): Sink;
   /** As create, compressed on the way. */
   createCompressed(file: string): Sink;
   /** A temporary piece that does not outlive the unit's making. */
@@ -72,5 +112,12 @@ export interface Sink {
 
 /** Runs tasks that do not depend on each other, on as many cores as it has, in any order. */
 export interface Workforce {
-  run(tasks: readonly Task[], onDone: (task: Task, record: DoneRecord) => void): Promise<void>;
+  /**
+   * Asks for tasks until there is none at hand. A task that fails is handed to `onFailure`, which throws where the run is to end.
+   */
+  run(
+    next: () => Task | undefined,
+    onDone: (task: Task, record: DoneRecord) => void,
+    onFailure: (task: Task, error: unknown) => void,
+  ): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import { TOKEN_FORMAT, TOKEN_FORMAT_VERSION, type TokenManifest, tokenWidthFor } from '../mixture/shards.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { CorpusHost, CorpusTokenizer } from './host.ts';
-import type { MixResult } from './mix-task.ts';
-import type { ShardResult } from './shard-task.ts';
+import type { MixResult } from './kinds/mix.ts';
+import type { ShardResult } from './kinds/shard.ts';
 
 /** The manifest of finished shards. */
 export function buildManifest(

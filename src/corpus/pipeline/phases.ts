@@ -3,9 +3,9 @@ import { groupBy } from '../../base/es2024.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { dedupPlan } from '../stages/table.ts';
 import { modelTaskId } from './environment.ts';
-import type { CorpusHost } from './host.ts';
+import { type CorpusHost, isGivenUp } from './host.ts';
 import type { DedupInput, Task, Unit } from './task.ts';
-import { dedupStages, digest, type ModelKeys, type PlannedUnit, stagesKey, unitName } from './tasks.ts';
+import { dedupStages, digest, type ModelKeys, type PlannedUnit, stagesKey, unitId, unitName } from './tasks.ts';
 
 export function modelTasks(recipe: Recipe, keys: ModelKeys): Task[] {
   return Object.entries(recipe.models)
@@ -42,39 +42,129 @@ export function collectTasks(
       before.map(mergeKey(host)),
     ]);
     return [
-      { kind: 'collect' as const, id: `collect-${round + 1}/${unitName(unit)}`, key, unit: bare(unit), stage, before },
+      { kind: 'collect' as const, id: unitId(`collect-${round + 1}`, unit), key, unit: bare(unit), stage, before },
     ];
   });
 }
 
-/** Groups a source's runs, and makes a task per group and slice; notes for each unit where its duplicates will be. */
+/** Phases one after the other. */
+export type TaskPhases = Task[][];
+
+/**
+ * Groups a source's runs, and makes a task per group and slice; notes for each unit where its duplicates will be. Collected units are done by now.
+ */
 export function mergeTasks(
   recipe: Recipe,
+  host: CorpusHost,
   collected: readonly CollectTask[],
   inputs: Map<string, DedupInput[]>,
-): Task[] {
-  const tasks: Task[] = [];
+): TaskPhases {
+  const phases: TaskPhases = [];
   for (const [source, members] of groupBy(collected, ({ unit }) => unit.source)) {
     const { stage } = members[0]!;
     const plan = dedupPlan(recipe.sources[source]!.stages[stage]!)!;
     const groupSize = plan.kind === 'exact' ? plan.group : members.length;
-    const sliceCount = plan.kind === 'exact' ? recipe.dedupSlices : 1;
     for (let first = 0, group = 0; first < members.length; first += groupSize, group++) {
-      const runs = members.slice(first, first + groupSize);
-      const merges: string[] = [];
-      for (let slice = 0; slice < sliceCount; slice++) {
-        const id = `merge/${source}-stage${stage}-group${group}-slice${slice}of${sliceCount}`;
-        const key = digest([runs.map(({ key }) => key), slice, sliceCount]);
-        tasks.push({ kind: 'merge', id, key, source, stage, runs: runs.map(({ id }) => id), slice, sliceCount });
-        merges.push(id);
-      }
-      for (const [run, member] of runs.entries()) {
+      const part = members.slice(first, first + groupSize);
+      const tree = new MergeTree(recipe, source, stage, `merge/${source}-stage${stage}-group${group}`);
+      const runs = part.map(({ id, key }) => ({ id, key: isGivenUp(host.work.done(id)) ? `${key} given up` : key }));
+      const found = plan.kind === 'exact' ? tree.merge(runs, recipe.dedupSlices) : [tree.mergeAtOnce(runs, 1)];
+      for (const [i, tasks] of tree.phases.entries()) (phases[i] ??= []).push(...tasks);
+      for (const [i, member] of part.entries()) {
+        const { merges, run } = plan.kind === 'exact' ? found[i]! : { ...found[0]!, run: i };
         const name = unitName(member.unit);
         inputs.set(name, [...(inputs.get(name) ?? []), { stage, merges, run }]);
       }
     }
   }
-  return tasks;
+  return phases;
+}
+
+/** A task's folder and key. */
+interface Run {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** Where a run's duplicates will lie, one task for each slice of the hashes; and its number among those tasks' runs. */
+interface Found {
+  readonly merges: readonly string[];
+  readonly run: number;
+}
+
+/** At most `mergeWidth` runs are opened by one task: more are gathered by so many, merged, and settled. */
+class MergeTree {
+  readonly phases: TaskPhases = [];
+  private readonly recipe: Recipe;
+  private readonly source: string;
+  private readonly stage: number;
+  private readonly name: string;
+
+  constructor(recipe: Recipe, source: string, stage: number, name: string) {
+    this.recipe = recipe;
+    this.source = source;
+    this.stage = stage;
+    this.name = name;
+  }
+
+  merge(runs: readonly Run[], sliceCount: number, level = 0): Found[] {
+    const width = this.recipe.mergeWidth;
+    if (runs.length <= width) {
+      const { merges } = this.mergeAtOnce(runs, sliceCount);
+      return runs.map((_, run) => ({ merges, run }));
+    }
+    const groups = Array.from({ length: Math.ceil(runs.length / width) }, (_, i) => {
+      const members = runs.slice(i * width, (i + 1) * width);
+      return {
+        members,
+        key: digest(['gather', members.map(({ key }) => key)]),
+        id: `${this.name}-gather${level}-${i}`,
+      };
+    });
+    this.phases.push(
+      groups.map(({ id, key, members }) => ({ kind: 'gather' as const, id, key, runs: members.map((run) => run.id) })),
+    );
+    const above = this.merge(groups, sliceCount, level + 1);
+    const keys = new Map(this.phases.flat().map((task) => [task.id, task.key]));
+    const settle: Task[] = [];
+    const found = groups.flatMap(({ members, id: group }, i) => {
+      const { merges, run: place } = above[i]!;
+      const settled = merges.map((merge, slice) => {
+        const id = `${group.replace('-gather', '-settle')}-slice${slice}of${sliceCount}`;
+        const key = digest(['settle', keys.get(merge), place, slice, sliceCount]);
+        settle.push({
+          kind: 'settle',
+          id,
+          key,
+          above: merge,
+          place,
+          runs: members.map((run) => run.id),
+          slice,
+          sliceCount,
+        });
+        return id;
+      });
+      return members.map((_, run) => ({ merges: settled, run }));
+    });
+    this.phases.push(settle);
+    return found;
+  }
+
+  mergeAtOnce(runs: readonly Run[], sliceCount: number): Found {
+    const { source, stage } = this;
+    const tasks = Array.from({ length: sliceCount }, (_, slice) => ({
+      kind: 'merge' as const,
+      id: `${this.name}-slice${slice}of${sliceCount}`,
+      key: digest([runs.map(({ key }) => key), slice, sliceCount]),
+      source,
+      stage,
+      runs: runs.map(({ id }) => id),
+      slice,
+      sliceCount,
+    }));
+    this.phases.push(tasks);
+    return { merges: tasks.map(({ id }) => id), run: 0 };
+  }
 }
 
 export function processTask(
@@ -94,7 +184,7 @@ export function processTask(
     before.map(mergeKey(host)),
     countsTokens,
   ]);
-  return { kind: 'process', id: `process/${unitName(unit)}`, key, unit: bare(unit), before };
+  return { kind: 'process', id: unitId('process', unit), key, unit: bare(unit), before };
 }
 
 /** Merge tasks have run by now: their keys stand for all that they saw. */

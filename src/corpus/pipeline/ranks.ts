@@ -1,11 +1,6 @@
-/** Which part of the work is this process's. */
-import { ConfigError } from '../../base/errors.ts';
-
-/**
- * The part that a launcher gives this process: OpenMPI, MPICH and Slurm's job arrays say it in the environment, so that
- * `mpirun -np 8 cria corpus …` and `#SBATCH --array=0-7` need no option. Undefined outside of them.
- */
-export function shardFromEnvironment(
+/** Which of several processes that a launcher started this one is. The work is shared by claims: it only says how much of the machine is ours, and who speaks. */
+/** What OpenMPI, MPICH and Slurm's job arrays say in the environment. Undefined outside of them. */
+export function rankFromEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): { index: number; count: number; sharingMachine: number } | undefined {
   const number = (name: string): number | undefined => {
@@ -26,13 +21,4 @@ export function shardFromEnvironment(
   const count = number('SLURM_ARRAY_TASK_COUNT');
   if (task === undefined || count === undefined || !(task - first < count)) return undefined;
   return { index: task - first, count, sharingMachine: 1 };
-}
-
-/** '2/8' → index 2 of 8. Throws ConfigError. */
-export function parseShard(text: string): { index: number; count: number } {
-  const match = /^(\d+)\/(\d+)$/.exec(text);
-  const index = Number(match?.[1]);
-  const count = Number(match?.[2]);
-  if (match && count >= 1 && index < count) return { index, count };
-  throw new ConfigError('--shard', [`must be i/n with i from 0 to n − 1, got ${JSON.stringify(text)}`], 'corpus.shard');
 }

@@ -1,24 +1,24 @@
 /**
  * The whole corpus: phases of independent units of work, one after the other.
  *
- *   models → collect, merge (once per dedup stage) → process → tokenise → mix → shards → manifest, audit, report
+ *   models → collect, merge (once per dedup stage) → process → tokenise → mix → buckets → shards → manifest, audit, report
  *
  * A unit is done when its record is there under the right key; the key is a digest of all that the unit is made from, input files
  * and upstream units included. So a second run does nothing, a changed threshold repeats what follows from it, and after a kill only the units in
- * flight are repeated. Every rank of `--shard i/n` takes each n-th unit of a phase and waits for the others' before the next.
+ * flight are repeated. Any number of processes may run the same recipe over one work folder: they share the units (phase-runner.ts).
  */
 import type { TokenManifest } from '../mixture/shards.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type CorpusAudit, corpusAudit } from '../report/corpus-audit.ts';
 import { renderReport } from '../report/html.ts';
 import { auditJson, timesOf } from '../report/times.ts';
-import type { CorpusHost, Workforce } from './host.ts';
+import { type CorpusHost, isGivenUp, type Workforce } from './host.ts';
+import type { MixResult } from './kinds/mix.ts';
 import { buildManifest } from './manifest.ts';
-import type { MixResult } from './mix-task.ts';
 import { PhaseRunner } from './phase-runner.ts';
 import { collectTasks, mergeTasks, modelTasks, processTask } from './phases.ts';
-import type { DedupInput, Task } from './task.ts';
-import { digest, modelKeys, planUnits, unitName } from './tasks.ts';
+import type { DedupInput, Task, TaskOf, TokenisedUnit } from './task.ts';
+import { digest, type ModelKeys, modelKeys, type PlannedUnit, planUnits, shardId, unitId } from './tasks.ts';
 
 /** Where results are put for people and the trainer, beside the work folder. */
 export interface Publisher {
@@ -34,8 +34,6 @@ export interface Publisher {
 export interface RunOptions {
   /** Dry run: so many documents of each input file, no tokens. */
   readonly sample?: number;
-  /** This rank's part of the work. */
-  readonly shard?: { readonly index: number; readonly count: number };
   readonly onEvent?: (event: CorpusEvent) => void;
   readonly signal?: AbortSignal;
 }
@@ -48,6 +46,13 @@ export type CorpusEvent =
       readonly unit: string;
       readonly done: number;
       readonly units: number;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly phase: string;
+      readonly unit: string;
+      readonly failures: number;
+      readonly reason: string;
     }
   | { readonly kind: 'waiting'; readonly phase: string; readonly missing: number };
 
@@ -66,29 +71,54 @@ export async function runCorpus(
   workforce: Workforce,
   options: RunOptions = {},
 ): Promise<CorpusSummary> {
-  const runner = new PhaseRunner(host, publisher, workforce, options);
   const units = planUnits(recipe, host, options.sample);
   const models = modelKeys(recipe, host);
+  const membership = host.work.claims.join(digest([recipe, units.map((unit) => unit.digest), models]));
+  try {
+    return await runPhases(
+      recipe,
+      host,
+      publisher,
+      new PhaseRunner(host, publisher, workforce, options),
+      units,
+      models,
+      options,
+    );
+  } finally {
+    membership.leave();
+  }
+}
 
+async function runPhases(
+  recipe: Recipe,
+  host: CorpusHost,
+  publisher: Publisher,
+  runner: PhaseRunner,
+  units: readonly PlannedUnit[],
+  models: ModelKeys,
+  options: RunOptions,
+): Promise<CorpusSummary> {
   await runner.phase('models', modelTasks(recipe, models));
+  const collected: TaskOf<'collect'>[] = [];
   const dedupInputs = new Map<string, DedupInput[]>();
   for (let round = 0; ; round++) {
     const collect = collectTasks(recipe, host, units, models, dedupInputs, round);
     if (collect.length === 0) break;
+    collected.push(...collect);
     await runner.phase(`collect ${round + 1}`, collect);
-    await runner.phase(`merge ${round + 1}`, mergeTasks(recipe, collect, dedupInputs));
+    for (const tasks of mergeTasks(recipe, host, collect, dedupInputs)) await runner.phase(`merge ${round + 1}`, tasks);
   }
   const processed = units.map((unit) => processTask(recipe, host, unit, models, dedupInputs));
   await runner.phase('process', processed);
   const manifest =
     recipe.tokens && options.sample === undefined ? await makeTokens(recipe, host, runner, processed) : undefined;
 
-  const audit = corpusAudit(recipe, host, units, processed, manifest);
-  if (runner.isFirstRank) {
+  const audit = corpusAudit(recipe, host, units, collected, processed, manifest);
+  await runner.alone(() => {
     publisher.writeText('audit.json', auditJson(audit));
     publisher.writeText('times.json', `${JSON.stringify(timesOf(audit), undefined, 1)}\n`);
     publisher.writeText('report.html', renderReport(audit));
-  }
+  });
   return { audit, manifest: manifest?.manifest, unitsMade: runner.made, units: runner.total };
 }
 
@@ -108,9 +138,9 @@ async function makeTokens(
   const tokenizer = host.tokenizer(settings.tokenizer);
   const tokenised = processed.map((task) => ({
     kind: 'tokenise' as const,
-    id: `tokenise/${unitName(task.unit)}`,
+    id: unitId('tokenise', task.unit),
     key: digest([
-      task.key,
+      isGivenUp(host.work.done(task.id)) ? `${task.key} given up` : task.key,
       recipe.sources[task.unit.source]!.select,
       tokenizer.sha256,
       settings.bos,
@@ -124,7 +154,7 @@ async function makeTokens(
   const inputs = tokenised.map(({ id, unit }) => ({ id, source: unit.source }));
   const shares = Object.entries(recipe.sources).map(([name, { weight, epochs }]) => [name, weight, epochs]);
   const mixKey = digest([
-    tokenised.map(({ key }) => key),
+    tokenised.map(({ id, key }) => (isGivenUp(host.work.done(id)) ? `${key} given up` : key)),
     shares,
     settings.mixture,
     settings.total ?? null,
@@ -133,16 +163,11 @@ async function makeTokens(
   const mixTask = { kind: 'mix' as const, id: 'mix/plan', key: mixKey, tokenised: inputs };
   await runner.phase('mix', [mixTask]);
   const mix = host.work.done(mixTask.id)!.result as MixResult;
-  const shards = Array.from({ length: mix.shardCount }, (_, shard) => ({
-    kind: 'shard' as const,
-    id: `shard/${String(shard).padStart(5, '0')}`,
-    key: digest([mixKey, shard]),
-    shard,
-    shardCount: mix.shardCount,
-    mix: mixTask.id,
-    tokenised: inputs,
-  }));
+  const { buckets, shards } = shuffleTasks(recipe, mixTask, mix.shardCount, inputs);
+  const shardsOf = (task: Task) => shards.filter(({ bucket }) => bucket === task.id);
+  await runner.phase('buckets', buckets, (task) => shardsOf(task).some((shard) => !runner.isDone(shard)));
   await runner.phase('shards', shards);
+  await runner.alone(() => host.work.remove('bucket'));
   const manifest = buildManifest(
     recipe,
     host,
@@ -150,10 +175,38 @@ async function makeTokens(
     mix,
     shards.map(({ id }) => id),
   );
-  if (runner.isFirstRank)
+  await runner.alone(() =>
     runner.publishTokens(
       manifest,
       shards.map(({ id }) => id),
-    );
+    ),
+  );
   return { manifest, mix, tokenised };
+}
+
+/** √shards buckets of √shards shards. */
+function shuffleTasks(
+  recipe: Recipe,
+  mix: { readonly id: string; readonly key: string },
+  shardCount: number,
+  tokenised: readonly TokenisedUnit[],
+): { buckets: TaskOf<'bucket'>[]; shards: TaskOf<'shard'>[] } {
+  const perBucket = Math.ceil(Math.sqrt(shardCount));
+  const buckets: TaskOf<'bucket'>[] = [];
+  for (let firstShard = 0; firstShard < shardCount; firstShard += perBucket) {
+    const endShard = Math.min(shardCount, firstShard + perBucket);
+    const id = `bucket/${String(buckets.length).padStart(5, '0')}`;
+    const key = digest(['bucket', mix.key, firstShard, endShard]);
+    buckets.push({ kind: 'bucket', id, key, firstShard, endShard, shardCount, mix: mix.id, tokenised });
+  }
+  const sources = Object.keys(recipe.sources);
+  const shards = Array.from({ length: shardCount }, (_, shard) => ({
+    kind: 'shard' as const,
+    id: shardId(shard),
+    key: digest([mix.key, shard]),
+    shard,
+    bucket: buckets[Math.floor(shard / perBucket)]!.id,
+    sources,
+  }));
+  return { buckets, shards };
 }

@@ -24,19 +24,44 @@ export type Task =
       readonly slice: number;
       readonly sliceCount: number;
     })
+  /** Many runs as one, where one merge would open too many. */
+  | (Common & { readonly kind: 'gather'; readonly runs: readonly string[] })
+  /** What the merge `above` found for the run gathered from these, which is its run number `place`. */
+  | (Common & {
+      readonly kind: 'settle';
+      readonly above: string;
+      readonly place: number;
+      readonly runs: readonly string[];
+      readonly slice: number;
+      readonly sliceCount: number;
+    })
   /** All stages over a unit: documents, attributes, drops. */
   | (Common & { readonly kind: 'process'; readonly unit: Unit; readonly before: readonly DedupInput[] })
   /** Selection by attributes, then tokens and their index. */
   | (Common & { readonly kind: 'tokenise'; readonly unit: Unit; readonly process: string })
   /** How much of which source. */
-  | (Common & { readonly kind: 'mix'; readonly tokenised: readonly { readonly id: string; readonly source: string }[] })
+  | (Common & { readonly kind: 'mix'; readonly tokenised: readonly TokenisedUnit[] })
+  /** The documents of some neighbouring shards, gathered from all units: one file for each shard. */
+  | (Common & {
+      readonly kind: 'bucket';
+      readonly firstShard: number;
+      readonly endShard: number;
+      readonly shardCount: number;
+      readonly mix: string;
+      readonly tokenised: readonly TokenisedUnit[];
+    })
+  /** One shard, put in its order. */
   | (Common & {
       readonly kind: 'shard';
       readonly shard: number;
-      readonly shardCount: number;
-      readonly mix: string;
-      readonly tokenised: readonly { readonly id: string; readonly source: string }[];
+      readonly bucket: string;
+      readonly sources: readonly string[];
     });
+
+export interface TokenisedUnit {
+  readonly id: string;
+  readonly source: string;
+}
 
 /** Some files of a source, in order. */
 export interface Unit {

@@ -65,6 +65,22 @@ export function unitName(unit: Unit): string {
   return `${unit.source}-${String(unit.index).padStart(5, '0')}`;
 }
 
+/** Units to a folder: of a source with more, each thousand has a folder of its own. */
+const FOLDER_UNITS = 1000;
+
+/** The unit's folder in a phase, below the work folder. */
+export function unitId(phase: string, unit: Unit): string {
+  const thousand = Math.floor(unit.index / FOLDER_UNITS);
+  return thousand === 0 ? `${phase}/${unitName(unit)}` : `${phase}/${unit.source}-${thousand}k/${unitName(unit)}`;
+}
+
+/** A shard's folder. */
+export function shardId(shard: number): string {
+  const thousand = Math.floor(shard / FOLDER_UNITS);
+  const name = String(shard).padStart(5, '0');
+  return thousand === 0 ? `shard/${name}` : `shard/${thousand}k/${name}`;
+}
+
 /** Digests of trained and read models by name; a stage's key holds those it uses. */
 export type ModelKeys = Readonly<Record<string, string>>;
 

@@ -91,6 +91,8 @@ const recipeRule = object({
   maximumRecordBytes: optional(integer({ min: 1024, max: 2 ** 29 }), 32 * 2 ** 20),
   /** Slices of the hash space when duplicates are merged; more use more cores. */
   dedupSlices: optional(integer({ min: 1, max: 256 }), 4),
+  /** Runs of hashes that one merge opens; more are merged as a tree, with the same outcome. */
+  mergeWidth: optional(integer({ min: 2, max: 1000 }), 500),
   models: optional(record(tagged(modelTable, 'model')), {}),
   sources: record(source),
   tokens: optional(

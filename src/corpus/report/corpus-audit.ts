@@ -1,10 +1,10 @@
 /** The audit of the whole corpus: the units' audits summed by source, and what the mixture took. */
-import type { CorpusHost } from '../pipeline/host.ts';
-import type { ProcessResult } from '../pipeline/process-task.ts';
+import { type CorpusHost, isGivenUp } from '../pipeline/host.ts';
+import type { ProcessResult } from '../pipeline/kinds/process.ts';
+import type { TokeniseResult } from '../pipeline/kinds/tokenise.ts';
 import type { MadeTokens } from '../pipeline/run.ts';
 import type { Task } from '../pipeline/task.ts';
 import type { PlannedUnit } from '../pipeline/tasks.ts';
-import type { TokeniseResult } from '../pipeline/tokenise-task.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type Audit, emptyAudit, mergeAudit } from './audit.ts';
 import { type Histograms, mergeHistograms } from './histogram.ts';
@@ -44,6 +44,7 @@ export function corpusAudit(
   recipe: Recipe,
   host: CorpusHost,
   units: readonly PlannedUnit[],
+  collected: readonly Extract<Task, { kind: 'collect' }>[],
   processed: readonly Extract<Task, { kind: 'process' }>[],
   made: MadeTokens | undefined,
 ): CorpusAudit {
@@ -59,13 +60,17 @@ export function corpusAudit(
       mergeHistograms(measures, result.measures);
       seconds += result.seconds;
     }
+    for (const task of collected) {
+      const record = host.work.done(task.id);
+      if (task.unit.source === name && isGivenUp(record)) mergeAudit(audit, (record!.result as { audit: Audit }).audit);
+    }
     let tokens = 0;
     let tokeniseSeconds = 0;
     for (const task of made?.tokenised ?? []) {
       if (task.unit.source !== name) continue;
       const result = host.work.done(task.id)!.result as TokeniseResult;
       // Languages were counted before; only the selection is new.
-      mergeAudit(audit, { ...emptyAudit(), stages: result.audit.stages });
+      mergeAudit(audit, { ...emptyAudit(), stages: result.audit.stages, problems: result.audit.problems });
       tokens += result.tokens;
       tokeniseSeconds += result.seconds;
     }

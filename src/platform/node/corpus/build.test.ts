@@ -1,113 +1,29 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { test } from 'node:test';
 import fc from 'fast-check';
+import {
+  DEAD_PROCESS,
+  input,
+  newOutput,
+  plantClaim,
+  recipe,
+  reference,
+  results,
+  root,
+} from '../../../../test/support/small-corpus.ts';
 import { parseTokenManifest, TokenShards } from '../../../corpus/mixture/shards.ts';
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
-import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { Workforce } from '../../../corpus/pipeline/host.ts';
-import { parseShard, shardFromEnvironment } from '../../../corpus/pipeline/ranks.ts';
+import { executeTask } from '../../../corpus/pipeline/kinds/execute.ts';
+import { rankFromEnvironment } from '../../../corpus/pipeline/ranks.ts';
 import { runCorpus } from '../../../corpus/pipeline/run.ts';
 import type { Task } from '../../../corpus/pipeline/task.ts';
-import { parseRecipe, type Recipe } from '../../../corpus/recipe/recipe.ts';
+import type { Recipe } from '../../../corpus/recipe/recipe.ts';
 import { openFile } from '../files.ts';
 import { buildCorpus, loadRecipe } from './build.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
-
-const root = mkdtempSync(join(tmpdir(), 'corpus-test-'));
-after(() => rmSync(root, { recursive: true, force: true }));
-
-const input = join(root, 'input');
-const golden = new URL('../../../../test/golden/tokenizers/sp-bpe-512/tokenizer.model', import.meta.url);
-let outputs = 0;
-const newOutput = () => join(root, `out-${outputs++}`);
-
-const sentences = [
-  'The cat sat on the mat.',
-  'It was a sunny day in May.',
-  'Nobody knew why she left.',
-  'Read more',
-  'Cookies make this site work.',
-];
-
-/** Pages that share some lines with others, in four files of three kinds of compression. */
-function writeInput(): void {
-  mkdirSync(input, { recursive: true });
-  writeFileSync(join(input, 'tokenizer.model'), readFileSync(golden));
-  for (let file = 0; file < 4; file++) {
-    const lines = Array.from({ length: 6 }, (_, page) => {
-      const own = `Page ${'abcdefgh'[page]} of file ${'wxyz'[file]} has a line of its own.`;
-      const shared = sentences.filter((_, i) => (page + file + i) % 3 === 0);
-      return JSON.stringify({
-        text: [own, ...shared, `And ${'klmn'[file]}${'opqrst'[page]} ends it.`].join('\n'),
-        url: `http://x/${file}/${page % 5}`,
-      });
-    });
-    const text = Buffer.from(`${lines.join('\n')}\n`);
-    const packed = file === 0 ? text : file === 1 ? zstdCompressSync(text) : gzipSync(text);
-    writeFileSync(join(input, `pages-${file}.jsonl`), file === 3 ? packed.subarray(0, packed.length - 20) : packed);
-  }
-  for (const [name, start] of [
-    ['one', 0],
-    ['two', 3],
-    ['three', 600],
-  ] as const) {
-    const words = Array.from({ length: 80 }, (_, i) => `w${((start + i) * 7919) % 1000}x`);
-    writeFileSync(join(input, `book-${name}.txt`), words.join(' '));
-  }
-}
-writeInput();
-
-function recipe(output: string, changes: Record<string, unknown> = {}): Recipe {
-  const value = {
-    name: 'test',
-    input,
-    output,
-    unitBytes: 1,
-    seed: 7,
-    dedupSlices: 3,
-    sources: {
-      web: {
-        reader: 'jsonl',
-        files: ['pages-*.jsonl'],
-        weight: 3,
-        epochs: 2.5,
-        stages: [
-          { 'minimum-length': { characters: 10 } },
-          { 'dedup-lines': { group: 3 } },
-          'dedup-urls',
-          { c4: { minimumSentences: 1, minimumWordsPerLine: 2 } },
-        ],
-      },
-      books: { reader: 'text', files: ['book-*.txt'], stages: ['dedup-near'], weight: 1, epochs: 3 },
-    },
-    tokens: { tokenizer: 'tokenizer.model', shardTokens: 700 },
-    ...changes,
-  };
-  return parseRecipe(value, 'test.yaml');
-}
-
-/** All published files as text; the times lie in a file of their own. */
-function results(output: string): Record<string, string> {
-  const tokens = readdirSync(join(output, 'tokens')).sort();
-  const files = tokens.map((name) => [name, readFileSync(join(output, 'tokens', name), 'latin1')]);
-  const audit = readFileSync(join(output, 'audit.json'), 'utf8');
-  const report = readFileSync(join(output, 'report.html'), 'utf8');
-  return { ...Object.fromEntries(files), audit, report };
-}
-
-let expected: Record<string, string> | undefined;
-async function reference(): Promise<Record<string, string>> {
-  if (!expected) {
-    const output = newOutput();
-    await buildCorpus(recipe(output), { workers: 0 });
-    expected = results(output);
-  }
-  return expected;
-}
 
 test('a recipe becomes shards that the reader reads, document by document', async () => {
   await reference();
@@ -189,7 +105,7 @@ test('a changed selection repeats only tokens and shards; a changed file only wh
     },
   };
   await buildCorpus(selected, { workers: 0, onEvent });
-  deepStrictEqual([...new Set(made)].sort(), ['mix', 'shard', 'tokenise']);
+  deepStrictEqual([...new Set(made)].sort(), ['bucket', 'mix', 'shard', 'tokenise']);
 });
 
 test('slices of the hash space are only a way to share the work', async () => {
@@ -210,16 +126,16 @@ test('an abort stops at once, and the next call goes on', async () => {
 
 test('ranks come from OpenMPI, MPICH or a Slurm array', () => {
   deepStrictEqual(
-    shardFromEnvironment({ OMPI_COMM_WORLD_RANK: '3', OMPI_COMM_WORLD_SIZE: '8', OMPI_COMM_WORLD_LOCAL_SIZE: '4' }),
+    rankFromEnvironment({ OMPI_COMM_WORLD_RANK: '3', OMPI_COMM_WORLD_SIZE: '8', OMPI_COMM_WORLD_LOCAL_SIZE: '4' }),
     { index: 3, count: 8, sharingMachine: 4 },
   );
-  deepStrictEqual(shardFromEnvironment({ PMI_RANK: '0', PMI_SIZE: '2' }), { index: 0, count: 2, sharingMachine: 1 });
+  deepStrictEqual(rankFromEnvironment({ PMI_RANK: '0', PMI_SIZE: '2' }), { index: 0, count: 2, sharingMachine: 1 });
   deepStrictEqual(
-    shardFromEnvironment({ SLURM_ARRAY_TASK_ID: '5', SLURM_ARRAY_TASK_MIN: '1', SLURM_ARRAY_TASK_COUNT: '8' }),
+    rankFromEnvironment({ SLURM_ARRAY_TASK_ID: '5', SLURM_ARRAY_TASK_MIN: '1', SLURM_ARRAY_TASK_COUNT: '8' }),
     { index: 4, count: 8, sharingMachine: 1 },
   );
-  strictEqual(shardFromEnvironment({ SLURM_ARRAY_TASK_ID: '9', SLURM_ARRAY_TASK_COUNT: '8' }), undefined);
-  strictEqual(shardFromEnvironment({}), undefined);
+  strictEqual(rankFromEnvironment({ SLURM_ARRAY_TASK_ID: '9', SLURM_ARRAY_TASK_COUNT: '8' }), undefined);
+  strictEqual(rankFromEnvironment({}), undefined);
 });
 
 test('two worker threads make the same bytes as one thread', async () => {
@@ -238,14 +154,19 @@ function unrulyWorkforce(
   const host = createCorpusHost({ input, output });
   const environment = createEnvironment(recipe, host);
   return {
-    async run(tasks, onDone) {
-      for (const task of [...tasks].sort((a, b) => order(a) - order(b))) {
+    async run(next, onDone) {
+      const tasks: Task[] = [];
+      for (let task = next(); task; task = next()) tasks.push(task);
+      for (const task of tasks.sort((a, b) => order(a) - order(b))) {
         if (deaths.after-- === 0) {
-          // As killed in the middle of a unit: its folder aside stays behind.
+          // As killed in the middle of a unit: its folder aside and its claim stay behind.
           host.work.begin(task.id).create('half').write(new Uint8Array(10));
+          plantClaim(output, task.id, DEAD_PROCESS);
           throw new Error('killed');
         }
         onDone(task, await executeTask(task, { recipe, host, environment }));
+        // The other parts of a test run in this same thread.
+        await new Promise(setImmediate);
       }
     },
   };
@@ -277,24 +198,6 @@ test('the result does not depend on the order of units nor on kills in between, 
     }),
     { numRuns: 4 },
   );
-});
-
-test('parts of a cluster, run side by side over one folder, make the same bytes', async () => {
-  const output = newOutput();
-  const wanted = recipe(output);
-  const part = (index: number) => {
-    const publisher = { ...createPublisher(output), sleep: () => new Promise<void>((done) => setTimeout(done, 5)) };
-    const workforce = unrulyWorkforce(wanted, output, () => 0, { after: -1 });
-    return runCorpus(wanted, createCorpusHost({ input, output }), publisher, workforce, { shard: { index, count: 3 } });
-  };
-  const parts = await Promise.all([part(0), part(1), part(2)]);
-  deepStrictEqual(results(output), await reference());
-  strictEqual(
-    parts.reduce((sum, { unitsMade }) => sum + unitsMade, 0),
-    parts[0]!.units,
-  );
-  deepStrictEqual(parseShard('2/8'), { index: 2, count: 8 });
-  throws(() => parseShard('8/8'), { code: 'corpus.shard' });
 });
 
 test('a damaged or shortened work file is made again', async () => {

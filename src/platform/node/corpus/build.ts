@@ -6,8 +6,9 @@ import { ConfigError } from '../../../base/errors.ts';
 import { type CorpusEvent, type CorpusSummary, runCorpus } from '../../../corpus/pipeline/run.ts';
 import { parseRecipe, type Recipe, setRecipeValue } from '../../../corpus/recipe/recipe.ts';
 import { makeFolder } from '../make-folder.ts';
+import { DEFAULT_LEASE_SECONDS, thisProcess } from './claims.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
-import { defaultWorkerCount, soloWorkforce, threadWorkforce } from './workers.ts';
+import { DEFAULT_STALL_SECONDS, defaultWorkerCount, soloWorkforce, threadWorkforce } from './workers.ts';
 import { zstd } from './zstd.ts';
 
 export interface BuildOptions {
@@ -18,7 +19,10 @@ export interface BuildOptions {
   readonly sample?: number;
   /** Check the digests of what is already there. */
   readonly verify?: boolean;
-  readonly shard?: { readonly index: number; readonly count: number };
+  /** A unit of input in which nothing has moved for so long is ended and tried once more; 300. Only with worker threads. */
+  readonly stallSeconds?: number;
+  /** A process that has given no sign of life for so long loses its units to others; 120. */
+  readonly leaseSeconds?: number;
   readonly onEvent?: (event: CorpusEvent) => void;
   readonly signal?: AbortSignal;
 }
@@ -62,13 +66,21 @@ export async function buildCorpus(recipe: Recipe, options: BuildOptions = {}): P
   const output = options.sample === undefined ? recipe.output : join(recipe.output, 'dry-run');
   const folders = { input: recipe.input, output };
   checkFolders(recipe.name, folders);
-  const host = createCorpusHost({ ...folders, verify: options.verify ?? false });
+  const leaseSeconds = options.leaseSeconds ?? DEFAULT_LEASE_SECONDS;
+  const claims = { leaseSeconds, holder: thisProcess() };
+  const host = createCorpusHost({ ...folders, verify: options.verify ?? false, claims });
   const count = options.workers ?? defaultWorkerCount();
-  const workforce = count === 0 ? soloWorkforce(recipe, host) : threadWorkforce(recipe, folders, count, options.signal);
+  const stallSeconds = options.stallSeconds ?? DEFAULT_STALL_SECONDS;
+  const workforce =
+    count === 0
+      ? soloWorkforce(recipe, host)
+      : threadWorkforce(recipe, folders, { count, stallSeconds, claims, signal: options.signal });
+  const refreshing = setInterval(() => host.work.claims.refresh(), leaseSeconds * 100);
   try {
     const summary = await runCorpus(recipe, host, createPublisher(output), workforce, options);
     return { ...summary, output };
   } finally {
+    clearInterval(refreshing);
     await workforce.close();
   }
 }

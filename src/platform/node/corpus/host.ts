@@ -21,6 +21,7 @@ import type { Publisher } from '../../../corpus/pipeline/run.ts';
 import { openFile } from '../files.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
 import { makeFolder } from '../make-folder.ts';
+import type { ClaimOptions } from './claims.ts';
 import { openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
@@ -29,14 +30,19 @@ export interface Folders {
   readonly output: string;
   /** Compare finished units with their digests, not only their sizes. */
   readonly verify?: boolean;
+  readonly claims?: ClaimOptions;
 }
 
-export function createCorpusHost({ input, output, verify = false }: Folders): CorpusHost {
+/** `beat` is called as the work goes on; without it the claims of this process are refreshed then. */
+export function createCorpusHost({ input, output, verify = false, claims }: Folders, beat?: () => void): CorpusHost {
   const root = resolve(input);
+  const work = openWorkStore(join(output, 'work'), { verify, ...(claims ? { claims } : {}) });
+  const onBeat = beat ?? (() => work.claims.refresh());
   const tokenizers = new Map<string, CorpusTokenizer>();
   return {
     listFiles: (patterns) => listFiles(root, patterns),
-    openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name),
+    openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name, onBeat),
+    beat: onBeat,
     openRaw: (name) => openFile(resolve(root, name)),
     readContext: (problem, maximumRecordBytes) => readContext(root, problem, maximumRecordBytes),
     tokenizer(path) {
@@ -44,7 +50,7 @@ export function createCorpusHost({ input, output, verify = false }: Folders): Co
       if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));
       return tokenizer;
     },
-    work: openWorkStore(join(output, 'work'), { verify }),
+    work,
     clock: () => performance.now(),
   };
 }

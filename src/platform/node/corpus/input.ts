@@ -20,9 +20,17 @@ const PIECE_BYTES = 128 * 1024;
 const MAXIMUM_EXPANSION = 200;
 const EXPANSION_FLOOR = 64 * 2 ** 20;
 
-export function openInput(root: string, name: string): InputFile {
+/** `beat`: called with every piece that is read. */
+export function openInput(root: string, name: string, beat: () => void = () => {}): InputFile {
   const path = join(root, name);
-  return { name, chunks: (records) => decompressed(path, name, records), source: () => openFile(path) };
+  return { name, chunks: (records) => beating(decompressed(path, name, records), beat), source: () => openFile(path) };
+}
+
+async function* beating(chunks: Chunks, beat: () => void): Chunks {
+  for await (const chunk of chunks) {
+    beat();
+    yield chunk;
+  }
 }
 
 /** The file's bytes, unpacked by what its first bytes say it is. */

@@ -35,15 +35,23 @@ export interface DropQuery {
   readonly reason: string | undefined;
 }
 
+/** The finished units of a phase, in order; every thousand of a source has a folder of its own. */
+function* unitsOf(folder: string, phase: string): Generator<{ id: string; source: string }> {
+  const root = join(folder, 'work', phase);
+  for (const name of existsSync(root) ? readdirSync(root).sort() : []) {
+    const source = name.slice(0, name.lastIndexOf('-'));
+    if (!/-\d+k$/.test(name)) yield { id: `${phase}/${name}`, source };
+    else for (const unit of readdirSync(join(root, name)).sort()) yield { id: `${phase}/${name}/${unit}`, source };
+  }
+}
+
 /** Everything in the logs that fits, in order of units. */
 export async function* findDrops(folder: string, query: DropQuery): AsyncGenerator<DropRecord> {
   const work = openWorkStore(join(folder, 'work'));
   for (const phase of ['process', 'tokenise']) {
-    const path = join(folder, 'work', phase);
-    if (!existsSync(path)) continue;
-    for (const unit of readdirSync(path).sort()) {
-      if (query.source !== undefined && !unit.startsWith(`${query.source}-`)) continue;
-      const lines = new ByteQueue(work.read(`${phase}/${unit}`, 'drops.jsonl'));
+    for (const { id, source } of unitsOf(folder, phase)) {
+      if (query.source !== undefined && source !== query.source) continue;
+      const lines = new ByteQueue(work.read(id, 'drops.jsonl'));
       for (;;) {
         const line = await lines.until(10, Number.MAX_SAFE_INTEGER);
         if (line === undefined || line === 'too-long') break;
@@ -68,12 +76,10 @@ const PERCENTILES = Array.from({ length: 11 }, (_, i) => i * 10);
 
 /** How an attribute is spread over the documents that the stages let through: what a threshold would keep. */
 export async function attributeSpread(folder: string, attribute: string): Promise<AttributeSpread[]> {
-  const root = join(folder, 'work', 'process');
   const work = openWorkStore(join(folder, 'work'));
   const groups = new Map<string, AttributeValue[]>();
-  for (const unit of existsSync(root) ? readdirSync(root).sort() : []) {
-    const source = unit.slice(0, unit.lastIndexOf('-'));
-    const lines = new ByteQueue(work.read(`process/${unit}`, 'attributes.jsonl'));
+  for (const { id, source } of unitsOf(folder, 'process')) {
+    const lines = new ByteQueue(work.read(id, 'attributes.jsonl'));
     for (;;) {
       const line = await lines.until(10, Number.MAX_SAFE_INTEGER);
       if (line === undefined || line === 'too-long') break;

@@ -5,6 +5,7 @@ import {
   existsSync,
   fsyncSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -20,14 +21,23 @@ import type { Chunks } from '../../../corpus/readers/reader.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
 import { makeFolder } from '../make-folder.ts';
+import { type ClaimOptions, DEFAULT_LEASE_SECONDS, FileClaims } from './claims.ts';
 import { throughStream } from './zlib-stream.ts';
 import { zstd } from './zstd.ts';
 
 const RECORD = 'done.json';
 const BUFFER_BYTES = 1 << 20;
 
+/** How a process shares a work folder with others. */
+export interface WorkStoreOptions {
+  readonly verify?: boolean;
+  readonly claims?: ClaimOptions;
+}
+
 /** `verify`: units whose files do not have the digests in their record do not count as done; each is read once. */
-export function openWorkStore(root: string, { verify = false } = {}): WorkStore {
+export function openWorkStore(root: string, { verify = false, claims: options }: WorkStoreOptions = {}): WorkStore {
+  const claims = new FileClaims(join(root, '.claims'), options ?? { leaseSeconds: DEFAULT_LEASE_SECONDS });
+  const making = join(root, '.making');
   const folderOf = (id: string) => join(root, id);
   const verified = new Map<string, boolean>();
   const isSound = (id: string, record: DoneRecord): boolean => {
@@ -46,10 +56,30 @@ export function openWorkStore(root: string, { verify = false } = {}): WorkStore 
       const record = readRecord(folderOf(id));
       return record && verify && !isSound(id, record) ? undefined : record;
     },
-    begin: (id) => new NodeUnitFolder(folderOf(id), join(root, '.making', `${id.replaceAll('/', '_')}.${process.pid}`)),
+    claims: {
+      join(plan) {
+        const membership = claims.join(plan);
+        removeAbandoned(making, (owner) => claims.isAtWork(owner));
+        return membership;
+      },
+      take: (id) => claims.take(id),
+      fail: (id, key, reason) => claims.fail(id, key, reason),
+      refresh: () => claims.refresh(),
+    },
+    remove: (id) => rmSync(folderOf(id), { recursive: true, force: true }),
+    begin: (id) => new NodeUnitFolder(folderOf(id), join(making, `${id.replaceAll('/', '_')}.${claims.holder.owner}`)),
     open: (id, file) => lazySource(join(folderOf(id), file)),
     read: (id, file) => readZstd(join(folderOf(id), `${file}.zst`)),
   };
+}
+
+/** What processes that died left half-made. */
+function removeAbandoned(making: string, isAtWork: (owner: string) => boolean): void {
+  if (!existsSync(making)) return;
+  for (const name of readdirSync(making)) {
+    const owner = name.slice(name.lastIndexOf('.') + 1);
+    if (!isAtWork(owner)) rmSync(join(making, name), { recursive: true, force: true });
+  }
 }
 
 function digestOf(path: string): string {
@@ -87,8 +117,8 @@ class NodeUnitFolder implements UnitFolder {
     makeFolder(aside);
   }
 
-  create(file: string): Sink {
-    return this.open(file, undefined);
+  create(file: string, bufferBytes = BUFFER_BYTES): Sink {
+    return this.open(file, undefined, bufferBytes);
   }
 
   createCompressed(file: string): Sink {
@@ -118,9 +148,26 @@ class NodeUnitFolder implements UnitFolder {
     fsyncSync(file);
     closeSync(file);
     makeFolder(dirname(this.target));
-    rmSync(this.target, { recursive: true, force: true });
-    renameSync(this.aside, this.target);
+    this.takePlace(key);
     return record;
+  }
+
+  /** Two processes may have made the same unit: then the first one's stays. */
+  private takePlace(key: string): void {
+    for (let attempt = 0; ; attempt++) {
+      if (readRecord(this.target)?.key === key && attempt > 0) {
+        rmSync(this.aside, { recursive: true, force: true });
+        return;
+      }
+      rmSync(this.target, { recursive: true, force: true });
+      try {
+        renameSync(this.aside, this.target);
+        return;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (attempt === 10 || (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM')) throw error;
+      }
+    }
   }
 
   abandon(): void {
@@ -128,8 +175,12 @@ class NodeUnitFolder implements UnitFolder {
     rmSync(this.aside, { recursive: true, force: true });
   }
 
-  private open(name: string, compress: ((bytes: Uint8Array) => Uint8Array) | undefined): FileSink {
-    const sink = new FileSink(join(this.aside, name), compress);
+  private open(
+    name: string,
+    compress: ((bytes: Uint8Array) => Uint8Array) | undefined,
+    bufferBytes = BUFFER_BYTES,
+  ): FileSink {
+    const sink = new FileSink(join(this.aside, name), compress, bufferBytes);
     this.sinks.set(name, sink);
     return sink;
   }
@@ -140,19 +191,20 @@ class FileSink implements Sink {
   private readonly file: number;
   private readonly compress: ((bytes: Uint8Array) => Uint8Array) | undefined;
   private readonly hash: Hash = createHash('sha256');
-  private readonly buffer = new Uint8Array(BUFFER_BYTES);
+  private readonly buffer: Uint8Array;
   private filled = 0;
   private bytes = 0;
   private closed: { bytes: number; sha256: string } | undefined;
 
-  constructor(path: string, compress: ((bytes: Uint8Array) => Uint8Array) | undefined) {
+  constructor(path: string, compress: ((bytes: Uint8Array) => Uint8Array) | undefined, bufferBytes: number) {
+    this.buffer = new Uint8Array(bufferBytes);
     this.file = openSync(path, 'w');
     this.compress = compress;
   }
 
   write(bytes: Uint8Array): void {
-    if (this.filled + bytes.length > BUFFER_BYTES) this.flush();
-    if (bytes.length > BUFFER_BYTES) this.put(bytes);
+    if (this.filled + bytes.length > this.buffer.length) this.flush();
+    if (bytes.length > this.buffer.length) this.put(bytes);
     else {
       this.buffer.set(bytes, this.filled);
       this.filled += bytes.length;
@@ -221,7 +273,7 @@ function lazySource(path: string): ByteSource {
 }
 
 /** Beyond so many open work files, each is closed again after its read. */
-const MAXIMUM_DESCRIPTORS = 256;
+const MAXIMUM_DESCRIPTORS = 64;
 let openDescriptors = 0;
 
 async function* readZstd(path: string): Chunks {

@@ -4,17 +4,17 @@ import { CriaError } from '../../../base/errors.ts';
 import { isSystemError } from '../../../base/system-error.ts';
 import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment } from '../../../corpus/pipeline/environment.ts';
-import { executeTask } from '../../../corpus/pipeline/execute.ts';
-import type { Recipe } from '../../../corpus/recipe/recipe.ts';
-import { createCorpusHost, type Folders } from './host.ts';
-import type { WorkerMessage, WorkerRequest } from './workers.ts';
+import { executeTask } from '../../../corpus/pipeline/kinds/execute.ts';
+import { createCorpusHost } from './host.ts';
+import type { WorkerData, WorkerMessage, WorkerRequest } from './workers.ts';
 
-const { recipe, folders } = workerData as { recipe: Recipe; folders: Folders };
-const host = createCorpusHost(folders);
+const { recipe, folders, beats } = workerData as WorkerData;
+const host = createCorpusHost(folders, () => void Atomics.add(beats, 0, 1));
 const models = new Map<string, NgramParts>();
 const context = { recipe, host, environment: createEnvironment(recipe, host, models) };
 
 parentPort!.on('message', async ({ task, models: received }: WorkerRequest) => {
+  Atomics.add(beats, 0, 1);
   for (const [name, parts] of received) models.set(name, parts);
   let message: WorkerMessage;
   try {

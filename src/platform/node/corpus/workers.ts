@@ -4,12 +4,20 @@ import { Worker } from 'node:worker_threads';
 import { CriaError } from '../../../base/errors.ts';
 import type { NgramParts } from '../../../corpus/ngram/file.ts';
 import { createEnvironment, loadNgramParts } from '../../../corpus/pipeline/environment.ts';
-import { executeTask } from '../../../corpus/pipeline/execute.ts';
 import type { CorpusHost, DoneRecord, Workforce } from '../../../corpus/pipeline/host.ts';
+import { executeTask } from '../../../corpus/pipeline/kinds/execute.ts';
+import { canGiveUp } from '../../../corpus/pipeline/kinds/give-up.ts';
 import type { Task } from '../../../corpus/pipeline/task.ts';
 import type { Recipe } from '../../../corpus/recipe/recipe.ts';
 import { modelsOf } from '../../../corpus/stages/table.ts';
+import type { ClaimOptions } from './claims.ts';
 import { createCorpusHost, type Folders } from './host.ts';
+
+export interface WorkerData {
+  readonly recipe: Recipe;
+  readonly folders: Folders;
+  readonly beats: Int32Array;
+}
 
 /** A task, and the n-gram models that this worker has not been given yet. */
 export interface WorkerRequest {
@@ -35,75 +43,115 @@ export function defaultWorkerCount(): number {
   return availableParallelism();
 }
 
-/** Everything on this thread. */
+/** Everything on this thread. Nobody watches it: a unit that hangs here hangs. */
 export function soloWorkforce(recipe: Recipe, host: CorpusHost): ClosableWorkforce {
   const environment = createEnvironment(recipe, host);
   return {
-    async run(tasks, onDone) {
-      for (const task of tasks) onDone(task, await executeTask(task, { recipe, host, environment }));
+    async run(next, onDone, onFailure) {
+      for (let task = next(); task; task = next()) {
+        try {
+          onDone(task, await executeTask(task, { recipe, host, environment }));
+        } catch (error) {
+          onFailure(task, error);
+        }
+      }
     },
     close: async () => {},
   };
+}
+
+export interface ThreadOptions {
+  readonly count: number;
+  /** A unit of input in which nothing has moved for so long is ended. */
+  readonly stallSeconds: number;
+  readonly claims: ClaimOptions;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const DEFAULT_STALL_SECONDS = 300;
+
+/** A worker thread, and what it is seen by: it counts up while its unit moves on. */
+interface Hand {
+  readonly worker: Worker;
+  readonly beats: Int32Array;
+  readonly models: Set<string>;
 }
 
 /** `count` worker threads, started when there is work for them and kept between phases so that models are loaded once. */
 export function threadWorkforce(
   recipe: Recipe,
   folders: Folders,
-  count: number,
-  signal?: AbortSignal,
+  { count, stallSeconds, claims, signal }: ThreadOptions,
 ): ClosableWorkforce {
-  const workers: Worker[] = [];
-  const host = createCorpusHost(folders);
+  const hands = new Set<Hand>();
+  const host = createCorpusHost({ ...folders, claims });
   /** Language models are the largest things that workers need: they are loaded once, into memory that all see. */
   const models = new Map<string, NgramParts>();
-  const given = new Map<Worker, Set<string>>();
-  const modelsFor = (task: Task, worker: Worker): WorkerRequest['models'] => {
-    const known = given.get(worker)!;
-    const wanted = ngramModelsOf(task, recipe).filter((name) => !known.has(name));
+  const modelsFor = (task: Task, hand: Hand): WorkerRequest['models'] => {
+    const wanted = ngramModelsOf(task, recipe).filter((name) => !hand.models.has(name));
     return wanted.map((name) => {
       let parts = models.get(name);
       if (!parts) models.set(name, (parts = loadNgramParts(name, host, (bytes) => new SharedArrayBuffer(bytes))));
-      known.add(name);
+      hand.models.add(name);
       return [name, parts] as const;
     });
   };
-  const start = (): Worker => {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { recipe, folders } });
-    workers.push(worker);
-    given.set(worker, new Set());
-    return worker;
+  const start = (): Hand => {
+    const beats = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: { recipe, folders: { ...folders, claims }, beats } satisfies WorkerData,
+    });
+    const hand = { worker, beats, models: new Set<string>() };
+    hands.add(hand);
+    return hand;
+  };
+  const end = async (hand: Hand): Promise<void> => {
+    hands.delete(hand);
+    await hand.worker.terminate();
   };
   return {
-    async run(tasks, onDone) {
-      let next = 0;
-      let failed = false;
-      const work = async (worker: Worker): Promise<void> => {
-        while (next < tasks.length && !failed && !signal?.aborted) {
-          const task = tasks[next++]!;
+    async run(next, onDone, onFailure) {
+      let isOver = false;
+      const work = async (first: Hand | undefined): Promise<void> => {
+        let hand = first;
+        for (let task = next(); task && !isOver && !signal?.aborted; task = isOver ? undefined : next()) {
+          hand ??= start();
           try {
-            onDone(task, await runOn(worker, { task, models: modelsFor(task, worker) }));
+            onDone(task, await runOn(hand, { task, models: modelsFor(task, hand) }, stallSeconds));
           } catch (error) {
-            failed = true;
-            throw error;
+            if (signal?.aborted) return;
+            // A thread that hung or broke down is no use any more; one that reported an error is.
+            if (!(error instanceof TaskError)) {
+              await end(hand);
+              hand = undefined;
+            }
+            try {
+              onFailure(task, error instanceof TaskError ? error.cause : error);
+            } catch (fatal) {
+              isOver = true;
+              throw fatal;
+            }
           }
         }
       };
-      while (workers.length < Math.min(count, tasks.length)) start();
       // A unit that is stopped half-way leaves nothing behind that counts; there is no need to wait for it.
-      const stop = (): void => void Promise.all(workers.map((worker) => worker.terminate()));
+      const stop = (): void => void Promise.all([...hands].map(end));
       signal?.addEventListener('abort', stop, { once: true });
-      const results = await Promise.allSettled(workers.map(work));
+      const ready = [...hands];
+      const results = await Promise.allSettled(Array.from({ length: count }, (_, i) => work(ready[i])));
       signal?.removeEventListener('abort', stop);
       if (signal?.aborted) return;
       const failure = results.find((result) => result.status === 'rejected');
       if (failure) throw failure.reason;
     },
     async close() {
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all([...hands].map(end));
     },
   };
 }
+
+/** What a unit threw, from a thread that is still well. */
+class TaskError extends Error {}
 
 function asThrown({ code, system, error }: Extract<WorkerMessage, { ok: false }>): unknown {
   if (system) return Object.assign(error as Error, system);
@@ -118,16 +166,34 @@ function ngramModelsOf(task: Task, recipe: Recipe): string[] {
   return used.filter(({ name }) => name === 'perplexity').flatMap(modelsOf);
 }
 
-function runOn(worker: Worker, request: WorkerRequest): Promise<DoneRecord> {
+const WATCH_MILLISECONDS = 1000;
+
+/** Runs one task. Rejects with TaskError where the task failed, with another error where the thread did. */
+function runOn({ worker, beats }: Hand, request: WorkerRequest, stallSeconds: number): Promise<DoneRecord> {
   return new Promise((resolve, reject) => {
+    let seen = Atomics.load(beats, 0);
+    // The time in which the thread itself starts is not the unit's.
+    let moved = Number.POSITIVE_INFINITY;
+    const watch = setInterval(
+      () => {
+        const now = Atomics.load(beats, 0);
+        if (now !== seen) [seen, moved] = [now, performance.now()];
+        else if (canGiveUp(request.task) && performance.now() - moved > stallSeconds * 1000)
+          settle(() => reject(new Error(`nothing moved for ${stallSeconds} s`)));
+      },
+      Math.min(WATCH_MILLISECONDS, stallSeconds * 250),
+    );
     const settle = (finish: () => void): void => {
+      clearInterval(watch);
       worker.off('message', onMessage);
       worker.off('error', onError);
       worker.off('exit', onExit);
       finish();
     };
     const onMessage = (message: WorkerMessage): void =>
-      settle(() => (message.ok ? resolve(message.record) : reject(asThrown(message))));
+      settle(() =>
+        message.ok ? resolve(message.record) : reject(new TaskError('task failed', { cause: asThrown(message) })),
+      );
     const onError = (error: unknown): void => settle(() => reject(error));
     const onExit = (code: number): void =>
       settle(() => reject(new Error(`corpus worker ended with code ${code} during ${request.task.id}`)));

@@ -1,14 +1,15 @@
 /** Selection by attributes, then ids: `tokens.bin` in document order, `index.bin` to find them by. */
 
-import type { Attributes, Document } from '../document.ts';
-import { bytesPerToken, encodeTokens, tokenWidthFor } from '../mixture/shards.ts';
-import { documentKey, encodeIndex, type IndexEntry } from '../mixture/token-index.ts';
-import { ByteQueue } from '../readers/byte-queue.ts';
-import { type Audit, StageRunner } from '../report/audit.ts';
-import { selectByAttributes } from '../stages/select.ts';
-import type { TaskContext } from './environment.ts';
-import type { CorpusHost, UnitFolder } from './host.ts';
-import type { TaskOf } from './task.ts';
+import type { Attributes, Document } from '../../document.ts';
+import { LotteryHistogram } from '../../mixture/mix.ts';
+import { bytesPerToken, encodeTokens, tokenWidthFor } from '../../mixture/shards.ts';
+import { documentKey, encodeIndex, type IndexEntry } from '../../mixture/token-index.ts';
+import { ByteQueue } from '../../readers/byte-queue.ts';
+import { type Audit, StageRunner } from '../../report/audit.ts';
+import { selectByAttributes } from '../../stages/select.ts';
+import type { TaskContext } from '../environment.ts';
+import type { CorpusHost, UnitFolder } from '../host.ts';
+import type { TaskOf } from '../task.ts';
 
 export interface TokeniseResult {
   readonly audit: Audit;
@@ -40,6 +41,7 @@ export async function tokeniseUnit(
   const entries: IndexEntry[] = [];
   let tokens = 0;
   for await (const document of processedDocuments(task.process, host)) {
+    host.beat();
     if (!runner.run(document)) continue;
     const ids = framed(
       tokenizer.encode(document.text),
@@ -51,6 +53,9 @@ export async function tokeniseUnit(
     tokens += ids.length;
   }
   folder.create('index.bin').write(encodeIndex(entries));
+  const histogram = new LotteryHistogram();
+  for (const entry of entries) histogram.add(entry);
+  folder.create('lottery.bin').write(histogram.encode());
   return { audit: runner.audit, tokens, documents: entries.length, seconds: (host.clock() - started) / 1000 };
 }
 

@@ -1,21 +1,31 @@
 /** The two passes before duplicates can be removed, and the stage that removes them. */
 
-import { HashMap64 } from '../dedup/hash-set.ts';
-import { findNearDuplicates, type NearDuplicate, sketch } from '../dedup/near.ts';
-import { HashBuffer, KEEP_ONCE, mergeRuns, REMOVE_ALL, RunCollector } from '../dedup/runs.ts';
-import { eachSketch, encodeSketch } from '../dedup/sketch-file.ts';
-import type { Document } from '../document.ts';
+import type { ByteSource } from '../../../tensor/source.ts';
+import { HashMap64 } from '../../dedup/hash-set.ts';
+import { findNearDuplicates, type NearDuplicate, sketch } from '../../dedup/near.ts';
+import {
+  gatherRuns,
+  HashBuffer,
+  type HashStream,
+  KEEP_ONCE,
+  mergeRuns,
+  REMOVE_ALL,
+  RunCollector,
+  settleRuns,
+} from '../../dedup/runs.ts';
+import { eachSketch, encodeSketch } from '../../dedup/sketch-file.ts';
+import type { Document } from '../../document.ts';
 import {
   collectHashes,
   removeDuplicateDocuments,
   removeDuplicateLines,
   removeDuplicateSpans,
-} from '../stages/dedup.ts';
-import type { Stage } from '../stages/stage.ts';
-import { createStage, dedupPlan, type StageChoice } from '../stages/table.ts';
-import { readDocuments, type TaskContext } from './environment.ts';
-import type { UnitFolder } from './host.ts';
-import type { DedupInput, TaskOf, Unit } from './task.ts';
+} from '../../stages/dedup.ts';
+import type { Stage } from '../../stages/stage.ts';
+import { createStage, dedupPlan, type StageChoice } from '../../stages/table.ts';
+import { readDocuments, type TaskContext } from '../environment.ts';
+import { isGivenUp, type Sink, type UnitFolder } from '../host.ts';
+import type { DedupInput, TaskOf, Unit } from '../task.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;
@@ -71,7 +81,7 @@ interface MergeResult {
 
 export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { recipe, host }: TaskContext): MergeResult {
   const plan = dedupPlan(recipe.sources[task.source]!.stages[task.stage]!)!;
-  const runs = task.runs.map((id) => host.work.open(id, 'run.bin'));
+  const runs = task.runs.map((id) => openRun(id, host));
   if (plan.kind === 'near') {
     const near = findNearDuplicates((visit) => {
       for (const run of runs) eachSketch(run, visit);
@@ -79,29 +89,107 @@ export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { rec
     for (const run of runs) run.close();
     return { near };
   }
-  const output = folder.create('duplicates.bin');
-  const segments: Segment[] = [];
-  let offset = 0;
-  const buffers = new Map<number, HashBuffer>();
-  const bufferOf = (run: number, action: number): HashBuffer => {
+  const writer = new SegmentWriter(folder.create('duplicates.bin'));
+  mergeRuns(runs, { keep: plan.keep, slice: task.slice, sliceCount: task.sliceCount }, writer.emit);
+  for (const run of runs) run.close();
+  return { segments: writer.finish() };
+}
+
+/** Many runs as one, for a merge of merges. */
+export function gatherDuplicates(task: TaskOf<'gather'>, folder: UnitFolder, { host }: TaskContext): unknown {
+  const output = folder.create('run.bin');
+  const runs = task.runs.map((id) => openRun(id, host));
+  gatherRuns(runs, (bytes) => output.write(bytes));
+  for (const run of runs) run.close();
+  return {};
+}
+
+/** What the merge above found for this group's run, handed to the runs of the group. */
+export function settleDuplicates(task: TaskOf<'settle'>, folder: UnitFolder, { host }: TaskContext): MergeResult {
+  const { segments = [] } = host.work.done(task.above)!.result as MergeResult;
+  const source = host.work.open(task.above, 'duplicates.bin');
+  const streamOf = (wanted: number) =>
+    new SegmentStream(
+      source,
+      segments.filter(({ run, action }) => run === task.place && action === wanted),
+    );
+  const runs = task.runs.map((id) => openRun(id, host));
+  const writer = new SegmentWriter(folder.create('duplicates.bin'));
+  settleRuns(runs, { removed: streamOf(REMOVE_ALL), kept: streamOf(KEEP_ONCE) }, task, writer.emit);
+  for (const run of runs) run.close();
+  source.close();
+  return { segments: writer.finish() };
+}
+
+/** A unit that was given up has no run: an empty one. */
+function openRun(id: string, host: TaskContext['host']): ByteSource {
+  return isGivenUp(host.work.done(id)) ? emptySource(id) : host.work.open(id, 'run.bin');
+}
+
+function emptySource(name: string): ByteSource {
+  return { name, byteLength: 0, readInto: () => {}, close: () => {} };
+}
+
+/** Hashes for many runs in one file, in small pieces; the pieces of one run and action are in ascending order. */
+class SegmentWriter {
+  private readonly segments: Segment[] = [];
+  private readonly buffers = new Map<number, HashBuffer>();
+  private readonly output: Sink;
+  private offset = 0;
+
+  constructor(output: Sink) {
+    this.output = output;
+  }
+
+  readonly emit = (run: number, low: number, high: number, action: number): void => {
     const key = run * 4 + action;
-    let buffer = buffers.get(key);
+    let buffer = this.buffers.get(key);
     if (!buffer) {
       buffer = new HashBuffer((bytes) => {
-        output.write(bytes);
-        segments.push({ run, action, offset, bytes: bytes.length });
-        offset += bytes.length;
-      }, 512);
-      buffers.set(key, buffer);
+        this.output.write(bytes);
+        this.segments.push({ run, action, offset: this.offset, bytes: bytes.length });
+        this.offset += bytes.length;
+      }, SEGMENT_HASHES);
+      this.buffers.set(key, buffer);
     }
-    return buffer;
+    buffer.push(low, high);
   };
-  mergeRuns(runs, { keep: plan.keep, slice: task.slice, sliceCount: task.sliceCount }, (run, low, high, action) =>
-    bufferOf(run, action).push(low, high),
-  );
-  for (const buffer of buffers.values()) buffer.flush();
-  for (const run of runs) run.close();
-  return { segments };
+
+  finish(): readonly Segment[] {
+    for (const buffer of this.buffers.values()) buffer.flush();
+    return this.segments;
+  }
+}
+
+const SEGMENT_HASHES = 512;
+
+class SegmentStream implements HashStream {
+  low = 0;
+  high = 0;
+  private readonly source: ByteSource;
+  private readonly segments: readonly Segment[];
+  private segment = 0;
+  private words = new Uint32Array(0);
+  private at = 0;
+
+  constructor(source: ByteSource, segments: readonly Segment[]) {
+    this.source = source;
+    this.segments = segments;
+  }
+
+  next(): boolean {
+    while (this.at === this.words.length) {
+      const part = this.segments[this.segment++];
+      if (!part) return false;
+      this.words = new Uint32Array(part.bytes / 4);
+      this.source.readInto(new Uint8Array(this.words.buffer), part.offset);
+      this.at = 0;
+    }
+    this.low = this.words[this.at]!;
+    this.high = this.words[this.at + 1]!;
+    this.at += 2;
+    return true;
+  }
 }
 
 /** The unit's stages, dedup stages among them made from what the merges found. */

@@ -5,12 +5,12 @@
  *   attributes.jsonl   { id, … }      what stages measured; thresholds over it are applied later
  *   drops.jsonl        { id, stage, reason, detail?, bytes, lines? }
  */
-import { type Audit, addProblem, StageRunner } from '../report/audit.ts';
-import { countAttributes, type Histograms } from '../report/histogram.ts';
-import { makeStages } from './dedup-tasks.ts';
-import { readDocuments, type TaskContext } from './environment.ts';
-import type { UnitFolder } from './host.ts';
-import type { TaskOf } from './task.ts';
+import { type Audit, addProblem, StageRunner } from '../../report/audit.ts';
+import { countAttributes, type Histograms } from '../../report/histogram.ts';
+import { readDocuments, type TaskContext } from '../environment.ts';
+import type { UnitFolder } from '../host.ts';
+import type { TaskOf } from '../task.ts';
+import { makeStages } from './dedup.ts';
 
 export interface ProcessResult {
   readonly audit: Audit;

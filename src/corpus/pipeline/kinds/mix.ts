@@ -1,8 +1,7 @@
-import { findThreshold, planEpochs, type SourceDraw } from '../mixture/mix.ts';
-import { type IndexEntry, TokenIndex } from '../mixture/token-index.ts';
-import type { TaskContext } from './environment.ts';
-import type { TaskOf } from './task.ts';
-import type { TokeniseResult } from './tokenise-task.ts';
+import { LotteryHistogram, planEpochs, type SourceDraw } from '../../mixture/mix.ts';
+import { readAll, type TaskContext } from '../environment.ts';
+import type { TaskOf } from '../task.ts';
+import type { TokeniseResult } from './tokenise.ts';
 
 export interface MixResult {
   readonly draws: Readonly<Record<string, SourceDraw>>;
@@ -11,7 +10,7 @@ export interface MixResult {
   readonly shardCount: number;
 }
 
-/** Decides the mixture from what every source has. */
+/** Decides the mixture from what every source has. Reads one small histogram of each unit of the sources that give a part of an epoch. */
 export function mixSources(task: TaskOf<'mix'>, { recipe, host }: TaskContext): MixResult {
   const settings = recipe.tokens!;
   const supply: Record<string, number> = Object.fromEntries(Object.keys(recipe.sources).map((name) => [name, 0]));
@@ -29,19 +28,13 @@ export function mixSources(task: TaskOf<'mix'>, { recipe, host }: TaskContext): 
     const passes = epochs[name]!;
     const whole = Math.floor(passes + 1e-9);
     const rest = Math.max(0, passes - whole) * tokens;
-    const units = task.tokenised.filter(({ source }) => source === name);
-    const eachDocument = (visit: (entry: IndexEntry) => void) => {
-      for (const { id } of units) eachEntry(id, host, visit);
-    };
-    const threshold = rest < 1 ? 0 : findThreshold(rest, eachDocument);
-    draws[name] = { whole, threshold };
+    const histogram = new LotteryHistogram();
+    for (const { id } of rest < 1 ? [] : task.tokenised.filter(({ source }) => source === name)) {
+      const bytes = readAll(host.work.open(id, 'lottery.bin'));
+      histogram.addEncoded(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+    }
+    draws[name] = { whole, threshold: rest < 1 ? 0 : histogram.threshold(rest) };
     total += passes * tokens;
   }
   return { draws, epochs, supply, shardCount: Math.max(1, Math.ceil(total / settings.shardTokens)) };
-}
-
-function eachEntry(id: string, host: TaskContext['host'], visit: (entry: IndexEntry) => void): void {
-  const index = new TokenIndex(host.work.open(id, 'index.bin'));
-  index.each(0, 2 ** 32, visit);
-  index.close();
 }

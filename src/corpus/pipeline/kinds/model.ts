@@ -1,16 +1,16 @@
-import { InvariantError } from '../../base/assert.ts';
-import { normaliseForLanguageModel } from '../dedup/normalise.ts';
-import type { Document } from '../document.ts';
-import { encodeFastText } from '../language/fasttext-format.ts';
-import { SupervisedTrainer } from '../language/fasttext-train.ts';
-import { ArpaReader } from '../ngram/arpa.ts';
-import { writeNgramModel } from '../ngram/file.ts';
-import { KneserNeyTrainer } from '../ngram/kneser-ney.ts';
-import type { Material } from '../recipe/recipe.ts';
-import { createStage } from '../stages/table.ts';
-import { eachLine, readDocuments, type TaskContext } from './environment.ts';
-import type { UnitFolder } from './host.ts';
-import type { TaskOf } from './task.ts';
+import { InvariantError } from '../../../base/assert.ts';
+import { normaliseForLanguageModel } from '../../dedup/normalise.ts';
+import type { Document } from '../../document.ts';
+import { encodeFastText } from '../../language/fasttext-format.ts';
+import { SupervisedTrainer } from '../../language/fasttext-train.ts';
+import { ArpaReader } from '../../ngram/arpa.ts';
+import { writeNgramModel } from '../../ngram/file.ts';
+import { KneserNeyTrainer } from '../../ngram/kneser-ney.ts';
+import type { Material } from '../../recipe/recipe.ts';
+import { createStage } from '../../stages/table.ts';
+import { eachLine, readDocuments, type TaskContext } from '../environment.ts';
+import type { UnitFolder } from '../host.ts';
+import type { TaskOf } from '../task.ts';
 
 const encoder = new TextEncoder();
 
