@@ -51,7 +51,7 @@ const config: LlamaConfig = {
 };
 const numbers = initialWeights(config, 1);
 const machine = { device: 'wasm', threads: Number(values.threads), blas: values.blas, revectorize: true } as const;
-const device = await createTrainingDevice(machine, 'f32', console.log);
+const { device } = await createTrainingDevice(machine, 'f32', console.log);
 console.log(device.description);
 
 const random = new Random(1);

@@ -44,7 +44,7 @@ const config: LlamaConfig = {
 const types = { nf4: 'f16', q4_k: 'Q4_K', q8_0: 'Q8_0' } as const;
 const base = values.base as keyof typeof types;
 const machine = { device: 'wasm', threads: Number(values.threads), blas: values.blas, revectorize: true } as const;
-const device = await createTrainingDevice(machine, 'f32', console.log);
+const { device } = await createTrainingDevice(machine, 'f32', console.log);
 console.log(device.description);
 const sources = randomWeights(config, 1, ({ shape, block }) =>
   shape.length === 1 ? 'f32' : block === null ? 'f16' : types[base],

@@ -128,3 +128,17 @@ export function checkDraft(
 }
 
 export type ModelOptions = Options<typeof modelOptions>;
+
+/** How a run that was stopped goes on: `train`, `finetune`. */
+export const resumeOptions = {
+  resume: {
+    kind: 'flag',
+    word: 'auto',
+    help: 'go on after the newest sound checkpoint, to the same bits; begin where there is none (also --resume auto)',
+  },
+  allowChange: {
+    kind: 'texts',
+    value: 'KEY',
+    help: 'go on although this setting of the recipe, or group of settings, has changed, as in training.learningRate',
+  },
+} as const satisfies OptionTable;

@@ -22,8 +22,8 @@ export type OptionSpec =
   | (Common & { readonly kind: 'text'; readonly default?: string; readonly check?: Check })
   | (Common & { readonly kind: 'number'; readonly default?: number; readonly min?: number; readonly max?: number })
   | (Common & { readonly kind: 'integer'; readonly default?: number; readonly min?: number; readonly max?: number })
-  /** Also `--no-…`. */
-  | (Common & { readonly kind: 'flag'; readonly default?: boolean })
+  /** Also `--no-…`. `word` after it, or with `=`, says the same as nothing. */
+  | (Common & { readonly kind: 'flag'; readonly default?: boolean; readonly word?: string })
   | (Common & { readonly kind: 'choice'; readonly values: readonly string[]; readonly default?: string })
   /** May be given several times. */
   | (Common & { readonly kind: 'texts'; readonly default?: readonly string[]; readonly check?: Check })

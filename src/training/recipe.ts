@@ -93,7 +93,8 @@ export const recipeSchema = {
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
         /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
         products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },
-        onAnomaly: { kind: 'choice', values: ['stop', 'skip'], default: 'stop' },
+        /** What comes of a spike or a number that is none: an end, a step left out, or a return to the last good checkpoint with half the rate. */
+        onAnomaly: { kind: 'choice', values: ['stop', 'skip', 'return'], default: 'stop' },
         spikeDeviations: positive,
       },
     },

@@ -58,7 +58,6 @@ export class StepTrainer {
   private readonly schedule: Schedule;
   private readonly clip: number | null;
   private readonly recompute: Recompute;
-  private readonly onAnomaly: GuardOptions['onAnomaly'];
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
   private readonly afterUpdate: (() => Promise<void>) | undefined;
@@ -78,9 +77,7 @@ export class StepTrainer {
     this.decorate = decorate;
     this.afterUpdate = options.afterUpdate;
     this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, collective);
-    const guard = { ...defaultGuard, ...options.guard };
-    this.guard = new Guard(guard);
-    this.onAnomaly = guard.onAnomaly;
+    this.guard = new Guard({ ...defaultGuard, ...options.guard });
   }
 
   /** One step over one entry per micro-batch. Throws AnomalyError when the guard says stop; nothing has been updated then. */
@@ -249,22 +246,21 @@ export class StepTrainer {
     const squares = await reading;
     const gradientNorm = Math.sqrt(total(squares));
     const learningRate = this.schedule(this.optimizer.step);
-    const problem = guard.judge(lossNow, gradientNorm, () => {
+    const verdict = guard.judge(lossNow, gradientNorm, () => {
       const bad = squares.findIndex((sum) => !Number.isFinite(sum));
       return this.parameters[bad]?.name ?? null;
     });
     // The running statistics have moved with the forward passes of a step that is not to count.
-    if (problem) for (const [i, tensor] of this.statistics.entries()) device.copy(tensor, this.statisticsBefore[i]!);
-    if (problem && this.onAnomaly === 'stop') {
-      const advice = 'Go on from the last checkpoint with a lower learning rate, or let the guard skip such steps.';
-      throw new AnomalyError('training.anomaly', `training step ${this.optimizer.step}: ${problem}. ${advice}`);
+    if (verdict) for (const [i, tensor] of this.statistics.entries()) device.copy(tensor, this.statisticsBefore[i]!);
+    if (verdict?.kind === 'end') {
+      throw new AnomalyError(`training step ${this.optimizer.step + 1}: ${verdict.words}`, verdict.isDestroyed);
     }
-    if (problem) this.optimizer.step++;
+    if (verdict) this.optimizer.step++;
     else {
       await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
       await this.afterUpdate?.();
     }
-    return { loss: lossNow, gradientNorm, learningRate, labelCount, skipped: problem };
+    return { loss: lossNow, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
   }
 }
 

@@ -10,7 +10,7 @@ import type { Documents } from './data/documents.ts';
 import { epochOrder } from './data/epoch-order.ts';
 import { Packer } from './data/packer.ts';
 import { evaluate } from './evaluate.ts';
-import { AnomalyError, Guard } from './guard.ts';
+import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { initialWeights } from './initialize.ts';
 import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { shardOf } from './optimizer.ts';
@@ -231,25 +231,52 @@ test('a gradient that is no number stops the run and names the tensor, or is lef
   deepEqual(Float32Array.from(await skipping.device.read(skipping.parameters[1]!.tensor)), before);
 });
 
-test('the guard calls a rise a spike, not a fall, and not before it has seen enough', () => {
-  const guard = new Guard({ onAnomaly: 'stop', spikeDeviations: 6 });
+const watching = (more: Partial<GuardOptions> = {}) => new Guard({ ...defaultGuard, spikeDeviations: 6, ...more });
+const feed = (guard: Guard, losses: Iterable<number>, norm = 1) => {
+  for (const loss of losses) {
+    const verdict = guard.judge(loss, norm, () => null);
+    if (verdict) return verdict;
+  }
+  return null;
+};
+
+test('the guard calls a rise a spike, from the first steps on, and a fall none', () => {
+  const guard = watching();
+  equal(feed(guard, [10]), null);
+  match(watching().judge(10, 1, () => null)?.words ?? 'none', /none/);
+  match(feed(guard, [17])!.words, /loss 17\.000 is 7\.4 standard deviations above the 10\.000 of the last 1 steps/);
   equal(
-    guard.judge(100, 1, () => null),
+    feed(
+      guard,
+      Array.from({ length: 200 }, (_, i) => 5 + 0.1 * Math.sin(i)),
+    ),
     null,
   );
-  for (let i = 0; i < 200; i++)
-    equal(
-      guard.judge(5 + 0.1 * Math.sin(i), 1, () => null),
-      null,
-    );
-  match(guard.judge(9, 1, () => null)!, /loss 9.0000 is .* standard deviations above/);
-  equal(
-    guard.judge(1, 1, () => null),
-    null,
-  );
-  const copy = new Guard({ onAnomaly: 'stop', spikeDeviations: 6 });
+  match(feed(guard, [9])!.words, /loss 9.0000 is .* standard deviations above/);
+  equal(feed(guard, [1]), null);
+  const copy = watching();
   copy.restore(guard.save());
   deepEqual(copy.save(), guard.save());
+});
+
+test('the guard ends a run that only leaves steps out, one without gradients, and one whose median rises', () => {
+  const skipping = watching({ onAnomaly: 'skip' });
+  for (let i = 0; i < 9; i++) equal(skipping.judge(Number.NaN, 1, () => null)?.kind, 'leave out');
+  match(
+    skipping.judge(Number.NaN, 1, () => null)!.words,
+    /^10 steps in a row had to be left out, the last because of loss NaN/,
+  );
+  const guessing = Math.log(4096);
+  const dead = watching({ guessing });
+  equal(feed(dead, [8.3, 8.3, 8.3, 8.3], 0), null);
+  const verdict = feed(dead, [8.3], 0)!;
+  equal(verdict.kind, 'end');
+  match(verdict.words, /loss 8\.3000 is that of guessing \(ln V = 8\.3178\), and no gradient is left/);
+  equal(feed(watching({ guessing }), Array(20).fill(0.001), 0), null, 'learned by heart, not destroyed');
+  const rising = watching({ guessing, spikeDeviations: null });
+  const slowly = Array.from({ length: 600 }, (_, i) => (i < 200 ? 4 - i / 200 : 3 + (i - 200) / 100));
+  match(feed(rising, slowly)!.words, /median loss of the last 64 steps has risen from 3\.\d+ to 4\.\d+/);
+  equal(feed(watching({ spikeDeviations: null }), slowly), null, 'another kind of loss may rise');
 });
 
 test('shards of a parameter cover it without overlap', () => {

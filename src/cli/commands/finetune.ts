@@ -9,7 +9,7 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption } from '../model-options.ts';
+import { deviceOption, resumeOptions } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -32,7 +32,7 @@ export const command = defineCommand({
       otherwise: `${RUNS}/NAME`,
       help: 'where checkpoints, metrics and the report go',
     },
-    resume: { kind: 'flag', help: 'go on after the newest sound checkpoint, to the same bits' },
+    ...resumeOptions,
     offline: { kind: 'flag', help: 'use what is in the cache of the hub, and no network' },
     device: deviceOption,
     threads: {
@@ -83,6 +83,7 @@ export const command = defineCommand({
         blas: options.blas,
         revectorize: options.revectorize,
         resume: options.resume,
+        allowChange: options.allowChange,
         ...(collective && { collective }),
         isStopped: () => io.signal.aborted,
         ...common,

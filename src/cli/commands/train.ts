@@ -7,7 +7,7 @@ import { checkRecipe } from '../../training/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption } from '../model-options.ts';
+import { deviceOption, resumeOptions } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 
 const ROOT = 'runs';
@@ -27,7 +27,7 @@ export const command = defineCommand({
       otherwise: `${ROOT}/NAME`,
       help: 'where checkpoints, metrics and the report go',
     },
-    resume: { kind: 'flag', help: 'go on after the newest sound checkpoint, to the same bits' },
+    ...resumeOptions,
     device: deviceOption,
     threads: {
       kind: 'integer',
@@ -70,6 +70,7 @@ export const command = defineCommand({
         blas: options.blas,
         revectorize: options.revectorize,
         resume: options.resume,
+        allowChange: options.allowChange,
         ...(collective && { collective }),
         isStopped: () => io.signal.aborted,
         tell: (message) => writeLine(io.stderr, message),
@@ -114,6 +115,7 @@ function writeStep(io: Io, m: StepMetrics, eta: number, total: number): void {
   ];
   writeLine(io.stderr, parts.join('  '));
   if (m.skipped) writeLine(io.stderr, `  left out: ${m.skipped}`);
+  if (m.returned) writeLine(io.stderr, `  went back because of ${m.returned}`);
   if (m.validation) {
     writeLine(
       io.stderr,

@@ -119,9 +119,11 @@ function tokenize(table: OptionTable, words: readonly string[], problems: string
       continue;
     }
     const { key, negated } = target;
-    const isFlag = table[key]!.kind === 'flag';
+    const spec = table[key]!;
+    const isFlag = spec.kind === 'flag';
     let text = attached;
     if (negated) text = 'false';
+    else if (isFlag && text === null && spec.word !== undefined && words[i + 1] === spec.word) i++;
     else if (!isFlag && text === null) {
       const next = words[i + 1];
       if (next === undefined || (names.has(next.split('=')[0]!) && next !== '-')) {
@@ -181,7 +183,7 @@ class Problem {
 function readValue(spec: OptionSpec, text: string | null): unknown {
   switch (spec.kind) {
     case 'flag': {
-      if (text === null || /^(1|true|yes|on)$/i.test(text)) return true;
+      if (text === null || text === spec.word || /^(1|true|yes|on)$/i.test(text)) return true;
       if (/^(0|false|no|off)$/i.test(text)) return false;
       return new Problem('expected true or false');
     }

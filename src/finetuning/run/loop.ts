@@ -2,8 +2,9 @@
  * A fine-tuning run: steps of a method, validation, checkpoints, until it is done or somebody stops it. Files, clock and terminal are
  * passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
  */
-import type { Guard } from '../../training/guard.ts';
+import type { Guard, GuardState } from '../../training/guard.ts';
 import { Pace } from '../../training/run/loop.ts';
+import type { RunInputs } from '../../training/run/resume.ts';
 import type { TuningMethod } from '../methods/method.ts';
 
 /** One line of metrics.jsonl. */
@@ -28,12 +29,15 @@ export interface TuningMetrics {
 export interface TuningState {
   readonly step: number;
   readonly tokens: number;
-  readonly guard: { readonly loss: readonly number[]; readonly norm: readonly number[] };
+  readonly guard: GuardState;
   readonly smoothedLoss: number | null;
   readonly best: { readonly step: number; readonly loss: number } | null;
   /** Validations since the best. */
   readonly sinceBest: number;
+  /** What the run was given, to notice what has changed; an earlier version kept the recipe alone. */
   readonly recipe: unknown;
+  readonly digests?: RunInputs['digests'];
+  readonly bits?: RunInputs['bits'];
   readonly seconds: number;
   /** Why it ended before its last step. */
   readonly ended?: string;
@@ -61,24 +65,26 @@ export interface TuningRun {
   };
   /** Ends when so many validations in a row were not better; null: never. */
   readonly patience: number | null;
+  /** What its states are to remember of what it was given. */
+  readonly inputs: RunInputs;
 }
 
 const SMOOTHING = 0.9;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
 export async function runTuning(run: TuningRun, start: TuningState | null, ports: TuningPorts): Promise<TuningState> {
-  const { method, guard, recipe, patience } = run;
+  const { method, guard, recipe, patience, inputs } = run;
   const { validateEvery, checkpointEvery, sampleEvery } = recipe.output;
-  let state: TuningState = start ?? {
+  const fresh = {
     step: 0,
     tokens: 0,
     guard: { loss: [], norm: [] },
     smoothedLoss: null,
     best: null,
     sinceBest: 0,
-    recipe,
     seconds: 0,
   };
+  let state: TuningState = { ...(start ?? fresh), ...inputs };
   if (start) guard.restore(start.guard);
   const begun = ports.clock();
   const secondsBefore = state.seconds;
@@ -94,8 +100,8 @@ export async function runTuning(run: TuningRun, start: TuningState | null, ports
     const isLast = step === method.totalSteps || end !== undefined;
     const smoothedLoss = state.smoothedLoss === null ? loss : SMOOTHING * state.smoothedLoss + (1 - SMOOTHING) * loss;
     const validation = isLast || step % validateEvery === 0 ? await method.validate() : null;
-    const isBest =
-      validation?.loss !== undefined && !(validation.loss >= (state.best?.loss ?? Number.POSITIVE_INFINITY));
+    // A loss that is no number is not less than any.
+    const isBest = validation?.loss !== undefined && validation.loss < (state.best?.loss ?? Number.POSITIVE_INFINITY);
     const sinceBest = isBest ? 0 : state.sinceBest + (validation ? 1 : 0);
     const patienceEnds = patience !== null && sinceBest >= patience;
     const ended = end ?? (patienceEnds ? `${sinceBest} validations in a row were not better` : undefined);

@@ -6,11 +6,13 @@ import type { Collective } from '../collective.ts';
 import type { Documents } from '../data/documents.ts';
 import type { Packer } from '../data/packer.ts';
 import { evaluate } from '../evaluate.ts';
+import { isDestroyed } from '../guard.ts';
 import type { MicroBatch } from '../micro-batch.ts';
 import { shardOf } from '../optimizer.ts';
 import type { DerivedRecipe, Recipe } from '../recipe.ts';
 import type { StepTrainer } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';
+import type { RunInputs } from './resume.ts';
 import type { RunState } from './state.ts';
 
 /** One line of metrics.jsonl. */
@@ -26,6 +28,8 @@ export interface StepMetrics {
   readonly utilization: number;
   readonly seconds: number;
   readonly skipped?: string;
+  /** Why the run has gone back to the step before this one. */
+  readonly returned?: string;
   readonly validation?: { readonly loss: number; readonly bitsPerByte: number };
   readonly sample?: string;
 }
@@ -53,6 +57,8 @@ export interface RunParts {
   /** Floating-point operations a second of a large matrix product here. */
   readonly peakFlops: number;
   readonly collective: Collective;
+  /** What its states are to remember of what it was given. */
+  readonly inputs: RunInputs;
 }
 
 /** Steps that the expected time looks back on. */
@@ -61,15 +67,16 @@ const SMOOTHING = 0.98;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
 export async function runTraining(parts: RunParts, start: RunState | null, ports: RunPorts): Promise<RunState> {
-  const { recipe, derived, trainer, packer, collective } = parts;
+  const { recipe, derived, trainer, packer, collective, inputs } = parts;
   const { validateEvery, checkpointEvery, sampleEvery } = recipe.output;
   const length = derived.config.contextLength;
   const flops = flopsPerToken(derived.config, length);
-  let state = start ?? freshState(recipe, packer);
+  let state: RunState = { ...(start ?? freshState(packer)), ...inputs };
   if (start) {
     packer.restore(start.cursor);
     trainer.guard.restore(start.guard);
   }
+  const back = state.returns?.at(-1);
   const begun = ports.clock();
   const secondsBefore = state.seconds;
   let saved = state.step;
@@ -98,7 +105,8 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         collective,
       );
       validation = { loss, bitsPerByte };
-      if (best === null || bitsPerByte < best.bitsPerByte) best = { step, bitsPerByte };
+      const isBest = best === null || bitsPerByte < best.bitsPerByte;
+      if (isBest && !isDestroyed(loss, derived.config.vocabSize)) best = { step, bitsPerByte };
     }
     const seconds = secondsBefore + (ports.clock() - begun) / 1000;
     const rate = derived.batchTokens / elapsed;
@@ -124,6 +132,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         utilization: (flops * rate) / collective.size / parts.peakFlops,
         seconds,
         ...(result.skipped !== null && { skipped: result.skipped }),
+        ...(back && step === back.to + 1 && { returned: back.because }),
         ...(validation && { validation }),
         ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: await ports.sample(step) }),
       },
@@ -154,7 +163,7 @@ export class Pace {
   }
 }
 
-function freshState(recipe: Recipe, packer: Packer): RunState {
+function freshState(packer: Packer): Omit<RunState, 'recipe'> {
   return {
     step: 0,
     tokens: 0,
@@ -162,7 +171,6 @@ function freshState(recipe: Recipe, packer: Packer): RunState {
     guard: { loss: [], norm: [] },
     smoothedLoss: null,
     best: null,
-    recipe,
     seconds: 0,
   };
 }

@@ -6,18 +6,32 @@ import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
+import type { GuardState } from '../guard.ts';
 import { type Optimizer, shardOf } from '../optimizer.ts';
+import type { RunInputs } from './resume.ts';
+
+/** A run that went back: `rate` is the part of the schedule's learning rate from there on. */
+export interface Return {
+  readonly from: number;
+  readonly to: number;
+  readonly rate: number;
+  readonly because: string;
+}
 
 /** All of a run but its numbers: what state.json holds. */
 export interface RunState {
   readonly step: number;
   readonly tokens: number;
   readonly cursor: PackerCursor;
-  readonly guard: { readonly loss: readonly number[]; readonly norm: readonly number[] };
+  readonly guard: GuardState;
   readonly smoothedLoss: number | null;
   readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
-  /** The recipe as it was checked, to notice a changed one. */
+  /** What the run was given, to notice what has changed; an earlier version kept the recipe alone. */
   readonly recipe: unknown;
+  readonly digests?: RunInputs['digests'];
+  readonly bits?: RunInputs['bits'];
+  /** Where the run went back to an earlier checkpoint, and went on with a lower rate. */
+  readonly returns?: readonly Return[];
   /** Seconds of training so far. */
   readonly seconds: number;
 }

@@ -2,9 +2,9 @@
  * A fine-tuning run's checkpoints. Each is a folder that other programs read as it is: a Hugging Face model, or an adapter as PEFT has
  * it. Beside it lie what only a resumed run needs: trained tensors in our own layout, the optimizer's moments, the run's state.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArgumentError, CriaError, FormatError } from '../../../base/errors.ts';
+import { ArgumentError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
 import type { TuningState } from '../../../finetuning/run/loop.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
@@ -17,13 +17,16 @@ import type { Optimizer, TrainableParameter } from '../../../training/optimizer.
 import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { makeFolder } from '../make-folder.ts';
-import { BEST, checkpointName, checkpointNames } from '../training/run-checkpoint.ts';
+import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from '../training/checkpoint-folder.ts';
+import { BEST, checkpointName } from '../training/run-checkpoint.ts';
 import { numbersOf } from '../training/stored-weights.ts';
-import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from '../training/whole-folder.ts';
+import { writeWholeFile } from '../training/whole-folder.ts';
 
-const STATE = 'state.json';
 const MOMENTS = 'optimizer.safetensors';
 const TRAINED = 'trained.safetensors';
+
+/** As a checkpoint keeps it. */
+export type SavedTuning = TuningState & { readonly optimizerStep: number };
 
 export interface TuningContent {
   readonly device: Device;
@@ -57,49 +60,26 @@ export class TuningCheckpoints {
     }
     const trained = await readTensors(device, this.besideModel(parameters));
     const writeModel = await this.content.model();
-    try {
-      writeWholeFolder(path, (folder) => {
-        writeModel(folder);
-        for (const [file, tensors] of [
-          [TRAINED, [...trained]],
-          [MOMENTS, moments],
-        ] as const) {
-          if (tensors.length === 0) continue;
-          const sink = folder.create(file);
-          writeSafetensors(sink, tensors);
-          sink.close();
-        }
-        const sink = folder.create(STATE);
-        const text = JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2);
-        sink.write(new TextEncoder().encode(`${text}\n`));
+    writeCheckpoint(path, { ...state, optimizerStep: optimizer.step }, (folder) => {
+      writeModel(folder);
+      for (const [file, tensors] of [
+        [TRAINED, [...trained]],
+        [MOMENTS, moments],
+      ] as const) {
+        if (tensors.length === 0) continue;
+        const sink = folder.create(file);
+        writeSafetensors(sink, tensors);
         sink.close();
-      });
-    } catch (error) {
-      throw saveFailed(path, error);
-    }
+      }
+    });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
-    this.prune(keepLast, state.best?.step ?? null);
+    pruneCheckpoints(this.folder, keepLast, (step) => step === state.best?.step);
     collective.barrier();
     return path;
   }
 
-  /** Puts the newest sound checkpoint's numbers back and returns its state; null when there is none. `tell` hears of damaged ones. */
-  restore(tell: (message: string) => void): TuningState | null {
-    for (const name of checkpointNames(this.folder).reverse()) {
-      const path = join(this.folder, name);
-      try {
-        verifyWholeFolder(path);
-      } catch (error) {
-        if (!(error instanceof FormatError)) throw error;
-        tell(error.message);
-        continue;
-      }
-      return this.load(path);
-    }
-    return null;
-  }
-
-  private load(path: string): TuningState {
+  /** Puts the numbers of a checkpoint back. */
+  load({ path, state }: FoundCheckpoint<SavedTuning>): void {
     const { device, parameters, optimizer } = this.content;
     this.restoreModel(path);
     const beside = this.besideModel(parameters);
@@ -107,9 +87,7 @@ export class TuningCheckpoints {
     const moments = openFile(join(path, MOMENTS));
     restoreMoments(device, optimizer, readSafetensors(moments).tensors);
     moments.close();
-    const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as TuningState & { optimizerStep: number };
     optimizer.step = state.optimizerStep;
-    return state;
   }
 
   /** Parameters that the model's own files do not hold: an adapter's, a head's. */
@@ -131,16 +109,6 @@ export class TuningCheckpoints {
       }
     } finally {
       checkpoint.close();
-    }
-  }
-
-  private prune(keepLast: number, bestStep: number | null): void {
-    for (const name of checkpointNames(this.folder).slice(0, -keepLast)) {
-      if (bestStep !== null && name === checkpointName(bestStep)) continue;
-      rmSync(join(this.folder, name), { recursive: true, force: true });
-    }
-    for (const name of readdirSync(this.folder)) {
-      if (name.endsWith('.partial.old')) rmSync(join(this.folder, name), { recursive: true, force: true });
     }
   }
 }
@@ -181,14 +149,4 @@ function misfit(path: string, name: string, stored: TensorSource | undefined, te
     'finetune.trained',
     `${path}: expected ${name} of ${tensor.shape.join(' × ')}, found ${found}. It belongs to another recipe or model.`,
   );
-}
-
-function saveFailed(path: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!/^E[A-Z]+$/.test(code)) return error;
-  const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code;
-  const advice = 'The checkpoints before it are whole: make room and go on with --resume.';
-  return new CriaError('finetune.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
-    cause: error,
-  });
 }

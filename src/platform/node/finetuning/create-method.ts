@@ -80,7 +80,11 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
     schedule: (update) => derived.schedule(Math.floor(update / updates) % derived.totalSteps),
     clip: training.clip,
     recompute: training.recompute,
-    guard: { onAnomaly: training.onAnomaly, spikeDeviations: training.spikeDeviations ?? null },
+    guard: {
+      onAnomaly: training.onAnomaly,
+      spikeDeviations: training.spikeDeviations ?? null,
+      guessing: method === 'sft' ? Math.log(config.vocabSize) : null,
+    },
     collective,
     decorate: (ops) => (noise ? noise.decorate(adapt(ops)) : adapt(ops)),
     ...(tuned.adapter && { afterUpdate: () => tuned.adapter!.refresh() }),

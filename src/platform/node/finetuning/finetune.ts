@@ -1,30 +1,34 @@
 /** `cria finetune`: a recipe → a tuned model, with everything that needs files, threads and native libraries. */
-import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
 import type { Device } from '../../../devices/device.ts';
+import { tuningRules } from '../../../finetuning/recipe-changes.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
-import { runTuning, type TuningMetrics, type TuningState } from '../../../finetuning/run/loop.ts';
+import { recipeSchema } from '../../../finetuning/recipe-keys.ts';
+import { runTuning, type TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
+import { check } from '../../../training/recipe-schema.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
+import { differencesOf, otherBits, settleChanges } from '../../../training/run/resume.ts';
 import type { PullOptions } from '../../hub/pull.ts';
+import type { FoundCheckpoint } from '../training/checkpoint-folder.ts';
 import { createTrainingDevice, type TrainingMachine } from '../training/device.ts';
-import { checkpointNames } from '../training/run-checkpoint.ts';
-import { measurePeak } from '../training/train.ts';
-import { TuningCheckpoints } from './checkpoints.ts';
+import { measurePeak } from '../training/measure-peak.ts';
+import { openRun, type ResumeOptions } from '../training/open-run.ts';
+import { type SavedTuning, TuningCheckpoints } from './checkpoints.ts';
 import { createMethod, type TuningParts } from './create-method.ts';
 import { modelWriter, openTunable, placeTuned, type TunedModel } from './models.ts';
 import { type Prepared, prepare, shownSamples } from './prepare.ts';
+import { digestsOfTuning } from './run-digests.ts';
 import { TuningFolder } from './run-folder.ts';
 
-export interface FinetuneOptions extends TrainingMachine {
+export interface FinetuneOptions extends TrainingMachine, ResumeOptions {
   readonly recipe: Recipe;
   readonly folder: string;
   /** Paths of the models that the recipe names. */
   readonly models: { readonly from: string; readonly helpfulness: string | null; readonly safety: string | null };
-  readonly resume: boolean;
   readonly collective?: Collective;
   readonly hub: PullOptions;
   isStopped(): boolean;
@@ -47,25 +51,37 @@ const SHOWN = 5;
 const REPORT_EVERY = 20;
 
 export async function finetune(options: FinetuneOptions): Promise<TuningResult> {
-  const { recipe, models, collective = solo } = options;
-  const isFirst = collective.rank === 0;
-  const tell = isFirst ? options.tell : () => {};
+  const { collective = solo } = options;
+  const tell = collective.rank === 0 ? options.tell : () => {};
   checkRequest(options, collective);
   const run = new TuningFolder(options.folder);
-  if (!options.resume && checkpointNames(run.checkpoints).length > 0) {
-    throw new ArgumentError(
-      'finetune.exists',
-      `${run.path} already holds a run. Go on with it with --resume, or choose another folder with --out.`,
-    );
+  const { found, close } = await openRun<SavedTuning>(run, [], options, collective, tell);
+  try {
+    return await finetuneWithin(run, found, options, tell);
+  } finally {
+    close();
   }
+}
+
+async function finetuneWithin(
+  run: TuningFolder,
+  found: FoundCheckpoint<SavedTuning> | null,
+  options: FinetuneOptions,
+  tell: (message: string) => void,
+): Promise<TuningResult> {
+  const { recipe, models, collective = solo } = options;
+  const isFirst = collective.rank === 0;
   const checkpoint = openTunable(models.from);
   let device: Device | null = null;
   try {
     const prepared = await prepare(recipe, checkpoint, { hub: options.hub, tell });
     for (const warning of prepared.warnings) tell(`warning: ${warning}`);
+    const digests = digestsOfTuning(prepared, checkpoint);
+    if (found) sayChanges(found.state, { recipe, digests }, options.allowChange, tell);
     if (isFirst) run.writeRefused(prepared.census);
     const config: LlamaConfig = { ...checkpoint.config, contextLength: prepared.contextLength };
-    device = await createTrainingDevice(options, recipe.training.products, tell);
+    const machine = await createTrainingDevice(options, recipe.training.products, tell);
+    device = machine.device;
     const tuned = await placeTuned(device, checkpoint, recipe, config);
     const parts: TuningParts = { recipe, prepared, device, checkpoint, config, tuned, collective, run, models };
     const { method, trainer, parameters, derived, sample } = await createMethod(parts);
@@ -88,20 +104,22 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
           template,
         }),
     });
-    const start = options.resume ? checkpoints.restore(tell) : null;
-    if (start) await tuned.adapter?.refresh();
-    if (start) sayChanges(start, recipe, tell);
-    if (isFirst) run.rewindMetrics(start?.step ?? 0);
+    if (found) checkpoints.load(found);
+    if (found) await tuned.adapter?.refresh();
+    const inputs = { recipe, digests, bits: { ...machine.bits, ranks: String(collective.size) } };
+    for (const words of otherBits(found?.state.bits, inputs.bits)) tell(`changed: ${words}`);
+    if (isFirst) run.rewindMetrics(found?.state.step ?? 0);
     const peakFlops = await measurePeak(device);
     const facts = describe(recipe, prepared, tuned, config, device, derived, method.totalSteps, peakFlops, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
-    if (start) tell(`resuming after step ${start.step}`);
-    else if (options.resume) tell(`nothing to go on with in ${run.path}: from the beginning`);
+    const isFinished = found !== null && (found.state.step >= method.totalSteps || found.state.ended !== undefined);
+    if (isFinished) tell(`the run is finished: ${found.state.ended ?? `all its ${found.state.step} steps are done`}`);
+    else if (found) tell(`resuming after step ${found.state.step}`);
     run.setReport({ name: recipe.name, facts, samples: shownSamples(prepared, SHOWN) });
 
     let saved: string | null = null;
     const patience = recipe.method === 'ppo' ? (recipe.ppo.patience ?? null) : null;
-    const end = await runTuning({ method, guard: trainer.guard, recipe, patience }, start, {
+    const end = await runTuning({ method, guard: trainer.guard, recipe, patience, inputs }, found?.state ?? null, {
       clock: () => performance.now(),
       isStopped() {
         const flags = Float64Array.of(options.isStopped() ? 1 : 0);
@@ -121,12 +139,11 @@ export async function finetune(options: FinetuneOptions): Promise<TuningResult> 
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     });
     if (isFirst) run.writeReport(false);
-    const last = checkpointNames(run.checkpoints).at(-1);
     return {
       steps: end.step,
       tokens: end.tokens,
       best: end.best,
-      checkpoint: saved ?? (last === undefined ? null : join(run.checkpoints, last)),
+      checkpoint: saved ?? found?.path ?? null,
       ended: end.ended ?? null,
     };
   } finally {
@@ -152,19 +169,17 @@ function checkRequest({ recipe, blas }: FinetuneOptions, { size }: Collective): 
   }
 }
 
-/** A resumed run goes on with the recipe of today: what is different from that of its beginning is said. */
-function sayChanges(start: TuningState, recipe: Recipe, tell: (message: string) => void): void {
-  const flat = (value: unknown, path: string): [string, string][] =>
-    typeof value === 'object' && value !== null
-      ? Object.entries(value).flatMap(([key, inner]) => flat(inner, path === '' ? key : `${path}.${key}`))
-      : [[path, JSON.stringify(value)]];
-  const before = new Map(flat(start.recipe, ''));
-  for (const [path, value] of flat(recipe, '')) {
-    const old = before.get(path);
-    if (value !== undefined && old !== value && !(old === undefined && value === 'null')) {
-      tell(`warning: ${path} is ${value}, and was ${old ?? 'not given'} when the run began`);
-    }
-  }
+/** Throws ConfigError `training.changed`. */
+function sayChanges(
+  state: SavedTuning,
+  now: { readonly recipe: Recipe; readonly digests: Record<string, string> },
+  allowed: readonly string[],
+  tell: (message: string) => void,
+): void {
+  // What an earlier version did not know is as if it had been left out.
+  const before = { ...state, recipe: check(recipeSchema, state.recipe, '', []) };
+  const rules = tuningRules(state.digests, now.digests);
+  settleChanges(`recipe ${now.recipe.name}`, differencesOf(before, now, rules), allowed, tell);
 }
 
 /** What is said before the first step, and what heads the report. */

@@ -14,6 +14,8 @@ export interface FinetuneCallOptions {
   readonly out?: string;
   /** Go on after the newest sound checkpoint, to the same bits. */
   readonly resume?: boolean;
+  /** Settings of the recipe, or groups of them, that may be others than when the run began. */
+  readonly allowChange?: readonly string[];
   /** What computes; absent or 'auto': wasm. */
   readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   readonly threads?: number;
@@ -39,6 +41,7 @@ export async function finetune(recipe: string | object, options: FinetuneCallOpt
   return runRecipe(checkRun(value, typeof recipe === 'string' ? recipe : 'recipe'), {
     out: options.out,
     resume: options.resume ?? false,
+    allowChange: options.allowChange ?? [],
     device: options.device ?? 'auto',
     threads: options.threads ?? describeMachine().physicalCores,
     blas: options.blas ?? true,

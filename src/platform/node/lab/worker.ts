@@ -25,7 +25,7 @@ parentPort!.on('message', async (training: LabTraining) => {
 });
 
 async function run(training: LabTraining): Promise<WorkerAnswer> {
-  const device = await createTrainingDevice(machine, 'f32', () => {});
+  const { device } = await createTrainingDevice(machine, 'f32', () => {});
   try {
     const result = await trainOnce(device, training, documents, {
       clock: () => performance.now(),

@@ -1,14 +1,13 @@
 /** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
-import { CriaError, FormatError } from '../../../base/errors.ts';
+import { FormatError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
 import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
-import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
+import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { elementCount } from '../../../tensor/tensor.ts';
 import type { Collective } from '../../../training/collective.ts';
@@ -17,11 +16,14 @@ import { momentTensors, type RunState, readTensors, restoreMoments } from '../..
 import type { TrainableModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { makeFolder } from '../make-folder.ts';
-import { BEST, checkpointName, checkpointNames } from './run-checkpoint.ts';
-import { verifyWholeFolder, writeWholeFile, writeWholeFolder } from './whole-folder.ts';
+import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
+import { BEST, checkpointName } from './run-checkpoint.ts';
+import { writeWholeFile } from './whole-folder.ts';
 
-const STATE = 'state.json';
 const MOMENTS = 'optimizer.safetensors';
+
+/** As a checkpoint keeps it. */
+export type SavedState = RunState & { readonly optimizerStep: number };
 
 export interface CheckpointContent {
   readonly config: LlamaConfig;
@@ -56,7 +58,7 @@ export class Checkpoints {
     }
     const { config, weights, optimizer, tokenizer, bosId, eosId } = this.content;
     const tensors = await readTensors(this.device, weights);
-    const write = (folder: FolderSink) => {
+    writeCheckpoint(path, { ...state, optimizerStep: optimizer.step }, (folder) => {
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
       writeHfCheckpoint(
         folder,
@@ -70,38 +72,15 @@ export class Checkpoints {
       const moments = folder.create(MOMENTS);
       writeSafetensors(moments, momentsNow, { step: String(optimizer.step) });
       moments.close();
-      const file = folder.create(STATE);
-      file.write(new TextEncoder().encode(`${JSON.stringify({ ...state, optimizerStep: optimizer.step }, null, 2)}\n`));
-      file.close();
-    };
-    try {
-      writeWholeFolder(path, write);
-    } catch (error) {
-      throw saveFailed(path, error);
-    }
+    });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
-    this.prune(keepLast, state.best?.step ?? null);
+    pruneCheckpoints(this.folder, keepLast, (step) => step === state.best?.step);
     collective.barrier();
     return path;
   }
 
-  /** Puts the newest sound checkpoint's numbers back and returns its state; null when there is none. `tell` hears of damaged ones. */
-  restore(tell: (message: string) => void): RunState | null {
-    for (const name of checkpointNames(this.folder).reverse()) {
-      const path = join(this.folder, name);
-      try {
-        verifyWholeFolder(path);
-      } catch (error) {
-        if (!(error instanceof FormatError)) throw error;
-        tell(error.message);
-        continue;
-      }
-      return this.load(path);
-    }
-    return null;
-  }
-
-  private load(path: string): RunState {
+  /** Puts the numbers of a checkpoint back. */
+  load({ path, state }: FoundCheckpoint<SavedState>): void {
     const { config, weights, optimizer } = this.content;
     const checkpoint = openCheckpointAt(path);
     try {
@@ -127,29 +106,6 @@ export class Checkpoints {
     const moments = openFile(join(path, MOMENTS));
     restoreMoments(this.device, optimizer, readSafetensors(moments).tensors);
     moments.close();
-    const state = JSON.parse(readFileSync(join(path, STATE), 'utf8')) as RunState & { optimizerStep: number };
     optimizer.step = state.optimizerStep;
-    return state;
   }
-
-  private prune(keepLast: number, bestStep: number | null): void {
-    const names = checkpointNames(this.folder);
-    for (const name of names.slice(0, -keepLast)) {
-      if (bestStep !== null && name === checkpointName(bestStep)) continue;
-      rmSync(join(this.folder, name), { recursive: true, force: true });
-    }
-    for (const name of readdirSync(this.folder)) {
-      if (name.endsWith('.partial.old')) rmSync(join(this.folder, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function saveFailed(path: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!/^E[A-Z]+$/.test(code)) return error;
-  const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code;
-  const advice = 'The checkpoints before it are whole: make room and go on with --resume.';
-  return new CriaError('training.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
-    cause: error,
-  });
 }

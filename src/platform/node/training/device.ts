@@ -20,12 +20,18 @@ export interface TrainingMachine {
   readonly revectorize: boolean;
 }
 
+export interface TrainingDevice {
+  readonly device: Device;
+  /** What the bits of a step depend on, besides the step: what is not here changes nothing. */
+  readonly bits: Readonly<Record<string, string>>;
+}
+
 /** The device for training on this machine. Throws UnsupportedError `training.products`, `webgpu.…`. */
 export async function createTrainingDevice(
   { device, threads, blas, revectorize }: TrainingMachine,
   products: 'f32' | 'bf16',
   tell: (message: string) => void,
-): Promise<Device> {
+): Promise<TrainingDevice> {
   if (device === 'webgpu' || device === 'reference') {
     if (products === 'bf16') {
       throw new UnsupportedError(
@@ -33,14 +39,20 @@ export async function createTrainingDevice(
         `training.products is bf16: expected the wasm device, which has a system library for it, found ${device}. Train with training.products=f32.`,
       );
     }
-    if (device === 'reference') return createReferenceDevice();
+    if (device === 'reference') return { device: createReferenceDevice(), bits: { device } };
     const gpu = await createWebGpuDevice({ gpu: await createGpu(), warn: tell });
     await gpu.prepare?.([]);
-    return gpu;
+    return { device: gpu, bits: { device: gpu.description } };
   }
   const library = products === 'bf16' ? needBf16() : blas ? loadProducts(['f32']) : null;
   if (blas && library === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   const compiled = await compileForThisMachine({ threads, revectorize, blas: null, training: true });
-  const note = library ? `${compiled.note}, matrix products by ${library.description}` : compiled.note;
-  return createWasmDevice({ threads, host: nodeThreads, ...compiled, blas: library, note });
+  const bits = library
+    ? { device: 'wasm', 'matrix products': library.description, threads: String(threads) }
+    : { device: 'wasm', 'matrix products': 'our own kernels' };
+  // A library's sums depend on the sizes of the tiles that each thread gives it; those of our kernels on the row alone.
+  const note = library
+    ? `${compiled.note}, matrix products by ${library.description}: the bits depend on the number of threads`
+    : `${compiled.note}, the same bits with any number of threads`;
+  return { device: await createWasmDevice({ threads, host: nodeThreads, ...compiled, blas: library, note }), bits };
 }

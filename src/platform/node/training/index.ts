@@ -71,7 +71,7 @@ export class Trainer {
       );
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
     const machine = { device: kind, threads, blas, revectorize: found.options.revectorize ?? true };
-    const device = await createTrainingDevice(machine, 'f32', () => {});
+    const { device } = await createTrainingDevice(machine, 'f32', () => {});
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, rest);

@@ -21,10 +21,17 @@ export function checkpointNames(folder: string): string[] {
 export function modelOfRun(path: string): string | null {
   const folder = join(path, CHECKPOINTS);
   const names = checkpointNames(folder);
-  const note = join(folder, BEST);
-  const best = existsSync(note)
-    ? checkpointName((JSON.parse(readFileSync(note, 'utf8')) as { step: number }).step)
-    : null;
+  const step = bestStep(folder);
+  const best = step === null ? null : checkpointName(step);
   const chosen = best !== null && names.includes(best) ? best : names.at(-1);
   return chosen === undefined ? null : join(folder, chosen);
+}
+
+/** The step of the best checkpoint, as the note in their folder says; null: none yet, or the note is damaged. */
+function bestStep(folder: string): number | null {
+  try {
+    return (JSON.parse(readFileSync(join(folder, BEST), 'utf8')) as { step: number }).step;
+  } catch {
+    return null;
+  }
 }

@@ -6,6 +6,11 @@ import { MetricsFolder } from './metrics-folder.ts';
 import { writeWholeFile } from './whole-folder.ts';
 
 export class RunFolder extends MetricsFolder<StepMetrics> {
+  /** Where the texts are kept as tokens. */
+  get tokens(): string {
+    return join(this.path, 'tokens');
+  }
+
   writeReport(name: string, facts: readonly (readonly [string, string])[], isRunning: boolean): void {
     writeWholeFile(join(this.path, 'report.html'), reportHtml(name, facts, this.metrics, isRunning));
     writeWholeFile(join(this.path, 'report.svg'), reportSvg(this.metrics));

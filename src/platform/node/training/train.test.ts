@@ -144,12 +144,63 @@ test('a damaged checkpoint is passed over aloud, and the one before it taken', (
   equal(weights('damaged'), weights('first'));
 });
 
+/** Another tokenizer of the same size: the first one with its scores changed. */
+function otherTokenizer(): string {
+  const bytes = readFileSync(goldenPath('tokenizers/sp-bpe-512/tokenizer.model'));
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(at('other.model'), bytes);
+  return at('other.model');
+}
+
+test('a finished run says so; a longer one goes on where that is allowed; a moved text is the same text', async () => {
+  cpSync(at('first'), at('longer'), { recursive: true });
+  cpSync(at('train.jsonl.gz'), at('moved.jsonl.gz'));
+  const done = await inProcess(
+    words('longer', '--resume', '--set', `data.train.0.path=${at('moved.jsonl.gz')}`).slice(1),
+  );
+  equal(done.status, 0, done.stderr);
+  match(
+    done.stderr,
+    /changed: data\.train\.0\.path .*the content is the same\n.*the run is finished: all its 14 steps are done/,
+  );
+  const more = ['--resume', 'auto', '--set', `training.tokens=${(STEPS + 1) * 64}`, '--allow-change', 'training'];
+  const longer = await inProcess(words('longer', ...more).slice(1));
+  equal(longer.status, 0, longer.stderr);
+  match(longer.stderr, /changed, as allowed: training\.tokens is 960, and was 896[\s\S]*resuming after step 14/);
+});
+
+test('checkpoints that are all damaged are not a beginning', async () => {
+  cpSync(at('first'), at('all-damaged'), { recursive: true });
+  for (const name of checkpointsOf('all-damaged')) {
+    writeFileSync(join(at('all-damaged'), 'checkpoints', name, 'digests.json'), 'null');
+  }
+  const { status, stderr } = await inProcess(words('all-damaged', '--resume').slice(1));
+  equal(status, 1);
+  match(stderr, /digests\.json: it is no list of files[\s\S]*expected one sound checkpoint, found \d, all damaged/);
+});
+
 test('what cannot work is refused in words, and nothing is lost', async () => {
   const refusals: [RegExp, string[], string][] = [
     [/already holds a run. Go on with it with --resume/, [], 'first'],
     [
-      /expected the recipe's model .*Resume with the recipe that the run began with/s,
+      /model\.width is 64, and was 32 .*Resume with the recipe that the run began with/,
       ['--resume', '--set', 'model.width=64'],
+      'first',
+    ],
+    [
+      /3 problems\n.*seed is 4, and was 1 .*\n.*training\.matrices is "muon".*\n.*training\.beta1 is 0\.8, and was 0\.9 when the run began\. Go on with it by --allow-change training\.beta1/,
+      ['--resume', '--set', 'seed=4', '--set', 'training.matrices=muon', '--set', 'training.beta1=0.8'],
+      'first',
+    ],
+    [/data\.train has 2 entries, and had 1/, ['--resume', '--set', `data.train.1.path=${at('valid.jsonl')}`], 'first'],
+    [
+      /data\.train\.0\.path is .*valid\.jsonl", and was .*the order of the documents/,
+      ['--resume', '--set', `data.train.0.path=${at('valid.jsonl')}`],
+      'first',
+    ],
+    [
+      /tokenizer\.path is .*the embeddings belong to the tokens of the other one/,
+      ['--resume', '--set', `tokenizer.path=${otherTokenizer()}`],
       'first',
     ],
     [

@@ -1,37 +1,35 @@
 /** `cria train`: a recipe → a model, with everything that needs files, threads and native libraries. */
-import { join } from 'node:path';
-import { ArgumentError, ConfigError } from '../../../base/errors.ts';
-import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
-import type { Device } from '../../../devices/device.ts';
-import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
-import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
-import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
+import { ArgumentError } from '../../../base/errors.ts';
 import type { Collective } from '../../../training/collective.ts';
 import { solo } from '../../../training/collective.ts';
-import { Packer, type Source } from '../../../training/data/packer.ts';
+import { Packer } from '../../../training/data/packer.ts';
+import { AnomalyError } from '../../../training/guard.ts';
 import { initialWeights } from '../../../training/initialize.ts';
-import { PASS_TOKENS } from '../../../training/micro-batch.ts';
-import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../training/recipe.ts';
-import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
-import { runTraining, type StepMetrics } from '../../../training/run/loop.ts';
+import { type DerivedRecipe, deriveRecipe, type Recipe, recipeSchema } from '../../../training/recipe.ts';
+import { trainingRules } from '../../../training/recipe-changes.ts';
+import { check } from '../../../training/recipe-schema.ts';
+import { type RunPorts, runTraining, type StepMetrics } from '../../../training/run/loop.ts';
+import { differencesOf, otherBits, type RunInputs, settleChanges } from '../../../training/run/resume.ts';
 import { sampleIds } from '../../../training/run/sample.ts';
+import type { RunState } from '../../../training/run/state.ts';
 import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
-import { findTokenizerFiles } from '../load-tokenizer.ts';
-import { Checkpoints } from './checkpoints.ts';
+import type { FoundCheckpoint } from './checkpoint-folder.ts';
+import { Checkpoints, type SavedState } from './checkpoints.ts';
+import { describeRun } from './describe-run.ts';
 import { createTrainingDevice, type TrainingMachine } from './device.ts';
+import { goBack, rateOf, withCheckpoints } from './going-back.ts';
+import { measurePeak } from './measure-peak.ts';
+import { digestsOf, openData, openTokenizer } from './open-data.ts';
+import { openRun, type ResumeOptions } from './open-run.ts';
 import { checkPaths } from './recipe-paths.ts';
-import { checkpointNames } from './run-checkpoint.ts';
 import { RunFolder } from './run-folder.ts';
 import { openStoredWeights } from './stored-weights.ts';
-import { openTokens, type TextSource } from './token-cache.ts';
-import { digestOf } from './whole-folder.ts';
 
-export interface TrainOptions extends TrainingMachine {
+export interface TrainOptions extends TrainingMachine, ResumeOptions {
   readonly recipe: Recipe;
   readonly folder: string;
-  readonly resume: boolean;
   readonly collective?: Collective;
   isStopped(): boolean;
   tell(message: string): void;
@@ -50,31 +48,47 @@ const REPORT_EVERY = 20;
 
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { recipe, collective = solo } = options;
-  const isFirst = collective.rank === 0;
-  const tell = isFirst ? options.tell : () => {};
-  const run = new RunFolder(options.folder);
-  if (!options.resume && checkpointNames(run.checkpoints).length > 0) {
-    throw new ArgumentError(
-      'training.exists',
-      `${run.path} already holds a run. Go on with it with --resume, or choose another folder with --out.`,
-    );
-  }
+  const tell = collective.rank === 0 ? options.tell : () => {};
   checkRequest(options, collective);
   checkPaths(recipe);
-  const { files, tokenizer, digest } = openTokenizer(recipe);
-  const derived = deriveRecipe(recipe, tokenizer.vocabSize);
-  if (isFirst) await openData(recipe, run, tokenizer, digest, tell);
-  collective.barrier(); // the first rank has made the tokens, the others find them
-  const { sources, validation } = await openData(recipe, run, tokenizer, digest, tell);
-
-  const device = await createTrainingDevice(options, recipe.training.products, tell);
+  const folder = new RunFolder(options.folder);
+  const { found, close } = await openRun<SavedState>(folder, [folder.tokens], options, collective, tell);
   try {
-    const { training, output } = recipe;
+    return await trainWithin(folder, found, options, tell);
+  } finally {
+    close();
+  }
+}
+
+async function trainWithin(
+  run: RunFolder,
+  found: FoundCheckpoint<SavedState> | null,
+  options: TrainOptions,
+  tell: (message: string) => void,
+): Promise<TrainResult> {
+  const { recipe, collective = solo } = options;
+  const { training, output } = recipe;
+  const isFirst = collective.rank === 0;
+  const { files, tokenizer } = openTokenizer(recipe);
+  const derived = deriveRecipe(recipe, tokenizer.vocabSize);
+  const digests = digestsOf(recipe);
+  if (found) {
+    sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
+    if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
+  }
+  if (isFirst) await openData(recipe, run.tokens, tokenizer, digests, tell);
+  collective.barrier(); // the first rank has made the tokens, the others find them
+  const { sources, validation } = await openData(recipe, run.tokens, tokenizer, digests, tell);
+
+  const { device, bits } = await createTrainingDevice(options, training.products, tell);
+  try {
     const { from } = recipe.model;
-    const stored = from === undefined ? null : openStoredWeights(from, derived.config);
+    const stored = from === undefined || found ? null : openStoredWeights(from, derived.config);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
     const { model, parameters, weights } = placeModel(device, derived.config, begin);
     stored?.close();
+    const schedule = scheduleOf(recipe, derived);
+    let start = found;
     const trainer = new StepTrainer(device, model, parameters, {
       optimizer: {
         betas: [training.beta1, training.beta2],
@@ -82,10 +96,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         weightDecay: training.weightDecay,
         matrices: training.matrices,
       },
-      schedule: scheduleOf(recipe, derived),
+      schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,
       recompute: derived.recompute,
-      guard: { onAnomaly: training.onAnomaly, spikeDeviations: training.spikeDeviations ?? null },
+      guard: {
+        onAnomaly: training.onAnomaly,
+        spikeDeviations: training.spikeDeviations ?? null,
+        guessing: Math.log(derived.config.vocabSize),
+      },
       collective,
     });
     const checkpoints = new Checkpoints(run.checkpoints, device, {
@@ -97,18 +115,20 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       eosId: tokenizer.eosId,
       collective,
     });
-    const start = options.resume ? checkpoints.restore(tell) : null;
-    if (isFirst) run.rewindMetrics(start?.step ?? 0);
+    if (found) checkpoints.load(found);
+    const inputs = { recipe, digests, bits: { ...bits, ranks: String(collective.size) } };
+    for (const words of otherBits(found?.state.bits, inputs.bits)) tell(`changed: ${words}`);
+    if (isFirst) run.rewindMetrics(found?.state.step ?? 0);
     const peakFlops = await measurePeak(device);
-    const facts = describe(recipe, derived, device, peakFlops, sources, collective);
+    const facts = describeRun(recipe, derived, device, peakFlops, sources, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
-    if (start) tell(`resuming after step ${start.step}`);
-    else if (options.resume) tell(`nothing to go on with in ${run.path}: from the beginning`);
+    if (found) tell(`resuming after step ${found.state.step}`);
 
     let saved: string | null = null;
     const promptIds = tokenizer.encode(output.samplePrompt, { bos: tokenizer.bosId !== null });
     const packer = new Packer(sources, recipe.seed);
-    const end = await runTraining({ recipe, derived, trainer, packer, validation, peakFlops, collective }, start, {
+    const parts = { recipe, derived, trainer, packer, validation, peakFlops, collective, inputs };
+    const ports: RunPorts = {
       clock: () => performance.now(),
       isStopped() {
         const flags = Float64Array.of(options.isStopped() ? 1 : 0);
@@ -126,12 +146,53 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       },
       sample: async (step) => tokenizer.decode(await sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
-    });
+    };
+    let end: RunState | null = null;
+    while (end === null) {
+      try {
+        end = await runTraining(parts, start?.state ?? null, ports);
+      } catch (error) {
+        if (!(error instanceof AnomalyError)) throw error;
+        const canReturn = training.onAnomaly === 'return';
+        const back = canReturn
+          ? await goBack(error, trainer.optimizer.step + 1, checkpoints, output.keepLast, collective)
+          : null;
+        if (back === null) throw withCheckpoints(error, run.checkpoints);
+        start = back;
+        if (isFirst) run.rewindMetrics(back.state.step);
+        const rate = `${100 * rateOf(back.state)} % of the schedule's learning rate`;
+        tell(`${error.message}. Going back to step ${back.state.step}, on with ${rate}`);
+      }
+    }
     if (isFirst) run.writeReport(recipe.name, facts, false);
-    return { steps: end.step, tokens: end.tokens, best: end.best, checkpoint: saved };
+    return { steps: end.step, tokens: end.tokens, best: end.best, checkpoint: saved ?? found?.path ?? null };
   } finally {
     device.close();
   }
+}
+
+/** Throws ConfigError `training.changed`. */
+function sayChanges(
+  state: SavedState,
+  now: Pick<RunInputs, 'recipe' | 'digests'>,
+  { totalSteps, warmupSteps }: DerivedRecipe,
+  allowed: readonly string[],
+  tell: (message: string) => void,
+): void {
+  // What an earlier version did not know is as if it had been left out.
+  const before = { ...state, recipe: check(recipeSchema, state.recipe, '', []) as Recipe };
+  const { schedule, decayFraction } = before.recipe.training;
+  const isLengthOpen =
+    schedule === 'stable' && state.step >= warmupSteps && state.step <= totalSteps * (1 - decayFraction);
+  const differences = differencesOf(before, now, trainingRules(isLengthOpen));
+  settleChanges(`recipe ${before.recipe.name}`, differences, allowed, tell);
+}
+
+function sayFinished({ path, state }: FoundCheckpoint<SavedState>, tell: (message: string) => void): TrainResult {
+  const { step, tokens, best } = state;
+  const advice = 'To train on: --set training.tokens=MORE --allow-change training.tokens';
+  tell(`the run is finished: all its ${step} steps are done. ${advice}`);
+  return { steps: step, tokens, best, checkpoint: path };
 }
 
 /** Throws ArgumentError where the command and the recipe do not go together. */
@@ -149,116 +210,9 @@ function checkRequest({ recipe, blas }: TrainOptions, { size }: Collective): voi
   }
 }
 
-function openTokenizer(recipe: Recipe): { files: TokenizerFiles; tokenizer: Tokenizer; digest: string } {
-  const { path } = recipe.tokenizer;
-  const files = findTokenizerFiles(path);
-  const tokenizer = createTokenizer(files);
-  return { files, tokenizer, digest: digestOf(path) };
-}
-
-async function openData(
-  recipe: Recipe,
-  run: RunFolder,
-  tokenizer: Tokenizer,
-  digest: string,
-  tell: (message: string) => void,
-): Promise<{ sources: Source[]; validation: { documents: Source['documents']; textBytes: number } }> {
-  const { train, valid } = recipe.data;
-  const open = (source: TextSource, folder: string) =>
-    openTokens(source, join(run.path, 'tokens', folder), tokenizer, digest, tell);
-  const part = valid === undefined ? 'kept' : 'all';
-  const sources: Source[] = [];
-  for (const [i, { name = `source ${i + 1}`, path, share, weightField, weightPower }] of train.entries()) {
-    const { documents } = await open({ name, paths: [path], part, weightField, weightPower }, `train-${i}`);
-    sources.push({ documents, share });
-  }
-  const all = { name: 'validation', weightField: undefined, weightPower: 1 };
-  const { documents, textBytes } = await open(
-    valid === undefined
-      ? { ...all, paths: train.map(({ path }) => path), part: 'heldBack' }
-      : { ...all, paths: [valid], part: 'all' },
-    'valid',
-  );
-  if (textBytes === null) {
-    throw new ConfigError(`recipe ${recipe.name}`, [
-      'data.valid is a folder of token shards; bits per byte need the text itself (.jsonl, .jsonl.gz, .txt)',
-    ]);
-  }
-  return { sources, validation: { documents, textBytes } };
-}
-
 function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
   const { learningRate, warmupSteps, totalSteps } = derived;
   const shape = { learningRate, warmupSteps, totalSteps, finalFraction: training.finalFraction };
   if (training.schedule === 'cosine') return cosineSchedule(shape);
   return stableSchedule({ ...shape, decayFraction: training.decayFraction });
-}
-
-/** Floating-point operations a second in large matrix products on this device: what a step's rate is compared with. */
-export async function measurePeak(device: Device): Promise<number> {
-  const small = await measureProducts(device, 128, 256);
-  // A device that would take seconds for each of the large ones is known by the small ones.
-  return 2 * 2048 * 1024 ** 2 > small ? small : Math.max(small, await measureProducts(device, 2048, 1024));
-}
-
-async function measureProducts(device: Device, rows: number, width: number): Promise<number> {
-  const mark = device.mark();
-  const [x, w] = [device.scratch([rows, width]), device.scratch([width, width])];
-  for (const tensor of [x, w]) device.fill(tensor, 0.5);
-  const begun = performance.now();
-  let least = Number.POSITIVE_INFINITY;
-  // The first products compile kernels and touch memory; beside other programs some are slow.
-  for (let i = 0; i < 6 || performance.now() - begun < 250; i++) {
-    const from = performance.now();
-    const before = device.mark();
-    const reading = device.read(device.ops.linear(x, w), 0, 1);
-    device.release(before);
-    await reading;
-    least = Math.min(least, performance.now() - from);
-  }
-  device.release(mark);
-  return (2 * rows * width ** 2) / (least / 1000);
-}
-
-/** What is said before the first step, and what heads the report. */
-function describe(
-  recipe: Recipe,
-  derived: DerivedRecipe,
-  device: Device,
-  peakFlops: number,
-  sources: readonly Source[],
-  { size }: Collective,
-): (readonly [string, string])[] {
-  const { config } = derived;
-  const rankTokens = Math.ceil(derived.rows / size) * config.contextLength;
-  const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
-  const memory = estimateMemory(config, tokens, derived.recompute, size);
-  const all = derived.totalSteps * derived.batchTokens;
-  // Steps reach about half of the rate of one large product.
-  const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
-  const available = sources.reduce((sum, { documents }) => sum + documents.tokenCount, 0);
-  return [
-    [
-      'model',
-      `${formatCount(derived.parameters)} parameters, ${config.blockCount} blocks of width ${config.width}, ${config.headCount} heads, vocabulary ${config.vocabSize}, context ${config.contextLength}`,
-    ],
-    ['derived', derived.notes.join('; ') || 'nothing'],
-    [
-      'data',
-      `${formatCount(available)} tokens in ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, seed ${recipe.seed}`,
-    ],
-    [
-      'training',
-      `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} ${derived.microBatches === 1 ? 'micro-batch' : 'micro-batches'} of ${derived.rows} × ${config.contextLength}, learning rate ${derived.learningRate}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
-    ],
-    [
-      'device',
-      `${size > 1 ? `${size} ranks, each ` : ''}${device.description}; large matrix products at ${(peakFlops / 1e9).toFixed(0)} GFLOP/s`,
-    ],
-    [
-      'memory',
-      `about ${formatBytes(memory.parameters)} for weights, gradients and moments, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,
-    ],
-    ['time', `about ${formatDuration(seconds)} at half of that rate`],
-  ];
 }

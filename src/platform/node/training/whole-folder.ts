@@ -61,26 +61,33 @@ export function writeWholeFolder(path: string, write: (folder: FolderSink) => vo
   rmSync(old, { recursive: true, force: true });
 }
 
-/** Throws FormatError `folder.damaged` unless every file is as the manifest says. */
-export function verifyWholeFolder(path: string): void {
+/** Throws FormatError `folder.damaged` unless every file is as the manifest says, and it lists those that are `needed`. */
+export function verifyWholeFolder(path: string, needed: readonly string[] = []): void {
   const fail = (where: string, problem: string): never => {
     const advice = 'Use an earlier checkpoint; this one is incomplete or was changed.';
     throw new FormatError({ code: 'folder.damaged', file: path, where }, problem, advice);
   };
   const manifestPath = join(path, MANIFEST);
   if (!existsSync(manifestPath)) fail(MANIFEST, 'expected this file, found none');
-  let manifest: Manifest;
-  try {
-    manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as Manifest;
-  } catch {
-    fail(MANIFEST, 'it is not JSON');
-    return;
-  }
-  for (const [file, { bytes, sha256 }] of Object.entries(manifest.files ?? {})) {
+  const files = filesOf(readFileSync(manifestPath, 'utf8'));
+  if (files === null) fail(MANIFEST, 'it is no list of files with their digests');
+  for (const file of needed) if (files?.[file] === undefined) fail(MANIFEST, `expected ${file} in it, found none`);
+  for (const [file, { bytes, sha256 }] of Object.entries(files!)) {
     const filePath = join(path, basename(file));
     const size = statSync(filePath, { throwIfNoEntry: false })?.size;
     if (size !== bytes) fail(file, `expected ${bytes} bytes, found ${size ?? 'no file'}`);
     if (digestOf(filePath) !== sha256) fail(file, 'its digest is not the one in the manifest');
+  }
+}
+
+function filesOf(text: string): Manifest['files'] | null {
+  try {
+    const { files } = JSON.parse(text) as Manifest;
+    return Object.values(files).every(({ bytes, sha256 }) => Number.isInteger(bytes) && sha256.length > 0)
+      ? files
+      : null;
+  } catch {
+    return null;
   }
 }
 

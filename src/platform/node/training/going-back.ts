@@ -1,0 +1,68 @@
+/** What a run does when its guard has ended it: names what is left, or goes back to the last good checkpoint with a lower rate. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Collective } from '../../../training/collective.ts';
+import { AnomalyError } from '../../../training/guard.ts';
+import type { Return } from '../../../training/run/state.ts';
+import { type FoundCheckpoint, soundCheckpoints } from './checkpoint-folder.ts';
+import type { Checkpoints, SavedState } from './checkpoints.ts';
+import { checkpointName, checkpointNames } from './run-checkpoint.ts';
+
+const MOST_RETURNS = 5;
+const LOWER = 0.5;
+
+/** The part of the schedule's rate that a state goes on with. */
+export function rateOf(state: { readonly returns?: readonly Return[] } | null): number {
+  return state?.returns?.at(-1)?.rate ?? 1;
+}
+
+/** The error of the guard, with the checkpoints that are left. */
+export function withCheckpoints(error: AnomalyError, folder: string): AnomalyError {
+  const [last] = soundCheckpoints<SavedState>(folder);
+  if (last === undefined) {
+    const advice = 'There is no checkpoint yet: begin again with a lower training.learningRate.';
+    return new AnomalyError(`${error.message}. ${advice}`, error.isDestroyed);
+  }
+  const { best, step } = last.state;
+  const named = best === null ? '' : ` The best checkpoint is ${join(folder, checkpointName(best.step))}.`;
+  const advice =
+    `The last checkpoint is of step ${step}.${named} Let the run go back by itself, with half the rate: ` +
+    `--resume --set training.onAnomaly=return; or begin another with a lower training.learningRate (--out, model.from).`;
+  return new AnomalyError(`${error.message}. ${advice}`, error.isDestroyed);
+}
+
+/**
+ * Goes back to the last good checkpoint: the newest, or the best where the weights were spoilt or the newest did not help. The
+ * checkpoints after it are removed, and it is written again with the lower rate, so that a run that is killed now does the same.
+ * null: there is none, or it was done too often.
+ */
+export async function goBack(
+  error: AnomalyError,
+  step: number,
+  checkpoints: Checkpoints,
+  keepLast: number,
+  collective: Collective,
+): Promise<FoundCheckpoint<SavedState> | null> {
+  const sound = soundCheckpoints<SavedState>(checkpoints.folder);
+  const [newest] = sound;
+  if (newest === undefined) return null;
+  const returns = newest.state.returns ?? [];
+  const wasThere = returns.some(({ to }) => to === newest.state.step);
+  const bestStep = newest.state.best?.step;
+  const best = sound.find(({ state }) => state.step === bestStep) ?? sound.at(-1)!;
+  const chosen = error.isDestroyed || wasThere ? best : newest;
+  const known = chosen.state.returns ?? [];
+  if (Math.max(known.length, returns.length) >= MOST_RETURNS) return null;
+  const rate = Math.min(rateOf(chosen.state), rateOf(newest.state)) * LOWER;
+  const back: Return = { from: step, to: chosen.state.step, rate, because: error.message };
+  const state: SavedState = { ...chosen.state, returns: [...(returns.length > known.length ? returns : known), back] };
+  collective.barrier(); // everybody has looked
+  if (collective.rank === 0) {
+    for (const name of checkpointNames(checkpoints.folder)) {
+      if (name > checkpointName(state.step)) rmSync(join(checkpoints.folder, name), { recursive: true, force: true });
+    }
+  }
+  checkpoints.load(chosen);
+  await checkpoints.save(state, keepLast);
+  return { path: chosen.path, state };
+}

@@ -1,0 +1,27 @@
+/** Which settings of a training recipe may be others when its run goes on. */
+import type { ChangeRule, ChangeRules } from './run/resume.ts';
+
+const ORDER = 'the order of the documents, in which the run has its place, follows from it';
+
+const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string])[] = [
+  [/^(name|output\..+)$/, 'said'],
+  [/^model\.from$/, 'said', 'the weights are those of the checkpoint'],
+  [/^model\./, 'never', "the checkpoint's weights are of another model"],
+  [/^tokenizer\.path$/, 'never', 'the embeddings belong to the tokens of the other one'],
+  [/^seed$/, 'never', ORDER],
+  [/^data\.train\.\d+\.(name)$/, 'said'],
+  [/^data\.train\.\d+\.share$/, 'asked', 'the run catches up with the new shares over all tokens so far'],
+  [/^data\.train/, 'never', ORDER],
+  [/^data\.valid/, 'asked', 'what is validated from now on is not comparable, the best checkpoint neither'],
+  [/^training\.matrices$/, 'never', "the optimizer's moments belong to the other one"],
+  [/^training\.(onAnomaly|spikeDeviations|recompute)$/, 'said'],
+];
+
+/** `step`: where the run stands. Until a 'stable' schedule comes down, nothing depends on how long the run will be. */
+export function trainingRules(isLengthOpen: boolean): ChangeRules {
+  return (key) => {
+    if (key === 'training.tokens' && isLengthOpen) return ['said'];
+    const [, rule, reason] = rules.find(([pattern]) => pattern.test(key)) ?? [null, 'asked' as const];
+    return reason === undefined ? [rule] : [rule, reason];
+  };
+}
