@@ -124,7 +124,12 @@ export function setValue(recipe: unknown, assignment: string, read: (text: strin
   if (at < 1) return `--set ${assignment}: expected KEY=VALUE, as in training.tokens=1000000`;
   const keys = assignment.slice(0, at).split('.');
   let place = recipe as Record<string, unknown>;
-  for (const key of keys.slice(0, -1)) {
+  let path = '';
+  for (const [i, key] of keys.entries()) {
+    const problem = Array.isArray(place) ? holeIn(place, key, path) : null;
+    if (problem !== null) return `--set ${assignment}: ${problem}`;
+    if (i === keys.length - 1) break;
+    path += path === '' ? key : `.${key}`;
     if (place[key] === undefined || place[key] === null) place[key] = {};
     if (typeof place[key] !== 'object') return `--set ${assignment}: ${key} is a value, not a group of settings`;
     place = place[key] as Record<string, unknown>;
@@ -133,4 +138,11 @@ export function setValue(recipe: unknown, assignment: string, read: (text: strin
   if (last === '__proto__' || keys.includes('__proto__')) return `--set ${assignment}: no such setting`;
   place[last] = read(assignment.slice(at + 1));
   return null;
+}
+
+/** What is wrong with `key` as a place of a list, whose next free one is its length; null: nothing. */
+function holeIn(list: readonly unknown[], key: string, path: string): string | null {
+  if (/^\d+$/.test(key) && Number(key) <= list.length) return null;
+  const entries = list.length === 1 ? '1 entry' : `${list.length} entries`;
+  return `${path} is a list of ${entries}, expected ${path}.N with N from 0 to ${list.length}, found ${key}`;
 }

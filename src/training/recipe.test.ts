@@ -84,6 +84,12 @@ test('--set reaches into groups and lists', () => {
   equal(setValue(value, 'training.tokens=5', parse), null);
   equal(setValue(value, 'data.train.0.path=elsewhere', parse), null);
   match(setValue(value, 'name.x=1', parse)!, /name is a value/);
+  equal(setValue(value, 'data.train.1.path=second', parse), null);
+  match(
+    setValue(value, 'data.train.5.path=x', parse)!,
+    /data\.train is a list of 2 entries, expected data\.train\.N with N from 0 to 2/,
+  );
+  match(setValue(value, 'data.train.first.path=x', parse)!, /expected data\.train\.N/);
   match(setValue(value, 'no-value', parse)!, /expected KEY=VALUE/);
   match(setValue(value, '__proto__.x=1', parse)!, /no such setting/);
   const recipe = checkRecipe(value, 'r.yaml');

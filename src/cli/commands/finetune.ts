@@ -57,7 +57,9 @@ export const command = defineCommand({
     'whole, or as an adapter (adapter.kind: lora or dora). A recipe may hold several stages that build on each other.\n' +
     'Data: Alpaca, ShareGPT, OpenAI messages, prompt and completion, texts, pairs; JSON, JSON lines, Parquet, compressed, or hf: data sets.\n' +
     'Before the first step it says what carries loss; --show prints it. Rows that cannot be used are refused by row, with the reason.\n' +
-    'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.',
+    'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
+    'What has changed since is said; what would spoil the run is refused, the rest needs --allow-change.\n' +
+    'With a BLAS the bits depend on the number of threads; with --no-blas they are the same with any.',
   examples: [
     ['finetune alpaca --show 3', 'what would be learned'],
     ['finetune alpaca --set model.from=model.gguf', 'tune a model on it'],

@@ -129,7 +129,14 @@ test('a rank that dies ends the job with a word, and leaves a good checkpoint', 
   ok(code !== 0);
   match(stderr, /exited on signal 9|signal 9 \(Killed\)|killed/i);
   ok(readdirSync(join(at('dying'), 'checkpoints')).some((name) => name.startsWith('step-')));
-  const [program, ...words] = command('dying', '--resume', '--set', 'training.tokens=1600');
+  const [program, ...words] = command(
+    'dying',
+    '--resume',
+    '--set',
+    'training.tokens=1600',
+    '--allow-change',
+    'training.tokens',
+  );
   const again = spawnSync(program, words, { encoding: 'utf8' });
   equal(again.status, 0, again.stderr);
   match(again.stderr, /resuming after step \d+/);
