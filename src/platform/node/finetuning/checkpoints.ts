@@ -17,7 +17,7 @@ import type { Optimizer, TrainableParameter } from '../../../training/optimizer.
 import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { makeFolder } from '../make-folder.ts';
-import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from '../training/checkpoint-folder.ts';
+import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from '../training/run/checkpoint-folder.ts';
 import { BEST, checkpointName } from '../training/run-checkpoint.ts';
 import { numbersOf } from '../training/stored-weights.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';

@@ -5,7 +5,7 @@ import type { Census } from '../../../finetuning/data/collect.ts';
 import type { Run } from '../../../finetuning/data/proof.ts';
 import type { TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { tuningHtml, tuningSvg } from '../../../finetuning/run/report.ts';
-import { MetricsFolder } from '../training/metrics-folder.ts';
+import { MetricsFolder } from '../training/run/metrics-folder.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
 
 const REFUSED = 'refused.jsonl';

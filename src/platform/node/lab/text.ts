@@ -10,7 +10,7 @@ import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentence
 import type { Documents } from '../../../training/data/documents.ts';
 import { holdBack } from '../../../training/data/hold-back.ts';
 import { packagePath } from '../package-folder.ts';
-import { readTexts } from '../training/texts.ts';
+import { readTexts } from '../training/data/texts.ts';
 import { sha256 } from './digest.ts';
 
 /** Stories that the bundled model wrote, one to a document. */

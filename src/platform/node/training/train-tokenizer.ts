@@ -12,7 +12,7 @@ import {
 import { byteLevelToHf, sentencePieceToHf } from '../../../tokenizer/train/write-hf.ts';
 import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentencepiece.ts';
 import { makeFolder } from '../make-folder.ts';
-import { readTextLines } from './texts.ts';
+import { readTextLines } from './data/texts.ts';
 
 export type TokenizerKind =
   | (SentencePieceTrainOptions & { readonly kind: 'sentencepiece' })

@@ -15,16 +15,16 @@ import type { RunState } from '../../../training/run/state.ts';
 import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
-import type { FoundCheckpoint } from './checkpoint-folder.ts';
-import { Checkpoints, type SavedState } from './checkpoints.ts';
-import { describeRun } from './describe-run.ts';
+import { digestsOf, openData, openTokenizer } from './data/open-data.ts';
 import { createTrainingDevice, type TrainingMachine } from './device.ts';
-import { goBack, rateOf, withCheckpoints } from './going-back.ts';
 import { measurePeak } from './measure-peak.ts';
-import { digestsOf, openData, openTokenizer } from './open-data.ts';
-import { openRun, type ResumeOptions } from './open-run.ts';
 import { checkPaths } from './recipe-paths.ts';
-import { RunFolder } from './run-folder.ts';
+import type { FoundCheckpoint } from './run/checkpoint-folder.ts';
+import { Checkpoints, type SavedState } from './run/checkpoints.ts';
+import { describeRun } from './run/describe-run.ts';
+import { goBack, rateOf, withCheckpoints } from './run/going-back.ts';
+import { openRun, type ResumeOptions } from './run/open-run.ts';
+import { RunFolder } from './run/run-folder.ts';
 import { openStoredWeights } from './stored-weights.ts';
 
 export interface TrainOptions extends TrainingMachine, ResumeOptions {

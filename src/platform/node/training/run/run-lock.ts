@@ -2,8 +2,8 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { CriaError } from '../../../base/errors.ts';
-import { makeFolder } from '../make-folder.ts';
+import { CriaError } from '../../../../base/errors.ts';
+import { makeFolder } from '../../make-folder.ts';
 
 const LOCK = 'run.lock';
 /** How long a lock may be without content: its owner is writing it. */

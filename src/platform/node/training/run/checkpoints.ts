@@ -1,24 +1,24 @@
 /** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
 import { join } from 'node:path';
-import { assert } from '../../../base/assert.ts';
-import { FormatError } from '../../../base/errors.ts';
-import type { Device } from '../../../devices/device.ts';
-import { readSafetensors } from '../../../formats/safetensors.ts';
-import { writeSafetensors } from '../../../formats/safetensors-write.ts';
-import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
-import { noGeneration } from '../../../model/checkpoint/checkpoint.ts';
-import { writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
-import type { LlamaConfig } from '../../../model/config.ts';
-import { elementCount } from '../../../tensor/tensor.ts';
-import type { Collective } from '../../../training/collective.ts';
-import type { Optimizer } from '../../../training/optimizer.ts';
-import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../training/run/state.ts';
-import type { TrainableModel } from '../../../training/trainable-model.ts';
-import { openCheckpointAt, openFile } from '../files.ts';
-import { makeFolder } from '../make-folder.ts';
+import { assert } from '../../../../base/assert.ts';
+import { FormatError } from '../../../../base/errors.ts';
+import type { Device } from '../../../../devices/device.ts';
+import { readSafetensors } from '../../../../formats/safetensors.ts';
+import { writeSafetensors } from '../../../../formats/safetensors-write.ts';
+import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
+import { noGeneration } from '../../../../model/checkpoint/checkpoint.ts';
+import { writeHfCheckpoint } from '../../../../model/checkpoint/write/write-hf.ts';
+import type { LlamaConfig } from '../../../../model/config.ts';
+import { elementCount } from '../../../../tensor/tensor.ts';
+import type { Collective } from '../../../../training/collective.ts';
+import type { Optimizer } from '../../../../training/optimizer.ts';
+import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../../training/run/state.ts';
+import type { TrainableModel } from '../../../../training/trainable-model.ts';
+import { openCheckpointAt, openFile } from '../../files.ts';
+import { makeFolder } from '../../make-folder.ts';
+import { BEST, checkpointName } from '../run-checkpoint.ts';
+import { writeWholeFile } from '../whole-folder.ts';
 import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
-import { BEST, checkpointName } from './run-checkpoint.ts';
-import { writeWholeFile } from './whole-folder.ts';
 
 const MOMENTS = 'optimizer.safetensors';
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArgumentError } from '../../../base/errors.ts';
+import { ArgumentError } from '../../../../base/errors.ts';
 import {
   encodeTokens,
   parseTokenManifest,
@@ -14,13 +14,13 @@ import {
   type TokenManifest,
   TokenShards,
   tokenWidthFor,
-} from '../../../corpus/mixture/shards.ts';
-import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
-import { type Documents, shardDocuments } from '../../../training/data/documents.ts';
-import { type HeldBack, holdBack } from '../../../training/data/hold-back.ts';
-import { openFile } from '../files.ts';
+} from '../../../../corpus/mixture/shards.ts';
+import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
+import { type Documents, shardDocuments } from '../../../../training/data/documents.ts';
+import { type HeldBack, holdBack } from '../../../../training/data/hold-back.ts';
+import { openFile } from '../../files.ts';
+import { digestOf, verifyWholeFolder, writeWholeFolder } from '../whole-folder.ts';
 import { readTexts, type TextDocument } from './texts.ts';
-import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
 
 /** Tokens held at once while a text is tokenized. */
 const SHARD_TOKENS = 50_000_000;

@@ -1,9 +1,9 @@
 /** The folder of a run of any kind: where its checkpoints are, and one line of metrics for every step. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder } from '../make-folder.ts';
-import { CHECKPOINTS } from './run-checkpoint.ts';
-import { writeWholeFile } from './whole-folder.ts';
+import { makeFolder } from '../../make-folder.ts';
+import { CHECKPOINTS } from '../run-checkpoint.ts';
+import { writeWholeFile } from '../whole-folder.ts';
 
 const METRICS = 'metrics.jsonl';
 

@@ -1,9 +1,9 @@
 /** The files of a run beside its checkpoints: metrics, the report, and the recipe as it was used. */
 import { join } from 'node:path';
-import type { StepMetrics } from '../../../training/run/loop.ts';
-import { reportHtml, reportSvg } from '../../../training/run/report.ts';
+import type { StepMetrics } from '../../../../training/run/loop.ts';
+import { reportHtml, reportSvg } from '../../../../training/run/report.ts';
+import { writeWholeFile } from '../whole-folder.ts';
 import { MetricsFolder } from './metrics-folder.ts';
-import { writeWholeFile } from './whole-folder.ts';
 
 export class RunFolder extends MetricsFolder<StepMetrics> {
   /** Where the texts are kept as tokens. */

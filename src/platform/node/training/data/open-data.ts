@@ -1,15 +1,15 @@
 /** The texts of a recipe, tokenized, and what tells them from others. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../../../base/errors.ts';
-import type { TokenizerFiles } from '../../../formats/tokenizer-files.ts';
-import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
-import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
-import type { Source } from '../../../training/data/packer.ts';
-import type { Recipe } from '../../../training/recipe.ts';
-import { findTokenizerFiles } from '../load-tokenizer.ts';
+import { ConfigError } from '../../../../base/errors.ts';
+import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
+import { createTokenizer } from '../../../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
+import type { Source } from '../../../../training/data/packer.ts';
+import type { Recipe } from '../../../../training/recipe.ts';
+import { findTokenizerFiles } from '../../load-tokenizer.ts';
+import { digestOf } from '../whole-folder.ts';
 import { openTokens, type TextSource } from './token-cache.ts';
-import { digestOf } from './whole-folder.ts';
 
 /** Digests of everything that a recipe reads, by the setting that names it. A folder of token shards is known by its manifest. */
 export function digestsOf({ tokenizer, data }: Recipe): Record<string, string> {

@@ -1,9 +1,9 @@
 /** How a run of any kind takes its folder: the lock, what a killed one left, and the checkpoint to go on after. */
-import { ArgumentError } from '../../../base/errors.ts';
-import type { Collective } from '../../../training/collective.ts';
+import { ArgumentError } from '../../../../base/errors.ts';
+import type { Collective } from '../../../../training/collective.ts';
+import { checkpointNames } from '../run-checkpoint.ts';
 import { type FoundCheckpoint, newestSound, removePartials } from './checkpoint-folder.ts';
 import type { MetricsFolder } from './metrics-folder.ts';
-import { checkpointNames } from './run-checkpoint.ts';
 import { lockRun } from './run-lock.ts';
 
 export interface ResumeOptions {

@@ -1,10 +1,10 @@
-import { formatBytes, formatCount, formatDuration } from '../../../base/units.ts';
-import type { Device } from '../../../devices/device.ts';
-import type { Collective } from '../../../training/collective.ts';
-import type { Source } from '../../../training/data/packer.ts';
-import { PASS_TOKENS } from '../../../training/micro-batch.ts';
-import type { DerivedRecipe, Recipe } from '../../../training/recipe.ts';
-import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
+import { formatBytes, formatCount, formatDuration } from '../../../../base/units.ts';
+import type { Device } from '../../../../devices/device.ts';
+import type { Collective } from '../../../../training/collective.ts';
+import type { Source } from '../../../../training/data/packer.ts';
+import { PASS_TOKENS } from '../../../../training/micro-batch.ts';
+import type { DerivedRecipe, Recipe } from '../../../../training/recipe.ts';
+import { estimateMemory, flopsPerToken } from '../../../../training/run/estimate.ts';
 
 /** What is said before the first step, and what heads the report. */
 export function describeRun(

@@ -1,12 +1,12 @@
 /** What a run does when its guard has ended it: names what is left, or goes back to the last good checkpoint with a lower rate. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Collective } from '../../../training/collective.ts';
-import { AnomalyError } from '../../../training/guard.ts';
-import type { Return } from '../../../training/run/state.ts';
+import type { Collective } from '../../../../training/collective.ts';
+import { AnomalyError } from '../../../../training/guard.ts';
+import type { Return } from '../../../../training/run/state.ts';
+import { checkpointName, checkpointNames } from '../run-checkpoint.ts';
 import { type FoundCheckpoint, soundCheckpoints } from './checkpoint-folder.ts';
 import type { Checkpoints, SavedState } from './checkpoints.ts';
-import { checkpointName, checkpointNames } from './run-checkpoint.ts';
 
 const MOST_RETURNS = 5;
 const LOWER = 0.5;

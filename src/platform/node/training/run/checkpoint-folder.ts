@@ -1,10 +1,10 @@
 /** What the checkpoints of every kind of run have in common: which is the newest sound one, which are removed, what a full disk says. */
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CriaError, FormatError } from '../../../base/errors.ts';
-import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
-import { checkpointName, checkpointNames } from './run-checkpoint.ts';
-import { verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
+import { CriaError, FormatError } from '../../../../base/errors.ts';
+import type { FolderSink } from '../../../../model/checkpoint/write/write-hf.ts';
+import { checkpointName, checkpointNames } from '../run-checkpoint.ts';
+import { verifyWholeFolder, writeWholeFolder } from '../whole-folder.ts';
 
 const STATE = 'state.json';
 

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { FormatError } from '../../../base/errors.ts';
+import { FormatError } from '../../../../base/errors.ts';
 
 export interface TextDocument {
   readonly text: string;
