@@ -8,8 +8,10 @@ import type { NgramModel } from '../ngram/model.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PerplexityModel } from '../stages/perplexity.ts';
+import { readGrams } from '../stages/rules/decontaminate.ts';
 import type { StageEnvironment } from '../stages/table.ts';
 import type { CorpusHost, CorpusTokenizer } from './host.ts';
+import type { GramResult } from './kinds/model.ts';
 
 /** What every task may use beside its own fields. */
 export interface TaskContext {
@@ -45,6 +47,11 @@ export function createEnvironment(
         const tokenizer = host.tokenizer(options.pieces);
         const model = createNgramModel(shared.get(name) ?? loadNgramParts(name, host));
         return { model, words: wordFinder(tokenizer, model) };
+      }),
+    evaluationGrams: (name) =>
+      once(`grams ${name}`, () => {
+        const { words, sets } = host.work.done(modelTaskId(name))!.result as GramResult;
+        return readGrams(readAll(trained(name, 'grams.bin')), words, sets);
       }),
     textFile: (path) => once(`text ${path}`, () => new TextDecoder().decode(readAll(host.openRaw(path)))),
     countTokens: (text) => {

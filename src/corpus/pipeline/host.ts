@@ -31,6 +31,11 @@ export interface CorpusHost {
   openRaw(name: string): ByteSource;
   readContext(problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext;
   tokenizer(path: string): CorpusTokenizer;
+  /** The texts of evaluation tasks: every question with its answer, and every long field of their items. */
+  evaluationTexts(
+    tasks: readonly string[],
+    data: readonly string[],
+  ): AsyncIterable<{ readonly set: string; readonly text: string }>;
   readonly work: WorkStore;
   /** Told at every step of a unit's work: whoever watches sees that it goes on. */
   readonly beat: () => void;

@@ -2,7 +2,7 @@
 import { ConfigError } from '../../base/errors.ts';
 import { sha1Hex } from '../dedup/sha1.ts';
 import type { Recipe } from '../recipe/recipe.ts';
-import { dedupPlan, modelsOf, type StageChoice } from '../stages/table.ts';
+import { dedupPlan, filesOf, modelsOf, type StageChoice } from '../stages/table.ts';
 import type { CorpusHost, InputEntry } from './host.ts';
 import type { Unit } from './task.ts';
 
@@ -86,15 +86,20 @@ export type ModelKeys = Readonly<Record<string, string>>;
 
 export function modelKeys(recipe: Recipe, host: CorpusHost): ModelKeys {
   const keys: Record<string, string> = {};
-  const filesOf = (patterns: readonly string[]) => host.listFiles(patterns);
+  const listed = (patterns: readonly string[]) => host.listFiles(patterns);
   for (const [name, model] of Object.entries(recipe.models)) {
     const { options } = model;
     const inputs =
       model.name === 'train-ngram'
-        ? [filesOf(model.options.from.files), filesOf([model.options.pieces])]
+        ? [listed(model.options.from.files), listed([model.options.pieces])]
         : model.name === 'train-classifier'
-          ? Object.values(model.options.labels).map(({ files }) => filesOf(files))
-          : Object.values(options).map((path) => filesOf([path as string]));
+          ? Object.values(model.options.labels).map(({ files }) => listed(files))
+          : model.name === 'evaluation-sets'
+            ? [
+                ...model.options.data.map((place) => listed(evaluationFiles(place))),
+                ...Object.values(model.options.texts).map(({ files }) => listed(files)),
+              ]
+            : Object.values(options).map((path) => listed([path as string]));
     if (inputs.some((entries) => entries.length === 0)) {
       throw new ConfigError(
         recipe.name,
@@ -107,6 +112,12 @@ export function modelKeys(recipe: Recipe, host: CorpusHost): ModelKeys {
   return keys;
 }
 
+/** Files at a place of evaluation data: a folder, or TASK=FILE. */
+function evaluationFiles(place: string): string[] {
+  const path = place.replace(/^[\w-]+(?::[\w-]+)?=/, '');
+  return [path, `${path}/**/*`];
+}
+
 /** Everything that determines what a run of stages makes of a unit. */
 export function stagesKey(
   stages: readonly StageChoice[],
@@ -114,11 +125,12 @@ export function stagesKey(
   recipe: Recipe,
   host: CorpusHost,
 ): unknown {
-  return stages.map((stage) => {
-    const file = (stage.options as { file?: string; cutoffFile?: string } | undefined) ?? {};
-    const listed = [file.file, file.cutoffFile].filter((path): path is string => typeof path === 'string');
-    return [stage, modelsOf(stage).map((name) => models[name]), host.listFiles(listed), recipe.maximumRecordBytes];
-  });
+  return stages.map((stage) => [
+    stage,
+    modelsOf(stage).map((name) => models[name]),
+    host.listFiles(filesOf(stage)),
+    recipe.maximumRecordBytes,
+  ]);
 }
 
 /** Positions of a source's dedup stages. */

@@ -44,6 +44,16 @@ const modelTable = {
       maximumNgrams: optional(integer({ min: 1 }), 15_000_000),
     }),
   },
+  /** Runs of words of evaluation sets, for `decontaminate`: tasks of `cria eval` by name, and texts of one's own. */
+  'evaluation-sets': {
+    options: object({
+      tasks: optional(list(text), []),
+      /** Where their data lies: folders below the input folder, or TASK=FILE, as `cria eval --data`. */
+      data: optional(list(text), []),
+      texts: optional(record(material), {}),
+      words: optional(integer({ min: 3, max: 100 }), 13),
+    }),
+  },
   /** A fastText classifier to train; one label per kind of text. */
   'train-classifier': {
     options: object({
@@ -146,12 +156,18 @@ function checkReferences(recipe: Recipe, problems: string[]): void {
         ? [model.options.from]
         : model.name === 'train-classifier'
           ? Object.values(model.options.labels)
-          : [];
+          : model.name === 'evaluation-sets'
+            ? Object.values(model.options.texts)
+            : [];
     for (const each of materials) {
       if (each.stages.some((stage) => stage.name.startsWith('dedup-') || modelsOf(stage).length > 0)) {
         problems.push(`models.${name}: training texts are cleaned only by stages without models and without dedup`);
       }
     }
+    if (model.name === 'evaluation-sets' && model.options.tasks.length + Object.keys(model.options.texts).length === 0)
+      problems.push(`models.${name} needs tasks or texts`);
+    if (model.name === 'evaluation-sets' && model.options.tasks.length > 0 && model.options.data.length === 0)
+      problems.push(`models.${name}.data must say where the data of its tasks lies`);
     if (model.name === 'train-classifier' && Object.keys(model.options.labels).length < 2)
       problems.push(`models.${name}.labels needs two labels`);
   }
@@ -161,15 +177,25 @@ function checkStages(stages: readonly StageChoice[], path: string, recipe: Recip
   for (const [i, stage] of stages.entries()) {
     for (const name of modelsOf(stage)) {
       const model = Object.hasOwn(recipe.models, name) ? recipe.models[name] : undefined;
-      const isNgram = model?.name === 'ngram' || model?.name === 'train-ngram';
+      const kind = model && kindOf(model.name);
       if (!model)
         problems.push(
           `${path}.stages[${i}]: there is no model ${name}; models: ${Object.keys(recipe.models).join(', ') || 'none'}`,
         );
-      else if (isNgram !== (stage.name === 'perplexity'))
+      else if (kind !== neededKind(stage.name))
         problems.push(`${path}.stages[${i}]: model ${name} is a ${model.name}, which ${stage.name} cannot use`);
     }
   }
+}
+
+function kindOf(model: ModelRecipe['name']): 'ngram' | 'classifier' | 'sets' {
+  if (model === 'ngram' || model === 'train-ngram') return 'ngram';
+  return model === 'evaluation-sets' ? 'sets' : 'classifier';
+}
+
+function neededKind(stage: StageChoice['name']): ReturnType<typeof kindOf> {
+  if (stage === 'perplexity') return 'ngram';
+  return stage === 'decontaminate' ? 'sets' : 'classifier';
 }
 
 /** Sets `a.b.c` in a plain recipe value before it is checked; the value is read as YAML by the caller. */

@@ -28,12 +28,19 @@ import { cleanLatex } from './latex.ts';
 import { minimumLength, notEmpty } from './length.ts';
 import { assignBucket, ccnetCutoffs, type PerplexityModel, parseCutoffs, scorePerplexity } from './perplexity.ts';
 import { maskPersonalData, personalDataKinds } from './pii.ts';
+import { blockAddresses, listEntries } from './rules/blocklist.ts';
+import { decontaminate, type EvaluationGrams } from './rules/decontaminate.ts';
+import { fineWeb, fineWebDefaults } from './rules/fineweb.ts';
+import { gopherQuality, gopherQualityDefaults, gopherRepetition, gopherRepetitionDefaults } from './rules/gopher.ts';
+import { redPajamaSignals } from './rules/redpajama.ts';
+import { removeSecrets, secretKinds } from './rules/secrets.ts';
 import type { Stage } from './stage.ts';
 
 /** What stages are made from; loaded once per worker. */
 export interface StageEnvironment {
   fastText(model: string): FastText;
   perplexityModel(model: string): PerplexityModel;
+  evaluationGrams(model: string): EvaluationGrams;
   /** A small text file below the input folder. */
   textFile(path: string): string;
   /** Tokens of a text by the recipe's tokenizer. */
@@ -58,12 +65,15 @@ interface StageRow<Options> {
   readonly dedup?: (options: Options) => DedupPlan;
   /** Names of the models that it needs. */
   readonly models?: (options: Options) => string[];
+  /** Files below the input folder that it reads. */
+  readonly files?: (options: Options) => string[];
 }
 
 function row<Options>(each: StageRow<Options>): StageRow<Options> {
   return each;
 }
 
+const share = number({ min: 0, max: 1 });
 const normalisation = choice(['ccnet', 'lower', 'exact']);
 const keepPolicy = choice(['none', 'first']);
 const group = optional(integer({ min: 1, max: 10_000 }), 50);
@@ -133,6 +143,7 @@ export const stageTable = {
       const table = cutoffFile ? parseCutoffs(environment.textFile(cutoffFile)) : (cutoffs ?? ccnetCutoffs);
       return assignBucket(table as Record<string, readonly [number, number]>, keep);
     },
+    files: ({ cutoffFile }) => (cutoffFile === undefined ? [] : [cutoffFile]),
   }),
   classifier: row({
     options: object({ model: text, label: text, attribute: text, threshold: optional(number({ min: 0, max: 1 })) }),
@@ -161,6 +172,7 @@ export const stageTable = {
   'bad-words': row({
     options: object({ file: text }),
     create: ({ file }, environment) => badWords(environment.textFile(file).split('\n')),
+    files: ({ file }) => [file],
   }),
   github: row({
     options: object({
@@ -188,6 +200,79 @@ export const stageTable = {
     options: object({ kinds: optional(list(choice(personalDataKinds)), personalDataKinds) }),
     create: ({ kinds }) => maskPersonalData(kinds),
   }),
+  'gopher-quality': row({
+    options: object({
+      minimumWords: optional(integer(), gopherQualityDefaults.minimumWords),
+      maximumWords: optional(integer(), gopherQualityDefaults.maximumWords),
+      minimumMeanWordLength: optional(number({ min: 0 }), gopherQualityDefaults.minimumMeanWordLength),
+      maximumMeanWordLength: optional(number({ min: 0 }), gopherQualityDefaults.maximumMeanWordLength),
+      maximumSymbolsPerWord: optional(number({ min: 0 }), gopherQualityDefaults.maximumSymbolsPerWord),
+      maximumBulletLines: optional(share, gopherQualityDefaults.maximumBulletLines),
+      maximumEllipsisLines: optional(share, gopherQualityDefaults.maximumEllipsisLines),
+      minimumWordsWithLetter: optional(share, gopherQualityDefaults.minimumWordsWithLetter),
+      minimumStopWords: optional(integer(), gopherQualityDefaults.minimumStopWords),
+      stopWords: optional(list(text), [...gopherQualityDefaults.stopWords]),
+    }),
+    create: (options) => gopherQuality(options),
+  }),
+  'gopher-repetition': row({
+    options: object({
+      lines: optional(share, gopherRepetitionDefaults.lines),
+      paragraphs: optional(share, gopherRepetitionDefaults.paragraphs),
+      lineCharacters: optional(share, gopherRepetitionDefaults.lineCharacters),
+      paragraphCharacters: optional(share, gopherRepetitionDefaults.paragraphCharacters),
+      topGrams: optional(record(share), { ...gopherRepetitionDefaults.topGrams }),
+      repeatedGrams: optional(record(share), { ...gopherRepetitionDefaults.repeatedGrams }),
+    }),
+    create: (options) => gopherRepetition(options),
+  }),
+  fineweb: row({
+    options: object({
+      minimumMarkedLines: optional(share, fineWebDefaults.minimumMarkedLines),
+      allowNone: optional(flag, fineWebDefaults.allowNone),
+      maximumShortLines: optional(share, fineWebDefaults.maximumShortLines),
+      shortLine: optional(integer(), fineWebDefaults.shortLine),
+      maximumRepeatedCharacters: optional(share, fineWebDefaults.maximumRepeatedCharacters),
+      maximumLinesPerWord: optional(number({ min: 0 }), fineWebDefaults.maximumLinesPerWord),
+      endMarks: optional(list(text), [...fineWebDefaults.endMarks]),
+    }),
+    create: (options) => fineWeb(options),
+  }),
+  'redpajama-signals': row({ options: object({}), create: () => redPajamaSignals() }),
+  'block-addresses': row({
+    options: object({
+      domains: optional(list(text), []),
+      urls: optional(list(text), []),
+      words: optional(list(text), []),
+      softWords: optional(list(text), []),
+      softWordCount: optional(integer({ min: 1 }), 2),
+      parts: optional(list(text), []),
+    }),
+    create: ({ softWordCount, ...files }, environment) => {
+      const entries = (paths: readonly string[]) => paths.flatMap((path) => listEntries(environment.textFile(path)));
+      return blockAddresses({
+        softWordCount,
+        domains: entries(files.domains),
+        urls: entries(files.urls),
+        words: entries(files.words),
+        softWords: entries(files.softWords),
+        parts: entries(files.parts),
+      });
+    },
+    files: ({ domains, urls, words, softWords, parts }) => [...domains, ...urls, ...words, ...softWords, ...parts],
+  }),
+  secrets: row({
+    options: object({
+      kinds: optional(list(choice(secretKinds)), secretKinds),
+      action: optional(choice(['mask', 'drop']), 'mask'),
+    }),
+    create: ({ kinds, action }) => removeSecrets(kinds, action),
+  }),
+  decontaminate: row({
+    options: object({ model: text, minimumRuns: optional(integer({ min: 1 }), 1) }),
+    create: ({ model, minimumRuns }, environment) => decontaminate(environment.evaluationGrams(model), minimumRuns),
+    models: ({ model }) => [model],
+  }),
 } as const;
 
 export type StageName = keyof typeof stageTable;
@@ -203,6 +288,10 @@ export function dedupPlan({ name, options }: StageChoice): DedupPlan | undefined
 
 export function modelsOf({ name, options }: StageChoice): string[] {
   return (stageTable[name] as AnyRow).models?.(options) ?? [];
+}
+
+export function filesOf({ name, options }: StageChoice): string[] {
+  return (stageTable[name] as AnyRow).files?.(options) ?? [];
 }
 
 /** Makes an ordinary stage; those with a dedup plan are made by the pipeline. */

@@ -7,6 +7,7 @@ import { ArpaReader } from '../../ngram/arpa.ts';
 import { writeNgramModel } from '../../ngram/file.ts';
 import { KneserNeyTrainer } from '../../ngram/kneser-ney.ts';
 import type { Material } from '../../recipe/recipe.ts';
+import { GramCollector } from '../../stages/rules/decontaminate.ts';
 import { createStage } from '../../stages/table.ts';
 import { eachLine, readDocuments, type TaskContext } from '../environment.ts';
 import type { UnitFolder } from '../host.ts';
@@ -19,6 +20,7 @@ export async function trainModel(task: TaskOf<'model'>, folder: UnitFolder, cont
   const model = context.recipe.models[task.model]!;
   if (model.name === 'train-ngram') return trainNgram(model.options, folder, context);
   if (model.name === 'train-classifier') return trainClassifier(model.options, folder, context);
+  if (model.name === 'evaluation-sets') return collectGrams(model.options, folder, context);
   if (model.name === 'ngram') {
     const reader = new ArpaReader(model.options.file);
     eachLine(context.host.openRaw(model.options.file), (line) => reader.line(line));
@@ -65,6 +67,28 @@ async function trainNgram(options: NgramOptions, folder: UnitFolder, context: Ta
   }
   output.write(encoder.encode(batch));
   return { lines, ngrams: model.size, endedAtMaximumNgrams: isFull, fallbackOrders };
+}
+
+type SetOptions = Extract<TaskContext['recipe']['models'][string], { name: 'evaluation-sets' }>['options'];
+
+export interface GramResult {
+  readonly words: number;
+  readonly sets: readonly string[];
+  readonly runs: number;
+}
+
+/** Every text of the sets, as runs of words. */
+async function collectGrams(options: SetOptions, folder: UnitFolder, context: TaskContext): Promise<GramResult> {
+  const collector = new GramCollector(options.words);
+  for await (const { set, text } of context.host.evaluationTexts(options.tasks, options.data)) {
+    context.host.beat();
+    collector.add(set, text);
+  }
+  for (const [set, material] of Object.entries(options.texts)) {
+    for await (const { text } of materialDocuments(material, context)) collector.add(set, text);
+  }
+  folder.create('grams.bin').write(collector.encode());
+  return { words: options.words, sets: collector.sets, runs: collector.low.length };
 }
 
 /** Examples that are kept in memory between epochs, in characters; more are read again each time. */

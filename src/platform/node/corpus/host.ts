@@ -22,6 +22,7 @@ import { openFile } from '../files.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { ClaimOptions } from './claims.ts';
+import { evaluationTexts } from './evaluation-texts.ts';
 import { openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
@@ -50,6 +51,7 @@ export function createCorpusHost({ input, output, verify = false, claims }: Fold
       if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));
       return tokenizer;
     },
+    evaluationTexts: (tasks, data) => evaluationTexts(tasks, data, root),
     work,
     clock: () => performance.now(),
   };
