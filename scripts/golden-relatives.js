@@ -113,10 +113,41 @@ const cases = {
     moe_intermediate_size: 32,
     norm_topk_prob: true,
   },
+  llama4: {
+    model_type: 'llama4_text',
+    intermediate_size_mlp: 64,
+    head_dim: 16,
+    num_hidden_layers: 5,
+    interleave_moe_layer_step: 2,
+    num_local_experts: 4,
+    num_experts_per_tok: 1,
+    rope_scaling: llama3,
+  },
+  'llama4-two-experts': {
+    model_type: 'llama4_text',
+    intermediate_size_mlp: 48,
+    num_local_experts: 5,
+    num_experts_per_tok: 2,
+    num_hidden_layers: 4,
+    tie_word_embeddings: true,
+    interleave_moe_layer_step: 1,
+  },
+  'llama4-unnormed': {
+    model_type: 'llama4_text',
+    hidden_size: 16,
+    head_dim: 4,
+    intermediate_size: 8,
+    intermediate_size_mlp: 24,
+    num_hidden_layers: 4,
+    interleave_moe_layer_step: 2,
+    num_local_experts: 128,
+    num_experts_per_tok: 1,
+    use_qk_norm: false,
+  },
   olmoe: { model_type: 'olmoe', num_key_value_heads: 4, num_experts: 5, num_experts_per_tok: 2 },
 };
 
-/** gpt-oss has no config.json that is read: its configuration is made from another. */
+/** Configurations that are made from another's. */
 const changes = {
   'gpt-oss': (config) => ({
     ...config,
@@ -134,6 +165,7 @@ const changes = {
       originalContextLength: 32,
       betaFast: 32,
       betaSlow: 1,
+      wholePairs: true,
       attentionFactor: null,
     },
   }),

@@ -89,9 +89,9 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     { inputs: [tensor(3, 5), tensor(3, 5)], run: (ops, x, y) => ops.add(x!, y!) },
     { inputs: [tensor(3, 5)], run: (ops, x) => ops.add(x!, x!) },
   ],
-  route: [true, false].map((normalized) => ({
+  route: (['chosen', 'all', 'sigmoid'] as const).map((weights) => ({
     inputs: [tensor(4, 5)],
-    run: (ops, scores) => ops.route(scores!, { used: 2, normalized }).weights_NU,
+    run: (ops, scores) => ops.route(scores!, { used: 2, weights }).weights_NU,
   })),
   routedLinear: [
     {
@@ -104,6 +104,12 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     {
       inputs: [tensor(6, 4), routes.weights_NU],
       run: (ops, x, weights_NU) => ops.mixRoutes(x!, { ...routes, weights_NU: weights_NU! }),
+    },
+  ],
+  spreadRoutes: [
+    {
+      inputs: [tensor(3, 4), routes.weights_NU],
+      run: (ops, x, weights_NU) => ops.spreadRoutes(x!, { ...routes, weights_NU: weights_NU! }),
     },
   ],
   softcap: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.softcap(x!, 1.3) }],

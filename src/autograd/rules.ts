@@ -8,10 +8,10 @@ import type { AttentionSaved, BackwardOps, Gradient, TrainingOps } from '../kern
 import { isCacheLayer, type Routes } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** All operations but those whose results do not depend on parameters (rotation), that write a cache, or that only the tape calls. */
+/** All operations but those whose results do not depend on parameters (rotation, ones), that write a cache, or that only the tape calls. */
 export type DifferentiableOp = Exclude<
   keyof TrainingOps,
-  'rotation' | 'appendToCache' | 'placeRows' | 'attentionWithLogSumExp' | 'linearExact'
+  'rotation' | 'ones' | 'appendToCache' | 'placeRows' | 'attentionWithLogSumExp' | 'linearExact'
 >;
 
 /** Gives the place where an input's gradient is summed up; null when nobody wants it. */
@@ -80,6 +80,8 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
     backward.routedLinear(of(x_NI), of(w_XOI), bias_XO ? of(bias_XO) : null, dy_MO, x_NI, w_XOI, routes),
   mixRoutes: (backward, of, dy_ND, { inputs: [x_MD, routes] }) =>
     backward.mixRoutes(of(x_MD), of(routes.weights_NU), dy_ND, x_MD, routes),
+  spreadRoutes: (backward, of, dy_MD, { inputs: [x_ND, routes] }) =>
+    backward.spreadRoutes(of(x_ND), of(routes.weights_NU), dy_MD, x_ND, routes),
   softcap: (backward, of, dy_RV, { inputs: [x_RV, cap], output }) =>
     wanted(of(x_RV), (dx) => backward.softcap(dx, dy_RV, output, cap)),
   selectRows: (backward, of, dy_RD, { inputs: [x_ND, rows_R] }) =>

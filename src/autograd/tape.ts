@@ -242,6 +242,9 @@ export class Tape {
           this.kept(() => ops.routedLinear(x, w, routes, bias)),
         ),
       mixRoutes: (x, routes) => this.record('mixRoutes', [x, routes], [x, routes.weights_NU], ops.mixRoutes(x, routes)),
+      spreadRoutes: (x, routes) =>
+        this.record('spreadRoutes', [x, routes], [x, routes.weights_NU], ops.spreadRoutes(x, routes)),
+      ones: (shape, beside) => ops.ones(shape, beside),
       softcap: (x, cap) => this.record('softcap', [x, cap], [x], ops.softcap(x, cap)),
       scale: (x, factor) => this.record('scale', [x, factor], [x], ops.scale(x, factor)),
       selectRows: (x, rows) => this.record('selectRows', [x, rows], [x], ops.selectRows(x, rows)),

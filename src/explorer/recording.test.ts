@@ -19,7 +19,19 @@ const lab: Readonly<Record<string, LlamaConfig>> = {
     activation: 'relu',
   },
   MQA: { ...tinyConfig, kvHeadCount: 1 },
-  experts: { ...tinyConfig, experts: { count: 4, used: 2, width: 16, normalized: true, bias: true } },
+  experts: {
+    ...tinyConfig,
+    experts: {
+      count: 4,
+      used: 2,
+      width: 16,
+      weights: 'chosen',
+      weighs: 'results',
+      shared: null,
+      blocks: null,
+      bias: true,
+    },
+  },
   OLMo: { ...tinyConfig, normPlacement: 'output', qkNorm: 'row', tiedEmbeddings: true },
   sliding: { ...tinyConfig, slidingWindow: 4, slidingBlocks: [true, false], slidingTheta: 100, attentionSinks: true },
 };

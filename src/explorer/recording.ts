@@ -177,6 +177,14 @@ function recordingOps(config: LlamaConfig, batch: Batch, note: Note, parameterOf
     },
     mixRoutes: (x, { chosen_NU }) =>
       make('mixRoutes', [N, columnCount(x.shape)], ['N', lettersOf(x)[1]!], [x, chosen_NU]),
+    spreadRoutes: (x, { chosen_NU }) =>
+      make(
+        'spreadRoutes',
+        [elementCount(chosen_NU.shape), columnCount(x.shape)],
+        ['M', lettersOf(x)[1]!],
+        [x, chosen_NU],
+      ),
+    ones: (shape) => ({ dtype: 'f32', shape }),
     scale: (x) => like('scale', x),
     softcap: (x) => like('softcap', x),
     selectRows: (x, rows) => make('selectRows', [rows.length, columnCount(x.shape)], lettersOf(x), [x]),

@@ -46,7 +46,18 @@ const variants: Readonly<Record<string, Partial<LlamaConfig>>> = {
     qkNorm: 'head',
     activation: 'geglu',
   },
-  experts: { experts: { count: 4, used: 2, width: 16, normalized: true, bias: false } },
+  experts: {
+    experts: {
+      count: 4,
+      used: 2,
+      width: 16,
+      weights: 'chosen',
+      weighs: 'results',
+      shared: null,
+      blocks: null,
+      bias: false,
+    },
+  },
 };
 for (const [what, choices] of Object.entries(variants)) {
   test(`${what}: the names of taps are those of trace(), and laws hold`, async () => {

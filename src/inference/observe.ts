@@ -207,9 +207,10 @@ class Reader {
     const { wanted, rows_R, heads } = this.slice;
     const [scores, probabilities] = ['scores', 'probabilities'].map((part) => `blocks.${block}.attention.${part}`);
     if (!wanted.has(scores!) && !wanted.has(probabilities!)) return;
-    const { options } = this.model.blocks[block]!.attention;
+    const { options, reach } = this.model.blocks[block]!.attention;
     const sinks = options.sinks_H && this.device.read(options.sinks_H);
-    const made = attentionScores(this.device, { q_NQ, k_NP, options, rows_R, heads });
+    const { spans } = reach(batchOfSequences([new Uint32Array(rowCount(k_NP.shape))]));
+    const made = attentionScores(this.device, { q_NQ, k_NP, options, spans, rows_R, heads });
     this.readings.set(scores!, made);
     if (wanted.has(probabilities!))
       this.readings.set(probabilities!, probabilitiesOf(made, { rows_R, heads, sinks, inPlace: !wanted.has(scores!) }));

@@ -126,6 +126,7 @@ export interface BackwardOps {
     routes: Routes,
   ): void;
   mixRoutes(dx_MD: Gradient | null, dWeights_NU: Gradient | null, dy_ND: Tensor, x_MD: Tensor, routes: Routes): void;
+  spreadRoutes(dx_ND: Gradient | null, dWeights_NU: Gradient | null, dy_MD: Tensor, x_ND: Tensor, routes: Routes): void;
   /** `y` is the result of the forward pass. */
   softcap(dx: Gradient, dy: Tensor, y: Tensor, cap: number): void;
   /** dx[rows[r]] += dy[r] */

@@ -46,6 +46,10 @@ export interface Ops {
   routedLinear(x_NI: Tensor, w_XOI: Tensor, routes: Routes, bias_XO?: Tensor): Tensor;
   /** y_n = Σ_u weight_nu · x_(n·U+u) */
   mixRoutes(x_MD: Tensor, routes: Routes): Tensor;
+  /** y_(n·U+u) = weight_nu · x_n: a row for each of its experts. */
+  spreadRoutes(x_ND: Tensor, routes: Routes): Tensor;
+  /** Numbers that are all 1, where `beside` is: gains of a norm that has none, weights of a plain sum. They have no gradient. */
+  ones(shape: readonly number[], beside: Tensor): Tensor;
   /** y = factor · x */
   scale(x_ND: Tensor, factor: number): Tensor;
   /** y = cap · tanh(x / cap) */
@@ -62,9 +66,11 @@ export interface Ops {
 export interface RouteOptions {
   /** Experts a row. */
   readonly used: number;
-  /** The weights are the softmax of the chosen scores; else that of all scores. */
-  readonly normalized: boolean;
+  readonly weights: RouteWeights;
 }
+
+/** Of a row's experts: the softmax of the `chosen` scores or that of `all`, at the chosen; or the `sigmoid` of each score. */
+export type RouteWeights = 'chosen' | 'all' | 'sigmoid';
 
 /** chosen_NU holds the numbers of experts, as numbers. */
 export interface Routes {
@@ -123,6 +129,14 @@ export interface KvStore {
 export interface RopeFrequencies {
   readonly inverse: Float64Array;
   readonly magnitude: number;
+  /** Lengthens a row by its position; absent: by nothing. */
+  readonly growth?: Growth;
+}
+
+/** A factor that grows with the position p, in steps: 1 + slope · ln(1 + ⌊(p + 1) / interval⌋). */
+export interface Growth {
+  readonly interval: number;
+  readonly slope: number;
 }
 
 /** Running mean and variance of a batch norm; `training` takes them from the batch and moves the running ones. */

@@ -1,3 +1,5 @@
+import { type Growth, KV_BLOCK_TOKENS, type RouteWeights } from '../kernels/ops.ts';
+
 /**
  * The primary facts of a LLaMA or of one of its relatives. Everything else is derived (dimensions).
  *
@@ -30,7 +32,9 @@ export interface LlamaConfig {
   readonly feedForwardBias: boolean;
   /** Key j is visible to query i iff i − window < j ≤ i (Mistral); null: all j ≤ i. */
   readonly slidingWindow: number | null;
-  /** Which blocks have the sliding window; null: all of them, where there is one. */
+  /** `sliding`, or `chunks` of slidingWindow positions: a query sees the keys of its own chunk only (Llama 4). */
+  readonly windowKind: 'sliding' | 'chunks';
+  /** Which blocks have the window; null: all of them, where there is one. */
   readonly slidingBlocks: readonly boolean[] | null;
   /** The theta of blocks with a sliding window, which are then not stretched (Gemma 3); null: that of all others. */
   readonly slidingTheta: number | null;
@@ -45,8 +49,13 @@ export interface LlamaConfig {
    * branch's `output`, before it is added (OLMo 2); or on `both` ends of a branch (Gemma 2).
    */
   readonly normPlacement: 'before' | 'after' | 'output' | 'both';
-  /** RMSNorm of queries and keys before they are rotated: of every head (Qwen 3), of the whole row (OLMo 2), or none. */
-  readonly qkNorm: 'none' | 'head' | 'row';
+  /**
+   * RMSNorm of queries and keys before they are rotated: of every head (Qwen 3), of the whole row (OLMo 2), or none; `unit`: of every
+   * head that is rotated, without gains (Llama 4).
+   */
+  readonly qkNorm: 'none' | 'head' | 'row' | 'unit';
+  /** Lengthens the queries of blocks without rotations by their position (Llama 4); null: by nothing. */
+  readonly queryGrowth: Growth | null;
   readonly activation: 'swiglu' | 'geglu' | 'geglu-tanh' | 'relu' | 'gelu';
   readonly positions: 'rope' | 'learned' | 'sinusoidal' | 'none';
   /** Multiplies the embedding (Granite, Gemma). */
@@ -75,8 +84,14 @@ export interface Experts {
   readonly used: number;
   /** Feed-forward width of one expert. */
   readonly width: number;
-  /** The weights of the chosen experts add up to 1. */
-  readonly normalized: boolean;
+  /** How the weights of the chosen experts come from the router's scores. */
+  readonly weights: RouteWeights;
+  /** What is multiplied by them: an expert's results, or its inputs (Llama 4). */
+  readonly weighs: 'results' | 'inputs';
+  /** Feed-forward width of an expert that every token goes through besides; null: there is none. */
+  readonly shared: number | null;
+  /** Which blocks have experts, the others having one feed-forward layer; null: all. */
+  readonly blocks: readonly boolean[] | null;
   /** Biases on the router and on the experts' projections. */
   readonly bias: boolean;
 }
@@ -86,6 +101,7 @@ export const paperChoices = {
   family: 'llama',
   attentionOutputBias: false,
   feedForwardBias: false,
+  windowKind: 'sliding',
   slidingBlocks: null,
   slidingTheta: null,
   rotatedBlocks: null,
@@ -93,6 +109,7 @@ export const paperChoices = {
   norm: 'rms',
   normPlacement: 'before',
   qkNorm: 'none',
+  queryGrowth: null,
   activation: 'swiglu',
   positions: 'rope',
   embeddingScale: 1,
@@ -151,6 +168,8 @@ export type RopeScaling =
       readonly originalContextLength: number;
       readonly betaFast: number;
       readonly betaSlow: number;
+      /** The ramp starts and ends at whole pairs; gpt-oss does not round it. */
+      readonly wholePairs: boolean;
       /** Scales cos and sin; null: 0.1·ln(factor) + 1. */
       readonly attentionFactor: number | null;
     };
@@ -166,6 +185,7 @@ export interface Dimensions {
   /** feed-forward width */ readonly F: number;
   /** experts */ readonly X: number;
   /** width of one */ readonly G: number;
+  /** width of the expert that all tokens go through */ readonly J: number;
   /** X·G and X·D: vectors of all experts */ readonly XG: number;
   readonly XD: number;
   /** vocabulary */ readonly V: number;
@@ -175,8 +195,8 @@ export type Dimension = keyof Dimensions;
 
 export function dimensions(config: LlamaConfig): Dimensions {
   const { width: D, headCount: H, kvHeadCount: K, headSize: E, ffnWidth: F, vocabSize: V, contextLength: C } = config;
-  const { count: X, width: G } = config.experts ?? { count: 0, width: 0 };
-  return { D, H, K, E, Q: H * E, P: K * E, F, X, G, XG: X * G, XD: X * D, V, C };
+  const { count: X, width: G, shared } = config.experts ?? { count: 0, width: 0, shared: null };
+  return { D, H, K, E, Q: H * E, P: K * E, F, X, G, J: shared ?? 0, XG: X * G, XD: X * D, V, C };
 }
 
 /** No model has more; lists with an entry per block are made no longer before the configuration is checked. */
@@ -215,11 +235,12 @@ export function configProblems(config: LlamaConfig): string[] {
     return problems;
   }
   if (config.experts !== null) {
-    const { count: all, used, width } = config.experts;
+    const { count: all, used, width, shared } = config.experts;
     for (const [name, value, limit] of [
       ['count', all, 1 << 12],
       ['used', used, all],
       ['width', width, 1 << 22],
+      ['shared', shared ?? 1, 1 << 22],
     ] as const) {
       if (!(Number.isInteger(value) && value >= 1 && value <= limit)) {
         problems.push(`experts.${name} is ${value}, expected a whole number in 1…${limit}`);
@@ -231,9 +252,24 @@ export function configProblems(config: LlamaConfig): string[] {
   if (config.rotatedSize !== null && !(rotated >= 2 && rotated <= config.headSize && rotated % 2 === 0)) {
     problems.push(`rotatedSize is ${rotated}, expected an even number up to headSize ${config.headSize}`);
   }
-  for (const key of ['slidingBlocks', 'rotatedBlocks'] as const) {
-    const length = config[key]?.length ?? config.blockCount;
+  const { slidingBlocks, rotatedBlocks, slidingWindow, windowKind, queryGrowth } = config;
+  for (const [key, blocks] of Object.entries({
+    slidingBlocks,
+    rotatedBlocks,
+    'experts.blocks': config.experts?.blocks,
+  })) {
+    const length = blocks?.length ?? config.blockCount;
     if (length !== config.blockCount) problems.push(`${key} lists ${length} blocks, expected ${config.blockCount}`);
+  }
+  if (windowKind === 'chunks' && slidingWindow !== null && slidingWindow % KV_BLOCK_TOKENS !== 0) {
+    problems.push(
+      `slidingWindow is ${slidingWindow}, expected a multiple of ${KV_BLOCK_TOKENS} where it is cut in chunks`,
+    );
+  }
+  if (queryGrowth !== null && !(queryGrowth.interval > 0 && Number.isFinite(queryGrowth.slope))) {
+    problems.push(
+      `queryGrowth has interval ${queryGrowth.interval} and slope ${queryGrowth.slope}, expected numbers above 0`,
+    );
   }
   for (const key of ['embeddingScale', 'residualScale', 'logitDivisor'] as const) {
     if (!Number.isFinite(config[key]) || config[key] === 0) {

@@ -84,7 +84,7 @@ export function transformerBlock(
   const v_NP = ops.linear(a_ND, wv_PD, bv_P);
   tap('attention.values', v_NP);
   if (store) ops.appendToCache(store, k_NP, v_NP, batch);
-  const mix_NQ = ops.attention(q_NQ, store ?? { k_NP, v_NP }, batch, attention.options);
+  const mix_NQ = ops.attention(q_NQ, store ?? { k_NP, v_NP }, attention.reach(batch), attention.options);
   tap('attention.mix', mix_NQ);
   const tapAttention = (added_ND: Tensor) => tap('attention.output', added_ND);
   const h_ND = attention.join(ops, x_ND, ops.linear(mix_NQ, wo_DQ, bo_D), tapAttention);

@@ -3,7 +3,7 @@ import type { Device } from '../devices/device.ts';
 import type { AttentionOptions } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { formatShape, type Tensor } from '../tensor/tensor.ts';
-import { attentionOptionsOf } from './choices/attention.ts';
+import { attentionOptionsOf, type Reach, reachOf } from './choices/attention.ts';
 import { type FeedForward, feedForwardOf } from './choices/feed-forward.ts';
 import { headInputOf, logitsOf } from './choices/head.ts';
 import { normOf, type Step, type Surroundings, surroundingsOf } from './choices/norm.ts';
@@ -27,6 +27,7 @@ export type Block = BlockWeights & {
   readonly attention: Surroundings & {
     readonly turnQueries: Turn;
     readonly turnKeys: Turn;
+    readonly reach: Reach;
     readonly options: AttentionOptions;
   };
   readonly feedForward: Surroundings & { readonly compute: FeedForward };
@@ -107,8 +108,9 @@ function resolve(
           own: norm(w.attnNorm_D, w.attnNormShift_D, w.attnNormMean_D, w.attnNormVariance_D),
           output: norm(w.attnOutNorm_D),
         }),
-        turnQueries: turnOf(config, index, w.qNorm_E ?? w.qNorm_Q),
-        turnKeys: turnOf(config, index, w.kNorm_E ?? w.kNorm_P),
+        turnQueries: turnOf(config, index, 'queries', w.qNorm_E ?? w.qNorm_Q),
+        turnKeys: turnOf(config, index, 'keys', w.kNorm_E ?? w.kNorm_P),
+        reach: reachOf(config, index),
         options: attentionOptionsOf(config, index, w.sinks_H),
       },
       feedForward: {

@@ -11,25 +11,28 @@ export interface ParameterSpec {
   /** A vector's shape in files, where they store it as a matrix. */
   readonly inFile?: readonly Dimension[];
   readonly gguf?: string;
+  /** GGUF's older form: a tensor an expert. It is read. */
+  readonly ggufEach?: string;
   readonly meta?: string;
   /** Meta's model-parallel shards are joined along this axis of the full shape; absent: every shard holds the same copy. */
   readonly shardAxis?: 0 | 1;
   /** Rows are rotary pairs of this many heads: Hugging Face stores each head's halves apart, the papers neighbouring pairs. */
   readonly rotary?: 'H' | 'K';
-  /** Present only when this holds; absent: always. */
-  readonly when?: (config: LlamaConfig) => boolean;
+  /** Present only when this holds, of block `block`; absent: always. */
+  readonly when?: (config: LlamaConfig, block: number) => boolean;
   /** Gathered while training, not learnt: the running statistics of a batch norm. They are not counted as parameters. */
   readonly statistic?: 'mean' | 'variance';
 }
 
 const gated = (c: LlamaConfig) => isGated(c.activation);
 const ownNorm = (c: LlamaConfig) => c.normPlacement !== 'output';
-const dense = (c: LlamaConfig) => c.experts === null;
-const routed = (c: LlamaConfig) => c.experts !== null;
-const routedBias = (c: LlamaConfig) => c.experts?.bias ?? false;
+const routed = (c: LlamaConfig, block: number) => c.experts !== null && c.experts.blocks?.[block] !== false;
+const dense = (c: LlamaConfig, block: number) => !routed(c, block);
+const ffnBias = (c: LlamaConfig, block: number) => c.feedForwardBias && dense(c, block);
+const routedBias = (c: LlamaConfig, block: number) => routed(c, block) && c.experts!.bias;
+const shared = (c: LlamaConfig, block: number) => routed(c, block) && c.experts!.shared !== null;
 const headNorm = (c: LlamaConfig) => c.qkNorm === 'head';
 const rowNorm = (c: LlamaConfig) => c.qkNorm === 'row';
-const ffnBias = (c: LlamaConfig) => c.feedForwardBias;
 const outNorm = (c: LlamaConfig) => c.normPlacement === 'output' || c.normPlacement === 'both';
 const centred = (c: LlamaConfig) => c.norm !== 'rms';
 const batch = (c: LlamaConfig) => c.norm === 'batch';
@@ -134,7 +137,7 @@ export const blockTensors = {
     gguf: 'ffn_gate.weight',
     meta: 'feed_forward.w1.weight',
     shardAxis: 0,
-    when: (c) => dense(c) && gated(c),
+    when: (c, block) => dense(c, block) && gated(c),
   },
   wUp_FD: {
     shape: ['F', 'D'],
@@ -157,20 +160,51 @@ export const blockTensors = {
     shape: ['X', 'G', 'D'],
     hf: 'mlp.experts.*.gate_proj.weight',
     gguf: 'ffn_gate_exps.weight',
+    ggufEach: 'ffn_gate.*.weight',
     when: routed,
   },
-  wUp_XGD: { shape: ['X', 'G', 'D'], hf: 'mlp.experts.*.up_proj.weight', gguf: 'ffn_up_exps.weight', when: routed },
+  wUp_XGD: {
+    shape: ['X', 'G', 'D'],
+    hf: 'mlp.experts.*.up_proj.weight',
+    gguf: 'ffn_up_exps.weight',
+    ggufEach: 'ffn_up.*.weight',
+    when: routed,
+  },
   wDown_XDG: {
     shape: ['X', 'D', 'G'],
     hf: 'mlp.experts.*.down_proj.weight',
     gguf: 'ffn_down_exps.weight',
+    ggufEach: 'ffn_down.*.weight',
     when: routed,
   },
   bRouter_X: { shape: ['X'], hf: 'mlp.gate.bias', gguf: 'ffn_gate_inp.bias', when: routedBias },
   bGate_XG: { shape: ['XG'], gguf: 'ffn_gate_exps.bias', inFile: ['X', 'G'], when: routedBias },
   bUp_XG: { shape: ['XG'], gguf: 'ffn_up_exps.bias', inFile: ['X', 'G'], when: routedBias },
   bDown_XD: { shape: ['XD'], gguf: 'ffn_down_exps.bias', inFile: ['X', 'D'], when: routedBias },
-  bGate_F: { shape: ['F'], hf: 'mlp.gate_proj.bias', gguf: 'ffn_gate.bias', when: (c) => ffnBias(c) && gated(c) },
+  wGateShared_JD: {
+    shape: ['J', 'D'],
+    hf: 'mlp.shared_expert.gate_proj.weight',
+    gguf: 'ffn_gate_shexp.weight',
+    when: shared,
+  },
+  wUpShared_JD: {
+    shape: ['J', 'D'],
+    hf: 'mlp.shared_expert.up_proj.weight',
+    gguf: 'ffn_up_shexp.weight',
+    when: shared,
+  },
+  wDownShared_DJ: {
+    shape: ['D', 'J'],
+    hf: 'mlp.shared_expert.down_proj.weight',
+    gguf: 'ffn_down_shexp.weight',
+    when: shared,
+  },
+  bGate_F: {
+    shape: ['F'],
+    hf: 'mlp.gate_proj.bias',
+    gguf: 'ffn_gate.bias',
+    when: (c, block) => ffnBias(c, block) && gated(c),
+  },
   bUp_F: { shape: ['F'], hf: 'mlp.up_proj.bias', gguf: 'ffn_up.bias', when: ffnBias },
   bDown_D: { shape: ['D'], hf: 'mlp.down_proj.bias', gguf: 'ffn_down.bias', when: ffnBias },
   ffnOutNorm_D: {
@@ -212,7 +246,7 @@ export function listParameters(config: LlamaConfig): Parameter[] {
   const size = dimensions(config);
   const parameters: Parameter[] = [];
   const add = (key: ModelTensor | BlockTensor, spec: ParameterSpec, block: number | null) => {
-    if (spec.when && !spec.when(config)) return;
+    if (spec.when && !spec.when(config, block ?? 0)) return;
     const name = block === null ? key : `blocks.${block}.${key}`;
     const sizes = (letters: readonly Dimension[]) => letters.map((letter) => size[letter]);
     const inFile = spec.inFile && { inFile: sizes(spec.inFile) };

@@ -40,6 +40,7 @@ test('yarn, for any factor, context and ramp', () => {
           originalContextLength,
           betaFast,
           betaSlow,
+          wholePairs: true,
           attentionFactor: null,
         } as const;
         const { inverse, magnitude } = frequencies(dim, theta, scaling);

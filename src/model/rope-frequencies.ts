@@ -53,18 +53,19 @@ function rotatedFrequencies({ headSize, ropeTheta, ropeScaling }: RopeFacts, run
       const scaled = inverse.map((omega) => {
         const turns = (original * omega) / (2 * Math.PI);
         if (turns < low) return omega / factor;
-        if (turns > high) return omega;
+        if (turns >= high) return omega;
         const keep = (turns - low) / (high - low);
         return (1 - keep) * (omega / factor) + keep * omega;
       });
       return { inverse: scaled, magnitude: 1 };
     }
     case 'yarn': {
-      const { factor, originalContextLength: original, betaFast, betaSlow, attentionFactor } = ropeScaling;
+      const { factor, originalContextLength: original, betaFast, betaSlow, wholePairs, attentionFactor } = ropeScaling;
       const pairThatTurns = (count: number) =>
         (headSize * Math.log(original / (count * 2 * Math.PI))) / (2 * Math.log(ropeTheta));
-      const first = Math.max(0, Math.floor(pairThatTurns(betaFast)));
-      const last = Math.min(headSize - 1, Math.ceil(pairThatTurns(betaSlow)));
+      const [fast, slow] = [pairThatTurns(betaFast), pairThatTurns(betaSlow)];
+      const first = Math.max(0, wholePairs ? Math.floor(fast) : fast);
+      const last = Math.min(headSize - 1, wholePairs ? Math.ceil(slow) : slow);
       const span = last === first ? 1e-3 : last - first; // negative where the original context is shorter than one turn
       const scaled = inverse.map((omega, e) => {
         const divided = Math.min(1, Math.max(0, (e - first) / span));

@@ -116,16 +116,32 @@ cases['swiglu within limits'] = {
   ],
   run: (ops, [gate, up]) => ops.swiglu(gate!, up!, 0.8),
 };
-for (const normalized of [true, false]) {
-  cases[`routed experts, ${normalized ? '' : 'not '}normalized`] = {
+for (const weights of ['chosen', 'all', 'sigmoid'] as const) {
+  cases[`routed experts, weights ${weights}`] = {
     shapes: [[7, 12], [7, 5], [5, 8, 12], [40], [5, 12, 8]],
     run: (ops, [x, scores, wUp, bias, wDown]) => {
-      const routes = ops.route(scores!, { used: 2, normalized });
+      const routes = ops.route(scores!, { used: 2, weights });
       const hidden = ops.gelu(ops.routedLinear(x!, wUp!, routes, bias));
       return ops.mixRoutes(ops.routedLinear(hidden, wDown!, routes), routes);
     },
   };
 }
+cases['routed experts whose inputs are weighed'] = {
+  shapes: [
+    [7, 12],
+    [7, 5],
+    [5, 8, 12],
+  ],
+  run: (ops, [x, scores, w]) => {
+    const routes = ops.route(scores!, { used: 2, weights: 'sigmoid' });
+    const y = ops.routedLinear(ops.spreadRoutes(x!, routes), w!, routes);
+    return ops.mixRoutes(y, { ...routes, weights_NU: ops.ones([7, 2], y) });
+  },
+};
+cases['rmsNorm of every head, without gains'] = {
+  shapes: [[35, 15]],
+  run: (ops, [x]) => ops.rmsNorm(x!, ops.ones([5], x!), 1e-5),
+};
 cases['rmsNorm of every head'] = { shapes: [[35, 15], [5]], run: (ops, [x, gain]) => ops.rmsNorm(x!, gain!, 1e-5) };
 for (const [N, D] of [
   [1, 3],

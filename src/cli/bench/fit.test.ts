@@ -62,6 +62,7 @@ test('what is unusual is said, and nothing else', () => {
       originalContextLength: 16,
       betaFast: 32,
       betaSlow: 1,
+      wholePairs: true,
       attentionFactor: null,
     },
   } as const;

@@ -7,7 +7,12 @@ import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-
 import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
 import { embedBackward } from '../../kernels/embed/backward.reference.ts';
-import { mixRoutesBackward, routeBackward, routedLinearBackward } from '../../kernels/experts/backward.reference.ts';
+import {
+  mixRoutesBackward,
+  routeBackward,
+  routedLinearBackward,
+  spreadRoutesBackward,
+} from '../../kernels/experts/backward.reference.ts';
 import { gegluBackward, swigluBackward } from '../../kernels/gated/backward.reference.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/backward.reference.ts';
 import { linearBackward } from '../../kernels/linear/backward.reference.ts';
@@ -139,6 +144,15 @@ export const referenceBackward: BackwardOps = {
       intoOptional(dWeights_NU),
       dataOf(dy_ND),
       dataOf(x_MD),
+      dataOf(weights_NU),
+      columnCount(weights_NU.shape),
+    ),
+  spreadRoutes: (dx_ND, dWeights_NU, dy_MD, x_ND, { weights_NU }) =>
+    spreadRoutesBackward(
+      intoOptional(dx_ND),
+      intoOptional(dWeights_NU),
+      dataOf(dy_MD),
+      dataOf(x_ND),
       dataOf(weights_NU),
       columnCount(weights_NU.shape),
     ),

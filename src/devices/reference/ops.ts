@@ -5,7 +5,7 @@ import { add, addSinusoids, scale } from '../../kernels/add/reference.ts';
 import { attendOne } from '../../kernels/attention/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
 import { embed } from '../../kernels/embed/reference.ts';
-import { mixRoutes, route, routedLinear } from '../../kernels/experts/reference.ts';
+import { mixRoutes, route, routedLinear, spreadRoutes } from '../../kernels/experts/reference.ts';
 import { geglu, swiglu } from '../../kernels/gated/reference.ts';
 import { layerNorm } from '../../kernels/layer-norm/reference.ts';
 import { linear } from '../../kernels/linear/reference.ts';
@@ -112,6 +112,11 @@ export const referenceOps: Ops = {
     make([rowCount(weights_NU.shape), columnCount(x_MD.shape)], (y) =>
       mixRoutes(y, dataOf(x_MD), dataOf(weights_NU), columnCount(weights_NU.shape)),
     ),
+  spreadRoutes: (x_ND, { weights_NU }) =>
+    make([elementCount(weights_NU.shape), columnCount(x_ND.shape)], (y) =>
+      spreadRoutes(y, dataOf(x_ND), dataOf(weights_NU), columnCount(weights_NU.shape)),
+    ),
+  ones: (shape) => make(shape, (y) => y.fill(1)),
   scale: (x_ND, factor) => make(x_ND.shape, (y) => scale(y, dataOf(x_ND), factor)),
   softcap: (x_RV, cap) => make(x_RV.shape, (y) => softcap(y, dataOf(x_RV), cap)),
   selectRows: (x_ND, rows_R) => {

@@ -1,13 +1,13 @@
 /** The gradients of routed experts on the wasm device: each expert's rows go through the rule of `linear`. */
 
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
-import { mixRoutesBackward, routeBackward } from '../../kernels/experts/backward.reference.ts';
+import { mixRoutesBackward, routeBackward, spreadRoutesBackward } from '../../kernels/experts/backward.reference.ts';
 import { routedRow } from '../../kernels/experts/reference.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { cleared, expertOf, floatsOf } from './tensors.ts';
 import type { TrainingKernels } from './training-kernels.ts';
 
-type ExpertBackward = Pick<BackwardOps, 'route' | 'routedLinear' | 'mixRoutes'>;
+type ExpertBackward = Pick<BackwardOps, 'route' | 'routedLinear' | 'mixRoutes' | 'spreadRoutes'>;
 
 export function createExpertBackward(kernels: TrainingKernels, linear: BackwardOps['linear']): ExpertBackward {
   return {
@@ -47,6 +47,12 @@ export function createExpertBackward(kernels: TrainingKernels, linear: BackwardO
       const [dx, dWeights] = [dx_MD && cleared(dx_MD), dWeights_NU && cleared(dWeights_NU)];
       const U = columnCount(weights_NU.shape);
       mixRoutesBackward(dx, dWeights, floatsOf(dy_ND), floatsOf(x_MD), floatsOf(weights_NU), U);
+    },
+
+    spreadRoutes(dx_ND, dWeights_NU, dy_MD, x_ND, { weights_NU }) {
+      const [dx, dWeights] = [dx_ND && cleared(dx_ND), dWeights_NU && cleared(dWeights_NU)];
+      const U = columnCount(weights_NU.shape);
+      spreadRoutesBackward(dx, dWeights, floatsOf(dy_MD), floatsOf(x_ND), floatsOf(weights_NU), U);
     },
   };
 

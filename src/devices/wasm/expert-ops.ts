@@ -3,14 +3,14 @@
  * bits that it has alone, since `linear` keeps that promise; and only experts that some row has chosen are read.
  */
 import { assert } from '../../base/assert.ts';
-import { mixRoutes, route, routedRow } from '../../kernels/experts/reference.ts';
+import { mixRoutes, route, routedRow, spreadRoutes } from '../../kernels/experts/reference.ts';
 import type { Ops } from '../../kernels/ops.ts';
-import { columnCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import { activation, expertOf, floatsOf, WasmExperts } from './tensors.ts';
 
 type Linear = Ops['linear'];
-type ExpertOps = Pick<Ops, 'route' | 'routedLinear' | 'mixRoutes'>;
+type ExpertOps = Pick<Ops, 'route' | 'routedLinear' | 'mixRoutes' | 'spreadRoutes'>;
 
 export function createExpertOps(context: OpContext, linear: Linear): ExpertOps {
   const { arena } = context;
@@ -59,6 +59,13 @@ export function createExpertOps(context: OpContext, linear: Linear): ExpertOps {
       const U = columnCount(weights_NU.shape);
       const y = arena.matrix(x.segment, rowCount(weights_NU.shape), columnCount(x.shape));
       mixRoutes(floatsOf(y), floatsOf(x), floatsOf(weights_NU), U);
+      return y;
+    },
+
+    spreadRoutes(x_ND, { weights_NU }) {
+      const x = activation(x_ND);
+      const y = arena.matrix(x.segment, elementCount(weights_NU.shape), columnCount(x.shape));
+      spreadRoutes(floatsOf(y), floatsOf(x), floatsOf(weights_NU), columnCount(weights_NU.shape));
       return y;
     },
   };

@@ -32,7 +32,7 @@ for (const dtype of ['f32', 'f16', 'Q8_0', 'Q4_0', 'IQ4_NL'] as const) {
       const scores_NX = device.scratch([rows, X]);
       device.write(x_ND, x.subarray(first * D, (first + rows) * D));
       device.write(scores_NX, scores.subarray(first * X, (first + rows) * X));
-      const routes = ops.route(scores_NX, { used: U, normalized: true });
+      const routes = ops.route(scores_NX, { used: U, weights: 'chosen' });
       return device.read(ops.mixRoutes(ops.routedLinear(x_ND, w_XGD, routes), routes));
     };
     const batch = await run(N, 0);
@@ -54,7 +54,7 @@ test("a token reads its own experts' bytes, and nobody else's", async () => {
   Object.assign(ops, { linear: counting });
   const scores_NX = device.scratch([1, X]);
   device.write(scores_NX, [0, 5, 1, 7, 2, 3]);
-  const routes = ops.route(scores_NX, { used: U, normalized: true });
+  const routes = ops.route(scores_NX, { used: U, weights: 'chosen' });
   deepStrictEqual([...(await device.read(routes.chosen_NU))], [3, 1]);
   const x_ND = device.scratch([1, D]);
   device.fill(x_ND, 1);

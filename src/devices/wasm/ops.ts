@@ -179,6 +179,11 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       return y;
     },
 
+    ones(shape, beside) {
+      const y = arena.tensor(activation(beside).segment, shape);
+      floatsOf(y).fill(1);
+      return y;
+    },
     rotation(positions_N, frequencies) {
       let table = rotations.get(frequencies);
       if (!table) {

@@ -14,12 +14,15 @@ import { batchNormBackward } from '../../kernels/batch-norm/webgpu.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/webgpu.ts';
 import { embedBackward } from '../../kernels/embed/webgpu.ts';
 import {
-  mixRoutesBackward,
+  mixRoutes,
   mixWeightsBackward,
   routeBackward,
   routedBiasBackward,
   routedInputBackward,
   routedWeightBackward,
+  routeWeights,
+  spreadRoutes,
+  spreadWeightsBackward,
 } from '../../kernels/experts/webgpu.ts';
 import { type GateForm, gatedBackward } from '../../kernels/gated/webgpu.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/webgpu.ts';
@@ -230,7 +233,7 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
         { cap, adds: to.adds },
       );
     },
-    route(dScores, dWeights_NU, scores_NX, { chosen_NU, weights_NU }, { used, normalized }) {
+    route(dScores, dWeights_NU, scores_NX, { chosen_NU, weights_NU }, { used, weights }) {
       const to = into(dScores);
       const buffers = {
         dWeights_NU: region(dWeights_NU),
@@ -239,7 +242,7 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
         weights_NU: region(weights_NU),
         dScores_NX: to.region,
       };
-      const parameters = { X: columnCount(scores_NX.shape), U: used, normalized: normalized ? 1 : 0, adds: to.adds };
+      const parameters = { X: columnCount(scores_NX.shape), U: used, weights: routeWeights[weights], adds: to.adds };
       context.each(routeBackward, rowCount(scores_NX.shape), buffers, parameters);
     },
     routedLinear(dx_NI, dw_XOI, dBias_XO, dy_MO, x_NI, w_XOI, { chosen_NU }) {
@@ -273,13 +276,26 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
       const sizes = { D: columnCount(x_MD.shape), U: columnCount(weights_NU.shape) };
       if (dx_MD) {
         const to = into(dx_MD);
-        const buffers = { dy_ND: region(dy_ND), weights_M: region(weights_NU), dx_MD: to.region };
-        context.each(mixRoutesBackward, elementCount(x_MD.shape), buffers, { ...sizes, adds: to.adds });
+        const buffers = { x_ND: region(dy_ND), weights_M: region(weights_NU), y_MD: to.region };
+        context.each(spreadRoutes, elementCount(x_MD.shape), buffers, { ...sizes, adds: to.adds });
       }
       if (dWeights_NU) {
         const to = into(dWeights_NU);
         const buffers = { dy_ND: region(dy_ND), x_MD: region(x_MD), dWeights_M: to.region };
         context.each(mixWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
+      }
+    },
+    spreadRoutes(dx_ND, dWeights_NU, dy_MD, x_ND, { weights_NU }) {
+      const sizes = { D: columnCount(x_ND.shape), U: columnCount(weights_NU.shape) };
+      if (dx_ND) {
+        const to = into(dx_ND);
+        const buffers = { x_MD: region(dy_MD), weights_NU: region(weights_NU), y_ND: to.region };
+        context.each(mixRoutes, elementCount(x_ND.shape), buffers, { ...sizes, adds: to.adds });
+      }
+      if (dWeights_NU) {
+        const to = into(dWeights_NU);
+        const buffers = { dy_MD: region(dy_MD), x_ND: region(x_ND), dWeights_M: to.region };
+        context.each(spreadWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
       }
     },
     crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap = 0) {

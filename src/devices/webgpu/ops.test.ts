@@ -122,10 +122,10 @@ test('experts: chosen, used and mixed as the reference does, ties and large scor
   const [N, X, U, O, I] = [5, 7, 3, 9, 36];
   const scores = randomFloats(N * X, 1);
   scores.set([2, 5, 5, 5, -80, 70, 0]);
-  for (const normalized of [true, false]) {
+  for (const weights of ['chosen', 'all', 'sigmoid'] as const) {
     const run = async (device: Device) => {
       const { ops } = device;
-      const routes = ops.route(fromFloats(device, scores, [N, X]), { used: U, normalized });
+      const routes = ops.route(fromFloats(device, scores, [N, X]), { used: U, weights });
       const w = fromFloats(device, randomFloats(X * O * I, 2), [X, O, I]);
       const bias = fromFloats(device, randomFloats(X * O, 3), [X, O]);
       const y = ops.routedLinear(fromFloats(device, randomFloats(N * I, 4), [N, I]), w, routes, bias);
@@ -134,6 +134,6 @@ test('experts: chosen, used and mixed as the reference does, ties and large scor
       const all = [routes.chosen_NU, routes.weights_NU, y, z].map((tensor) => device.read(tensor));
       return (await Promise.all(all)).flatMap((numbers) => [...numbers]);
     };
-    assertClose(`normalized ${normalized}`, await run(gpu!), await run(reference), { rtol: 1e-5, atol: 1e-5 });
+    assertClose(`weights ${weights}`, await run(gpu!), await run(reference), { rtol: 1e-5, atol: 1e-5 });
   }
 });

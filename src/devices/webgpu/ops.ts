@@ -2,11 +2,11 @@
 import { assert } from '../../base/assert.ts';
 import { gelu, relu, softcap } from '../../kernels/activation/webgpu.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
-import { add } from '../../kernels/add/webgpu.ts';
+import { add, fill } from '../../kernels/add/webgpu.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
 import { batchNorm } from '../../kernels/batch-norm/webgpu.ts';
 import { embed, placeRows, selectRows } from '../../kernels/embed/webgpu.ts';
-import { mixRoutes, route } from '../../kernels/experts/webgpu.ts';
+import { mixRoutes, route, routeWeights, spreadRoutes } from '../../kernels/experts/webgpu.ts';
 import { type GateForm, gated } from '../../kernels/gated/webgpu.ts';
 import { layerNorm } from '../../kernels/layer-norm/webgpu.ts';
 import { rmsNorm } from '../../kernels/rms-norm/webgpu.ts';
@@ -158,7 +158,7 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
       return y;
     },
 
-    route(scores_NX, { used, normalized }) {
+    route(scores_NX, { used, weights }) {
       const [N, X] = [rowCount(scores_NX.shape), columnCount(scores_NX.shape)];
       assert(used >= 1 && used <= X, `route: ${used} of ${X} experts`);
       const chosen_NU = context.scratch([N, used]);
@@ -168,7 +168,7 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
         chosen_NU: chosen_NU.region,
         weights_NU: weights_NU.region,
       };
-      context.each(route, N, buffers, { X, U: used, normalized: normalized ? 1 : 0 });
+      context.each(route, N, buffers, { X, U: used, weights: routeWeights[weights] });
       return { chosen_NU, weights_NU };
     },
     routedLinear(x, w_XOI, { chosen_NU }, bias_XO) {
@@ -181,7 +181,19 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
       const D = columnCount(x_MD.shape);
       const y = context.scratch([rowCount(weights_NU.shape), D]);
       const buffers = { x_MD: region(x_MD), weights_NU: region(weights_NU), y_ND: y.region };
-      context.each(mixRoutes, elementCount(y.shape), buffers, { D, U: columnCount(weights_NU.shape) });
+      context.each(mixRoutes, elementCount(y.shape), buffers, { D, U: columnCount(weights_NU.shape), adds: 0 });
+      return y;
+    },
+    spreadRoutes(x_ND, { weights_NU }) {
+      const D = columnCount(x_ND.shape);
+      const y = context.scratch([elementCount(weights_NU.shape), D]);
+      const buffers = { x_ND: region(x_ND), weights_M: region(weights_NU), y_MD: y.region };
+      context.each(spreadRoutes, elementCount(y.shape), buffers, { D, U: columnCount(weights_NU.shape), adds: 0 });
+      return y;
+    },
+    ones(shape) {
+      const y = context.scratch(shape);
+      context.each(fill, elementCount(shape), { y: y.region }, { value: 1 });
       return y;
     },
 

@@ -8,6 +8,8 @@ import { saysNothing } from './unknown-keys.ts';
 export type HfQuantization =
   /** Bytes of eight-bit floats (E4M3); scales per block of these rows and columns, or, with null, per row or per matrix. */
   | { readonly method: 'fp8'; readonly block: readonly [rows: number, columns: number] | null }
+  /** Stacks of experts in blocks of 32 four-bit floats with a scale (gpt-oss). */
+  | { readonly method: 'mxfp4' }
   /** Integers of `bits` with a scale and a zero point per group of columns. `zeroShift` is added to every zero point that is stored. */
   | {
       readonly method: 'gptq' | 'awq';
@@ -43,6 +45,8 @@ export function readHfQuantization(value: Json, report: Report): HfQuantization 
       return { method: 'fp8', block: null };
     case 'compressed-tensors':
       return value.format === 'float-quantized' ? { method: 'fp8', block: null } : problem('format', 'float-quantized');
+    case 'mxfp4':
+      return { method: 'mxfp4' };
     case 'gptq': {
       if (value.bits !== 2 && value.bits !== 4 && value.bits !== 8) return problem('bits', '2, 4 or 8');
       const group = groupOf(value.group_size);
@@ -58,7 +62,7 @@ export function readHfQuantization(value: Json, report: Report): HfQuantization 
       return { method: 'awq', bits: 4, group, zeroShift: 0 };
     }
     default:
-      return problem('quant_method', 'fp8, fbgemm_fp8, compressed-tensors, gptq or awq');
+      return problem('quant_method', 'fp8, fbgemm_fp8, compressed-tensors, mxfp4, gptq or awq');
   }
 }
 

@@ -5,6 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Device } from '../../devices/device.ts';
 import { bendScore } from '../../kernels/attention/reference.ts';
+import type { Batch } from '../../kernels/batch.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
 import { logSumExp, softmax } from '../../kernels/softmax/reference.ts';
 import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -29,9 +30,16 @@ export async function attentionScores(
     q_NQ,
     k_NP,
     options,
+    spans,
     rows_R,
     heads,
-  }: MapSlice & { readonly q_NQ: Tensor; readonly k_NP: Tensor; readonly options: AttentionOptions },
+  }: MapSlice & {
+    readonly q_NQ: Tensor;
+    readonly k_NP: Tensor;
+    readonly options: AttentionOptions;
+    /** Rows that attend to each other. */
+    readonly spans: Batch['spans'];
+  },
 ): Promise<Trace> {
   const { headSize: E, window, scale, cap } = options;
   const N = rowCount(k_NP.shape);
@@ -60,7 +68,8 @@ export async function attentionScores(
   const bend = bendScore({ H, K, E, window, scale, cap });
   for (let row = 0; row < heads.length * R; row++) {
     const n = rows_R[row % R]!;
-    const first = window === null ? 0 : Math.max(0, n - window + 1);
+    const { firstRow } = spans.findLast((span) => span.firstRow <= n)!;
+    const first = window === null ? firstRow : Math.max(firstRow, n - window + 1);
     const scores = data.subarray(row * N, (row + 1) * N);
     scores.fill(Number.NEGATIVE_INFINITY, 0, first);
     for (let s = first; s <= n; s++) scores[s] = bend(scores[s]!);

@@ -48,7 +48,16 @@ for (const [name, create] of [
 
 test('experts: each is measured over the rows that chose it', async () => {
   const device = createReferenceDevice();
-  const experts = { count: 4, used: 2, width: 24, normalized: true, bias: false };
+  const experts = {
+    count: 4,
+    used: 2,
+    width: 24,
+    weights: 'chosen' as const,
+    weighs: 'results' as const,
+    shared: null,
+    blocks: null,
+    bias: false,
+  };
   const config = { ...tinyConfig, experts };
   const model = loadModel(device, config, tinyWeights(config));
   const found = await columnSquares(device, model, ids, false);

@@ -5,7 +5,8 @@ import { routedRow } from './reference.ts';
 /**
  * Adds the gradient of the experts' weights to their scores; which experts were chosen has none.
  *
- *   normalized: ds_c += w_c · (dw_c − Σ_u w_u · dw_u) over the chosen      else over all j: ds_j += Σ_u dw_u · w_u · ([j = c_u] − p_j)
+ *   chosen: ds_c += w_c · (dw_c − Σ_u w_u · dw_u) over the chosen      all: ds_j += Σ_u dw_u · w_u · ([j = c_u] − p_j) over all j
+ *   sigmoid: ds_c += dw_c · w_c · (1 − w_c)
  *
  * Shapes   dScores_NX; dWeights_NU, weights_NU, chosen_NU; scores_NX
  */
@@ -14,7 +15,7 @@ export function routeBackward(
   dWeights_NU: Floats,
   { scores_NX, chosen_NU, weights_NU }: { readonly [name in 'scores_NX' | 'chosen_NU' | 'weights_NU']: Floats },
   X: number,
-  { used: U, normalized }: RouteOptions,
+  { used: U, weights }: RouteOptions,
 ): void {
   for (let n = 0; n < scores_NX.length / X; n++) {
     let inner = 0;
@@ -22,9 +23,10 @@ export function routeBackward(
     for (let u = 0; u < U; u++) {
       const m = n * U + u;
       const own = weights_NU[m]! * dWeights_NU[m]!;
-      dScores_NX[n * X + chosen_NU[m]!]! += normalized ? own - weights_NU[m]! * inner : own;
+      const shared = { chosen: weights_NU[m]! * inner, all: 0, sigmoid: weights_NU[m]! * own };
+      dScores_NX[n * X + chosen_NU[m]!]! += own - shared[weights];
     }
-    if (normalized) continue;
+    if (weights !== 'all') continue;
     const scores = scores_NX.subarray(n * X, (n + 1) * X);
     let largest = Number.NEGATIVE_INFINITY;
     for (let x = 0; x < X; x++) largest = Math.max(largest, scores[x]!);
@@ -76,6 +78,27 @@ export function mixRoutesBackward(
     for (let d = 0; d < D; d++) {
       if (dx_MD) dx_MD[m * D + d]! += weights_NU[m]! * dy_ND[row + d]!;
       sum += x_MD[m * D + d]! * dy_ND[row + d]!;
+    }
+    if (dWeights_NU) dWeights_NU[m]! += sum;
+  }
+}
+
+/** dx_n += Σ_u w_nu · dy_(n·U+u),  dw_nu += x_n · dy_(n·U+u). Shapes as in spreadRoutes; null: not wanted. */
+export function spreadRoutesBackward(
+  dx_ND: Floats | null,
+  dWeights_NU: Floats | null,
+  dy_MD: Floats,
+  x_ND: Floats,
+  weights_NU: Floats,
+  U: number,
+): void {
+  const D = dy_MD.length / weights_NU.length;
+  for (let m = 0; m < weights_NU.length; m++) {
+    const row = Math.floor(m / U) * D;
+    let sum = 0;
+    for (let d = 0; d < D; d++) {
+      if (dx_ND) dx_ND[row + d]! += weights_NU[m]! * dy_MD[m * D + d]!;
+      sum += x_ND[row + d]! * dy_MD[m * D + d]!;
     }
     if (dWeights_NU) dWeights_NU[m]! += sum;
   }

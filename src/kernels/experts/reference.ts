@@ -5,10 +5,10 @@ import type { RouteOptions } from '../ops.ts';
 /**
  * Chooses each row's experts: the `used` largest of its scores, largest first, of equal ones the earlier.
  *
- *   normalized: w_u = softmax over the chosen scores        else: w_u = softmax over all scores, at the chosen
+ *   chosen: w_u = softmax over the chosen scores      all: w_u = softmax over all scores, at the chosen      sigmoid: w_u = σ(score_u)
  *
  * Shapes   chosen_NU (expert numbers), weights_NU; scores_NX
- * Source   Shazeer et al. 2017, arXiv:1701.06538 §2.1; Jiang et al. 2024, arXiv:2401.04088 eq. 2 (normalized).
+ * Source   Shazeer et al. 2017, arXiv:1701.06538 §2.1; Jiang et al. 2024, arXiv:2401.04088 eq. 2 (chosen); sigmoid: Meta 2025, Llama 4.
  */
 export function route(
   chosen_NU: Floats,
@@ -17,18 +17,19 @@ export function route(
   X: number,
   options: RouteOptions,
 ): void {
-  const { used: U, normalized } = options;
+  const { used: U, weights } = options;
   assert(U >= 1 && U <= X, `route: ${U} of ${X} experts`);
   for (let n = 0; n < scores_NX.length / X; n++) {
     const scores = scores_NX.subarray(n * X, (n + 1) * X);
     const order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b);
     const largest = scores[order[0]!]!;
-    const among = normalized ? order.slice(0, U) : order;
+    const among = weights === 'chosen' ? order.slice(0, U) : order;
     let sum = 0;
     for (const x of among) sum += Math.exp(scores[x]! - largest);
     for (let u = 0; u < U; u++) {
+      const score = scores[order[u]!]!;
       chosen_NU[n * U + u] = order[u]!;
-      weights_NU[n * U + u] = Math.exp(scores[order[u]!]! - largest) / sum;
+      weights_NU[n * U + u] = weights === 'sigmoid' ? 1 / (1 + Math.exp(-score)) : Math.exp(score - largest) / sum;
     }
   }
 }
@@ -75,5 +76,14 @@ export function mixRoutes(y_ND: Floats, x_MD: Floats, weights_NU: Floats, U: num
       for (let u = 0; u < U; u++) sum += weights_NU[n * U + u]! * x_MD[(n * U + u) * D + d]!;
       y_ND[n * D + d] = sum;
     }
+  }
+}
+
+/** y_(n·U+u) = weights_nu · x_n: what mixRoutes is the adjoint of. Shapes: y_MD with M = N·U, x_ND, weights_NU. */
+export function spreadRoutes(y_MD: Floats, x_ND: Floats, weights_NU: Floats, U: number): void {
+  const D = y_MD.length / Math.max(1, weights_NU.length);
+  for (let m = 0; m < weights_NU.length; m++) {
+    const row = Math.floor(m / U) * D;
+    for (let d = 0; d < D; d++) y_MD[m * D + d] = weights_NU[m]! * x_ND[row + d]!;
   }
 }

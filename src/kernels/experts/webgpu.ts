@@ -1,11 +1,15 @@
 /** The choice of experts and the mixing of their results; their products: gemm/webgpu.ts. Source: reference.ts, backward.reference.ts. */
 import { matrixInputs, type StoredType, weightsFunction } from '../gemm/stored.webgpu.ts';
+import type { RouteWeights } from '../ops.ts';
 import { elementwise, kernel, LOWEST, perChoice, unrolled } from '../wgsl.ts';
+
+/** What the kernels are told of RouteOptions.weights. */
+export const routeWeights = { all: 0, chosen: 1, sigmoid: 2 } as const satisfies Record<RouteWeights, number>;
 
 /** An invocation a row: the largest score that is not chosen yet, `used` times; of equal ones the earlier. */
 export const route = elementwise({
   name: 'route',
-  parameters: { X: 'u32', U: 'u32', normalized: 'u32' },
+  parameters: { X: 'u32', U: 'u32', weights: 'u32' },
   inputs: { scores_NX: 'f32' },
   outputs: { chosen_NU: 'f32', weights_NU: 'f32' },
   body: `
@@ -24,31 +28,33 @@ export const route = elementwise({
     }
     if (u == 0u) { largest = score; }
     chosen_NU[i * U + u] = f32(best);
-    weights_NU[i * U + u] = exp(score - largest);
+    weights_NU[i * U + u] = select(exp(score - largest), 1.0 / (1.0 + exp(-score)), weights == ${routeWeights.sigmoid}u);
     sum += weights_NU[i * U + u];
   }
-  if (normalized == 0u) {
+  if (weights == ${routeWeights.sigmoid}u) { return; }
+  if (weights == ${routeWeights.all}u) {
     sum = 0.0;
     for (var x = 0u; x < X; x++) { sum += exp(scores_NX[i * X + x] - largest); }
   }
   for (var u = 0u; u < U; u++) { weights_NU[i * U + u] /= sum; }`,
 });
 
+/** y_nd = or += Σ_u weight_nu · x_(n·U+u)d; the gradient of spreadRoutes, too. */
 export const mixRoutes = elementwise({
   name: 'mixRoutes',
-  parameters: { D: 'u32', U: 'u32' },
+  parameters: { D: 'u32', U: 'u32', adds: 'u32' },
   inputs: { x_MD: 'f32', weights_NU: 'f32' },
   outputs: { y_ND: 'f32' },
   body: `
   let n = i / D;
   var sum = 0.0;
   for (var u = 0u; u < U; u++) { sum += weights_NU[n * U + u] * x_MD[(n * U + u) * D + i % D]; }
-  y_ND[i] = sum;`,
+  y_ND[i] = select(0.0, y_ND[i], adds != 0u) + sum;`,
 });
 
 export const routeBackward = elementwise({
   name: 'route, backward',
-  parameters: { X: 'u32', U: 'u32', normalized: 'u32', adds: 'u32' },
+  parameters: { X: 'u32', U: 'u32', weights: 'u32', adds: 'u32' },
   inputs: { dWeights_NU: 'f32', scores_NX: 'f32', chosen_NU: 'f32', weights_NU: 'f32' },
   outputs: { dScores_NX: 'f32' },
   body: `
@@ -59,26 +65,41 @@ export const routeBackward = elementwise({
   for (var x = 0u; x < X; x++) { sum += exp(scores_NX[i * X + x] - largest); }
   for (var x = 0u; x < X; x++) {
     var d = select(0.0, dScores_NX[i * X + x], adds != 0u);
-    if (normalized == 0u) { d -= inner * exp(scores_NX[i * X + x] - largest) / sum; }
+    if (weights == ${routeWeights.all}u) { d -= inner * exp(scores_NX[i * X + x] - largest) / sum; }
     for (var u = 0u; u < U; u++) {
       if (u32(chosen_NU[i * U + u]) == x) {
         let own = weights_NU[i * U + u] * dWeights_NU[i * U + u];
-        d += select(own, own - weights_NU[i * U + u] * inner, normalized != 0u);
+        var others = 0.0;
+        if (weights == ${routeWeights.chosen}u) { others = weights_NU[i * U + u] * inner; }
+        if (weights == ${routeWeights.sigmoid}u) { others = weights_NU[i * U + u] * own; }
+        d += own - others;
       }
     }
     dScores_NX[i * X + x] = d;
   }`,
 });
 
-/** dx_md = or += weight_m · dy_nd */
-export const mixRoutesBackward = elementwise({
-  name: 'mixRoutes, backward',
+/** y_md = or += weight_m · x_nd; the gradient of mixRoutes, too. */
+export const spreadRoutes = elementwise({
+  name: 'spreadRoutes',
   parameters: { D: 'u32', U: 'u32', adds: 'u32' },
-  inputs: { dy_ND: 'f32', weights_M: 'f32' },
-  outputs: { dx_MD: 'f32' },
+  inputs: { x_ND: 'f32', weights_M: 'f32' },
+  outputs: { y_MD: 'f32' },
   body: `
   let m = i / D;
-  dx_MD[i] = select(0.0, dx_MD[i], adds != 0u) + weights_M[m] * dy_ND[(m / U) * D + i % D];`,
+  y_MD[i] = select(0.0, y_MD[i], adds != 0u) + weights_M[m] * x_ND[(m / U) * D + i % D];`,
+});
+
+/** Of spreadRoutes: dWeight_m = or += Σ_d x_nd · dy_md */
+export const spreadWeightsBackward = elementwise({
+  name: 'spreadRoutes, backward, weights',
+  parameters: { D: 'u32', U: 'u32', adds: 'u32' },
+  inputs: { dy_MD: 'f32', x_ND: 'f32' },
+  outputs: { dWeights_M: 'f32' },
+  body: `
+  var sum = 0.0;
+  for (var d = 0u; d < D; d++) { sum += x_ND[(i / U) * D + d] * dy_MD[i * D + d]; }
+  dWeights_M[i] = select(0.0, dWeights_M[i], adds != 0u) + sum;`,
 });
 
 /** dWeight_m = or += Σ_d x_md · dy_nd */

@@ -4,22 +4,26 @@ import type { RopeFrequencies } from '../ops.ts';
 
 /**
  * The rotations of some positions: for pair e of position p, cos(p·ω_e)·m and sin(p·ω_e)·m, side by side. A pair of frequency 0 is
- * not part of what is rotated: 1 and 0.
+ * not part of what is rotated: 1 and 0. Where there is a growth, all are multiplied by its factor at p.
  *
  * Shapes   rotation_NE: columns 2e and 2e + 1 hold the cosine and the sine of pair e
+ * Source   growth: Meta 2025, Llama 4 (attention temperature of blocks without positions), after Nakanishi 2025, arXiv:2501.19399.
  * Numbers  angles are f64: exact to f32 at every position that a model can reach.
  */
-export function rotation(rotation_NE: Floats, positions_N: Uint32Array, { inverse, magnitude }: RopeFrequencies): void {
+export function rotation(rotation_NE: Floats, positions_N: Uint32Array, frequencies: RopeFrequencies): void {
+  const { inverse, magnitude, growth } = frequencies;
   const pairs = inverse.length;
   assert(
     rotation_NE.length === positions_N.length * pairs * 2,
     `rotation: holds ${rotation_NE.length} floats, expected N·E = ${positions_N.length}·${pairs * 2}`,
   );
   for (let n = 0; n < positions_N.length; n++) {
+    const position = positions_N[n]!;
+    const factor = growth ? 1 + growth.slope * Math.log1p(Math.floor((position + 1) / growth.interval)) : 1;
     for (let e = 0; e < pairs; e++) {
-      const angle = positions_N[n]! * inverse[e]!;
-      rotation_NE[(n * pairs + e) * 2] = inverse[e] === 0 ? 1 : magnitude * Math.cos(angle);
-      rotation_NE[(n * pairs + e) * 2 + 1] = magnitude * Math.sin(angle);
+      const angle = position * inverse[e]!;
+      rotation_NE[(n * pairs + e) * 2] = factor * (inverse[e] === 0 ? 1 : magnitude * Math.cos(angle));
+      rotation_NE[(n * pairs + e) * 2 + 1] = factor * magnitude * Math.sin(angle);
     }
   }
 }

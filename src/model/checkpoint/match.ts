@@ -9,6 +9,7 @@ import { foreignName, isGain, listParameters, type Parameter } from '../paramete
 import type { Names } from '../spelling/relative.ts';
 import { FiniteRows } from './finite.ts';
 import { splitFused } from './fused.ts';
+import { nameIn } from './names-in-file.ts';
 import { type RotaryLayout, RotaryRows, ShiftedVector } from './row-sources.ts';
 
 const SHOWN_PROBLEMS = 20;
@@ -56,16 +57,6 @@ export function matchTensors(matching: Matching): ReadonlyMap<string, TensorSour
     throw new ConfigError(`${file}: the tensors do not fit the configuration`, shown, 'checkpoint.tensors');
   }
   return tensors;
-}
-
-/**
- * The name under which a tensor lies in the file: a model saved without its head leaves Hugging Face's `model.` out, and one with more
- * senses puts `language_model` before it or behind it.
- */
-function nameIn(found: Matching['found'], name: string): string {
-  const bare = name.startsWith('model.') ? name.slice('model.'.length) : name;
-  const names = [name, bare, `language_model.${name}`, `model.language_model.${bare}`];
-  return names.find((one) => found.has(one)) ?? name;
 }
 
 /** A vector that a file stores as a matrix (of one row, of one column, of a row an expert) is that vector: its numbers lie in the same order. */

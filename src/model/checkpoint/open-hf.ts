@@ -71,7 +71,7 @@ export function openHf(
       file,
       config,
       names: 'hf',
-      rotary: 'halves',
+      rotary: relative.hf!.rotary ?? 'halves',
       own: relative.hf!.names,
       gainsFromOne: relative.hf!.gainsFromOne,
       found: unpacked,

@@ -18,8 +18,15 @@ const prefixes: readonly ((name: string) => string)[] = [
   (name) => name.replace(/^model\./, 'model.language_model.'),
 ];
 
-test("Gemma 3 with eyes: the text part under either of transformers' names", () => {
-  const text = openCheckpointAt(goldenPath('relatives/gemma3/model.gguf'));
+for (const [type, eyes, block] of [
+  ['gemma3', 'vision_tower.encoder.weight', 6],
+  ['llama4', 'vision_model.class_embedding', 4],
+] as const) {
+  test(`${type} with eyes: the text part under either of transformers' names`, () => withEyes(type, eyes, block));
+}
+
+function withEyes(type: string, eyes: string, lastBlock: number): void {
+  const text = openCheckpointAt(goldenPath(`relatives/${type}/model.gguf`));
   const files = new Map<string, MemorySink>();
   const create = (file: string) => {
     const sink = new MemorySink();
@@ -34,8 +41,8 @@ test("Gemma 3 with eyes: the text part under either of transformers' names", () 
     const renamed = [...tensors].map(([name, tensor]): NamedTensor => [rename(name), tensor]);
     const eye = { name: 'eye', dtype: 'f32', shape: [1, 4], readRows: () => {} } as const;
     const sink = new MemorySink();
-    writeSafetensors(sink, [...renamed, ['vision_tower.encoder.weight', eye]]);
-    const config = { model_type: 'gemma3', text_config: json, vision_config: { hidden_size: 4 } };
+    writeSafetensors(sink, [...renamed, [eyes, eye]]);
+    const config = { model_type: type, text_config: json, vision_config: { hidden_size: 4 } };
     const opened = openCheckpoint(
       new MemoryFolder(
         'eyes',
@@ -46,9 +53,9 @@ test("Gemma 3 with eyes: the text part under either of transformers' names", () 
       ),
     );
     deepStrictEqual(opened.config, text.config);
-    for (const name of ['embed_VD', 'blocks.3.wq_QD', 'blocks.6.wDown_DF']) {
+    for (const name of ['embed_VD', 'blocks.3.wq_QD', `blocks.${lastBlock}.wDown_DF`]) {
       deepStrictEqual(weightsOf(opened.tensors.get(name)!), weightsOf(text.tensors.get(name)!), name);
     }
   }
   text.close();
-});
+}

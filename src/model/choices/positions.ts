@@ -7,41 +7,53 @@ import type { LlamaConfig } from '../config.ts';
 import { ropeFrequencies } from '../rope-frequencies.ts';
 import { asItIs, type Step } from './norm.ts';
 
-/** The rotations of a batch's rows, once for all blocks. `sliding` differs where blocks with a window have a theta of their own. */
+/**
+ * The rotations of a batch's rows, once for all blocks. `sliding` differs where blocks with a window have a theta of their own; `growing`
+ * turns nothing, but lengthens the queries of blocks without rotations.
+ */
 export interface Rotations {
   readonly full_NE: Tensor;
   readonly sliding_NE: Tensor;
+  readonly growing_NE: Tensor | null;
 }
 export type RotationsOf = (ops: Ops, positions_N: Uint32Array) => Rotations | null;
 
 /** null where nothing is rotated. `runLength`: the longest sequence that will be run; some scalings depend on it. */
 export function rotationsOf(config: LlamaConfig, runLength: number): RotationsOf {
   if (config.positions !== 'rope') return () => null;
+  const { slidingTheta, queryGrowth: growth } = config;
   const full = ropeFrequencies(config, runLength);
-  if (config.slidingTheta === null) {
-    return (ops, positions_N) => {
-      const full_NE = ops.rotation(positions_N, full);
-      return { full_NE, sliding_NE: full_NE };
+  const sliding =
+    slidingTheta && ropeFrequencies({ ...config, ropeTheta: slidingTheta, ropeScaling: { kind: 'none' } });
+  const growing = growth && { inverse: new Float64Array(config.headSize / 2), magnitude: 1, growth };
+  return (ops, positions_N) => {
+    const full_NE = ops.rotation(positions_N, full);
+    return {
+      full_NE,
+      sliding_NE: sliding ? ops.rotation(positions_N, sliding) : full_NE,
+      growing_NE: growing && ops.rotation(positions_N, growing),
     };
-  }
-  const sliding = ropeFrequencies({ ...config, ropeTheta: config.slidingTheta, ropeScaling: { kind: 'none' } });
-  return (ops, positions_N) => ({
-    full_NE: ops.rotation(positions_N, full),
-    sliding_NE: ops.rotation(positions_N, sliding),
-  });
+  };
 }
 
 /** Turns queries or keys: the norm that they may have, then the rotation of their positions. `tap` hears of them before they are rotated. */
 export type Turn = (ops: Ops, x_NQ: Tensor, rotations: Rotations | null, tap: (plain_NQ: Tensor) => void) => Tensor;
 
-export function turnOf(config: LlamaConfig, block: number, gain: Tensor | undefined): Turn {
-  const norm: Step = gain ? (ops, x_NQ) => ops.rmsNorm(x_NQ, gain, config.normEps) : asItIs;
+export function turnOf(config: LlamaConfig, block: number, of: 'queries' | 'keys', gain: Tensor | undefined): Turn {
+  const { qkNorm, normEps, headSize } = config;
   const isRotated = config.positions === 'rope' && config.rotatedBlocks?.[block] !== false;
-  const which = windowOf(config, block) === null ? 'full_NE' : 'sliding_NE';
+  const unit: Step = (ops, x_NQ) => ops.rmsNorm(x_NQ, ops.ones([headSize], x_NQ), normEps);
+  const norm: Step = gain
+    ? (ops, x_NQ) => ops.rmsNorm(x_NQ, gain, normEps)
+    : qkNorm === 'unit' && isRotated
+      ? unit
+      : asItIs;
+  const which = isRotated ? (windowOf(config, block) === null ? 'full_NE' : 'sliding_NE') : 'growing_NE';
+  const isTurned = isRotated || (of === 'queries' && config.queryGrowth !== null);
   return (ops, x_NQ, rotations, tap) => {
     const plain_NQ = norm(ops, x_NQ);
     tap(plain_NQ);
-    return isRotated ? ops.rope(plain_NQ, rotations![which]) : plain_NQ;
+    return isTurned ? ops.rope(plain_NQ, rotations![which]!) : plain_NQ;
   };
 }
 

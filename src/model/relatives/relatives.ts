@@ -3,6 +3,7 @@ import type { Relative } from '../spelling/relative.ts';
 import { exaone } from './exaone.ts';
 import { exaone4 } from './exaone4.ts';
 import { gptoss } from './experts/gptoss.ts';
+import { llama4 } from './experts/llama4.ts';
 import { mixtral } from './experts/mixtral.ts';
 import { olmoe } from './experts/olmoe.ts';
 import { qwen3moe } from './experts/qwen3moe.ts';
@@ -41,4 +42,5 @@ export const relatives: readonly Relative[] = [
   qwen3moe,
   olmoe,
   gptoss,
+  ...llama4,
 ];

@@ -23,6 +23,9 @@ export interface WindowOptions {
   /** Keys that say the period of the pattern. */
   readonly hfPeriods?: readonly string[];
   readonly gguf?: 'none' | 'window' | 'period';
+  /** The key of its size, and layer_types' word for a block with it. */
+  readonly hfWindow?: string;
+  readonly hfType?: string;
 }
 
 const listOf = (count: number, rule: (block: number) => boolean) =>
@@ -43,19 +46,21 @@ export function window({
   switched = false,
   hfPeriods = [],
   gguf = 'window',
+  hfWindow = 'sliding_window',
+  hfType = 'sliding_attention',
 }: WindowOptions = {}): Fact {
   return {
     fields: ['slidingWindow', 'slidingBlocks'],
     readHf: (keys, known) => {
-      const size = readWindow(keys);
+      const size = readWindow(keys, hfWindow);
       const isUsed = switched ? keys.flag('use_sliding_window', false) : keys.flag('use_sliding_window', true);
       const period = hfPeriods.map((key) => readPeriod(keys, key)).find((value) => value !== null) ?? null;
       const from = readFrom(keys, switched && isUsed);
       const rule: BlockRule = period === null ? slides : allButEvery(period);
       const own = listOf(known.blockCount, (i) => isUsed && i >= from && rule(i, known));
-      const listed = readTypes(keys, known.blockCount);
+      const listed = readTypes(keys, known.blockCount, hfType);
       if (listed !== null && size === null && listed.includes(true)) {
-        keys.problem('sliding_window', 'is missing, but layer_types has blocks with a sliding window');
+        keys.problem(hfWindow, `is missing, but layer_types has blocks of ${hfType}`);
       }
       if (listed !== null && switched && isUsed && listed.some((slidesHere, i) => slidesHere !== own[i])) {
         keys.problem('layer_types', 'lists other blocks than use_sliding_window and max_window_layers say');
@@ -64,7 +69,7 @@ export function window({
     },
     writeHf: ({ slidingWindow, slidingBlocks, blockCount }) => ({
       ...(switched ? { use_sliding_window: slidingWindow !== null } : {}),
-      sliding_window: slidingWindow,
+      [hfWindow]: slidingWindow,
       ...(switched && slidingWindow !== null
         ? { max_window_layers: slidingBlocks === null ? 0 : slidingBlocks.indexOf(true) }
         : {}),
@@ -72,7 +77,7 @@ export function window({
         ? {}
         : {
             layer_types: listOf(blockCount, (i) => slidingBlocks?.[i] ?? true).map((slidesHere) =>
-              slidesHere ? 'sliding_attention' : 'full_attention',
+              slidesHere ? hfType : 'full_attention',
             ),
           }),
     }),
@@ -116,12 +121,12 @@ function readFrom(keys: Facts, isUsed: boolean): number {
   return 0;
 }
 
-/** The whole number behind sliding_window; null where there is none. */
-function readWindow(keys: Facts): number | null {
-  const value = keys.take('sliding_window');
+/** The whole number behind sliding_window or another key; null where there is none. */
+function readWindow(keys: Facts, key = 'sliding_window'): number | null {
+  const value = keys.take(key);
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
   if (value !== null && value !== 0) {
-    keys.problem('sliding_window', `is ${show(value)}, expected a whole number from 1 or null`);
+    keys.problem(key, `is ${show(value)}, expected a whole number from 1 or null`);
   }
   return null;
 }
@@ -136,14 +141,14 @@ function readPeriod(keys: Facts, key: string): number | null {
   return null;
 }
 
-function readTypes(keys: Facts, blockCount: number): boolean[] | null {
+function readTypes(keys: Facts, blockCount: number, withWindow = 'sliding_attention'): boolean[] | null {
   const types = keys.take('layer_types');
   if (types === null) return null;
-  const known = ['full_attention', 'sliding_attention'];
+  const known = ['full_attention', withWindow];
   if (Array.isArray(types) && types.length === blockCount && types.every((type) => known.includes(type as string))) {
-    return types.map((type) => type === 'sliding_attention');
+    return types.map((type) => type === withWindow);
   }
-  keys.problem('layer_types', `is ${show(types)}, expected ${blockCount} times full_attention or sliding_attention`);
+  keys.problem('layer_types', `is ${show(types)}, expected ${blockCount} times full_attention or ${withWindow}`);
   return null;
 }
 
@@ -183,7 +188,8 @@ export function rotatedBlocks({
     readHf: (keys, known) => {
       const period = periodKey === undefined ? null : keys.countOrNull(periodKey);
       const list = listKey === undefined ? null : keys.take(listKey);
-      if (list === null) return byRule(known, period === null ? rotates : allButEvery(period));
+      if (list === null || (Array.isArray(list) && list.length === 0))
+        return byRule(known, period === null ? rotates : allButEvery(period));
       if (Array.isArray(list) && list.length === known.blockCount && list.every((one) => one === 0 || one === 1)) {
         return { rotatedBlocks: list.includes(0) ? list.map((one) => one === 1) : null };
       }

@@ -1,4 +1,5 @@
 /** What reading and writing have in common: a relative's facts, in order, and whether a file would say what a configuration is. */
+import { isObject } from '../../formats/json.ts';
 import { type LlamaConfig, paperChoices } from '../config.ts';
 import { noWindow } from './blocks.ts';
 import { commonFacts } from './common.ts';
@@ -25,8 +26,11 @@ export function fillFacts(
 
 /** Facts of a configuration that another does not have, in words; numbers may differ as f32 does. The family does not count. */
 export function differences(wanted: LlamaConfig, found: LlamaConfig): string[] {
-  const asF32 = (_: string, value: unknown) => (typeof value === 'number' ? Math.fround(value) : value);
-  const text = (value: unknown) => JSON.stringify(value, asF32);
+  const comparable = (_: string, value: unknown) => {
+    if (typeof value === 'number') return Math.fround(value);
+    return isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  };
+  const text = (value: unknown) => JSON.stringify(value, comparable);
   return (Object.keys(wanted) as (keyof LlamaConfig)[])
     .filter((key) => key !== 'family' && text(wanted[key]) !== text(found[key]))
     .map((key) => `${key} is ${JSON.stringify(wanted[key])}, expected ${JSON.stringify(found[key])}`);

@@ -32,6 +32,8 @@ export interface HfSpelling {
   /** Of a model with more senses than text: the key of the part that is this model; the rest is left out. */
   readonly textConfig?: string;
   readonly names?: Names;
+  /** How rows of queries and keys lie; absent: the halves of a head apart. */
+  readonly rotary?: 'pairs';
   /** RMSNorm multiplies with 1 + what is stored. */
   readonly gainsFromOne?: boolean;
 }
@@ -49,6 +51,21 @@ export interface GgufSpelling {
 export interface Names extends ForeignNames {
   /** Tensors of a block that hold several parameters' rows, one below the other. */
   readonly fused?: Readonly<Record<string, readonly BlockTensor[]>>;
+  /** Tensors of a block that hold stacks of experts in another order. */
+  readonly stacks?: Readonly<Record<string, ExpertStack>>;
+}
+
+/**
+ * The outputs of several stacks of experts along one axis. [X, I, outputs] where `outputs` are the columns, as x · w has it; [X, outputs, I]
+ * where they are rows. Biases are [X, outputs].
+ */
+export interface ExpertStack {
+  readonly parts: readonly BlockTensor[];
+  readonly outputs: 'columns' | 'rows';
+  /** Of two parts: all of the first, then all of the second; or one of each in turn. */
+  readonly order: 'apart' | 'in turn';
+  /** A form that is read, and that nothing is written in. */
+  readonly readOnly?: true;
 }
 
 /** One fact of a configuration (or a few that hang together), and how either format spells it. */

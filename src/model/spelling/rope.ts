@@ -10,6 +10,8 @@ import type { LlamaConfig, RopeScaling } from '../config.ts';
 import type { Fact, GgufEntry, GgufFacts } from './relative.ts';
 
 const DEFAULT_THETA = 10_000;
+/** A key of our own: llama.cpp rounds YaRN's ramp to whole pairs whatever a model's configuration says. */
+const OWN_TRUNCATE = 'rope.scaling.yarn_truncate';
 
 /** `fraction`: config.json may say that a part of each head is rotated. */
 export function rope({ fraction = false }: { readonly fraction?: boolean } = {}): Fact {
@@ -80,7 +82,9 @@ export function readHfScaling(
       : ropeScaling.kind === 'yarn'
         ? [ropeScaling.betaSlow, ropeScaling.betaFast]
         : [0, 1];
-  if (!(low >= 0 && high > low) && keys.problems.length === 0) {
+  // Llama 3.1's formula has a ramp of no length, too (Llama 4 Scout).
+  const isRamp = ropeScaling.kind === 'llama3' ? high >= low : high > low;
+  if (!(low >= 0 && isRamp) && keys.problems.length === 0) {
     keys.problem(
       'rope_type',
       `${show(type)} ramps from ${low} to ${high}, expected the first to be smaller and not negative`,
@@ -114,7 +118,6 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
         originalContextLength: keys.count('original_max_position_embeddings'),
       };
     case 'yarn':
-      keys.only('truncate', [true, null], 'the ramp of YaRN starts and ends at whole pairs');
       keys.only('mscale', [null], 'this is a scaling of DeepSeek models');
       keys.only('mscale_all_dim', [null], 'this is a scaling of DeepSeek models');
       keys.only('finetuned', [true, false], 'it says how the model was made');
@@ -124,6 +127,7 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
         originalContextLength: keys.count('original_max_position_embeddings', outerOriginal ?? contextLength),
         betaFast: keys.number('beta_fast', 32),
         betaSlow: keys.number('beta_slow', 1),
+        wholePairs: keys.flag('truncate', true),
         attentionFactor: keys.numberOrNull('attention_factor'),
       };
     case 'longrope':
@@ -194,6 +198,7 @@ function hfScaling({ ropeScaling: scaling }: LlamaConfig): Record<string, unknow
         original_max_position_embeddings: scaling.originalContextLength,
         beta_fast: scaling.betaFast,
         beta_slow: scaling.betaSlow,
+        ...(scaling.wholePairs ? {} : { truncate: false }),
         ...(scaling.attentionFactor === null ? {} : { attention_factor: scaling.attentionFactor }),
       };
     case 'longrope':
@@ -228,6 +233,7 @@ function readGgufRope(keys: Facts, known: LlamaConfig, file: GgufFacts): Partial
   const attentionFactor = keys.number('rope.scaling.attn_factor', 1);
   const betaFast = keys.number('rope.scaling.yarn_beta_fast', 32);
   const betaSlow = keys.number('rope.scaling.yarn_beta_slow', 1);
+  const wholePairs = keys.flag(OWN_TRUNCATE, true);
   keys.only('rope.scaling.yarn_ext_factor', [1, -1, null], 'YaRN blends fully');
   const read = (ropeScaling: RopeScaling) => ({ rotatedSize, ropeTheta, ropeScaling });
   const divisors = (name: string) => readDivisors(keys, file, name, size / 2);
@@ -263,7 +269,15 @@ function readGgufRope(keys: Facts, known: LlamaConfig, file: GgufFacts): Partial
     return read({ kind: 'none' });
   }
   const magnitude = attentionFactor === 1 ? null : attentionFactor * (0.1 * Math.log(factor) + 1);
-  return read({ kind: 'yarn', factor, originalContextLength, betaFast, betaSlow, attentionFactor: magnitude });
+  return read({
+    kind: 'yarn',
+    factor,
+    originalContextLength,
+    betaFast,
+    betaSlow,
+    wholePairs,
+    attentionFactor: magnitude,
+  });
 }
 
 function readDivisors(keys: Facts, { tensors }: GgufFacts, name: string, pairs: number): number[] | null {
@@ -292,7 +306,8 @@ function ggufRope(config: LlamaConfig): GgufEntry[] {
     entries.push(['rope.scaling.original_context_length', 'u32', scaling.originalContextLength]);
   }
   if (scaling.kind === 'yarn') {
-    const { attentionFactor, factor, betaFast, betaSlow } = scaling;
+    const { attentionFactor, factor, betaFast, betaSlow, wholePairs } = scaling;
+    if (!wholePairs) entries.push([OWN_TRUNCATE, 'bool', false]);
     if (betaFast !== 32) entries.push(['rope.scaling.yarn_beta_fast', 'f32', betaFast]);
     if (betaSlow !== 1) entries.push(['rope.scaling.yarn_beta_slow', 'f32', betaSlow]);
     if (attentionFactor !== null) {

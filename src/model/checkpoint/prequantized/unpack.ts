@@ -8,6 +8,7 @@ import { type DType, dtypes } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 import { Fp8Rows } from './fp8.ts';
 import { groupedRows } from './grouped.ts';
+import { Mxfp4Rows } from './mxfp4.ts';
 import { misfit } from './parts.ts';
 
 type Tensors = ReadonlyMap<string, TensorSource>;
@@ -15,9 +16,8 @@ type Tensors = ReadonlyMap<string, TensorSource>;
 /** Throws FormatError `prequantized.*` for parts that are missing or do not fit each other. */
 export function unpackQuantized(file: string, found: Tensors, quantization: HfQuantization | null): Tensors {
   if (quantization === null) return found;
-  return quantization.method === 'fp8'
-    ? unpackFp8(file, found, quantization.block)
-    : unpackGrouped(file, found, quantization);
+  if (quantization.method === 'fp8') return unpackFp8(file, found, quantization.block);
+  return quantization.method === 'mxfp4' ? unpackMxfp4(file, found) : unpackGrouped(file, found, quantization);
 }
 
 /** What a person should know of packed weights: which types hold them here, and what those take. */
@@ -44,6 +44,18 @@ function unpackFp8(file: string, found: Tensors, block: readonly [number, number
     // Scales of activations and of cached keys and values serve kernels that round these to eight bits too.
     const isScale = scales.has(name) || /\.(?:input_scale|activation_scale|input_scale_ub|[kv]_scale)$/.test(name);
     if (!tensors.has(name) && !isScale) tensors.set(name, tensor);
+  }
+  return tensors;
+}
+
+/** The blocks keep their name; their scales go into them. */
+function unpackMxfp4(file: string, found: Tensors): Tensors {
+  const tensors = new Map<string, TensorSource>();
+  for (const [name, tensor] of found) {
+    if (name.endsWith('_scales') && found.has(name.replace(/_scales$/, '_blocks'))) continue;
+    const scales = name.endsWith('_blocks') ? `${name.slice(0, -'_blocks'.length)}_scales` : null;
+    if (scales !== null && !found.has(scales)) throw missing(file, name, scales);
+    tensors.set(name, scales === null ? tensor : new Mxfp4Rows(file, tensor, found.get(scales)!));
   }
   return tensors;
 }

@@ -56,8 +56,8 @@ export function writeHfCheckpoint(
   );
   const tokenizerWritten = writeTokenizer(text, folder, checkpoint);
 
-  const { names: own, gainsFromOne } = relative.hf!;
-  const named = convertTensors(config, tensors, { names: 'hf', own, rotary: 'halves', gainsFromOne }, options);
+  const { names: own, gainsFromOne, rotary = 'halves' } = relative.hf!;
+  const named = convertTensors(config, tensors, { names: 'hf', own, rotary, gainsFromOne }, options);
   const { files, index } = planShards(named, options.maxShardBytes);
   for (const [file, group] of files) {
     const sink = folder.create(file);

@@ -77,7 +77,15 @@ test('the published llama3 scaling, linear and yarn survive both formats', () =>
   const scalings: RopeScaling[] = [
     { kind: 'llama3', factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalContextLength: 8192 },
     { kind: 'linear', factor: 2 },
-    { kind: 'yarn', factor: 4, originalContextLength: 256, betaFast: 32, betaSlow: 1, attentionFactor: null },
+    {
+      kind: 'yarn',
+      factor: 4,
+      originalContextLength: 256,
+      betaFast: 32,
+      betaSlow: 1,
+      wholePairs: true,
+      attentionFactor: null,
+    },
   ];
   for (const ropeScaling of scalings) {
     const checkpoint = { ...original, config: { ...original.config, ropeScaling } };

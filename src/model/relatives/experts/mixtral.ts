@@ -5,7 +5,7 @@ import type { Relative } from '../../spelling/relative.ts';
 /** Mixtral: Mistral with eight experts in place of the feed-forward layer. Source: Jiang et al. 2024, arXiv:2401.04088. GGUF calls it llama. */
 export const mixtral: Relative = {
   name: 'mixtral',
-  facts: [window(), experts({ count: 'num_local_experts', width: 'intermediate_size', normalized: true })],
+  facts: [window(), experts({ count: 'num_local_experts', width: null, weights: 'chosen' })],
   hf: {
     modelType: 'mixtral',
     architecture: 'MixtralForCausalLM',

@@ -9,7 +9,7 @@ export const olmoe: Relative = {
   choices: { qkNorm: 'row' },
   facts: [
     biases('llama'),
-    experts({ count: 'num_experts', width: 'intermediate_size', normalized: 'norm_topk_prob', ggufNormalized: false }),
+    experts({ count: 'num_experts', width: null, weights: { hf: 'norm_topk_prob', gguf: 'all' } }),
     always({ hf: 'clip_qkv', gguf: 'attention.clamp_kqv' }, [null, 0], 'queries, keys and values are not cut'),
   ],
   hf: {

@@ -1,17 +1,34 @@
-import { experts } from '../../spelling/experts.ts';
-import { always } from '../../spelling/fact.ts';
+import { blocksWith, type ExpertBlocks, experts, listedBlocks } from '../../spelling/experts.ts';
 import type { Relative } from '../../spelling/relative.ts';
 import { qwen3 } from '../qwen3.ts';
 
-/** Qwen 3 with experts in every block. Source: Yang et al. 2025, arXiv:2505.09388 §2. */
+/** Experts in every decoder_sparse_step-th block that is not listed as one of a plain layer. GGUF has them in all. */
+const sparseBlocks: ExpertBlocks = {
+  readHf: (keys, { blockCount }) => {
+    const step = keys.count('decoder_sparse_step', 1);
+    const plain = listedBlocks(keys, 'mlp_only_layers', blockCount);
+    return blocksWith(blockCount, (block) => (block + 1) % step === 0 && !plain?.has(block));
+  },
+  writeHf: (blocks) => ({
+    decoder_sparse_step: 1,
+    mlp_only_layers: [...(blocks ?? []).keys()].filter((block) => !blocks![block]),
+  }),
+  readGguf: () => null,
+  writeGguf: () => [],
+};
+
+/** Qwen 3 with experts. Source: Yang et al. 2025, arXiv:2505.09388 §2. */
 export const qwen3moe: Relative = {
   ...qwen3,
   name: 'qwen3moe',
   facts: [
     ...qwen3.facts!,
-    experts({ count: 'num_experts', width: 'moe_intermediate_size', normalized: 'norm_topk_prob' }),
-    always({ hf: 'decoder_sparse_step', gguf: null }, [1, null], 'every block has experts'),
-    always({ hf: 'mlp_only_layers', gguf: null }, [null], 'every block has experts'),
+    experts({
+      count: 'num_experts',
+      width: 'moe_intermediate_size',
+      weights: { hf: 'norm_topk_prob', gguf: 'chosen' },
+      blocks: sparseBlocks,
+    }),
   ],
   hf: {
     ...qwen3.hf!,
