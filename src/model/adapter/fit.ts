@@ -4,7 +4,7 @@ import { dtypes, isWeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { FiniteRows } from '../checkpoint/finite.ts';
-import type { RotaryLayout } from '../checkpoint/row-sources.ts';
+import type { RotaryLayout } from '../checkpoint/layout/row-sources.ts';
 import type { LlamaConfig } from '../config.ts';
 import type { Parameter } from '../parameters.ts';
 import { type LowRank, lowRankShapes, type Target } from './adapter.ts';

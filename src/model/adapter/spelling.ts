@@ -1,7 +1,7 @@
 /** How a relative of LLaMA spells its matrices in the files of adapters: as in its models' files. */
 import type { TensorSource } from '../../tensor/source.ts';
+import { type RotaryLayout, ShiftedVector } from '../checkpoint/layout/row-sources.ts';
 import { turned } from '../checkpoint/match.ts';
-import { type RotaryLayout, ShiftedVector } from '../checkpoint/row-sources.ts';
 import type { LlamaConfig } from '../config.ts';
 import { isGain, type Parameter } from '../parameters.ts';
 import { relatives } from '../relatives/relatives.ts';

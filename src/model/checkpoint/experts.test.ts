@@ -15,10 +15,11 @@ import { type NamedTensor, writeSafetensors } from '../../formats/safetensors-wr
 import { MemorySink } from '../../formats/sink.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
 import { encodeRow } from '../../quant/rows.ts';
+import type { WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import type { LlamaConfig } from '../config.ts';
+import { RowRange } from './layout/row-sources.ts';
 import { openCheckpoint } from './open.ts';
-import { RowRange } from './row-sources.ts';
 import { ggufFileTypes, writeGgufCheckpoint } from './write/write-gguf.ts';
 import { writeHfCheckpoint } from './write/write-hf.ts';
 
@@ -31,8 +32,8 @@ function plain(name: string, shape: readonly number[], bytes: Uint8Array): Tenso
 }
 
 const f32 = {
-  typeOf: () => 'f32',
-  encode: encodeRow,
+  typeOf: (): WeightType => 'f32',
+  encode: (dtype: WeightType, weights: Float32Array, bytes: Uint8Array) => encodeRow(dtype, weights, bytes),
   fileType: ggufFileTypes.f32,
   tokenizer: new Map(),
   maxShardBytes: 1e6,

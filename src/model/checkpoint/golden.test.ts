@@ -10,8 +10,8 @@ import { openFile, openFolder } from '../../platform/node/files.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import { readHfConfig } from '../spelling/hf.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { RotaryRows } from './layout/row-sources.ts';
 import { openCheckpoint } from './open.ts';
-import { RotaryRows } from './row-sources.ts';
 
 const folder = (path: string) => openCheckpoint(openFolder(goldenPath(path)));
 

@@ -8,9 +8,9 @@ import type { LlamaConfig } from '../config.ts';
 import { foreignName, isGain, listParameters, type Parameter } from '../parameters.ts';
 import type { Names } from '../spelling/relative.ts';
 import { FiniteRows } from './finite.ts';
-import { splitFused } from './fused.ts';
-import { nameIn } from './names-in-file.ts';
-import { type RotaryLayout, RotaryRows, ShiftedVector } from './row-sources.ts';
+import { splitFused } from './layout/fused.ts';
+import { nameIn } from './layout/names-in-file.ts';
+import { type RotaryLayout, RotaryRows, ShiftedVector } from './layout/row-sources.ts';
 
 const SHOWN_PROBLEMS = 20;
 

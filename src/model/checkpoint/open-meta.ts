@@ -11,8 +11,8 @@ import { type LlamaConfig, paperChoices, type RopeScaling } from '../config.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import { type Checkpoint, checkConfig, noGeneration, type OpenFiles } from './checkpoint.ts';
 import { findChatTemplate, findTokenizer, textOf } from './find-tokenizer.ts';
+import { JoinedColumns, StackedRows } from './layout/row-sources.ts';
 import { matchTensors } from './match.ts';
-import { JoinedColumns, StackedRows } from './row-sources.ts';
 
 type Tensors = ReadonlyMap<string, TensorSource>;
 export const shardName = /^consolidated\.(\d{2,3})\.pth$/;

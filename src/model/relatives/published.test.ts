@@ -164,6 +164,47 @@ const models: Readonly<Record<string, Published>> = {
     parameters: 46_702_792_704,
     family: 'mixtral',
   },
+  'gpt-oss-20b': {
+    json: {
+      ...usual, model_type: 'gpt_oss', attention_bias: true, attention_dropout: 0, eos_token_id: 200002, experts_per_token: 4,
+      head_dim: 64, hidden_act: 'silu', hidden_size: 2880, initial_context_length: 4096, initializer_range: 0.02,
+      intermediate_size: 2880, layer_types: Array.from({ length: 24 }, (_, i) => `${i % 2 ? 'full' : 'sliding'}_attention`),
+      max_position_embeddings: 131072, num_attention_heads: 64, num_experts_per_tok: 4, num_hidden_layers: 24,
+      num_key_value_heads: 8, num_local_experts: 32, output_router_logits: false, pad_token_id: 199999,
+      quantization_config: { modules_to_not_convert: ['lm_head'], quant_method: 'mxfp4' }, rms_norm_eps: 1e-5,
+      rope_scaling: {
+        beta_fast: 32, beta_slow: 1, factor: 32, original_max_position_embeddings: 4096, rope_type: 'yarn', truncate: false,
+      },
+      rope_theta: 150000, router_aux_loss_coef: 0.9, sliding_window: 128, swiglu_limit: 7, tie_word_embeddings: false,
+      vocab_size: 201088,
+    },
+    parameters: 20_914_757_184,
+    family: 'gpt-oss',
+    facts: { slidingBlocks: Array.from({ length: 24 }, (_, i) => i % 2 === 0), attentionSinks: true },
+  },
+  'Llama-4-Scout, text': {
+    json: {
+      ...usual, model_type: 'llama4', boi_token_index: 200080, eoi_token_index: 200081, image_token_index: 200092,
+      tie_word_embeddings: false,
+      text_config: {
+        _attn_implementation_autoset: true, attention_bias: false, attention_chunk_size: 8192, attention_dropout: 0,
+        bos_token_id: 200000, eos_token_id: [200001, 200007, 200008], for_llm_compressor: false, head_dim: 128,
+        hidden_act: 'silu', hidden_size: 5120, initializer_range: 0.02, interleave_moe_layer_step: 1, intermediate_size: 8192,
+        intermediate_size_mlp: 16384, max_position_embeddings: 10485760, model_type: 'llama4_text', no_rope_layers: [],
+        num_attention_heads: 40, num_experts_per_tok: 1, num_hidden_layers: 48, num_key_value_heads: 8,
+        num_local_experts: 16, output_router_logits: false, pad_token_id: 200018, rms_norm_eps: 1e-5,
+        rope_scaling: {
+          factor: 16, high_freq_factor: 1, low_freq_factor: 1, original_max_position_embeddings: 8192, rope_type: 'llama3',
+        },
+        rope_theta: 500000, router_aux_loss_coef: 0.001, router_jitter_noise: 0, use_cache: true, use_qk_norm: true,
+        vocab_size: 202048,
+      },
+      vision_config: { hidden_size: 1408, model_type: 'llama4_vision_model', num_hidden_layers: 34 },
+    },
+    parameters: 107_769_861_120,
+    family: 'llama4',
+    facts: { slidingWindow: 8192, windowKind: 'chunks', queryGrowth: { interval: 8192, slope: 0.1 }, qkNorm: 'unit' },
+  },
 }; // biome-ignore format: published files
 
 for (const [name, { json, parameters, family, facts = {} }] of Object.entries(models)) {

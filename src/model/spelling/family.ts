@@ -1,5 +1,4 @@
 /** What reading and writing have in common: a relative's facts, in order, and whether a file would say what a configuration is. */
-import { isObject } from '../../formats/json.ts';
 import { type LlamaConfig, paperChoices } from '../config.ts';
 import { noWindow } from './blocks.ts';
 import { commonFacts } from './common.ts';
@@ -28,7 +27,8 @@ export function fillFacts(
 export function differences(wanted: LlamaConfig, found: LlamaConfig): string[] {
   const comparable = (_: string, value: unknown) => {
     if (typeof value === 'number') return Math.fround(value);
-    return isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+    const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isRecord ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
   };
   const text = (value: unknown) => JSON.stringify(value, comparable);
   return (Object.keys(wanted) as (keyof LlamaConfig)[])

@@ -9,9 +9,9 @@ import { columnCount } from '../../../tensor/tensor.ts';
 import type { LlamaConfig } from '../../config.ts';
 import { foreignName, isGain, listParameters, type Parameter } from '../../parameters.ts';
 import type { Names } from '../../spelling/relative.ts';
-import { joinFused } from '../fused.ts';
+import { joinFused } from '../layout/fused.ts';
+import { ShiftedVector } from '../layout/row-sources.ts';
 import { turned } from '../match.ts';
-import { ShiftedVector } from '../row-sources.ts';
 
 /** Stores whole rows of a parameter in `bytes`; quantizers may weigh them by what they know of it. */
 export type Encode = (

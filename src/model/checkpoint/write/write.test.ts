@@ -19,8 +19,8 @@ import { dtypes } from '../../../tensor/dtype.ts';
 import type { LlamaConfig, RopeScaling } from '../../config.ts';
 import { ropeFrequencies } from '../../rope-frequencies.ts';
 import type { Checkpoint } from '../checkpoint.ts';
+import { rotaryRow } from '../layout/row-sources.ts';
 import { openCheckpoint } from '../open.ts';
-import { rotaryRow } from '../row-sources.ts';
 import { ggufFileTypes, writeGgufCheckpoint } from './write-gguf.ts';
 import { writeHfCheckpoint } from './write-hf.ts';
 

@@ -2,11 +2,11 @@
  * Stacks of experts that lie otherwise in a file: outputs as columns rather than rows, gates and inputs in one tensor, all of the one
  * before the other or in turn. Read and written an expert at a time. Experts of a tensor each: fused.ts.
  */
-import { assert } from '../../base/assert.ts';
-import { assertRows } from '../../formats/file-tensor.ts';
-import { type DType, dtypes, rowBytes } from '../../tensor/dtype.ts';
-import type { TensorSource } from '../../tensor/source.ts';
-import type { ExpertStack } from '../spelling/relative.ts';
+import { assert } from '../../../base/assert.ts';
+import { assertRows } from '../../../formats/file-tensor.ts';
+import { type DType, dtypes, rowBytes } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import type { ExpertStack } from '../../spelling/relative.ts';
 
 /** How a file's tensor is laid: X experts, I inputs, P parts of O outputs each. */
 export interface StackSizes {

@@ -2,13 +2,13 @@
  * Tensors that hold several parameters' rows, one below the other (Phi-3): taken apart when read, put together when written. Experts the
  * other way round: most files store each by itself, and here they are a stack; stacks that lie otherwise: expert-stacks.ts.
  */
-import type { NamedTensor } from '../../formats/safetensors-write.ts';
-import { dtypes } from '../../tensor/dtype.ts';
-import type { TensorSource } from '../../tensor/source.ts';
-import { formatShape } from '../../tensor/tensor.ts';
-import type { LlamaConfig } from '../config.ts';
-import { foreignName, listParameters, type Parameter } from '../parameters.ts';
-import type { ExpertStack, Names } from '../spelling/relative.ts';
+import type { NamedTensor } from '../../../formats/safetensors-write.ts';
+import { dtypes } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { formatShape } from '../../../tensor/tensor.ts';
+import type { LlamaConfig } from '../../config.ts';
+import { foreignName, listParameters, type Parameter } from '../../parameters.ts';
+import type { ExpertStack, Names } from '../../spelling/relative.ts';
 import { JoinedStack, StackPart, stackShape } from './expert-stacks.ts';
 import { nameIn } from './names-in-file.ts';
 import { RowRange, StackedRows } from './row-sources.ts';
@@ -16,7 +16,6 @@ import { RowRange, StackedRows } from './row-sources.ts';
 interface Part {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly parameter: Parameter;
 }
 
 interface Group {
@@ -45,7 +44,6 @@ function groupsOf(config: LlamaConfig, format: 'hf' | 'gguf', names: Names | und
         parts: parts.map((part) => ({
           name: foreignName(part!, format, names)!,
           shape: part!.inFile ?? part!.shape,
-          parameter: part!,
         })),
       };
     }),

@@ -2,12 +2,12 @@
  * Tensor sources made of tensor sources: rows in another order, and parts joined along an axis. They read as little as they
  * can, a head or a few rows at a time, so that a weight is never whole in memory twice.
  */
-import { assert } from '../../base/assert.ts';
-import { assertRows } from '../../formats/file-tensor.ts';
-import { decodeRow } from '../../quant/rows.ts';
-import { type DType, dtypes, isWeightType, rowBytes } from '../../tensor/dtype.ts';
-import type { TensorSource } from '../../tensor/source.ts';
-import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import { assert } from '../../../base/assert.ts';
+import { assertRows } from '../../../formats/file-tensor.ts';
+import { decodeRow } from '../../../quant/rows.ts';
+import { type DType, dtypes, isWeightType, rowBytes } from '../../../tensor/dtype.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { columnCount, rowCount } from '../../../tensor/tensor.ts';
 
 /** Rotary pairs as neighbours (the papers, Meta, GGUF's llama), or the halves of a head apart (Hugging Face, GGUF's Qwen 2). */
 export type RotaryLayout = 'pairs' | 'halves';
