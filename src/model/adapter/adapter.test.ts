@@ -3,6 +3,8 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goldenPath, goldenTensors } from '../../../test/support/golden.ts';
+import type { GgufField } from '../../formats/gguf-values.ts';
+import { writeGguf } from '../../formats/gguf-write.ts';
 import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
 import { MemorySink } from '../../formats/sink.ts';
 import { openFolder } from '../../platform/node/files.ts';
@@ -233,6 +235,43 @@ test('an adapter of another model is refused, with every shape that differs and 
   throws(
     () => openAdapter(asGguf(everywhere(tiny), tiny), { ...tiny, blockCount: 1 }),
     /blk\.1\.attn_q\.weight is no matrix/,
+  );
+});
+
+test('experts: attention and router are corrected; an adapter of the experts themselves is refused in words', () => {
+  const experts = {
+    count: 2,
+    used: 1,
+    width: 4,
+    weights: 'chosen',
+    weighs: 'results',
+    shared: null,
+    blocks: null,
+    bias: false,
+  } as const;
+  const routed: LlamaConfig = { ...tiny, family: 'mixtral', ffnWidth: 4, experts };
+  const read = openAdapter(asPeft(everywhere(routed), routed), routed);
+  deepStrictEqual(
+    [...read.layers.keys()],
+    targetsOf(routed).map(({ name }) => name),
+  );
+  const [a, b] = [floatSource('a', numbers(16, 1), [2, 1, 8]), floatSource('b', numbers(8, 2), [2, 4, 1])];
+  const text = (value: string) => ({ type: 'string', value }) as const;
+  const sink = new MemorySink();
+  const fields = new Map<string, GgufField>([
+    ['general.architecture', text('llama')],
+    ['general.type', text('adapter')],
+    ['adapter.type', text('lora')],
+    ['adapter.lora.alpha', { type: 'f32', value: 1 }],
+  ]);
+  const name = 'blk.0.ffn_gate_exps.weight';
+  writeGguf(sink, fields, [
+    [`${name}.lora_a`, a],
+    [`${name}.lora_b`, b],
+  ]);
+  throws(
+    () => openAdapter(new MemorySource('a.gguf', sink.bytes()), routed),
+    /ffn_gate_exps\.weight corrects routed experts, .*; merge it into the model/,
   );
 });
 

@@ -8,7 +8,7 @@ import type { RotaryLayout } from '../checkpoint/layout/row-sources.ts';
 import type { LlamaConfig } from '../config.ts';
 import type { Parameter } from '../parameters.ts';
 import { type LowRank, lowRankShapes, type Target } from './adapter.ts';
-import { relaid } from './spelling.ts';
+import { hfRotary, relaid } from './spelling.ts';
 
 const SHOWN_PROBLEMS = 12;
 
@@ -38,6 +38,20 @@ export class AdapterFit {
 
   problem(words: string): void {
     this.problems.push(words);
+  }
+
+  get hfRotary(): RotaryLayout {
+    return hfRotary(this.config);
+  }
+
+  /** A part of the adapter that corrects nothing here. */
+  noMatrix(name: string): void {
+    const isExpert = this.config.experts !== null && /experts|_exps|ffn_(?:gate|up|down)\.\d/.test(name);
+    this.problem(
+      isExpert
+        ? `${name.slice(0, 200)} corrects routed experts, and adapters correct the other matrices only; merge it into the model where it was trained`
+        : `${name.slice(0, 200)} is no matrix of this model`,
+    );
   }
 
   /** null where it does not fit: the problem is noted. */

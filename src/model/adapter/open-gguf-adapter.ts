@@ -94,7 +94,7 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
   const layers = new Map<string, LowRank>();
   for (const [name, { a, b }] of parts) {
     const target = targets.get(name);
-    if (!target) fit.problem(`${name.slice(0, 200)} is no matrix of this model`);
+    if (!target) fit.noMatrix(name);
     else if (!a || !b) fit.problem(`${name}.lora_${a ? 'b' : 'a'} is missing`);
     else {
       const rank = b.shape[1] ?? 0;

@@ -50,7 +50,7 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
       const [, module, kind] = part as unknown as [string, string, Part];
       parts.set(module, { ...parts.get(module), [kind]: tensor });
     } else if (parameter) {
-      const source = fit.whole(name, parameter, tensor, { rotary: 'halves', gainsFromOne: spelling?.gainsFromOne });
+      const source = fit.whole(name, parameter, tensor, { rotary: fit.hfRotary, gainsFromOne: spelling?.gainsFromOne });
       if (source) whole.set(parameter.name, source);
     } else fit.problem(`${name} ${formatShape(tensor.shape)} belongs to no part of this model`);
   }
@@ -58,7 +58,7 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
   for (const [module, tensors] of parts) {
     const target = modules.get(module);
     if (!target) {
-      fit.problem(`${module} is no matrix of this model`);
+      fit.noMatrix(module);
       continue;
     }
     const layer = layerOf(fit, target, module, facts, tensors);
@@ -129,7 +129,7 @@ function layerOf(
   const alpha = valueFor(facts.alphaPattern, module) ?? facts.alpha;
   const scale = loraScale({ alpha, rank, isRankStabilized: facts.isRankStabilized });
   const inOrder = isEmbedding && a.shape.length === 2 ? transposed(a) : a;
-  return fit.layer(module, target, { a: inOrder, b, magnitude: magnitude ?? null, scale, rank, rotary: 'halves' });
+  return fit.layer(module, target, { a: inOrder, b, magnitude: magnitude ?? null, scale, rank, rotary: fit.hfRotary });
 }
 
 function valueFor(patterns: ReadonlyMap<string, number>, module: string): number | undefined {

@@ -15,6 +15,11 @@ export function ggufSpelling({ family }: LlamaConfig): GgufSpelling | null {
   return relatives.find(({ name }) => name === family)?.gguf ?? null;
 }
 
+/** How Hugging Face's files hold rows of queries and keys. */
+export function hfRotary(config: LlamaConfig): RotaryLayout {
+  return hfSpelling(config)?.rotary ?? 'halves';
+}
+
 /** Rows or gains of a parameter between a file's layout and ours. */
 export function relaid(
   source: TensorSource,

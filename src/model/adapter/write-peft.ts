@@ -11,7 +11,7 @@ import { foreignName, listParameters, type Parameter } from '../parameters.ts';
 import { type Adapter, type LowRank, rankOf, targetsByModule } from './adapter.ts';
 import { CHAT_TEMPLATE, PEFT_CONFIG } from './open-peft.ts';
 import { transposed } from './sources.ts';
-import { hfSpelling, relaid } from './spelling.ts';
+import { hfRotary, hfSpelling, relaid } from './spelling.ts';
 
 /** What A and B may be written in. */
 export const adapterTypes = ['f32', 'f16', 'bf16'] as const;
@@ -79,7 +79,7 @@ export function writePeft(
 /** Rows of queries and keys in Hugging Face's order, and gains as its models store them. */
 function turned(source: TensorSource, parameter: Parameter, config: LlamaConfig): TensorSource {
   const gain = hfSpelling(config)?.gainsFromOne ? -1 : 0;
-  return relaid(source, parameter, config, { from: 'pairs', to: 'halves', gain });
+  return relaid(source, parameter, config, { from: 'pairs', to: hfRotary(config), gain });
 }
 
 function peftConfig(
