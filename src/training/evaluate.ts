@@ -49,9 +49,9 @@ function* pieces(documents: Documents, tokens: number, length: number): Generato
     return batch;
   };
   for (let document = 0; document < documents.count; document++) {
-    const all = documents.tokens(document);
-    for (let from = 0; from < all.length - 1; from += length - 1) {
-      const piece = all.subarray(from, from + length);
+    const all = documents.lengthOf(document);
+    for (let from = 0; from < all - 1; from += length - 1) {
+      const piece = documents.tokens(document, from, Math.min(all, from + length));
       if (ids.length > 0 && ids.length + piece.length > tokens) yield flush();
       for (const id of piece) ids.push(id);
       lengths.push(piece.length);

@@ -59,6 +59,8 @@ export const recipeSchema = {
               name: { kind: 'text' },
               path: { kind: 'text', required: true },
               share: { ...positive, default: 1 },
+              /** The field or column of the text; absent: "text". What validates has it, too. */
+              field: { kind: 'text' },
               /** A number field of the documents; a document is seen in proportion to its `weightPower`-th power. */
               weightField: { kind: 'text' },
               weightPower: { ...positive, default: 1 },

@@ -6,7 +6,7 @@ import { createReferenceDevice } from '../devices/reference/device.ts';
 import { type LlamaConfig, paperChoices } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
 import { rebuild, statisticsOf } from '../model/model.ts';
-import type { Documents } from './data/documents.ts';
+import { cutDocuments, type Documents } from './data/documents.ts';
 import { epochOrder } from './data/epoch-order.ts';
 import { Packer } from './data/packer.ts';
 import { evaluate } from './evaluate.ts';
@@ -326,8 +326,26 @@ function documents(
   weights: Float32Array | null = null,
 ): Documents {
   const tokenCount = texts.reduce((sum, { length }) => sum + length, 0);
-  return { name, count: texts.length, tokenCount, weights, tokens: (i) => Uint32Array.from(texts[i]!) };
+  return {
+    name,
+    count: texts.length,
+    tokenCount,
+    weights,
+    lengthOf: (i) => texts[i]!.length,
+    tokens: (i, from = 0, to = texts[i]!.length) => Uint32Array.from(texts[i]!.slice(from, to)),
+  };
 }
+
+test('documents longer than the context are cut there, and nothing is lost', () => {
+  const weights = Float32Array.of(1, 2, 3);
+  const cut = cutDocuments(documents('a', [[1, 2, 3, 4, 5], [6], [7, 8]], weights), 2);
+  const pieces = Array.from({ length: cut.count }, (_, i) => [...cut.tokens(i)]);
+  deepEqual(pieces, [[1, 2], [3, 4], [5], [6], [7, 8]]);
+  deepEqual([...cut.weights!], [1, 1, 1, 2, 3]);
+  deepEqual([cut.lengthOf(2), ...cut.tokens(1, 1, 2)], [1, 4]);
+  const short = documents('b', [[1], [2]]);
+  equal(cutDocuments(short, 2), short);
+});
 
 test('an epoch holds every document once, in an order that only seed and epoch decide', () => {
   const order = epochOrder(50, null, 7, 0);

@@ -6,15 +6,19 @@ import { Random } from '../../base/random.ts';
  */
 export function epochOrder(count: number, weights: Float32Array | null, seed: number, epoch: number): Uint32Array {
   const random = new Random((BigInt(seed) << 32n) + BigInt(epoch));
-  const order: number[] = [];
-  for (let document = 0; document < count; document++) {
-    const weight = weights?.[document] ?? 1;
-    const copies = Math.floor(weight) + (weights && random.uniform() < weight - Math.floor(weight) ? 1 : 0);
-    for (let i = 0; i < copies; i++) order.push(document);
-  }
+  const order = weights ? drawn(weights, random) : Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = order.length - 1; i > 0; i--) {
     const j = random.below(i + 1);
     [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
+
+function drawn(weights: Float32Array, random: Random): Uint32Array {
+  const order: number[] = [];
+  for (const [document, weight] of weights.entries()) {
+    const copies = Math.floor(weight) + (random.uniform() < weight - Math.floor(weight) ? 1 : 0);
+    for (let i = 0; i < copies; i++) order.push(document);
   }
   return Uint32Array.from(order);
 }

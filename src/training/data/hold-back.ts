@@ -14,9 +14,10 @@ export interface HeldBack<Document> {
  */
 export function holdBack<Document extends { readonly text: string }>(
   documents: readonly Document[],
+  oneIn = ONE_IN,
 ): HeldBack<Document> {
-  if (documents.length >= ONE_IN) {
-    const isHeldBack = (i: number) => i % ONE_IN === ONE_IN - 1;
+  if (documents.length >= oneIn) {
+    const isHeldBack = (i: number) => i % oneIn === oneIn - 1;
     return {
       kept: documents.filter((_, i) => !isHeldBack(i)),
       heldBack: documents.filter((_, i) => isHeldBack(i)),
@@ -26,7 +27,7 @@ export function holdBack<Document extends { readonly text: string }>(
   const heldBack: Document[] = [];
   for (const document of documents) {
     const { text } = document;
-    const at = cutNear(text, Math.floor(text.length * (1 - 1 / ONE_IN)));
+    const at = cutNear(text, Math.floor(text.length * (1 - 1 / oneIn)));
     const [begin, end] = [text.slice(0, at).trimEnd(), text.slice(at).trim()];
     if (begin !== '') kept.push({ ...document, text: begin });
     if (end !== '') heldBack.push({ ...document, text: end });

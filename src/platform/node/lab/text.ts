@@ -10,6 +10,7 @@ import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentence
 import type { Documents } from '../../../training/data/documents.ts';
 import { holdBack } from '../../../training/data/hold-back.ts';
 import { packagePath } from '../package-folder.ts';
+import { textFiles } from '../training/data/text-files.ts';
 import { readTexts } from '../training/data/texts.ts';
 import { sha256 } from './digest.ts';
 
@@ -64,7 +65,7 @@ function ownTexts(): string[] {
 
 async function textsOf(path: string): Promise<string[]> {
   const texts: string[] = [];
-  for await (const { text } of readTexts(path, undefined)) if (text !== '') texts.push(text);
+  for (const file of textFiles(path)) for await (const text of readTexts(file)) texts.push(text);
   return texts;
 }
 
@@ -92,11 +93,14 @@ export function labText({ train, valid, validBytes }: SharedText): LabText {
 }
 
 function documentsOf(name: string, { ids, ends }: SharedTokens): Documents {
+  const begin = (document: number) => (document === 0 ? 0 : ends[document - 1]!);
   return {
     name,
     count: ends.length,
     tokenCount: ids.length,
     weights: null,
-    tokens: (document) => Uint32Array.from(ids.subarray(document === 0 ? 0 : ends[document - 1]!, ends[document]!)),
+    lengthOf: (document) => ends[document]! - begin(document),
+    tokens: (document, from = 0, to = ends[document]! - begin(document)) =>
+      Uint32Array.from(ids.subarray(begin(document) + from, begin(document) + to)),
   };
 }

@@ -1,8 +1,11 @@
 /** The files of a recipe, looked at before any work: all that is missing is said at once. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../base/errors.ts';
 import type { Recipe } from '../../../training/recipe.ts';
+import { filesAt } from './data/text-files.ts';
+import { isShardFolder } from './data/token-cache.ts';
+import { CHECKPOINTS } from './run-checkpoint.ts';
 
 /** Throws ConfigError `recipe.paths` with every path that is not what the run needs. */
 export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
@@ -10,6 +13,19 @@ export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
   const there = (setting: string, path: string, advice = ''): boolean => {
     if (existsSync(path)) return true;
     problems.push(`${setting}: ${path} does not exist. ${advice}Say where it is with --set ${setting}=PATH`);
+    return false;
+  };
+  /** A file, a folder of texts or of token shards, or a pattern that matches some. */
+  const hasText = (setting: string, path: string): boolean => {
+    if (!existsSync(path) && filesAt(path).length === 0) return there(setting, path);
+    const isRun = existsSync(join(path, CHECKPOINTS));
+    if (!isRun && (isShardFolder(path) || filesAt(path).length > 0)) return true;
+    const what = isRun
+      ? 'the folder of a run'
+      : 'a folder without texts (.txt, .md, .jsonl, .json, .csv, .tsv, .parquet)';
+    problems.push(
+      `${setting}: ${path} is ${what}, and is a folder without manifest.json, which token shards of \`cria corpus\` have`,
+    );
     return false;
   };
   there(
@@ -20,16 +36,13 @@ export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
   if (model.from !== undefined) there('model.from', model.from);
   for (const [i, { path }] of data.train.entries()) {
     const setting = `data.train.${i}.path`;
-    if (!there(setting, path) || !statSync(path).isDirectory()) continue;
-    if (!existsSync(join(path, 'manifest.json'))) {
-      problems.push(`${setting}: ${path} is a folder without manifest.json, expected token shards of \`cria corpus\``);
-    }
+    if (!hasText(setting, path) || !isShardFolder(path)) continue;
     if (data.valid === undefined) {
       problems.push(
         `data.valid is missing, and of ${path}, a folder of token shards, no text can be held back. Name a text with --set data.valid=PATH`,
       );
     }
   }
-  if (data.valid !== undefined) there('data.valid', data.valid);
+  if (data.valid !== undefined) hasText('data.valid', data.valid);
   if (problems.length > 0) throw new ConfigError(`recipe ${name}`, problems, 'recipe.paths');
 }

@@ -12,6 +12,7 @@ import {
 import { byteLevelToHf, sentencePieceToHf } from '../../../tokenizer/train/write-hf.ts';
 import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentencepiece.ts';
 import { makeFolder } from '../make-folder.ts';
+import { filesAt, textFiles } from './data/text-files.ts';
 import { readTextLines } from './data/texts.ts';
 
 export type TokenizerKind =
@@ -46,8 +47,8 @@ export interface TrainedTokenizer {
 
 /** Throws ArgumentError for a missing file or a vocabulary that does not fit the text, FormatError for a damaged file. */
 export async function trainTokenizer(job: TrainTokenizerJob): Promise<TrainedTokenizer> {
-  const { inputs, tokenizer } = job;
-  const missing = inputs.filter((path) => !existsSync(path));
+  const { tokenizer } = job;
+  const missing = job.inputs.filter((path) => !existsSync(path) && filesAt(path).length === 0);
   if (missing.length > 0) {
     const found = missing.join(', ');
     throw new ArgumentError(
@@ -55,6 +56,7 @@ export async function trainTokenizer(job: TrainTokenizerJob): Promise<TrainedTok
       `tokenizer training: expected text files, found no ${found}. Check the path.`,
     );
   }
+  const inputs = job.inputs.flatMap(textFiles);
   const sizes = inputs.map((path) => statSync(path).size);
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
   const read = inputs.map(() => 0);

@@ -270,7 +270,7 @@ test('a text too short to hold a part back is refused, and so are token shards w
       /data.valid is missing, and of .*train-0, a folder of token shards, no text can be held back/,
       join(at('first'), 'tokens', 'train-0'),
     ],
-    [/is a folder without manifest.json/, at('first')],
+    [/first is the folder of a run, and is a folder without manifest.json/, at('first')],
   ];
   for (const [message, path] of refusals) {
     const change = ['data.valid=null', `data.train.0.path=${path}`, 'data.train.0.weightField=null'];

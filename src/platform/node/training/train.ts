@@ -21,7 +21,7 @@ import { measurePeak } from './measure-peak.ts';
 import { checkPaths } from './recipe-paths.ts';
 import type { FoundCheckpoint } from './run/checkpoint-folder.ts';
 import { Checkpoints, type SavedState } from './run/checkpoints.ts';
-import { describeRun } from './run/describe-run.ts';
+import { describeRun, epochWarnings } from './run/describe-run.ts';
 import { goBack, rateOf, withCheckpoints } from './run/going-back.ts';
 import { openRun, type ResumeOptions } from './run/open-run.ts';
 import { RunFolder } from './run/run-folder.ts';
@@ -76,9 +76,12 @@ async function trainWithin(
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
   }
-  if (isFirst) await openData(recipe, run.tokens, tokenizer, digests, tell);
+  const { contextLength } = derived.config;
+  const { threads, isStopped } = options;
+  const reading = { files, tokenizer, threads, contextLength, digests, tell, isStopped };
+  const made = isFirst ? await openData(recipe, run.tokens, reading) : null;
   collective.barrier(); // the first rank has made the tokens, the others find them
-  const { sources, validation } = await openData(recipe, run.tokens, tokenizer, digests, tell);
+  const { sources, validation } = made ?? (await openData(recipe, run.tokens, reading));
 
   const { device, bits } = await createTrainingDevice(options, training.products, tell);
   try {
@@ -122,6 +125,7 @@ async function trainWithin(
     const peakFlops = await measurePeak(device);
     const facts = describeRun(recipe, derived, device, peakFlops, sources, collective);
     for (const [what, value] of facts) tell(`${what}: ${value}`);
+    for (const warning of epochWarnings(sources, derived)) tell(warning);
     if (found) tell(`resuming after step ${found.state.step}`);
 
     let saved: string | null = null;

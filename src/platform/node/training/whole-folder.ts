@@ -29,12 +29,38 @@ interface Manifest {
  * of that name is replaced.
  */
 export function writeWholeFolder(path: string, write: (folder: FolderSink) => void): void {
+  const begun = beginFolder(path);
+  try {
+    write(begun.folder);
+    begun.finish();
+  } catch (error) {
+    begun.abandon();
+    throw error;
+  }
+}
+
+/** The same for a writer that has to wait. */
+export async function writeWholeFolderSlowly(
+  path: string,
+  write: (folder: FolderSink) => Promise<void>,
+): Promise<void> {
+  const begun = beginFolder(path);
+  try {
+    await write(begun.folder);
+    begun.finish();
+  } catch (error) {
+    begun.abandon();
+    throw error;
+  }
+}
+
+function beginFolder(path: string): { readonly folder: FolderSink; finish(): void; abandon(): void } {
   const partial = join(dirname(path), `.${basename(path)}.partial`);
   rmSync(partial, { recursive: true, force: true });
   makeFolder(partial);
-  try {
-    const files: Record<string, { bytes: number; sha256: string }> = {};
-    write({
+  const files: Record<string, { bytes: number; sha256: string }> = {};
+  return {
+    folder: {
       create(file) {
         const sink = new FileSink(join(partial, file));
         return {
@@ -44,21 +70,21 @@ export function writeWholeFolder(path: string, write: (folder: FolderSink) => vo
           },
         };
       },
-    });
-    const manifest = new FileSink(join(partial, MANIFEST));
-    manifest.write(new TextEncoder().encode(`${JSON.stringify({ files } satisfies Manifest, null, 2)}\n`));
-    manifest.close();
-    flush(partial);
-  } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    throw error;
-  }
-  const old = `${partial}.old`;
-  rmSync(old, { recursive: true, force: true });
-  if (existsSync(path)) renameSync(path, old);
-  renameSync(partial, path);
-  flush(dirname(path));
-  rmSync(old, { recursive: true, force: true });
+    },
+    finish() {
+      const manifest = new FileSink(join(partial, MANIFEST));
+      manifest.write(new TextEncoder().encode(`${JSON.stringify({ files } satisfies Manifest, null, 2)}\n`));
+      manifest.close();
+      flush(partial);
+      const old = `${partial}.old`;
+      rmSync(old, { recursive: true, force: true });
+      if (existsSync(path)) renameSync(path, old);
+      renameSync(partial, path);
+      flush(dirname(path));
+      rmSync(old, { recursive: true, force: true });
+    },
+    abandon: () => rmSync(partial, { recursive: true, force: true }),
+  };
 }
 
 /** Throws FormatError `folder.damaged` unless every file is as the manifest says, and it lists those that are `needed`. */

@@ -22,7 +22,6 @@ export function describeRun(
   const all = derived.totalSteps * derived.batchTokens;
   // Steps reach about half of the rate of one large product.
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
-  const available = sources.reduce((sum, { documents }) => sum + documents.tokenCount, 0);
   return [
     [
       'model',
@@ -31,7 +30,9 @@ export function describeRun(
     ['derived', derived.notes.join('; ') || 'nothing'],
     [
       'data',
-      `${formatCount(available)} tokens in ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, seed ${recipe.seed}`,
+      `${epochsOf(sources, all)
+        .map(({ words }) => words)
+        .join('; ')}; seed ${recipe.seed}`,
     ],
     [
       'training',
@@ -47,4 +48,30 @@ export function describeRun(
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];
+}
+
+/** Beyond this many epochs a text teaches less and less: Muennighoff et al. 2023, arXiv:2305.16264. */
+const USEFUL_EPOCHS = 4;
+
+function epochsOf(sources: readonly Source[], tokens: number): { readonly words: string; readonly epochs: number }[] {
+  const shares = sources.reduce((sum, { share }) => sum + share, 0);
+  return sources.map(({ share, documents: { name, tokenCount } }) => {
+    const epochs = (tokens * share) / shares / tokenCount;
+    const words = `${rounded(epochs)} epochs of ${formatCount(tokenCount)} tokens`;
+    return { words: sources.length === 1 ? words : `${name}: ${words}`, epochs };
+  });
+}
+
+function rounded(epochs: number): string {
+  return epochs < 0.1 ? epochs.toPrecision(1) : epochs < 10 ? epochs.toFixed(1) : String(Math.round(epochs));
+}
+
+/** Sources that are seen so often that more text would teach more. */
+export function epochWarnings(sources: readonly Source[], { totalSteps, batchTokens }: DerivedRecipe): string[] {
+  return epochsOf(sources, totalSteps * batchTokens)
+    .filter(({ epochs }) => epochs > USEFUL_EPOCHS)
+    .map(
+      ({ words }) =>
+        `warning: ${words}: beyond about ${USEFUL_EPOCHS} a text teaches less each time; give more text, or lower training.tokens`,
+    );
 }
