@@ -129,8 +129,15 @@ export function checkDraft(
 
 export type ModelOptions = Options<typeof modelOptions>;
 
-/** How a run that was stopped goes on: `train`, `finetune`. */
+/** When a run ends before its last step, and how it goes on: `train`, `finetune`. */
 export const resumeOptions = {
+  maxTime: {
+    kind: 'text',
+    value: 'TIME',
+    otherwise: 'until the last step',
+    help: 'save a checkpoint and end after this time, as in 90s, 45m, 8h or 1h30m',
+    check: (text) => (millisecondsOf(text) === null ? 'expected a time as in 90s, 45m, 8h or 1h30m' : null),
+  },
   resume: {
     kind: 'flag',
     word: 'auto',
@@ -142,3 +149,16 @@ export const resumeOptions = {
     help: 'go on although this setting of the recipe, or group of settings, has changed, as in training.learningRate',
   },
 } as const satisfies OptionTable;
+
+/** '1h30m' in milliseconds; null: no time. */
+export function millisecondsOf(text: string): number | null {
+  const [, hours, minutes, seconds] = /^(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?$/.exec(text.trim()) ?? [];
+  const total = 3600 * Number(hours ?? 0) + 60 * Number(minutes ?? 0) + Number(seconds ?? 0);
+  return Number.isFinite(total) && total > 0 ? total * 1000 : null;
+}
+
+/** Whether the time of --max-time is over, counted from now. */
+export function timer(maxTime: string | undefined): () => boolean {
+  const limit = maxTime === undefined ? Number.POSITIVE_INFINITY : performance.now() + millisecondsOf(maxTime)!;
+  return () => performance.now() > limit;
+}

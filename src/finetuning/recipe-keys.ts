@@ -266,6 +266,8 @@ export const recipeSchema = {
         checkpointEvery: { ...count, default: 100 },
         sampleEvery: { ...count, default: 100 },
         keepLast: { ...count, default: 2 },
+        /** A checkpoint at every so many steps that stays, beside the last and the best. */
+        keepEvery: count,
         samplePrompt: { kind: 'text', default: 'Tell me a story.' },
         sampleTokens: { ...count, default: 80 },
       },

@@ -36,7 +36,7 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
       ...smallest,
       trainin: {},
       model: { depht: 3, width: 1.5 },
-      training: { clip: 0, schedule: 'linear', tokens: '40_000' },
+      training: { clip: 0, schedule: 'liner', tokens: '40_000' },
       data: { train: [] },
     }),
     [
@@ -45,7 +45,7 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
       'model.width must be a whole number of at least 1, got 1.5',
       'data.train must be a list with at least one entry, got []',
       'training.tokens must be a whole number of at least 1, got "40_000"',
-      'training.schedule must be one of cosine, stable, got "linear"',
+      'training.schedule must be one of cosine, stable, linear, inverse-sqrt, got "liner"',
       'training.clip must be a number above 0, got 0',
     ],
   );

@@ -81,7 +81,7 @@ export const recipeSchema = {
         microBatchTokens: { ...count, default: 4096 },
         learningRate: positive,
         warmupSteps: { kind: 'integer', min: 0 },
-        schedule: { kind: 'choice', values: ['cosine', 'stable'], default: 'cosine' },
+        schedule: { kind: 'choice', values: ['cosine', 'stable', 'linear', 'inverse-sqrt'], default: 'cosine' },
         /** Of the steps, how many the 'stable' schedule takes to come down at the end. */
         decayFraction: { kind: 'number', min: 0, max: 1, default: 0.2 },
         finalFraction: { kind: 'number', min: 0, max: 1, default: 0.1 },
@@ -107,6 +107,8 @@ export const recipeSchema = {
         checkpointEvery: { ...count, default: 250 },
         sampleEvery: { ...count, default: 250 },
         keepLast: { ...count, default: 2 },
+        /** A checkpoint at every so many steps that stays, beside the last and the best. */
+        keepEvery: count,
         samplePrompt: { kind: 'text', default: 'Once upon a time' },
       },
     },

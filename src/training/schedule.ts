@@ -44,3 +44,29 @@ export function stableSchedule({
     return learningRate * (finalFraction + (1 - finalFraction) * left);
   };
 }
+
+/**
+ * Linear warm-up, then a straight line down to a fraction of the peak.
+ * Source   Devlin et al. 2019, arXiv:1810.04805 §A.2.
+ */
+export function linearSchedule({ learningRate, warmupSteps, totalSteps, finalFraction }: CosineSchedule): Schedule {
+  return (step) => {
+    if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+    const left = Math.max(0, 1 - (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps));
+    return learningRate * (finalFraction + (1 - finalFraction) * left);
+  };
+}
+
+/**
+ * Linear warm-up, then down with the square root of the steps, but not below a fraction of the peak. Nothing depends on the end.
+ *
+ *   t ≥ warmup:  lr · √(warmup / (t + 1))
+ *
+ * Source   Vaswani et al. 2017, arXiv:1706.03762 §5.3.
+ */
+export function inverseSqrtSchedule({ learningRate, warmupSteps, finalFraction }: CosineSchedule): Schedule {
+  return (step) => {
+    if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+    return learningRate * Math.max(finalFraction, Math.sqrt(Math.max(1, warmupSteps) / (step + 1)));
+  };
+}

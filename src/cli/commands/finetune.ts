@@ -9,7 +9,7 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption, resumeOptions } from '../model-options.ts';
+import { deviceOption, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -73,6 +73,8 @@ export const command = defineCommand({
       show(await prepareRecipe(run, common), options.show, options.json, io);
       return;
     }
+    const isOver = timer(options.maxTime);
+    let isStopped = false;
     const job = mpiJob(io.env);
     const collective = job && joinMpi();
     const threads = Math.max(1, Math.floor(describeMachine().physicalCores / (job?.localSize ?? 1)));
@@ -87,7 +89,7 @@ export const command = defineCommand({
         resume: options.resume,
         allowChange: options.allowChange,
         ...(collective && { collective }),
-        isStopped: () => io.signal.aborted,
+        isStopped: () => (isStopped ||= io.signal.aborted || isOver()),
         ...common,
         onStage: ({ name, method }, i, count) => {
           if (isFirst) writeLine(io.stderr, `stage ${i + 1} of ${count}: ${name} (${method})`);
@@ -97,7 +99,7 @@ export const command = defineCommand({
         onResult: (recipe, result) => {
           if (!isFirst) return;
           writeResult(io, recipe, result, options.json);
-          if (io.signal.aborted) writeLine(io.stderr, 'stopped before its end: go on with --resume');
+          if (isStopped) writeLine(io.stderr, 'stopped before its end: go on with --resume');
         },
       });
     } catch (error) {

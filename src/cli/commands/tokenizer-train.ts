@@ -21,7 +21,7 @@ export const command = defineCommand({
       kind: 'texts',
       value: 'FILE',
       required: true,
-      help: 'plain text, or JSON lines with a "text" each (.jsonl); also with gzip (.gz)',
+      help: 'plain text, .jsonl, .json, .csv, .tsv or .parquet with a "text" each, packed with gz, zst or not; a folder of them',
     },
     output: { kind: 'text', short: 'o', value: 'FOLDER', required: true, help: 'where the files of the tokenizer go' },
     vocabSize: {

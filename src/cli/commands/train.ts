@@ -7,7 +7,7 @@ import { checkRecipe } from '../../training/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption, resumeOptions } from '../model-options.ts';
+import { deviceOption, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 
 const ROOT = 'runs';
@@ -60,6 +60,8 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     const recipe = checkRecipe(readRecipeFile(options.recipe, options.set), basename(options.recipe));
+    const isOver = timer(options.maxTime);
+    let isStopped = false;
     const job = mpiJob(io.env);
     const collective = job && joinMpi();
     const threads = Math.max(1, Math.floor(describeMachine().physicalCores / (job?.localSize ?? 1)));
@@ -74,14 +76,14 @@ export const command = defineCommand({
         resume: options.resume,
         allowChange: options.allowChange,
         ...(collective && { collective }),
-        isStopped: () => io.signal.aborted,
+        isStopped: () => (isStopped ||= io.signal.aborted || isOver()),
         tell: (message) => writeLine(io.stderr, message),
         onStep: (metrics, eta, total) =>
           options.json ? writeJson(io.stdout, metrics) : writeStep(io, metrics, eta, total),
       });
       if (!collective || collective.rank === 0) {
         writeResult(io, result, options.json);
-        if (io.signal.aborted) writeLine(io.stderr, 'stopped before its end: go on with --resume');
+        if (isStopped) writeLine(io.stderr, 'stopped before its end: go on with --resume');
       }
     } catch (error) {
       if (!collective) throw error;

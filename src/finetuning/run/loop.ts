@@ -3,7 +3,7 @@
  * passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
  */
 import type { Guard, GuardState } from '../../training/guard.ts';
-import { Pace } from '../../training/run/loop.ts';
+import { isKept, Pace, smoothed } from '../../training/run/loop.ts';
 import type { RunInputs } from '../../training/run/resume.ts';
 import type { TuningMethod } from '../methods/method.ts';
 
@@ -61,7 +61,12 @@ export interface TuningRun {
   readonly method: TuningMethod;
   readonly guard: Guard;
   readonly recipe: {
-    readonly output: { readonly validateEvery: number; readonly checkpointEvery: number; readonly sampleEvery: number };
+    readonly output: {
+      readonly validateEvery: number;
+      readonly checkpointEvery: number;
+      readonly sampleEvery: number;
+      readonly keepEvery?: number | undefined;
+    };
   };
   /** Ends when so many validations in a row were not better; null: never. */
   readonly patience: number | null;
@@ -98,7 +103,7 @@ export async function runTuning(run: TuningRun, start: TuningState | null, ports
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
     const isLast = step === method.totalSteps || end !== undefined;
-    const smoothedLoss = state.smoothedLoss === null ? loss : SMOOTHING * state.smoothedLoss + (1 - SMOOTHING) * loss;
+    const smoothedLoss = smoothed(state.smoothedLoss, skipped === null ? loss : null, step, SMOOTHING);
     const validation = isLast || step % validateEvery === 0 ? await method.validate() : null;
     // A loss that is no number is not less than any.
     const isBest = validation?.loss !== undefined && validation.loss < (state.best?.loss ?? Number.POSITIVE_INFINITY);
@@ -135,7 +140,7 @@ export async function runTuning(run: TuningRun, start: TuningState | null, ports
       },
       ((method.totalSteps - step) * pace.next(ports.clock())) / 1000,
     );
-    if (isLast || ended !== undefined || step % checkpointEvery === 0 || isBest) {
+    if (isLast || ended !== undefined || step % checkpointEvery === 0 || isBest || isKept(step, recipe.output)) {
       await ports.save(state);
       saved = step;
     }

@@ -1,5 +1,5 @@
 /** What follows from a recipe and the number of its rows: steps, learning rate, warm-up. */
-import { cosineSchedule, type Schedule } from '../../training/schedule.ts';
+import { cosineSchedule, linearSchedule, type Schedule } from '../../training/schedule.ts';
 import type { Recipe } from '../recipe-keys.ts';
 
 export interface DerivedRun {
@@ -61,9 +61,5 @@ function scheduleOf(
   if (schedule === 'cosine') return cosineSchedule({ learningRate, warmupSteps, totalSteps, finalFraction });
   const warm = (step: number) => (warmupSteps === 0 ? 1 : Math.min(1, (step + 1) / warmupSteps));
   if (schedule === 'constant') return (step) => learningRate * warm(step);
-  return (step) => {
-    if (step < warmupSteps) return learningRate * warm(step);
-    const left = 1 - (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
-    return learningRate * (finalFraction + (1 - finalFraction) * Math.max(0, left));
-  };
+  return linearSchedule({ learningRate, warmupSteps, totalSteps, finalFraction });
 }

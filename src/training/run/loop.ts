@@ -89,8 +89,8 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     const step = state.step + 1;
     const tokens = state.tokens + derived.batchTokens;
     const last = step === derived.totalSteps;
-    const smoothedLoss =
-      state.smoothedLoss === null ? result.loss : SMOOTHING * state.smoothedLoss + (1 - SMOOTHING) * result.loss;
+    const counted = result.skipped === null ? result.loss : null;
+    const smoothedLoss = smoothed(state.smoothedLoss, counted, step, SMOOTHING);
     let { best } = state;
     let validation: StepMetrics['validation'];
     if (last || step % validateEvery === 0) {
@@ -138,7 +138,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
       },
       ((derived.totalSteps - step) * pace.next(ports.clock())) / 1000,
     );
-    if (last || step % checkpointEvery === 0 || best?.step === step) {
+    if (last || step % checkpointEvery === 0 || best?.step === step || isKept(step, recipe.output)) {
       await ports.save(state);
       saved = step;
     }
@@ -146,6 +146,19 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   }
   if (saved !== state.step) await ports.save(state);
   return state;
+}
+
+/**
+ * The mean of all losses so far, each weighing `keep` times as much as the next: from the first step on without a bias towards it.
+ *
+ *   s_n = Σ keep^(n−i) · loss_i / Σ keep^(n−i) = s_(n−1) + (loss_n − s_(n−1)) · (1 − keep) / (1 − keep^n)
+ *
+ * A step that was left out (null) changes nothing.
+ */
+export function smoothed(before: number | null, loss: number | null, step: number, keep: number): number {
+  if (loss === null) return before ?? Number.NaN;
+  if (before === null || !Number.isFinite(before)) return loss;
+  return before + ((loss - before) * (1 - keep)) / (1 - keep ** step);
 }
 
 /** Milliseconds that a step takes with all that goes with it, over the last of them: a pause long ago says nothing of the time that is left. */
@@ -161,6 +174,11 @@ export class Pace {
     if (this.ends.length > PACE_STEPS + 1) this.ends.shift();
     return (now - this.ends[0]!) / (this.ends.length - 1);
   }
+}
+
+/** Whether a step's checkpoint stays for ever. */
+export function isKept(step: number, { keepEvery }: { readonly keepEvery?: number | undefined }): boolean {
+  return keepEvery !== undefined && step % keepEvery === 0;
 }
 
 function freshState(packer: Packer): Omit<RunState, 'recipe'> {

@@ -17,7 +17,12 @@ import type { Optimizer, TrainableParameter } from '../../../training/optimizer.
 import { momentTensors, readTensors, restoreMoments } from '../../../training/run/state.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { makeFolder } from '../make-folder.ts';
-import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from '../training/run/checkpoint-folder.ts';
+import {
+  type FoundCheckpoint,
+  type Keeping,
+  pruneCheckpoints,
+  writeCheckpoint,
+} from '../training/run/checkpoint-folder.ts';
 import { BEST, checkpointName } from '../training/run-checkpoint.ts';
 import { numbersOf } from '../training/stored-weights.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
@@ -49,8 +54,8 @@ export class TuningCheckpoints {
     makeFolder(folder);
   }
 
-  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
-  async save(state: TuningState, keepLast: number): Promise<string> {
+  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best nor kept. */
+  async save(state: TuningState, keep: Keeping): Promise<string> {
     const path = join(this.folder, checkpointName(state.step));
     const { device, parameters, optimizer, collective } = this.content;
     const moments = await momentTensors(device, optimizer, collective);
@@ -73,7 +78,7 @@ export class TuningCheckpoints {
       }
     });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
-    pruneCheckpoints(this.folder, keepLast, (step) => step === state.best?.step);
+    pruneCheckpoints(this.folder, keep, state.best?.step ?? null);
     collective.barrier();
     return path;
   }

@@ -127,7 +127,7 @@ async function finetuneWithin(
         return flags[0]! > 0;
       },
       save: async (state) => {
-        saved = await checkpoints.save(state, recipe.output.keepLast);
+        saved = await checkpoints.save(state, recipe.output);
       },
       record(metrics, eta) {
         if (!isFirst) return;

@@ -12,7 +12,7 @@ import { type RunPorts, runTraining, type StepMetrics } from '../../../training/
 import { differencesOf, otherBits, type RunInputs, settleChanges } from '../../../training/run/resume.ts';
 import { sampleIds } from '../../../training/run/sample.ts';
 import type { RunState } from '../../../training/run/state.ts';
-import { cosineSchedule, stableSchedule } from '../../../training/schedule.ts';
+import { cosineSchedule, inverseSqrtSchedule, linearSchedule, stableSchedule } from '../../../training/schedule.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
 import { digestsOf, openData, openTokenizer } from './data/open-data.ts';
@@ -140,7 +140,7 @@ async function trainWithin(
         return flags[0]! > 0;
       },
       save: async (state) => {
-        saved = await checkpoints.save(state, output.keepLast);
+        saved = await checkpoints.save(state, output);
       },
       record(metrics, eta) {
         if (!isFirst) return;
@@ -159,7 +159,7 @@ async function trainWithin(
         if (!(error instanceof AnomalyError)) throw error;
         const canReturn = training.onAnomaly === 'return';
         const back = canReturn
-          ? await goBack(error, trainer.optimizer.step + 1, checkpoints, output.keepLast, collective)
+          ? await goBack(error, trainer.optimizer.step + 1, checkpoints, output, collective)
           : null;
         if (back === null) throw withCheckpoints(error, run.checkpoints);
         start = back;
@@ -217,6 +217,14 @@ function checkRequest({ recipe, blas }: TrainOptions, { size }: Collective): voi
 function scheduleOf({ training }: Recipe, derived: DerivedRecipe) {
   const { learningRate, warmupSteps, totalSteps } = derived;
   const shape = { learningRate, warmupSteps, totalSteps, finalFraction: training.finalFraction };
-  if (training.schedule === 'cosine') return cosineSchedule(shape);
-  return stableSchedule({ ...shape, decayFraction: training.decayFraction });
+  switch (training.schedule) {
+    case 'cosine':
+      return cosineSchedule(shape);
+    case 'linear':
+      return linearSchedule(shape);
+    case 'inverse-sqrt':
+      return inverseSqrtSchedule(shape);
+    default:
+      return stableSchedule({ ...shape, decayFraction: training.decayFraction });
+  }
 }

@@ -131,10 +131,10 @@ export function digestOf(path: string): string {
 }
 
 /** Replaces a small file in one step. */
-export function writeWholeFile(path: string, text: string): void {
+export function writeWholeFile(path: string, content: string | Uint8Array): void {
   const partial = join(dirname(path), `.${basename(path)}.partial`);
   const sink = new FileSink(partial);
-  sink.write(new TextEncoder().encode(text));
+  sink.write(typeof content === 'string' ? new TextEncoder().encode(content) : content);
   sink.close();
   renameSync(partial, path);
 }

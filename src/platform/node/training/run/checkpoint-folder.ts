@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:
 import { join } from 'node:path';
 import { CriaError, FormatError } from '../../../../base/errors.ts';
 import type { FolderSink } from '../../../../model/checkpoint/write/write-hf.ts';
+import { isKept } from '../../../../training/run/loop.ts';
 import { checkpointName, checkpointNames } from '../run-checkpoint.ts';
 import { verifyWholeFolder, writeWholeFolder } from '../whole-folder.ts';
 
@@ -61,11 +62,17 @@ export function writeCheckpoint(path: string, state: unknown, write: (folder: Fo
   }
 }
 
-/** Removes the checkpoints that are neither among the last `keepLast` nor wanted. */
-export function pruneCheckpoints(folder: string, keepLast: number, isWanted: (step: number) => boolean): void {
-  for (const name of checkpointNames(folder).slice(0, -keepLast)) {
+/** Which checkpoints stay, besides the best: as recipes say it under `output`. */
+export interface Keeping {
+  readonly keepLast: number;
+  readonly keepEvery?: number | undefined;
+}
+
+/** Removes the checkpoints that are not to stay. */
+export function pruneCheckpoints(folder: string, keep: Keeping, bestStep: number | null): void {
+  for (const name of checkpointNames(folder).slice(0, -keep.keepLast)) {
     const step = Number(name.slice(checkpointName(0).indexOf('0')));
-    if (!isWanted(step)) rmSync(join(folder, name), { recursive: true, force: true });
+    if (step !== bestStep && !isKept(step, keep)) rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 

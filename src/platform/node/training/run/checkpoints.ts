@@ -18,7 +18,7 @@ import { openCheckpointAt, openFile } from '../../files.ts';
 import { makeFolder } from '../../make-folder.ts';
 import { BEST, checkpointName } from '../run-checkpoint.ts';
 import { writeWholeFile } from '../whole-folder.ts';
-import { type FoundCheckpoint, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
+import { type FoundCheckpoint, type Keeping, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
 
 const MOMENTS = 'optimizer.safetensors';
 
@@ -47,8 +47,8 @@ export class Checkpoints {
     makeFolder(folder);
   }
 
-  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best. */
-  async save(state: RunState, keepLast: number): Promise<string> {
+  /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best nor kept. */
+  async save(state: RunState, keep: Keeping): Promise<string> {
     const path = join(this.folder, checkpointName(state.step));
     const { collective } = this.content;
     const momentsNow = await momentTensors(this.device, this.content.optimizer, collective);
@@ -74,7 +74,7 @@ export class Checkpoints {
       moments.close();
     });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
-    pruneCheckpoints(this.folder, keepLast, (step) => step === state.best?.step);
+    pruneCheckpoints(this.folder, keep, state.best?.step ?? null);
     collective.barrier();
     return path;
   }

@@ -5,7 +5,7 @@ import type { Collective } from '../../../../training/collective.ts';
 import { AnomalyError } from '../../../../training/guard.ts';
 import type { Return } from '../../../../training/run/state.ts';
 import { checkpointName, checkpointNames } from '../run-checkpoint.ts';
-import { type FoundCheckpoint, soundCheckpoints } from './checkpoint-folder.ts';
+import { type FoundCheckpoint, type Keeping, soundCheckpoints } from './checkpoint-folder.ts';
 import type { Checkpoints, SavedState } from './checkpoints.ts';
 
 const MOST_RETURNS = 5;
@@ -40,7 +40,7 @@ export async function goBack(
   error: AnomalyError,
   step: number,
   checkpoints: Checkpoints,
-  keepLast: number,
+  keep: Keeping,
   collective: Collective,
 ): Promise<FoundCheckpoint<SavedState> | null> {
   const sound = soundCheckpoints<SavedState>(checkpoints.folder);
@@ -63,6 +63,6 @@ export async function goBack(
     }
   }
   checkpoints.load(chosen);
-  await checkpoints.save(state, keepLast);
+  await checkpoints.save(state, keep);
   return { path: chosen.path, state };
 }

@@ -1,15 +1,23 @@
-/** The folder of a run of any kind: where its checkpoints are, and one line of metrics for every step. */
+/**
+ * The folder of a run of any kind: where its checkpoints are, and one line of metrics for every step; the numbers also as CSV and as
+ * TensorBoard reads them.
+ */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { firstEvent, scalarEvent } from '../../../../training/run/event-file.ts';
+import { csvHead, csvLine, scalarsOf } from '../../../../training/run/scalars.ts';
 import { makeFolder } from '../../make-folder.ts';
 import { CHECKPOINTS } from '../run-checkpoint.ts';
 import { writeWholeFile } from '../whole-folder.ts';
 
 const METRICS = 'metrics.jsonl';
+const TABLE = 'metrics.csv';
+const EVENTS = 'events.out.tfevents.0.cria';
 
-export class MetricsFolder<Metrics extends { readonly step: number }> {
+export class MetricsFolder<Metrics extends { readonly step: number; readonly seconds: number }> {
   readonly path: string;
   protected metrics: Metrics[] = [];
+  private columns: string[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -33,10 +41,34 @@ export class MetricsFolder<Metrics extends { readonly step: number }> {
       }
     });
     writeWholeFile(file, this.metrics.map((metrics) => `${JSON.stringify(metrics)}\n`).join(''));
+    this.columns = [...new Set(this.metrics.flatMap((metrics) => scalarsOf(metrics).map(([name]) => name)))];
+    this.writeTable();
+    const now = Date.now() / 1000;
+    const last = this.metrics.at(-1)?.seconds ?? 0;
+    const events = this.metrics.map((metrics) => eventOf(metrics, now - last + metrics.seconds));
+    writeWholeFile(join(this.path, EVENTS), Buffer.concat([firstEvent(now - last), ...events]));
   }
 
   record(metrics: Metrics): void {
     this.metrics.push(metrics);
     appendFileSync(join(this.path, METRICS), `${JSON.stringify(metrics)}\n`);
+    appendFileSync(join(this.path, EVENTS), eventOf(metrics, Date.now() / 1000));
+    const fresh = scalarsOf(metrics).flatMap(([name]) => (this.columns.includes(name) ? [] : [name]));
+    this.columns.push(...fresh);
+    if (fresh.length > 0) this.writeTable();
+    else appendFileSync(join(this.path, TABLE), csvLine(this.columns, metrics));
   }
+
+  private writeTable(): void {
+    const lines = this.metrics.map((metrics) => csvLine(this.columns, metrics));
+    writeWholeFile(join(this.path, TABLE), [csvHead(this.columns), ...lines].join(''));
+  }
+}
+
+function eventOf(metrics: { readonly step: number }, wallSeconds: number): Uint8Array {
+  return scalarEvent(
+    wallSeconds,
+    metrics.step,
+    scalarsOf(metrics).filter(([name]) => name !== 'step'),
+  );
 }

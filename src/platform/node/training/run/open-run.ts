@@ -21,7 +21,7 @@ export interface OpenedRun<State> {
 
 /** Throws CriaError `training.locked`, `training.no-sound-checkpoint`; ArgumentError `training.exists`. */
 export async function openRun<State>(
-  folder: MetricsFolder<{ readonly step: number }>,
+  folder: MetricsFolder<{ readonly step: number; readonly seconds: number }>,
   subfolders: readonly string[],
   { resume }: ResumeOptions,
   collective: Collective,
