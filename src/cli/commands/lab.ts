@@ -28,7 +28,10 @@ export const command = defineCommand({
       otherwise: 'all',
       help: `what to compare: ${experiments.map(({ name }) => name).join(', ')}`,
     },
-    quick: { kind: 'flag', help: 'four arms, short runs, no search for learning rates: minutes' },
+    quick: {
+      kind: 'flag',
+      help: 'four arms, short runs, no search for learning rates: four minutes on two cores, where all take most of an hour',
+    },
     long: { kind: 'flag', help: 'models of six million parameters, five million tokens: a night' },
     seeds: {
       kind: 'integer',

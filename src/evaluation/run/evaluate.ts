@@ -4,7 +4,6 @@ import { applyFilters } from '../filters/apply.ts';
 import type { Answers } from '../filters/filter.ts';
 import { type Aggregation, aggregations, standardError } from '../metrics/aggregate.ts';
 import type { ChoiceEvidence, Evidence, ItemValue, Metric, RunPrograms } from '../metrics/metric.ts';
-import { squadText } from '../metrics/squad.ts';
 import { metrics } from '../metrics/table.ts';
 import { ExampleDrawer } from '../task/examples.ts';
 import { askQuestion, targetOf } from '../task/prompt.ts';
@@ -18,6 +17,7 @@ import {
 } from '../task/spec.ts';
 import { type Doc, renderText } from '../task/template.ts';
 import { type Answered, AnswerWriter, fits, requestsOf } from './answer.ts';
+import { isMissed } from './missed.ts';
 import type { EvaluatedModel } from './model.ts';
 
 /** What one list of filters made of an item, and how that was judged. */
@@ -226,23 +226,6 @@ function evidenceOf(doc: Doc, answered: Answered, answers: Answers | null, run: 
 }
 
 export { evidenceOf };
-
-const isWrong = (values: Verdict['values']) => Object.values(values).every((value) => value === 0);
-
-/** A worked solution ends in its answer. */
-const shortAnswer = (target: string) => target.split('####').at(-1)!.trim();
-
-function isMissed({ question, responses }: Answered, verdicts: readonly Verdict[]): boolean {
-  if (question.kind !== 'generate_until' || !verdicts.every(({ values }) => isWrong(values))) return false;
-  const targets = typeof question.target === 'string' ? [question.target] : question.target;
-  return responses.some((response) => {
-    const said = ` ${squadText(response)} `;
-    return targets.some((target) => {
-      const wanted = squadText(shortAnswer(target));
-      return wanted !== '' && said.includes(` ${wanted} `);
-    });
-  });
-}
 
 function summarize(spec: TaskSpec, rules: RuleSet, shots: number, items: readonly ItemResult[]): TaskResult {
   const count = (holds: (item: ItemResult) => boolean) => items.filter(holds).length;

@@ -6,6 +6,7 @@ import { compareSamples } from './compare.ts';
 import { evaluateTask } from './evaluate.ts';
 import { differences, showItem } from './explain.ts';
 import type { EvaluatedModel, Sampling } from './model.ts';
+import { published } from './published.ts';
 import { samplesOf, summaryOf } from './samples.ts';
 import { remarksOf, scoreTables } from './tables.ts';
 
@@ -224,4 +225,37 @@ test('two runs: paired differences by hand', () => {
   const half = 1.959963984540054 * (Math.sqrt(2.75 / 3) / 2);
   ok(Math.abs(difference!.high - (0.25 + half)) < 1e-12);
   deepStrictEqual(compareSamples('t', 'harness', [], now), []);
+});
+
+test('the published scores of single tasks have the means that Llama 2 prints in its Table 3', () => {
+  const commonsense = [
+    'piqa',
+    'social_iqa',
+    'hellaswag',
+    'winogrande',
+    'arc_easy',
+    'arc_challenge',
+    'openbookqa',
+    'commonsense_qa',
+  ];
+  const means = {
+    LLaMA: { commonsense: [60.8, 66.1, 70.0, 70.7], code: [14.1, 18.9, 26.0, 30.7] },
+    'Llama 2': { commonsense: [63.9, 66.9, 69.9, 71.9], code: [16.8, 24.5, 27.8, 37.5] },
+  };
+  for (const [model, of] of Object.entries(means)) {
+    const scores = Object.assign(
+      {},
+      ...published.filter((table) => table.model === model).map((table) => table.scores),
+    );
+    const mean = (tasks: readonly string[], size: number) =>
+      tasks.reduce((sum, task) => sum + scores[task]![size]!, 0) / tasks.length;
+    for (let size = 0; size < 4; size++) {
+      for (const [found, printed] of [
+        [mean(commonsense, size), of.commonsense[size]!],
+        [mean(['humaneval', 'mbpp'], size), of.code[size]!],
+      ] as const) {
+        ok(Math.abs(found - printed) <= 0.0501, `${model} ${size}: ${found}, printed ${printed}`);
+      }
+    }
+  }
 });

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { ArgumentError, CriaError } from '../../../base/errors.ts';
+import { ArgumentError } from '../../../base/errors.ts';
 import { parseTable } from '../../../evaluation/task/csv.ts';
 import { prepareDocs } from '../../../evaluation/task/documents.ts';
 import { evaluatedSplit, poolSplit } from '../../../evaluation/task/examples.ts';
@@ -10,9 +10,9 @@ import { documentsOf, mmluRow } from '../../../evaluation/task/layouts.ts';
 import type { TaskSpec } from '../../../evaluation/task/spec.ts';
 import type { Doc } from '../../../evaluation/task/template.ts';
 import { Refusal } from '../../../finetuning/data/sample.ts';
-import { type DatasetPart, pullDataset } from '../../hub/dataset.ts';
 import type { PullOptions } from '../../hub/pull.ts';
 import { readRows } from '../finetuning/read-rows.ts';
+import { hubFiles, hubFilesOf } from './hub-files.ts';
 
 /** Where to look: folders, files for one task (`arc_easy=FILE`, `gsm8k:train=FILE`), `hf:` for each task's own data set, `hf:owner/name`. */
 export interface DataPlaces {
@@ -118,9 +118,8 @@ async function filesOf(
   hub: PullOptions,
 ): Promise<readonly string[]> {
   const own = places.files.get(`${spec.task}:${split}`) ?? places.files.get(spec.task);
-  const fromHub = (path: string, subset: string | null) => hubFiles(path, { split, subset }, hub);
   if (own !== undefined) {
-    if (own.startsWith('hf:')) return fromHub(own, spec.dataset_name ?? null);
+    if (own.startsWith('hf:')) return hubFiles(own, { split, subset: spec.dataset_name ?? null }, hub);
     if (!existsSync(own)) throw new ArgumentError('eval.data', `--data ${spec.task}=${own}: there is no such file.`);
     return statSync(own).isDirectory() ? filesIn(own).sort() : [own];
   }
@@ -128,17 +127,8 @@ async function filesOf(
     const found = search(folder, spec, split);
     if (found.length > 0) return found;
   }
-  if (places.hub && spec.dataset_path !== undefined) {
-    try {
-      return await fromHub(`hf:${spec.dataset_path}`, spec.dataset_name ?? null);
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'hub.no-rows' || spec.dataset_name === undefined) throw error;
-      // Many data sets of one part have no folder for it; the folder of another part is not meant.
-      const plain = await fromHub(`hf:${spec.dataset_path}`, null);
-      if (plain.every((file) => PLAIN_PLACE.test(file))) return plain;
-      throw error;
-    }
-  }
+  if (places.hub && spec.dataset_path !== undefined)
+    return hubFilesOf(spec.dataset_path, { split, subset: spec.dataset_name ?? null }, hub);
   const where = places.folders.length === 0 ? DATA_FOLDER : places.folders.join(', ');
   const advice =
     spec.dataset_path === undefined ? '' : `, or take it from the hub with --data hf: (${spec.dataset_path})`;
@@ -147,31 +137,6 @@ async function filesOf(
     `${spec.task}: expected its ${split} split as ${join(places.folders[0] ?? DATA_FOLDER, spec.task, `${split}.jsonl`)} ` +
       `(.json, .parquet, .csv or .tsv too, and .gz), found nothing of that name in ${where}. ` +
       `Put it there, name it with --data ${spec.task}:${split}=FILE${advice}.`,
-  );
-}
-
-/** At the top of a data set, or in its folder `data`. */
-const PLAIN_PLACE = /[\\/]snapshots[\\/][^\\/]+[\\/](data[\\/])?[^\\/]+$/;
-/** Files of a data set that come in pieces say how many there are. */
-const PIECE = /-(\d{5})-of-(\d{5})\b/;
-
-/**
- * What the cache holds whole is not asked for again: a data set stays at the commit at which it was first fetched, and needs no network.
- * Whether it is whole is known of numbered pieces alone; of other files the hub is asked.
- */
-async function hubFiles(name: string, part: DatasetPart, hub: PullOptions): Promise<readonly string[]> {
-  const kept = await pullDataset(name, part, { ...hub, offline: true }).catch((error: unknown) => {
-    if (hub.offline || !(error instanceof CriaError)) throw error;
-    return [];
-  });
-  const pieces = kept.map((file) => PIECE.exec(basename(file)));
-  const isWhole = kept.length > 0 && pieces.every((piece) => piece !== null && Number(piece[2]) === kept.length);
-  if (isWhole) return kept;
-  if (!hub.offline) return pullDataset(name, part, hub);
-  if (pieces.every((piece) => piece === null)) return kept;
-  throw new CriaError(
-    'hub.not-cached',
-    `${name}: expected all pieces of ${part.split} in the cache, found ${kept.length} of ${pieces[0]?.[2]}. Run once with the network.`,
   );
 }
 
