@@ -77,10 +77,14 @@ for (const [name, shots] of [
   const run = async (view: EvaluatedModel, round: number, lanes = 8) => {
     const docs = data.docs.slice(round * count, (round + 1) * count);
     const started = performance.now();
+    const used = process.cpuUsage();
     const [result] = await evaluateTask(view, { spec, docs, pool: data.pool }, { rules: ['harness'], shots, lanes });
-    return { rate: (docs.length * 1000) / (performance.now() - started), result: result! };
+    const { user, system } = process.cpuUsage(used);
+    const rate = (docs.length * 1000) / (performance.now() - started);
+    return { rate, processor: (docs.length * 1e6) / (user + system), result: result! };
   };
   const rates = { shared: [] as number[], alone: [] as number[], peer: [] as number[] };
+  const processor = { shared: [] as number[], alone: [] as number[], peer: [] as number[] };
   const ours: Score[] = [];
   const theirs: Score[] = [];
   let last: TaskResult | undefined;
@@ -88,10 +92,14 @@ for (const [name, shots] of [
     const withSharing = await run(shared, round);
     last = withSharing.result;
     rates.shared.push(withSharing.rate);
-    rates.alone.push((await run(alone, round)).rate);
+    processor.shared.push(withSharing.processor);
+    const without = await run(alone, round);
+    rates.alone.push(without.rate);
+    processor.alone.push(without.processor);
     if (peer === null) continue;
     const other = await run(peer.model, round);
     rates.peer.push(other.rate);
+    processor.peer.push(other.processor);
     ours.push(...scoresOf(last).flat());
     theirs.push(...scoresOf(other.result).flat());
   }
@@ -103,6 +111,11 @@ for (const [name, shots] of [
       `one item at a time ${oneByOne.rate.toFixed(2)} items/s, scores ${same ? 'the same to the bit' : 'DIFFER'}`,
   );
   console.log(`  rounds: shared ${shown(rates.shared)}; without ${shown(rates.alone)}`);
+  // On a machine with other work the seconds that the process had, which say as much with one thread.
+  console.log(
+    `  items a processor second: shared ${shown(processor.shared)}; without ${shown(processor.alone)}; ` +
+      `${(median(processor.shared) / median(processor.alone)).toFixed(1)} ×${peer ? `; llama.cpp ${shown(processor.peer)}` : ''}`,
+  );
   if (peer === null) continue;
   const apart = ours.map(({ logLikelihood, tokens }, i) => Math.abs(logLikelihood - theirs[i]!.logLikelihood) / tokens);
   const greedy = ours.filter(({ isGreedy }, i) => isGreedy === theirs[i]!.isGreedy).length;
@@ -115,6 +128,6 @@ for (const [name, shots] of [
 await model.close();
 
 function shown(rates: readonly number[]): string {
-  return rates.map((rate) => rate.toFixed(2)).join(', ');
+  return rates.map((rate) => rate.toFixed(3)).join(', ');
 }
 process.exit(0); // the peer's threads stay
