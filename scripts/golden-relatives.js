@@ -49,6 +49,23 @@ const gemma = {
 const cases = {
   'llama-biases': { model_type: 'llama', attention_bias: true, mlp_bias: true },
   'mistral-nemo': { model_type: 'mistral', head_dim: 24, sliding_window: null },
+  ministral3: {
+    model_type: 'ministral3',
+    head_dim: 16,
+    rope_parameters: {
+      type: 'yarn',
+      rope_type: 'yarn',
+      rope_theta: 1000000,
+      factor: 16,
+      original_max_position_embeddings: 8,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+      llama_4_scaling_beta: 0.1,
+    },
+    rope_theta: undefined,
+  },
   qwen2: { model_type: 'qwen2' },
   qwen3: { model_type: 'qwen3', head_dim: 16, rope_theta: 1000000 },
   'qwen3-tied': { model_type: 'qwen3', head_dim: 8, tie_word_embeddings: true },

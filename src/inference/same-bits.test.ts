@@ -48,7 +48,7 @@ const relatives: Readonly<Record<string, LlamaConfig>> = {
     blockCount: 2,
     qkNorm: 'unit',
     rotatedBlocks: [true, false],
-    queryGrowth: { interval: 4, slope: 0.3 },
+    queryGrowth: { interval: 4, offset: 1, slope: 0.3, blocks: 'unrotated' },
     windowKind: 'chunks',
     slidingWindow: 32,
     slidingBlocks: [true, false],

@@ -133,9 +133,10 @@ export interface RopeFrequencies {
   readonly growth?: Growth;
 }
 
-/** A factor that grows with the position p, in steps: 1 + slope · ln(1 + ⌊(p + 1) / interval⌋). */
+/** A factor that grows with the position p, in steps: 1 + slope · ln(1 + ⌊(p + offset) / interval⌋). */
 export interface Growth {
   readonly interval: number;
+  readonly offset: 0 | 1;
   readonly slope: number;
 }
 

@@ -54,8 +54,8 @@ export interface LlamaConfig {
    * head that is rotated, without gains (Llama 4).
    */
   readonly qkNorm: 'none' | 'head' | 'row' | 'unit';
-  /** Lengthens the queries of blocks without rotations by their position (Llama 4); null: by nothing. */
-  readonly queryGrowth: Growth | null;
+  /** Lengthens queries by their position: of `blocks` without rotations (Llama 4), or of all (Ministral 3); null: by nothing. */
+  readonly queryGrowth: (Growth & { readonly blocks: 'unrotated' | 'all' }) | null;
   readonly activation: 'swiglu' | 'geglu' | 'geglu-tanh' | 'relu' | 'gelu';
   readonly positions: 'rope' | 'learned' | 'sinusoidal' | 'none';
   /** Multiplies the embedding (Granite, Gemma). */

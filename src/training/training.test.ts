@@ -165,7 +165,7 @@ test('every variant of the lab, and what relatives choose otherwise, trains: its
     {
       qkNorm: 'unit',
       rotatedBlocks: [true, false],
-      queryGrowth: { interval: 4, slope: 0.3 },
+      queryGrowth: { interval: 4, offset: 1, slope: 0.3, blocks: 'unrotated' },
       windowKind: 'chunks',
       slidingWindow: 32,
       slidingBlocks: [true, false],

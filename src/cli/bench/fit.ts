@@ -5,7 +5,7 @@ import type { Checkpoint } from '../../model/checkpoint/checkpoint.ts';
 import { dimensions, type LlamaConfig } from '../../model/config.ts';
 import { isWeightType } from '../../tensor/dtype.ts';
 import type { Limits } from './limits/limits.ts';
-import { shortestSeconds, workOf } from './roofline.ts';
+import { shortestSeconds, weightBytesOf, workOf } from './roofline.ts';
 
 /** Rows of a prompt that are computed at once. */
 const BATCH_TOKENS = 512;
@@ -81,7 +81,7 @@ export function speedOf(
   return {
     threads,
     readBytesPerSecond: limits.readBytesPerSecond,
-    bytesPerToken: work.weightBytes,
+    bytesPerToken: weightBytesOf(work, 1),
     tokensPerSecond: rate(0),
     tokensPerSecondAtEnd: rate(Math.max(0, contextLength - 1)),
   };

@@ -4,7 +4,7 @@ import { presets } from '../../model/presets.ts';
 import { randomWeights } from '../../model/random-weights.ts';
 import { measureLimits } from './limits/limits.ts';
 import { planTests, testName } from './measure.ts';
-import { shortestSeconds, workOf } from './roofline.ts';
+import { shortestSeconds, weightBytesOf, workOf } from './roofline.ts';
 
 const config = { ...presets['stories-260k'], vocabSize: 512 };
 const model = { config, tensors: randomWeights(config, 0, ({ shape }) => (shape.length === 1 ? 'f32' : 'f16')) };
@@ -34,6 +34,32 @@ test('decoding is bound by memory, a prompt by arithmetic', () => {
   const prompt = shortestSeconds(work, { prompt: 3, generate: 0, depth: 0 }, 512, slow);
   const multiplies = 3 * blocks + V * D + (1 + 2 + 3) * work.contextMultiplies;
   assert.ok(Math.abs(prompt - multiplies / 1e7) < 1e-12, String(prompt));
+});
+
+test('a token goes through its own experts, a batch through more of them, and never through more than there are', () => {
+  const experts = {
+    count: 8,
+    used: 2,
+    width: 64,
+    weights: 'chosen',
+    weighs: 'results',
+    shared: null,
+    blocks: null,
+    bias: false,
+  } as const;
+  const routed = { ...config, experts };
+  const tensors = randomWeights(routed, 0, ({ shape }) => (shape.length === 1 ? 'f32' : 'f16'));
+  const work = workOf({ config: routed, tensors }, 'f16');
+  assert.equal(work.f32Weights, L * (2 * D * D + 2 * P * D + 8 * D + 2 * 3 * 64 * D));
+  // 8 experts of three matrices; kept by groups of 64 rows
+  const kept = (rows: number, columns: number) => Math.ceil(rows / 64) * (64 * columns * 2 + 8 * 16);
+  const stacks = 2 * kept(8 * 64, D) + kept(8 * D, 64);
+  assert.equal(work.expertBytes, L * stacks);
+  const bytes = [1, 2, 4, 100].map((tokens) => weightBytesOf(work, tokens) - work.weightBytes);
+  assert.deepEqual(
+    bytes,
+    [stacks / 4, stacks / 2, stacks, stacks].map((one) => L * one),
+  );
 });
 
 test('batches read the weights again', () => {

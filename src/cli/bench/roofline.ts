@@ -14,6 +14,9 @@ import type { Test } from './measure.ts';
 export interface Work {
   /** Bytes of the matrices that a batch goes through, as they lie in memory. */
   readonly weightBytes: number;
+  /** Bytes of all experts, and the part of them that one token goes through. */
+  readonly expertBytes: number;
+  readonly expertShare: number;
   /** Weights that every token meets, by how they are multiplied. */
   readonly int8Weights: number;
   readonly f32Weights: number;
@@ -25,20 +28,27 @@ export interface Work {
 }
 
 export function workOf({ config, tensors }: Pick<Checkpoint, 'config' | 'tensors'>, kvType: KvType): Work {
-  let [weightBytes, int8Weights, f32Weights, headWeights] = [0, 0, 0, 0];
+  let [weightBytes, expertBytes, int8Weights, f32Weights, headWeights] = [0, 0, 0, 0, 0];
+  const expertShare = config.experts === null ? 1 : config.experts.used / config.experts.count;
   for (const [name, { dtype, shape }] of tensors) {
     if (shape.length < 2) continue;
     const isTable = name === 'embed_VD' || name === 'positions_CD';
     const isHead = name === 'head_VD' || (name === 'embed_VD' && config.tiedEmbeddings);
     if (isTable && !isHead) continue; // a row of it is read, no more
-    if (isWeightType(dtype)) weightBytes += keptBytes(dtype, shape);
-    if (isHead) headWeights += elementCount(shape);
-    else if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') f32Weights += elementCount(shape);
-    else int8Weights += elementCount(shape);
+    const isStack = shape.length === 3;
+    const bytes = isWeightType(dtype) ? keptBytes(dtype, shape) : 0;
+    if (isStack) expertBytes += bytes;
+    else weightBytes += bytes;
+    const count = elementCount(shape) * (isStack ? expertShare : 1);
+    if (isHead) headWeights += count;
+    else if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') f32Weights += count;
+    else int8Weights += count;
   }
   const { blockCount, kvHeadCount, headCount, headSize } = config;
   return {
     weightBytes,
+    expertBytes,
+    expertShare,
     int8Weights,
     f32Weights,
     headWeights,
@@ -59,9 +69,14 @@ export function shortestSeconds(work: Work, { prompt, generate, depth }: Test, b
   return seconds;
 }
 
+/** Bytes of weights that a batch reads: of stacks of experts those that its tokens go through, each through others. */
+export function weightBytesOf({ weightBytes, expertBytes, expertShare }: Work, tokens: number): number {
+  return weightBytes + expertBytes * Math.min(1, tokens * expertShare);
+}
+
 /** One batch of `tokens` of a sequence after `past` others; `heads` of them meet the output layer. */
 function stepSeconds(work: Work, tokens: number, past: number, heads: number, limits: Limits): number {
-  const bytes = work.weightBytes + (past + tokens) * work.contextBytes;
+  const bytes = weightBytesOf(work, tokens) + (past + tokens) * work.contextBytes;
   const seen = tokens * past + (tokens * (tokens + 1)) / 2;
   const isInt8 = work.int8Weights > 0;
   const int8 = tokens * work.int8Weights + (isInt8 ? heads * work.headWeights : 0);

@@ -7,7 +7,7 @@ import type { RopeFrequencies } from '../ops.ts';
  * not part of what is rotated: 1 and 0. Where there is a growth, all are multiplied by its factor at p.
  *
  * Shapes   rotation_NE: columns 2e and 2e + 1 hold the cosine and the sine of pair e
- * Source   growth: Meta 2025, Llama 4 (attention temperature of blocks without positions), after Nakanishi 2025, arXiv:2501.19399.
+ * Source   growth: Meta 2025, Llama 4, Ministral 3 (attention temperature), after Nakanishi 2025, arXiv:2501.19399.
  * Numbers  angles are f64: exact to f32 at every position that a model can reach.
  */
 export function rotation(rotation_NE: Floats, positions_N: Uint32Array, frequencies: RopeFrequencies): void {
@@ -19,7 +19,7 @@ export function rotation(rotation_NE: Floats, positions_N: Uint32Array, frequenc
   );
   for (let n = 0; n < positions_N.length; n++) {
     const position = positions_N[n]!;
-    const factor = growth ? 1 + growth.slope * Math.log1p(Math.floor((position + 1) / growth.interval)) : 1;
+    const factor = growth ? 1 + growth.slope * Math.log1p(Math.floor((position + growth.offset) / growth.interval)) : 1;
     for (let e = 0; e < pairs; e++) {
       const angle = position * inverse[e]!;
       rotation_NE[(n * pairs + e) * 2] = factor * (inverse[e] === 0 ? 1 : magnitude * Math.cos(angle));

@@ -90,7 +90,11 @@ for (const { name, create } of testDevices) {
 test('queries grow by steps of their position', () => {
   const positions = Uint32Array.of(0, 8190, 8191, 16382, 16383, 10_000_000);
   const grown = new Float64Array(positions.length * 2);
-  rotation(grown, positions, { inverse: new Float64Array(1), magnitude: 1, growth: { interval: 8192, slope: 0.1 } });
+  rotation(grown, positions, {
+    inverse: new Float64Array(1),
+    magnitude: 1,
+    growth: { interval: 8192, offset: 1, slope: 0.1 },
+  });
   const factors = [1, 1, 1 + 0.1 * Math.log(2), 1 + 0.1 * Math.log(2), 1 + 0.1 * Math.log(3), 1 + 0.1 * Math.log(1221)];
   deepStrictEqual(
     [...grown].map((one) => one.toFixed(12)),

@@ -9,7 +9,7 @@ import { asItIs, type Step } from './norm.ts';
 
 /**
  * The rotations of a batch's rows, once for all blocks. `sliding` differs where blocks with a window have a theta of their own; `growing`
- * turns nothing, but lengthens the queries of blocks without rotations.
+ * is for queries that are lengthened by their position: it turns them as `full` does, or not at all where those are of blocks without rotations.
  */
 export interface Rotations {
   readonly full_NE: Tensor;
@@ -25,7 +25,8 @@ export function rotationsOf(config: LlamaConfig, runLength: number): RotationsOf
   const full = ropeFrequencies(config, runLength);
   const sliding =
     slidingTheta && ropeFrequencies({ ...config, ropeTheta: slidingTheta, ropeScaling: { kind: 'none' } });
-  const growing = growth && { inverse: new Float64Array(config.headSize / 2), magnitude: 1, growth };
+  const unturned = { inverse: new Float64Array(config.headSize / 2), magnitude: 1 };
+  const growing = growth && { ...(growth.blocks === 'all' ? full : unturned), growth };
   return (ops, positions_N) => {
     const full_NE = ops.rotation(positions_N, full);
     return {
@@ -48,8 +49,10 @@ export function turnOf(config: LlamaConfig, block: number, of: 'queries' | 'keys
     : qkNorm === 'unit' && isRotated
       ? unit
       : asItIs;
-  const which = isRotated ? (windowOf(config, block) === null ? 'full_NE' : 'sliding_NE') : 'growing_NE';
-  const isTurned = isRotated || (of === 'queries' && config.queryGrowth !== null);
+  const plain = windowOf(config, block) === null ? 'full_NE' : 'sliding_NE';
+  const grows = of === 'queries' && config.queryGrowth?.blocks === (isRotated ? 'all' : 'unrotated');
+  const which = grows ? 'growing_NE' : plain;
+  const isTurned = isRotated || grows;
   return (ops, x_NQ, rotations, tap) => {
     const plain_NQ = norm(ops, x_NQ);
     tap(plain_NQ);

@@ -203,7 +203,7 @@ const models: Readonly<Record<string, Published>> = {
     },
     parameters: 107_769_861_120,
     family: 'llama4',
-    facts: { slidingWindow: 8192, windowKind: 'chunks', queryGrowth: { interval: 8192, slope: 0.1 }, qkNorm: 'unit' },
+    facts: { slidingWindow: 8192, windowKind: 'chunks', queryGrowth: { interval: 8192, offset: 1, slope: 0.1, blocks: 'unrotated' }, qkNorm: 'unit' },
   },
 }; // biome-ignore format: published files
 

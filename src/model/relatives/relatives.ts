@@ -13,7 +13,7 @@ import { gemma3 } from './gemma/gemma3.ts';
 import { granite } from './granite.ts';
 import { llama } from './llama.ts';
 import { minicpm } from './minicpm.ts';
-import { mistral, mistral3 } from './mistral.ts';
+import { ministral3, mistral, mistral3 } from './mistral.ts';
 import { olmo2 } from './olmo2.ts';
 import { olmo3 } from './olmo3.ts';
 import { phi3 } from './phi3.ts';
@@ -24,10 +24,11 @@ import { smollm3 } from './smollm3.ts';
 export const relatives: readonly Relative[] = [
   llama,
   mistral,
-  mistral3,
   qwen2,
   qwen3,
   smollm3,
+  ministral3,
+  ...mistral3,
   granite,
   minicpm,
   olmo2,

@@ -7,7 +7,7 @@ import { Facts } from '../../formats/config/facts.ts';
 import { readIds } from '../../formats/config/generation-config.ts';
 import { type HfQuantization, readHfQuantization } from '../../formats/config/quantization.ts';
 import { acceptSameFacts } from '../../formats/config/same-facts.ts';
-import { isObject, type JsonObject, parseJsonObject, show } from '../../formats/json.ts';
+import { isObject, type Json, type JsonObject, parseJsonObject, show } from '../../formats/json.ts';
 import { type LlamaConfig, labChoices, paperChoices } from '../config.ts';
 import { relatives } from '../relatives/relatives.ts';
 import { differences, factsOf, fillFacts } from './family.ts';
@@ -31,10 +31,17 @@ export function parseHfConfig(file: string, text: string): HfConfig {
 
 export function readHfConfig(file: string, json: JsonObject): HfConfig {
   const type = json.model_type ?? null;
-  const relative = relatives.find(({ hf }) => hf?.modelType === type);
+  const alike = relatives.filter(({ hf }) => hf?.modelType === type);
+  const relative = alike.find(({ hf }) => hf!.textType === innerType(json, hf!)) ?? alike[0];
   if (type === LAB) return readKeys(new Facts(file, json), llama(), true);
   if (relative === undefined) throw new ConfigError(file, [unknownType(type)]);
   return readKeys(new Facts(file, withDefaults(relative.hf!, textOf(json, relative.hf!))), relative, false);
+}
+
+/** model_type of the part that is this model. */
+function innerType(json: JsonObject, { textConfig }: HfSpelling): Json | undefined {
+  const inner = textConfig === undefined ? undefined : json[textConfig];
+  return isObject(inner) ? inner.model_type : undefined;
 }
 
 const LAB = 'cria_lab';

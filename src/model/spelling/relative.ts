@@ -31,6 +31,8 @@ export interface HfSpelling {
   readonly defaults?: Readonly<Record<string, Json>>;
   /** Of a model with more senses than text: the key of the part that is this model; the rest is left out. */
   readonly textConfig?: string;
+  /** Where several relatives have parts of the same outer model_type: that of the part; the first is taken where it is not said. */
+  readonly textType?: string;
   readonly names?: Names;
   /** How rows of queries and keys lie; absent: the halves of a head apart. */
   readonly rotary?: 'pairs';

@@ -13,11 +13,17 @@ const DEFAULT_THETA = 10_000;
 /** A key of our own: llama.cpp rounds YaRN's ramp to whole pairs whatever a model's configuration says. */
 const OWN_TRUNCATE = 'rope.scaling.yarn_truncate';
 
-/** `fraction`: config.json may say that a part of each head is rotated. */
-export function rope({ fraction = false }: { readonly fraction?: boolean } = {}): Fact {
+export interface RopeOptions {
+  /** config.json may say that a part of each head is rotated. */
+  readonly fraction?: boolean;
+  /** Keys of rope_parameters that another fact reads. */
+  readonly others?: readonly string[];
+}
+
+export function rope({ fraction = false, others = [] }: RopeOptions = {}): Fact {
   return {
     fields: ['ropeTheta', 'ropeScaling', 'rotatedSize'],
-    readHf: (keys, known) => readHfRope(keys, known, fraction),
+    readHf: (keys, known) => readHfRope(keys, known, fraction, others),
     writeHf: (config) => ({
       rope_theta: config.ropeTheta,
       ...(config.ropeScaling.kind === 'none' ? {} : { rope_scaling: hfScaling(config) }),
@@ -34,7 +40,12 @@ export function rope({ fraction = false }: { readonly fraction?: boolean } = {})
 }
 
 /** rope_theta and rope_scaling (transformers 4), or both inside rope_parameters (5). */
-function readHfRope(keys: Facts, known: LlamaConfig, fraction: boolean): Partial<LlamaConfig> {
+function readHfRope(
+  keys: Facts,
+  known: LlamaConfig,
+  fraction: boolean,
+  others: readonly string[],
+): Partial<LlamaConfig> {
   const parameters = keys.take('rope_parameters');
   const scaling = keys.take('rope_scaling');
   for (const [key, value] of [
@@ -57,6 +68,7 @@ function readHfRope(keys: Facts, known: LlamaConfig, fraction: boolean): Partial
     keys.problem('partial_rotary_factor', `is ${share}, expected 1: whole heads are rotated`);
   const rotatedSize = share === 1 ? null : Math.trunc(known.headSize * share);
   const read = readHfScaling(inner, outerTheta, original, { ...known, rotatedSize });
+  inner.ignore(others);
   keys.include(inner);
   return { rotatedSize, ...read };
 }
@@ -118,8 +130,6 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
         originalContextLength: keys.count('original_max_position_embeddings'),
       };
     case 'yarn':
-      keys.only('mscale', [null], 'this is a scaling of DeepSeek models');
-      keys.only('mscale_all_dim', [null], 'this is a scaling of DeepSeek models');
       keys.only('finetuned', [true, false], 'it says how the model was made');
       return {
         kind: 'yarn',
@@ -128,7 +138,7 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
         betaFast: keys.number('beta_fast', 32),
         betaSlow: keys.number('beta_slow', 1),
         wholePairs: keys.flag('truncate', true),
-        attentionFactor: keys.numberOrNull('attention_factor'),
+        attentionFactor: keys.numberOrNull('attention_factor') ?? quotientOfScales(keys),
       };
     case 'longrope':
     case 'su': {
@@ -148,6 +158,14 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
       keys.ignore(['factor', 'original_max_position_embeddings', 'attention_factor', 'alpha']);
       return { kind: 'none' };
   }
+}
+
+/** YaRN's magnitude where a file gives two weights of it, whose quotient is what is left: of Ministral 3, 1. null: it gives none. */
+function quotientOfScales(keys: Facts): number | null {
+  const [weight, all] = [keys.numberOrNull('mscale'), keys.numberOrNull('mscale_all_dim')];
+  if (!weight || !all) return null;
+  const scale = (by: number) => 0.1 * by * Math.log(Math.max(1, keys.number('factor'))) + 1;
+  return scale(weight) / scale(all);
 }
 
 /** √(1 + ln factor / ln original), 1 where nothing is stretched. Source: Ding et al. 2024, arXiv:2402.13753; transformers. */
@@ -231,6 +249,7 @@ function readGgufRope(keys: Facts, known: LlamaConfig, file: GgufFacts): Partial
   const given = keys.take('rope.scaling.type') ?? (factor === 1 ? 'none' : 'linear');
   const originalContextLength = keys.count('rope.scaling.original_context_length', contextLength);
   const attentionFactor = keys.number('rope.scaling.attn_factor', 1);
+  const logMultiplier = keys.number('rope.scaling.yarn_log_multiplier', 0);
   const betaFast = keys.number('rope.scaling.yarn_beta_fast', 32);
   const betaSlow = keys.number('rope.scaling.yarn_beta_slow', 1);
   const wholePairs = keys.flag(OWN_TRUNCATE, true);
@@ -268,7 +287,10 @@ function readGgufRope(keys: Facts, known: LlamaConfig, file: GgufFacts): Partial
     keys.problem('rope.scaling.type', `is ${show(given)}, expected none, linear, yarn or longrope`);
     return read({ kind: 'none' });
   }
-  const magnitude = attentionFactor === 1 ? null : attentionFactor * (0.1 * Math.log(factor) + 1);
+  // The second weight of the magnitude's quotient; the first is 1.
+  const usual = 0.1 * Math.log(Math.max(1, factor)) + 1;
+  const shared = logMultiplier === 0 ? usual : usual / (0.1 * logMultiplier * Math.log(Math.max(1, factor)) + 1);
+  const magnitude = attentionFactor === 1 && logMultiplier === 0 ? null : shortestF32(attentionFactor * shared);
   return read({
     kind: 'yarn',
     factor,

@@ -1,4 +1,3 @@
-import type { Growth } from '../../../kernels/ops.ts';
 import { allButEvery, rotatedBlocks, window } from '../../spelling/blocks.ts';
 import { blocksWith, type ExpertBlocks, experts, listedBlocks } from '../../spelling/experts.ts';
 import { count } from '../../spelling/fact.ts';
@@ -26,7 +25,7 @@ const stepOf = (blocks: readonly boolean[] | null) => (blocks === null ? 1 : Mat
 
 /** What llama.cpp takes where GGUF has no key: its files do not say these. */
 const GGUF_CHUNK = 8192;
-const GGUF_GROWTH: Growth = { interval: 8192, slope: 0.1 };
+const GGUF_GROWTH = { interval: 8192, offset: 1, slope: 0.1, blocks: 'unrotated' } as const;
 /** The one size of the family without norms of queries and keys. */
 const MAVERICK_EXPERTS = 128;
 
@@ -68,8 +67,8 @@ const temperature: Fact = {
   fields: ['queryGrowth'],
   readHf: (keys) => {
     const isOn = keys.take('attn_temperature_tuning');
-    const growth = { interval: keys.number('floor_scale', 8192), slope: keys.number('attn_scale', 0.1) };
-    return { queryGrowth: isOn === false || isOn === 0 ? null : growth };
+    const [interval, slope] = [keys.number('floor_scale', 8192), keys.number('attn_scale', 0.1)];
+    return { queryGrowth: isOn === false || isOn === 0 ? null : { ...GGUF_GROWTH, interval, slope } };
   },
   writeHf: ({ queryGrowth }) => ({
     attn_temperature_tuning: queryGrowth !== null,
