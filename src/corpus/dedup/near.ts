@@ -11,6 +11,7 @@
  * Memory   one slice of the hashes (SLICE_HASHES), then 12 bytes per shared shingle of a book; a book's whole sketch is 1/64 of its words.
  * Source   LLaMA, arXiv:2302.13971 §2.1 ("more than 90 % content overlap"); Broder 1997; FracMinHash, Irber et al. 2022.
  */
+import { comparedWords, wordHash } from './grams.ts';
 import { HashMap64 } from './hash-set.ts';
 
 const SHINGLE_WORDS = 8;
@@ -27,12 +28,7 @@ export interface Sketch {
 }
 
 export function sketch(id: string, text: string): Sketch {
-  // Editions differ in quotes, dashes, emphasis and line breaks: only the words are compared, apostrophes taken out of them.
-  const plain = text
-    .normalize('NFKD')
-    .replace(/['’‘`\p{Mn}]/gu, '')
-    .toLowerCase();
-  const words: string[] = plain.match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = comparedWords(text);
   const hashes = words.map(wordHash);
   const all = new Set<number>();
   const count = Math.max(1, words.length - SHINGLE_WORDS + 1);
@@ -187,12 +183,6 @@ class Holders {
   each(hash: number, visit: (book: number) => void): void {
     for (let at = this.first[hash]!; at >= 0; at = this.next[at]!) visit(this.books[at]!);
   }
-}
-
-function wordHash(word: string): number {
-  let hash = 2166136261;
-  for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), 16777619);
-  return hash >>> 0;
 }
 
 /** 53 bits: two 32-bit mixes of the words' hashes. */

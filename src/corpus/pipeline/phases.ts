@@ -68,12 +68,17 @@ export function mergeTasks(
       const part = members.slice(first, first + groupSize);
       const tree = new MergeTree(recipe, source, stage, `merge/${source}-stage${stage}-group${group}`);
       const runs = part.map(({ id, key }) => ({ id, key: isGivenUp(host.work.done(id)) ? `${key} given up` : key }));
-      const found = plan.kind === 'exact' ? tree.merge(runs, recipe.dedupSlices) : [tree.mergeAtOnce(runs, 1)];
+      const units = runs.map(({ id }) => id);
+      const found =
+        plan.kind === 'exact'
+          ? tree.merge(runs, recipe.dedupSlices)
+          : [plan.kind === 'near' ? tree.mergeAtOnce(runs, 1) : tree.cluster(runs, units, recipe.dedupSlices)];
       for (const [i, tasks] of tree.phases.entries()) (phases[i] ??= []).push(...tasks);
       for (const [i, member] of part.entries()) {
         const { merges, run } = plan.kind === 'exact' ? found[i]! : { ...found[0]!, run: i };
         const name = unitName(member.unit);
-        inputs.set(name, [...(inputs.get(name) ?? []), { stage, merges, run }]);
+        const input = { stage, merges, run, ...(plan.kind === 'minhash' ? { units } : {}) };
+        inputs.set(name, [...(inputs.get(name) ?? []), input]);
       }
     }
   }
@@ -113,17 +118,7 @@ class MergeTree {
       const { merges } = this.mergeAtOnce(runs, sliceCount);
       return runs.map((_, run) => ({ merges, run }));
     }
-    const groups = Array.from({ length: Math.ceil(runs.length / width) }, (_, i) => {
-      const members = runs.slice(i * width, (i + 1) * width);
-      return {
-        members,
-        key: digest(['gather', members.map(({ key }) => key)]),
-        id: `${this.name}-gather${level}-${i}`,
-      };
-    });
-    this.phases.push(
-      groups.map(({ id, key, members }) => ({ kind: 'gather' as const, id, key, runs: members.map((run) => run.id) })),
-    );
+    const groups = this.gather(runs, 'hashes', level);
     const above = this.merge(groups, sliceCount, level + 1);
     const keys = new Map(this.phases.flat().map((task) => [task.id, task.key]));
     const settle: Task[] = [];
@@ -148,6 +143,38 @@ class MergeTree {
     });
     this.phases.push(settle);
     return found;
+  }
+
+  /** Clusters of near duplicates: what meets in each slice of the bands, then all of it. `units`: the collected ones in order. */
+  cluster(runs: readonly Run[], units: readonly string[], sliceCount: number): Found {
+    let level = 0;
+    let merged = runs;
+    while (merged.length > this.recipe.mergeWidth) merged = this.gather(merged, 'bands', level++);
+    const { merges } = this.mergeAtOnce(merged, sliceCount);
+    const id = `${this.name}-clusters`;
+    const key = digest(['cluster', this.phases.at(-1)!.map((task) => task.key)]);
+    this.phases.push([{ kind: 'cluster', id, key, merges, units }]);
+    return { merges: [id], run: 0 };
+  }
+
+  private gather(
+    runs: readonly Run[],
+    of: 'hashes' | 'bands',
+    level: number,
+  ): (Run & { readonly members: readonly Run[] })[] {
+    const width = this.recipe.mergeWidth;
+    const groups = Array.from({ length: Math.ceil(runs.length / width) }, (_, i) => {
+      const members = runs.slice(i * width, (i + 1) * width);
+      return {
+        members,
+        key: digest(['gather', members.map(({ key }) => key)]),
+        id: `${this.name}-gather${level}-${i}`,
+      };
+    });
+    this.phases.push(
+      groups.map(({ id, key, members }) => ({ kind: 'gather', of, id, key, runs: members.map((run) => run.id) })),
+    );
+    return groups;
   }
 
   mergeAtOnce(runs: readonly Run[], sliceCount: number): Found {

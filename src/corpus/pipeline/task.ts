@@ -25,7 +25,9 @@ export type Task =
       readonly sliceCount: number;
     })
   /** Many runs as one, where one merge would open too many. */
-  | (Common & { readonly kind: 'gather'; readonly runs: readonly string[] })
+  | (Common & { readonly kind: 'gather'; readonly of: 'hashes' | 'bands'; readonly runs: readonly string[] })
+  /** Clusters of near duplicates, from what met in each slice of the bands. */
+  | (Common & { readonly kind: 'cluster'; readonly merges: readonly string[]; readonly units: readonly string[] })
   /** What the merge `above` found for the run gathered from these, which is its run number `place`. */
   | (Common & {
       readonly kind: 'settle';
@@ -77,6 +79,8 @@ export interface DedupInput {
   readonly stage: number;
   readonly merges: readonly string[];
   readonly run: number;
+  /** The collected units in order, where duplicates name the text that stays. */
+  readonly units?: readonly string[];
 }
 
 export type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;

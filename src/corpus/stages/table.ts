@@ -2,7 +2,9 @@
  * Every stage by the name that recipes use: its options, checked and with defaults, and how it is made. Stages that remove duplicates
  * need a pass over everything first (`dedup`); the pipeline runs that pass and then makes the stage from what it found.
  */
+
 import type { LineNormalisation } from '../dedup/line-hash.ts';
+import { type Bands, bandPresets } from '../dedup/minhash/bands.ts';
 import type { KeepPolicy } from '../dedup/runs.ts';
 import type { FastText } from '../language/fasttext.ts';
 import {
@@ -47,7 +49,7 @@ export interface StageEnvironment {
   countTokens(text: string): number;
 }
 
-/** Exact duplicates by hash, or near ones by sketch. */
+/** Exact duplicates by hash, near ones by sketch (books: what lies in a larger one) or by bands of minima (pages: what is like another). */
 export type DedupPlan =
   | {
       readonly kind: 'exact';
@@ -57,7 +59,8 @@ export type DedupPlan =
       readonly group: number;
       readonly sentences?: number;
     }
-  | { readonly kind: 'near'; readonly threshold: number };
+  | { readonly kind: 'near'; readonly threshold: number }
+  | { readonly kind: 'minhash'; readonly shape: Bands };
 
 interface StageRow<Options> {
   readonly options: Rule<Options>;
@@ -112,6 +115,21 @@ export const stageTable = {
   'dedup-near': row({
     options: object({ threshold: optional(number({ min: 0, max: 1 }), 0.9) }),
     dedup: ({ threshold }) => ({ kind: 'near', threshold }),
+  }),
+  'dedup-minhash': row({
+    options: object({
+      preset: optional(choice(Object.keys(bandPresets) as (keyof typeof bandPresets)[]), 'fineweb'),
+      bands: optional(integer({ min: 1, max: 1000 })),
+      rows: optional(integer({ min: 1, max: 1000 })),
+      words: optional(integer({ min: 1, max: 100 })),
+    }),
+    dedup: ({ preset, bands, rows, words }) => {
+      const usual: Bands = bandPresets[preset];
+      return {
+        kind: 'minhash',
+        shape: { bands: bands ?? usual.bands, rows: rows ?? usual.rows, words: words ?? usual.words },
+      };
+    },
   }),
   language: row({
     options: object({

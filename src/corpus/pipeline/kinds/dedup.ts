@@ -2,6 +2,7 @@
 
 import type { ByteSource } from '../../../tensor/source.ts';
 import { HashMap64 } from '../../dedup/hash-set.ts';
+import { gatherBands, meetInBands } from '../../dedup/minhash/runs.ts';
 import { findNearDuplicates, type NearDuplicate, sketch } from '../../dedup/near.ts';
 import {
   gatherRuns,
@@ -26,6 +27,7 @@ import { createStage, dedupPlan, type StageChoice } from '../../stages/table.ts'
 import { readDocuments, type TaskContext } from '../environment.ts';
 import { isGivenUp, type Sink, type UnitFolder } from '../host.ts';
 import type { DedupInput, TaskOf, Unit } from '../task.ts';
+import { collectBands, removeClustered } from './near-pages.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;
@@ -40,6 +42,7 @@ export async function collectDuplicates(
   const source = recipe.sources[task.unit.source]!;
   const plan = dedupPlan(source.stages[task.stage]!)!;
   const stages = makeStages(source.stages.slice(0, task.stage), task.unit, task.before, context);
+  if (plan.kind === 'minhash') return collectBands(task, plan.shape, stages, folder, context);
   const output = folder.create('run.bin');
   const run =
     plan.kind === 'exact'
@@ -82,6 +85,12 @@ interface MergeResult {
 export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { recipe, host }: TaskContext): MergeResult {
   const plan = dedupPlan(recipe.sources[task.source]!.stages[task.stage]!)!;
   const runs = task.runs.map((id) => openRun(id, host));
+  if (plan.kind === 'minhash') {
+    const output = folder.create('edges.bin');
+    meetInBands(runs, task, (bytes) => output.write(bytes));
+    for (const run of runs) run.close();
+    return {};
+  }
   if (plan.kind === 'near') {
     const near = findNearDuplicates((visit) => {
       for (const run of runs) eachSketch(run, visit);
@@ -99,7 +108,8 @@ export function mergeDuplicates(task: TaskOf<'merge'>, folder: UnitFolder, { rec
 export function gatherDuplicates(task: TaskOf<'gather'>, folder: UnitFolder, { host }: TaskContext): unknown {
   const output = folder.create('run.bin');
   const runs = task.runs.map((id) => openRun(id, host));
-  gatherRuns(runs, (bytes) => output.write(bytes));
+  if (task.of === 'bands') gatherBands(runs, (bytes) => output.write(bytes));
+  else gatherRuns(runs, (bytes) => output.write(bytes));
   for (const run of runs) run.close();
   return {};
 }
@@ -220,6 +230,7 @@ function makeStage(
   if (!plan) return createStage(choice, environment);
   const input = inputs.find(({ stage }) => stage === i)!;
   if (plan.kind === 'near') return removeNear(input, host);
+  if (plan.kind === 'minhash') return removeClustered(input, host);
   const duplicates = loadDuplicates(input, host);
   if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
   if (plan.item === 'span') return removeDuplicateSpans(choice.name, plan.normalise, plan.sentences ?? 1, duplicates);

@@ -7,6 +7,7 @@ import { fillBucket } from './bucket.ts';
 import { collectDuplicates, gatherDuplicates, mergeDuplicates, settleDuplicates } from './dedup.ts';
 import { mixSources } from './mix.ts';
 import { trainModel } from './model.ts';
+import { clusterDocuments } from './near-pages.ts';
 import { processUnit } from './process.ts';
 import { writeShard } from './shard.ts';
 import { tokeniseUnit } from './tokenise.ts';
@@ -31,6 +32,8 @@ function resultOf(task: Task, folder: UnitFolder, context: TaskContext): unknown
       return mergeDuplicates(task, folder, context);
     case 'gather':
       return gatherDuplicates(task, folder, context);
+    case 'cluster':
+      return clusterDocuments(task, folder, context);
     case 'settle':
       return settleDuplicates(task, folder, context);
     case 'process':

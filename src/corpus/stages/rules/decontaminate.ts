@@ -2,6 +2,7 @@
  * Documents that hold text of evaluation sets: some run of 13 words is in both. Words are compared without case, accents and punctuation.
  * Source: Brown et al. 2020, arXiv:2005.14165 appendix C (13-grams); what counts as a word as in near.ts.
  */
+import { comparedWords, eachGram } from '../../dedup/grams.ts';
 import { HashMap64 } from '../../dedup/hash-set.ts';
 import type { Document } from '../../document.ts';
 import type { Drop, Stage } from '../stage.ts';
@@ -77,33 +78,4 @@ export function decontaminate({ words, sets, hashes }: EvaluationGrams, minimumR
       };
     },
   };
-}
-
-/** Letters and digits in small letters, without accents and apostrophes. */
-export function comparedWords(text: string): string[] {
-  const plain = text
-    .normalize('NFKD')
-    .replace(/['’‘`\p{Mn}]/gu, '')
-    .toLowerCase();
-  return plain.match(/[\p{L}\p{N}]+/gu) ?? [];
-}
-
-function eachGram(words: readonly string[], n: number, visit: (low: number, high: number, at: number) => void): void {
-  const hashes = Uint32Array.from(words, wordHash);
-  for (let i = 0; i + n <= hashes.length; i++) {
-    let low = 0x811c9dc5;
-    let high = 0x9747b28c;
-    for (let k = i; k < i + n; k++) {
-      low = Math.imul(low ^ hashes[k]!, 0x01000193) ^ (low >>> 15);
-      high = Math.imul(high ^ hashes[k]!, 0x85ebca6b) ^ (high >>> 13);
-    }
-    low = Math.imul(low ^ (low >>> 16), 0x7feb352d);
-    visit((low ^ (low >>> 15)) >>> 0, high >>> 0, i);
-  }
-}
-
-function wordHash(word: string): number {
-  let hash = 2166136261;
-  for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), 16777619);
-  return hash >>> 0;
 }

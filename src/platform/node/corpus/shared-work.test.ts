@@ -137,3 +137,43 @@ test('a merge of few runs at a time is only a way to open fewer files', async ()
     ok(units > 0);
   }
 });
+
+test('near pages: the first of each cluster is kept and named, whatever the width of merges and the slices', async () => {
+  const folder = join(root, 'near-pages');
+  mkdirSync(folder, { recursive: true });
+  const page = (seed: number, changed = 0) =>
+    Array.from({ length: 120 }, (_, i) => (i < changed ? `changed${i}` : `w${(seed * 131 + i * 7919) % 4001}`)).join(
+      ' ',
+    );
+  const texts = [page(1), page(2), page(1, 2), page(3), page(2, 1), page(1, 3), page(4)];
+  for (const [i, text] of texts.entries())
+    writeFileSync(join(folder, `${i}.jsonl`), JSON.stringify({ text, url: `http://x/${i}` }));
+  const audits = new Set<string>();
+  for (const [mergeWidth, dedupSlices] of [
+    [500, 4],
+    [2, 1],
+    [3, 3],
+  ]) {
+    const output = newOutput();
+    const value = {
+      name: 'near',
+      input: folder,
+      output,
+      unitBytes: 1,
+      mergeWidth,
+      dedupSlices,
+      sources: { a: { reader: 'jsonl', files: ['*.jsonl'], stages: ['dedup-minhash'] } },
+    };
+    const { audit } = await buildCorpus(parseRecipe(value, 'near.yaml'), { workers: 0 });
+    const { reasons, out } = audit.sources.a!.audit.stages['dedup-minhash']!;
+    strictEqual(out.documents, 4);
+    const kept = reasons['like another text']!.samples.map(({ id, detail }) => `${id} ${detail}`).sort();
+    deepStrictEqual(kept, [
+      'http://x/2 kept: http://x/0',
+      'http://x/4 kept: http://x/1',
+      'http://x/5 kept: http://x/0',
+    ]);
+    audits.add(JSON.stringify(kept));
+  }
+  strictEqual(audits.size, 1);
+});
