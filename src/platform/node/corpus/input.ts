@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { brotliDecompressSync, createGunzip, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { FormatError } from '../../../base/errors.ts';
 import { bunzip2 } from '../../../corpus/readers/bzip2.ts';
+import { LZ4_FRAME, LZ4_LEGACY, unlz4 } from '../../../corpus/readers/lz4.ts';
 import type { Chunks, InputFile, ReadContext, Scratch } from '../../../corpus/readers/reader.ts';
+import { unxz } from '../../../corpus/readers/xz.ts';
 import type { ByteSource } from '../../../tensor/source.ts';
 import { openFile } from '../files.ts';
 import { gzipMembers, hasRecordMembers } from './gzip-members.ts';
@@ -57,12 +59,15 @@ async function* decompressed(path: string, name: string, records: Parameters<Inp
   } else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) {
     yield* bounded(name, plain(path), (input, grown) => measured(bunzip2(input, name), grown));
   } else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
-    throw new FormatError(
-      { code: 'input.xz', file: name, where: 'byte 0' },
-      'xz compression is not read here',
-      'Pack it as zst or gz.',
-    );
+    yield* bounded(name, plain(path), (input, grown) => measured(unxz(input, name), grown));
+  } else if (isLz4(head)) {
+    yield* bounded(name, plain(path), (input, grown) => measured(unlz4(input, name), grown));
   } else yield* plain(path);
+}
+
+function isLz4(head: Uint8Array): boolean {
+  const magic = new DataView(head.buffer).getUint32(0, true);
+  return magic === LZ4_FRAME || magic === LZ4_LEGACY;
 }
 
 function renamed(source: ByteSource, name: string): ByteSource {
