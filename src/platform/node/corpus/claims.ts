@@ -78,7 +78,12 @@ export class FileClaims implements Claims {
       const other = join(this.root, name);
       const note = readNote(other);
       const stat = statSync(other, { throwIfNoEntry: false });
-      if (!note || !stat || note.plan === plan || other === path || this.isDead(other, note)) continue;
+      if (!note || !stat || other === path) continue;
+      if (this.isDead(other, note)) {
+        rmSync(other, { force: true });
+        continue;
+      }
+      if (note.plan === plan) continue;
       if (stat.mtimeMs > started || (stat.mtimeMs === started && name > `run.${this.holder.owner}`)) continue;
       leave();
       throw new ConfigError(

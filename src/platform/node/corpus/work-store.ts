@@ -59,8 +59,14 @@ export function openWorkStore(root: string, { verify = false, claims: options }:
     claims: {
       join(plan) {
         const membership = claims.join(plan);
-        removeAbandoned(making, (owner) => claims.isAtWork(owner));
-        return membership;
+        const sweep = () => removeAbandoned(making, (owner) => claims.isAtWork(owner));
+        sweep();
+        return {
+          leave() {
+            sweep();
+            membership.leave();
+          },
+        };
       },
       take: (id) => claims.take(id),
       fail: (id, key, reason) => claims.fail(id, key, reason),
