@@ -13,7 +13,7 @@ import type { ExplorerModel } from './model.ts';
 
 export type PageFacts = Pick<
   ModelFacts,
-  'name' | 'config' | 'contextLength' | 'kvType' | 'parameterCount' | 'weightBytes' | 'dtypes' | 'device'
+  'name' | 'config' | 'contextLength' | 'kvType' | 'parameterCount' | 'weightBytes' | 'dtypes' | 'dtypeOf' | 'device'
 >;
 
 export interface Reading {
@@ -32,10 +32,10 @@ export interface PageModel {
 }
 
 export function pageModelOf(model: ExplorerModel): PageModel {
-  const { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, device } = model.facts;
+  const { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, dtypeOf, device } = model.facts;
   let pieces: string[] | null = null; // a whole vocabulary: listed when it is asked for
   return {
-    facts: { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, device },
+    facts: { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, dtypeOf, device },
     get pieces() {
       return (pieces ??= model.hasTokenizer ? piecesOf(model) : null);
     },

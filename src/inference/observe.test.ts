@@ -8,7 +8,7 @@ import { batchOfSequences } from '../kernels/batch.ts';
 import { rope } from '../kernels/rope/reference.ts';
 import { softmax } from '../kernels/softmax/reference.ts';
 import type { LlamaConfig } from '../model/config.ts';
-import { forward } from '../model/llama.ts';
+import { forward, hidden, keepOutputs } from '../model/llama.ts';
 import { loadModel } from '../model/model.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { logitsOf, trace, traceNames } from './observe.ts';
@@ -185,6 +185,23 @@ test('on the wasm device: as on the reference, and all of it is given back to th
   for (const name of maps) {
     const from = (2 * 130 + 70) * 130;
     deepStrictEqual(row.get(name)!.data, whole.get(name)!.data.slice(from, from + 130), 'one row of a longer map');
+  }
+  wasm.close();
+});
+
+test('a forward pass that keeps outputs holds no more in its last block than in its second', async () => {
+  const wasm = await createWasmDevice();
+  const deep = tinyModel(wasm, { ...tinyConfig, blockCount: 6 });
+  const segment = keepOutputs(wasm);
+  for (let call = 0; call < 2; call++) {
+    const mark = wasm.mark();
+    const living: number[] = [];
+    const tap = (name: string) => {
+      if (name.endsWith('.attention.input')) living.push(wasm.mark());
+    };
+    hidden(deep, wasm.ops, batchOfSequences([ids]), { segment, tap });
+    deepStrictEqual(living.slice(2), living.slice(1, -1), `${living}`);
+    wasm.release(mark);
   }
   wasm.close();
 });

@@ -28,11 +28,15 @@ export interface ForwardOptions {
   readonly segment?: ((input_ND: Tensor, run: (input_ND: Tensor) => Tensor) => Tensor) | undefined;
 }
 
-/** A `segment` for inference: of each block only its output is kept, so that memory does not grow with the number of blocks. */
+/** A `segment` for inference: of all blocks only the last output is kept, so that memory does not grow with the number of blocks. */
 export function keepOutputs(device: Device): NonNullable<ForwardOptions['segment']> {
+  let base = 0;
+  let last: Tensor | null = null;
   return (input_ND, run) => {
-    const mark = device.mark();
-    return device.keep(mark, [run(input_ND)])[0]!;
+    // A block reads nothing but the output of the one before it; what stands before the first block is not ours to release.
+    if (input_ND !== last) base = device.mark();
+    last = device.keep(base, [run(input_ND)])[0]!;
+    return last;
   };
 }
 

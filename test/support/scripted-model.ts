@@ -31,6 +31,7 @@ export function scriptedModel(answerTo: (prompt: string) => string, pauseMs = 1)
       parameterCount: 58_000,
       weightBytes: 232_000,
       dtypes: ['f32'],
+      dtypeOf: {},
       adapters: [],
       device: 'scripted',
       remarks: [],

@@ -81,11 +81,11 @@ export const command = defineCommand({
       return;
     }
     const asksForPage = options.prompt === undefined && options.ids === undefined && io.stdin.isTTY === true;
-    const prompt = options.web || asksForPage ? (options.prompt ?? null) : await readPrompt(options, io);
+    const prompt = options.web || asksForPage ? (options.prompt ?? options.ids ?? null) : await readPrompt(options, io);
     const model = await loadModel(options, io);
     try {
       if (options.web || asksForPage) {
-        await servePage(model, prompt === null || typeof prompt !== 'string' ? {} : { text: prompt }, options, io);
+        await servePage(model, textOf(model, prompt), options, io);
         return;
       }
       if (prompt === null)
@@ -119,6 +119,17 @@ export const command = defineCommand({
     }
   },
 });
+
+/** What the page's address says of the text. Ids are shown as they are where nobody could spell them. */
+function textOf(model: Llama, prompt: string | readonly number[] | null): Partial<State> {
+  if (prompt === null) return {};
+  if (typeof prompt === 'string') return { text: prompt };
+  if (!model.hasTokenizer) return { text: prompt.join(' ') };
+  const { addBos, bosId } = model.tokenizer;
+  if (!addBos || bosId === null) return { text: '', appended: prompt };
+  if (prompt[0] === bosId) return { text: '', appended: prompt.slice(1) };
+  throw new UsageError([`--ids with --web: this model's texts begin with ${bosId}, found ${prompt[0]}: put it first`]);
+}
 
 /** The page and its model on loopback, until Ctrl-C. */
 async function servePage(

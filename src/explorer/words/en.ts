@@ -1,4 +1,5 @@
 /** Every sentence of the walk and of the scenes, in English. ko.ts has the same in Korean; tensor names stay as they are. */
+import { formatCount } from '../numbers.ts';
 import type { SceneKey, StepKey } from '../walk.ts';
 
 export interface SceneWords {
@@ -186,7 +187,7 @@ export const en = {
   streamLengths: 'Length of the last token’s row after each block',
   likeliest: 'The likeliest next tokens',
   left: 'What each sampler leaves',
-  leftOf: (count: number) => (count === 1 ? '1 token is left' : `${count} tokens are left`),
+  leftOf: (count: number) => (count === 1 ? '1 token is left' : `${formatCount(count)} tokens are left`),
   drawn: (draw: string) => `random number ${draw}`,
   notDrawn: 'one token was left: nothing was drawn',
   chosen: 'chosen',

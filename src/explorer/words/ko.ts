@@ -1,3 +1,4 @@
+import { formatCount } from '../numbers.ts';
 import type { SceneKey, StepKey } from '../walk.ts';
 import type { SceneWords, Words } from './en.ts';
 
@@ -65,9 +66,9 @@ const scenes: Readonly<Record<SceneKey, SceneWords>> = {
   },
   factory: {
     title: '휴대폰 공장',
-    what: '층이 둘인 작은 신경망을 여기서 학습합니다. 1층은 하드웨어, 2층은 소프트웨어, 손실은 사장입니다. 2층이 받는 값의 분포와, 1층이 배우는 동안 그 분포가 얼마나 떠도는지 보여 줍니다.',
+    what: '층이 둘인 작은 신경망을 여기서 학습합니다. 1층은 하드웨어, 2층은 소프트웨어, 손실은 사장입니다. 2층이 받는 값의 분포와, 1층이 배우는 동안 그 분포가 얼마나 옮겨 가는지 보여 줍니다.',
     why: '배치 정규화의 이유로 처음 제시된 그림입니다. 그러나 Santurkar et al. 2018(arXiv:1805.11604)은 이 변화가 도움의 이유가 아님을 보였습니다. 손실이 더 매끄러워지는 것이 이유입니다.',
-    touch: '실행, 멈춤, 한 걸음. 학습률과 시드를 바꿔 보세요. 같은 시작에서 네 가지 정규화를 비교합니다.',
+    touch: '실행, 멈춤, 한 단계. 학습률과 시드를 바꿔 보세요. 같은 시작에서 네 가지 정규화를 비교합니다.',
     source: 'Ioffe & Szegedy 2015, arXiv:1502.03167; Santurkar et al. 2018, arXiv:1805.11604',
   },
   projections: {
@@ -87,7 +88,7 @@ const scenes: Readonly<Record<SceneKey, SceneWords>> = {
   },
   attention: {
     title: '어텐션',
-    what: '작은 네모 하나가 헤드 하나입니다. 행은 묻는 쪽, 열은 바라보이는 쪽이고 진할수록 많이 봅니다. 큰 네모는 고른 헤드입니다. 대각선 위는 아무도 볼 수 없는 미래입니다.',
+    what: '작은 네모 하나가 헤드 하나입니다. 행은 묻는 토큰(쿼리), 열은 보이는 토큰(키)이고 진할수록 많이 봅니다. 큰 네모는 고른 헤드입니다. 대각선 위는 아무도 볼 수 없는 미래입니다.',
     why: '토큰들이 서로를 알게 되는 곳은 여기뿐입니다. 한 행의 점수는 합이 1인 비율이 되고, 값은 그 비율로 섞입니다.',
     touch: '헤드와 칸을 고르세요. 화살표 키도 됩니다. 아래에서 쿼리 하나를 점수, 비율, 섞은 값까지 따라갑니다.',
     source: 'Vaswani et al. 2017, arXiv:1706.03762 식 1',
@@ -165,11 +166,11 @@ export const ko: Words = {
   streamLengths: '블록마다 마지막 토큰 행의 길이',
   likeliest: '가장 그럴듯한 다음 토큰',
   left: '샘플러마다 남는 것',
-  leftOf: (count) => `토큰 ${count}개가 남음`,
+  leftOf: (count) => `토큰 ${formatCount(count)}개가 남음`,
   drawn: (draw) => `난수 ${draw}`,
   notDrawn: '하나만 남아 뽑지 않음',
   chosen: '선택됨',
-  mapOf: (block, head) => `블록 ${block}, 헤드 ${head}의 어텐션: 행은 묻는 쪽, 열은 바라보이는 쪽`,
+  mapOf: (block, head) => `블록 ${block}, 헤드 ${head}의 어텐션: 행은 쿼리, 열은 키`,
   looksAt: (head, query, key, share) => `헤드 ${head}: ${query} 토큰이 ${key} 토큰을 ${share}만큼 봅니다.`,
   ofRows: (shown, all) => `${all}행 가운데 ${shown}행`,
   noTokenizer: '이 모델에는 토크나이저가 없어 글은 읽을 수 없고, 번호만 읽을 수 있습니다.',

@@ -11,7 +11,7 @@ import { EngineAdapters, opsForAll } from '../../model/adapter/select.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { loadModel, prepareModel, weightsOf } from '../../model/model.ts';
-import { rowBytes } from '../../tensor/dtype.ts';
+import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -403,15 +403,17 @@ function factsOf(
 ): Omit<ModelFacts, 'contextLength' | 'kvType' | 'device' | 'remarks' | 'adapters' | 'chatTemplate'> {
   const { name, format, config, tokenizer, tensors } = checkpoint;
   const counts = new Map<string, number>();
+  const dtypeOf: Record<string, DType> = {};
   let parameterCount = 0;
   let weightBytes = 0;
-  for (const { dtype, shape } of tensors.values()) {
+  for (const [parameter, { dtype, shape }] of tensors) {
+    dtypeOf[parameter] = dtype;
     counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
     parameterCount += elementCount(shape);
     weightBytes += rowCount(shape) * rowBytes(dtype, columnCount(shape));
   }
   const dtypes = [...counts].sort((a, b) => b[1] - a[1]).map(([dtype]) => dtype);
-  return { name, format, config, tokenizer, parameterCount, weightBytes, dtypes };
+  return { name, format, config, tokenizer, parameterCount, weightBytes, dtypes, dtypeOf };
 }
 
 /** Large arrays are handed over, not copied. */

@@ -3,6 +3,7 @@
  * carries them.
  */
 
+import type { DType } from '../../tensor/dtype.ts';
 import type { DeviceKind } from '../../devices/device.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
@@ -96,6 +97,8 @@ export interface ModelFacts {
   readonly weightBytes: number;
   /** Weight types by how many tensors have them, most first: 'q4_0', 'f32' …. */
   readonly dtypes: readonly string[];
+  /** How each parameter is stored, by its name. */
+  readonly dtypeOf: Readonly<Record<string, DType>>;
   /** What a user should hear of the files: guesses, and what is not used. */
   readonly remarks: readonly string[];
   /** One line for people: which kernels run. */

@@ -65,6 +65,14 @@ export function App({ world }: { readonly world: PageWorld }) {
     return () => document.removeEventListener('keydown', onKey);
   });
 
+  const scenesNav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the scenes are one line that scrolls.
+    const nav = scenesNav.current!;
+    const current = nav.querySelector<HTMLElement>('[aria-current]')!;
+    nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+  }, [state.scene]);
+
   const cache = useMemo(() => new TraceCache(), []);
   const reading = useReading(loaded, state.text, setTrouble);
   const x = loaded && reading && xOf(loaded, reading);
@@ -134,7 +142,7 @@ export function App({ world }: { readonly world: PageWorld }) {
           {t.loading(`${Math.round(100 * share)} %`)}
         </p>
       )}
-      <nav class="scenes" aria-label={t.scenes}>
+      <nav class="scenes" aria-label={t.scenes} ref={scenesNav}>
         {sceneKeys.map((key, i) => (
           <button
             key={key}
@@ -159,7 +167,7 @@ export function App({ world }: { readonly world: PageWorld }) {
   );
 }
 
-/** The text as the model reads it. A model without a tokenizer gets ids that the text's length alone chooses. */
+/** The text as the model reads it. Without a tokenizer a text of numbers is these ids; any other one chooses ids by its length. */
 function useReading(
   loaded: { readonly model: PageModel; readonly serial: number } | null,
   text: string,
@@ -190,6 +198,9 @@ function useReading(
 }
 
 function numbersFor(text: string, vocabSize: number): Reading {
+  const written = text.split(/[\s,]+/).filter((word) => word !== '');
+  if (written.every((word) => /^\d+$/.test(word) && Number(word) < vocabSize))
+    return { ids: written.map(Number), words: [] };
   const count = Math.max(1, text.split(/\s+/).length);
   return { ids: Array.from({ length: count }, (_, i) => (i * 7919 + text.length * 31) % vocabSize), words: [] };
 }

@@ -18,6 +18,8 @@ export interface PageWorld {
   formulas(): Promise<Readonly<Record<string, Formula>>>;
   readonly languages: readonly string[];
   readonly reducedMotion: boolean;
+  /** The window is as narrow as a phone's: pictures are drawn for that width, not made smaller. */
+  isNarrow(): boolean;
   hash(): string;
   /** `push`: the back button leads to what was before. */
   setHash(hash: string, push: boolean): void;

@@ -48,6 +48,12 @@ async function local(source: URL | readonly File[], onProgress: (share: number) 
 /** A server says with it that it answers questions, too. */
 const formulas = fetch('./formulas.json');
 
+/** What is printed has its tables open. */
+function openTables(): void {
+  for (const table of document.querySelectorAll('details')) table.open = true;
+}
+addEventListener('beforeprint', openTables);
+
 const world: PageWorld = {
   async open(onProgress) {
     const isServed = (await formulas).headers.get('x-cria-explorer') === 'served';
@@ -57,6 +63,7 @@ const world: PageWorld = {
   formulas: async () => (await formulas).clone().json(),
   languages: navigator.languages,
   reducedMotion: matchMedia('(prefers-reduced-motion: reduce)').matches,
+  isNarrow: () => matchMedia('(max-width: 600px)').matches,
   hash: () => location.hash,
   setHash(hash, push) {
     const address = `${location.pathname}${location.search}#${hash}`;
@@ -85,6 +92,9 @@ const world: PageWorld = {
     setTimeout(() => URL.revokeObjectURL(address), 1000);
   },
   svgOf,
-  print: () => window.print(),
+  print() {
+    openTables();
+    setTimeout(() => window.print(), 300); // they are filled when they open
+  },
 };
 render(<App world={world} />, document.getElementById('app')!);

@@ -7,6 +7,8 @@ export interface BarRow {
   /** 0 … 1 of the longest bar. */
   readonly share: number;
   readonly value: ComponentChildren;
+  /** A picture behind the number. */
+  readonly detail?: ComponentChildren;
   readonly kind?: 'chosen' | 'dropped' | 'plain' | 'below';
   readonly onClick?: () => void;
 }
@@ -15,9 +17,9 @@ export function Bars({ rows, label }: { readonly rows: readonly BarRow[]; readon
   return (
     // biome-ignore lint/a11y/useSemanticElements: a list would need bullets taken away again
     <div class="bars" role="list" aria-label={label}>
-      {rows.map(({ key, label, share, value, kind = 'plain', onClick }) => (
+      {rows.map(({ key, label, share, value, detail, kind = 'plain', onClick }) => (
         // biome-ignore lint/a11y/useSemanticElements: see above
-        <div key={key} role="listitem" class={`bar-row ${kind}`}>
+        <div key={key} role="listitem" class={`bar-row ${kind}${detail ? ' detailed' : ''}`}>
           {onClick ? (
             <button type="button" class="quiet label" onClick={onClick}>
               {label}
@@ -29,6 +31,7 @@ export function Bars({ rows, label }: { readonly rows: readonly BarRow[]; readon
             <span class="fill" style={{ width: `${Math.max(0, Math.min(100, 100 * share))}%` }} />
           </span>
           <span class="value">{value}</span>
+          {detail && <span class="detail">{detail}</span>}
         </div>
       ))}
     </div>

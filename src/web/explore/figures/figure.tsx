@@ -5,6 +5,7 @@ import type { TraceSlice } from '../../../inference/observe.ts';
 import type { Traces } from '../../../inference/remote/traces.ts';
 import type { X } from '../x.ts';
 import { TraceTable } from './trace-table.tsx';
+import { type Columns, ValueTable } from './value-table.tsx';
 
 export interface FigureProps {
   readonly x: X;
@@ -14,23 +15,23 @@ export interface FigureProps {
   readonly traces?: Traces;
   readonly slice?: TraceSlice;
   readonly table?: ComponentChildren;
+  /** The numbers that it shows, where the page has made them. */
+  readonly values?: Columns;
 }
 
-export function Figure({ x, title, children, traces, slice = {}, table }: FigureProps) {
+export function Figure({ x, title, children, traces, slice = {}, table, values }: FigureProps) {
   const body = useRef<HTMLDivElement>(null);
   const id = useId();
   const [open, setOpen] = useState(false);
+  const [copied, setCopied] = useState(false);
   const { t, world } = x;
   const names = traces ? [...traces.keys()] : [];
   const json = () => {
-    const numbers = Object.fromEntries(
-      [...(traces ?? [])].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]),
-    );
-    world.save(
-      'numbers.json',
-      'application/json',
-      JSON.stringify({ model: x.model.facts.name, ids: x.ids, ...slice, numbers }),
-    );
+    const numbers = traces
+      ? Object.fromEntries([...traces].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]))
+      : Object.fromEntries((values ?? []).map(([name, column]) => [name, Array.from(column)]));
+    const of = { model: x.model.facts.name, ids: x.ids, ...slice, numbers };
+    world.save('numbers.json', 'application/json', JSON.stringify(of));
   };
   const asCode = () => {
     const options = JSON.stringify(slice) === '{}' ? '' : `, ${JSON.stringify(slice)}`;
@@ -56,21 +57,22 @@ export function Figure({ x, title, children, traces, slice = {}, table }: Figure
           >
             SVG
           </button>
+          {(traces || values) && (
+            <button type="button" class="quiet" onClick={json}>
+              JSON
+            </button>
+          )}
           {traces && (
-            <>
-              <button type="button" class="quiet" onClick={json}>
-                JSON
-              </button>
-              <button type="button" class="quiet" onClick={() => void world.copy(asCode())}>
-                {t.copyCode}
-              </button>
-            </>
+            <button type="button" class="quiet" onClick={() => void world.copy(asCode()).then(() => setCopied(true))}>
+              {copied ? t.copied : t.copyCode}
+            </button>
           )}
         </span>
       </figcaption>
       <div class="picture" ref={body} aria-details={table || traces ? id : undefined}>
         {children}
       </div>
+      {values && <ValueTable t={t} columns={values} />}
       {(table || traces) && (
         <details class="numbers" id={id} onToggle={(event) => setOpen(event.currentTarget.open)}>
           <summary>{t.numbers}</summary>

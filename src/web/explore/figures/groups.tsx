@@ -25,9 +25,14 @@ export function Groups({
   };
   return (
     <div class="wide">
-      <svg viewBox={`0 0 ${width} 132`} class="groups" role="img" aria-label={label} style={{ width: `${width}px` }}>
+      <svg
+        viewBox={`0 0 ${width} 132`}
+        class="groups"
+        role="img"
+        aria-label={label}
+        style={{ width: `${width * 1.5}px` }}
+      >
         {Array.from({ length: shown }, (_, head) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: heads stand where they stand
           <g key={head} class={`c${of(head) % 4}`}>
             <line x1={x(head)} y1={40} x2={middle(of(head))} y2={92} />
             <circle cx={x(head)} cy={26} r={15} />
@@ -38,7 +43,6 @@ export function Groups({
           </g>
         ))}
         {Array.from({ length: last + 1 }, (_, group) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: heads stand where they stand
           <g key={group} class={`c${group % 4}`}>
             <rect x={middle(group) - 16} y={90} width={32} height={32} rx={5} />
             <text x={middle(group)} y={110} text-anchor="middle">

@@ -67,7 +67,6 @@ export function Heat({ rows, columns, values, most, label, cell, square, chosen,
   };
   const size = cell === undefined ? { width: '100%' } : { width: `${cell * columns}px`, maxWidth: '100%' };
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a picture whose cells the arrows choose
     <div
       class={`heat${onChoose ? ' live' : ''}${causal ? ' causal' : ''}`}
       role="img"
@@ -114,6 +113,7 @@ export function Strip({
   most,
   chosen,
   onChoose,
+  names,
 }: {
   readonly values: Float32Array;
   readonly wide?: number;
@@ -121,6 +121,8 @@ export function Strip({
   readonly most?: number;
   readonly chosen?: number | null;
   readonly onChoose?: (column: number) => void;
+  /** Before each line: the head that it is. */
+  readonly names?: readonly string[];
 }) {
   const rows = Math.ceil(values.length / wide);
   const padded = useMemo(() => {
@@ -132,7 +134,7 @@ export function Strip({
     chosen === undefined || chosen === null ? null : { row: Math.floor(chosen / wide), column: chosen % wide };
   const choose =
     onChoose && ((row: number, column: number) => onChoose(Math.min(values.length - 1, row * wide + column)));
-  return (
+  const strip = (
     <Heat
       rows={rows}
       columns={Math.min(wide, Math.max(1, values.length))}
@@ -142,5 +144,16 @@ export function Strip({
       {...(most !== undefined && { most })}
       {...(choose && { onChoose: choose })}
     />
+  );
+  if (!names) return strip;
+  return (
+    <div class="labelled">
+      <div class="row-labels" aria-hidden="true">
+        {names.map((name) => (
+          <span key={name}>{name}</span>
+        ))}
+      </div>
+      {strip}
+    </div>
   );
 }

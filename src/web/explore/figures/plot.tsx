@@ -1,4 +1,6 @@
-/** Curves and dots in a frame with axes, as SVG. */
+/** Curves and dots in a frame with axes, as SVG, and their points as a table. */
+import type { X } from '../x.ts';
+import { ValueTable } from './value-table.tsx';
 
 export interface Curve {
   readonly label: string;
@@ -8,46 +10,56 @@ export interface Curve {
   readonly color?: number;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [560, 240, 48, 12, 10, 30];
+const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [260, 52, 14, 26, 40];
+/** Of the picture, and about how many numbers stand at an axis. */
+const [WIDTH, NARROW_WIDTH, TICKS] = [640, 330, 5];
 
 export function Plot({
+  x,
   curves,
   label,
   xLabel,
   yLabel,
   mark,
 }: {
+  readonly x: X;
   readonly curves: readonly Curve[];
   readonly label: string;
   readonly xLabel: string;
   readonly yLabel: string;
   readonly mark?: readonly [number, number] | null;
 }) {
-  const all = curves.flatMap(({ points }) => points).filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+  const all = curves.flatMap(({ points }) => points).filter((point) => point.every(Number.isFinite));
   if (all.length === 0) return <p class="waiting">…</p>;
+  const [xTicks, yTicks] = [ticksOf(all.map(([x]) => x)), ticksOf(all.map(([, y]) => y))];
   const [x0, x1] = range(all.map(([x]) => x));
-  const [y0, y1] = range(all.map(([, y]) => y));
-  const px = (x: number) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT);
+  const [y0, y1] = [yTicks[0]!, yTicks.at(-1)!];
+  const width = x.world.isNarrow() ? NARROW_WIDTH : WIDTH;
+  const px = (at: number) => LEFT + ((at - x0) / (x1 - x0)) * (width - LEFT - RIGHT);
   const py = (y: number) => HEIGHT - BOTTOM - ((y - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
-  const ticks = (low: number, high: number) => [low, (low + high) / 2, high];
   return (
     <>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} class="plot" role="img" aria-label={label}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} class="plot" role="img" aria-label={label}>
         <g class="axis">
-          {ticks(x0, x1).map((x, i) => (
-            <text key={x} x={px(x)} y={HEIGHT - 10} text-anchor={i === 2 ? 'end' : 'middle'}>
-              {tick(x)}
-            </text>
-          ))}
-          {ticks(y0, y1).map((y) => (
+          {xTicks
+            .filter((x) => x >= x0 && x <= x1)
+            .map((x) => (
+              <g key={x}>
+                <line x1={px(x)} x2={px(x)} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM + 4} />
+                <text x={px(x)} y={HEIGHT - BOTTOM + 17} text-anchor="middle">
+                  {tick(x)}
+                </text>
+              </g>
+            ))}
+          {yTicks.map((y) => (
             <g key={y}>
-              <line x1={LEFT} x2={WIDTH - RIGHT} y1={py(y)} y2={py(y)} />
+              <line x1={LEFT} x2={width - RIGHT} y1={py(y)} y2={py(y)} />
               <text x={LEFT - 6} y={py(y) + 4} text-anchor="end">
                 {tick(y)}
               </text>
             </g>
           ))}
-          {y0 < 0 && y1 > 0 && <line class="zero" x1={LEFT} x2={WIDTH - RIGHT} y1={py(0)} y2={py(0)} />}
+          {y0 < 0 && y1 > 0 && <line class="zero" x1={LEFT} x2={width - RIGHT} y1={py(0)} y2={py(0)} />}
           {x0 < 0 && x1 > 0 && <line class="zero" y1={TOP} y2={HEIGHT - BOTTOM} x1={px(0)} x2={px(0)} />}
         </g>
         {curves.map(({ label, points, kind = 'line', color = 0 }) =>
@@ -66,10 +78,10 @@ export function Plot({
           ),
         )}
         {mark && <circle class="mark" cx={px(mark[0])} cy={py(mark[1])} r={6} />}
-        <text class="axis-name" x={WIDTH - RIGHT} y={HEIGHT - 22} text-anchor="end">
+        <text class="axis-name" x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">
           {xLabel}
         </text>
-        <text class="axis-name" x={LEFT + 4} y={TOP + 10}>
+        <text class="axis-name" x={4} y={12}>
           {yLabel}
         </text>
       </svg>
@@ -82,6 +94,14 @@ export function Plot({
           ))}
         </p>
       )}
+      <ValueTable
+        t={x.t}
+        title={x.t.points}
+        columns={curves.flatMap(({ label, points }) => [
+          [`${label}: ${xLabel}`, points.map(([x]) => x)] as const,
+          [`${label}: ${yLabel}`, points.map(([, y]) => y)] as const,
+        ])}
+      />
     </>
   );
 }
@@ -98,4 +118,15 @@ function range(values: readonly number[]): [number, number] {
     high = Math.max(high, value);
   }
   return low === high ? [low - 1, high + 1] : [low, high];
+}
+
+/** Round numbers (1, 2 or 5 times a power of ten apart) from at or below the least value to at or above the largest. */
+function ticksOf(values: readonly number[]): number[] {
+  const [low, high] = range(values);
+  const rough = (high - low) / TICKS;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }

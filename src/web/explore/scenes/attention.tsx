@@ -1,7 +1,8 @@
 import { formatShare } from '../../../explorer/numbers.ts';
+import type { Traces } from '../../../inference/remote/traces.ts';
 import { Bars } from '../figures/bars.tsx';
 import { Figure } from '../figures/figure.tsx';
-import { Heat } from '../figures/heat.tsx';
+import { Heat, largest } from '../figures/heat.tsx';
 import { Count, Length, Num, rowOf } from '../num.tsx';
 import { Traced } from '../traced.tsx';
 import { tokenAt, type X } from '../x.ts';
@@ -14,7 +15,7 @@ const LISTED = 12;
 
 export function AttentionScene({ x }: { readonly x: X }) {
   const { t, w, block, head, query, set, model, ids } = x;
-  const { headCount: H, blockCount } = model.facts.config;
+  const { headCount: H, kvHeadCount: K, headSize: E, blockCount } = model.facts.config;
   const N = ids.length;
   const all = H * N * N <= MOST_CELLS;
   const rows = all ? ids.map((_, i) => i) : spread(N, SAMPLED_ROWS);
@@ -48,7 +49,6 @@ export function AttentionScene({ x }: { readonly x: X }) {
               {R < count && <p class="remark">{w.ofRows(R, count)}</p>}
               <div class="heads">
                 {Array.from({ length: H }, (_, h) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: heads stand where they stand
                   <button
                     key={h}
                     type="button"
@@ -83,6 +83,14 @@ export function AttentionScene({ x }: { readonly x: X }) {
                   chosen={{ row, column }}
                   onChoose={(r, c) => set({ query: places[r]!, key: places[c]! })}
                 />
+                <div class="column-labels" aria-hidden="true">
+                  {R <= 40 &&
+                    places.map((place) => (
+                      <span key={place} class={place === places[column] ? 'chosen' : ''}>
+                        {tokenAt(shown, place)}
+                      </span>
+                    ))}
+                </div>
               </div>
               <p class="reading" aria-live="polite">
                 {w.head} <Count value={own} />: “{tokenAt(shown, places[row]!)}” → “{tokenAt(shown, places[column]!)}”{' '}
@@ -92,42 +100,63 @@ export function AttentionScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Traced x={x} names={[s, p, part('values'), part('mix')]} rows={[query]} slice={{ heads: [head] }}>
-        {(traces, shown) => {
-          const row = shown.query;
-          const scores = traces.get(s).data;
-          const shares = traces.get(p).data;
-          const order = Array.from({ length: row + 1 }, (_, place) => place).sort(
-            (a, b) => shares[b]! - shares[a]! || a - b,
-          );
-          const listed = order.slice(0, LISTED);
-          return (
-            <Figure
-              x={x}
-              title={`${t.scoresToShares}: “${tokenAt(shown, row)}”`}
-              traces={traces}
-              slice={{ rows: [row], heads: [head] }}
-            >
-              <Bars
-                label={t.scoresToShares}
-                rows={listed.map((place) => ({
-                  key: String(place),
-                  label: `${tokenAt(shown, place)}`,
-                  share: shares[place]!,
-                  kind: place === x.state.key ? 'chosen' : 'plain',
-                  value: (
-                    <>
-                      <Num name={s} at={[head, row, place]} value={scores[place]!} /> →{' '}
-                      <Num name={p} at={[head, row, place]} value={shares[place]!} form="share" />
-                    </>
-                  ),
-                  onClick: () => set({ key: place }),
-                }))}
-              />
-              {order.length > LISTED && <p class="remark">{t.firstOf(LISTED, order.length)}</p>}
-            </Figure>
-          );
-        }}
+      <Traced x={x} names={[part('values')]}>
+        {(valued) => (
+          <Traced x={x} names={[s, p, part('mix')]} rows={[query]} slice={{ heads: [head] }}>
+            {(traces, shown) => {
+              const row = shown.query;
+              const own = (name: string, place: number, group: number, from: Traces) =>
+                rowOf(from.get(part(name)), place).slice(group * E, (group + 1) * E);
+              const mix = own('mix', 0, head, traces);
+              const valuesAt = (place: number) => own('values', place, Math.floor((head * K) / H), valued);
+              const scores = traces.get(s).data;
+              const shares = traces.get(p).data;
+              const order = Array.from({ length: row + 1 }, (_, place) => place).sort(
+                (a, b) => shares[b]! - shares[a]! || a - b,
+              );
+              const listed = order.slice(0, LISTED);
+              return (
+                <Figure
+                  x={x}
+                  title={`${t.scoresToShares}: “${tokenAt(shown, row)}”`}
+                  traces={traces}
+                  slice={{ rows: [row], heads: [head] }}
+                >
+                  <Bars
+                    label={t.scoresToShares}
+                    rows={listed.map((place) => ({
+                      key: String(place),
+                      label: `${tokenAt(shown, place)}`,
+                      share: shares[place]!,
+                      kind: place === x.state.key ? 'chosen' : 'plain',
+                      value: (
+                        <>
+                          <Num name={s} at={[head, row, place]} value={scores[place]!} /> →{' '}
+                          <Num name={p} at={[head, row, place]} value={shares[place]!} form="share" />
+                        </>
+                      ),
+                      detail: (
+                        <Heat
+                          rows={1}
+                          columns={E}
+                          values={valuesAt(place).map((value) => value * shares[place]!)}
+                          most={largest(mix)}
+                          label={`${t.shareTimesValue}: ${tokenAt(shown, place)}`}
+                        />
+                      ),
+                      onClick: () => set({ key: place }),
+                    }))}
+                  />
+                  <div class="mix">
+                    <span>{t.mixOf}</span>
+                    <Heat rows={1} columns={E} values={mix} most={largest(mix)} label={t.mixOf} />
+                  </div>
+                  {order.length > LISTED && <p class="remark">{t.firstOf(LISTED, order.length)}</p>}
+                </Figure>
+              );
+            }}
+          </Traced>
+        )}
       </Traced>
       <Traced x={x} names={[part('heads'), part('output')]} rows={[query]}>
         {(traces, shown) => {

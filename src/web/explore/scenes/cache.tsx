@@ -30,10 +30,6 @@ export function CacheScene({ x }: { readonly x: X }) {
     with: multiplyAdds(config, { tokens: 1, cached: n }),
   };
   const blocks = Math.ceil(n / KV_BLOCK_TOKENS);
-  const wide = Math.min(32, blocks);
-  const filled = Float32Array.from({ length: Math.ceil(blocks / wide) * wide }, (_, i) =>
-    Math.max(0, Math.min(1, (n - i * KV_BLOCK_TOKENS) / KV_BLOCK_TOKENS)),
-  );
   return (
     <>
       <p class="dials">
@@ -48,6 +44,9 @@ export function CacheScene({ x }: { readonly x: X }) {
             onInput={(event) => set({ tokens: Number(event.currentTarget.value) })}
           />
         </label>
+        <button type="button" disabled={n === MOST_TOKENS} onClick={() => set({ tokens: n + 1 })}>
+          {t.oneMore}
+        </button>
         <label>
           {t.sequences} <Count value={b} />
           <input
@@ -93,6 +92,7 @@ export function CacheScene({ x }: { readonly x: X }) {
                 <td />
                 <th scope="col">{t.predicted}</th>
                 <th scope="col">{t.counted}</th>
+                <th scope="col">{t.bytesRead}</th>
               </tr>
             </thead>
             <tbody>
@@ -104,6 +104,12 @@ export function CacheScene({ x }: { readonly x: X }) {
                   </td>
                   <td>
                     <Count value={counted[which]} />
+                  </td>
+                  <td>
+                    <span data-count="">
+                      {formatBytes(model.facts.weightBytes)}
+                      {which === 'with' && ` + ${formatBytes(each * n)}`}
+                    </span>
                   </td>
                 </tr>
               ))}
@@ -122,14 +128,20 @@ export function CacheScene({ x }: { readonly x: X }) {
         />
       </Figure>
       <Figure x={x} title={`${t.blocksOf32}: ${blocks}`}>
-        <Heat
-          rows={filled.length / wide}
-          columns={wide}
-          values={filled}
-          most={1}
-          cell={18}
-          label={`${t.blocksOf32}: ${blocks}`}
-        />
+        <div
+          class="blocks"
+          role="img"
+          aria-label={`${t.blocksOf32}: ${blocks}, ${t.inLast(n - (blocks - 1) * KV_BLOCK_TOKENS)}`}
+        >
+          {Array.from({ length: blocks }, (_, i) => (
+            <span key={i}>
+              <span
+                style={{ width: `${(100 * Math.min(KV_BLOCK_TOKENS, n - i * KV_BLOCK_TOKENS)) / KV_BLOCK_TOKENS}%` }}
+              />
+            </span>
+          ))}
+        </div>
+        <p class="remark">{t.inLast(n - (blocks - 1) * KV_BLOCK_TOKENS)}</p>
         <p class="reading">{w.cacheOf(n * b, formatBytes(each * n * b), formatBytes(each))}</p>
         <p class="formula-line">
           2 · L · K · E · {type} = 2 · {config.blockCount} · {config.kvHeadCount} · {config.headSize} ·{' '}

@@ -66,12 +66,22 @@ export function EmbeddingScene({ x }: { readonly x: X }) {
         )}
       </Figure>
       {model.pieces && (
-        <>
-          <h3>{t.pairsOfNotes}</h3>
-          {pairs.map(([a, b]) => (
-            <Pair key={a} x={x} a={a} b={b} />
-          ))}
-        </>
+        <Figure x={x} title={t.pairsOfNotes}>
+          <table>
+            <thead>
+              <tr>
+                <td />
+                <th scope="col">{x.w.rank}</th>
+                <th scope="col">{t.cosine}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {pairs.map(([a, b]) => (
+                <Pair key={a} x={x} a={a} b={b} />
+              ))}
+            </tbody>
+          </table>
+        </Figure>
       )}
     </>
   );
@@ -85,9 +95,15 @@ function Pair({ x, a, b }: { readonly x: X; readonly a: string; readonly b: stri
   const place = near.findIndex(({ row }) => row === second);
   const what = first < 0 || second < 0 ? '–' : place < 0 ? `> ${FAR}` : null;
   return (
-    <p>
-      {a} – {b}: {x.w.rank} {what ?? <Count value={place + 1} />}
-    </p>
+    <tr>
+      <th scope="row">
+        {a} – {b}
+      </th>
+      <td>{what ?? <Count value={place + 1} />}</td>
+      <td>
+        {what === null && <Made by={`cosine(embed_VD[${first}], embed_VD[${second}])`} value={near[place]!.cosine} />}
+      </td>
+    </tr>
   );
 }
 

@@ -3,6 +3,7 @@ import type { Factory, FactoryNorm, FactoryState } from '../../../explorer/facto
 import { Figure } from '../figures/figure.tsx';
 import { Plot } from '../figures/plot.tsx';
 import { Count, Made } from '../num.tsx';
+import type { Strings } from '../strings.ts';
 import type { X } from '../x.ts';
 
 const BINS = 40;
@@ -98,7 +99,12 @@ export function FactoryScene({ x }: { readonly x: X }) {
       </p>
       {count > 0 && (
         <>
-          <Figure x={x} title={t.received}>
+          <Figure
+            x={x}
+            title={t.factory}
+            values={factoryNorms.map((norm) => [norm === 'none' ? t.none : norm, runs[norm].at(-1)!.received] as const)}
+          >
+            <Line t={t} />
             <div class="histograms">
               {factoryNorms.map((norm) => (
                 <div key={norm}>
@@ -116,9 +122,14 @@ export function FactoryScene({ x }: { readonly x: X }) {
                 </div>
               ))}
             </div>
+            <p class="legend">
+              <span class="c0 dots">{t.now(count)}</span>
+              <span class="c1 dashed">{t.atFirst}</span>
+            </p>
           </Figure>
           <Figure x={x} title={t.loss}>
             <Plot
+              x={x}
               label={t.loss}
               xLabel={t.step}
               yLabel={`ln ${t.loss}`}
@@ -133,6 +144,48 @@ export function FactoryScene({ x }: { readonly x: X }) {
         </>
       )}
     </>
+  );
+}
+
+/** The factory: what goes from whom to whom, and where the norm stands. */
+function Line({ t }: { readonly t: Strings }) {
+  const stations = [t.stations.input, t.stations.hardware, t.stations.norm, t.stations.software, t.stations.boss];
+  const [wide, gap] = [118, 26];
+  return (
+    <div class="wide">
+      <svg
+        viewBox={`0 0 ${stations.length * (wide + gap)} 78`}
+        class="factory-line"
+        role="img"
+        aria-label={stations.join(' → ')}
+      >
+        <defs>
+          <marker id="belt" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+            <path d="M0 0L8 4L0 8z" />
+          </marker>
+        </defs>
+        {stations.map((station, i) => {
+          const [title, what] = station.split(': ') as [string, string];
+          return (
+            <g key={station} class={i === 2 ? 'norm' : ''}>
+              <rect x={i * (wide + gap) + 1} y={6} width={wide} height={48} rx={8} />
+              <text x={i * (wide + gap) + wide / 2} y={27} text-anchor="middle">
+                {title}
+              </text>
+              <text class="small" x={i * (wide + gap) + wide / 2} y={43} text-anchor="middle">
+                {what}
+              </text>
+              {i > 0 && (
+                <path d={`M${i * (wide + gap) - gap + 3} 30H${i * (wide + gap) - 3}`} marker-end="url(#belt)" />
+              )}
+            </g>
+          );
+        })}
+        <text class="small" x={3 * (wide + gap) - gap / 2} y={72} text-anchor="middle">
+          ↑ {t.received}
+        </text>
+      </svg>
+    </div>
   );
 }
 
@@ -158,7 +211,6 @@ function Histogram({
   return (
     <svg viewBox={`0 0 ${BINS * 6} 112`} class="histogram" role="img" aria-label={label}>
       {a.map((value, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: bins stand where they stand
         <rect key={i} class="c0" x={i * 6 + 0.5} width={5} y={100 - (value / most) * 96} height={(value / most) * 96} />
       ))}
       <polyline class="curve dashed c1" points={points} />

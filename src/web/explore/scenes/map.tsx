@@ -1,9 +1,12 @@
+import { formatBytes } from '../../../base/units.ts';
 import { type Box, diagramOf } from '../../../explorer/diagram.ts';
 import { formatCount } from '../../../explorer/numbers.ts';
 import type { SceneKey } from '../../../explorer/walk.ts';
 import { type LlamaConfig, paperChoices } from '../../../model/config.ts';
-import { listParameters, parameterCount } from '../../../model/parameters.ts';
+import { listParameters, type Parameter, parameterCount } from '../../../model/parameters.ts';
 import { type PresetName, presetNames, presets } from '../../../model/presets.ts';
+import { type DType, rowBytes } from '../../../tensor/dtype.ts';
+import { columnCount, rowCount } from '../../../tensor/tensor.ts';
 import { DiagramView } from '../figures/diagram.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { Count } from '../num.tsx';
@@ -32,6 +35,7 @@ export function MapScene({ x }: { readonly x: X }) {
   const config = others[state.choice] ?? presets[state.choice as PresetName] ?? own;
   const drawn = Math.min(block, config.blockCount - 1);
   const diagram = diagramOf(config, drawn);
+  const dtypeOf = config === own ? model.facts.dtypeOf : null;
   const title = (box: Box) => boxTitle(x, box);
   return (
     <>
@@ -50,24 +54,21 @@ export function MapScene({ x }: { readonly x: X }) {
           </select>
         </label>
         <span>
-          <Count value={parameterCount(config)} /> {w.parameters}, <Count value={config.blockCount} /> {w.blocks}
+          <Count value={parameterCount(config)} /> {w.parameters}, <Count value={config.blockCount} /> {w.blocks},{' '}
+          <span data-count="">{formatBytes(bytesOf(listParameters(config), dtypeOf))}</span>
+          {dtypeOf === null && ' (f16)'}
         </span>
       </p>
-      <Figure x={x} title={w.scenes.map.title} table={<Parameters config={config} />}>
-        <div class="wide">
-          <DiagramView
-            diagram={diagram}
-            label={w.scenes.map.what}
-            title={title}
-            current={() => false}
-            onPick={(box) =>
-              set(
-                { scene: sceneOf(box), ...(box.kind === 'block' && box.block !== null && { block: box.block }) },
-                true,
-              )
-            }
-          />
-        </div>
+      <Figure x={x} title={w.scenes.map.title} table={<Parameters x={x} config={config} dtypeOf={dtypeOf} />}>
+        <DiagramView
+          diagram={diagram}
+          label={w.scenes.map.what}
+          title={title}
+          detail={(box) => boxDetail(box, x.ids.length)}
+          onPick={(box) =>
+            set({ scene: sceneOf(box), ...(box.kind === 'block' && box.block !== null && { block: box.block }) }, true)
+          }
+        />
       </Figure>
       <h3>{t.comparison}</h3>
       <div class="wide">
@@ -97,19 +98,54 @@ function sceneOf({ kind, name }: Box): SceneKey {
   return name?.includes('attention.output') ? 'attention' : 'projections';
 }
 
-function Parameters({ config }: { readonly config: LlamaConfig }) {
+type Types = Readonly<Record<string, DType>> | null;
+
+/** As stored; of a configuration without a file, as f16. */
+function bytesOf(parameters: readonly Parameter[], dtypeOf: Types): number {
+  return parameters.reduce(
+    (sum, { name, shape }) => sum + rowCount(shape) * rowBytes(dtypeOf?.[name] ?? 'f16', columnCount(shape)),
+    0,
+  );
+}
+
+/** Which parameters a box reads, and the shape of what it makes: in letters, and for this text. */
+function boxDetail({ kind, parameters, letters, shape }: Box, tokens: number): string {
+  const keys = kind === 'block' ? [] : parameters.map(({ key }) => key);
+  const read = keys.length > 2 ? `${keys[0]} … ${keys.at(-1)}` : keys.join(' ');
+  const sizes = shape.map((size, i) => (letters[i] === 'N' ? tokens : size)).join('×');
+  return `${read === '' ? '' : `${read} → `}${letters.join('·')} = ${sizes}`;
+}
+
+function Parameters({ x, config, dtypeOf }: { readonly x: X; readonly config: LlamaConfig; readonly dtypeOf: Types }) {
   const rows = listParameters(config).filter(({ block }) => block === null || block === 0);
   return (
     <div class="wide">
       <table>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col" colspan={2}>
+              {x.w.shape}
+            </th>
+            <th scope="col">{x.w.parameters}</th>
+            <th scope="col" colspan={2}>
+              {x.w.bytes}
+            </th>
+            <th scope="col">Hugging Face</th>
+          </tr>
+        </thead>
         <tbody>
-          {rows.map(({ name, shape, spec, block }) => (
+          {rows.map(({ name, shape, spec, block }, i) => (
             <tr key={name}>
               <th scope="row">{block === null ? name : name.replace('.0.', '.*.')}</th>
               <td>{spec.shape.join('·')}</td>
               <td>{shape.map(formatCount).join(' × ')}</td>
               <td>
                 <Count value={shape.reduce((a, b) => a * b, 1)} />
+              </td>
+              <td>{dtypeOf?.[name] ?? 'f16'}</td>
+              <td>
+                <span data-count="">{formatBytes(bytesOf([rows[i]!], dtypeOf))}</span>
               </td>
               <td>{spec.hf ?? ''}</td>
             </tr>

@@ -1,7 +1,9 @@
+import { useEffect, useState } from 'preact/hooks';
 import { lengthOf } from '../../../explorer/numbers.ts';
 import { batchNorm } from '../../../kernels/batch-norm/reference.ts';
 import { layerNorm } from '../../../kernels/layer-norm/reference.ts';
 import { rmsNorm } from '../../../kernels/rms-norm/reference.ts';
+import type { LlamaConfig } from '../../../model/config.ts';
 import { Bars } from '../figures/bars.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { largest, Strip } from '../figures/heat.tsx';
@@ -11,9 +13,18 @@ import { tokenAt, type X } from '../x.ts';
 
 const kinds = ['rmsNorm', 'layerNorm', 'batchNorm'] as const;
 
+/** The norm that the scene shows: the one before attention; of a model whose norms stand behind the sums, that of the first sum. */
+function placesOf({ normPlacement }: LlamaConfig, block: number): readonly [before: string, after: string] {
+  return normPlacement === 'before' || normPlacement === 'both'
+    ? [`hidden.${block}`, `blocks.${block}.attention.input`]
+    : [`hidden.${block}`, `blocks.${block}.afterAttention`];
+}
+
 export function NormsScene({ x }: { readonly x: X }) {
   const { t, w, block, query, state, set } = x;
-  const [before, after] = [`hidden.${block}`, `blocks.${block}.attention.input`];
+  const { config } = x.model.facts;
+  const [before, after] = placesOf(config, block);
+  const gain_D = useGain(x, `blocks.${block}.attnNorm_D`);
   return (
     <Traced x={x} names={[before, after]}>
       {(traces, shown) => {
@@ -62,6 +73,19 @@ export function NormsScene({ x }: { readonly x: X }) {
                 chosen={column}
                 onChoose={choose}
               />
+              {gain_D.length === x_D.length && (
+                <>
+                  <h4>
+                    {t.gain} − 1 (blocks.{block}.attnNorm_D)
+                  </h4>
+                  <Strip
+                    values={gain_D.map((gain) => gain - 1)}
+                    label={`${t.gain} − 1: blocks.${block}.attnNorm_D`}
+                    chosen={column}
+                    onChoose={choose}
+                  />
+                </>
+              )}
               <div class="wide">
                 <table>
                   <thead>
@@ -139,16 +163,25 @@ export function NormsScene({ x }: { readonly x: X }) {
                   />
                 </div>
               ))}
+            </Figure>
+            <Figure
+              x={x}
+              title={t.sameNumbers}
+              values={kinds.map((kind) => [kind, rowAt(norms[kind], row, x_D.length)] as const)}
+            >
               {kinds.map((kind) => (
-                <div key={kind}>
-                  <h4>
-                    {kind} ({kind === 'batchNorm' ? `${t.overColumn}, N = ${N}` : t.overRow})
-                  </h4>
-                  <Strip
-                    values={rowAt(norms[kind], row, x_D.length)}
-                    most={largest(norms.rmsNorm)}
-                    label={`${kind} ${t.after}`}
-                  />
+                <div key={kind} class="norm-kind">
+                  <Cells kind={kind} label={`${kind}: ${kind === 'batchNorm' ? t.overColumn : t.overRow}`} />
+                  <div>
+                    <h4>
+                      {kind} ({kind === 'batchNorm' ? `${t.overColumn}, N = ${N}` : t.overRow})
+                    </h4>
+                    <Strip
+                      values={rowAt(norms[kind], row, x_D.length)}
+                      most={largest(norms.rmsNorm)}
+                      label={`${kind} ${t.after}`}
+                    />
+                  </div>
                 </div>
               ))}
             </Figure>
@@ -157,6 +190,55 @@ export function NormsScene({ x }: { readonly x: X }) {
       }}
     </Traced>
   );
+}
+
+/** Which cells of N rows and D columns one number is divided by: its row, or its column. */
+function Cells({ kind, label }: { readonly kind: (typeof kinds)[number]; readonly label: string }) {
+  const [rows, columns, size] = [5, 8, 13];
+  const isMarked = (r: number, c: number) => (kind === 'batchNorm' ? c === 3 : r === 2);
+  return (
+    <svg viewBox={`0 0 ${columns * size + 22} ${rows * size + 18}`} class="cells" role="img" aria-label={label}>
+      {Array.from({ length: rows * columns }, (_, i) => {
+        const [r, c] = [Math.floor(i / columns), i % columns];
+        return (
+          <rect
+            key={i}
+            class={isMarked(r, c) ? 'marked' : ''}
+            x={c * size + 20}
+            y={r * size + 1}
+            width={size - 2}
+            height={size - 2}
+            rx={2}
+          />
+        );
+      })}
+      <text x={8} y={(rows * size) / 2 + 4} text-anchor="middle">
+        N
+      </text>
+      <text x={(columns * size) / 2 + 20} y={rows * size + 14} text-anchor="middle">
+        D
+      </text>
+    </svg>
+  );
+}
+
+/** The learned gain of a norm, where it is a parameter of this model. */
+function useGain(x: X, name: string): Float32Array {
+  const [gain, setGain] = useState<{ readonly key: string; readonly values: Float32Array } | null>(null);
+  const key = `${x.serial} ${name}`;
+  const isThere = Object.hasOwn(x.model.facts.dtypeOf, name);
+  useEffect(() => {
+    if (!isThere) return;
+    let current = true;
+    x.model.parameterRows(name, 0, 1).then(
+      (values) => current && setGain({ key, values }),
+      () => {},
+    );
+    return () => {
+      current = false;
+    };
+  }, [key]);
+  return gain?.key === key ? gain.values : new Float32Array();
 }
 
 function rowAt(values: Float32Array, row: number, columns: number): Float32Array {

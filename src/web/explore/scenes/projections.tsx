@@ -54,6 +54,7 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
                 <Strip
                   values={y_O}
                   wide={E}
+                  names={Array.from({ length: config[heads] }, (_, h) => `${which}${h}`)}
                   label={w.scenes.projections.what}
                   chosen={column}
                   onChoose={(chosen) => set({ column: chosen, head: Math.floor(chosen / E) })}
@@ -63,7 +64,15 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
                   <Num name={output} at={[row, column]} value={y_O[column] ?? Number.NaN} />
                 </p>
               </Figure>
-              <Figure x={x} title={t.cellIs}>
+              <Figure
+                x={x}
+                title={t.cellIs}
+                values={[
+                  [input, x_D],
+                  [`${parameter}[${column}]`, row_D],
+                  [t.product, products],
+                ]}
+              >
                 <h4>
                   {t.inputRow} ({input})
                 </h4>

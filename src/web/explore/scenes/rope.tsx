@@ -47,7 +47,6 @@ export function RopeScene({ x }: { readonly x: X }) {
           {w.key}
           <select value={String(key)} onChange={(event) => set({ key: Number(event.currentTarget.value) })}>
             {x.ids.slice(0, query + 1).map((_, place) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: tokens stand where they stand
               <option key={place} value={String(place)}>
                 {place} {tokenAt(x, place)}
               </option>
@@ -81,7 +80,6 @@ export function RopeScene({ x }: { readonly x: X }) {
           ];
           const scale = config.attentionScale ?? 1 / Math.sqrt(E);
           const dot = (a: Float64Array, b: Float64Array) => scale * a.reduce((sum, value, i) => sum + value * b[i]!, 0);
-          const score = dot(qTurned, kTurned);
           const at = (values: ArrayLike<number>): [number, number] => [values[2 * pair]!, values[2 * pair + 1]!];
           const column = head * E + 2 * pair;
           const omega = frequencies.inverse[pair]!;
@@ -110,7 +108,7 @@ export function RopeScene({ x }: { readonly x: X }) {
                   arc
                 />
                 <Plane
-                  label={`+${shift}: ${query + shift} · ω, ${key + shift} · ω`}
+                  label={`${t.bothBy(shift)}: ${query + shift} · ω, ${key + shift} · ω`}
                   arrows={[
                     [at(qShifted), w.query, 0],
                     [at(kShifted), w.key, 1],
@@ -119,15 +117,20 @@ export function RopeScene({ x }: { readonly x: X }) {
                   arc
                 />
               </div>
-              <p class="reading">
+              <p class="reading big">
                 {t.between}: {t.after}{' '}
                 <Made by="angle(q, k) after rotation" value={angleBetween(at(qTurned), at(kTurned))} />
-                °, +{shift}{' '}
+                °, {t.bothBy(shift)}:{' '}
                 <Made
                   by={`angle(q, k) after rotation by ${shift} more`}
                   value={angleBetween(at(qShifted), at(kShifted))}
                 />
-                °
+                °. {t.score}:{' '}
+                <Num name={part('scores')} at={[head, query, key]} value={traces.get(part('scores')).data[key]!} /> →{' '}
+                <Made
+                  by={`rope(q, ${query}+${shift}) · rope(k, ${key}+${shift}) / √E`}
+                  value={dot(qShifted, kShifted)}
+                />
               </p>
               <div class="wide">
                 <table>
@@ -157,24 +160,6 @@ export function RopeScene({ x }: { readonly x: X }) {
                         <Made by={`position · ω[${pair}]`} value={query * omega} /> rad
                       </td>
                     </tr>
-                    <tr>
-                      <th scope="row">{t.score}</th>
-                      <td>
-                        <Num
-                          name={part('scores')}
-                          at={[head, query, key]}
-                          value={traces.get(part('scores')).data[key]!}
-                        />
-                      </td>
-                      <td colspan={2}>
-                        {t.shiftedScore} (+{shift}):{' '}
-                        <Made
-                          by={`rope(q, ${query}+${shift}) · rope(k, ${key}+${shift}) / √E`}
-                          value={dot(qShifted, kShifted)}
-                        />{' '}
-                        = <Made by="score without the shift, by the same formula" value={score} />
-                      </td>
-                    </tr>
                   </tbody>
                 </table>
               </div>
@@ -182,13 +167,22 @@ export function RopeScene({ x }: { readonly x: X }) {
           );
         }}
       </Traced>
-      <Figure x={x} title={`${t.clocks}: “${tokenAt(x, query)}”, ${t.position} ${query}`}>
+      <Figure
+        x={x}
+        title={`${t.clocks}: “${tokenAt(x, query)}”, ${t.position} ${query}`}
+        values={[
+          ['ω', frequencies.inverse],
+          [`${t.angle} = ${query} · ω`, frequencies.inverse.map((omega) => query * omega)],
+        ]}
+      >
         <Clocks
           position={query}
           frequencies={frequencies}
           chosen={pair}
           onChoose={(pair) => set({ pair })}
           label={t.clocks}
+          name={w.pair}
+          isNarrow={x.world.isNarrow()}
         />
       </Figure>
       <Traced x={x} names={[part('scores')]} slice={{ heads: [head] }}>
@@ -199,6 +193,7 @@ export function RopeScene({ x }: { readonly x: X }) {
           return (
             <Figure x={x} title={t.meanScore} traces={traces} slice={{ heads: [head] }}>
               <Plot
+                x={x}
                 label={t.meanScore}
                 xLabel={t.distance}
                 yLabel={t.score}
@@ -219,15 +214,51 @@ export function RopeScene({ x }: { readonly x: X }) {
       <Traced x={x} names={['rotation']} rows={[query]}>
         {(traces) => (
           <Figure x={x} title={t.rotationMatrix} traces={traces} slice={{ rows: [query] }}>
-            <Heat
-              rows={E}
-              columns={E}
-              values={rotationMatrix(traces.get('rotation').data, E)}
-              most={1}
-              square
-              cell={5}
-              label={t.rotationMatrix}
-            />
+            <div class="rotation">
+              <div>
+                <Heat
+                  rows={E}
+                  columns={E}
+                  values={rotationMatrix(traces.get('rotation').data, E)}
+                  most={1}
+                  square
+                  cell={5}
+                  label={t.rotationMatrix}
+                />
+              </div>
+              <div>
+                <h4>
+                  {w.pair} {pair}: cos −sin / sin cos, {query} · ω
+                </h4>
+                <table>
+                  <tbody>
+                    <tr>
+                      <td>
+                        <Num name="rotation" at={[query, 2 * pair]} value={traces.get('rotation').data[2 * pair]!} />
+                      </td>
+                      <td>
+                        <Made
+                          by={`−rotation[${query}, ${2 * pair + 1}]`}
+                          value={-traces.get('rotation').data[2 * pair + 1]!}
+                        />
+                      </td>
+                    </tr>
+                    <tr>
+                      <td>
+                        <Num
+                          name="rotation"
+                          at={[query, 2 * pair + 1]}
+                          value={traces.get('rotation').data[2 * pair + 1]!}
+                        />
+                      </td>
+                      <td>
+                        <Num name="rotation" at={[query, 2 * pair]} value={traces.get('rotation').data[2 * pair]!} />
+                      </td>
+                    </tr>
+                  </tbody>
+                </table>
+              </div>
+            </div>
             <p>{t.valuesStay}</p>
           </Figure>
         )}
@@ -262,7 +293,7 @@ function Plane({
   const to = ([a, b]: readonly [number, number]) => [110 + (a / most) * 92, 110 - (b / most) * 92] as const;
   return (
     <svg
-      viewBox="0 0 220 236"
+      viewBox="-36 -6 292 256"
       class="plane"
       role="img"
       aria-label={`${label}: ${arrows.map(([[a, b], name]) => `${name} (${a.toFixed(2)}, ${b.toFixed(2)})`).join(', ')}`}
@@ -272,7 +303,14 @@ function Plane({
       {arrows.map(([[a, b], name, color]) => (
         <circle key={name} class={`orbit c${color}`} cx={110} cy={110} r={(Math.hypot(a, b) / most) * 92} />
       ))}
-      {arc && <path class="arc" d={arcOf(arrows[0]![0], arrows[1]![0])} />}
+      {arc && (
+        <>
+          <path class="arc" d={arcOf(arrows[0]![0], arrows[1]![0])} />
+          <text class="degrees" x={110} y={215} text-anchor="middle" data-made="angle(q, k)">
+            {formatDegrees(angleBetween(arrows[0]![0], arrows[1]![0]))}
+          </text>
+        </>
+      )}
       {ghosts.map((ghost, i) => {
         const [px, py] = to(ghost);
         return <line key={i === 0 ? 'q' : 'k'} class={`ghost c${i}`} x1={110} y1={110} x2={px} y2={py} />;
@@ -283,17 +321,36 @@ function Plane({
           <g key={name} class={`ray c${color}`}>
             <line x1={110} y1={110} x2={px} y2={py} />
             <circle cx={px} cy={py} r={4} />
-            <text x={px + (px > 150 ? -8 : 8)} y={py - 6} text-anchor={px > 150 ? 'end' : 'start'}>
+            <text
+              x={110 + (px - 110) * 1.04}
+              y={110 + (py - 110) * 1.04 + nameShift(arrows, color)}
+              text-anchor={px > 110 ? 'start' : 'end'}
+              dx={px > 110 ? 6 : -6}
+            >
               {name}
             </text>
           </g>
         );
       })}
-      <text class="axis-name" x={110} y={230} text-anchor="middle">
+      <text class="axis-name" x={110} y={240} text-anchor="middle">
         {label}
       </text>
     </svg>
   );
+}
+
+/** Names of arrows that point nearly the same way stand above and below each other. */
+function nameShift(arrows: readonly Arrow[], color: number): number {
+  const [[a], [b]] = arrows as [Arrow, Arrow];
+  const apart = angleBetween(a, b);
+  if (apart > 20 && apart < 340) return 4;
+  const isLower = (color === 0 ? a : b)[1] < (color === 0 ? b : a)[1];
+  return isLower ? 14 : -6;
+}
+
+/** 159.3° */
+function formatDegrees(degrees: number): string {
+  return `${degrees.toFixed(1)}°`;
 }
 
 function angleBetween([a, b]: readonly [number, number], [c, d]: readonly [number, number]): number {
@@ -315,7 +372,11 @@ function Clocks({
   chosen,
   onChoose,
   label,
+  name,
+  isNarrow,
 }: {
+  isNarrow: boolean;
+  name: string;
   position: number;
   frequencies: RopeFrequencies;
   chosen: number;
@@ -323,7 +384,7 @@ function Clocks({
   label: string;
 }) {
   const { inverse } = frequencies;
-  const across = Math.min(16, inverse.length);
+  const across = Math.min(isNarrow ? 8 : 16, inverse.length);
   const down = Math.ceil(inverse.length / across);
   return (
     // biome-ignore lint/a11y/useSemanticElements: there are no fieldsets inside of a picture
@@ -334,13 +395,21 @@ function Clocks({
         return (
           // biome-ignore lint/a11y/useSemanticElements: there are no buttons inside of a picture
           <g
-            // biome-ignore lint/suspicious/noArrayIndexKey: pairs stand where they stand
             key={pair}
             class={`clock${pair === chosen ? ' current' : ''}`}
             role="button"
             tabIndex={pair === chosen ? 0 : -1}
-            aria-label={`${pair}: ${angle.toFixed(2)} rad`}
+            aria-pressed={pair === chosen}
+            aria-label={`${name} ${pair}: ${angle.toFixed(2)} rad`}
             onClick={() => onChoose(pair)}
+            onKeyDown={(event) => {
+              const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
+              if (by === undefined) return;
+              event.preventDefault();
+              const next = Math.max(0, Math.min(inverse.length - 1, pair + by));
+              (event.currentTarget.parentNode!.children[next] as SVGElement).focus();
+              onChoose(next);
+            }}
           >
             <circle cx={cx} cy={cy} r={16} />
             <line x1={cx} y1={cy} x2={cx + 14 * Math.cos(angle)} y2={cy - 14 * Math.sin(angle)} />

@@ -27,82 +27,81 @@ export function StreamScene({ x }: { readonly x: X }) {
           const lengths = states.map((name) => lengthOf(of(name)));
           const branch = (i: number, part: string) => `blocks.${i}.${part}.output`;
           return (
-            <>
-              <Figure x={x} title={`“${tokenAt(shown, row)}”: ${w.length}`} traces={traces} slice={{ rows: [row] }}>
-                <Plot
-                  label={w.streamLengths}
-                  xLabel={w.block}
-                  yLabel={w.length}
-                  curves={[
-                    { label: 'hidden', points: lengths.map((length, i) => [i, length] as const), color: 0 },
-                    ...(['attention', 'feedForward'] as const).map((part, c) => ({
-                      label: part === 'attention' ? t.partAttention : t.partFeedForward,
-                      points: Array.from(
-                        { length: blockCount },
-                        (_, i) => [i + 1, lengthOf(of(branch(i, part)))] as const,
-                      ),
-                      kind: 'dashed' as const,
-                      color: c + 1,
-                    })),
-                  ]}
-                />
-                <div class="wide">
-                  <table class="stream">
-                    <thead>
-                      <tr>
-                        <td />
-                        <th scope="col">{w.length}</th>
-                        <th scope="col">+ {t.partAttention}</th>
-                        <th scope="col">+ {t.partFeedForward}</th>
-                        <th scope="col">cos</th>
-                        <th scope="col">{t.ifEnded}</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {states.map((name, i) => (
-                        <tr key={name}>
-                          <th scope="row">{name}</th>
-                          <td>
-                            <Length name={name} row={row} values={of(name)} />
-                          </td>
-                          {(['attention', 'feedForward'] as const).map((part) => (
-                            <td key={part}>
-                              {i > 0 && (
-                                <label class={`check${state.off.includes(branch(i - 1, part)) ? ' off' : ''}`}>
-                                  <input
-                                    type="checkbox"
-                                    aria-label={`${branch(i - 1, part)}: ${t.switchOff}`}
-                                    checked={!state.off.includes(branch(i - 1, part))}
-                                    onChange={() => toggle(branch(i - 1, part))}
-                                  />
-                                  <Length name={branch(i - 1, part)} row={row} values={of(branch(i - 1, part))} />
-                                </label>
-                              )}
-                            </td>
-                          ))}
-                          <td>
+            <Figure x={x} title={`“${tokenAt(shown, row)}”: ${w.length}`} traces={traces} slice={{ rows: [row] }}>
+              <Plot
+                x={x}
+                label={w.streamLengths}
+                xLabel={w.block}
+                yLabel={w.length}
+                curves={[
+                  { label: 'hidden', points: lengths.map((length, i) => [i, length] as const), color: 0 },
+                  ...(['attention', 'feedForward'] as const).map((part, c) => ({
+                    label: part === 'attention' ? t.partAttention : t.partFeedForward,
+                    points: Array.from(
+                      { length: blockCount },
+                      (_, i) => [i + 1, lengthOf(of(branch(i, part)))] as const,
+                    ),
+                    kind: 'dashed' as const,
+                    color: c + 1,
+                  })),
+                ]}
+              />
+              <div class="wide">
+                <table class="stream">
+                  <thead>
+                    <tr>
+                      <td />
+                      <th scope="col">{w.length}</th>
+                      <th scope="col">+ {t.partAttention}</th>
+                      <th scope="col">+ {t.partFeedForward}</th>
+                      <th scope="col">cos</th>
+                      <th scope="col">{t.ifEnded}</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {states.map((name, i) => (
+                      <tr key={name}>
+                        <th scope="row">{name}</th>
+                        <td>
+                          <Length name={name} row={row} values={of(name)} />
+                        </td>
+                        {(['attention', 'feedForward'] as const).map((part) => (
+                          <td key={part}>
                             {i > 0 && (
-                              <Made
-                                by={`cosine(hidden.${i - 1}, hidden.${i})`}
-                                value={cosine(of(states[i - 1]!), of(name))}
-                              />
+                              <label class={`check${state.off.includes(branch(i - 1, part)) ? ' off' : ''}`}>
+                                <input
+                                  type="checkbox"
+                                  aria-label={`${branch(i - 1, part)}: ${t.switchOff}`}
+                                  checked={!state.off.includes(branch(i - 1, part))}
+                                  onChange={() => toggle(branch(i - 1, part))}
+                                />
+                                <Length name={branch(i - 1, part)} row={row} values={of(branch(i - 1, part))} />
+                              </label>
                             )}
                           </td>
-                          <td class="lens">
-                            {lens(of(`${name}.logits`)).map(({ id, p }) => (
-                              <span key={id} class="guess">
-                                {tokenText(x, id)}{' '}
-                                <Made by={`softmax(${name}.logits[${row}])[${id}]`} value={p} form="share" />
-                              </span>
-                            ))}
-                          </td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
-              </Figure>
-            </>
+                        ))}
+                        <td>
+                          {i > 0 && (
+                            <Made
+                              by={`cosine(hidden.${i - 1}, hidden.${i})`}
+                              value={cosine(of(states[i - 1]!), of(name))}
+                            />
+                          )}
+                        </td>
+                        <td class="lens">
+                          {lens(of(`${name}.logits`)).map(({ id, p }) => (
+                            <span key={id} class="guess">
+                              {tokenText(x, id)}{' '}
+                              <Made by={`softmax(${name}.logits[${row}])[${id}]`} value={p} form="share" />
+                            </span>
+                          ))}
+                        </td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            </Figure>
           );
         }}
       </Traced>

@@ -62,15 +62,21 @@ export function SwigluScene({ x }: { readonly x: X }) {
               slice={{ rows: [row] }}
             >
               <Plot
+                x={x}
                 label={w.scenes.swiglu.what}
                 xLabel={t.gateOf}
                 yLabel={t.passes}
                 mark={[gate[column]!, own(gate[column]!)]}
                 curves={[
                   { label: config.activation === 'swiglu' ? 'swish' : 'gelu', points: curve(own), color: 0 },
-                  ...(own === gates[chosen]
-                    ? []
-                    : [{ label: chosen, points: curve(gates[chosen]!), kind: 'dashed' as const, color: 1 }]),
+                  ...Object.entries(gates)
+                    .filter(([, f]) => f !== own)
+                    .map(([name, f]) => ({
+                      label: name,
+                      points: curve(f),
+                      kind: name === chosen ? ('dashed' as const) : ('faint' as const),
+                      color: name === chosen ? 1 : 3,
+                    })),
                   {
                     label: t.gateOf,
                     points: Array.from(gate, (value) => [value, own(value)] as const),

@@ -3,7 +3,7 @@ import { presets } from '../../../model/presets.ts';
 import { notes } from '../notes.ts';
 import { Num } from '../num.tsx';
 import { Traced } from '../traced.tsx';
-import type { X } from '../x.ts';
+import { tokenAt, type X } from '../x.ts';
 
 const [ROWS, COLUMNS] = [2, 4];
 
@@ -45,10 +45,10 @@ export function WalkScene({ x }: { readonly x: X }) {
                         <tbody>
                           {rows.slice(0, shape.at(-2)).map((row) => (
                             <tr key={row}>
+                              <th scope="row">{tokenAt(x, row)}</th>
                               {Array.from(
                                 data.subarray(row * columns, row * columns + Math.min(COLUMNS, columns)),
                                 (value, column) => (
-                                  // biome-ignore lint/suspicious/noArrayIndexKey: columns stand where they stand
                                   <td key={column}>
                                     <Num name={name} at={headed ? [head, row, column] : [row, column]} value={value} />
                                   </td>
