@@ -1,12 +1,15 @@
 /** The explorer's page in headless Chromium: every scene in both languages, and every number compared with trace(). */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
+import { diagramOf } from '../../src/explorer/diagram.ts';
 import { formatNumber, formatShare, lengthOf } from '../../src/explorer/numbers.ts';
 import { sceneKeys } from '../../src/explorer/walk.ts';
 import { languageNames, languages } from '../../src/explorer/words/words.ts';
@@ -20,6 +23,8 @@ import { formatState, initial, type State } from '../../src/web/explore/state.ts
 import { cria } from '../e2e/cria.ts';
 import { launchBrowser, noBrowser } from '../support/browser.ts';
 import { serveDefaults } from '../support/server.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** One number of the page: its text, and what it says that it is. */
 interface Printed {
@@ -197,6 +202,96 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
       await page.close();
     }
   });
+
+  test('a figure is taken along: its numbers as JSON, its picture as SVG, and the code that gives them runs', async () => {
+    const { page } = await open({ scene: 'swiglu', block: 2 });
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await settled(page);
+    const figure = page.locator('figure').first();
+    const saved = async (name: string) => {
+      const download = page.waitForEvent('download');
+      await figure.getByRole('button', { name, exact: true }).click();
+      return readFileSync(await (await download).path(), 'utf8');
+    };
+    const name = 'blocks.2.feedForward.gate';
+    const last = ids.length - 1;
+    const [, columns] = traces.get(name).shape as [number, number];
+    const gate = [...traces.get(name).data.subarray(last * columns, ids.length * columns)];
+    const json = JSON.parse(await saved('JSON')) as { rows: number[]; numbers: Record<string, { data: number[] }> };
+    deepStrictEqual(json.rows, [last]);
+    deepStrictEqual(json.numbers[name]!.data, gate);
+    const svg = await saved('SVG');
+    const shapes = await page.evaluate((text) => {
+      const root = new DOMParser().parseFromString(text, 'image/svg+xml');
+      return ['parsererror', 'polyline', 'image', 'text'].map((tag) => root.getElementsByTagName(tag).length);
+    }, svg);
+    ok(shapes[0] === 0 && shapes.slice(1).every((count) => count > 0), `${shapes}`);
+    await figure.getByRole('button', { name: 'Copy as TypeScript' }).click();
+    await figure.getByRole('button', { name: 'Copied' }).waitFor();
+    const code = await page.evaluate(() => navigator.clipboard.readText());
+    const folder = mkdtempSync(join(root, 'copied-'));
+    try {
+      const file = join(folder, 'copied.ts');
+      const wanted = `trace.get(${JSON.stringify('blocks.2.feedForward.gate')})`;
+      ok(code.includes(wanted), code);
+      writeFileSync(file, code.replace(`console.log(${wanted})`, `console.log(JSON.stringify([...${wanted}.data]))`));
+      const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+      deepStrictEqual(JSON.parse(stdout || JSON.stringify(stderr)), gate);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    await page.close();
+  });
+
+  test('every control is reached by Tab, and shows that it has the focus', async () => {
+    const { page } = await open({ scene: 'attention' });
+    await settled(page);
+    const count = await page.evaluate(
+      () =>
+        [...document.querySelectorAll('button, input, select, textarea, summary, [tabindex]')].filter(
+          (node) => node instanceof HTMLElement && node.tabIndex >= 0 && !node.matches(':disabled'),
+        ).length,
+    );
+    const reached = new Set<string>();
+    for (let i = 0; i < count; i++) {
+      await page.keyboard.press('Tab');
+      const found = await page.evaluate(() => {
+        const node = document.activeElement as HTMLElement;
+        const all = [...document.querySelectorAll('*')];
+        return {
+          at: String(all.indexOf(node)),
+          outline: getComputedStyle(node).outlineStyle,
+          what: node.outerHTML.slice(0, 90),
+        };
+      });
+      ok(found.outline !== 'none', `no outline: ${found.what}`);
+      reached.add(found.at);
+    }
+    strictEqual(reached.size, count);
+    await page.close();
+  });
+
+  for (const relative of ['mixtral', 'gemma3', 'gpt-oss', 'olmo2']) {
+    test(`${relative} draws itself: every scene, without a complaint and without a number that is none`, async () => {
+      const path = fileURLToPath(new URL(`../golden/relatives/${relative}/model.gguf`, import.meta.url));
+      const other = await Llama.load(path, { threads: 1 });
+      const serving = await startServer(other, { ...serveDefaults, page: true, drainSeconds: 0.2 }, log);
+      const { page, complaints } = await open({ text: 'abcd' }, `${serving.url}/explore/`);
+      await settled(page);
+      const boxes = await page.locator('.diagram [role=button]').count();
+      strictEqual(boxes, diagramOf(other.config, 0).boxes.length);
+      for (const [i, scene] of sceneKeys.entries()) {
+        await page.locator('nav.scenes button').nth(i).click();
+        await settled(page);
+        const text = (await page.locator('main').textContent())!;
+        ok(!/NaN|undefined|Infinity/.test(text), `${scene}: ${text}`);
+      }
+      deepStrictEqual(complaints, []);
+      await page.close();
+      await serving.close();
+      await other.close();
+    });
+  }
 
   test('as files from any server: the model in the page gives the same strings; a file that is no model is said', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cria-explore-'));

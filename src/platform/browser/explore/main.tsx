@@ -1,6 +1,6 @@
 /** The explorer's page in a browser: its services, and the page itself. */
 import { options, render } from 'preact';
-import { type PageCall, type PageModel, servedModel } from '../../../explorer/page-model.ts';
+import { type PageCall, type PageModel, pageModelOf, servedModel } from '../../../explorer/page-model.ts';
 import { App } from '../../../web/explore/app.tsx';
 import type { PageWorld } from '../../../web/explore/world.ts';
 import { svgOf } from './svg.ts';
@@ -35,10 +35,7 @@ async function ask(call: PageCall): Promise<ArrayBuffer> {
 
 /** A model in this page: its library is fetched only now. */
 async function local(source: URL | readonly File[], onProgress: (share: number) => void): Promise<PageModel> {
-  const [{ Llama }, { pageModelOf }] = await Promise.all([
-    import('../index.ts'),
-    import('../../../explorer/page-model.ts'),
-  ]);
+  const { Llama } = await import('../index.ts');
   const model = await Llama.load(source as URL, {
     onProgress: ({ done, total }) => onProgress(total ? done / total : 0),
   });

@@ -38,7 +38,7 @@ export function Figure({ x, title, children, traces, slice = {}, table, values }
     return [
       "import { Llama } from 'cria';",
       '',
-      'const model = await Llama.load();',
+      `const model = await Llama.load(); // ${x.model.facts.name}: without a path the bundled model`,
       `const ids = [${x.ids.join(', ')}];`,
       `const trace = await model.trace(ids, ${JSON.stringify(names)}${options});`,
       `console.log(trace.get(${JSON.stringify(names[0])}));`,

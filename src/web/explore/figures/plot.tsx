@@ -73,7 +73,10 @@ export function Plot({
             <polyline
               key={label}
               class={`curve ${kind} c${color}`}
-              points={points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(' ')}
+              points={points
+                .filter((point) => point.every(Number.isFinite))
+                .map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`)
+                .join(' ')}
             />
           ),
         )}

@@ -112,7 +112,10 @@ function bytesOf(parameters: readonly Parameter[], dtypeOf: Types): number {
 function boxDetail({ kind, parameters, letters, shape }: Box, tokens: number): string {
   const keys = kind === 'block' ? [] : parameters.map(({ key }) => key);
   const read = keys.length > 2 ? `${keys[0]} … ${keys.at(-1)}` : keys.join(' ');
-  const sizes = shape.map((size, i) => (letters[i] === 'N' ? tokens : size)).join('×');
+  // The record is of two tokens; M counts each token once for each of its experts.
+  const sizes = shape
+    .map((size, i) => (letters[i] === 'N' || letters[i] === 'M' ? (size / 2) * tokens : size))
+    .join('×');
   return `${read === '' ? '' : `${read} → `}${letters.join('·')} = ${sizes}`;
 }
 

@@ -189,7 +189,7 @@ export function RopeScene({ x }: { readonly x: X }) {
         {(traces, shown) => {
           const means = byDistance(traces.get(part('scores')).data, shown.ids.length);
           const bounds = suBound(frequencies, means.length);
-          const factor = Math.max(...means.map(Math.abs)) / (bounds[0] || 1);
+          const factor = Math.max(...means.filter(Number.isFinite).map(Math.abs)) / (bounds[0] || 1);
           return (
             <Figure x={x} title={t.meanScore} traces={traces} slice={{ heads: [head] }}>
               <Plot
@@ -423,7 +423,7 @@ function Clocks({
   );
 }
 
-/** Mean of the scores of all pairs of tokens so far apart. */
+/** Mean of the scores of all pairs of tokens so far apart; −∞ beyond a window. */
 function byDistance(scores_NN: Float32Array, N: number): number[] {
   return Array.from({ length: N }, (_, distance) => {
     let sum = 0;

@@ -26,38 +26,58 @@ export function SwigluScene({ x }: { readonly x: X }) {
   const { t, w, block, query, state, set, model } = x;
   const { config } = model.facts;
   const part = (name: string) => `blocks.${block}.feedForward.${name}`;
-  const gated = isGated(config.activation) && config.experts === null;
+  // gpt-oss bends both inputs: its numbers are shown, but no curve.
+  const gated = isGated(config.activation) && config.swigluLimit === null;
+  /** Rows of a token: one for each expert that it goes through; the first of them is shown. */
+  const rowsEach = config.experts?.used ?? 1;
   const names = [...(gated ? [part('gate')] : []), part('up'), part('hidden'), part('output')];
   const chosen = Object.hasOwn(gates, state.choice) ? state.choice : 'relu';
   return (
     <Traced x={x} names={names} rows={[query]}>
       {(traces, shown) => {
         const row = shown.query;
+        const at = row * rowsEach;
         const up = rowOf(traces.get(part('up')), 0);
         const hidden = rowOf(traces.get(part('hidden')), 0);
         const column = Math.max(0, Math.min(up.length - 1, state.column));
         if (!gated) {
           return (
             <Figure x={x} title={config.activation} traces={traces} slice={{ rows: [row] }}>
+              {isUngated(config.activation) && (
+                <Plot
+                  x={x}
+                  label={config.activation}
+                  xLabel="up"
+                  yLabel={t.passes}
+                  mark={[up[column]!, hidden[column]!]}
+                  curves={[
+                    { label: config.activation, points: curveOf(gates[config.activation]!, up), color: 0 },
+                    {
+                      label: 'up',
+                      points: Array.from(up, (value, i) => [value, hidden[i]!] as const),
+                      kind: 'dots',
+                      color: 2,
+                    },
+                  ]}
+                />
+              )}
               <Strip values={hidden} label={part('hidden')} chosen={column} onChoose={(column) => set({ column })} />
               <p class="reading">
                 {w.column} <Count value={column} />:{' '}
-                <Num name={part('hidden')} at={[row, column]} value={hidden[column]!} />
+                <Num name={part('hidden')} at={[at, column]} value={hidden[column]!} />
               </p>
             </Figure>
           );
         }
         const gate = rowOf(traces.get(part('gate')), 0);
         const own = ownGate[config.activation as keyof typeof ownGate];
-        const reach = Math.max(3, ...Array.from(gate, Math.abs));
         const order = Array.from(hidden.keys()).sort((a, b) => Math.abs(hidden[b]!) - Math.abs(hidden[a]!));
-        const curve = (f: (x: number) => number): Curve['points'] =>
-          Array.from({ length: 81 }, (_, i) => [((i - 40) / 40) * reach, f(((i - 40) / 40) * reach)] as const);
+        const curve = (f: (x: number) => number) => curveOf(f, gate);
         return (
           <>
             <Figure
               x={x}
-              title={`“${tokenAt(shown, row)}”: ${w.block} ${block}, F = ${up.length}`}
+              title={`“${tokenAt(shown, row)}”: ${w.block} ${block}, F = ${up.length}${rowsEach > 1 ? `, ${t.expert} 1 / ${rowsEach}` : ''}`}
               traces={traces}
               slice={{ rows: [row] }}
             >
@@ -87,10 +107,10 @@ export function SwigluScene({ x }: { readonly x: X }) {
               />
               <p class="reading big">
                 {w.column} <Count value={column} />: f(
-                <Num name={part('gate')} at={[row, column]} value={gate[column]!} />) ={' '}
-                <Made by={`f(${part('gate')}[${row},${column}])`} value={own(gate[column]!)} /> · up{' '}
-                <Num name={part('up')} at={[row, column]} value={up[column]!} /> ={' '}
-                <Num name={part('hidden')} at={[row, column]} value={hidden[column]!} />
+                <Num name={part('gate')} at={[at, column]} value={gate[column]!} />) ={' '}
+                <Made by={`f(${part('gate')}[${at},${column}])`} value={own(gate[column]!)} /> · up{' '}
+                <Num name={part('up')} at={[at, column]} value={up[column]!} /> ={' '}
+                <Num name={part('hidden')} at={[at, column]} value={hidden[column]!} />
               </p>
               {(
                 [
@@ -122,9 +142,9 @@ export function SwigluScene({ x }: { readonly x: X }) {
                   kind: hidden[each]! < 0 ? 'below' : 'plain',
                   value: (
                     <>
-                      <Num name={part('gate')} at={[row, each]} value={gate[each]!} /> ·{' '}
-                      <Num name={part('up')} at={[row, each]} value={up[each]!} /> →{' '}
-                      <Num name={part('hidden')} at={[row, each]} value={hidden[each]!} />
+                      <Num name={part('gate')} at={[at, each]} value={gate[each]!} /> ·{' '}
+                      <Num name={part('up')} at={[at, each]} value={up[each]!} /> →{' '}
+                      <Num name={part('hidden')} at={[at, each]} value={hidden[each]!} />
                     </>
                   ),
                   onClick: () => set({ column: each }),
@@ -167,6 +187,14 @@ export function SwigluScene({ x }: { readonly x: X }) {
   );
 }
 
+const isUngated = (activation: string) => activation === 'relu' || activation === 'gelu';
+
+/** A function as far as these numbers reach. */
+function curveOf(f: (x: number) => number, values: Float32Array): Curve['points'] {
+  const reach = Math.max(3, ...Array.from(values, Math.abs));
+  return Array.from({ length: 81 }, (_, i) => [((i - 40) / 40) * reach, f(((i - 40) / 40) * reach)] as const);
+}
+
 function Swapped({
   x,
   gate,
@@ -190,7 +218,8 @@ function Swapped({
   const [down, setDown] = useState<{ readonly key: string; readonly w_DF: Float32Array } | null>(null);
   const key = `${x.serial} ${x.block}`;
   useEffect(() => {
-    if (D * F > MOST_WEIGHTS || feedForwardBias) return;
+    const isThere = Object.hasOwn(x.model.facts.dtypeOf, `blocks.${x.block}.wDown_DF`);
+    if (!isThere || D * F > MOST_WEIGHTS || feedForwardBias) return;
     let current = true;
     x.model.parameterRows(`blocks.${x.block}.wDown_DF`, 0, D).then(
       (w_DF) => current && setDown({ key, w_DF }),
