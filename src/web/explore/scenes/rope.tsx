@@ -306,7 +306,12 @@ function Plane({
       {arc && (
         <>
           <path class="arc" d={arcOf(arrows[0]![0], arrows[1]![0])} />
-          <text class="degrees" x={110} y={215} text-anchor="middle" data-made="angle(q, k)">
+          <text
+            class="degrees"
+            {...besideArc(arrows[0]![0], arrows[1]![0])}
+            text-anchor="middle"
+            data-made="angle(q, k)"
+          >
             {formatDegrees(angleBetween(arrows[0]![0], arrows[1]![0]))}
           </text>
         </>
@@ -364,6 +369,12 @@ function arcOf(query: readonly [number, number], key: readonly [number, number])
   const turn = (angleBetween(query, key) * Math.PI) / 180;
   const at = (angle: number) => `${110 + 26 * Math.cos(angle)} ${110 - 26 * Math.sin(angle)}`;
   return `M${at(from)}A26 26 0 ${turn > Math.PI ? 1 : 0} 0 ${at(from + turn)}`;
+}
+
+/** Where the number of the angle stands: in the middle of the arc, outside of it. */
+function besideArc(query: readonly [number, number], key: readonly [number, number]): { x: number; y: number } {
+  const middle = Math.atan2(key[1], key[0]) + (angleBetween(query, key) * Math.PI) / 360;
+  return { x: 110 + 52 * Math.cos(middle), y: 114 - 44 * Math.sin(middle) };
 }
 
 function Clocks({
