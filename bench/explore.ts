@@ -1,12 +1,12 @@
 /**
  * How fluid the explorer is: node bench/explore.ts [-m MODEL] [--tokens N] [--no-page]
  *
- * trace    forward pass alone, with all attention maps, and with everything, in milliseconds (median of several); what the
- *          arena held beyond the weights
+ * trace    forward pass alone, with all attention maps, and with what the page's scenes ask for, in milliseconds (median of
+ *          several, least … most); what the arena held beyond the weights
  * page     in Chromium: from the press of a key to the next paint, and from a changed text to the new figure
  */
 import { parseArgs } from 'node:util';
-import { traceNames } from '../src/inference/observe.ts';
+import { type TraceSlice, traceNames } from '../src/inference/observe.ts';
 import { Llama } from '../src/platform/node/index.ts';
 import { serveDefaults } from '../src/platform/node/serve/defaults.ts';
 import { createLog } from '../src/platform/node/serve/log.ts';
@@ -23,6 +23,8 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 const ROUNDS = 7;
+/** Maps of a large model at once would be gigabytes; a page never asks for them. */
+const MOST_NUMBERS = 1 << 26;
 const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1]!;
 
 const model = await Llama.load(values.model, { threads: Number(values.threads) });
@@ -32,22 +34,34 @@ const before = await model.memory();
 
 for (const count of values.tokens.split(',').map(Number)) {
   const ids = Uint32Array.from({ length: Math.min(count, model.contextLength) }, (_, i) => (i * 7) % config.vocabSize);
-  const kinds: Readonly<Record<string, readonly string[]>> = {
-    forward: ['norm'],
-    'all maps': ['blocks.*.attention.probabilities'],
-    'one block': traceNames(config).filter((name) => name.startsWith('blocks.0.')),
+  const last = [ids.length - 1];
+  const spread = Array.from({ length: Math.min(64, ids.length) }, (_, i) => Math.round((i * (ids.length - 1)) / 63));
+  const kinds: Readonly<Record<string, readonly [names: readonly string[], slice: TraceSlice]>> = {
+    forward: [['norm'], { rows: last }],
+    'all maps': [['blocks.*.attention.probabilities'], {}],
+    'maps of a block, 64 rows': [['blocks.0.attention.probabilities'], { rows: spread }],
+    'the stream of a token': [['hidden.*', 'hidden.*.logits', 'blocks.*.*.output'], { rows: last }],
+    'one block of a token': [traceNames(config).filter((name) => name.startsWith('blocks.0.')), { rows: last }],
   };
-  for (const [kind, names] of Object.entries(kinds)) {
-    const times: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
+  const times = new Map(Object.keys(kinds).map((kind) => [kind, [] as number[]]));
+  // Interleaved, so that what else the machine does meets all of them.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [kind, [names, slice]] of Object.entries(kinds)) {
+      const isLarge = kind === 'all maps' && config.blockCount * config.headCount * ids.length ** 2 > MOST_NUMBERS;
+      if (isLarge) continue;
       const started = performance.now();
-      await model.trace(ids, names);
-      times.push(performance.now() - started);
+      await model.trace(ids, names, slice);
+      times.get(kind)!.push(performance.now() - started);
     }
-    const { arena } = await model.memory();
-    const beyond = ((arena - before.arena) / 2 ** 20).toFixed(0);
+  }
+  const { arena } = await model.memory();
+  console.log(`${ids.length} tokens: activations ${((arena - before.arena) / 2 ** 20).toFixed(0)} MiB`);
+  const forward = median(times.get('forward')!);
+  for (const [kind, found] of times) {
+    if (found.length === 0) continue;
+    const middle = median(found);
     console.log(
-      `${ids.length} tokens, ${kind}: ${median(times).toFixed(0)} ms (least ${times[0]!.toFixed(0)}), arena + ${beyond} MiB`,
+      `  ${kind}: ${middle.toFixed(0)} ms (${found[0]!.toFixed(0)} … ${found.at(-1)!.toFixed(0)}), ${(middle / forward).toFixed(2)} × forward`,
     );
   }
 }
@@ -69,7 +83,7 @@ if (values.page && !noBrowser) {
   );
   const browser = await launchBrowser();
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  const text = 'the cat sat on the mat and '.repeat(17);
+  const text = 'the cat sat on the mat and '.repeat(18);
   await page.goto(`${server.url}/explore/#scene=attention&text=${encodeURIComponent(text)}`);
   await page.locator('.large [role=img]').waitFor();
   /** Milliseconds until the sentence of the large map is another one and has been painted. */
@@ -98,9 +112,8 @@ if (values.page && !noBrowser) {
     edits.push(await until(['a', 'b', 'c', 'd', 'e', 'f', 'g'][round]!));
   }
   const shown = await page.locator('.tokens button').count();
-  console.log(
-    `page, ${shown} tokens: key to paint ${median(keys).toFixed(0)} ms, edit to paint ${median(edits).toFixed(0)} ms`,
-  );
+  const told = (of: number[]) => `${median(of).toFixed(0)} ms (${of[0]!.toFixed(0)} … ${of.at(-1)!.toFixed(0)})`;
+  console.log(`page, ${shown} tokens: key to paint ${told(keys)}, edit to paint ${told(edits)}`);
   await browser.close();
   await server.close();
 }

@@ -3,13 +3,13 @@
  * carries them.
  */
 
-import type { DType } from '../../tensor/dtype.ts';
 import type { DeviceKind } from '../../devices/device.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { KvType } from '../../kernels/ops.ts';
 import type { AdapterChoice, Usual } from '../../model/adapter/select.ts';
 import type { CheckpointFormat, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../model/config.ts';
+import type { DType } from '../../tensor/dtype.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
 import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
