@@ -12,7 +12,7 @@ import { writeJson, writeLine } from '../io.ts';
 import { longName } from '../option-table.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 
-const SENTENCEPIECE_ONLY = ['characterCoverage', 'maxLineBytes', 'maxPieceLength'] as const;
+const SENTENCEPIECE_ONLY = ['characterCoverage', 'maxLineBytes', 'maxPieceLength', 'hardVocabLimit'] as const;
 const BYTE_LEVEL_ONLY = ['pattern', 'begin', 'end', 'minCount'] as const;
 
 export const command = defineCommand({
@@ -55,6 +55,12 @@ export const command = defineCommand({
       min: 1,
       otherwise: `${llamaTrainDefaults.maxPieceLength}`,
       help: 'sentencepiece: characters in the longest piece',
+    },
+    hardVocabLimit: {
+      kind: 'choice',
+      values: ['yes', 'no'],
+      otherwise: 'yes',
+      help: 'sentencepiece: whether a text that gives fewer pieces than asked for is refused; no: there are fewer, and that is said',
     },
     pattern: {
       kind: 'choice',
@@ -132,6 +138,7 @@ interface Chosen {
   readonly characterCoverage?: number | undefined;
   readonly maxLineBytes?: number | undefined;
   readonly maxPieceLength?: number | undefined;
+  readonly hardVocabLimit?: 'yes' | 'no' | undefined;
   readonly pattern?: TrainablePattern | undefined;
   readonly begin?: string | undefined;
   readonly end?: string | undefined;
@@ -148,6 +155,7 @@ function tokenizerOf(options: Chosen): TokenizerKind {
       characterCoverage: options.characterCoverage ?? llamaTrainDefaults.characterCoverage,
       maxSentenceBytes: options.maxLineBytes ?? llamaTrainDefaults.maxSentenceBytes,
       maxPieceLength: options.maxPieceLength ?? llamaTrainDefaults.maxPieceLength,
+      hardVocabLimit: options.hardVocabLimit !== 'no',
     };
   }
   const { pattern, begin, end, minCount } = byteLevelDefaults;

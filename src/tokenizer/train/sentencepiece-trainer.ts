@@ -25,6 +25,8 @@ export interface SentencePieceTrainOptions {
   readonly maxPieceLength?: number;
   /** Distinct words held in memory. */
   readonly maxWords?: number;
+  /** Whether a text that gives fewer pieces is refused; otherwise there are fewer. */
+  readonly hardVocabLimit?: boolean;
 }
 
 /** LLaMA's settings. */
@@ -33,6 +35,7 @@ export const llamaTrainDefaults = {
   maxSentenceBytes: 4192,
   maxPieceLength: 16,
   maxWords: 4_000_000,
+  hardVocabLimit: true,
 } as const;
 
 export interface TrainedPiece {
@@ -81,15 +84,15 @@ export async function trainSentencePieceBpe(
     throw new ArgumentError(
       'tokenizer.vocab-too-small',
       `tokenizer training: expected vocabSize of at least ${options.vocabSize - wanted} for ${metaPieces.length} fixed pieces and ` +
-        `${characters.length} characters, found ${options.vocabSize}. Raise it, or lower characterCoverage.`,
+        `${characters.length} characters, found ${options.vocabSize}. Raise it (--vocab-size), or lower characterCoverage (--character-coverage).`,
     );
   }
   const merged = await learnPieces(words.counts, new Set(characters), wanted, options, onProgress);
-  if (merged.length < wanted) {
+  if (merged.length < wanted && options.hardVocabLimit) {
     throw new ArgumentError(
       'tokenizer.vocab-too-large',
       `tokenizer training: expected text for ${options.vocabSize} pieces, found text for ${options.vocabSize - wanted + merged.length}. ` +
-        'Lower vocabSize (--vocab-size) to that or less, or give more text.',
+        'Lower vocabSize (--vocab-size) to that or less, take what there is (--hard-vocab-limit no), or give more text.',
     );
   }
   const learned = [...merged, ...characters].map((piece, i) => ({ piece, score: -i, kind: PieceKind.normal }));

@@ -9,6 +9,7 @@ import { runTuning, type TuningMetrics } from '../../../finetuning/run/loop.ts';
 import { tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
+import { AnomalyError } from '../../../training/guard.ts';
 import { check } from '../../../training/recipe-schema.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
 import { differencesOf, otherBits, settleChanges } from '../../../training/run/resume.ts';
@@ -16,6 +17,7 @@ import type { PullOptions } from '../../hub/pull.ts';
 import { createTrainingDevice, type TrainingMachine } from '../training/device.ts';
 import { measurePeak } from '../training/measure-peak.ts';
 import type { FoundCheckpoint } from '../training/run/checkpoint-folder.ts';
+import { withCheckpoints } from '../training/run/going-back.ts';
 import { openRun, type ResumeOptions } from '../training/run/open-run.ts';
 import { type SavedTuning, TuningCheckpoints } from './checkpoints.ts';
 import { createMethod, type TuningParts } from './create-method.ts';
@@ -44,6 +46,11 @@ export interface TuningResult {
   /** Why it ended before its last step. */
   readonly ended: string | null;
 }
+
+/** To whom the guard has ended a run. */
+const ADVICE =
+  'Go on from the last with a lower rate: --resume --set training.learningRate=LOWER --allow-change training.learningRate; ' +
+  'or tune the best in another folder (--out, model.from).';
 
 /** Samples with their marks in the report. */
 const SHOWN = 5;
@@ -119,7 +126,7 @@ async function finetuneWithin(
 
     let saved: string | null = null;
     const patience = recipe.method === 'ppo' ? (recipe.ppo.patience ?? null) : null;
-    const end = await runTuning({ method, guard: trainer.guard, recipe, patience, inputs }, found?.state ?? null, {
+    const tuning = runTuning({ method, guard: trainer.guard, recipe, patience, inputs }, found?.state ?? null, {
       clock: () => performance.now(),
       isStopped() {
         const flags = Float64Array.of(options.isStopped() ? 1 : 0);
@@ -137,6 +144,9 @@ async function finetuneWithin(
       },
       sample: async (step) => (isFirst ? sample(step) : null),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    const end = await tuning.catch((error: unknown) => {
+      throw error instanceof AnomalyError ? withCheckpoints(error, run.checkpoints, ADVICE) : error;
     });
     if (isFirst) run.writeReport(false);
     return {

@@ -82,10 +82,12 @@ export async function trainTokenizer(job: TrainTokenizerJob): Promise<TrainedTok
     const trained = await trainSentencePieceBpe(texts(), options, onProgress);
     const { json, config } = sentencePieceToHf(trained);
     const { tooLong, reserved } = trained;
+    const short = tokenizer.vocabSize - trained.pieces.length;
     return {
       files: write(job.output, { 'tokenizer.model': writeSentencePieceModel(trained), ...named(json, config) }),
       pieces: trained.pieces.length,
       remarks: [
+        ...fewerRemark(trained.pieces.length, short),
         ...(tooLong > 0
           ? [`${tooLong} lines were longer than ${trained.options.maxSentenceBytes} bytes and left out`]
           : []),
@@ -102,15 +104,16 @@ export async function trainTokenizer(job: TrainTokenizerJob): Promise<TrainedTok
   return {
     files: write(job.output, named(json, config)),
     pieces: trained.pieces.length,
-    remarks: [
-      ...(short > 0 ? [`the text gives ${trained.pieces.length} pieces, ${short} fewer than asked for`] : []),
-      ...prunedRemark(trained),
-    ],
+    remarks: [...fewerRemark(trained.pieces.length, short), ...prunedRemark(trained)],
   };
 }
 
 function named(json: string, config: string): Record<string, string> {
   return { 'tokenizer.json': json, 'tokenizer_config.json': config };
+}
+
+function fewerRemark(pieces: number, short: number): string[] {
+  return short > 0 ? [`the text gives ${pieces} pieces, ${short} fewer than asked for`] : [];
 }
 
 function prunedRemark(pruned: { readonly prunedWords: number; readonly prunedOccurrences: number }): string[] {

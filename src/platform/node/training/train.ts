@@ -43,6 +43,11 @@ export interface TrainResult {
   readonly checkpoint: string | null;
 }
 
+/** To whom the guard has ended a run. */
+const ADVICE =
+  'Let the run go back by itself, with half the rate: --resume --set training.onAnomaly=return; ' +
+  'or begin another with a lower training.learningRate (--out, model.from).';
+
 /** How many steps pass between two writings of the report. */
 const REPORT_EVERY = 20;
 
@@ -161,7 +166,7 @@ async function trainWithin(
         const back = canReturn
           ? await goBack(error, trainer.optimizer.step + 1, checkpoints, output, collective)
           : null;
-        if (back === null) throw withCheckpoints(error, run.checkpoints);
+        if (back === null) throw withCheckpoints(error, run.checkpoints, ADVICE);
         start = back;
         if (isFirst) run.rewindMetrics(back.state.step);
         const rate = `${100 * rateOf(back.state)} % of the schedule's learning rate`;

@@ -14,7 +14,9 @@ export interface EncodedBatch {
 }
 
 /** UTF-16 units that go to a thread at once. */
-const BATCH_UNITS = 1 << 19;
+const BATCH_UNITS = 1 << 16;
+/** What a batch leaves behind is collected soon: a thread holds little. */
+const YOUNG_MB = 6;
 
 /**
  * The tokens of one batch. bos and eos stand around documents, not around their parts; a SentencePiece model begins each part as it
@@ -78,7 +80,8 @@ class EncoderThread {
   private readonly asked: { resolve(batch: EncodedBatch): void; reject(error: unknown): void }[] = [];
 
   constructor(files: TokenizerFiles) {
-    this.worker = new Worker(new URL('./encoder-worker.ts', import.meta.url), { workerData: files });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
+    this.worker = new Worker(new URL('./encoder-worker.ts', import.meta.url), { workerData: files, resourceLimits });
     this.worker.on('message', (batch: EncodedBatch) => this.asked.shift()!.resolve(batch));
     this.worker.on('error', (error) => {
       for (const { reject } of this.asked.splice(0)) reject(error);

@@ -32,7 +32,7 @@ export interface TextPart extends TextDocument {
 /** In plain text, a line that stands between two documents. */
 const SEPARATOR = '<|endoftext|>';
 /** Longer documents come in parts of about this many UTF-16 units, which end at the end of a line or a word. */
-const PART_UNITS = 1 << 20;
+const PART_UNITS = 1 << 17;
 const MOST_RECORD_BYTES = 1 << 28;
 const USUAL_FIELD = 'text';
 
@@ -194,54 +194,52 @@ function checkWeight(weight: unknown, field: string, file: string, where: string
   );
 }
 
-/** Plain text: documents end at separators, and long ones come in parts. */
+/** Plain text: documents end at lines that are separators, and long ones come in parts. */
 async function* plainParts(chunks: AsyncIterable<string>): AsyncGenerator<TextPart> {
-  let held: string[] = [];
-  let units = 0;
-  let isFirst = true;
-  const take = (isEnd: boolean): TextPart | null => {
-    const joined = held.join('\n');
-    const begun = isFirst ? joined.trimStart() : joined;
-    const text = isEnd ? begun.trimEnd() : begun;
-    held = [];
-    units = 0;
-    const wasFirst = isFirst;
-    isFirst = isEnd || (isFirst && text === '');
-    return text === '' && wasFirst ? null : { text, weight: 1, isEnd };
-  };
-  for await (const { line, isWhole } of longLines(chunks)) {
-    if (isWhole && line === SEPARATOR) {
-      const part = take(true);
-      if (part) yield part;
-      continue;
-    }
-    held.push(line);
-    units += line.length;
-    if (isWhole && units < PART_UNITS) continue;
-    if (isWhole) held.push(''); // the line's end
-    const part = take(false);
-    if (part) yield part;
-  }
-  const part = take(true);
-  if (part) yield part;
-}
-
-/** Lines; one that is longer than a part comes in pieces, the last of which is whole. */
-async function* longLines(
-  chunks: AsyncIterable<string>,
-): AsyncGenerator<{ readonly line: string; readonly isWhole: boolean }> {
   let rest = '';
+  /** Whether `rest` begins a line. */
+  let beginsLine = true;
+  let isFirst = true;
+  const part = (raw: string, isEnd: boolean): TextPart[] => {
+    const lines = raw.replaceAll('\r\n', '\n');
+    const begun = isFirst ? lines.trimStart() : lines;
+    const text = isEnd ? begun.trimEnd() : begun;
+    const isNothing = isFirst && text === '';
+    isFirst = isEnd || isNothing;
+    return isNothing ? [] : [{ text, weight: 1, isEnd }];
+  };
+  const wholeDocuments = function* (isLast: boolean): Generator<TextPart> {
+    for (;;) {
+      const found = separatorIn(rest, beginsLine, isLast);
+      if (found === null) return;
+      yield* part(rest.slice(0, found.begin), true);
+      [rest, beginsLine] = [rest.slice(found.end), true];
+    }
+  };
   for await (const chunk of chunks) {
-    const parts = (rest + chunk).split('\n');
-    rest = parts.pop()!;
-    for (const line of parts) yield { line: line.endsWith('\r') ? line.slice(0, -1) : line, isWhole: true };
+    rest += chunk;
+    yield* wholeDocuments(false);
     while (rest.length > PART_UNITS) {
       const at = cutBefore(rest, PART_UNITS);
-      yield { line: rest.slice(0, at), isWhole: false };
+      beginsLine = rest[at - 1] === '\n';
+      yield* part(rest.slice(0, at), false);
       rest = rest.slice(at);
     }
   }
-  if (rest !== '') yield { line: rest, isWhole: true };
+  yield* wholeDocuments(true);
+  yield* part(rest, true);
+}
+
+/** The first line of `text` that is a separator, with its line end; at the end of a text that goes on it may be more than one. */
+function separatorIn(text: string, beginsLine: boolean, isLast: boolean): { begin: number; end: number } | null {
+  for (let at = text.indexOf(SEPARATOR); at >= 0; at = text.indexOf(SEPARATOR, at + 1)) {
+    if (at === 0 ? !beginsLine : text[at - 1] !== '\n') continue;
+    const after = at + SEPARATOR.length;
+    const [lineEnd] = /^\r?\n/.exec(text.slice(after, after + 2)) ?? [];
+    if (lineEnd !== undefined) return { begin: at, end: after + lineEnd.length };
+    if (isLast && /^\r?$/.test(text.slice(after))) return { begin: at, end: text.length };
+  }
+  return null;
 }
 
 function splitText(text: string): string[] {

@@ -16,19 +16,21 @@ export function rateOf(state: { readonly returns?: readonly Return[] } | null): 
   return state?.returns?.at(-1)?.rate ?? 1;
 }
 
-/** The error of the guard, with the checkpoints that are left. */
-export function withCheckpoints(error: AnomalyError, folder: string): AnomalyError {
-  const [last] = soundCheckpoints<SavedState>(folder);
+/** The error of the guard, with the checkpoints that are left and what may be done: `advice`. */
+export function withCheckpoints(error: AnomalyError, folder: string, advice: string): AnomalyError {
+  interface Named {
+    readonly step: number;
+    readonly best: { readonly step: number } | null;
+  }
+  const [last] = soundCheckpoints<Named>(folder);
   if (last === undefined) {
-    const advice = 'There is no checkpoint yet: begin again with a lower training.learningRate.';
-    return new AnomalyError(`${error.message}. ${advice}`, error.isDestroyed);
+    const begin = 'There is no checkpoint yet: begin again with a lower training.learningRate.';
+    return new AnomalyError(`${error.message}. ${begin}`, error.isDestroyed);
   }
   const { best, step } = last.state;
-  const named = best === null ? '' : ` The best checkpoint is ${join(folder, checkpointName(best.step))}.`;
-  const advice =
-    `The last checkpoint is of step ${step}.${named} Let the run go back by itself, with half the rate: ` +
-    `--resume --set training.onAnomaly=return; or begin another with a lower training.learningRate (--out, model.from).`;
-  return new AnomalyError(`${error.message}. ${advice}`, error.isDestroyed);
+  const named = best === null ? 'none was validated' : join(folder, checkpointName(best.step));
+  const left = `The last checkpoint is of step ${step}, the best: ${named}`;
+  return new AnomalyError(`${error.message}. ${left}. ${advice}`, error.isDestroyed);
 }
 
 /**

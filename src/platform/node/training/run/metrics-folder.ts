@@ -4,6 +4,7 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CriaError } from '../../../../base/errors.ts';
 import { firstEvent, scalarEvent } from '../../../../training/run/event-file.ts';
 import { csvHead, csvLine, scalarsOf } from '../../../../training/run/scalars.ts';
 import { makeFolder } from '../../make-folder.ts';
@@ -21,7 +22,14 @@ export class MetricsFolder<Metrics extends { readonly step: number; readonly sec
 
   constructor(path: string) {
     this.path = path;
-    makeFolder(path);
+    try {
+      makeFolder(path);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const reason = code === 'EEXIST' ? 'there is a file of this name' : code;
+      const problem = `${path}: expected a folder for the run, or room to make one, found none (${reason})`;
+      throw new CriaError('training.folder', `${problem}. Choose another with --out.`, { cause: error });
+    }
   }
 
   get checkpoints(): string {
