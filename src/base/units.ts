@@ -9,6 +9,14 @@ export function formatBytes(bytes: number): string {
   return i === 0 ? `${bytes} B` : `${bytes.toFixed(bytes < 10 ? 2 : 1)} ${units[i]}`;
 }
 
+/** '12GiB', '800 MB', '1.5g', '4096' → bytes, letters without i counting in thousands where a B follows; null: no amount of bytes. */
+export function parseBytes(text: string): number | null {
+  const [, number, letter = '', i, b] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)(b?)|b)?$/i.exec(text.trim()) ?? [];
+  if (number === undefined) return null;
+  const unit = b !== '' && b !== undefined && i === '' ? 1000 : 1024;
+  return Math.round(Number(number) * unit ** ' kmgt'.indexOf(letter.toLowerCase() || ' '));
+}
+
 /** 1234567 → '1.23 M'; for parameter and token counts. */
 export function formatCount(count: number): string {
   const units = ['', ' K', ' M', ' B', ' T'];

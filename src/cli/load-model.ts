@@ -1,6 +1,7 @@
 import { DEFAULT_KEPT_BYTES } from '../inference/remote/load.ts';
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
+import type { LoadOptions as LibraryOptions } from '../platform/model-source.ts';
 import { Llama } from '../platform/node/index.ts';
 import { type Io, sayRemarks } from './io.ts';
 import { resolveModel } from './model-name.ts';
@@ -11,10 +12,10 @@ import { startProgress } from './terminal/progress.ts';
 const GIB = 2 ** 30;
 
 /** What only some verbs say. */
-interface LoadOptions {
+export interface LoadOptions {
   readonly offline?: boolean;
   readonly batchTokens?: number;
-  readonly cacheTokens?: number;
+  readonly cacheTokens?: number | undefined;
   readonly maxSequences?: number;
   readonly draft?: readonly string[];
   readonly cacheDir?: string | undefined;
@@ -25,35 +26,12 @@ interface LoadOptions {
 
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
-  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
-  const { draft = [], cacheDir, cacheDirGib = DEFAULT_KEPT_BYTES / GIB } = options;
-  for (const name of [options.model, ...draft]) {
-    if (!isHubName(name) || findCached(parseHubName(name)) !== null) continue;
-    const { pullModel } = await import('./model/pull-model.ts'); // the hub's client is not small
-    await pullModel(name, io, { offline: options.offline ?? false });
-  }
+  await fetchMissing(options, io);
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
     const model = await Llama.load(resolveModel(options.model), {
-      device,
-      blas,
-      revectorize,
-      ...openOptionsOf(options),
+      ...libraryOptionsOf(options),
       signal: io.signal,
-      ...(options.adapter.length > 0 && {
-        adapters: options.adapter.map((text) => {
-          const { path, ...adapter } = parseAdapter(text);
-          return { ...adapter, source: path, usual: options.adaptersAreUsual ?? true };
-        }),
-      }),
-      ...(threads !== undefined && { threads }),
-      ...(context !== undefined && { contextLength: context }),
-      ...(batchTokens !== undefined && { batchTokens }),
-      ...(cacheTokens !== undefined && { cacheTokens }),
-      ...(maxSequences !== undefined && { maxSequences }),
-      ...(kvType !== undefined && { kvType }),
-      ...(cacheDir !== undefined && { cacheDir, cacheDirBytes: Math.ceil(cacheDirGib * GIB) }),
-      ...(draft.length > 0 && { draft: draft.map((word) => (word === 'ngram' ? word : resolveModel(word))) }),
       onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
     });
     progress.end();
@@ -62,6 +40,48 @@ export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOpt
   } finally {
     progress.end();
   }
+}
+
+/** Fetches the `hf:` names that are not here yet. */
+export async function fetchMissing(
+  {
+    model,
+    draft = [],
+    offline = false,
+  }: Pick<LoadOptions, 'draft' | 'offline'> & { readonly model?: string | undefined },
+  io: Io,
+): Promise<void> {
+  for (const name of [model, ...draft]) {
+    if (!isHubName(name) || findCached(parseHubName(name)) !== null) continue;
+    const { pullModel } = await import('./model/pull-model.ts'); // the hub's client is not small
+    await pullModel(name, io, { offline });
+  }
+}
+
+/** How a model is loaded, in the library's words. */
+export function libraryOptionsOf(options: Omit<ModelOptions, 'offline' | 'model'> & LoadOptions): LibraryOptions {
+  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
+  const { draft = [], cacheDir, cacheDirGib = DEFAULT_KEPT_BYTES / GIB } = options;
+  return {
+    device,
+    blas,
+    revectorize,
+    ...openOptionsOf(options),
+    ...(options.adapter.length > 0 && {
+      adapters: options.adapter.map((text) => {
+        const { path, ...adapter } = parseAdapter(text);
+        return { ...adapter, source: path, usual: options.adaptersAreUsual ?? true };
+      }),
+    }),
+    ...(threads !== undefined && { threads }),
+    ...(context !== undefined && { contextLength: context }),
+    ...(batchTokens !== undefined && { batchTokens }),
+    ...(cacheTokens !== undefined && { cacheTokens }),
+    ...(maxSequences !== undefined && { maxSequences }),
+    ...(kvType !== undefined && { kvType }),
+    ...(cacheDir !== undefined && { cacheDir, cacheDirBytes: Math.ceil(cacheDirGib * GIB) }),
+    ...(draft.length > 0 && { draft: draft.map((word) => (word === 'ngram' ? word : resolveModel(word))) }),
+  };
 }
 
 /** The values of those options that a table of the library names. */

@@ -24,6 +24,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: "answer OpenAI's protocol over HTTP, with a chat page",
     load: () => import('./commands/serve.ts'),
   },
+  ps: {
+    group: 'Use a model',
+    summary: 'the models that a running server has in memory',
+    load: () => import('./commands/ps.ts'),
+  },
   pull: {
     group: 'Use a model',
     summary: 'fetch a model from the Hugging Face hub',

@@ -64,12 +64,13 @@ function head(name: string, help: string, type: string): string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
 }
 
-/** What the server holds beside the engine. */
+/** What the server holds beside the engines. */
 export interface Held {
   readonly reading: number;
   readonly unread: number;
   readonly grammars: { readonly count: number; readonly bytes: number };
   readonly responses: { readonly count: number; readonly characters: number };
+  readonly models: number;
 }
 
 export class ServerMetrics {
@@ -112,7 +113,8 @@ export class ServerMetrics {
       ['cria_grammars_kept_bytes', 'Bytes of those.', held.grammars.bytes],
       ['cria_responses_kept', 'Responses that may be gone on with.', held.responses.count],
       ['cria_responses_kept_characters', 'Characters of those.', held.responses.characters],
-      ['cria_answers_running', 'Answers that the engine computes.', engine.running],
+      ['cria_models_loaded', 'Models in memory.', held.models],
+      ['cria_answers_running', 'Answers that the engines compute.', engine.running],
       ['cria_answers_waiting', 'Answers that wait for their place.', engine.waiting],
       ['cria_cache_blocks_used', 'Cache blocks in use.', engine.usedBlocks],
       ['cria_cache_blocks', 'Cache blocks in all.', engine.blockCount],

@@ -25,8 +25,8 @@ export type ServedModel = Pick<
   | 'embed'
   | 'engineLoad'
 > & { generate(prompt: Prompt, options?: GenerateOptions): GenerationStream } & Partial<
-    // What the explorer's page shows.
-    Pick<RemoteModel, 'trace' | 'parameterRows' | 'nearestRows'>
+    // What the explorer's page shows, and `cria ps`.
+    Pick<RemoteModel, 'trace' | 'parameterRows' | 'nearestRows' | 'memory'>
   > &
   // What slots are saved with.
   Partial<Pick<RemoteModel, 'saveState' | 'loadState' | 'forgetState'>>;
@@ -67,22 +67,27 @@ export interface Clocks {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-export interface Core {
+/** What all models of a server share. */
+export interface Shared {
+  readonly clocks: Clocks;
+  readonly metrics: ServerMetrics;
+  /** Responses that may be gone on with. */
+  readonly responses: ResponseMemory;
+  /** A name that no other request has. */
+  readonly randomId: () => string;
+}
+
+/** One model with what answers for it. */
+export interface Core extends Shared {
   readonly model: ServedModel;
   readonly settings: ServerSettings;
-  readonly clocks: Clocks;
   readonly gate: Gate;
-  readonly metrics: ServerMetrics;
   /** Read requests, and compile their grammars. */
   readonly preparers: PreparationWorkers;
   readonly constraints: CompiledConstraints;
-  /** Responses that may be gone on with. */
-  readonly responses: ResponseMemory;
   readonly slots: Slots;
   /** What POST /lora-adapters has set for requests that name no adapters. */
   readonly usualAdapters: UsualAdapters;
-  /** A name that no other request has. */
-  readonly randomId: () => string;
 }
 
 /** One request as an endpoint sees it: its end, and what the log should say of it. */

@@ -1,7 +1,7 @@
 /** The chat page in a headless Chromium, served with a model that says what it is told to. */
 import type { Browser, Page } from 'playwright-core';
 import { createLog } from '../../src/platform/node/serve/log.ts';
-import { type RunningServer, type ServeSettings, startServer } from '../../src/platform/node/serve/server.ts';
+import { type ModelServer, type ServeSettings, startServer } from '../../src/platform/node/serve/server.ts';
 import type { ServedModel } from '../../src/server/world.ts';
 import { launchBrowser } from './browser.ts';
 import { scriptedModel } from './scripted-model.ts';
@@ -18,7 +18,7 @@ export interface ChatPage {
 
 export interface ChatPages {
   readonly browser: Browser;
-  readonly server: RunningServer;
+  readonly server: ModelServer;
   /** Another server at the same address, in the place of the one that was closed. */
   restart(): Promise<void>;
   open(options?: object): Promise<ChatPage>;
@@ -27,7 +27,7 @@ export interface ChatPages {
   close(): Promise<void>;
 }
 
-export function serveChat(model: ServedModel, settings: Partial<ServeSettings> = {}): Promise<RunningServer> {
+export function serveChat(model: ServedModel, settings: Partial<ServeSettings> = {}): Promise<ModelServer> {
   const log = createLog({ write: () => {} }, { level: 'silent', prompts: false });
   return startServer(model, { ...serveDefaults, page: true, bodyBytes: 8 << 20, drainSeconds: 0.2, ...settings }, log);
 }

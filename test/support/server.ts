@@ -4,18 +4,24 @@ import { type EngineOptions, loadRemote } from '../../src/inference/remote/load.
 import { RemoteModel } from '../../src/inference/remote/model.ts';
 import { startEngine } from '../../src/platform/node/engine/start.ts';
 import { createLog } from '../../src/platform/node/serve/log.ts';
-import { type RunningServer, type ServeSettings, startServer } from '../../src/platform/node/serve/server.ts';
+import {
+  type ModelServer,
+  type RunningServer,
+  type ServeSettings,
+  startServer,
+} from '../../src/platform/node/serve/server.ts';
+import type { ServerSettings } from '../../src/server/world.ts';
 import { goldenPath } from './golden.ts';
 
 export const tinyFolder = goldenPath('formats/gguf-llama-cpp-converter/hf');
 
-export interface TestServer extends RunningServer {
+export interface TestServer extends ModelServer {
   readonly model: RemoteModel;
   /** Lines of the log, parsed. */
   readonly log: Record<string, unknown>[];
 }
 
-export const serveDefaults: ServeSettings = {
+export const serveDefaults: ServeSettings & ServerSettings = {
   modelId: 'tiny',
   aliases: [],
   anyModel: false,
@@ -45,7 +51,7 @@ export const endlessRoom = { contextLength: 65_536, cacheTokens: 65_536 } satisf
 
 /** Closed after the file's tests. */
 export async function testServer(
-  settings: Partial<ServeSettings> & { readonly logPrompts?: boolean } = {},
+  settings: Partial<ServeSettings & ServerSettings> & { readonly logPrompts?: boolean } = {},
   load: EngineOptions = {},
   path = tinyFolder,
 ): Promise<TestServer> {

@@ -1,5 +1,6 @@
-/** Ollama's /api, for the one model that is served. */
+/** Ollama's /api, for the models that are served. */
 import { type ApiError, toApiError } from '../api-error.ts';
+import type { House, Listed } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { toLines } from '../reply/event-stream.ts';
 import { OllamaWriter } from '../reply/ollama-writer.ts';
@@ -15,7 +16,7 @@ import {
   plainName,
 } from '../request/ollama.ts';
 import { parseBody } from '../request/parse.ts';
-import type { Call, Core, Reply } from '../world.ts';
+import type { Call, Clocks, Core, Reply } from '../world.ts';
 import { prepareRawTurn, prepareTurn, startTurn, type Turn, turnEvents } from './conversation.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
 import { checkModel } from './prompts.ts';
@@ -109,51 +110,64 @@ export async function ollamaEmbed(
   return { kind: 'json', body };
 }
 
-/** What Ollama tells of a model wherever it names it. */
-async function describe({ model, settings, clocks }: Core) {
-  const { facts, config } = model;
-  const identity = JSON.stringify([settings.modelId, facts.format, facts.dtypes, facts.weightBytes, config]);
+/** What Ollama tells of a model wherever it names it. Of one that was never loaded only its size is known. */
+async function describe({ settings, facts, bytes }: Pick<Listed, 'settings' | 'facts' | 'bytes'>, clocks: Clocks) {
+  const size = facts?.weightBytes ?? bytes;
+  const identity = JSON.stringify([settings.modelId, facts?.format, facts?.dtypes, size, facts?.config]);
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(identity)));
   return {
     name: settings.modelId,
     model: settings.modelId,
-    modified_at: new Date(clocks.unixSeconds() * 1000).toISOString(),
-    size: facts.weightBytes,
+    modified_at: timeOf(clocks.unixSeconds()),
+    size,
     digest: Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join(''),
     details: {
       parent_model: '',
-      format: facts.format,
+      format: facts?.format ?? '',
       family: 'llama',
       families: ['llama'],
-      parameter_size: sizeOf(facts.parameterCount),
-      quantization_level: (facts.dtypes[0] ?? '').toUpperCase(),
+      parameter_size: facts ? sizeOf(facts.parameterCount) : '',
+      quantization_level: (facts?.dtypes[0] ?? '').toUpperCase(),
     },
   };
 }
+
+const timeOf = (unixSeconds: number) => new Date(unixSeconds * 1000).toISOString();
 
 function sizeOf(parameters: number): string {
   const [unit, letter] = parameters >= 1e9 ? [1e9, 'B'] : parameters >= 1e6 ? [1e6, 'M'] : [1e3, 'K'];
   return `${(parameters / unit).toFixed(1)}${letter}`;
 }
 
-export async function ollamaTags(core: Core): Promise<Reply> {
-  return { kind: 'json', body: { models: [await describe(core)] } };
+export async function ollamaTags({ models, clocks }: House): Promise<Reply> {
+  return { kind: 'json', body: { models: await Promise.all(models.list().map((one) => describe(one, clocks))) } };
 }
 
-/** The model is always loaded, and stays. */
-export async function ollamaPs(core: Core): Promise<Reply> {
-  const { modified_at: _, ...described } = await describe(core);
-  const model = {
+/**
+ * What is in memory, or on its way. `expires_at` is Ollama's, and far away: a model goes when another needs its memory. `size` is the
+ * memory that it takes; `cria` has the parts, and what `cria ps` prints besides.
+ */
+export async function ollamaPs({ models, clocks }: House): Promise<Reply> {
+  const loaded = models.list().filter(({ state }) => state !== 'on disk');
+  return { kind: 'json', body: { models: await Promise.all(loaded.map((one) => describeLoaded(one, clocks))) } };
+}
+
+async function describeLoaded(one: Listed, clocks: Clocks) {
+  const { modified_at: _, ...described } = await describe(one, clocks);
+  const { core, state, progress, users, lastUsed, bytes } = one;
+  const memory = core?.model.isRunning ? ((await core.model.memory?.()) ?? null) : null;
+  return {
     ...described,
+    size: memory ? memory.weights + memory.cache + memory.arena : bytes,
     expires_at: '9999-12-31T23:59:59Z',
     size_vram: 0,
-    context_length: core.model.contextLength,
+    context_length: core?.model.contextLength ?? 0,
+    cria: { state, progress, memory, requests: users, last_used: lastUsed === null ? null : timeOf(lastUsed) },
   };
-  return { kind: 'json', body: { models: [model] } };
 }
 
-export async function ollamaVersion({ settings }: Core): Promise<Reply> {
-  return { kind: 'json', body: { version: settings.version } };
+export async function ollamaVersion({ version }: House): Promise<Reply> {
+  return { kind: 'json', body: { version } };
 }
 
 export function prepareOllamaShow(desk: Desk, body: unknown): null {
@@ -162,8 +176,9 @@ export function prepareOllamaShow(desk: Desk, body: unknown): null {
 }
 
 export async function ollamaShow(core: Core): Promise<Reply> {
-  const { details, modified_at } = await describe(core);
   const { facts, config } = core.model;
+  const { settings } = core;
+  const { details, modified_at } = await describe({ settings, facts, bytes: facts.weightBytes }, core.clocks);
   const template = core.settings.template ?? facts.chatTemplate ?? '';
   const capabilities = [
     'completion',

@@ -1,5 +1,6 @@
 /** POST /v1/responses, and the responses that are kept. */
 import { toApiError } from '../api-error.ts';
+import type { House } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { toNamedEvents } from '../reply/event-stream.ts';
 import { type ResponseEvent, ResponseWriter } from '../reply/response-writer.ts';
@@ -101,11 +102,11 @@ async function prepareAgain(
   return (await core.preparers.run(job, signal)) as Extract<PreparedResponse, { needs: null }>;
 }
 
-export async function oneResponse({ responses }: Core, id: string): Promise<Reply> {
+export async function oneResponse({ responses }: House, id: string): Promise<Reply> {
   return { kind: 'json', body: responses.get(id).body };
 }
 
-export async function deleteResponse({ responses }: Core, id: string): Promise<Reply> {
+export async function deleteResponse({ responses }: House, id: string): Promise<Reply> {
   responses.get(id);
   responses.forget(id);
   return { kind: 'json', body: { id, object: 'response.deleted', deleted: true } };

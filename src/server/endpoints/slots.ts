@@ -22,7 +22,7 @@ export function prepareSlot(_desk: Desk, body: unknown): string | null {
   return parseBody(slotSchema, body).filename ?? null;
 }
 
-export async function slots({ slots, model, settings }: Core, _id: string, { query }: Call): Promise<Reply> {
+export async function slots({ slots, model, settings }: Core, { query }: Call): Promise<Reply> {
   const body = slots.all.map(({ id, running, ids }) => ({
     id,
     n_ctx: model.contextLength,

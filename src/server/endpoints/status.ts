@@ -1,42 +1,53 @@
 /** GET /v1/models, /health, /metrics; /lora-adapters. */
 import { z } from 'zod';
+import type { EngineLoad } from '../../inference/engine.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { ApiError, engineUnavailable } from '../api-error.ts';
+import type { House, Listed } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply, ServedModel } from '../world.ts';
 import { askedFor } from './prompts.ts';
 
-export async function models({ model, settings, clocks }: Core): Promise<Reply> {
-  const { facts, config } = model;
+export async function models(house: House): Promise<Reply> {
+  const data = house.models.list().flatMap((listed) => entriesOf(listed, house));
+  return { kind: 'json', body: { object: 'list', data } };
+}
+
+/** The model and its adapters. Of one that was never loaded only its size is known. */
+function entriesOf({ settings, core, facts, state, bytes, progress }: Listed, { clocks }: House): Entry[] {
+  const status = { state, ...(progress !== null && { progress }) };
+  const known = facts && {
+    n_vocab: facts.config.vocabSize,
+    n_ctx: facts.contextLength,
+    n_ctx_train: facts.config.contextLength,
+    n_embd: facts.config.width,
+    n_params: facts.parameterCount,
+    size: facts.weightBytes,
+    format: facts.format,
+    dtypes: facts.dtypes,
+    device: facts.device,
+    /** Whether it converses. Without a chat template, or with `plain`, it goes on with texts. */
+    ...(core && { chat: hasTemplate(core.model, core.settings.template) }),
+  };
   const entry = {
     id: settings.modelId,
     object: 'model',
     created: clocks.unixSeconds(),
     owned_by: 'cria',
-    meta: {
-      n_vocab: config.vocabSize,
-      n_ctx: model.contextLength,
-      n_ctx_train: config.contextLength,
-      n_embd: config.width,
-      n_params: facts.parameterCount,
-      size: facts.weightBytes,
-      format: facts.format,
-      dtypes: facts.dtypes,
-      device: facts.device,
-      /** Whether it converses. Without a chat template, or with `plain`, it goes on with texts. */
-      chat: hasTemplate(model, settings.template),
-    },
+    meta: { ...(known ?? { size: bytes }), status },
   };
-  const adapters = facts.adapters.map(({ name, scale, format, parameterCount }) => ({
+  const adapters = (facts?.adapters ?? []).map(({ name, scale, format, parameterCount }) => ({
     ...entry,
     id: name,
     parent: settings.modelId,
     meta: { ...entry.meta, adapter: { scale, format, n_params: parameterCount } },
   }));
-  return { kind: 'json', body: { object: 'list', data: [entry, ...adapters] } };
+  return [entry, ...adapters];
 }
+
+type Entry = { readonly id: string } & Readonly<Record<string, unknown>>;
 
 function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undefined): boolean {
   try {
@@ -47,11 +58,11 @@ function hasTemplate({ tokenizer, facts }: ServedModel, template: string | undef
   }
 }
 
-export async function oneModel(core: Core, id: string): Promise<Reply> {
-  const list = (await models(core)) as { body: { data: readonly { id: string }[] } };
-  const found = list.body.data.find((entry) => entry.id === id);
+export async function oneModel(house: House, id: string): Promise<Reply> {
+  const entries = house.models.list().flatMap((listed) => entriesOf(listed, house));
+  const found = entries.find((entry) => entry.id === id);
   if (found) return { kind: 'json', body: found };
-  const names = list.body.data.map((entry) => JSON.stringify(entry.id));
+  const names = entries.map((entry) => JSON.stringify(entry.id));
   throw new ApiError(404, 'model_not_found', `model: this server serves ${names.join(', ')}.`, { param: 'model' });
 }
 
@@ -86,16 +97,37 @@ export async function setLoraAdapters(
   return { kind: 'json', body: { success: true } };
 }
 
-/** Answers at once, however busy the engine is: it only looks whether it is there. */
-export async function health({ model, gate }: Core): Promise<Reply> {
-  if (gate.isClosed) throw new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 });
-  if (!model.isRunning) throw engineUnavailable();
+/** Answers at once, however busy the engines are: it only looks whether they are there. One that is loaded on demand need not be. */
+export async function health({ models }: House): Promise<Reply> {
+  if (models.isClosed)
+    throw new ApiError(503, 'shutting_down', 'the server is shutting down.', { retryAfterSeconds: 5 });
+  if (models.list().some(({ core }) => core !== null && !core.model.isRunning)) throw engineUnavailable();
   return { kind: 'json', body: { status: 'ok' } };
 }
 
-export async function metrics(core: Core): Promise<Reply> {
-  const load = await core.model.engineLoad();
-  const { preparers, constraints, responses } = core;
-  const held = { ...preparers.load, grammars: constraints.held, responses: responses.held };
-  return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body: core.metrics.expose(load, held) };
+export async function metrics({ models, metrics, responses }: House): Promise<Reply> {
+  const cores = models.list().flatMap(({ core }) => core ?? []);
+  // Names of one engine share it.
+  const engines = [...new Set(cores.map(({ model }) => model))];
+  const loads = await Promise.all(engines.map((model) => model.engineLoad()));
+  const read = sumOf(
+    { reading: 0, unread: 0 },
+    cores.map(({ preparers }) => preparers.load),
+  );
+  const grammars = sumOf(
+    { count: 0, bytes: 0 },
+    cores.map(({ constraints }) => constraints.held),
+  );
+  const held = { ...read, grammars, responses: responses.held, models: engines.length };
+  const body = metrics.expose(sumOf(idle, loads), held);
+  return { kind: 'text', type: 'text/plain; version=0.0.4; charset=utf-8', body };
+}
+
+const idle = { running: 0, waiting: 0, usedBlocks: 0, blockCount: 0, steps: 0, rows: 0 } satisfies EngineLoad;
+
+/** Number by number. */
+function sumOf<Key extends string>(zero: Record<Key, number>, terms: readonly Readonly<Record<Key, number>>[]) {
+  const sum = { ...zero };
+  for (const term of terms) for (const key of Object.keys(zero) as Key[]) sum[key] += term[key];
+  return sum;
 }

@@ -1,6 +1,7 @@
 /** Every endpoint: the router, openapi.json and the tests read this one table. */
 import type { z } from 'zod';
 import type { ApiError } from '../api-error.ts';
+import type { House } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
 import { countTokensSchema, messagesSchema } from '../request/messages.ts';
@@ -63,9 +64,13 @@ export interface Endpoint {
   readonly prepare: ((desk: Desk, body: unknown, earlier?: unknown) => unknown) | null;
   /** How the path's clients want to be refused; null: as OpenAI's. */
   readonly errorBody: ((error: ApiError) => object) | null;
-  /** `prepared`: what prepare() returned. */
-  run(core: Core, call: Call, prepared: unknown, parameter: string): Promise<Reply>;
+  readonly answer: Answer;
 }
+
+/** Of the model that is asked for (`prepared`: what prepare() returned), or of the whole server, whatever is in memory. */
+export type Answer =
+  | { readonly of: 'model'; run(core: Core, call: Call, prepared: unknown, parameter: string): Promise<Reply> }
+  | { readonly of: 'server'; run(house: House, parameter: string): Promise<Reply> };
 
 function post<Prepared>(
   path: string,
@@ -76,18 +81,25 @@ function post<Prepared>(
   run: (core: Core, call: Call, prepared: Prepared, parameter: string) => Promise<Reply>,
   errorBody: Endpoint['errorBody'] = null,
 ): Endpoint {
-  return { method: 'POST', path, summary, schema, open: false, prepare, run: run as Endpoint['run'], errorBody };
+  const answer = { of: 'model', run } as Answer;
+  return { method: 'POST', path, summary, schema, open: false, prepare, answer, errorBody };
 }
 
 function get(
   path: string,
   summary: string,
-  run: (core: Core, parameter: string, call: Call) => Promise<Reply>,
+  run: (house: House, parameter: string) => Promise<Reply>,
   open = false,
   method: 'GET' | 'DELETE' = 'GET',
 ): Endpoint {
-  const runWithout: Endpoint['run'] = (core, call, _prepared, parameter) => run(core, parameter, call);
-  return { method, path, summary, schema: null, open, prepare: null, run: runWithout, errorBody: null };
+  const answer = { of: 'server', run } as const;
+  return { method, path, summary, schema: null, open, prepare: null, answer, errorBody: null };
+}
+
+/** Of the model that the query names, as in `?model=NAME`. */
+function getOfModel(path: string, summary: string, run: (core: Core, call: Call) => Promise<Reply>): Endpoint {
+  const answer = { of: 'model', run } as const;
+  return { method: 'GET', path, summary, schema: null, open: false, prepare: null, answer, errorBody: null };
 }
 
 /** A reply that the worker wrote as a whole. */
@@ -145,7 +157,7 @@ const named: readonly Endpoint[] = [
     nativeCompletion,
   ),
   post('/infill', 'the text of a gap, as llama-server has it', infillSchema, prepareInfill, nativeCompletion),
-  get('/slots', 'which answers are remembered, as llama-server has it', slots),
+  getOfModel('/slots', 'which answers are remembered, as llama-server has it', slots),
   post('/slots/:id', 'saves, restores or erases a slot: ?action=', slotSchema, prepareSlot, slotAction),
   post(
     '/props',
@@ -154,10 +166,10 @@ const named: readonly Endpoint[] = [
     prepareProps,
     setProps,
   ),
-  get('/props', "the model and the server's settings, as llama-server has them", props),
+  getOfModel('/props', "the model and the server's settings, as llama-server has them", props),
   get('/v1/models', 'what is served', models),
   get('/v1/models/:model', 'one model', oneModel),
-  get('/lora-adapters', 'the adapters that requests may choose', loraAdapters),
+  getOfModel('/lora-adapters', 'the adapters that requests may choose', loraAdapters),
   post(
     '/lora-adapters',
     'the scale of each for requests that do not say',

@@ -4,7 +4,6 @@ import { requestFields, type Settings } from './conversation/settings.ts';
 
 export interface ModelInfo {
   readonly id: string;
-  readonly contextTokens: number;
   /** Without a chat template the page continues texts instead. */
   readonly canChat: boolean;
   readonly description: string;
@@ -58,12 +57,13 @@ export interface Progress {
 interface WireModel {
   readonly id: string;
   readonly parent?: string;
+  /** Of a model that was never loaded only `status` is known. */
   readonly meta: {
-    readonly n_ctx: number;
-    readonly n_params: number;
-    readonly dtypes: readonly string[];
-    readonly device: string;
-    readonly chat: boolean;
+    readonly n_params?: number;
+    readonly dtypes?: readonly string[];
+    readonly device?: string;
+    readonly chat?: boolean;
+    readonly status: { readonly state: string };
     readonly adapter?: { readonly n_params: number };
   };
 }
@@ -75,13 +75,14 @@ export async function fetchModels(fetcher: Fetch, apiKey: string): Promise<reado
   const { data } = (await response.json()) as { data: readonly WireModel[] };
   return data.map(({ id, parent, meta }) => ({
     id,
-    contextTokens: meta.n_ctx,
-    canChat: meta.chat,
-    description:
-      parent !== undefined && meta.adapter
-        ? `${parent} + ${sizeOf(meta.adapter.n_params)}`
-        : `${sizeOf(meta.n_params)} · ${meta.dtypes[0] ?? ''} · ${meta.device}`,
+    canChat: meta.chat ?? true,
+    description: describe(parent, meta),
   }));
+}
+
+function describe(parent: string | undefined, { adapter, n_params: size, dtypes, device, status }: WireModel['meta']) {
+  if (parent !== undefined && adapter) return `${parent} + ${sizeOf(adapter.n_params)}`;
+  return size === undefined ? status.state : `${sizeOf(size)} · ${dtypes?.[0] ?? ''} · ${device}`;
 }
 
 function sizeOf(parameters: number): string {

@@ -5,8 +5,10 @@ import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { ApiError, toApiError } from '../../../server/api-error.ts';
 import { type Endpoint, endpoints } from '../../../server/endpoints/table.ts';
+import type { House } from '../../../server/models/models.ts';
+import { memberNamed } from '../../../server/models/named-in.ts';
 import { openApi } from '../../../server/openapi.ts';
-import type { Core, Reply } from '../../../server/world.ts';
+import type { Reply } from '../../../server/world.ts';
 import { hostChecker, keyChecker } from './access.ts';
 import { eventResponse } from './event-response.ts';
 import { addExplorer } from './explore.ts';
@@ -30,18 +32,21 @@ export interface WireSettings {
   readonly page: boolean;
 }
 
+/** What a body names its model by: all protocols', and Ollama's older one. */
+const modelKeys = ['model', 'name'] as const;
+
 /** Bindings are there where Node's own server brings the request. */
 export type Wire = { Bindings: Partial<HttpBindings> };
 
-export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wire> {
+export function createApp(house: House, settings: WireSettings, log: Log): Hono<Wire> {
   const { basePath = '' } = settings;
   const app = new Hono<Wire>({ strict: false }).basePath(basePath);
   const checkHost = settings.host === null ? () => {} : hostChecker(settings.host, settings.allowHosts ?? []);
   const checkKey = settings.apiKeys.length > 0 ? keyChecker(settings.apiKeys) : () => {};
 
-  app.onError((error, c) => refuse(core, log, basePath, c, error));
+  app.onError((error, c) => refuse(house, log, basePath, c, error));
   app.notFound((c) =>
-    refuse(core, log, basePath, c, new ApiError(404, 'not_found', `${c.req.path}: there is nothing here.`)),
+    refuse(house, log, basePath, c, new ApiError(404, 'not_found', `${c.req.path}: there is nothing here.`)),
   );
   app.use(async (c, next) => {
     checkHost(c.req.header('host'));
@@ -61,18 +66,18 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
   );
   if (settings.page) {
     addPages(app);
-    addExplorer(app, core, async (c) => {
+    addExplorer(app, house, async (c) => {
       checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
       return readBody(c, '/explore/call');
     });
   }
-  const description = openApi(core.settings.version, settings.basePath);
+  const description = openApi(house.version, settings.basePath);
   app.get('/openapi.json', (c) => c.json(description));
 
   for (const endpoint of endpoints) {
     app.on(endpoint.method, endpoint.path, async (c) => {
       if (!endpoint.open) checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
-      return answer(core, settings, log, endpoint, c);
+      return answer(house, settings, log, endpoint, c);
     });
   }
   for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
@@ -85,7 +90,7 @@ export function createApp(core: Core, settings: WireSettings, log: Log): Hono<Wi
 }
 
 async function answer(
-  core: Core,
+  house: House,
   settings: WireSettings,
   log: Log,
   endpoint: Endpoint,
@@ -93,25 +98,38 @@ async function answer(
 ): Promise<Response> {
   const { signal } = c.req.raw;
   const notes: Record<string, unknown> = {};
-  const started = core.clocks.monotonic();
-  const id = core.randomId();
+  const started = house.clocks.monotonic();
+  const id = house.randomId();
+  const parameter = Object.values(c.req.param())[0] ?? '';
+  let release = () => {};
   const finish = (status: number, error?: unknown) => {
-    core.metrics.requests.add(1, { path: endpoint.path, status });
-    const ms = Math.round(core.clocks.monotonic() - started);
+    release();
+    house.metrics.requests.add(1, { path: endpoint.path, status });
+    const ms = Math.round(house.clocks.monotonic() - started);
     log.request({ id, method: endpoint.method, path: endpoint.path, status, ms, ...notes }, error ?? notes.error);
   };
   let reply: Reply;
   try {
-    let prepared: unknown;
-    if (endpoint.prepare) {
-      core.gate.check();
-      const body = await readBody(c, endpoint.path);
-      log.body(id, body);
-      prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
-      core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
+    if (endpoint.answer.of === 'server') {
+      reply = await endpoint.answer.run(house, parameter);
+    } else {
+      if (endpoint.prepare) house.models.check();
+      const body = endpoint.prepare && (await readBody(c, endpoint.path));
+      if (body) log.body(id, body);
+      const name = (body && memberNamed(body, modelKeys)) ?? c.req.query('model') ?? null;
+      const use = await house.models.use(name, signal);
+      release = use.release;
+      const { core } = use;
+      if (house.models.list().length > 1) notes.model = core.settings.modelId;
+      let prepared: unknown;
+      if (body) {
+        core.gate.check();
+        prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
+        core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
+      }
+      const call = { signal, notes, query: (name: string) => c.req.query(name) };
+      reply = await endpoint.answer.run(core, call, prepared, parameter);
     }
-    const call = { signal, notes, query: (name: string) => c.req.query(name) };
-    reply = await endpoint.run(core, call, prepared, Object.values(c.req.param())[0] ?? '');
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
     const { status } = toApiError(refused);
@@ -161,10 +179,10 @@ function isEmpty({ req, env }: Context<Wire>): boolean {
   return length === '0' || req.raw.body === null || (env.incoming !== undefined && saysNothing);
 }
 
-function refuse(core: Core, log: Log, basePath: string, c: Context<Wire>, error: unknown): Response {
+function refuse(house: House, log: Log, basePath: string, c: Context<Wire>, error: unknown): Response {
   const { status } = toApiError(error);
-  core.metrics.requests.add(1, { path: 'other', status });
-  log.request({ id: core.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
+  house.metrics.requests.add(1, { path: 'other', status });
+  log.request({ id: house.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
   return errorResponse(error, c.req.path.slice(basePath.length), c.env);
 }
 

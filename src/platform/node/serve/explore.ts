@@ -3,25 +3,28 @@ import type { Context, Hono } from 'hono';
 import type { ExplorerModel } from '../../../explorer/model.ts';
 import { answerCall } from '../../../explorer/page-model.ts';
 import { ApiError } from '../../../server/api-error.ts';
-import type { Core, ServedModel } from '../../../server/world.ts';
+import type { House } from '../../../server/models/models.ts';
+import type { ServedModel } from '../../../server/world.ts';
 import type { Wire } from './app.ts';
 
 /** `readBody` gives the body's bytes of a request that may ask, or throws. */
 export function addExplorer(
   app: Hono<Wire>,
-  core: Core,
+  house: House,
   readBody: (c: Context<Wire>) => Promise<Uint8Array<ArrayBuffer>>,
 ): void {
   app.post('/explore/call', async (c) => {
     const body = await readBody(c);
-    core.gate.check();
+    house.models.check();
     let call: unknown;
     try {
       call = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
     } catch (error) {
       throw new ApiError(400, 'invalid_json', `the body is no JSON: ${(error as Error).message}`);
     }
-    const answer = await answerCall(explorerModel(core.model), call);
+    // Its page shows the first model.
+    const { core, release } = await house.models.use(null, c.req.raw.signal);
+    const answer = await answerCall(explorerModel(core.model), call).finally(release);
     return c.body(answer, 200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' });
   });
 }

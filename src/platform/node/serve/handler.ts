@@ -5,9 +5,10 @@ import { ArgumentError } from '../../../base/errors.ts';
 import { nearestNames } from '../../../base/nearest.ts';
 import type { Pooling } from '../../../inference/reading/embedding.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
+import { onlyModel } from '../../../server/models/only-model.ts';
 import { defaultTemplate } from '../../../server/template.ts';
 import { createApp } from './app.ts';
-import { createCore } from './core.ts';
+import { createCore, createShared } from './core.ts';
 import { serveDefaults } from './defaults.ts';
 import type { Log, RequestLine } from './log.ts';
 import { packageVersion } from './version.ts';
@@ -109,7 +110,10 @@ function appOf(model: RemoteModel, options: HandlerOptions) {
     page: false,
     version: packageVersion(),
   };
-  return createApp(createCore(model, settings, settings.queue), settings, onRequest ? told(onRequest) : faultsOnly);
+  const shared = createShared();
+  const models = onlyModel(createCore(shared, model, settings, settings.queue));
+  const house = { ...shared, models, version: settings.version };
+  return createApp(house, settings, onRequest ? told(onRequest) : faultsOnly);
 }
 
 /** The options that are there: an undefined one is as good as absent. */

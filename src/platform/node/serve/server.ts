@@ -7,12 +7,18 @@ import { createSecureContext } from 'node:tls';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { CriaError } from '../../../base/errors.ts';
-import type { Core, ServedModel, ServerSettings } from '../../../server/world.ts';
+import type { Models } from '../../../server/models/models.ts';
+import { onlyModel } from '../../../server/models/only-model.ts';
+import { type Face, Shelf } from '../../../server/models/shelf.ts';
+import { defaultTemplate } from '../../../server/template.ts';
+import type { Core, ServedModel, ServerSettings, Shared } from '../../../server/world.ts';
 import { createApp, type Wire, type WireSettings } from './app.ts';
-import { createCore, sleep } from './core.ts';
+import { createCore, createShared, sleep } from './core.ts';
 import type { Log } from './log.ts';
 
-export interface ServeSettings extends ServerSettings, WireSettings {
+export interface ServeSettings extends WireSettings {
+  readonly version: string;
+  readonly queueSeconds: number;
   readonly host: string;
   readonly port: number;
   /** A Unix socket's path, instead of host and port. */
@@ -29,34 +35,83 @@ export interface ServeSettings extends ServerSettings, WireSettings {
 
 export interface RunningServer {
   readonly url: string;
-  readonly core: Core;
-  /** Takes no more requests, lets those under way finish, then closes what is left. The model stays open. */
+  readonly models: Models;
+  /** Takes no more requests, lets those under way finish, then closes what is left, and the models that it has loaded itself. */
   close(): Promise<void>;
 }
 
+/** A server of one model, which is open before and after it. */
+export interface ModelServer extends RunningServer {
+  readonly core: Core;
+}
+
 /** Throws CriaError `serve.listen` and `serve.tls`. */
-export async function startServer(model: ServedModel, settings: ServeSettings, log: Log): Promise<RunningServer> {
-  const { socket: path, tls } = settings;
+export async function startServer(
+  model: ServedModel,
+  settings: ServeSettings & ServerSettings,
+  log: Log,
+): Promise<ModelServer> {
+  const shared = createShared();
+  let core: Core | null = null;
+  const start = async () => {
+    core = createCore(shared, model, settings, settings.parallel + settings.queue);
+    await core.preparers.ready;
+    return onlyModel(core);
+  };
+  const server = await startHouse(shared, start, settings, log);
+  return { ...server, core: core! };
+}
+
+/** Several models, each loaded when it is asked for. Throws as startServer(). */
+export async function startShelf(
+  faces: readonly Face[],
+  settings: ServeSettings & { readonly memoryBytes: number },
+  log: Log,
+): Promise<RunningServer> {
+  const { parallel, queue, queueSeconds, memoryBytes } = settings;
+  const shared = createShared();
+  const limits = { memoryBytes, waiting: queue, waitSeconds: queueSeconds };
+  const shelf = new Shelf(faces, limits, {
+    clocks: shared.clocks,
+    openCore(model, { template = defaultTemplate(model), ...face }) {
+      if (template === 'plain') log.info('no chat template: messages are joined to one text', { model: face.modelId });
+      return createCore(shared, model, { ...face, template }, parallel + queue);
+    },
+    say: (message, fields) => log.info(message, fields),
+  });
+  return startHouse(shared, async () => shelf, settings, log);
+}
+
+async function startHouse(
+  shared: Shared,
+  openModels: () => Promise<Models>,
+  settings: ServeSettings,
+  log: Log,
+): Promise<RunningServer> {
+  const { socket: path, tls, version } = settings;
   const certificate = tls && readCertificate(tls);
-  const core = createCore(model, settings, settings.parallel + settings.queue);
+  const models = await openModels();
   // Who reaches a socket of this machine's files is no page of another site.
-  const app = createApp(core, path === undefined ? settings : { ...settings, host: null }, log);
+  const app = createApp(
+    { ...shared, models, version },
+    path === undefined ? settings : { ...settings, host: null },
+    log,
+  );
   const server = openServer(app.fetch, certificate);
   server.maxConnections = settings.connections;
   server.on('connection', (socket) => socket.setNoDelay(true));
-  await core.preparers.ready;
   try {
     await (path === undefined ? listen(server, settings) : listenAt(server, path));
   } catch (error) {
-    core.preparers.close();
+    await models.close();
     throw error;
   }
   return {
     url: urlOf(server, settings),
-    core,
+    models,
     async close() {
-      await drain(server, core, settings.drainSeconds);
-      core.preparers.close();
+      await drain(server, models, settings.drainSeconds);
+      await models.close();
     },
   };
 }
@@ -136,11 +191,11 @@ function started(server: Server, place: string, whenTaken: string, listen: () =>
   });
 }
 
-async function drain(server: Server, { gate }: Core, seconds: number): Promise<void> {
+async function drain(server: Server, models: Models, seconds: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const over = new AbortController();
-  await Promise.race([gate.close(), sleep(seconds * 1000, over.signal)]);
+  await Promise.race([models.drain(), sleep(seconds * 1000, over.signal)]);
   over.abort();
   // What has been generated is still on its way to clients that take it.
   const sent = new AbortController();
