@@ -14,6 +14,7 @@ import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
 import { type AdapterChoice, EngineAdapters, opsFor, type Selection } from '../model/adapter/select.ts';
+import { longestWindow } from '../model/choices/positions.ts';
 import { KvCache } from '../model/kv-cache.ts';
 import { forward, hidden, keepOutputs, type Tap } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
@@ -99,6 +100,8 @@ export class Engine {
   readonly store: KvStore;
   private readonly segment: ReturnType<typeof keepOutputs>;
   private readonly batch: BatchBuilder;
+  /** Positions of one sequence that are in the cache at the same time: the context, or what windows see and a batch adds. */
+  private readonly mostHeld: number;
   private readonly maxSequences: number;
   private readonly sharedPromptTokens: number;
   private steps = 0;
@@ -129,12 +132,16 @@ export class Engine {
     const { tokenizer, drawSeed } = options;
     this.samplers = new SamplerMaker({ tokenizer, eogIds: this.eogIds, vocabSize: config.vocabSize, drawSeed });
     this.batch = new BatchBuilder(batchTokens);
-    const tokens = Math.max(contextLength, options.cacheTokens ?? 0);
+    const window = longestWindow(config);
+    this.mostHeld =
+      window === null ? contextLength : Math.min(contextLength, window + batchTokens + 2 * KV_BLOCK_TOKENS);
+    const tokens = Math.max(this.mostHeld, options.cacheTokens ?? contextLength);
     this.store = createStore(device, model, options.kvType, tokens);
     const { blockCount, blockTokens } = this.store;
     this.cache = new KvCache({
       blockCount,
       blockTokens,
+      window,
       copyBlock: (from, to) => device.copyKvBlock(this.store, from, to),
     });
   }
@@ -433,8 +440,8 @@ export class Engine {
     while (this.running.length < this.maxSequences && this.waiting.length > 0) {
       const job = this.waiting[0]!;
       const cached = this.cache.createSequence(job.reusable, job.selection.key);
-      // All that is known of it must fit; what it generates is found room for as it comes.
-      if (!cached.reserve(job.length - cached.length)) {
+      // All that is known of it must fit, as far as it is ever held; what it generates is found room for as it comes.
+      if (!cached.reserve(Math.min(job.length - cached.length, this.mostHeld))) {
         cached.release();
         assert(this.running.length > 0, 'engine: the cache is too small for one sequence');
         return;

@@ -205,3 +205,26 @@ test('sequences of another kind share no beginning, whatever their tokens; those
   strictEqual(cache.createSequence(range(9), 'pirate 1').length, 0, 'forgotten');
   strictEqual(cache.createSequence(range(9)).length, 8);
 });
+
+test('with a window a sequence gives up what no query will see; forks share the rest, and all is given back', () => {
+  const cache = new KvCache({ blockCount: 6, blockTokens: BLOCK, window: 5, copyBlock: () => {} });
+  const sequence = cache.createSequence();
+  const ids = Array.from({ length: 40 }, (_, i) => i);
+  for (const id of ids) {
+    ok(sequence.reserve(1), `position ${id}`);
+    sequence.advance([id]);
+  }
+  // The next query, at 40, sees 36 to 40: block 9, which is full, and the one that is to come.
+  strictEqual(cache.usedBlocks, 1);
+  const fork = sequence.fork();
+  for (const one of [sequence, fork]) {
+    ok(one.reserve(1));
+    one.advance([7]);
+  }
+  strictEqual(cache.usedBlocks, 3);
+  sequence.release();
+  fork.release();
+  strictEqual(cache.availableBlocks, 6);
+  // Known again as far as blocks are still there: from the beginning, which went first.
+  strictEqual(cache.createSequence(ids).length, 0);
+});

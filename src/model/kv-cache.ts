@@ -16,6 +16,11 @@ export interface KvCacheOptions {
   readonly blockTokens: number;
   /** Copies one physical block, all layers. */
   readonly copyBlock: (from: number, to: number) => void;
+  /**
+   * How many positions, its own among them, a query sees at most: sequences give up the blocks before. null: some layer sees all. A block
+   * holds every layer's keys and values, so one layer that sees all keeps the blocks of the others, too.
+   */
+  readonly window?: number | null;
 }
 
 /** Where contents outlive their room in memory, under names that any process computes alike. */
@@ -57,6 +62,7 @@ const MOST_KINDS = 256;
 export class KvCache {
   readonly blockTokens: number;
   readonly blockCount: number;
+  readonly window: number | null;
   private readonly copyBlock: (from: number, to: number) => void;
   private readonly blocks: Block[];
   private readonly free: number[] = [];
@@ -68,7 +74,8 @@ export class KvCache {
   private nextContentId = ROOT + 1;
   private archive: BlockArchive | null = null;
 
-  constructor({ blockCount, blockTokens, copyBlock }: KvCacheOptions) {
+  constructor({ blockCount, blockTokens, copyBlock, window = null }: KvCacheOptions) {
+    this.window = window;
     this.blockCount = blockCount;
     this.blockTokens = blockTokens;
     this.copyBlock = copyBlock;
@@ -117,6 +124,7 @@ export class KvCache {
       sequence.adopt(block, ids, start);
       parent = this.blocks[block]!;
     }
+    sequence.giveUpUnseen();
     return sequence;
   }
 
@@ -262,6 +270,8 @@ export class CachedSequence {
   private table = new Uint32Array(8);
   private view = this.table.subarray(0, 0);
   private blockCount = 0;
+  /** The blocks before this one have been given up: their entries say nothing. */
+  private firstBlock = 0;
   private ids = new Uint32Array(64);
   private released = false;
   /** The empty beginning of sequences of this kind. */
@@ -309,23 +319,39 @@ export class CachedSequence {
       this.table[block] = this.cache.publish(this.table[block]!, before, this.ids, block * blockTokens);
     }
     this.length = length;
+    this.giveUpUnseen();
   }
 
-  /** Forgets the positions from `length` on. */
+  /** Gives up the blocks that no query to come will see; but not the last full one, which the name of the next is made of. */
+  giveUpUnseen(): void {
+    const { window, blockTokens } = this.cache;
+    if (window === null) return;
+    const seen = Math.floor(Math.max(0, this.length - window + 1) / blockTokens);
+    const first = Math.min(seen, Math.floor(this.length / blockTokens) - 1);
+    while (this.firstBlock < first) this.cache.drop(this.table[this.firstBlock++]!);
+  }
+
+  /** Forgets the positions from `length` on. Where blocks have been given up, all of them. */
   truncate(length: number): void {
     assert(length <= this.length, `kv-cache: truncated to ${length} of ${this.length} positions`);
+    assert(length === 0 || this.firstBlock === 0, 'kv-cache: truncated to what is no longer there');
     const kept = Math.ceil(length / this.cache.blockTokens);
-    while (this.blockCount > kept) this.cache.drop(this.table[--this.blockCount]!);
+    while (this.blockCount > kept) {
+      this.blockCount--;
+      if (this.blockCount >= this.firstBlock) this.cache.drop(this.table[this.blockCount]!);
+    }
+    if (length === 0) this.firstBlock = 0;
     this.length = length;
   }
 
   /** A sequence with the same past; both go on independently. */
   fork(): CachedSequence {
     const fork = new CachedSequence(this.cache, this.root);
-    for (const block of this.blocks.subarray(0, Math.ceil(this.length / this.cache.blockTokens))) {
-      this.cache.retain(block);
+    for (const [i, block] of this.blocks.subarray(0, Math.ceil(this.length / this.cache.blockTokens)).entries()) {
+      if (i >= this.firstBlock) this.cache.retain(block);
       fork.push(block);
     }
+    fork.firstBlock = this.firstBlock;
     fork.remember(this.ids.subarray(0, this.length), 0);
     fork.length = this.length;
     return fork;

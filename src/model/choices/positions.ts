@@ -65,6 +65,12 @@ export function windowOf({ slidingWindow, slidingBlocks }: LlamaConfig, block: n
   return slidingBlocks === null || slidingBlocks[block] ? slidingWindow : null;
 }
 
+/** How many positions, its own among them, any block's queries see; null: some block sees everything before. */
+export function longestWindow(config: LlamaConfig): number | null {
+  const windows = Array.from({ length: config.blockCount }, (_, block) => windowOf(config, block));
+  return windows.includes(null) ? null : Math.max(...(windows as number[]));
+}
+
 /** Token ids → x_ND. The lab's absolute positions are added here; in the papers the embedding is taken as it is. */
 export type Embed = (ops: Ops, batch: Batch) => Tensor;
 
