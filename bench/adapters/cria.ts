@@ -13,7 +13,7 @@ const signal = new AbortController().signal;
 await serve(
   { name: 'cria', versions: { node: process.versions.node, kernels: model.facts.device }, loadSeconds },
   async (round) => {
-    const { samplesNs } = await measure(model, round, 1, signal, { warmUp: false });
+    const { samplesNs } = await measure(model, { ...round, sequences: 1 }, 1, signal, { warmUp: false });
     return samplesNs[0]! / 1e9;
   },
 );

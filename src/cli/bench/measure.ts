@@ -5,6 +5,7 @@
  *   pp N        a prompt of N tokens is read
  *   tg N        N tokens are generated after one token
  *   pp N+tg M   both, timed together
+ *   tg N@S      S sequences at once generate N tokens each; the rate is of all together
  *   @ d D       after D tokens of context, which are not timed
  */
 import { Random } from '../../base/random.ts';
@@ -14,29 +15,37 @@ export interface Test {
   readonly prompt: number;
   readonly generate: number;
   readonly depth: number;
+  /** Sequences that generate at the same time. */
+  readonly sequences: number;
 }
 
 export interface Measured extends Test {
   readonly samplesNs: readonly number[];
 }
 
-/** 'pp128', 'tg32', 'pp128+tg32', 'pp128 @ d512' */
-export function testName({ prompt, generate, depth }: Test): string {
-  const parts = [prompt > 0 ? `pp${prompt}` : '', generate > 0 ? `tg${generate}` : ''].filter((part) => part !== '');
+/** 'pp128', 'tg32', 'tg32@4', 'pp128+tg32', 'pp128 @ d512' */
+export function testName({ prompt, generate, depth, sequences }: Test): string {
+  const together = sequences > 1 ? `@${sequences}` : '';
+  const parts = [prompt > 0 ? `pp${prompt}` : '', generate > 0 ? `tg${generate}${together}` : ''].filter(
+    (part) => part !== '',
+  );
   return `${parts.join('+')}${depth > 0 ? ` @ d${depth}` : ''}`;
 }
 
-/** All combinations: every prompt, every generation and every pair, at every depth. */
+/** All combinations: every prompt, every generation (by so many sequences) and every pair, at every depth. */
 export function planTests(
   prompts: readonly number[],
   generations: readonly number[],
   pairs: readonly (readonly [number, number])[],
   depths: readonly number[],
+  sequences: readonly number[] = [1],
 ): Test[] {
   return depths.flatMap((depth) => [
-    ...prompts.filter((count) => count > 0).map((prompt) => ({ prompt, generate: 0, depth })),
-    ...generations.filter((count) => count > 0).map((generate) => ({ prompt: 0, generate, depth })),
-    ...pairs.map(([prompt, generate]) => ({ prompt, generate, depth })),
+    ...prompts.filter((count) => count > 0).map((prompt) => ({ prompt, generate: 0, depth, sequences: 1 })),
+    ...generations
+      .filter((count) => count > 0)
+      .flatMap((generate) => sequences.map((count) => ({ prompt: 0, generate, depth, sequences: count }))),
+    ...pairs.map(([prompt, generate]) => ({ prompt, generate, depth, sequences: 1 })),
   ]);
 }
 
@@ -65,17 +74,20 @@ export async function measure(
   const samplesNs: number[] = [];
   for (let repeat = warmUp ? -1 : 0; repeat < repeats; repeat++) {
     signal.throwIfAborted();
-    const ids = Uint32Array.of(...past, ...tokens(Math.max(1, test.prompt)));
+    const prompts = Array.from({ length: test.sequences }, () =>
+      Uint32Array.of(...past, ...tokens(Math.max(1, test.prompt))),
+    );
     if (test.depth > 0) await model.generate(past, { maxTokens: 0 }).result;
-    const { timings } = await model.generate(ids, {
+    const options = {
       // The first token comes with the prompt's last logits; every further one is a step.
       maxTokens: test.generate === 0 ? 0 : test.generate + 1,
       temperature: 0,
       ignoreEos: true,
       signal,
-    }).result;
+    };
+    const results = await Promise.all(prompts.map((ids) => model.generate(ids, options).result));
     signal.throwIfAborted();
-    if (repeat >= 0) samplesNs.push(timeOf(test, timings) * 1e6);
+    if (repeat >= 0) samplesNs.push(Math.max(...results.map(({ timings }) => timeOf(test, timings))) * 1e6);
     onRepeat(repeat + 1);
   }
   return { ...test, samplesNs };

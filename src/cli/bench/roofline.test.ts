@@ -73,6 +73,8 @@ test("llama-bench's names, in its order", () => {
   const tests = planTests([128, 0], [32], [[16, 4]], [0, 512]);
   const names = ['pp128', 'tg32', 'pp16+tg4'];
   assert.deepEqual(tests.map(testName), [...names, ...names.map((name) => `${name} @ d512`)]);
+  const together = planTests([0], [8], [], [0, 4], [1, 2]).map(testName);
+  assert.deepEqual(together, ['tg8', 'tg8@2', 'tg8 @ d4', 'tg8@2 @ d4']);
 });
 
 test("the machine's limits are measured, on two threads too", async () => {

@@ -58,7 +58,12 @@ export function workOf({ config, tensors }: Pick<Checkpoint, 'config' | 'tensors
 }
 
 /** Seconds at the limits. */
-export function shortestSeconds(work: Work, { prompt, generate, depth }: Test, batch: number, limits: Limits): number {
+export function shortestSeconds(
+  work: Work,
+  { prompt, generate, depth }: Omit<Test, 'sequences'>,
+  batch: number,
+  limits: Limits,
+): number {
   let seconds = 0;
   for (let read = 0; read < prompt; read += batch) {
     const tokens = Math.min(batch, prompt - read);

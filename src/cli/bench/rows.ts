@@ -28,8 +28,8 @@ export function withLimit(row: Row, shortestSeconds: number): Row {
 
 export function benchRow(setting: Setting, measured: Measured, testTime: string) {
   const { machine, facts } = setting;
-  const { prompt, generate, depth, samplesNs } = measured;
-  const samples_ts = samplesNs.map((ns) => ((prompt + generate) * 1e9) / ns);
+  const { prompt, generate, depth, sequences, samplesNs } = measured;
+  const samples_ts = samplesNs.map((ns) => ((prompt + sequences * generate) * 1e9) / ns);
   return {
     build_commit: `cria ${setting.version}`,
     build_number: 0,
@@ -52,6 +52,7 @@ export function benchRow(setting: Setting, measured: Measured, testTime: string)
     n_prompt: prompt,
     n_gen: generate,
     n_depth: depth,
+    n_seq: sequences,
     test: testName(measured),
     test_time: testTime,
     avg_ns: Math.round(mean(samplesNs)),

@@ -1,5 +1,6 @@
 import { UsageError } from '../../base/errors.ts';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
+import { KV_BLOCK_TOKENS } from '../../kernels/ops.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
@@ -33,6 +34,13 @@ const options = {
     help: 'read a prompt of P tokens, then generate G, timed together',
   },
   nDepth: { ...counts, short: 'd', default: [0], help: 'tokens of context before the test begins' },
+  sequences: {
+    kind: 'integers',
+    short: 'np',
+    min: 1,
+    default: [1],
+    help: 'how many sequences generate at the same time in the tests of -n: 1,2,4,8 gives tg128, tg128@2 …',
+  },
   threads: { kind: 'integers', short: 't', min: 1, otherwise: 'one per physical core', help: 'threads that compute' },
   repetitions: { kind: 'integer', short: 'r', min: 1, default: 5, help: 'repeats of each test, after one to warm up' },
   output: {
@@ -71,14 +79,16 @@ export const command = defineCommand({
     const path = resolveModel(options.model);
     const machine = describeMachine();
     const pairs = options.pair.map((text) => text.split(',').map(Number) as [number, number]);
-    const tests = planTests(options.nPrompt, options.nGen, pairs, options.nDepth);
+    const tests = planTests(options.nPrompt, options.nGen, pairs, options.nDepth, options.sequences);
     const context = Math.max(...tests.map(contextOf));
     const version = packageVersion();
     const rows: Row[] = [];
     const work = options.roofline ? readWork(path, openOptionsOf(options)) : null;
     let facts: ModelFacts | null = null;
     for (const threads of options.threads ?? [machine.physicalCores]) {
-      const model = await loadModel({ ...options, threads, context }, io);
+      const most = Math.max(...options.sequences);
+      const sizes = { maxSequences: most, cacheTokens: most * (context + KV_BLOCK_TOKENS) };
+      const model = await loadModel({ ...options, ...sizes, threads, context }, io);
       facts = model.facts;
       try {
         const limits = work ? await measureLimits(threads, facts.device.includes('256-bit')) : null;
@@ -92,7 +102,7 @@ export const command = defineCommand({
           progress.end();
           const setting = { version, machine, facts, path, threads, batch: options.batchTokens };
           let row: Row = benchRow(setting, measured, time);
-          if (work && limits) {
+          if (work && limits && test.sequences === 1) {
             const seconds = shortestSeconds(work(facts.kvType), test, options.batchTokens, limits);
             row = withLimit(row, seconds);
           }
