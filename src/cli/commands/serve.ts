@@ -16,11 +16,11 @@ import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeLine } from '../io.ts';
 import { loadModel } from '../load-model.ts';
+import { type ModelWord, modelsOption, parseModelWord, usualName } from '../model/model-words.ts';
+import { openShelf } from '../model/shelf.ts';
 import { resolveModel } from '../model-name.ts';
 import { cacheDirOptions, draftOption, modelOptions } from '../model-options.ts';
 import type { Options, OptionTable } from '../option-table.ts';
-import { type ModelWord, modelsOption, parseModelWord, usualName } from '../serve/model-words.ts';
-import { openShelf } from '../serve/shelf.ts';
 
 const MIB = 1 << 20;
 
