@@ -14,6 +14,7 @@ const GIB = 2 ** 30;
 /** What only some verbs say. */
 export interface LoadOptions {
   readonly offline?: boolean;
+  readonly ropeScaling?: string | undefined;
   readonly batchTokens?: number;
   readonly cacheTokens?: number | undefined;
   readonly maxSequences?: number;
@@ -25,7 +26,10 @@ export interface LoadOptions {
 }
 
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
-export async function loadModel(options: Omit<ModelOptions, 'offline'> & LoadOptions, io: Io): Promise<Llama> {
+export async function loadModel(
+  options: Omit<ModelOptions, 'offline' | 'ropeScaling'> & LoadOptions,
+  io: Io,
+): Promise<Llama> {
   await fetchMissing(options, io);
   const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
   try {
@@ -59,7 +63,9 @@ export async function fetchMissing(
 }
 
 /** How a model is loaded, in the library's words. */
-export function libraryOptionsOf(options: Omit<ModelOptions, 'offline' | 'model'> & LoadOptions): LibraryOptions {
+export function libraryOptionsOf(
+  options: Omit<ModelOptions, 'offline' | 'model' | 'ropeScaling'> & LoadOptions,
+): LibraryOptions {
   const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
   const { draft = [], cacheDir, cacheDirGib = DEFAULT_KEPT_BYTES / GIB } = options;
   return {

@@ -46,8 +46,16 @@ export const openOptions = {
 } as const satisfies OptionTable;
 
 /** The same in the library's words. */
-export function openOptionsOf({ ignoreKey, pre }: Options<typeof openOptions>): OpenOptions {
-  return { ...(ignoreKey.length > 0 && { ignoreKeys: ignoreKey }), ...(pre !== undefined && { pre }) };
+export function openOptionsOf({
+  ignoreKey,
+  pre,
+  ropeScaling,
+}: Options<typeof openOptions> & { readonly ropeScaling?: string | undefined }): OpenOptions {
+  return {
+    ...(ignoreKey.length > 0 && { ignoreKeys: ignoreKey }),
+    ...(pre !== undefined && { pre }),
+    ...(ropeScaling !== undefined && { ropeScaling }),
+  };
 }
 
 /** Which model, and how it is run. */
@@ -86,6 +94,12 @@ export const modelOptions = {
     help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
   },
   ...openOptions,
+  ropeScaling: {
+    kind: 'text',
+    value: 'METHOD',
+    otherwise: 'as its files say',
+    help: 'for texts longer than the model was made for, with --context: dynamic, linear:FACTOR or yarn:FACTOR',
+  },
   offline: { kind: 'flag', help: 'never fetch a model: hf: names must have been pulled before' },
 } as const satisfies OptionTable;
 

@@ -9,6 +9,7 @@ import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/ad
 import { spokenTemplate } from '../../model/adapter/merge.ts';
 import { EngineAdapters, opsForAll } from '../../model/adapter/select.ts';
 import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.ts';
+import { stretchNote } from '../../model/checkpoint/stretch.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { loadModel, prepareModel, weightsOf } from '../../model/model.ts';
 import { type DType, rowBytes } from '../../tensor/dtype.ts';
@@ -166,6 +167,7 @@ export class EngineHost {
     let draft: Checkpoint | null = null;
     try {
       const { config } = checkpoint;
+      const { ropeScaling: method } = settings.open;
       const contextLength = contextOf(config, settings.contextLength);
       const kvType = settings.kvType ?? kvTypeOf(checkpoint);
       const tokenizer: Tokenizer | null =
@@ -223,7 +225,7 @@ export class EngineHost {
         contextLength,
         kvType,
         device: device.description,
-        remarks: tokenizer?.remarks ?? [],
+        remarks: [...(tokenizer?.remarks ?? []), ...(method === undefined ? [] : [stretchNote(method)])],
         adapters: facts,
         keepsCache: settings.keep !== null,
       };

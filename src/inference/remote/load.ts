@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly ignoreKeys?: readonly string[];
   /** How a GGUF vocabulary cuts text into words ('llama-bpe', 'qwen2' …), in place of what the file says. */
   readonly pre?: string;
+  /** For texts longer than the model was made for: 'dynamic', 'linear:2', 'yarn:4'; absent: as its files say. */
+  readonly ropeScaling?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -79,6 +81,7 @@ const knownOptions = [
   'segmentBytes',
   'ignoreKeys',
   'pre',
+  'ropeScaling',
   'adapters',
   'draft',
   'cacheDir',
@@ -124,6 +127,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     segmentBytes,
     ignoreKeys,
     pre,
+    ropeScaling,
     adapters = [],
     draft = null,
     cacheDir,
@@ -155,6 +159,8 @@ export function loadSettings(options: EngineOptions): LoadSettings {
   const isTexts = Array.isArray(ignoreKeys) && ignoreKeys.every((key) => typeof key === 'string');
   if (ignoreKeys !== undefined && !isTexts) problems.push('ignoreKeys is no list of texts');
   if (pre !== undefined && typeof pre !== 'string') problems.push(`pre is ${String(pre)}, expected a text`);
+  if (ropeScaling !== undefined && typeof ropeScaling !== 'string')
+    problems.push(`ropeScaling is ${String(ropeScaling)}, expected a text`);
   problems.push(...adapterProblems(adapters));
   if (problems.length > 0) {
     throw new ArgumentError(
@@ -176,7 +182,11 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     adapters: adapters.map(({ name, source, scale = 1, usual = true }) => ({ name, source, scale, usual })),
     draft,
     keep: cacheDir === undefined ? null : { folder: cacheDir, mostBytes: cacheDirBytes ?? DEFAULT_KEPT_BYTES },
-    open: { ...(ignoreKeys !== undefined && { ignoreKeys }), ...(pre !== undefined && { pre }) },
+    open: {
+      ...(ignoreKeys !== undefined && { ignoreKeys }),
+      ...(pre !== undefined && { pre }),
+      ...(ropeScaling !== undefined && { ropeScaling }),
+    },
   };
 }
 

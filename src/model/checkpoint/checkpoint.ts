@@ -30,6 +30,8 @@ export interface OpenOptions {
   readonly ignoreKeys?: readonly string[];
   /** How text is cut into words: a name that GGUF's tokenizer.ggml.pre may have; in place of the file's. */
   readonly pre?: string;
+  /** `dynamic`, `linear:FACTOR`, `yarn:FACTOR`: for texts longer than the model was made for (stretch.ts). */
+  readonly ropeScaling?: string;
 }
 
 /** The note about keys that nobody knows and that change nothing. */

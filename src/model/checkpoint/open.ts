@@ -14,6 +14,7 @@ import { openGguf } from './open-gguf.ts';
 import { openHf } from './open-hf.ts';
 import { openLlama2c } from './open-llama2c.ts';
 import { openMeta, shardName } from './open-meta.ts';
+import { stretched } from './stretch.ts';
 import { whatItIs } from './what-it-is.ts';
 
 /**
@@ -30,7 +31,7 @@ export function openCheckpoint(
     const checkpoint =
       'list' in source ? openFolder(source, files, options) : openFile(files.keep(source), beside, files, options);
     refuseUnheeded(checkpoint, options);
-    return checkpoint;
+    return options.ropeScaling === undefined ? checkpoint : stretched(checkpoint, options.ropeScaling);
   } catch (error) {
     files.close();
     throw error;

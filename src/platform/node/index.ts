@@ -57,7 +57,7 @@ export class Llama extends RemoteModel {
           if (path === null) return null;
           model.source = { kind: 'path', path };
           model.openOptions = {}; // what was written has nothing that needs them
-          const { ignoreKeys: _, pre: __, ...rest } = options;
+          const { ignoreKeys: _, pre: __, ropeScaling: ___, ...rest } = options;
           return (await loadRemote(startEngine, model.source, rest)).client;
         }),
     });
