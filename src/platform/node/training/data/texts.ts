@@ -139,13 +139,22 @@ async function* parquetRows(
   file: string,
   { field = USUAL_FIELD, weightField }: TextFields,
 ): AsyncGenerator<TextDocument> {
-  const fail = (where: string, problem: string): never => {
-    const advice = 'Name the column of the text with --set data.train.0.field=COLUMN.';
-    throw new FormatError({ code: 'training.parquet', file, where }, problem, advice);
+  // The reader hands on as a problem of the file what is thrown while it reads: the first error is the one that counts.
+  let first: FormatError | null = null;
+  const fail = (where: string, problem: string, advice: string): never => {
+    first ??= new FormatError({ code: 'training.parquet', file, where }, problem, advice);
+    throw first;
   };
-  const context = readContext(dirname(path), (_, message) => fail('its rows', message), MOST_RECORD_BYTES);
+  const context = readContext(
+    dirname(path),
+    (_, message) => fail('its rows', message.replace(`${file}: `, ''), 'Get the file again.'),
+    MOST_RECORD_BYTES,
+  );
   const choose = (present: readonly string[]) => {
-    if (!present.includes(field)) fail('its columns', `expected a column "${field}", found ${present.join(', ')}`);
+    const advice = 'Name the column of the text with --set data.train.0.field=COLUMN.';
+    if (!present.includes(field)) {
+      fail('its columns', `expected a column "${field}", found ${present.join(', ')}`, advice);
+    }
     return weightField === undefined ? [field] : [field, weightField];
   };
   for await (const { value, row } of readParquetRows(openInput(dirname(path), file), context, choose)) {
