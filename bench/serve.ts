@@ -1,7 +1,8 @@
 /**
  * The server under load: clients that each send one request after another over loopback, streaming, with the default samplers.
  *
- *   node bench/serve.ts [-m model.gguf] [--clients 1,4,16] [--requests 1] [--prompt 64] [--output 64] [--threads 2] [--soak SECONDS]
+ *   node bench/serve.ts [-m model.gguf] [--clients 1,4,16] [--requests 1] [--prompt 64] [--output 64] [--threads 2]
+ *                       [--beside schema.json] [--soak SECONDS [--pause MS]]
  *
  * Without -m the bundled model. Every prompt is of other random tokens, so that no request finds another's in the cache. Prints, for
  * each number of clients, the tokens per second of all of them together, against one client's, and how long the first token and the
@@ -12,9 +13,11 @@
  *             it came, and its own, can be read one after another, each alone (measured first). Prompts of one batch get their first
  *             tokens together: the first of them waits for the others, and the "worst" is most often such a one
  *
+ * With --beside one more client asks, all the time, for answers of that schema, changed a little each time, so that it is compiled anew.
  * With --soak the last number of clients goes on for so long, one request of four leaving in the middle; memory is printed as it
- * goes, and at the end how much it grew from the second sixth of the time to the last.
+ * goes, and at the end how much it grew from the second sixth of the time to the last. --pause: between a client's requests.
  */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -32,13 +35,16 @@ const { values } = parseArgs({
     prompt: { type: 'string', default: '64' },
     output: { type: 'string', default: '64' },
     threads: { type: 'string' },
+    beside: { type: 'string' },
     soak: { type: 'string', default: '0' },
+    pause: { type: 'string', default: '0' },
   },
 });
 const promptTokens = Number(values.prompt);
 const outputTokens = Number(values.output);
 const clientCounts = values.clients.split(',').map(Number);
 const most = Math.max(...clientCounts);
+const pauseMs = Number(values.pause);
 
 const model = await Llama.load(values.model, {
   ...(values.threads !== undefined && { threads: Number(values.threads) }),
@@ -134,8 +140,10 @@ async function run(
   const measured: Measured[] = [];
   const started = performance.now();
   const client = async () => {
-    do measured.push(await request({ leaves: leaves() }));
-    while (more());
+    do {
+      measured.push(await request({ leaves: leaves() }));
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    } while (more());
   };
   await Promise.all(Array.from({ length: clients }, client));
   return { measured, seconds: (performance.now() - started) / 1000 };
@@ -150,6 +158,7 @@ console.log(
   '| clients | tokens/s | × one client | tokens/CPU s | × one client | first token p50 ms | p99 ms | ÷ bound at p50 | at p99 | worst | per token p50 ms | p99 ms | rows a step |',
 );
 console.log('|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|');
+const compiling = values.beside === undefined ? null : compileBeside(values.beside);
 let single = 0;
 let singleCpu = 0;
 for (const clients of clientCounts) {
@@ -181,6 +190,34 @@ for (const clients of clientCounts) {
     ((after.rows - before.rows) / (after.steps - before.steps)).toFixed(1),
   ];
   console.log(`| ${clients} | ${cells.join(' | ')} |`);
+}
+
+if (compiling) console.log(`\nbeside them: ${await compiling.end()} schemas compiled anew`);
+
+/** Asks for one answer after another of a schema that the server has not seen. */
+function compileBeside(file: string): { end(): Promise<number> } {
+  const schema = JSON.parse(readFileSync(file, 'utf8')) as object;
+  let count = 0;
+  let isOver = false;
+  const client = async () => {
+    while (!isOver) {
+      const json_schema = { ...schema, $comment: `${count}` };
+      const body = JSON.stringify({ prompt: 'Once', max_tokens: 1, json_schema });
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers, body });
+      const said = await response.text();
+      if (!response.ok && response.status !== 400) throw new Error(said);
+      count++;
+    }
+  };
+  const ended = client();
+  return {
+    async end() {
+      isOver = true;
+      await ended;
+      return count;
+    },
+  };
 }
 
 const soakSeconds = Number(values.soak);

@@ -1,10 +1,16 @@
 /** What the server says of itself: openapi.json is what is accepted, and /metrics is what Prometheus reads. */
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { endpoints } from '../../src/server/endpoints/table.ts';
+import { replyShapeOf, replyShapes } from '../../src/server/reply/shapes/table.ts';
 import { refusedFields } from '../../src/server/request/fields.ts';
+import { madeAdapter, writeAdapter } from '../support/adapters.ts';
 import { fimModel } from '../support/fim-model.ts';
+import { checkedReplies, checkReply } from '../support/replies.ts';
 import { post, testServer } from '../support/server.ts';
 
 const server = await testServer({}, {}, fimModel());
@@ -202,6 +208,89 @@ describe('openapi.json', async () => {
       }
     });
   }
+});
+
+describe('replies', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-replies-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const { config } = server.model;
+  const path = writeAdapter(join(folder, 'pirate.gguf'), madeAdapter(config, { seed: 1 }), config);
+  const adapters = [{ name: 'pirate', source: { kind: 'path' as const, path }, usual: false }];
+
+  test('every endpoint was asked, and replied as openapi.json says: whole, streamed, and refused', async () => {
+    const full = await testServer({ slotSavePath: folder, props: true }, { adapters }, fimModel());
+    const ask = async (method: string, path: string) => {
+      const response = await fetch(full.url + path, { method });
+      checkReply(method, path, response.status, response.headers.get('content-type') ?? '', await response.text());
+      return response.status;
+    };
+    for (const [path, body] of Object.entries(bodies)) {
+      strictEqual((await post(full, path, body)).status, 200, path);
+      strictEqual((await post(full, path, { ...body, no_such_field: 1 })).status, 400, path);
+      if (!replyShapeOf('POST', path)?.stream) continue;
+      strictEqual((await post(full, path, { ...body, stream: true })).status, 200, path);
+    }
+    // What an answer may hold beside text.
+    const calls = { tools: [tool], tool_choice: 'required', max_tokens: 200 };
+    const more: readonly (readonly [path: string, body: object])[] = [
+      ['/v1/chat/completions', { messages, logprobs: true, top_logprobs: 2, n: 2, max_tokens: 3 }],
+      ['/v1/chat/completions', { messages, ...calls }],
+      ['/v1/completions', { prompt: 'Once', logprobs: 2, echo: true, max_tokens: 3 }],
+      ['/v1/completions', { prompt: 'Once', max_tokens: 3, stream_options: { include_usage: true } }],
+      ['/v1/responses', { input: 'Once', tools: [responsesTool], tool_choice: 'required', max_output_tokens: 200 }],
+      ['/v1/messages', { messages, tools: [anthropicTool], tool_choice: { type: 'any' }, max_tokens: 200 }],
+      ['/api/chat', { model: 'tiny', messages, tools: [tool], options: { num_predict: 100 } }],
+      ['/api/chat', { model: 'tiny', messages: [] }],
+      ['/completion', { prompt: 'Once', n_predict: 3, n_probs: 2, return_tokens: true }],
+      ['/completion', { prompt: 'Once', n_predict: 3, n_probs: 2, post_sampling_probs: true }],
+      ['/v1/embeddings', { input: ['Once', 'Twice'], encoding_format: 'base64' }],
+      ['/v1/rerank', { query: 'Once', documents: ['Twice'], return_documents: true }],
+      ['/tokenize', { content: 'Onceé', with_pieces: true }],
+      ['/lora-adapters', [{ id: 0, scale: 1 }]],
+      ['/props', {}],
+      ['/v1/reranking', { query: 'Once', documents: ['Twice'] }],
+      ['/api/pull', { model: 'tiny', stream: false }],
+      ['/api/chat', { model: 'tiny', messages, stream: false, options: { num_predict: 2 } }],
+      ['/api/generate', { model: 'tiny', prompt: 'Once', stream: false, options: { num_predict: 2 } }],
+    ];
+    for (const [path, body] of more) {
+      strictEqual((await post(full, path, body)).status, 200, path);
+      if (replyShapeOf('POST', path)?.stream) await post(full, path, { ...body, stream: true });
+    }
+    const { json: kept } = await post(full, '/v1/responses', { input: 'Once', max_output_tokens: 2 });
+    await post(full, '/completion', { prompt: 'Once upon a time '.repeat(20), n_predict: 2, id_slot: 1 });
+    for (const action of ['save', 'restore', 'erase']) {
+      strictEqual((await post(full, `/slots/1?action=${action}`, { filename: 'kept.bin' })).status, 200, action);
+    }
+    for (const { method, path } of endpoints) {
+      if (method === 'GET')
+        strictEqual(await ask(method, path.replace(':model', 'pirate').replace(':id', kept.id)), 200);
+    }
+    strictEqual(await ask('DELETE', `/v1/responses/${kept.id}`), 200);
+    strictEqual(await ask('GET', `/v1/responses/${kept.id}`), 404);
+
+    const described = Object.entries(replyShapes).flatMap(([key, { json, text, stream }]) => {
+      const media = [json && 'application/json', text?.split(';')[0], stream?.type];
+      return media.flatMap((one) => (one ? [`${key} ${one}`] : []));
+    });
+    const asked = (one: string) => checkedReplies.has(one) || checkedReplies.has(one.replace(' /v1', ' '));
+    // Of the metrics there is no more to say than their type.
+    deepStrictEqual(
+      described.filter((one) => !asked(one) && !one.includes('/metrics')),
+      [],
+    );
+    deepStrictEqual(
+      endpoints.filter(({ method, path }) => !replyShapeOf(method, path)).map(({ path }) => path),
+      [],
+    );
+  });
+
+  test('what is not described is found', () => {
+    const reply = (body: object) => () => checkReply('GET', '/health', 200, 'application/json', JSON.stringify(body));
+    reply({ status: 'ok' })();
+    throws(reply({ status: 'ok', more: 1 }), /not as described/);
+    throws(reply({}), /not as described/);
+  });
 });
 
 test('/metrics is in the text format: help and type before the samples, no sample twice, histograms add up', async () => {

@@ -12,6 +12,7 @@ import {
 } from '../../src/platform/node/serve/server.ts';
 import type { ServerSettings } from '../../src/server/world.ts';
 import { goldenPath } from './golden.ts';
+import { checkReply } from './replies.ts';
 
 export const tinyFolder = goldenPath('formats/gguf-llama-cpp-converter/hf');
 
@@ -71,7 +72,7 @@ export async function testServer(
   return { ...server, model, log: lines };
 }
 
-/** POSTs JSON; the reply as it is, and its JSON. */
+/** POSTs JSON; the reply as it is, and its JSON. Throws where openapi.json describes another one. */
 export async function post(server: RunningServer, path: string, body: unknown, init: RequestInit = {}) {
   const response = await fetch(server.url + path, {
     method: 'POST',
@@ -82,7 +83,10 @@ export async function post(server: RunningServer, path: string, body: unknown, i
   const text = await response.text();
   // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of many shapes.
   const json: any = /\/json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
-  return { status: response.status, headers: response.headers, text, json };
+  const { status, headers } = response;
+  const isWhole = typeof body !== 'object' || body === null || !('response_fields' in body);
+  if (isWhole) checkReply('POST', path, status, headers.get('content-type') ?? '', text);
+  return { status, headers, text, json };
 }
 
 /** Waits until `check` holds; it is asked again after short pauses. */

@@ -141,6 +141,8 @@ export function toolsGrammar(spec: ToolsSpec, hasToken: (text: string) => boolea
     spec.answer == null
       ? withText(notation)
       : choice(rule('calls'), adopt('answer', answerGrammar(spec.answer, notation)));
+  // What models are taught to write: a call is on one line, as json.dumps has it.
+  rules.set('space', choice('', ' '));
   rules.set('root', wanted === 'auto' ? otherwise() : rule('calls'));
   return { rules, root: 'root', notes: [...new Set(notes)] };
 }

@@ -108,7 +108,10 @@ class ChatWriter {
           if (logprob !== null) yield this.chunk(index, {}, logprob, null);
         } else {
           const { result, index } = event;
-          for (const part of readers[index]!.end()) yield this.chunk(index, this.delta(part, 0), null, null);
+          for (const part of readers[index]!.end()) {
+            if (part.kind === 'call') calls[index]!++;
+            yield this.chunk(index, this.delta(part, calls[index]! - 1), null, null);
+          }
           const finish = finishOf(result, calls[index]!);
           const { timings } = --open === 0 ? await this.end() : { timings: {} };
           yield { ...this.chunk(event.index, {}, null, finish), ...timings };

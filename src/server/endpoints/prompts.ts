@@ -160,7 +160,7 @@ export function checkLength(
     400,
     'context_length_exceeded',
     room < 0
-      ? `the prompt is ${prompt.length} tokens, more than this model's ${contextLength}. Shorten it, or leave early messages out.`
+      ? `the prompt is ${prompt.length} tokens, more than this model's ${contextLength}. Shorten it, leave early messages out, or start the server with a larger --context.`
       : `the prompt is ${prompt.length} of this model's ${contextLength} tokens, which leaves ${room}; max_tokens was ${maxTokens}. ` +
           'Ask for fewer, or leave max_tokens out.',
     { param: room < 0 ? param : 'max_tokens' },

@@ -4,6 +4,7 @@ import type { ConstraintSpec } from '../../inference/grammar/compile-constraint.
 import type { JsonSchema } from '../../inference/grammar/schema/document.ts';
 import { type ToolFormat, type ToolsSpec, toolFormatOf } from '../../inference/grammar/tools.ts';
 import { ApiError } from '../api-error.ts';
+import { templateShowsTools } from './tool-messages.ts';
 
 const schema = z.record(z.string(), z.unknown());
 export const toolName = z.string().regex(/^[\w.-]{1,128}$/, 'expected letters, digits, _ . and -');
@@ -38,7 +39,7 @@ export const toolFields = {
     ])
     .nullish()
     .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
-  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer (default true)'),
+  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer; absent: where the chat template knows of tools'),
 };
 
 export const constrainedFields = {
@@ -128,7 +129,7 @@ function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: 
     tools: tools.map(({ function: { name, parameters, strict } }) => ({ name, parameters, strict })),
     choice: typeof choice === 'object' && choice !== null ? { name: choice.function.name } : (choice ?? 'auto'),
     // A function that is named is called once.
-    parallel: (parallel ?? true) && (choice == null || typeof choice === 'string'),
+    parallel: (parallel ?? (template !== null && templateShowsTools(template))) && (choice == null || typeof choice === 'string'),
     format,
   };
   return { spec, offered: tools, format };

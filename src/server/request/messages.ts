@@ -137,7 +137,7 @@ function isOwnTool(given: NonNullable<CountRequest['tools']>[number]): given is 
 export function chatOfConversation(request: CountRequest): ChatRequest {
   const { system, messages, tools, tool_choice: choice, output_config: output, model } = request;
   const format = output?.format;
-  const isParallel = choice == null || choice.type === 'none' || !choice.disable_parallel_tool_use;
+  const disabled = choice == null || choice.type === 'none' ? null : choice.disable_parallel_tool_use;
   const offered = (tools ?? []).filter(isOwnTool).map(({ name, description, input_schema, strict }) => ({
     type: 'function' as const,
     function: { name, description, parameters: input_schema, strict },
@@ -155,7 +155,7 @@ export function chatOfConversation(request: CountRequest): ChatRequest {
       : choice.type === 'tool'
         ? { type: 'function', function: { name: choice.name } }
         : choices[choice.type],
-    parallel_tool_calls: isParallel,
+    parallel_tool_calls: disabled == null ? null : !disabled,
     ...(format && { response_format: { type: 'json_schema', json_schema: { schema: format.schema, strict: true } } }),
   } as ChatRequest;
 }

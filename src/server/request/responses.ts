@@ -102,7 +102,7 @@ export const responsesSchema = z.strictObject({
     ])
     .nullish()
     .describe('whether a function may, must, or must not be called, and which'),
-  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer (default true)'),
+  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer; absent: where the chat template knows of tools'),
   text: z
     .strictObject({
       format: z

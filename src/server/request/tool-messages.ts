@@ -3,6 +3,7 @@
  * results are text, in the notation of Hermes' and Qwen's templates.
  */
 import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
+import { type FunctionTool, toolSignature } from './tool-signature.ts';
 
 /** Whether the template shows the functions that it is given. */
 export function templateShowsTools(template: string): boolean {
@@ -19,10 +20,13 @@ To call one, write
 </tool_call>`;
 
 /** The same conversation, with `tools` (as OpenAI's clients give them) and all calls in its texts. */
-export function withToolTexts(messages: readonly ChatMessage[], tools: readonly unknown[]): ChatMessage[] {
+export function withToolTexts(
+  messages: readonly ChatMessage[],
+  tools: readonly { readonly function: FunctionTool }[],
+): ChatMessage[] {
   const told = messages.map(toText);
   if (tools.length === 0) return told;
-  const described = instructions(tools.map((tool) => JSON.stringify(tool)).join('\n'));
+  const described = instructions(tools.map(({ function: one }) => toolSignature(one)).join('\n'));
   const [first] = told;
   const hasSystem = first?.role === 'system';
   const system = { role: 'system', content: hasSystem ? `${String(first.content)}\n\n${described}` : described };

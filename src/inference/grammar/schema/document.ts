@@ -16,8 +16,11 @@ export type Conjunction = readonly Located[];
 const MAX_NODES = 200_000;
 const MAX_DEPTH = 200;
 const MAX_PROBLEMS = 50;
-/** Steps of one compilation: keywords gathered, values compared, states of patterns and of the grammar; a tenth of a second. */
-const MAX_STEPS = 600_000;
+/**
+ * Steps of one compilation: keywords gathered, values compared, states of patterns and of the grammar. Where what cannot be held is let
+ * go, less is tried for it: so many steps are at most a tenth of a second.
+ */
+const MAX_STEPS = { exact: 600_000, loose: 300_000 } as const;
 /** Values of these are no schemas, whatever they look like. */
 const values = new Set(['enum', 'const', 'default', 'example', 'examples']);
 /** Where a document without an address stands. */
@@ -25,8 +28,8 @@ const NOWHERE = 'cria:/';
 
 export class SchemaDocument {
   readonly root: Located;
-  readonly budget = new Budget(MAX_STEPS);
-  readonly terms = new Terms(this.budget);
+  readonly budget: Budget;
+  readonly terms: Terms;
   /** Patterns that were compiled already; null: they cannot be held. */
   readonly patterns = new Map<string, Term | null>();
   /** Objects that do not say what else they may hold hold nothing else. */
@@ -45,6 +48,8 @@ export class SchemaDocument {
   constructor(schema: unknown, isStrict: boolean, isExact = isStrict) {
     this.isStrict = isStrict;
     this.isExact = isExact;
+    this.budget = new Budget(isExact ? MAX_STEPS.exact : MAX_STEPS.loose);
+    this.terms = new Terms(this.budget);
     if (!isSchema(schema)) {
       throw new ArgumentError(
         'schema.invalid',

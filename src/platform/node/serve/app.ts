@@ -71,8 +71,8 @@ export function createApp(house: House, settings: WireSettings, log: Log): Hono<
       return readBody(c, '/explore/call');
     });
   }
-  const description = openApi(house.version, settings.basePath);
-  app.get('/openapi.json', (c) => c.json(description));
+  let description: object | null = null;
+  app.get('/openapi.json', (c) => c.json((description ??= openApi(house.version, settings.basePath))));
 
   for (const endpoint of endpoints) {
     app.on(endpoint.method, endpoint.path, async (c) => {

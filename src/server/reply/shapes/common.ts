@@ -1,0 +1,40 @@
+/** Parts of replies that several endpoints have. */
+import { z } from 'zod';
+
+export const count = z.int().min(0);
+export const id = z.string();
+export const unixSeconds = z.int().min(0);
+
+export const usage = z.object({
+  prompt_tokens: count,
+  completion_tokens: count,
+  total_tokens: count,
+  prompt_tokens_details: z.object({ cached_tokens: count }),
+});
+
+/** Without an answer that is generated. */
+export const promptUsage = z.object({ prompt_tokens: count, total_tokens: count });
+
+export const timings = z.object({
+  cache_n: count.describe('prompt tokens that the cache held'),
+  prompt_n: count.describe('prompt tokens that were computed'),
+  prompt_ms: z.number(),
+  prompt_per_token_ms: z.number(),
+  prompt_per_second: z.number(),
+  predicted_n: count,
+  predicted_ms: z.number(),
+  predicted_per_token_ms: z.number(),
+  predicted_per_second: z.number(),
+  draft_n: count.optional().describe('tokens that were guessed'),
+  draft_n_accepted: count.optional().describe('of them, those that were right'),
+});
+
+const token = { token: z.string(), logprob: z.number(), bytes: z.array(z.int().min(0).max(255)) };
+export const chatLogprob = z.object({ ...token, top_logprobs: z.array(z.object(token)) });
+
+export const success = z.object({ success: z.literal(true) });
+
+/** What failed in a stream after its first byte. */
+export const streamError = z.object({
+  error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
+});
