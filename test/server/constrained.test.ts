@@ -3,6 +3,7 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/st
 import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import { withToolTexts } from '../../src/server/request/tool-messages.ts';
+import { toolSignature } from '../../src/server/request/tool-signature.ts';
 import { post, testServer } from '../support/server.ts';
 
 const server = await testServer({}, { contextLength: 1024 });
@@ -141,4 +142,34 @@ test('a template that knows no tools is told of them in the system message, and 
     { role: 'user', content: '<tool_response>\ngone\n</tool_response>' },
   ]);
   deepStrictEqual(withToolTexts([{ role: 'user', content: 'Go.' }], []), [{ role: 'user', content: 'Go.' }]);
+});
+
+test('a function in one line: types, choices, lists, references, what may be left out, and what is said of each', () => {
+  const described = {
+    name: 'find',
+    description: 'Looks\n something up.',
+    parameters: {
+      type: 'object',
+      properties: {
+        text: { type: 'string', description: 'what to look for' },
+        limit: { type: ['integer', 'null'] },
+        sort: { enum: ['new', 'old'] },
+        tags: { type: 'array', items: { anyOf: [{ type: 'string' }, { type: 'integer' }] } },
+        'within-days': { $ref: '#/$defs/range' },
+        node: { $ref: '#/$defs/node' },
+      },
+      required: ['text', 'node'],
+      $defs: {
+        range: { type: 'object', properties: { from: { type: 'number' }, to: { const: 3 } }, required: ['from'] },
+        node: { type: 'object', properties: { next: { $ref: '#/$defs/node' } } },
+      },
+    },
+  };
+  strictEqual(
+    toolSignature(described),
+    'find(text: string /* what to look for */, limit?: integer | null, sort?: "new" | "old", tags?: (string | integer)[], ' +
+      '"within-days"?: { from: number, to?: 3 }, node: { next?: { next?: { next?: { next?: { next?: any } } } } }) // Looks something up.',
+  );
+  strictEqual(toolSignature({ name: 'now' }), 'now(arguments: object)');
+  strictEqual(toolSignature({ name: 'now', parameters: { type: 'object', properties: {} } }), 'now()');
 });
