@@ -19,7 +19,7 @@ const stop = {
   stop_sequence: z.string().nullable(),
 };
 
-export const message = z.object({
+export const message: z.ZodType = z.object({
   id,
   model: z.string(),
   type: z.literal('message'),
@@ -31,7 +31,7 @@ export const message = z.object({
 
 const index = { index: count };
 
-export const messageEvent = z.union([
+export const messageEvent: z.ZodType = z.union([
   z.object({ type: z.literal('message_start'), message }),
   z.object({ type: z.literal('content_block_start'), ...index, content_block: block }),
   z.object({
@@ -48,9 +48,9 @@ export const messageEvent = z.union([
   z.object({ type: z.literal('message_stop') }),
 ]);
 
-export const messageError = z.object({
+export const messageError: z.ZodType = z.object({
   type: z.literal('error'),
   error: z.object({ type: z.string(), message: z.string(), code: z.string(), param: z.string().nullable() }),
 });
 
-export const tokenCount = z.object({ input_tokens: count });
+export const tokenCount: z.ZodType = z.object({ input_tokens: count });

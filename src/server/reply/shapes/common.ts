@@ -1,11 +1,11 @@
 /** Parts of replies that several endpoints have. */
 import { z } from 'zod';
 
-export const count = z.int().min(0);
-export const id = z.string();
-export const unixSeconds = z.int().min(0);
+export const count: z.ZodType = z.int().min(0);
+export const id: z.ZodType = z.string();
+export const unixSeconds: z.ZodType = z.int().min(0);
 
-export const usage = z.object({
+export const usage: z.ZodType = z.object({
   prompt_tokens: count,
   completion_tokens: count,
   total_tokens: count,
@@ -13,9 +13,9 @@ export const usage = z.object({
 });
 
 /** Without an answer that is generated. */
-export const promptUsage = z.object({ prompt_tokens: count, total_tokens: count });
+export const promptUsage: z.ZodType = z.object({ prompt_tokens: count, total_tokens: count });
 
-export const timings = z.object({
+export const timings: z.ZodType = z.object({
   cache_n: count.describe('prompt tokens that the cache held'),
   prompt_n: count.describe('prompt tokens that were computed'),
   prompt_ms: z.number(),
@@ -30,11 +30,11 @@ export const timings = z.object({
 });
 
 const token = { token: z.string(), logprob: z.number(), bytes: z.array(z.int().min(0).max(255)) };
-export const chatLogprob = z.object({ ...token, top_logprobs: z.array(z.object(token)) });
+export const chatLogprob: z.ZodType = z.object({ ...token, top_logprobs: z.array(z.object(token)) });
 
-export const success = z.object({ success: z.literal(true) });
+export const success: z.ZodType = z.object({ success: z.literal(true) });
 
 /** What failed in a stream after its first byte. */
-export const streamError = z.object({
+export const streamError: z.ZodType = z.object({
   error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
 });

@@ -29,7 +29,7 @@ const content = {
 };
 
 /** With `response_fields` it holds those alone, by their paths. */
-export const nativeCompletion = z.object({
+export const nativeCompletion: z.ZodType = z.object({
   ...content,
   prompt: z.string(),
   stop: z.literal(true),
@@ -41,9 +41,13 @@ export const nativeCompletion = z.object({
   generation_settings: z.object({ n_ctx: count, seed: count }),
   timings,
 });
-export const nativeChunk = z.union([z.object({ ...content, stop: z.literal(false) }), nativeCompletion, streamError]);
+export const nativeChunk: z.ZodType = z.union([
+  z.object({ ...content, stop: z.literal(false) }),
+  nativeCompletion,
+  streamError,
+]);
 
-export const rerank = z.object({
+export const rerank: z.ZodType = z.object({
   object: z.literal('list'),
   model: z.string(),
   usage: promptUsage,
@@ -52,7 +56,7 @@ export const rerank = z.object({
   ),
 });
 
-export const slots = z.array(
+export const slots: z.ZodType = z.array(
   z.object({
     id: count,
     n_ctx: count,
@@ -63,13 +67,13 @@ export const slots = z.array(
 );
 const slot = { id_slot: count };
 const file = { filename: z.string() };
-export const slotAction = z.union([
+export const slotAction: z.ZodType = z.union([
   z.object({ ...slot, ...file, n_saved: count, n_written: count, timings: z.object({ save_ms: z.number() }) }),
   z.object({ ...slot, ...file, n_restored: count, n_read: count, timings: z.object({ restore_ms: z.number() }) }),
   z.object({ ...slot, n_erased: count, n_erased_from_cache: count }),
 ]);
 
-export const props = z.object({
+export const props: z.ZodType = z.object({
   default_generation_settings: z.object({ n_ctx: count }),
   total_slots: count,
   model_alias: z.string(),
@@ -84,12 +88,12 @@ export const props = z.object({
   build_info: z.string(),
 });
 
-export const loraAdapters = z.array(z.object({ id: count, name: z.string(), scale: z.number() }));
+export const loraAdapters: z.ZodType = z.array(z.object({ id: count, name: z.string(), scale: z.number() }));
 
 const bytes = z.array(z.int().min(0).max(255));
-export const tokens = z.object({
+export const tokens: z.ZodType = z.object({
   tokens: z.union([z.array(count), z.array(z.object({ id: count, piece: z.union([z.string(), bytes]) }))]),
 });
-export const detokenized = z.object({ content: z.string() });
-export const rendered = z.object({ prompt: z.string() });
-export const health = z.object({ status: z.literal('ok') });
+export const detokenized: z.ZodType = z.object({ content: z.string() });
+export const rendered: z.ZodType = z.object({ prompt: z.string() });
+export const health: z.ZodType = z.object({ status: z.literal('ok') });

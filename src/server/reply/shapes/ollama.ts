@@ -15,7 +15,7 @@ const end = {
   eval_duration: count.optional(),
 };
 
-export const ollamaChat = z.object({
+export const ollamaChat: z.ZodType = z.object({
   ...head,
   message: z.object({
     role: z.literal('assistant'),
@@ -27,14 +27,14 @@ export const ollamaChat = z.object({
   }),
   ...end,
 });
-export const ollamaGenerate = z.object({
+export const ollamaGenerate: z.ZodType = z.object({
   ...head,
   response: z.string(),
   thinking: z.string().optional(),
   ...end,
 });
 
-export const ollamaEmbeddings = z.object({
+export const ollamaEmbeddings: z.ZodType = z.object({
   model: z.string(),
   embeddings: z.array(z.array(z.number())),
   total_duration: count,
@@ -52,12 +52,14 @@ const details = z.object({
 });
 const described = { name: z.string(), model: z.string(), size: count, digest: z.string(), details };
 
-export const ollamaTags = z.object({ models: z.array(z.object({ ...described, modified_at: z.iso.datetime() })) });
-export const ollamaPs = z.object({
+export const ollamaTags: z.ZodType = z.object({
+  models: z.array(z.object({ ...described, modified_at: z.iso.datetime() })),
+});
+export const ollamaPs: z.ZodType = z.object({
   models: z.array(z.object({ ...described, expires_at: z.iso.datetime(), size_vram: count, context_length: count })),
 });
-export const ollamaVersion = z.object({ version: z.string() });
-export const ollamaShow = z.object({
+export const ollamaVersion: z.ZodType = z.object({ version: z.string() });
+export const ollamaShow: z.ZodType = z.object({
   modelfile: z.string(),
   parameters: z.string(),
   license: z.string(),
@@ -67,5 +69,5 @@ export const ollamaShow = z.object({
   capabilities: z.array(z.string()),
   modified_at: z.iso.datetime(),
 });
-export const ollamaPull = z.object({ status: z.literal('success') });
-export const ollamaError = z.object({ error: z.string() });
+export const ollamaPull: z.ZodType = z.object({ status: z.literal('success') });
+export const ollamaError: z.ZodType = z.object({ error: z.string() });

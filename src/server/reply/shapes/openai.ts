@@ -11,7 +11,7 @@ const call = z.object({
   function: z.object({ name: z.string(), arguments: z.string() }),
 });
 
-export const chatCompletion = z.object({
+export const chatCompletion: z.ZodType = z.object({
   ...head,
   object: z.literal('chat.completion'),
   choices: z.array(
@@ -48,7 +48,7 @@ const delta = z.object({
     .optional(),
 });
 
-export const chatChunk = z.union([
+export const chatChunk: z.ZodType = z.union([
   z.object({
     ...head,
     object: z.literal('chat.completion.chunk'),
@@ -78,13 +78,13 @@ const completionFields = {
   choices: z.array(completionChoice),
   timings: timings.optional(),
 };
-export const completion = z.object({ ...completionFields, usage });
-export const completionChunk = z.union([
+export const completion: z.ZodType = z.object({ ...completionFields, usage });
+export const completionChunk: z.ZodType = z.union([
   z.object({ ...completionFields, usage: usage.nullable().optional() }),
   streamError,
 ]);
 
-export const embeddingList = z.object({
+export const embeddingList: z.ZodType = z.object({
   object: z.literal('list'),
   data: z.array(
     z.object({
@@ -97,7 +97,7 @@ export const embeddingList = z.object({
   usage: promptUsage,
 });
 
-export const model = z.object({
+export const model: z.ZodType = z.object({
   id,
   object: z.literal('model'),
   created: unixSeconds,
@@ -117,7 +117,7 @@ export const model = z.object({
     adapter: z.object({ scale: z.number(), format: z.string(), n_params: count }).optional(),
   }),
 });
-export const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
+export const modelList: z.ZodType = z.object({ object: z.literal('list'), data: z.array(model) });
 
 const status = z.enum(['in_progress', 'completed', 'incomplete']);
 const outputText = z.object({
@@ -139,7 +139,7 @@ const item = z.union([
   z.object({ id, type: z.literal('function_call'), status, call_id: id, name: z.string(), arguments: z.string() }),
 ]);
 
-export const response = z.object({
+export const response: z.ZodType = z.object({
   id,
   object: z.literal('response'),
   created_at: unixSeconds,
@@ -181,7 +181,7 @@ const partPlace = { ...itemPlace, content_index: z.literal(0) };
 const part = z.union([outputText, reasoningText]);
 const noLogprobs = { logprobs: z.array(z.never()) };
 
-export const responseEvent = z.union([
+export const responseEvent: z.ZodType = z.union([
   event(['response.created', 'response.in_progress', 'response.completed', 'response.incomplete'], { response }),
   event(['response.output_item.added', 'response.output_item.done'], { ...place, item }),
   event(['response.content_part.added', 'response.content_part.done'], { ...partPlace, part }),
@@ -194,4 +194,8 @@ export const responseEvent = z.union([
   event(['error'], { code: z.string(), message: z.string(), param: z.null() }),
 ]);
 
-export const deletedResponse = z.object({ id, object: z.literal('response.deleted'), deleted: z.literal(true) });
+export const deletedResponse: z.ZodType = z.object({
+  id,
+  object: z.literal('response.deleted'),
+  deleted: z.literal(true),
+});
