@@ -39,7 +39,10 @@ export const toolFields = {
     ])
     .nullish()
     .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
-  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer; absent: where the chat template knows of tools'),
+  parallel_tool_calls: z
+    .boolean()
+    .nullish()
+    .describe('several calls in one answer; absent: where the chat template knows of tools'),
 };
 
 export const constrainedFields = {
@@ -129,7 +132,9 @@ function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: 
     tools: tools.map(({ function: { name, parameters, strict } }) => ({ name, parameters, strict })),
     choice: typeof choice === 'object' && choice !== null ? { name: choice.function.name } : (choice ?? 'auto'),
     // A function that is named is called once.
-    parallel: (parallel ?? (template !== null && templateShowsTools(template))) && (choice == null || typeof choice === 'string'),
+    parallel:
+      (parallel ?? (template !== null && templateShowsTools(template))) &&
+      (choice == null || typeof choice === 'string'),
     format,
   };
   return { spec, offered: tools, format };

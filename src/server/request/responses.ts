@@ -102,7 +102,10 @@ export const responsesSchema = z.strictObject({
     ])
     .nullish()
     .describe('whether a function may, must, or must not be called, and which'),
-  parallel_tool_calls: z.boolean().nullish().describe('several calls in one answer; absent: where the chat template knows of tools'),
+  parallel_tool_calls: z
+    .boolean()
+    .nullish()
+    .describe('several calls in one answer; absent: where the chat template knows of tools'),
   text: z
     .strictObject({
       format: z
