@@ -126,34 +126,179 @@ const askForEnd = {
 const askForName = ["What was the {}'s name?", 'What was the name of the {}?', 'What is the {} called?'];
 const askForAnother = ['Tell me another one.', 'Another story, please.', 'One more.'];
 
-const smallTalk: readonly (readonly [readonly string[], readonly string[]])[] = [
+const offers = [
+  'Do you want to hear a story?',
+  'What should I tell you about?',
+  'I can tell you a story. What should it be about?',
+  'Shall I tell you a story?',
+];
+
+const askTooMuch = [
+  'What is {}?',
+  'How big is {}?',
+  'Where can I buy {}?',
+  'Why does {} exist?',
+  'How do I make {}?',
+  'How much does {} cost?',
+  'Write code for {}.',
+  'Who invented {}?',
+  'What does {} eat?',
+  'Explain {} to me.',
+  'Draw {}.',
+  'What is the word for {} in Spanish?',
+];
+const tooMuch = [
+  'I do not know that. All I know is simple stories.',
+  'I cannot do that. I only tell stories.',
+  'That is too hard for me. I can tell you a story about {}.',
+];
+/** What is said, and what is answered; an answer may end with an offer. */
+const smallTalk: readonly (readonly [said: readonly string[], answered: readonly string[]])[] = [
   [
-    ['Hello!', 'Hi!', 'Hello.', 'Hi there!', 'Good morning!', 'Hey'],
-    ['Hello! I can tell you a story. What should it be about?', 'Hi! Do you want to hear a story?'],
+    [
+      'Hello!',
+      'Hi!',
+      'Hello.',
+      'Hi there!',
+      'Good morning!',
+      'Hey',
+      'Good evening.',
+      'Hello, how is it going?',
+      'Hi Cria!',
+    ],
+    ['Hello!', 'Hi!', 'Hello! It is nice to meet you.', 'Hi! I am Cria.'],
   ],
   [
-    ['Who are you?', 'What are you?', 'What is your name?', 'Are you a robot?'],
-    ['I am a small model that tells stories. I have no name.', 'I am a very small LLaMA. I can tell simple stories.'],
+    [
+      'Who are you?',
+      'What are you?',
+      'What is your name?',
+      "What's your name?",
+      'Tell me about yourself.',
+      'Who am I talking to?',
+    ],
+    [
+      'I am Cria, a small model that tells stories.',
+      'My name is Cria. I tell simple stories.',
+      'I am Cria, a very small LLaMA.',
+    ],
   ],
   [
-    ['What can you do?', 'Help', 'What can I ask you?', 'Can you help me?'],
+    ['Are you a robot?', 'Are you a person?', 'Are you human?', 'Are you real?', 'Are you a llama?', 'Are you an AI?'],
+    ['I am a small model, not a person. I tell stories.', 'I am a computer program that tells stories.'],
+  ],
+  [
+    [
+      'How old are you?',
+      'Where do you live?',
+      'Where are you from?',
+      'Do you have friends?',
+      'Do you have a family?',
+      'Who made you?',
+    ],
+    ['I am only a small model, so I have no answer to that.', 'I live in a computer, and all I know is stories.'],
+  ],
+  [
+    [
+      'What can you do?',
+      'Help',
+      'What can I ask you?',
+      'Can you help me?',
+      'What do you know?',
+      'How does this work?',
+      'What should I say?',
+    ],
     [
       'I can tell you a story about something, go on with a story that you begin, or give a story a happy or a sad end.',
       'Say what a story should be about, and I will tell it to you.',
     ],
   ],
   [
-    ['Thank you!', 'Thanks.', 'Thank you, that was nice.', 'I liked it.'],
-    ['You are welcome! Do you want another story?', 'I am glad that you liked it.'],
+    [
+      'Thank you!',
+      'Thanks.',
+      'Thank you, that was nice.',
+      'I liked it.',
+      'That was a good story.',
+      'Great!',
+      'Nice story.',
+      'I love it!',
+      'Wow!',
+    ],
+    ['You are welcome!', 'I am glad that you liked it.', 'Thank you!'],
   ],
   [
-    ['Bye!', 'Good night.', 'Goodbye!'],
-    ['Goodbye! Come back for another story.', 'Good night! Sleep well.'],
+    [
+      'That was bad.',
+      'I did not like it.',
+      'That makes no sense.',
+      'You are wrong.',
+      'This is boring.',
+      'What?',
+      "I don't understand.",
+    ],
+    ['I am sorry. I am a very small model and mix things up.', 'I am sorry. I will try another one.'],
   ],
   [
-    ['How are you?', 'How are you today?'],
-    ['I am fine, thank you. Do you want to hear a story?', 'I am well! What should I tell you about?'],
+    ['Bye!', 'Goodbye!', 'See you!', 'I have to go.', 'That is all.'],
+    ['Goodbye! Come back for another story.', 'Bye! It was nice to talk to you.'],
   ],
+  [
+    ['Good night.', 'Good night!', 'I am tired.', 'I am going to bed.'],
+    ['Good night! Sleep well.', 'Good night! Sweet dreams.'],
+  ],
+  [
+    [
+      'How are you?',
+      'How are you today?',
+      'Are you okay?',
+      'How do you feel?',
+      'Are you happy?',
+      'What are you doing?',
+      "What's up?",
+    ],
+    ['I am fine, thank you.', 'I am well!', 'I am happy, because I can tell stories.'],
+  ],
+  [
+    ['Yes', 'Yes, please.', 'No', 'Okay', 'Sure', 'Maybe later.', 'I am bored.', 'I am sad.', 'I cannot sleep.'],
+    ['Say what a story should be about, and I will tell it to you.', 'A story about a cat, perhaps, or about a boat?'],
+  ],
+  [
+    [
+      'What is the capital of France?',
+      'What is 2 + 2?',
+      'How much is 7 times 8?',
+      'Who is the president?',
+      'What day is it?',
+      'What time is it?',
+      'How is the weather?',
+      'Write a program in Python.',
+      'Write a poem.',
+      'Write an email to my boss.',
+      'Translate this into French.',
+      'What is the meaning of life?',
+      'How do I cook rice?',
+      'Can you do maths?',
+      'How far away is the moon?',
+      'Why is the sky blue?',
+      'What is a computer?',
+      'Explain how a car works.',
+      'Which language do you speak?',
+      'Give me a list of animals.',
+      'Tell me a joke.',
+      'What do you think about the news?',
+      'How tall is the highest mountain?',
+      'When did the war end?',
+      'Do you know Einstein?',
+    ],
+    tooMuch.slice(0, 2),
+  ],
+];
+const askForLiking = ['Do you like {}?', 'Do you know {}?', 'I like {}.', 'What about {}?', 'I love {}!'];
+const answerToLiking = [
+  'I know stories about {}.',
+  'Yes! I can tell you a story about {}.',
+  '{} would be nice in a story.',
 ];
 
 /** What the story is asked for by: one or two things, or a being with its name. */
@@ -184,9 +329,24 @@ function nameTurn(random: Random, { named }: Story): Message[] | null {
   return [fill(random, askForName, noun), assistant(answer)];
 }
 
-function smallTalkTurn(random: Random): Message[] {
-  const [questions, answers] = pick(random, smallTalk);
-  return [user(pick(random, questions)), assistant(pick(random, answers))];
+function smallTalkTurn(random: Random, { things }: Story): Message[] {
+  if (things.length > 0 && random() < 0.2) {
+    const what = things[0]!;
+    const [ask, answers] = random() < 0.5 ? [askForLiking, answerToLiking] : [askTooMuch, tooMuch];
+    const answer = pick(random, answers).replace('{}', () => what);
+    return [fill(random, ask, what), assistant(answer[0]!.toUpperCase() + answer.slice(1))];
+  }
+  const [said, answered] = pick(random, smallTalk);
+  const answer = pick(random, answered);
+  const offer = /\?$|[Bb]ye|night/.test(answer) || random() < 0.5 ? '' : ` ${pick(random, offers)}`;
+  return [user(pick(random, said)), assistant(answer + offer)];
+}
+
+/** As people write who are in a hurry: without capitals, without the mark at the end. */
+function asTyped(random: Random, { role, content }: Message): Message {
+  if (role !== 'user' || random() < 0.6) return { role, content };
+  const bare = random() < 0.7 ? content.replace(/[.!?]$/, '') : content;
+  return { role, content: random() < 0.3 ? bare.toLowerCase() : bare[0]!.toLowerCase() + bare.slice(1) };
 }
 
 /** The kinds of conversations and how often each is drawn; null: this story does not lend itself to it. */
@@ -246,10 +406,11 @@ const kinds: readonly (readonly [
     },
   ],
   [
-    0.03,
+    0.12,
     (random, story) => {
-      const next = random() < 0.5 ? storyTurn(random, story) : null;
-      return [...smallTalkTurn(random), ...(next ?? [])];
+      const next = random() < 0.4 ? storyTurn(random, story) : null;
+      const after = random() < 0.3 ? smallTalkTurn(random, story) : [];
+      return [...smallTalkTurn(random, story), ...(next ?? []), ...after];
     },
   ],
 ];
@@ -283,7 +444,7 @@ const stories = gunzipSync(readFileSync(input))
 const conversations: Message[][] = [];
 while (conversations.length < Number(values.conversations)) {
   const messages = drawKind(random)(random, pick(random, stories), pick(random, stories));
-  if (messages !== null) conversations.push(messages);
+  if (messages !== null) conversations.push(messages.map((message) => asTyped(random, message)));
 }
 writeFileSync(output, gzipSync(conversations.map((messages) => `${JSON.stringify({ messages })}\n`).join('')));
 console.log(`${output}: ${conversations.length} conversations out of ${stories.length} stories`);
