@@ -1,0 +1,86 @@
+/** A module of kernels. Source: WebAssembly core specification 3.0, §5.5 (modules). */
+import { Body, type Callable, type ConstantPool, type Target, within } from './body.ts';
+import { encode } from './encode.ts';
+import { type Type, typeCodes, unsigned } from './instructions.ts';
+import type { KernelFunction } from './statements.ts';
+import { F32, F32x4, F64, I32, type Value } from './values.ts';
+
+export interface ModuleOptions {
+  readonly target: Target;
+  /** By the names that the module exports them under. */
+  readonly exports: Readonly<Record<string, KernelFunction>>;
+  readonly constants: ConstantPool;
+  /** Of the memory that is imported as env.memory, in pages of 64 KiB. */
+  readonly memory: { readonly initial: number; readonly maximum: number };
+}
+
+/** The bytes of the module: the exported functions and all that they call. */
+export function moduleOf({ target, exports, constants, memory }: ModuleOptions): Uint8Array<ArrayBuffer> {
+  const functions = Object.values(exports);
+  const indices = new Map<Callable, number>(functions.map((it, i) => [it, i]));
+  const indexOf = (callee: Callable) => {
+    const index = indices.get(callee) ?? functions.push(callee as KernelFunction) - 1;
+    indices.set(callee, index);
+    return index;
+  };
+  const code: number[][] = [];
+  for (let i = 0; i < functions.length; i++) code.push(encode(bodyOf(functions[i]!, target, constants), indexOf));
+
+  const types = [...new Set(functions.map(signatureOf))];
+  const places = functions.map((it) => unsigned(types.indexOf(signatureOf(it))));
+  const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(i)]);
+  const limits = [target.isShared ? 3 : 1, ...unsigned(memory.initial), ...unsigned(memory.maximum)];
+  const sections = [
+    section(
+      1,
+      types.map((type) => type.split(',').map(Number)),
+    ),
+    section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
+    section(3, places),
+    section(7, named),
+    section(10, code),
+    section(11, [
+      [0, 0x41, ...unsigned(constants.start), 0x0b, ...unsigned(4 * constants.words.length), ...wordsOf(constants)],
+    ]),
+  ];
+  return Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections.flat()]);
+}
+
+const classes: Partial<Record<Type, new (item: Value['item']) => Value>> = {
+  i32: I32,
+  f32: F32,
+  f64: F64,
+  v128: F32x4,
+};
+
+/** Runs what the function says. */
+export function bodyOf(it: KernelFunction, target: Target, constants: ConstantPool): Body {
+  const body = new Body(it.name, it.takes, target, constants);
+  within(body, () => {
+    const parameters = it.takes.map((type, index) => {
+      return new classes[type]!(body.add({ is: 'local', index }, [], type));
+    });
+    const result = it.write(parameters);
+    if (result) body.add({ is: 'return' }, [result.item], null);
+  });
+  return body;
+}
+
+function signatureOf({ takes, gives }: Callable): string {
+  const inputs = takes.map((type) => typeCodes[type]);
+  return [0x60, inputs.length, ...inputs, ...(gives ? [1, typeCodes[gives]] : [0])].join(',');
+}
+
+function section(id: number, entries: readonly (readonly number[])[]): number[] {
+  const bytes = [...unsigned(entries.length), ...entries.flat()];
+  return [id, ...unsigned(bytes.length), ...bytes];
+}
+
+function text(value: string): number[] {
+  const bytes = [...new TextEncoder().encode(value)];
+  return [...unsigned(bytes.length), ...bytes];
+}
+
+function wordsOf({ words }: ConstantPool): number[] {
+  return [...new Uint8Array(Int32Array.from(words).buffer)];
+}

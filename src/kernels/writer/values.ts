@@ -1,0 +1,474 @@
+/**
+ * The values of kernels, typed by what is in them; a vector is seen as lanes of one type, and `as` sees the same bits as lanes of
+ * another. Methods are WebAssembly's instructions; a number stands for a constant.
+ */
+import { type Body, body, type Item, say, sayOf } from './body.ts';
+import type { Type } from './instructions.ts';
+
+export abstract class Value {
+  readonly item: Item;
+  constructor(item: Item) {
+    this.item = item;
+  }
+}
+
+export interface ValueClass<V extends Value> {
+  new (item: Item): V;
+  readonly type: Type;
+}
+
+function constant(type: Type, number: number): Item {
+  return body().add({ is: 'constant', number }, [], type);
+}
+
+const whole = (value: I32 | number): Item => (typeof value === 'number' ? constant('i32', value) : value.item);
+const real = (value: F32 | number): Item => (typeof value === 'number' ? constant('f32', value) : value.item);
+const double = (value: F64 | number): Item => (typeof value === 'number' ? constant('f64', value) : value.item);
+
+/** The number of a constant, or null. */
+const numberOf = (item: Item): number | null => (item.what.is === 'constant' ? item.what.number : null);
+const isAdd = (item: Item): boolean => item.what.is === 'instruction' && item.what.instruction.name === 'i32.add';
+
+/** Whole numbers of 32 bits, and addresses of bytes. */
+export class I32 extends Value {
+  static readonly type = 'i32';
+  static of(value: I32 | number): I32 {
+    return typeof value === 'number' ? new I32(constant('i32', value)) : value;
+  }
+  static load(at: I32, offset = 0): I32 {
+    return new I32(sayAt('i32.load', at, offset));
+  }
+  static loadByte(at: I32, offset = 0): I32 {
+    return new I32(sayAt('i32.load8_u', at, offset));
+  }
+  static loadHalf(at: I32, offset = 0): I32 {
+    return new I32(sayAt('i32.load16_u', at, offset));
+  }
+
+  /** Constants join, so that what is known when the kernel is written costs nothing. */
+  add(other: I32 | number): I32 {
+    const added = typeof other === 'number' ? other : numberOf(other.item);
+    const mine = numberOf(this.item);
+    if (added === 0) return this;
+    if (mine !== null && added !== null) return I32.of((mine + added) | 0);
+    if (mine === 0 && typeof other !== 'number') return other;
+    if (added !== null && isAdd(this.item)) {
+      const [base, more] = this.item.operands;
+      const before = numberOf(more!);
+      if (before !== null) return new I32(base!).add((before + added) | 0);
+    }
+    return new I32(say('i32.add', [this.item, whole(other)]));
+  }
+  sub(other: I32 | number): I32 {
+    return typeof other === 'number' ? this.add(-other) : new I32(say('i32.sub', [this.item, other.item]));
+  }
+  mul(other: I32 | number): I32 {
+    const factor = typeof other === 'number' ? other : numberOf(other.item);
+    const mine = numberOf(this.item);
+    if (factor === 1) return this;
+    if (mine !== null && factor !== null) return I32.of(Math.imul(mine, factor));
+    if (factor !== null && factor > 0 && (factor & (factor - 1)) === 0) return this.shl(31 - Math.clz32(factor));
+    return new I32(say('i32.mul', [this.item, whole(other)]));
+  }
+  /** Unsigned. */
+  div(other: I32 | number): I32 {
+    return this.#with('i32.div_u', other);
+  }
+  /** Unsigned. */
+  rem(other: I32 | number): I32 {
+    return this.#with('i32.rem_u', other);
+  }
+  and(other: I32 | number): I32 {
+    return this.#with('i32.and', other);
+  }
+  or(other: I32 | number): I32 {
+    return this.#with('i32.or', other);
+  }
+  xor(other: I32 | number): I32 {
+    return this.#with('i32.xor', other);
+  }
+  shl(bits: I32 | number): I32 {
+    return bits === 0 ? this : this.#with('i32.shl', bits);
+  }
+  /** Unsigned. */
+  shr(bits: I32 | number): I32 {
+    return bits === 0 ? this : this.#with('i32.shr_u', bits);
+  }
+  eq(other: I32 | number): I32 {
+    return this.#with('i32.eq', other);
+  }
+  ne(other: I32 | number): I32 {
+    return this.#with('i32.ne', other);
+  }
+  /** Comparisons are unsigned, as of addresses and counts. */
+  lt(other: I32 | number): I32 {
+    return this.#with('i32.lt_u', other);
+  }
+  le(other: I32 | number): I32 {
+    return this.#with('i32.le_u', other);
+  }
+  gt(other: I32 | number): I32 {
+    return this.#with('i32.gt_u', other);
+  }
+  ge(other: I32 | number): I32 {
+    return this.#with('i32.ge_u', other);
+  }
+  ltSigned(other: I32 | number): I32 {
+    return this.#with('i32.lt_s', other);
+  }
+  not(): I32 {
+    return new I32(say('i32.eqz', [this.item]));
+  }
+  /** Unsigned. */
+  min(other: I32 | number): I32 {
+    const it = I32.of(other);
+    return choose(this.lt(it), this, it);
+  }
+  /** Unsigned. */
+  max(other: I32 | number): I32 {
+    const it = I32.of(other);
+    return choose(this.gt(it), this, it);
+  }
+  toF32(): F32 {
+    return new F32(say('f32.convert_i32_u', [this.item]));
+  }
+  /** The number whose bits these are. */
+  asF32(): F32 {
+    return new F32(say('f32.reinterpret_i32', [this.item]));
+  }
+
+  #with(name: string, other: I32 | number): I32 {
+    return new I32(say(name, [this.item, whole(other)]));
+  }
+}
+
+export class F32 extends Value {
+  static readonly type = 'f32';
+  static of(value: F32 | number): F32 {
+    return typeof value === 'number' ? new F32(constant('f32', value)) : value;
+  }
+  static load(at: I32, offset = 0): F32 {
+    return new F32(sayAt('f32.load', at, offset));
+  }
+  add(other: F32 | number): F32 {
+    return this.#with('f32.add', other);
+  }
+  sub(other: F32 | number): F32 {
+    return this.#with('f32.sub', other);
+  }
+  mul(other: F32 | number): F32 {
+    return this.#with('f32.mul', other);
+  }
+  div(other: F32 | number): F32 {
+    return this.#with('f32.div', other);
+  }
+  sqrt(): F32 {
+    return new F32(say('f32.sqrt', [this.item]));
+  }
+  neg(): F32 {
+    return new F32(say('f32.neg', [this.item]));
+  }
+  lt(other: F32 | number): I32 {
+    return new I32(say('f32.lt', [this.item, real(other)]));
+  }
+  toF64(): F64 {
+    return new F64(say('f64.promote_f32', [this.item]));
+  }
+  /** Its 32 bits. */
+  asI32(): I32 {
+    return new I32(say('i32.reinterpret_f32', [this.item]));
+  }
+  #with(name: string, other: F32 | number): F32 {
+    return new F32(say(name, [this.item, real(other)]));
+  }
+}
+
+export class F64 extends Value {
+  static readonly type = 'f64';
+  static of(value: number): F64 {
+    return new F64(constant('f64', value));
+  }
+  static load(at: I32, offset = 0): F64 {
+    return new F64(sayAt('f64.load', at, offset));
+  }
+  add(other: F64 | number): F64 {
+    return this.#with('f64.add', other);
+  }
+  sub(other: F64 | number): F64 {
+    return this.#with('f64.sub', other);
+  }
+  mul(other: F64 | number): F64 {
+    return this.#with('f64.mul', other);
+  }
+  div(other: F64 | number): F64 {
+    return this.#with('f64.div', other);
+  }
+  sqrt(): F64 {
+    return new F64(say('f64.sqrt', [this.item]));
+  }
+  toF32(): F32 {
+    return new F32(say('f32.demote_f64', [this.item]));
+  }
+  #with(name: string, other: F64 | number): F64 {
+    return new F64(say(name, [this.item, double(other)]));
+  }
+}
+
+/** 128 bits. */
+export abstract class Vector extends Value {
+  static readonly type = 'v128';
+
+  /** The same bits as lanes of another type. */
+  as<V extends Vector>(lanes: ValueClass<V>): V {
+    return new lanes(this.item);
+  }
+}
+
+/** What lanes of every type can do, for a class of lanes. */
+abstract class Lanes<Self extends Vector> extends Vector {
+  abstract like(item: Item): Self;
+
+  and(other: Vector): Self {
+    return this.with('v128.and', other);
+  }
+  /** this and not other */
+  andNot(other: Vector): Self {
+    return this.with('v128.andnot', other);
+  }
+  or(other: Vector): Self {
+    return this.with('v128.or', other);
+  }
+  xor(other: Vector): Self {
+    return this.with('v128.xor', other);
+  }
+  protected with(name: string, other: Vector): Self {
+    return this.like(say(name, [this.item, other.item]));
+  }
+  protected by(name: string, bits: I32 | number): Self {
+    return this.like(say(name, [this.item, whole(bits)]));
+  }
+}
+
+export class I8x16 extends Lanes<I8x16> {
+  like(item: Item): I8x16 {
+    return new I8x16(item);
+  }
+  static splat(value: I32 | number): I8x16 {
+    return new I8x16(say('i8x16.splat', [whole(value)]));
+  }
+  static load(at: I32, offset = 0): I8x16 {
+    return new I8x16(sayAt('v128.load', at, offset));
+  }
+  /** Four bytes, four times. */
+  static loadSplat(at: I32, offset = 0): I8x16 {
+    return new I8x16(sayAt('v128.load32_splat', at, offset));
+  }
+  add(other: I8x16): I8x16 {
+    return this.with('i8x16.add', other);
+  }
+  sub(other: I8x16): I8x16 {
+    return this.with('i8x16.sub', other);
+  }
+  shuffle(other: I8x16, ...lanes: number[]): I8x16 {
+    return new I8x16(say('i8x16.shuffle', [this.item, other.item], lanes));
+  }
+  /** The bytes of this that `places` (0…15) name; of others nothing is promised. */
+  pick(places: I8x16): I8x16 {
+    return this.with(body().target.isRelaxed ? 'i8x16.relaxed_swizzle' : 'i8x16.swizzle', places);
+  }
+}
+
+export class I16x8 extends Lanes<I16x8> {
+  like(item: Item): I16x8 {
+    return new I16x8(item);
+  }
+  static splat(value: I32 | number): I16x8 {
+    return new I16x8(say('i16x8.splat', [whole(value)]));
+  }
+  static load(at: I32, offset = 0): I16x8 {
+    return new I16x8(sayAt('v128.load', at, offset));
+  }
+  /** Eight bytes, widened. */
+  static loadSigned(at: I32, offset = 0): I16x8 {
+    return new I16x8(sayAt('v128.load8x8_s', at, offset));
+  }
+  static loadUnsigned(at: I32, offset = 0): I16x8 {
+    return new I16x8(sayAt('v128.load8x8_u', at, offset));
+  }
+  add(other: I16x8): I16x8 {
+    return this.with('i16x8.add', other);
+  }
+  sub(other: I16x8): I16x8 {
+    return this.with('i16x8.sub', other);
+  }
+  mul(other: I16x8): I16x8 {
+    return this.with('i16x8.mul', other);
+  }
+  shl(bits: I32 | number): I16x8 {
+    return this.by('i16x8.shl', bits);
+  }
+  /** Unsigned. */
+  shr(bits: I32 | number): I16x8 {
+    return this.by('i16x8.shr_u', bits);
+  }
+  shrSigned(bits: I32 | number): I16x8 {
+    return this.by('i16x8.shr_s', bits);
+  }
+  /** Products added in neighbouring pairs. */
+  dot(other: I16x8): I32x4 {
+    return new I32x4(say('i32x4.dot_i16x8_s', [this.item, other.item]));
+  }
+  /** This and the other, narrowed with saturation. */
+  narrow(other: I16x8): I8x16 {
+    return new I8x16(say('i8x16.narrow_i16x8_s', [this.item, other.item]));
+  }
+}
+
+export class I32x4 extends Lanes<I32x4> {
+  like(item: Item): I32x4 {
+    return new I32x4(item);
+  }
+  static splat(value: I32 | number): I32x4 {
+    return new I32x4(say('i32x4.splat', [whole(value)]));
+  }
+  static load(at: I32, offset = 0): I32x4 {
+    return new I32x4(sayAt('v128.load', at, offset));
+  }
+  /** One word, four times. */
+  static loadSplat(at: I32, offset = 0): I32x4 {
+    return new I32x4(sayAt('v128.load32_splat', at, offset));
+  }
+  /** Four halves, widened with their sign. */
+  static loadHalves(at: I32, offset = 0): I32x4 {
+    return new I32x4(sayAt('v128.load16x4_s', at, offset));
+  }
+  add(other: I32x4): I32x4 {
+    return this.with('i32x4.add', other);
+  }
+  sub(other: I32x4): I32x4 {
+    return this.with('i32x4.sub', other);
+  }
+  mul(other: I32x4): I32x4 {
+    return this.with('i32x4.mul', other);
+  }
+  max(other: I32x4): I32x4 {
+    return this.with('i32x4.max_s', other);
+  }
+  shl(bits: I32 | number): I32x4 {
+    return this.by('i32x4.shl', bits);
+  }
+  /** Unsigned. */
+  shr(bits: I32 | number): I32x4 {
+    return this.by('i32x4.shr_u', bits);
+  }
+  shrSigned(bits: I32 | number): I32x4 {
+    return this.by('i32x4.shr_s', bits);
+  }
+  lane(index: number): I32 {
+    return new I32(say('i32x4.extract_lane', [this.item], [index]));
+  }
+  shuffle(other: I32x4, ...lanes: number[]): I32x4 {
+    return new I32x4(say('i8x16.shuffle', [this.item, other.item], lanes.flatMap(wordBytes)));
+  }
+  narrow(other: I32x4): I16x8 {
+    return new I16x8(say('i16x8.narrow_i32x4_s', [this.item, other.item]));
+  }
+  toF32x4(): F32x4 {
+    return new F32x4(say('f32x4.convert_i32x4_s', [this.item]));
+  }
+}
+
+export class F32x4 extends Lanes<F32x4> {
+  like(item: Item): F32x4 {
+    return new F32x4(item);
+  }
+  static splat(value: F32 | number): F32x4 {
+    return new F32x4(say('f32x4.splat', [real(value)]));
+  }
+  /** The same in every lane, out of memory: cheaper than a literal that is used often. */
+  static constant(value: number): F32x4 {
+    const it: Body = body();
+    return F32x4.loadSplat(I32.of(it.constants.placeF32(value)));
+  }
+  static load(at: I32, offset = 0): F32x4 {
+    return new F32x4(sayAt('v128.load', at, offset));
+  }
+  static loadSplat(at: I32, offset = 0): F32x4 {
+    return new F32x4(sayAt('v128.load32_splat', at, offset));
+  }
+  add(other: F32x4): F32x4 {
+    return this.with('f32x4.add', other);
+  }
+  sub(other: F32x4): F32x4 {
+    return this.with('f32x4.sub', other);
+  }
+  mul(other: F32x4): F32x4 {
+    return this.with('f32x4.mul', other);
+  }
+  div(other: F32x4): F32x4 {
+    return this.with('f32x4.div', other);
+  }
+  /** The smaller lane, of this where the other is NaN. */
+  pmin(other: F32x4): F32x4 {
+    return this.with('f32x4.pmin', other);
+  }
+  pmax(other: F32x4): F32x4 {
+    return this.with('f32x4.pmax', other);
+  }
+  lt(other: F32x4): I32x4 {
+    return new I32x4(say('f32x4.lt', [this.item, other.item]));
+  }
+  ge(other: F32x4): I32x4 {
+    return new I32x4(say('f32x4.ge', [this.item, other.item]));
+  }
+  neg(): F32x4 {
+    return new F32x4(say('f32x4.neg', [this.item]));
+  }
+  abs(): F32x4 {
+    return new F32x4(say('f32x4.abs', [this.item]));
+  }
+  sqrt(): F32x4 {
+    return new F32x4(say('f32x4.sqrt', [this.item]));
+  }
+  /** this · factor + added; fused where the target fuses, so that builds may differ in the last bit. */
+  mulAdd(factor: F32x4, added: F32x4): F32x4 {
+    if (!body().target.isRelaxed) return this.mul(factor).add(added);
+    return new F32x4(say('f32x4.relaxed_madd', [this.item, factor.item, added.item]));
+  }
+  lane(index: number): F32 {
+    return new F32(say('f32x4.extract_lane', [this.item], [index]));
+  }
+  shuffle(other: F32x4, ...lanes: number[]): F32x4 {
+    return new F32x4(say('i8x16.shuffle', [this.item, other.item], lanes.flatMap(wordBytes)));
+  }
+  /** The four lanes added in a fixed order. */
+  sum(): F32 {
+    return this.lane(0)
+      .add(this.lane(1))
+      .add(this.lane(2).add(this.lane(3)));
+  }
+}
+
+const wordBytes = (lane: number): number[] => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3];
+
+/** The first where the condition is not 0, else the second; both are computed. */
+export function choose<V extends Value>(condition: I32, first: V, second: V): V {
+  const { type } = first.item;
+  return new (first.constructor as ValueClass<V>)(sayOf(type!, 'select', [first.item, second.item, condition.item]));
+}
+
+/** A load; a constant that is part of the address becomes part of the offset, which costs nothing. */
+function sayAt(name: string, at: I32, offset: number): Item {
+  const [base, from] = split(at, offset);
+  return say(name, [base.item], [from]);
+}
+
+/** An address as what is added to it when the kernel runs, and what is known before. */
+export function split(at: I32, offset: number): [I32, number] {
+  const number = numberOf(at.item);
+  if (number !== null) return [I32.of(0), number + offset];
+  if (!isAdd(at.item)) return [at, offset];
+  const [base, more] = at.item.operands;
+  const added = numberOf(more!);
+  return added !== null && added >= 0 ? [new I32(base!), added + offset] : [at, offset];
+}
