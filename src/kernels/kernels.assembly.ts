@@ -15,6 +15,7 @@ import { rmsNorm } from './rms-norm/assembly';
 import { rope } from './rope/assembly';
 import { performTraining } from './training.assembly';
 import {
+  FIRST_WRITTEN_TASK,
   TASK_ADD,
   TASK_ATTENTION,
   TASK_ATTENTION_COMBINE,
@@ -45,7 +46,11 @@ export function heapStart(): usize {
   return __heap_base;
 }
 
+@external("env", "performWritten")
+declare function performWritten(task: i32, first: i32, last: i32, thread: i32): void;
+
 export function perform(task: i32, first: i32, last: i32, thread: i32): void {
+  if (task >= FIRST_WRITTEN_TASK) return performWritten(task, first, last, thread);
   switch (task) {
     case TASK_QUANTIZE_ROWS:
       return quantizeRows(first, last);

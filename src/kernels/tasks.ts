@@ -17,6 +17,8 @@ export const TASK_ATTENTION = 11;
 export const TASK_ATTENTION_COMBINE = 12;
 export const TASK_LINEAR_BLAS = 13;
 export const TASK_ROUND_BF16 = 14;
+/** From here on, tasks are kernels that are written by TypeScript (kernels.ts). */
+export const FIRST_WRITTEN_TASK = 128;
 
 /** Panels (of 8 rows) that lie together in a packed matrix, so that reading them is one stream. */
 export const QUANTIZED_GROUP_PANELS = 4;
@@ -53,6 +55,9 @@ export const CONTROL_READY = 1856;
 /** Holds zero for ever: a constant that compilers cannot see through (kernels/linear/pieces.assembly.ts). */
 export const CONTROL_ZERO = 1920;
 export const CONTROL_END = 2048;
+/** Numbers that written kernels load (writer/body.ts). */
+export const CONTROL_CONSTANTS = 2048;
+export const CONTROL_CONSTANTS_END = 4096;
 /** Counters of the shares into which a task's units are cut, a cache line each, up to the end of the first page. */
 export const CONTROL_SHARES = 4096;
 export const MAXIMUM_SHARES = 960;

@@ -89,13 +89,13 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     );
   }
   const kernels = options.kernels ?? (await compileKernels({ simd: options.simd ?? 'auto', shared: threads > 1 }));
-  const { module, simd, shared } = kernels;
+  const { simd, shared } = kernels;
   assert(shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
-  const team = new Team(module);
+  const team = new Team(kernels);
   const segments: Segment[] = [];
   let nf4Bytes = 0;
   const newSegment = () => {
-    const segment = new Segment(segments.length, module, shared, { blas, prepare: options.prepareMemory ?? null });
+    const segment = new Segment(segments.length, kernels, shared, { blas, prepare: options.prepareMemory ?? null });
     segment.setWord(CONTROL_WIDE, options.wideVectors ? 1 : 0);
     segments.push(segment);
     return segment;

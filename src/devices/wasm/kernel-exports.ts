@@ -1,6 +1,13 @@
 import { assert } from '../../base/assert.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 
+/** The kernels, compiled: those of AssemblyScript, with the team, and those that TypeScript has written. */
+export interface KernelModules {
+  readonly module: WebAssembly.Module;
+  /** Null where only functions of the other are called. */
+  readonly written: WebAssembly.Module | null;
+}
+
 /** What the kernels export (src/kernels/kernels.assembly.ts). */
 export interface KernelExports {
   heapStart(): number;
@@ -21,9 +28,15 @@ export interface KernelExports {
 }
 
 /** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one. */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, blas: Blas | null): KernelExports {
-  const none = () => assert(false, 'kernels: a task for a BLAS, and none was given');
+export function instantiate(
+  { module, written }: KernelModules,
+  memory: WebAssembly.Memory,
+  blas: Blas | null,
+): KernelExports {
+  const none = () => assert(false, 'kernels: a task for a BLAS or a written kernel, and none was given');
   const sgemm = blas?.sgemm?.(memory) ?? none;
   const bgemm = blas?.bgemm?.(memory) ?? none;
-  return new WebAssembly.Instance(module, { env: { memory, sgemm, bgemm } }).exports as unknown as KernelExports;
+  const performWritten = written ? new WebAssembly.Instance(written, { env: { memory } }).exports.perform! : none;
+  const env = { memory, sgemm, bgemm, performWritten };
+  return new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;
 }

@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { linearMatrix, linearVector } from '../../kernels/linear/quantized.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
@@ -42,28 +43,20 @@ export function createPlacedLinear(
     const mark = arena.mark();
     const scratchBytes = isInt8 ? SUM_BYTES + (N === 1 ? 0 : I * 4) : I * 64;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
-    const { ints } = segment;
-    ints[0] = kind;
-    ints[1] = pointer;
-    ints[2] = I;
-    ints[3] = O;
-    ints[4] = operand.pointer;
-    ints[5] = N;
-    ints[6] = isInt8 ? R : mayScale(segment, kind, operand.pointer, N, I);
-    ints[7] = y.pointer;
-    ints[8] = bias;
-    ints[9] = scratch;
-    ints[10] = scratchBytes;
-    const task = isInt8 ? tasks.TASK_LINEAR_QUANTIZED : tasks.TASK_LINEAR_FLOATS;
-    if (isInt8 && N === 1) {
-      const bytes = Math.ceil(O / 8) * (segment.kernels.panelBytes(kind, I) >>> 0);
+    const panels = Math.ceil(O / 8);
+    const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };
+    if (!isInt8) {
+      setArguments(segment, [kind, pointer, I, O, x.pointer, N, 0, y.pointer, bias, scratch, scratchBytes]);
+      segment.ints[6] = mayScale(segment, kind, x.pointer, N, I);
+      team.run(segment, tasks.TASK_LINEAR_FLOATS, panels, chunkOf(segment, kind, N, I, O));
+    } else if (N === 1) {
+      const bytes = panels * (segment.kernels.panelBytes(kind, I) >>> 0);
       streams.begin(bytes);
       const chunk = chunkOf(segment, kind, N, I, O);
-      ints[11] = streams.count;
-      team.run(segment, task, Math.ceil(O / 8), chunk);
+      team.perform(segment, linearVector[kind]!, { ...places, streams: streams.count }, panels, chunk);
       streams.end(bytes);
     } else {
-      team.run(segment, task, Math.ceil(O / 8), chunkOf(segment, kind, N, I, O));
+      team.perform(segment, linearMatrix[kind]!, { ...places, N }, panels, chunkOf(segment, kind, N, I, O));
     }
     arena.release(mark);
     return y;

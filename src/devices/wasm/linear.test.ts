@@ -155,8 +155,8 @@ test('threads without a host are refused', async () => {
 });
 
 test('what a matrix takes in memory is said as the kernels count it, every type and awkward shapes', async () => {
-  const { module, shared } = await compileKernels({ shared: false });
-  const kernels = instantiate(module, new WebAssembly.Memory({ initial: 64, maximum: 65536, shared }), null);
+  const modules = await compileKernels({ shared: false });
+  const kernels = instantiate(modules, new WebAssembly.Memory({ initial: 64, maximum: 65536 }), null);
   for (const kind of Object.values(packKinds)) {
     for (const [rows, columns] of [
       [1, 256],

@@ -5,7 +5,9 @@
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { dot, plain, relaxed } from '../../kernels/generated/modules.ts';
+import { kernelModule } from '../../kernels/kernels.ts';
 import { hasExactDot, hasRelaxedSimd } from './dot-probe.ts';
+import type { KernelModules } from './kernel-exports.ts';
 
 export { instantiate, type KernelExports } from './kernel-exports.ts';
 
@@ -30,8 +32,7 @@ export async function kernelBytes(simd: SimdBuild, shared: boolean): Promise<Uin
   return bytes;
 }
 
-export interface CompiledKernels {
-  readonly module: WebAssembly.Module;
+export interface CompiledKernels extends KernelModules {
   readonly simd: SimdBuild;
   /** Made for a memory that threads can share. */
   readonly shared: boolean;
@@ -54,17 +55,26 @@ export async function compileKernels({ simd = 'auto', shared, isApart }: Compile
       `wasm device: the ${chosen} SIMD kernels are not built in this clone. Build them: npm run kernels.`,
     );
   }
-  const kernels = await kernelBytes(chosen, shared);
-  const bytes = new Uint8Array(kernels.length + (isApart ? CUSTOM_SECTION.length : 0));
-  bytes.set(kernels);
-  if (isApart) bytes.set(CUSTOM_SECTION, kernels.length);
+  const asWanted = (bytes: Uint8Array<ArrayBuffer>) => (isApart ? apart(bytes) : bytes);
+  const bytes = asWanted(await kernelBytes(chosen, shared));
   if (!usable.includes(chosen) || !WebAssembly.validate(bytes)) {
     throw new UnsupportedError(
       'wasm.simd',
       `wasm device: this engine does not take the ${chosen} SIMD kernels. ${chosen === 'plain' ? 'Use a newer engine, or the reference device' : 'Ask for the plain ones'}.`,
     );
   }
-  return { module: await WebAssembly.compile(bytes), simd: chosen, shared };
+  const target = { isRelaxed: chosen !== 'plain', hasDot: chosen === 'dot', isShared: shared };
+  const [module, written] = await Promise.all(
+    [bytes, asWanted(kernelModule(target))].map((each) => WebAssembly.compile(each)),
+  );
+  return { module: module!, written: written!, simd: chosen, shared };
+}
+
+function apart(kernels: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(kernels.length + CUSTOM_SECTION.length);
+  bytes.set(kernels);
+  bytes.set(CUSTOM_SECTION, kernels.length);
+  return bytes;
 }
 
 /** A custom section (0), two bytes long: a name of one letter. */

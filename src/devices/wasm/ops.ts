@@ -3,10 +3,14 @@
  * another segment are copied to the one where the weights are. training-lab.ts has the operations that only the lab uses.
  */
 import { assert } from '../../base/assert.ts';
+import { add } from '../../kernels/add/kernel.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
-import { swiglu } from '../../kernels/gated/reference.ts';
+import { swiglu } from '../../kernels/gated/kernel.ts';
+import { swiglu as limitedSwiglu } from '../../kernels/gated/reference.ts';
 import { isCacheLayer, type RopeFrequencies } from '../../kernels/ops.ts';
+import { rmsNorm } from '../../kernels/rms-norm/kernel.ts';
+import { rope } from '../../kernels/rope/kernel.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import {
@@ -17,6 +21,7 @@ import {
   TASK_ADD_BIAS,
   TASK_SOFTCAP,
 } from '../../kernels/training-tasks.ts';
+import { UNIT_FLOATS } from '../../kernels/units.ts';
 import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
 import { createExpertOps } from './expert-ops.ts';
@@ -30,9 +35,6 @@ import { chunks, type TrainingKernels } from './training-kernels.ts';
 import { createLabOps } from './training-lab.ts';
 import { isFloatKind } from './weights.ts';
 
-/** Numbers that a unit of the element-wise kernels covers. */
-const UNIT_FLOATS = 1024;
-
 export function createOps(kernels: TrainingKernels): TrainingOps {
   const { context } = kernels;
   const { arena } = context;
@@ -40,7 +42,7 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
   const sinusoids = new Map<string, PositionRows>();
   const placedLinear = createPlacedLinear(context);
 
-  function elementwise(task: number, x: Tensor, y: Tensor): WasmTensor {
+  function elementwise(task: typeof add, x: Tensor, y: Tensor): WasmTensor {
     const b = activation(y);
     const { segment } = b;
     const a = inSegment(context, activation(x), segment);
@@ -50,12 +52,8 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       `element-wise operation: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} differ`,
     );
     const z = arena.like(segment, b);
-    const { ints } = segment;
-    ints[0] = z.pointer;
-    ints[1] = a.pointer;
-    ints[2] = b.pointer;
-    ints[3] = count;
-    kernels.runIn(segment, task, Math.ceil(count / UNIT_FLOATS), 4);
+    const pointers = { result: z.pointer, x: a.pointer, y: b.pointer };
+    kernels.perform(segment, task, { ...pointers, count }, Math.ceil(count / UNIT_FLOATS), 4);
     return z;
   }
 
@@ -169,13 +167,8 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       const columns = columnCount(x.shape);
       assert(D > 0 && columns % D === 0, `rmsNorm: gain has ${D} numbers, x has ${columns} columns`);
       const y = arena.like(segment, x);
-      const { ints } = segment;
-      ints[0] = y.pointer;
-      ints[1] = x.pointer;
-      ints[2] = gain.pointer;
-      ints[3] = D;
-      segment.floats[4] = eps;
-      kernels.runIn(segment, tasks.TASK_RMS_NORM, elementCount(x.shape) / D, 4);
+      const pointers = { y: y.pointer, x: x.pointer, gain: gain.pointer };
+      kernels.perform(segment, rmsNorm, { ...pointers, D, eps }, elementCount(x.shape) / D, 4);
       return y;
     },
 
@@ -202,13 +195,7 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       assert(E > 0 && Q % E === 0, `rope: rows of ${Q} are no multiple of the head size ${E}`);
       assert(rowCount(r.shape) === N, `rope: ${rowCount(r.shape)} rotations for ${N} rows`);
       const y = arena.like(segment, x);
-      const { ints } = segment;
-      ints[0] = y.pointer;
-      ints[1] = x.pointer;
-      ints[2] = r.pointer;
-      ints[3] = Q;
-      ints[4] = E;
-      kernels.runIn(segment, tasks.TASK_ROPE, N, 8);
+      kernels.perform(segment, rope, { y: y.pointer, x: x.pointer, rotation: r.pointer, Q, E }, N, 8);
       return y;
     },
     addSinusoids(x_ND, positions_N, layout = 'interleaved') {
@@ -222,12 +209,12 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       return ops.add(x_ND, table.rows(positions_N));
     },
 
-    add: (x_ND, y_ND) => elementwise(tasks.TASK_ADD, x_ND, y_ND),
+    add: (x_ND, y_ND) => elementwise(add, x_ND, y_ND),
     swiglu(gate_NF, up_NF, limit) {
-      if (limit === undefined) return elementwise(tasks.TASK_SWIGLU, gate_NF, up_NF);
+      if (limit === undefined) return elementwise(swiglu, gate_NF, up_NF);
       const up = activation(up_NF);
       const y = arena.like(up.segment, up);
-      swiglu(floatsOf(y), floatsOf(gate_NF), floatsOf(up), limit);
+      limitedSwiglu(floatsOf(y), floatsOf(gate_NF), floatsOf(up), limit);
       return y;
     },
     geglu: (gate_NF, up_NF, form = 'exact') =>

@@ -10,7 +10,7 @@ import { formatBytes } from '../../base/units.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
 import { Arena } from './arena.ts';
-import { instantiate, type KernelExports } from './kernel-exports.ts';
+import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
 
 const PAGE = 65536;
 const LIMIT = 2 ** 32 - PAGE; // the last page stays free, so that no end address wraps to 0
@@ -45,14 +45,14 @@ export class Segment {
 
   constructor(
     index: number,
-    module: WebAssembly.Module,
+    modules: KernelModules,
     shared: boolean,
     { blas = null, prepare = null }: SegmentOptions = {},
   ) {
     this.index = index;
     this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
     prepare?.(this.memory, 2 ** 32);
-    this.kernels = instantiate(module, this.memory, blas);
+    this.kernels = instantiate(modules, this.memory, blas);
     this.kernels.prepareTeam();
     this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
     this.refresh();

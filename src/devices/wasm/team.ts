@@ -4,8 +4,10 @@
  */
 import { UnsupportedError } from '../../base/errors.ts';
 import type { Blas, BlasOperands } from '../../kernels/gemm/blas.ts';
+import { taskNumber } from '../../kernels/kernels.ts';
 import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
-import { instantiate, type KernelExports } from './kernel-exports.ts';
+import { type ArgumentNumbers, type Arguments, type Task, writeArguments } from '../../kernels/writer/task.ts';
+import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
 import type { Segment } from './segment.ts';
 
 /** Starts threads that hand every message they get to one `createWorker()`. */
@@ -24,7 +26,7 @@ export interface TeamThread {
 export interface WorkerMessage {
   readonly thread: number;
   readonly segment: number;
-  readonly module: WebAssembly.Module;
+  readonly modules: KernelModules;
   readonly memory: WebAssembly.Memory;
 }
 
@@ -37,8 +39,8 @@ const ANSWER_MS = 20000;
 export function createWorker(blas: Blas | null = null): (message: WorkerMessage) => void {
   const kernels: KernelExports[] = [];
   let words = new Int32Array(0);
-  return ({ thread, segment, module, memory }) => {
-    kernels[segment] = instantiate(module, memory, blas);
+  return ({ thread, segment, modules, memory }) => {
+    kernels[segment] = instantiate(modules, memory, blas);
     const home = kernels[0]!;
     if (segment === 0) words = new Int32Array(memory.buffer);
     Atomics.add(words, CONTROL_READY >>> 2, 1);
@@ -61,11 +63,11 @@ export function createWorker(blas: Blas | null = null): (message: WorkerMessage)
 /** The leader's side. */
 export class Team {
   private readonly threads: TeamThread[] = [];
-  private readonly module: WebAssembly.Module;
+  private readonly modules: KernelModules;
   private home: Segment | null = null;
 
-  constructor(module: WebAssembly.Module) {
-    this.module = module;
+  constructor(modules: KernelModules) {
+    this.modules = modules;
   }
 
   /** Threads including the leader. */
@@ -91,7 +93,7 @@ export class Team {
     if (this.threads.length === 0) return;
     const { kernels, memory: homeMemory } = this.home!;
     this.threads.forEach((thread, i) => {
-      thread.post({ thread: i + 1, segment: index, module: this.module, memory });
+      thread.post({ thread: i + 1, segment: index, modules: this.modules, memory });
     });
     if (index > 0) kernels.open(TAKE_MESSAGE);
     const ready = new Int32Array(homeMemory.buffer, CONTROL_READY, 1);
@@ -106,6 +108,18 @@ export class Team {
       await host!.pause(1);
     }
     if (index > 0) kernels.close();
+  }
+
+  /** Runs a task with its arguments, by name. */
+  perform<A extends Arguments>(
+    segment: Segment,
+    task: Task<A>,
+    values: ArgumentNumbers<A>,
+    units: number,
+    chunk: number,
+  ): void {
+    writeArguments(task, values, segment.ints, segment.floats);
+    this.run(segment, taskNumber(task), units, chunk);
   }
 
   /** Runs a described task with all threads; `segment` holds its arguments. */

@@ -2,6 +2,7 @@
 import type { AdamWStep } from '../../kernels/adamw/reference.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
+import { taskNumber } from '../../kernels/kernels.ts';
 import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
 import {
   BLOCK_COLUMNS,
@@ -21,6 +22,7 @@ import {
   TILE_COLUMNS,
   TILE_ROWS,
 } from '../../kernels/training-tasks.ts';
+import type { ArgumentNumbers, Arguments, Task } from '../../kernels/writer/task.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Moments } from '../device.ts';
 import type { ActivationArena } from './activation-arena.ts';
@@ -112,6 +114,19 @@ export class TrainingKernels {
       else this.segment.floats[i] = value.f32;
     });
     this.runIn(this.segment, task, units, chunk);
+  }
+
+  /** Runs a task with its arguments, by name. */
+  perform<A extends Arguments>(
+    segment: Segment,
+    task: Task<A>,
+    values: ArgumentNumbers<A>,
+    units: number,
+    chunk: number,
+  ): void {
+    const work = () => this.team.perform(segment, task, values, units, chunk);
+    if (this.watch) this.watch(taskNumber(task), work);
+    else work();
   }
 
   /** Runs a task whose arguments are in the control area of its segment. */

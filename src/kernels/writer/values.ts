@@ -2,7 +2,7 @@
  * The values of kernels, typed by what is in them; a vector is seen as lanes of one type, and `as` sees the same bits as lanes of
  * another. Methods are WebAssembly's instructions; a number stands for a constant.
  */
-import { type Body, body, type Item, say, sayOf } from './body.ts';
+import { body, type Item, say, sayOf } from './body.ts';
 import type { Type } from './instructions.ts';
 
 export abstract class Value {
@@ -272,6 +272,22 @@ export class I8x16 extends Lanes<I8x16> {
   shuffle(other: I8x16, ...lanes: number[]): I8x16 {
     return new I8x16(say('i8x16.shuffle', [this.item, other.item], lanes));
   }
+  /**
+   * Sixteen products of i8 (this) and 0…127 (other), added in neighbouring pairs. Exact while 2·127·max(other) < 2¹⁵, which holds there,
+   * so that the relaxed instruction and the plain form agree.
+   */
+  dotPairs(other: I8x16): I16x8 {
+    if (body().target.isRelaxed) return new I16x8(say('i16x8.relaxed_dot_i8x16_i7x16_s', [this.item, other.item]));
+    const low = new I16x8(say('i16x8.extmul_low_i8x16_s', [this.item, other.item]));
+    const high = new I16x8(say('i16x8.extmul_high_i8x16_s', [this.item, other.item]));
+    const halves = (odd: number) => [0, 2, 4, 6, 8, 10, 12, 14].flatMap((lane) => [2 * (lane + odd), 2 * (lane + odd) + 1]);
+    const [bytes, more] = [low.as(I8x16), high.as(I8x16)];
+    return bytes.shuffle(more, ...halves(0)).as(I16x8).add(bytes.shuffle(more, ...halves(1)).as(I16x8));
+  }
+  /** sum + products of i8 (this) and 0…255 (other), four to a lane; where the target has such an instruction. */
+  dotAdd(other: I8x16, sum: I32x4): I32x4 {
+    return new I32x4(say('i32x4.relaxed_dot_i8x16_i7x16_add_s', [this.item, other.item, sum.item]));
+  }
   /** The bytes of this that `places` (0…15) name; of others nothing is promised. */
   pick(places: I8x16): I8x16 {
     return this.with(body().target.isRelaxed ? 'i8x16.relaxed_swizzle' : 'i8x16.swizzle', places);
@@ -334,6 +350,10 @@ export class I32x4 extends Lanes<I32x4> {
   static load(at: I32, offset = 0): I32x4 {
     return new I32x4(sayAt('v128.load', at, offset));
   }
+  /** The same in every lane, out of memory: cheaper than a literal that is used often. */
+  static constant(value: number): I32x4 {
+    return I32x4.loadSplat(I32.of(body().constants.place(value)));
+  }
   /** One word, four times. */
   static loadSplat(at: I32, offset = 0): I32x4 {
     return new I32x4(sayAt('v128.load32_splat', at, offset));
@@ -367,6 +387,10 @@ export class I32x4 extends Lanes<I32x4> {
   lane(index: number): I32 {
     return new I32(say('i32x4.extract_lane', [this.item], [index]));
   }
+  /** With another number in one lane. */
+  insert(index: number, value: I32 | number): I32x4 {
+    return new I32x4(say('i32x4.replace_lane', [this.item, whole(value)], [index]));
+  }
   shuffle(other: I32x4, ...lanes: number[]): I32x4 {
     return new I32x4(say('i8x16.shuffle', [this.item, other.item], lanes.flatMap(wordBytes)));
   }
@@ -387,8 +411,7 @@ export class F32x4 extends Lanes<F32x4> {
   }
   /** The same in every lane, out of memory: cheaper than a literal that is used often. */
   static constant(value: number): F32x4 {
-    const it: Body = body();
-    return F32x4.loadSplat(I32.of(it.constants.placeF32(value)));
+    return F32x4.loadSplat(I32.of(body().constants.placeF32(value)));
   }
   static load(at: I32, offset = 0): F32x4 {
     return new F32x4(sayAt('v128.load', at, offset));

@@ -1,0 +1,153 @@
+/**
+ * Matrix-matrix products over int8 activations, straight from the packed panels: two panels (16 rows) × a tile of 4 activation rows. The
+ * first tile brings the panels into the nearest cache, where the others find them, so a batch of any size reads each weight from memory
+ * once. Eight pairs of sums grow side by side, in the order of the statements: an engine keeps that order, and a sum that waited for its
+ * own last step would take five times as long.
+ */
+import { pair, times, zeros } from '../lanes.ts';
+import { each, store } from '../writer/statements.ts';
+import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../writer/values.ts';
+import { BlockSums, type Sum } from './block-sums.ts';
+import { packedQuants } from './gemv.ts';
+import { blockAt, blockBytes, blockStride, hasSuperBlocks, headAt, headBytes, highAt, type Packing, scaleAt, tableAt } from './packing.ts';
+
+interface Operands {
+  /** The group, and the number in it of the first of the two panels. */
+  readonly group: I32;
+  readonly member: I32;
+  /** A tile of 4 rows (quantize.ts). */
+  readonly x: I32;
+  /** Of 32 columns. */
+  readonly blocks: I32;
+  /** 4 activations × 16 rows of f32, zeros to begin with; the 256 bytes that follow are scratch. */
+  readonly acc: I32;
+  /** What widenScales wrote, of types without super-blocks. */
+  readonly wide: I32;
+}
+
+/** Bytes of a tile's block: 4 × 32 quants, then 4 scales, then 4 pairs of sums. */
+const TILE_BYTES = 160;
+const TILE_SCALES = 128;
+const TILE_SUMS = 144;
+/** From the sums of acc to where what is done with low nibbles waits for the high ones. */
+const ASIDE = 256;
+
+/** What there is of two panels and of rows 0…3 and 4…7 of each. */
+type Quad<T> = [[T, T], [T, T]];
+const quad = <T>(of: (panel: 0 | 1, rows: 0 | 1) => T): Quad<T> => pair((panel) => pair((rows) => of(panel, rows)));
+
+/** acc += x · two panels */
+export function gemm(packing: Packing, { group, member, x, blocks, acc, wide }: Operands): void {
+  const sums = new BlockSums(packing);
+  const { isHalved, isTable, highBytes, minima } = packing;
+  const bytes = blockBytes(packing);
+  const table = group.add(tableAt(packing, blocks.mul(32)));
+  const levels = [false, true].map((high) => (isTable ? sums.levels(table, high) : zeros(I8x16)));
+
+  each(0, blocks, 1, (b) => {
+    const tile = x.add(b.mul(TILE_BYTES));
+    const w = group.add(blockAt(packing, b)).add(member.mul(bytes));
+    const panels = [w, w.add(bytes)] as const;
+    const xSums = times(4, (n) => () => I32x4.loadSplat(tile, TILE_SUMS + 4 * n).as(I16x8));
+
+    const begin = (half: number): Quad<Sum>[] =>
+      xSums.map((sumsOfRow) => {
+        const start = sums.begin(sums.start(sumsOfRow(), half));
+        return quad(() => start);
+      });
+    const planesOf = (part: number): Quad<I8x16> =>
+      highBytes === 0
+        ? quad(() => levels[part]!)
+        : quad((panel, rows) =>
+            I8x16.load(panels[panel], highAt(packing) + (highBytes === 64 ? 32 * part : 0) + 16 * rows),
+          );
+    const grow = (grown: Quad<Sum>[], k: number, planes: Quad<I8x16>, isHigh: boolean): Quad<Sum>[] => {
+      const packed = panels.map((at) => packedQuants(packing, at, k));
+      const quants = quad((panel, rows) => sums.part(packed[panel]![rows], planes[panel][rows], k, isHigh));
+      return grown.map((of, n) => {
+        const xs = I8x16.loadSplat(tile, 32 * n + 4 * k);
+        return quad((panel, rows) => sums.step(xs, quants[panel][rows], of[panel][rows]));
+      });
+    };
+
+    const head = group.add(headAt(packing, b)).add(member.mul(headBytes(packing)));
+    const widened = wide.add(b.mul(minima ? 128 : 64));
+    const words = quad((panel, rows) => sums.scaleWords(panels[panel], rows));
+    const minimumWords = quad((panel, rows) => sums.minimumWords(panels[panel], rows, words[panel][rows]));
+    const scale = (which: 0 | 1) =>
+      quad((panel, rows) =>
+        hasSuperBlocks(packing)
+          ? F32x4.load(head, panel * headBytes(packing) + 32 * which + 16 * rows)
+          : F32x4.load(widened, 64 * which + 32 * panel + 16 * rows),
+      );
+    const finish = (grown: Quad<Sum>[], half: number, times16: boolean): void => {
+      const [scales, smallest] = [scale(0), scale(1)];
+      const a = quad((panel, rows) => sums.scale(scales[panel][rows], words[panel][rows], half));
+      const m = quad((panel, rows) => sums.minimum(smallest[panel][rows], minimumWords[panel][rows], half));
+      grown.forEach((of, n) => {
+        const sumsOfRow = xSums[n]!();
+        const dx = F32x4.loadSplat(tile, TILE_SCALES + 4 * n);
+        const start = sums.start(sumsOfRow, half);
+        const sumOfX = sums.sumOfX(sumsOfRow, half);
+        for (const panel of [0, 1] as const) {
+          const at = (rows: number) => 64 * n + 32 * panel + 16 * rows;
+          const T = pair((rows) => {
+            const before = sums.isSplit ? I32x4.load(acc, ASIDE + at(rows)) : start;
+            return sums.end(of[panel][rows], before, times16);
+          });
+          const added = pair((rows) =>
+            sums.added(F32x4.load(acc, at(rows)), T[rows], a[panel][rows], m[panel][rows], sumOfX, dx),
+          );
+          added.forEach((sum, rows) => store(acc, sum, at(rows)));
+        }
+      });
+    };
+
+    let grown = begin(0);
+    if (sums.isSplit) {
+      const lows = planesOf(0);
+      for (let k = 0; k < 8; k++) grown = grow(grown, k, lows, false);
+      grown.forEach((of, n) => {
+        const start = sums.start(xSums[n]!(), 0);
+        const T = quad((panel, rows) => sums.end(of[panel][rows], start));
+        T.flat().forEach((sum, i) => store(acc, sum, ASIDE + 64 * n + 16 * i));
+      });
+      const highs = planesOf(1);
+      grown = times(4, () => quad(() => zeros(I32x4)));
+      for (let k = 0; k < 8; k++) grown = grow(grown, k, highs, true);
+      finish(grown, 0, true);
+      return;
+    }
+    let planes = planesOf(0);
+    for (let k = 0; k < 8; k++) {
+      if (k === 4) {
+        planes = planesOf(1);
+        if (isHalved) {
+          finish(grown, 0, false);
+          grown = begin(1);
+        }
+      }
+      grown = grow(grown, k, planes, false);
+    }
+    finish(grown, isHalved ? 1 : 0, false);
+  });
+}
+
+/**
+ * Writes the f16 scales (and minima) of every block of two neighbouring panels, the first at `w`, as f32, once for all tiles: a scale under
+ * 2⁻¹⁴ is a subnormal number on the way, which costs a processor a hundred cycles.
+ */
+export function widenScales(packing: Packing, w: I32, blocks: I32, wide: I32): void {
+  const sums = new BlockSums(packing);
+  const parts = packing.minima === 'own' ? 2 : 1;
+  each(0, blocks, 1, (b) => {
+    const from = w.add(b.mul(blockStride(packing)));
+    const to = wide.add(b.mul(64 * parts));
+    for (let part = 0; part < parts; part++) {
+      quad((panel, rows) => {
+        const at = panel * blockBytes(packing) + scaleAt(packing) + 16 * part + 8 * rows;
+        store(to, sums.blockScale(from, at), 64 * part + 32 * panel + 16 * rows);
+      });
+    }
+  });
+}

@@ -1,0 +1,131 @@
+/**
+ * `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (packing.ts, quantize.assembly.ts).
+ *
+ * Within a block of 32 columns everything is integer and exact; then come f32 multiplications and additions in a fixed order, block after
+ * block, never fused (block-sums.ts). So one activation row (gemv) and four (gemm), any thread count, relaxed and plain SIMD: the same bits.
+ * Cost  2·O·I·N integer operations; at N = 1 bound by reading the weights.
+ */
+import { QUANTIZED_GROUP_PANELS } from '../tasks.ts';
+import { clear, each, functionOf, store, variable, when } from '../writer/statements.ts';
+import { task } from '../writer/task.ts';
+import { F32, F32x4, I32 } from '../writer/values.ts';
+import { gemm, widenScales } from './gemm.ts';
+import { gemv } from './gemv.ts';
+import { blockBytes, groupBytes, hasSuperBlocks, type Packing, packings } from './packing.ts';
+
+/** A task for every quantized kind, under its number (tasks.ts). */
+function byKind<T>(of: (packing: Packing) => T): Readonly<Record<number, T>> {
+  return Object.fromEntries(packings.map((packing) => [packing.kind, of(packing)]));
+}
+
+/** Where the f32 scales lie in the scratch of a thread: after 64 sums, and as many that wait. */
+export const WIDE_AT = 512;
+
+/** x: tiles of one row. `scratch`: for every thread. `streams`: groups that are read side by side, at most 4. Unit = one panel; threads take whole groups. */
+export const linearVector = byKind((packing) =>
+  task(
+    `linearVector${packing.kind}`,
+    {
+      w: 'pointer',
+      columns: 'count',
+      rows: 'count',
+      x: 'pointer',
+      y: 'pointer',
+      bias: 'pointer',
+      scratch: 'pointer',
+      scratchBytes: 'count',
+      streams: 'count',
+    },
+    ({ w, columns, rows, x, y, bias, scratch, scratchBytes, streams }, { first, last, thread }) => {
+      const bytes = groupBytes(packing, columns);
+      const sums = scratch.add(thread.mul(scratchBytes));
+      const end = last.add(QUANTIZED_GROUP_PANELS - 1).div(QUANTIZED_GROUP_PANELS);
+      each(first.div(QUANTIZED_GROUP_PANELS), end, streams, (group) => {
+        const count = end.sub(group).min(streams);
+        const panels = count.mul(QUANTIZED_GROUP_PANELS);
+        clear(sums, panels.mul(32));
+        const start = w.add(group.mul(bytes));
+        gemv(packing, { first: start, count, bytes, x, blocks: columns.div(32), sums });
+        each(0, panels, 1, (i) => {
+          const panel = group.mul(QUANTIZED_GROUP_PANELS).add(i);
+          storePanel({ sums: sums.add(i.mul(32)), panel, rows, y, bias });
+        });
+      });
+    },
+  ),
+);
+
+/** x: tiles of 4 rows, N rows in all. `scratch`: for every thread WIDE_AT bytes and, without super-blocks, 4 a column. Unit = one panel. */
+export const linearMatrix = byKind((packing) =>
+  task(
+    `linearMatrix${packing.kind}`,
+    {
+      w: 'pointer',
+      columns: 'count',
+      rows: 'count',
+      x: 'pointer',
+      N: 'count',
+      y: 'pointer',
+      bias: 'pointer',
+      scratch: 'pointer',
+      scratchBytes: 'count',
+    },
+    ({ w, columns, rows, x, N, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
+      const blocks = columns.div(32);
+      const acc = scratch.add(thread.mul(scratchBytes));
+      const wide = acc.add(WIDE_AT);
+      each(first, last, 2, (panel) => {
+        const group = w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
+        const member = panel.rem(QUANTIZED_GROUP_PANELS);
+        if (!hasSuperBlocks(packing)) widenScales(packing, group.add(member.mul(blockBytes(packing))), blocks, wide);
+        each(0, N, 4, (n) => {
+          clear(acc, 256);
+          gemm(packing, { group, member, x: x.add(n.mul(blocks).mul(40)), blocks, acc, wide });
+          each(0, N.sub(n).min(4), 1, (i) => {
+            const row = y.add(n.add(i).mul(rows).mul(4));
+            const sums = acc.add(i.mul(64));
+            storePanel({ sums, panel, rows, y: row, bias });
+            storePanel({ sums: sums.add(32), panel: panel.add(1), rows, y: row, bias });
+          });
+        });
+      });
+    },
+  ),
+);
+
+/** Writes the 8 sums of a panel into the row that begins at y, as many as the matrix has rows there, and adds the bias if it is not 0. */
+const storePanel = functionOf(
+  'storePanel',
+  { sums: I32, panel: I32, rows: I32, y: I32, bias: I32 },
+  null,
+  ({ sums, panel, rows, y, bias }) => {
+    const done = panel.mul(8);
+    when(done.lt(rows), () => {
+      const to = y.add(done.mul(4));
+      const from = bias.add(done.mul(4));
+      const left = rows.sub(done);
+      when(
+        left.ge(8),
+        () => {
+          const acc = [0, 16].map((at) => variable(F32x4.load(sums, at)));
+          when(bias.ne(0), () => {
+            acc.forEach((sum, i) => {
+              sum.value = sum.value.add(F32x4.load(from, 16 * i));
+            });
+          });
+          acc.forEach((sum, i) => store(to, sum.value, 16 * i));
+        },
+        () => {
+          each(0, left, 1, (r) => {
+            const sum = variable(F32.load(sums.add(r.mul(4))));
+            when(bias.ne(0), () => {
+              sum.value = sum.value.add(F32.load(from.add(r.mul(4))));
+            });
+            store(to.add(r.mul(4)), sum.value);
+          });
+        },
+      );
+    });
+    return undefined;
+  },
+);
