@@ -7,7 +7,8 @@ import { rmsNorm } from './rms-norm/kernel.ts';
 import { rope } from './rope/kernel.ts';
 import { CONTROL_CONSTANTS, CONTROL_CONSTANTS_END, FIRST_WRITTEN_TASK } from './tasks.ts';
 import { ConstantPool, type Target } from './writer/body.ts';
-import { moduleOf } from './writer/module.ts';
+import { bodyOf, moduleOf } from './writer/module.ts';
+import { print } from './writer/print.ts';
 import { dispatch, functionOf, type KernelFunction } from './writer/statements.ts';
 import type { Task } from './writer/task.ts';
 import { I32 } from './writer/values.ts';
@@ -49,4 +50,18 @@ export function kernelModule(target: Target): Uint8Array<ArrayBuffer> {
     constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
     memory: { initial: 2, maximum: 65536 },
   });
+}
+
+/** The tasks of this name as they are written for a target, for people. */
+export function printKernels(name: string, target: Target): string[] {
+  const constants = new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END);
+  return tasks
+    .filter((it) => it.name.toLowerCase().includes(name.toLowerCase()))
+    .map((it) => {
+      const write: KernelFunction['write'] = ([first, last, thread]) => {
+        it.write({ first, last, thread } as { readonly first: I32; readonly last: I32; readonly thread: I32 });
+        return null;
+      };
+      return print(bodyOf({ name: it.name, takes: ['i32', 'i32', 'i32'], gives: null, write }, target, constants));
+    });
 }

@@ -1,6 +1,6 @@
 /** Pieces that kernels of several rooms are made of, four lanes at a time. */
 import { CONTROL_ZERO } from './tasks.ts';
-import { F32x4, I32, I32x4, type Vector, type ValueClass } from './writer/values.ts';
+import { F32x4, I32, I32x4, type ValueClass, type Vector } from './writer/values.ts';
 
 /** The two vectors of eight numbers, in neighbouring statements: an engine that joins pairs of 128-bit operations finds them there. */
 export function pair<T>(of: (half: 0 | 1) => T): [T, T] {
@@ -19,11 +19,13 @@ export function zeros<V extends Vector>(lanes: ValueClass<V>): V {
 
 /** A constant likewise: V8 rebuilds a literal vector at every use (three instructions); one that might be anything stays in its register. */
 export function kept<V extends Vector>(constant: V): V {
-  return zeros(I32x4).or(constant).as(constant.constructor as ValueClass<V>);
+  return zeros(I32x4)
+    .or(constant)
+    .as(constant.constructor as ValueClass<V>);
 }
 
 const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.12194440e-4;
+const LN2_LOW = -2.1219444e-4;
 
 /** ln 2 cut to 9 bits, and what is left of it. A loop loads the two once: V8 joins nothing that loads them twice. */
 export function lnTwo(): readonly [F32x4, F32x4] {
@@ -38,14 +40,17 @@ export function lnTwo(): readonly [F32x4, F32x4] {
 export function exp(x: F32x4, [high, low]: readonly [F32x4, F32x4]): F32x4 {
   const c = F32x4.constant;
   const bounded = x.pmax(c(-86)).pmin(c(89));
-  const shifted = bounded.mul(c(1.44269504088896341)).add(c(12582912));
+  const shifted = bounded.mul(c(Math.LOG2E)).add(c(12582912));
   const n = shifted.sub(c(12582912));
   const r = bounded.sub(n.mul(high)).sub(n.mul(low));
-  let p = c(1.9875691500e-4);
+  let p = c(1.98756915e-4);
   for (const coefficient of [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]) {
     p = p.mul(r).add(c(coefficient));
   }
   p = p.mul(r.mul(r)).add(r).add(c(1));
   const power = shifted.as(I32x4).add(I32x4.constant(126)).shl(23);
-  return p.mul(power.as(F32x4)).mul(c(2)).andNot(x.lt(c(-86)));
+  return p
+    .mul(power.as(F32x4))
+    .mul(c(2))
+    .andNot(x.lt(c(-86)));
 }

@@ -1,9 +1,9 @@
 /** The residual connection (reference.ts). */
 import { pair } from '../lanes.ts';
-import { store } from '../writer/statements.ts';
+import { elements } from '../units.ts';
+import { store, storeVectors } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4 } from '../writer/values.ts';
-import { elements } from '../units.ts';
 
 export const add = task(
   'add',
@@ -12,7 +12,7 @@ export const add = task(
     elements(units, count, {
       eight(at) {
         const sums = pair((half) => F32x4.load(x.add(at), 16 * half).add(F32x4.load(y.add(at), 16 * half)));
-        sums.forEach((sum, half) => store(result.add(at), sum, 16 * half));
+        storeVectors(result.add(at), sums);
       },
       one: (at) => store(result.add(at), F32.load(x.add(at)).add(F32.load(y.add(at)))),
     });

@@ -72,7 +72,12 @@ export class BlockSums {
   }
   /** T, of a sum that began with `begin(start)`. `times16`: its quants were high nibbles of split ones. */
   end(sum: Sum, start: I32x4, times16 = false): I32x4 {
-    return this.#isNarrow ? sum.as(I16x8).dot(times16 ? this.#sixteens : this.#ones).add(start) : sum;
+    return this.#isNarrow
+      ? sum
+          .as(I16x8)
+          .dot(times16 ? this.#sixteens : this.#ones)
+          .add(start)
+      : sum;
   }
 
   // ---- quants

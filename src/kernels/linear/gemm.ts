@@ -5,11 +5,22 @@
  * own last step would take five times as long.
  */
 import { pair, times, zeros } from '../lanes.ts';
-import { each, store } from '../writer/statements.ts';
+import { each, store, storeVectors } from '../writer/statements.ts';
 import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../writer/values.ts';
 import { BlockSums, type Sum } from './block-sums.ts';
 import { packedQuants } from './gemv.ts';
-import { blockAt, blockBytes, blockStride, hasSuperBlocks, headAt, headBytes, highAt, type Packing, scaleAt, tableAt } from './packing.ts';
+import {
+  blockAt,
+  blockBytes,
+  blockStride,
+  hasSuperBlocks,
+  headAt,
+  headBytes,
+  highAt,
+  type Packing,
+  scaleAt,
+  tableAt,
+} from './packing.ts';
 
 interface Operands {
   /** The group, and the number in it of the first of the two panels. */
@@ -98,7 +109,7 @@ export function gemm(packing: Packing, { group, member, x, blocks, acc, wide }: 
           const added = pair((rows) =>
             sums.added(F32x4.load(acc, at(rows)), T[rows], a[panel][rows], m[panel][rows], sumOfX, dx),
           );
-          added.forEach((sum, rows) => store(acc, sum, at(rows)));
+          storeVectors(acc, added, at(0));
         }
       });
     };
@@ -110,7 +121,7 @@ export function gemm(packing: Packing, { group, member, x, blocks, acc, wide }: 
       grown.forEach((of, n) => {
         const start = sums.start(xSums[n]!(), 0);
         const T = quad((panel, rows) => sums.end(of[panel][rows], start));
-        T.flat().forEach((sum, i) => store(acc, sum, ASIDE + 64 * n + 16 * i));
+        storeVectors(acc, T.flat(), ASIDE + 64 * n);
       });
       const highs = planesOf(1);
       grown = times(4, () => quad(() => zeros(I32x4)));

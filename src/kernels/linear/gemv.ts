@@ -5,10 +5,20 @@
 import { pair, times, zeros } from '../lanes.ts';
 import { QUANTIZED_GROUP_PANELS } from '../tasks.ts';
 import { body } from '../writer/body.ts';
-import { each, store, variable, when } from '../writer/statements.ts';
+import { each, storeVectors, variable, when } from '../writer/statements.ts';
 import { F32x4, I8x16, I16x8, I32, I32x4 } from '../writer/values.ts';
 import { BlockSums, type Sum } from './block-sums.ts';
-import { blockAt, blockBytes, hasSuperBlocks, headAt, headBytes, highAt, type Packing, scaleAt, tableAt } from './packing.ts';
+import {
+  blockAt,
+  blockBytes,
+  hasSuperBlocks,
+  headAt,
+  headBytes,
+  highAt,
+  type Packing,
+  scaleAt,
+  tableAt,
+} from './packing.ts';
 
 interface Operands {
   /** The first of `count` groups that are read side by side, `bytes` apart. */
@@ -67,16 +77,18 @@ export function gemv(packing: Packing, { first, count, bytes, x, blocks, sums: s
       // of groups 0…3 and of groups 4…7; of split quants: of all low nibbles and of all high ones
       let low: [Sum, Sum] = pair(() => sums.begin(starts[0]));
       let high: [Sum, Sum] = pair(() => top.begin(starts[1]));
-      for (let g = 0; g < 4; g++) {
-        for (const k of [g, g + 4]) {
-          const packed = packedQuants(packing, w, k);
-          if (sums.isSplit || k < 4) {
-            low = pair((rows) => sums.step(xs[k]!, sums.part(packed[rows], planes[0][rows], k, false), low[rows]));
-          }
-          if (sums.isSplit || k >= 4) {
-            high = pair((rows) => sums.step(xs[k]!, top.quants(packed[rows], planes[1][rows], k), high[rows]));
-          }
+      const grow = (k: number, packed: readonly [I8x16, I8x16]) => {
+        if (sums.isSplit || k < 4) {
+          low = pair((rows) => sums.step(xs[k]!, sums.part(packed[rows], planes[0][rows], k, false), low[rows]));
         }
+        if (sums.isSplit || k >= 4) {
+          high = pair((rows) => sums.step(xs[k]!, top.quants(packed[rows], planes[1][rows], k), high[rows]));
+        }
+      };
+      for (let k = 0; k < 4; k++) {
+        const packed = packedQuants(packing, w, k);
+        grow(k, packed);
+        grow(k + 4, packing.lowBytes === 256 ? packedQuants(packing, w, k + 4) : packed);
       }
 
       let acc = pair((rows) => F32x4.load(at, 16 * rows));
@@ -88,12 +100,18 @@ export function gemv(packing: Packing, { first, count, bytes, x, blocks, sums: s
       const lowEnd = pair((rows) => sums.end(low[rows], starts[0]));
       if (packing.isHalved) {
         add(lowEnd, 0);
-        add(pair((rows) => top.end(high[rows], starts[1])), 1);
+        add(
+          pair((rows) => top.end(high[rows], starts[1])),
+          1,
+        );
       } else {
         const highEnd = pair((rows) => top.end(high[rows], starts[1]));
-        add(pair((rows) => lowEnd[rows].add(highEnd[rows])), 0);
+        add(
+          pair((rows) => lowEnd[rows].add(highEnd[rows])),
+          0,
+        );
       }
-      acc.forEach((sum, rows) => store(at, sum, 16 * rows));
+      storeVectors(at, acc);
     });
   });
 }

@@ -91,7 +91,12 @@ const tableBytes = ({ isTable }: Packing): number => (isTable ? 16 : 0);
 export function blockAt(packing: Packing, b: I32): I32 {
   const at = b.mul(blockStride(packing));
   if (!hasSuperBlocks(packing)) return at;
-  return at.add(b.shr(3).add(1).mul(QUANTIZED_GROUP_PANELS * headBytes(packing)));
+  return at.add(
+    b
+      .shr(3)
+      .add(1)
+      .mul(QUANTIZED_GROUP_PANELS * headBytes(packing)),
+  );
 }
 export const headAt = (packing: Packing, b: I32): I32 => b.shr(3).mul(headStride(packing));
 
@@ -101,5 +106,4 @@ export function tableAt(packing: Packing, columns: I32): I32 {
   if (!hasSuperBlocks(packing)) return blocks;
   return blocks.add(columns.shr(8).mul(QUANTIZED_GROUP_PANELS * headBytes(packing)));
 }
-export const groupBytes = (packing: Packing, columns: I32): I32 =>
-  tableAt(packing, columns).add(tableBytes(packing));
+export const groupBytes = (packing: Packing, columns: I32): I32 => tableAt(packing, columns).add(tableBytes(packing));

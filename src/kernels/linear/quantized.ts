@@ -6,7 +6,7 @@
  * Cost  2·O·I·N integer operations; at N = 1 bound by reading the weights.
  */
 import { QUANTIZED_GROUP_PANELS } from '../tasks.ts';
-import { clear, each, functionOf, store, variable, when } from '../writer/statements.ts';
+import { clear, each, functionOf, store, storeVectors, variable, when } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4, I32 } from '../writer/values.ts';
 import { gemm, widenScales } from './gemm.ts';
@@ -113,7 +113,10 @@ const storePanel = functionOf(
               sum.value = sum.value.add(F32x4.load(from, 16 * i));
             });
           });
-          acc.forEach((sum, i) => store(to, sum.value, 16 * i));
+          storeVectors(
+            to,
+            acc.map((sum) => sum.value),
+          );
         },
         () => {
           each(0, left, 1, (r) => {

@@ -1,6 +1,6 @@
 /** RMSNorm (reference.ts has the formula). The sum of squares is kept in 16 f32 partial sums, folded in a fixed order. */
 import { pair, times } from '../lanes.ts';
-import { each, store, variable } from '../writer/statements.ts';
+import { each, store, storeVectors, variable } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4 } from '../writer/values.ts';
 
@@ -33,7 +33,7 @@ export const rmsNorm = task(
         const results = pair((half) =>
           F32x4.load(gain.add(at), 16 * half).mul(F32x4.load(from.add(at), 16 * half).mul(rs)),
         );
-        results.forEach((result, half) => store(to.add(at), result, 16 * half));
+        storeVectors(to.add(at), results);
       });
       each(whole, rowBytes, 4, (at) => store(to.add(at), F32.load(gain.add(at)).mul(F32.load(from.add(at)).mul(r))));
     });

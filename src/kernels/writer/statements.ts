@@ -1,7 +1,7 @@
 /** What kernels do beside computing: remember, store, repeat, decide, call. */
 import { body, type Callable, type Item, say } from './body.ts';
 import type { Type } from './instructions.ts';
-import { I32, split, type Value, type ValueClass } from './values.ts';
+import { I32, split, type Value, type ValueClass, type Vector } from './values.ts';
 
 /** A value that changes. */
 export class Variable<V extends Value> {
@@ -35,6 +35,12 @@ const stores: Readonly<Record<Type, string>> = {
 
 export function store(at: I32, value: Value, offset = 0): void {
   storeBy(stores[value.item.type!], at, value, offset);
+}
+/** Vectors, one behind the other. */
+export function storeVectors(at: I32, vectors: readonly Vector[], offset = 0): void {
+  vectors.forEach((vector, i) => {
+    store(at, vector, offset + 16 * i);
+  });
 }
 /** The low 16 bits. */
 export function storeHalf(at: I32, value: I32, offset = 0): void {

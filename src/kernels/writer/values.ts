@@ -280,9 +280,13 @@ export class I8x16 extends Lanes<I8x16> {
     if (body().target.isRelaxed) return new I16x8(say('i16x8.relaxed_dot_i8x16_i7x16_s', [this.item, other.item]));
     const low = new I16x8(say('i16x8.extmul_low_i8x16_s', [this.item, other.item]));
     const high = new I16x8(say('i16x8.extmul_high_i8x16_s', [this.item, other.item]));
-    const halves = (odd: number) => [0, 2, 4, 6, 8, 10, 12, 14].flatMap((lane) => [2 * (lane + odd), 2 * (lane + odd) + 1]);
+    const halves = (odd: number) =>
+      [0, 2, 4, 6, 8, 10, 12, 14].flatMap((lane) => [2 * (lane + odd), 2 * (lane + odd) + 1]);
     const [bytes, more] = [low.as(I8x16), high.as(I8x16)];
-    return bytes.shuffle(more, ...halves(0)).as(I16x8).add(bytes.shuffle(more, ...halves(1)).as(I16x8));
+    return bytes
+      .shuffle(more, ...halves(0))
+      .as(I16x8)
+      .add(bytes.shuffle(more, ...halves(1)).as(I16x8));
   }
   /** sum + products of i8 (this) and 0…255 (other), four to a lane; where the target has such an instruction. */
   dotAdd(other: I8x16, sum: I32x4): I32x4 {
