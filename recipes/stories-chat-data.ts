@@ -406,7 +406,7 @@ const kinds: readonly (readonly [
     },
   ],
   [
-    0.12,
+    0.24,
     (random, story) => {
       const next = random() < 0.4 ? storyTurn(random, story) : null;
       const after = random() < 0.3 ? smallTalkTurn(random, story) : [];
