@@ -1,6 +1,6 @@
 /** The bytes of a function. Source: WebAssembly core specification 3.0, §5.4 and §5.5.13 (code section). */
 import type { Block, Body, Callable, Item } from './body.ts';
-import { signed, type Type, typeCodes, unsigned } from './instructions.ts';
+import { signed, sized, type Type, typeCodes, unsigned } from './instructions.ts';
 import { type Placed, placesOf } from './places.ts';
 
 const EMPTY = 0x40;
@@ -14,13 +14,12 @@ const MEMORY_COPY = [0xfc, 10, 0, 0];
 const MEMORY_FILL = [0xfc, 11, 0];
 
 /** The function's entry in the code section. */
-export function encode(body: Body, indexOf: (callee: Callable) => number): number[] {
+export function encode(body: Body, indexOf: (callee: Callable) => number): Uint8Array {
   const encoder = new Encoder(body, indexOf);
   encoder.block(body.block);
   const locals = runs(encoder.locals.slice(body.parameterCount));
   const head = locals.flatMap(([count, type]) => [...unsigned(count), typeCodes[type]]);
-  const bytes = [...unsigned(locals.length), ...head, ...encoder.bytes, END];
-  return [...unsigned(bytes.length), ...bytes];
+  return sized([...unsigned(locals.length), ...head], encoder.bytes, [END]);
 }
 
 function runs(types: readonly Type[]): [number, Type][] {

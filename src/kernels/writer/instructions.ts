@@ -42,6 +42,25 @@ export function signed(value: number): number[] {
   return bytes;
 }
 
+type Bytes = ArrayLike<number>;
+const lengthOf = (parts: readonly Bytes[]) => parts.reduce((sum, part) => sum + part.length, 0);
+
+/** Parts in a row. */
+export function joined(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(lengthOf(parts));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** … behind the number of their bytes. */
+export function sized(...parts: readonly Bytes[]): Uint8Array {
+  return joined(unsigned(lengthOf(parts)), ...parts);
+}
+
 const found = new Map<string, Instruction>();
 
 /** By the specification's name. */

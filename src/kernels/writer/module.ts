@@ -1,7 +1,7 @@
 /** A module of kernels. Source: WebAssembly core specification 3.0, §5.5 (modules). */
 import { Body, type Callable, type ConstantPool, type Target, within } from './body.ts';
 import { encode } from './encode.ts';
-import { type Type, typeCodes, unsigned } from './instructions.ts';
+import { joined, signed, sized, type Type, typeCodes, unsigned } from './instructions.ts';
 import type { KernelFunction } from './statements.ts';
 import { F32, F32x4, F64, I32, type Value } from './values.ts';
 
@@ -23,27 +23,33 @@ export function moduleOf({ target, exports, constants, memory }: ModuleOptions):
     indices.set(callee, index);
     return index;
   };
-  const code: number[][] = [];
+  const code: Uint8Array[] = [];
   for (let i = 0; i < functions.length; i++) code.push(encode(bodyOf(functions[i]!, target, constants), indexOf));
 
   const types = [...new Set(functions.map(signatureOf))];
   const places = functions.map((it) => unsigned(types.indexOf(signatureOf(it))));
   const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(i)]);
   const limits = [target.isShared ? 3 : 1, ...unsigned(memory.initial), ...unsigned(memory.maximum)];
-  const sections = [
-    section(
+  const start = [0, 0x41, ...signed(constants.start), 0x0b];
+  return joined(
+    HEAD,
+    ...section(
       1,
       types.map((type) => type.split(',').map(Number)),
     ),
-    section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
-    section(3, places),
-    section(7, named),
-    section(10, code),
-    section(11, [
-      [0, 0x41, ...unsigned(constants.start), 0x0b, ...unsigned(4 * constants.words.length), ...wordsOf(constants)],
-    ]),
-  ];
-  return Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections.flat()]);
+    ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
+    ...section(3, places),
+    ...section(7, named),
+    ...section(10, code),
+    ...section(11, [joined(start, sized(new Uint8Array(Int32Array.from(constants.words).buffer)))]),
+  );
+}
+
+/** "\0asm", version 1. */
+const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+
+function section(id: number, entries: readonly ArrayLike<number>[]): ArrayLike<number>[] {
+  return [[id], sized(unsigned(entries.length), ...entries)];
 }
 
 const classes: Partial<Record<Type, new (item: Value['item']) => Value>> = {
@@ -71,16 +77,7 @@ function signatureOf({ takes, gives }: Callable): string {
   return [0x60, inputs.length, ...inputs, ...(gives ? [1, typeCodes[gives]] : [0])].join(',');
 }
 
-function section(id: number, entries: readonly (readonly number[])[]): number[] {
-  const bytes = [...unsigned(entries.length), ...entries.flat()];
-  return [id, ...unsigned(bytes.length), ...bytes];
-}
-
 function text(value: string): number[] {
   const bytes = [...new TextEncoder().encode(value)];
   return [...unsigned(bytes.length), ...bytes];
-}
-
-function wordsOf({ words }: ConstantPool): number[] {
-  return [...new Uint8Array(Int32Array.from(words).buffer)];
 }
