@@ -94,4 +94,19 @@ function writeWhole(path, content) {
   renameSync(`${path}.${process.pid}`, path);
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await buildKernels();
+/** `npm run kernels -- --print NAME`: those whose name has NAME in it, as they are written for this machine. */
+async function printForPeople(name) {
+  const [{ printKernels }, { hasExactDot, hasRelaxedSimd }] = await Promise.all([
+    import('../src/kernels/kernels.ts'),
+    import('../src/devices/wasm/dot-probe.ts'),
+  ]);
+  const texts = printKernels(name, { isRelaxed: hasRelaxedSimd(), hasDot: hasExactDot(), isShared: false });
+  if (texts.length === 0) throw new Error(`no written kernel has ${JSON.stringify(name)} in its name`);
+  console.log(texts.join('\n\n'));
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [option, name] = process.argv.slice(2);
+  if (option === '--print' && name) await printForPeople(name);
+  else await buildKernels();
+}

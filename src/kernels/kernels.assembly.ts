@@ -1,35 +1,25 @@
 // Entry of the WASM build: which kernel a task number means. Every kernel works on units first … last − 1 of the running task, whose
 // arguments lie in the control area (tasks.ts), so any thread can do any part of it.
-import { add } from './add/assembly';
 import { attention, attentionCombine } from './attention/assembly';
 import { kvAppend } from './attention/kv.assembly';
-import { swiglu } from './gated/assembly';
 import { roundBf16 } from './gemm/round.assembly';
 import { linearBlas } from './linear/blas.assembly';
 import { linearFloats } from './linear/floats.assembly';
 import { pack } from './linear/pack.assembly';
 import { quantizeRows } from './linear/quantize.assembly';
-import { linearQuantized } from './linear/quantized.assembly';
 import { embed, unpackPanels } from './linear/unpack.assembly';
-import { rmsNorm } from './rms-norm/assembly';
-import { rope } from './rope/assembly';
 import { performTraining } from './training.assembly';
 import {
   FIRST_WRITTEN_TASK,
-  TASK_ADD,
   TASK_ATTENTION,
   TASK_ATTENTION_COMBINE,
   TASK_EMBED,
   TASK_KV_APPEND,
   TASK_LINEAR_BLAS,
   TASK_LINEAR_FLOATS,
-  TASK_LINEAR_QUANTIZED,
   TASK_PACK,
   TASK_QUANTIZE_ROWS,
-  TASK_RMS_NORM,
-  TASK_ROPE,
   TASK_ROUND_BF16,
-  TASK_SWIGLU,
   TASK_UNPACK,
 } from './tasks';
 
@@ -54,8 +44,6 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
   switch (task) {
     case TASK_QUANTIZE_ROWS:
       return quantizeRows(first, last);
-    case TASK_LINEAR_QUANTIZED:
-      return linearQuantized(first, last, thread);
     case TASK_LINEAR_FLOATS:
       return linearFloats(first, last, thread);
     case TASK_LINEAR_BLAS:
@@ -66,14 +54,6 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
       return unpackPanels(first, last);
     case TASK_EMBED:
       return embed(first, last);
-    case TASK_RMS_NORM:
-      return rmsNorm(first, last);
-    case TASK_ROPE:
-      return rope(first, last);
-    case TASK_ADD:
-      return add(first, last);
-    case TASK_SWIGLU:
-      return swiglu(first, last);
     case TASK_KV_APPEND:
       return kvAppend(first, last);
     case TASK_ATTENTION:

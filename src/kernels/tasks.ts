@@ -3,15 +3,10 @@
  * (src/devices/wasm). A task is a kernel over `units` that threads may share out among themselves in any way.
  */
 export const TASK_QUANTIZE_ROWS = 0;
-export const TASK_LINEAR_QUANTIZED = 1;
 export const TASK_LINEAR_FLOATS = 2;
 export const TASK_PACK = 3;
 export const TASK_UNPACK = 4;
 export const TASK_EMBED = 5;
-export const TASK_RMS_NORM = 6;
-export const TASK_ROPE = 7;
-export const TASK_ADD = 8;
-export const TASK_SWIGLU = 9;
 export const TASK_KV_APPEND = 10;
 export const TASK_ATTENTION = 11;
 export const TASK_ATTENTION_COMBINE = 12;

@@ -87,11 +87,6 @@ export function hasSuperMin(kind: i32): bool {
   return kind == PACK_Q2_K || kind == PACK_Q4_K || kind == PACK_Q5_K;
 }
 
-@inline
-export function hasMinima(kind: i32): bool {
-  return hasMinPlane(kind) || hasSuperMin(kind);
-}
-
 /** Where a block's high bits, scales and minima begin. */
 @inline
 export function highAt(kind: i32): usize {
@@ -122,7 +117,7 @@ export function blockStride(kind: i32): usize {
   return QUANTIZED_GROUP * blockBytes(kind);
 }
 @inline
-export function headStride(kind: i32): usize {
+function headStride(kind: i32): usize {
   return QUANTIZED_GROUP * (8 * blockBytes(kind) + headBytes(kind));
 }
 /** From the start of a group to block b of its first panel, and to the head of its super-block; those of the others follow. */

@@ -1,5 +1,6 @@
 // Pieces that the quantized kernels are made of.
-import { CONTROL_ZERO } from '../tasks';
+import { CONTROL_ZERO, PACK_TABLE_BF16 } from '../tasks';
+import { offsetOf } from './layout.assembly';
 
 /**
  * A constant that the compiler cannot see through. V8 rebuilds a literal vector at every use (three instructions), and does not join a
@@ -9,6 +10,24 @@ import { CONTROL_ZERO } from '../tasks';
 export function kept(constant: v128): v128 {
   return v128.or(v128.load32_splat(CONTROL_ZERO), constant);
 }
+/** Four scales of blocks that belong to no super-block, as f32. `wide`: sign-extended to 32 bits. */
+@inline
+export function blockScales(kind: i32, wide: v128, bits: v128, power: v128): v128 {
+  return kind == PACK_TABLE_BF16 ? i32x4.shl(wide, 16) : scalesF16(wide, bits, power);
+}
+
+/** The levels at `at`, with the offset added. */
+@inline
+export function levelsWhole(kind: i32, at: usize): v128 {
+  return i8x16.add(v128.load(at), i8x16.splat(<i8>offsetOf(kind)));
+}
+/** The levels that nibbles stand for. */
+@inline
+export function lookUp(levels: v128, nibbles: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(levels, nibbles);
+  return i8x16.swizzle(levels, nibbles);
+}
+
 @inline
 export function startOfSum(): v128 {
   return v128.load32_splat(CONTROL_ZERO);

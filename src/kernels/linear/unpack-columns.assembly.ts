@@ -1,7 +1,15 @@
 // Unpacking many columns of a panel at once: the same numbers as unpackRow (unpack.assembly.ts), 8 rows side by side, for matrices that
 // are kept or multiplied as f32. Written as pairs of v128.
-import { blockScales, levelsWhole, lookUp } from './blocks.assembly';
-import { highBits, kept, nibbleHigh, scaleMask, scalePower } from './pieces.assembly';
+import {
+  blockScales,
+  highBits,
+  kept,
+  levelsWhole,
+  lookUp,
+  nibbleHigh,
+  scaleMask,
+  scalePower,
+} from './pieces.assembly';
 import {
   blockAt,
   blockBytes,

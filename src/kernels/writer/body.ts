@@ -31,11 +31,21 @@ export interface Item {
 export class Block {
   readonly body: Body;
   readonly items: Item[] = [];
+  /** Constants that this block loads, by their addresses. */
+  readonly loaded = new Map<number, Item>();
   /** The item that this block is part of; null: the function's own block. */
   owner: Item | null = null;
 
-  constructor(body: Body) {
+  readonly #outer: Block | null;
+
+  constructor(body: Body, outer: Block | null = null) {
     this.body = body;
+    this.#outer = outer;
+  }
+
+  /** What this block, or one around it, has loaded from there. */
+  find(address: number): Item | null {
+    return this.loaded.get(address) ?? this.#outer?.find(address) ?? null;
   }
 }
 
@@ -91,7 +101,7 @@ export class Body {
   /** Records what `write` says into a block of its own. */
   nested(write: (block: Block) => void): Block {
     const outer = this.current;
-    const block = new Block(this);
+    const block = new Block(this, outer);
     this.current = block;
     try {
       write(block);

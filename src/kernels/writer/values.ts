@@ -356,7 +356,7 @@ export class I32x4 extends Lanes<I32x4> {
   }
   /** The same in every lane, out of memory: cheaper than a literal that is used often. */
   static constant(value: number): I32x4 {
-    return I32x4.loadSplat(I32.of(body().constants.place(value)));
+    return new I32x4(loadConstant(body().constants.place(value)));
   }
   /** One word, four times. */
   static loadSplat(at: I32, offset = 0): I32x4 {
@@ -415,7 +415,7 @@ export class F32x4 extends Lanes<F32x4> {
   }
   /** The same in every lane, out of memory: cheaper than a literal that is used often. */
   static constant(value: number): F32x4 {
-    return F32x4.loadSplat(I32.of(body().constants.placeF32(value)));
+    return new F32x4(loadConstant(body().constants.placeF32(value)));
   }
   static load(at: I32, offset = 0): F32x4 {
     return new F32x4(sayAt('v128.load', at, offset));
@@ -482,6 +482,14 @@ const wordBytes = (lane: number): number[] => [4 * lane, 4 * lane + 1, 4 * lane 
 export function choose<V extends Value>(condition: I32, first: V, second: V): V {
   const { type } = first.item;
   return new (first.constructor as ValueClass<V>)(sayOf(type!, 'select', [first.item, second.item, condition.item]));
+}
+
+/** Once in a block, and not where a block around it has it: V8 joins nothing that loads a constant twice. */
+function loadConstant(address: number): Item {
+  const { current } = body();
+  const item = current.find(address) ?? I32x4.loadSplat(I32.of(address)).item;
+  current.loaded.set(address, item);
+  return item;
 }
 
 /** A load; a constant that is part of the address becomes part of the offset, which costs nothing. */
