@@ -12,7 +12,12 @@ export function times<T>(count: number, of: (i: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => of(i));
 }
 
-/** Zeros that an engine cannot see through: V8 does not join a pair of sums that start from literal ones. */
+/** 0, which an engine cannot see through. */
+export function hiddenZero(): I32 {
+  return I32.load(I32.of(CONTROL_ZERO));
+}
+
+/** Zeros likewise: V8 does not join a pair of sums that start from literal ones. */
 export function zeros<V extends Vector>(lanes: ValueClass<V>): V {
   return I32x4.loadSplat(I32.of(CONTROL_ZERO)).as(lanes);
 }

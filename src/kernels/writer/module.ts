@@ -42,6 +42,7 @@ export function moduleOf({ target, exports, constants, memory }: ModuleOptions):
     ...section(7, named),
     ...section(10, code),
     ...section(11, [joined(start, sized(new Uint8Array(Int32Array.from(constants.words).buffer)))]),
+    ...nameSection(functions),
   );
 }
 
@@ -75,6 +76,12 @@ export function bodyOf(it: KernelFunction, target: Target, constants: ConstantPo
 function signatureOf({ takes, gives }: Callable): string {
   const inputs = takes.map((type) => typeCodes[type]);
   return [0x60, inputs.length, ...inputs, ...(gives ? [1, typeCodes[gives]] : [0])].join(',');
+}
+
+/** What profilers and traces call the functions. Source: WebAssembly core specification 3.0, appendix, name section. */
+function nameSection(functions: readonly Callable[]): ArrayLike<number>[] {
+  const names = functions.map(({ name }, i) => [...unsigned(i), ...text(name)]);
+  return [[0], sized(text('name'), [1], sized(unsigned(names.length), ...names))];
 }
 
 function text(value: string): number[] {
