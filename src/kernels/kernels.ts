@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { add } from './add/kernel.ts';
 import { swiglu } from './gated/kernel.ts';
-import { linearMatrix, linearVector } from './linear/quantized.ts';
+import { linearMatrix, linearVector } from './linear/int8/kernel.ts';
 import { rmsNorm } from './rms-norm/kernel.ts';
 import { rope } from './rope/kernel.ts';
 import { CONTROL_CONSTANTS, CONTROL_CONSTANTS_END, FIRST_WRITTEN_TASK } from './tasks.ts';

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import { linearMatrix, linearVector } from '../../kernels/linear/quantized.ts';
+import { linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';

@@ -4,9 +4,9 @@
  * once. Eight pairs of sums grow side by side, in the order of the statements: an engine keeps that order, and a sum that waited for its
  * own last step would take five times as long.
  */
-import { hiddenZero, pair, times, zeros } from '../lanes.ts';
-import { each, store, storeVectors } from '../writer/statements.ts';
-import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../writer/values.ts';
+import { hiddenZero, pair, times, zeros } from '../../lanes.ts';
+import { each, store, storeVectors } from '../../writer/statements.ts';
+import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../../writer/values.ts';
 import { BlockSums, type Sum } from './block-sums.ts';
 import { packedQuants } from './gemv.ts';
 import {
@@ -26,7 +26,7 @@ interface Operands {
   /** The group, and the number in it of the first of the two panels. */
   readonly group: I32;
   readonly member: I32;
-  /** A tile of 4 rows (quantize.ts). */
+  /** A tile of 4 rows (../quantize.assembly.ts). */
   readonly x: I32;
   /** Of 32 columns. */
   readonly blocks: I32;

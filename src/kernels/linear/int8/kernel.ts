@@ -1,14 +1,14 @@
 /**
- * `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (packing.ts, quantize.assembly.ts).
+ * `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (packing.ts, ../quantize.assembly.ts).
  *
  * Within a block of 32 columns everything is integer and exact; then come f32 multiplications and additions in a fixed order, block after
  * block, never fused (block-sums.ts). So one activation row (gemv) and four (gemm), any thread count, relaxed and plain SIMD: the same bits.
  * Cost  2·O·I·N integer operations; at N = 1 bound by reading the weights.
  */
-import { QUANTIZED_GROUP_PANELS } from '../tasks.ts';
-import { clear, each, functionOf, store, storeVectors, variable, when } from '../writer/statements.ts';
-import { task } from '../writer/task.ts';
-import { F32, F32x4, I32 } from '../writer/values.ts';
+import { QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
+import { clear, each, functionOf, store, storeVectors, variable, when } from '../../writer/statements.ts';
+import { task } from '../../writer/task.ts';
+import { F32, F32x4, I32 } from '../../writer/values.ts';
 import { gemm, widenScales } from './gemm.ts';
 import { gemv } from './gemv.ts';
 import { blockBytes, groupBytes, hasSuperBlocks, type Packing, packings } from './packing.ts';

@@ -12,9 +12,9 @@
  * bits grows i16 sums ("narrow"), which 8 groups of 2·15·127 fit. Levels of a table go in with the offset added: i8 as 0…255, small
  * ones as 0…127.
  */
-import { kept, zeros } from '../lanes.ts';
-import { body } from '../writer/body.ts';
-import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../writer/values.ts';
+import { kept, zeros } from '../../lanes.ts';
+import { body } from '../../writer/body.ts';
+import { F32x4, I8x16, I16x8, type I32, I32x4 } from '../../writer/values.ts';
 import { hasSuperBlocks, minAt, type Packing, scaleAt } from './packing.ts';
 
 /** A sum that grows; of narrow ones the lanes are i16. */

@@ -24,8 +24,8 @@ import {
   PACK_TABLE_F16,
   PACK_TABLE_HALVES,
   QUANTIZED_GROUP_PANELS,
-} from '../tasks.ts';
-import type { I32 } from '../writer/values.ts';
+} from '../../tasks.ts';
+import type { I32 } from '../../writer/values.ts';
 
 export interface Packing {
   readonly kind: number;

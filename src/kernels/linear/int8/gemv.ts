@@ -2,11 +2,11 @@
  * Matrix-vector products over int8 activations, straight from the packed panels, as reading the weights is what takes the time: some
  * groups side by side, a block of each in turn; how many is the machine's to say (devices/wasm/streams.ts).
  */
-import { pair, times, zeros } from '../lanes.ts';
-import { QUANTIZED_GROUP_PANELS } from '../tasks.ts';
-import { body } from '../writer/body.ts';
-import { each, storeVectors, variable, when } from '../writer/statements.ts';
-import { F32x4, I8x16, I16x8, I32, I32x4 } from '../writer/values.ts';
+import { pair, times, zeros } from '../../lanes.ts';
+import { QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
+import { body } from '../../writer/body.ts';
+import { each, storeVectors, variable, when } from '../../writer/statements.ts';
+import { F32x4, I8x16, I16x8, I32, I32x4 } from '../../writer/values.ts';
 import { BlockSums, type Sum } from './block-sums.ts';
 import {
   blockAt,
@@ -25,7 +25,7 @@ interface Operands {
   readonly first: I32;
   readonly count: I32;
   readonly bytes: I32;
-  /** A tile of one row (quantize.ts). */
+  /** A tile of one row (../quantize.assembly.ts). */
   readonly x: I32;
   /** Of 32 columns. */
   readonly blocks: I32;
