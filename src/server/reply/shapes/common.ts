@@ -32,6 +32,8 @@ export const timings: z.ZodType = z.object({
 const token = { token: z.string(), logprob: z.number(), bytes: z.array(z.int().min(0).max(255)) };
 export const chatLogprob: z.ZodType = z.object({ ...token, top_logprobs: z.array(z.object(token)) });
 
+export const modelState: z.ZodType = z.enum(['on disk', 'loading', 'loaded', 'leaving']);
+
 export const success: z.ZodType = z.object({ success: z.literal(true) });
 
 /** What failed in a stream after its first byte. */

@@ -1,6 +1,6 @@
 /** Replies of Ollama's endpoints. */
 import { z } from 'zod';
-import { count, id } from './common.ts';
+import { count, id, modelState } from './common.ts';
 
 const head = { model: z.string(), created_at: z.iso.datetime() };
 /** In the last object, or the only one. */
@@ -52,11 +52,21 @@ const details = z.object({
 });
 const described = { name: z.string(), model: z.string(), size: count, digest: z.string(), details };
 
+const held = z.object({
+  state: modelState,
+  progress: z.number().nullable(),
+  memory: z.record(z.string(), z.unknown()).nullable(),
+  requests: count,
+  last_used: z.iso.datetime().nullable(),
+});
+
 export const ollamaTags: z.ZodType = z.object({
   models: z.array(z.object({ ...described, modified_at: z.iso.datetime() })),
 });
 export const ollamaPs: z.ZodType = z.object({
-  models: z.array(z.object({ ...described, expires_at: z.iso.datetime(), size_vram: count, context_length: count })),
+  models: z.array(
+    z.object({ ...described, expires_at: z.iso.datetime(), size_vram: count, context_length: count, cria: held }),
+  ),
 });
 export const ollamaVersion: z.ZodType = z.object({ version: z.string() });
 export const ollamaShow: z.ZodType = z.object({

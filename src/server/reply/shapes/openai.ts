@@ -1,6 +1,6 @@
 /** Replies of OpenAI's endpoints. */
 import { z } from 'zod';
-import { chatLogprob, count, id, promptUsage, streamError, timings, unixSeconds, usage } from './common.ts';
+import { chatLogprob, count, id, modelState, promptUsage, streamError, timings, unixSeconds, usage } from './common.ts';
 
 const head = { id, created: unixSeconds, model: z.string(), system_fingerprint: z.string() };
 const chatLogprobs = z.object({ content: z.array(chatLogprob), refusal: z.null() }).nullable();
@@ -104,16 +104,17 @@ export const model: z.ZodType = z.object({
   owned_by: z.string(),
   parent: z.string().optional().describe('of an adapter: the model that it belongs to'),
   meta: z.object({
-    n_vocab: count,
-    n_ctx: count,
-    n_ctx_train: count,
-    n_embd: count,
-    n_params: count,
+    n_vocab: count.optional().describe('as most of these: known once the model has been loaded'),
+    n_ctx: count.optional(),
+    n_ctx_train: count.optional(),
+    n_embd: count.optional(),
+    n_params: count.optional(),
     size: count,
-    format: z.string(),
-    dtypes: z.array(z.string()),
-    device: z.string(),
-    chat: z.boolean().describe('whether it converses; otherwise it goes on with texts'),
+    format: z.string().optional(),
+    dtypes: z.array(z.string()).optional(),
+    device: z.string().optional(),
+    chat: z.boolean().optional().describe('whether it converses; otherwise it goes on with texts'),
+    status: z.object({ state: modelState, progress: z.number().optional() }),
     adapter: z.object({ scale: z.number(), format: z.string(), n_params: count }).optional(),
   }),
 });
