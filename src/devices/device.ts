@@ -69,6 +69,13 @@ export interface Device {
   /** Releases the arena to `mark` but for these tensors; returns them in their new places. Their old handles are void. */
   keep(mark: number, tensors: readonly Tensor[]): Tensor[];
 
+  /**
+   * For devices from which reading takes time: of each row of x_RV the k largest numbers, each followed by its place, largest first
+   * (kernels/largest), where k is at most `mostLargest`. NaN comes first.
+   */
+  largest?(x_RV: Tensor, k: number): Tensor;
+  readonly mostLargest?: number;
+
   /** Σ x² of each tensor: as many numbers as tensors, in f64. */
   sumSquares(tensors: readonly Tensor[]): Tensor;
   /** One AdamW step on the elements [from, from + m's length) of a parameter. */

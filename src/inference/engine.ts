@@ -23,6 +23,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
+import { LargestLogits } from './largest-logits.ts';
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt, isChat } from './prompt.ts';
@@ -104,6 +105,7 @@ export class Engine {
   private readonly mostHeld: number;
   private readonly maxSequences: number;
   private readonly sharedPromptTokens: number;
+  private readonly largest = new LargestLogits();
   private steps = 0;
   private rows = 0;
   private readonly samplers: SamplerMaker;
@@ -307,7 +309,8 @@ export class Engine {
     const states: { reading: Promise<Floats> | null } = { reading: null };
     try {
       const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, states) };
-      if (rows_R.length > 0) reading = device.read(forward(model, ops, batch.batch, options));
+      const most = mostWanted(chosen);
+      if (rows_R.length > 0) reading = this.largest.read(device, forward(model, ops, batch.batch, options), most);
       else hidden(model, ops, batch.batch, options);
     } finally {
       device.release(mark);
@@ -476,6 +479,12 @@ interface Chosen {
 }
 
 type Sequence = Running | Embedding | Scoring | Prefix;
+
+/** How many of the largest logits are enough for all who look at some. */
+function mostWanted(chosen: readonly Chosen[]): number {
+  const enough = (job: Sequence) => (job instanceof Running ? job.enough : null) ?? Number.POSITIVE_INFINITY;
+  return chosen.reduce((most, { job, wanted }) => (wanted > 0 ? Math.max(most, enough(job)) : most), 1);
+}
 
 function guessedOf(job: Sequence): number {
   return job instanceof Running ? job.guessed : 0;

@@ -145,6 +145,11 @@ export class Running implements EngineSequence {
     return Math.max(0, count - this.pending + 1);
   }
 
+  /** Of its next logits, how many of the largest are enough; null: all are looked at. */
+  get enough(): number | null {
+    return this.isPromptRead && this.settings.logprobs < 0 ? this.sampler.enough : null;
+  }
+
   /** How many tokens a guess may have: the token after it must have a place too. */
   get guessLimit(): number {
     const { maxTokens } = this.settings;

@@ -37,9 +37,14 @@ test('without an adapter, or with options that do not go together, one line says
   await rejects(Llama.load(undefined, { device: 'webgpu', blas: true }), /the webgpu device does not use a BLAS/);
 });
 
-test('doctor says whether there is a GPU', { skip }, async () => {
-  const { stdout } = await spawnCria(['doctor'], { env: gpuEnvironment() });
-  match(stdout, /WebGPU +\S/);
+test('doctor says whether there is a GPU, and what drivers say only where it is asked for', { skip }, async () => {
+  const found = await spawnCria(['doctor', '--json'], { env: gpuEnvironment() });
+  match(found.stdout, /"name":"WebGPU","here":false,"found":"[^"]+, a software adapter"/);
+  const nothing = await spawnCria(['doctor', '--verbose'], {
+    env: { VK_DRIVER_FILES: '/nowhere.json', VK_LOADER_DEBUG: 'all' },
+  });
+  match(nothing.stdout, /– WebGPU +not to be had\n +Optional: webgpu: this system offers no adapter/);
+  strictEqual(found.stderr + nothing.stderr, '');
 });
 
 test('cria train --device webgpu has the losses of the wasm device, and writes a model', { skip }, async () => {

@@ -32,6 +32,7 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
   });
   const device = () => ({
     limits: all,
+    features: new Set<string>(),
     lost: new Promise((resolve) => {
       lose = (info) => {
         isLost = true;

@@ -3,6 +3,7 @@ import { formatBytes, formatCount } from '../../base/units.ts';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import type { Machine } from '../../platform/node/machine.ts';
 import { markdownTable } from '../terminal/columns.ts';
+import type { GpuCounts } from './gpu-counts.ts';
 import { type Measured, testName } from './measure.ts';
 
 export interface Setting {
@@ -14,11 +15,12 @@ export interface Setting {
   readonly batch: number;
 }
 
-export type Row = ReturnType<typeof benchRow> & {
-  /** Tokens a second at the machine's limits, and how much of that was reached. */
-  readonly limit_ts?: number;
-  readonly limit_share?: number;
-};
+export type Row = ReturnType<typeof benchRow> &
+  Partial<GpuCounts> & {
+    /** Tokens a second at the machine's limits, and how much of that was reached. */
+    readonly limit_ts?: number;
+    readonly limit_share?: number;
+  };
 
 /** The row beside the shortest time that the test could take. */
 export function withLimit(row: Row, shortestSeconds: number): Row {
@@ -83,9 +85,10 @@ export function toMarkdown(rows: readonly Row[]): string {
   return markdownTable([[...head, ...(limited ? ['of the limit'] : [])], ...lines], rightAligned);
 }
 
-/** As llama-bench writes it: every value quoted, the samples left out. */
+/** As llama-bench writes it: every value quoted, what is a list left out. */
 export function toCsv(rows: readonly Row[]): string {
-  const fields = Object.keys(rows[0] ?? {}).filter((name) => !name.startsWith('samples_')) as (keyof Row)[];
+  const first: Partial<Row> = rows[0] ?? {};
+  const fields = (Object.keys(first) as (keyof Row)[]).filter((name) => !Array.isArray(first[name]));
   const quote = (value: unknown) => `"${String(value).replaceAll('"', '""')}"`;
   return [fields.join(','), ...rows.map((row) => fields.map((name) => quote(row[name])).join(','))].join('\n');
 }

@@ -1,12 +1,17 @@
 import { UsageError } from '../../base/errors.ts';
+import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
+import { kvTypeOf } from '../../inference/remote/load-defaults.ts';
 import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import { KV_BLOCK_TOKENS } from '../../kernels/ops.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
+import { loadModel as placeModel, prepareModel } from '../../model/model.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
+import { createGpu } from '../../platform/node/gpu.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
+import { countTests, describeCounts, type GpuCounts } from '../bench/gpu-counts.ts';
 import { type Limits, measureLimits } from '../bench/limits/limits.ts';
-import { contextOf, measure, planTests, testName } from '../bench/measure.ts';
+import { contextOf, measure, planTests, type Test, testName } from '../bench/measure.ts';
 import { shortestSeconds, type Work, workOf } from '../bench/roofline.ts';
 import { benchRow, type Row, toCsv, toMarkdown, withLimit } from '../bench/rows.ts';
 import { defineCommand } from '../command.ts';
@@ -65,7 +70,9 @@ const options = {
 export const command = defineCommand({
   options,
   positionals: ['model'],
-  details: 'The rows and field names of llama-bench. Lists with commas give all combinations.',
+  details:
+    'The rows and field names of llama-bench. Lists with commas give all combinations. With --device webgpu, also what a token costs: ' +
+    'dispatches, bytes and arithmetic by kernel, and the time of each where the adapter has a clock.',
   examples: [
     ['bench -m model.gguf -p 128,512 -n 32 -t 1,2', 'six rows'],
     [
@@ -76,6 +83,8 @@ export const command = defineCommand({
   async run(options, io) {
     if (options.roofline && options.adapter.length > 0)
       throw new UsageError(["--roofline counts the model's own weights, expected no --adapter with it"]);
+    if (options.roofline && options.device === 'webgpu')
+      throw new UsageError(["--roofline measures the processor's limits, expected no --device webgpu with it"]);
     const path = resolveModel(options.model);
     const machine = describeMachine();
     const pairs = options.pair.map((text) => text.split(',').map(Number) as [number, number]);
@@ -83,6 +92,7 @@ export const command = defineCommand({
     const context = Math.max(...tests.map(contextOf));
     const version = packageVersion();
     const rows: Row[] = [];
+    const counts = options.device === 'webgpu' ? await countOnGpu(path, tests, options, io) : [];
     const work = options.roofline ? readWork(path, openOptionsOf(options)) : null;
     let facts: ModelFacts | null = null;
     for (const threads of options.threads ?? [machine.physicalCores]) {
@@ -93,7 +103,7 @@ export const command = defineCommand({
       try {
         const limits = work ? await measureLimits(threads, facts.device.includes('256-bit')) : null;
         if (limits) writeLine(io.stderr, describeLimits(threads, limits));
-        for (const test of tests) {
+        for (const [i, test] of tests.entries()) {
           const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
           const progress = startProgress(io, { what: testName(test), total: options.repetitions, json: false });
           const measured = await measure(model, test, options.repetitions, io.signal, {
@@ -102,6 +112,7 @@ export const command = defineCommand({
           progress.end();
           const setting = { version, machine, facts, path, threads, batch: options.batchTokens };
           let row: Row = benchRow(setting, measured, time);
+          if (counts[i] && test.sequences === 1) row = { ...row, ...counts[i] };
           if (work && limits && test.sequences === 1) {
             const seconds = shortestSeconds(work(facts.kvType), test, options.batchTokens, limits);
             row = withLimit(row, seconds);
@@ -114,6 +125,10 @@ export const command = defineCommand({
       }
     }
     print(rows, options, io);
+    if (options.output === 'md') {
+      for (const [i, test] of tests.entries())
+        if (counts[i]) writeLine(io.stdout, `\n${describeCounts(test, counts[i])}`);
+    }
     if (facts && io.stderr.isTTY) writeLine(io.stderr, facts.device);
   },
 });
@@ -122,6 +137,29 @@ function print(rows: readonly Row[], { output }: Options<typeof options>, io: Io
   if (output === 'json') writeJson(io.stdout, rows, 2);
   else if (output === 'csv') writeLine(io.stdout, toCsv(rows));
   else if (output === 'md') writeLine(io.stdout, toMarkdown(rows));
+}
+
+/** The counts of each test, on a device of this process; the model is loaded for it and closed again. */
+async function countOnGpu(
+  path: string,
+  tests: readonly Test[],
+  { kvType, batchTokens, ...others }: Options<typeof options>,
+  io: Io,
+): Promise<GpuCounts[]> {
+  if (others.adapter.length > 0)
+    writeLine(io.stderr, 'counts per token are of the model without its adapters; speeds are with them');
+  const checkpoint = openCheckpointAt(path, openOptionsOf(others));
+  const device = await createWebGpuDevice({ gpu: await createGpu() });
+  try {
+    const { config, tensors } = checkpoint;
+    await prepareModel(device, config, tensors);
+    const runLength = Math.max(...tests.map(contextOf));
+    const model = placeModel(device, config, tensors, () => {}, { runLength });
+    return await countTests(device, model, tests, { kvType: kvType ?? kvTypeOf(checkpoint), batchTokens });
+  } finally {
+    device.close();
+    checkpoint.close();
+  }
 }
 
 function readWork(path: string, options: OpenOptions): (kvType: ModelFacts['kvType']) => Work {

@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
-import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
 import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
-import { createGpu } from '../../platform/node/gpu.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findFfi } from '../../platform/node/native/ffi.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
+import { probeGpu } from '../../platform/node/probe-gpu.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 
@@ -20,10 +19,15 @@ interface Finding {
   readonly here: boolean;
   readonly found: string;
   readonly advice?: string;
+  /** What drivers said, for --verbose. */
+  readonly words?: string;
 }
 
 export const command = defineCommand({
-  options: { json: { kind: 'flag', help: 'one JSON object' } },
+  options: {
+    json: { kind: 'flag', help: 'one JSON object' },
+    verbose: { kind: 'flag', help: 'also what drivers said while they were looked at' },
+  },
   positionals: [],
   examples: [['doctor', 'one line per capability, with advice where one is missing']],
   async run(options, io) {
@@ -31,7 +35,7 @@ export const command = defineCommand({
     const findings = await examine(machine, io);
     const kernels = await kernelsHere();
     if (options.json) writeJson(io.stdout, { machine, kernels, findings });
-    else print(machine, kernels, findings, io);
+    else print(machine, kernels, findings, options.verbose, io);
   },
 });
 
@@ -93,7 +97,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       found: mpi === null ? 'no library found' : `${mpi}${mpirun ? `, ${mpirun}` : ', but no mpirun on the PATH'}`,
       advice: 'Optional: only runs on several processes or machines need it, as from `apt install openmpi-bin`.',
     },
-    await findWebGpu(),
+    await findWebGpu(io),
     {
       name: 'bundled model',
       here: models.length > 0,
@@ -104,22 +108,18 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
 }
 
 /** Whether this Node can compute on a GPU: by the optional package, and an adapter that it finds. */
-async function findWebGpu(): Promise<Finding> {
+async function findWebGpu({ env }: Io): Promise<Finding> {
   const name = 'WebGPU';
-  try {
-    const device = await createWebGpuDevice({ gpu: await createGpu() });
-    const { adapterName, isSoftware } = device;
-    device.close();
-    if (!isSoftware) return { name, here: true, found: `${adapterName}; use it by \`--device webgpu\`` };
-    return {
-      name,
-      here: false,
-      found: `${adapterName}, a software adapter`,
-      advice: 'It is for tests: wasm is faster.',
-    };
-  } catch (error) {
-    return { name, here: false, found: 'not to be had', advice: `Optional: ${(error as Error).message}` };
+  const { adapterName, isSoftware, features, problem, words } = await probeGpu(env);
+  const more = words === '' ? {} : { words };
+  if (adapterName === null)
+    return { name, here: false, found: 'not to be had', advice: `Optional: ${problem}`, ...more };
+  if (isSoftware) {
+    const advice = 'It is for tests: wasm is faster.';
+    return { name, here: false, found: `${adapterName}, a software adapter`, advice, ...more };
   }
+  const offered = features.length > 0 ? ` (${features.join(', ')})` : '';
+  return { name, here: true, found: `${adapterName}${offered}; use it by \`--device webgpu\``, ...more };
 }
 
 /** What a model loaded now would run on: the device is made and asked. */
@@ -142,14 +142,15 @@ function onPath(program: string, path = ''): string | null {
   );
 }
 
-function print(machine: Machine, kernels: string, findings: readonly Finding[], io: Io): void {
+function print(machine: Machine, kernels: string, findings: readonly Finding[], isVerbose: boolean, io: Io): void {
   const line = (name: string, text: string) => writeLine(io.stdout, `${name.padEnd(16)}${text}`);
   line('  Node', `${machine.node}, ${machine.platform}`);
   line('  processor', machine.cpu);
   line('  memory', `${formatBytes(machine.freeMemoryBytes)} free of ${formatBytes(machine.memoryBytes)}`);
-  for (const { name, here, found, advice } of findings) {
+  for (const { name, here, found, advice, words } of findings) {
     line(`${here ? '✓' : '–'} ${name}`, found);
     if (!here && advice) line('', advice);
+    if (isVerbose && words) for (const said of words.split('\n')) line('', said);
   }
   writeLine(io.stdout);
   line('  kernels', kernels);

@@ -167,6 +167,7 @@ export function attend(
     },
     workgroups * splits,
     2 * seen * keyBytes * chunks + 2 * N * H * E * 4 * splits,
+    4 * seen * H * E,
   );
   if (splits > 1) {
     const buffers = { parts: parts.region, sums: sums.region, mix_NQ: mix_NQ.region };

@@ -12,6 +12,7 @@ import { embed } from '../../kernels/embed/webgpu.ts';
 import { matvec } from '../../kernels/gemm/matvec.webgpu.ts';
 import { storedType } from '../../kernels/gemm/stored.webgpu.ts';
 import { product } from '../../kernels/gemm/webgpu.ts';
+import { MOST_LARGEST } from '../../kernels/largest/webgpu.ts';
 import type { Kernel } from '../../kernels/wgsl.ts';
 import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
@@ -22,6 +23,7 @@ import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
 import { copyKvBlock, createKvStore, type GpuKvStore, readKvBlock, writeKvBlock } from './kv-store.ts';
+import { largestOf } from './largest.ts';
 import { Memory } from './memory.ts';
 import { createOps } from './ops.ts';
 import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
@@ -45,7 +47,11 @@ export interface WebGpuDevice extends Device {
   readonly adapterName: string;
   /** The adapter computes on the CPU: correct, and slower than the wasm device. */
   readonly isSoftware: boolean;
+  /** What it offers of what not every adapter has, by WebGPU's names. */
+  readonly features: readonly string[];
   readonly counts: Counts;
+  /** Seconds that the GPU takes for each kernel of what `run` queues; null where the adapter has no clock. Slower than the same untimed. */
+  time(run: () => Promise<void>): Promise<Map<string, number> | null>;
   /** Compiles kernels side by side, without blocking, before they are met. */
   compile(kernels: Iterable<Kernel>, onProgress?: (done: number, total: number) => void): Promise<void>;
 }
@@ -56,7 +62,7 @@ export async function createWebGpuDevice({
   pieceBytes,
   warn = () => {},
 }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
-  const { device, name, isSoftware } = await openGpu(gpu);
+  const { device, name, isSoftware, hasTimestamps } = await openGpu(gpu);
   const memory = new Memory(device);
   const queue = new Queue(device, memory);
   const context = new Context(memory, queue);
@@ -87,7 +93,9 @@ export async function createWebGpuDevice({
     description: `webgpu, ${name}${isSoftware ? ', a software adapter: for tests' : ''}`,
     adapterName: name,
     isSoftware,
+    features: [...device.features].sort(),
     counts: queue.counts,
+    time: async (run) => (hasTimestamps ? queue.time(run) : null),
     compile: (kernels, onProgress) => queue.compile(kernels, onProgress),
 
     async prepare(sources) {
@@ -134,6 +142,8 @@ export async function createWebGpuDevice({
       return [...tensors];
     },
 
+    largest: (x_RV, k) => largestOf(context, x_RV, k),
+    mostLargest: MOST_LARGEST,
     sumSquares: (tensors: readonly Tensor[]) => sumSquares(context, tensors),
     adamW: (parameter, gradient, moments, from, step) => adamWStep(context, parameter, gradient, moments, from, step),
     muon: (parameter, gradient, m, step) => muonStep(context, parameter, gradient, m, step),

@@ -1,5 +1,5 @@
 /** Blocks of models whose calls are joined, beside the reference device; and when they are not. */
-import { strictEqual } from 'node:assert/strict';
+import { ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import { noGpu, testDevice, testGpu } from '../../../test/support/webgpu.ts';
@@ -122,5 +122,7 @@ for (const [name, one] of Object.entries(cases)) {
       assertClose('logits', numbers, expected, { rtol: 1e-4, atol: 1e-5 });
     }
     strictEqual(dispatches[1]! - dispatches[0]!, one.plain - one.joined);
+    const seconds = await gpu!.time(async () => void (await logits(gpu!, one)));
+    if (seconds) ok(seconds.get('add')! > 0 && seconds.size > one.joined, [...seconds].join(' '));
   });
 }

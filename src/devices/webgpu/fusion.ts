@@ -15,13 +15,14 @@ import { rope } from '../../kernels/rope/webgpu.ts';
 import { ELEMENTS, type Kernel } from '../../kernels/wgsl.ts';
 import type { Region } from './memory.ts';
 
-/** What a call does: a kernel, what it is given, and the bytes that it moves at least. */
+/** What a call does: a kernel, what it is given, the bytes that it moves at least, and its arithmetic (queue.ts, KernelCount). */
 export interface Dispatch {
   readonly kernel: Kernel;
   readonly buffers: Readonly<Record<string, Region>>;
   readonly parameters: Readonly<Record<string, number>>;
   readonly groups: number;
   readonly bytes: number;
+  readonly flops: number;
 }
 
 /** A dispatch that is held back, and what it has to do with the others. */
@@ -174,6 +175,7 @@ function ropesIntoAppend(append: Call, calls: readonly Call[]): Join | null {
     parameters: { ...append.parameters, Q: queries.parameters.Q!, queryPairs, count },
     groups: Math.ceil(count / ELEMENTS),
     bytes: queries.bytes + append.bytes,
+    flops: 0,
   };
 }
 
@@ -215,6 +217,7 @@ function twins(first: Call | undefined, second: Call | undefined, end?: GateForm
     parameters: a,
     groups: Math.ceil(a.O! / matvecGroupRows(both)),
     bytes: first.bytes + second.bytes - inputBytes(first),
+    flops: first.flops + second.flops,
   };
 }
 

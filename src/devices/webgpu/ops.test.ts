@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import { noGpu, testDevice, testGpu } from '../../../test/support/webgpu.ts';
+import { largest } from '../../kernels/largest/reference.ts';
 import type { BatchStatistics } from '../../kernels/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type Device, fromFloats } from '../device.ts';
@@ -135,5 +136,22 @@ test('experts: chosen, used and mixed as the reference does, ties and large scor
       return (await Promise.all(all)).flatMap((numbers) => [...numbers]);
     };
     assertClose(`weights ${weights}`, await run(gpu!), await run(reference), { rtol: 1e-5, atol: 1e-5 });
+  }
+});
+
+test('the largest numbers of rows: equal ones by place, NaN first, infinities, in one pass and in several', {
+  skip,
+}, async () => {
+  for (const [R, V, k] of [
+    [3, 7, 7],
+    [1, 300, 1],
+    [2, 9001, 40],
+  ] as const) {
+    const x = randomFloats(R * V, 5).map((number) => Math.round(number * 40) / 8);
+    x.set([Number.NEGATIVE_INFINITY, -0, 0, 1e30, 1e-42], 1);
+    if (R > 1) x.set([Number.NaN, Number.POSITIVE_INFINITY], V + 2);
+    const expected = new Float32Array(R * k * 2);
+    largest(expected, x, R, k);
+    deepStrictEqual(await gpu!.read(gpu!.largest!(fromFloats(gpu!, x, [R, V]), k)), expected, `${R}×${V}`);
   }
 });

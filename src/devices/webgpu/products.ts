@@ -28,7 +28,8 @@ function few(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Regi
     const buffers = { x_NI: x.region, quants, rest, bias_O: bias ?? x.region, y_NO: y };
     const parameters = { N, I, O, firstRow: 0, pieceStart, pieceRows, hasBias: bias ? 1 : 0, eps: 0, limit: 0 };
     const bytes = w.bytes * (pieceRows / O) + N * I * 4 + N * pieceRows * 4;
-    context.queue.dispatch(kernel, buffers, parameters, Math.ceil(pieceRows / matvecGroupRows(choice)), bytes);
+    const groups = Math.ceil(pieceRows / matvecGroupRows(choice));
+    context.queue.dispatch(kernel, buffers, parameters, groups, bytes, 2 * N * I * pieceRows);
   }
 }
 
@@ -76,6 +77,7 @@ function dispatchProduct(
     { ...sizes, tilesM, hasBias: bias ? 1 : 0 },
     tilesM * Math.ceil(C / tile),
     bytes + (M * K + M * C) * 4,
+    2 * M * C * K,
   );
 }
 
@@ -229,6 +231,9 @@ export function routedLinear(
       { x_NI: x.region, quants, rest, chosen_M: chosen.region, bias_XO: bias ?? x.region, y_MO: y },
       { M, I, O, sharers, pieceStart, pieceRows, groupsPerRow, hasBias: bias ? 1 : 0 },
       M * groupsPerRow,
+      // Of the experts that this piece holds; how many of them are chosen only the GPU knows.
+      (w.bytes * Math.min(1, M / w.shape[0]!) * pieceRows) / rowCount(w.shape) + (rowCount(x.shape) * I + M * O) * 4,
+      (2 * M * I * O * pieceRows) / rowCount(w.shape),
     );
   }
 }

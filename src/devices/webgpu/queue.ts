@@ -12,6 +12,7 @@ import type { Kernel, ParameterType } from '../../kernels/wgsl.ts';
 import type { Floats } from '../../tensor/tensor.ts';
 import { type Call, type Dispatch, hold, joined } from './fusion.ts';
 import { COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
+import { Timer } from './timer.ts';
 
 /** Calls that are held back at most: more than a block of a model has. */
 const HELD = 64;
@@ -21,14 +22,21 @@ const SUBMISSION = 128;
 const WORDS = 2 ** 16;
 const MAP_READ_MODE = 1;
 
+export interface KernelCount {
+  dispatches: number;
+  /** Of the buffers' parts that it was said to read and write. */
+  bytes: number;
+  /** Multiply-adds of products and attention, counted twice; what is done element by element is not counted. */
+  flops: number;
+}
+
 /** What a step did, for benches and tests. */
 export interface Counts {
   dispatches: number;
   submissions: number;
   /** Buffers, bind groups and pipelines made. */
   made: number;
-  /** Per kernel: dispatches, and bytes of the buffers' parts that it was said to read and write. */
-  readonly kernels: Map<string, { dispatches: number; bytes: number }>;
+  readonly kernels: Map<string, KernelCount>;
 }
 
 interface Pipeline {
@@ -46,6 +54,7 @@ export class Queue {
   private readonly memory: Memory;
   private readonly pipelines = new Map<Kernel, Pipeline>();
   private held: Call[] = [];
+  private timer: Timer | null = null;
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   private pipelineSet: Pipeline | null = null;
@@ -96,6 +105,20 @@ export class Queue {
     return this.failure;
   }
 
+  /** Runs what queues work, each dispatch in a pass of its own, and returns the seconds that the GPU took for each kernel. */
+  async time(run: () => Promise<void>): Promise<Map<string, number>> {
+    this.submit();
+    this.timer = new Timer(this.device);
+    try {
+      await run();
+      this.submit();
+      return await this.timer.read();
+    } finally {
+      this.timer.close();
+      this.timer = null;
+    }
+  }
+
   /** Compiles kernels side by side, without blocking. */
   async compile(
     kernels: Iterable<Kernel>,
@@ -113,17 +136,18 @@ export class Queue {
     );
   }
 
-  /** Queues `groups` workgroups of a kernel. `bytes`: what it reads and writes at least, for counts. */
+  /** Queues `groups` workgroups of a kernel. `bytes`: what it reads and writes at least; both are for counts. */
   dispatch<Parameter extends string, Buffer extends string>(
     kernel: Kernel<Parameter, Buffer>,
     buffers: { readonly [name in Buffer]: Region },
     parameters: { readonly [name in Parameter]: number },
     groups: number,
     bytes = 0,
+    flops = 0,
   ): void {
     if (groups === 0) return;
     if (this.failure) throw this.failure;
-    this.held.push(hold({ kernel, buffers, parameters, groups, bytes }));
+    this.held.push(hold({ kernel, buffers, parameters, groups, bytes, flops }));
     if (this.held.length === HELD) this.settle();
   }
 
@@ -135,10 +159,10 @@ export class Queue {
     for (const call of calls) this.encode(call);
   }
 
-  private encode({ kernel, buffers, parameters, groups, bytes }: Dispatch): void {
+  private encode({ kernel, buffers, parameters, groups, bytes, flops }: Dispatch): void {
     const pipeline = this.pipelines.get(kernel) ?? this.compileNow(kernel);
     if (this.encoded === SUBMISSION) this.submit();
-    const pass = this.openPass();
+    const pass = this.openPass(kernel.name);
     if (this.pipelineSet !== pipeline) {
       pass.setPipeline(pipeline.pipeline);
       this.pipelineSet = pipeline;
@@ -159,7 +183,8 @@ export class Queue {
       pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
     }
     this.encoded++;
-    this.count(kernel.name, bytes);
+    this.count(kernel.name, bytes, flops);
+    if (this.timer) this.closePass();
   }
 
   /**
@@ -279,8 +304,8 @@ export class Queue {
     return this.encoder;
   }
 
-  private openPass(): GPUComputePassEncoder {
-    this.pass ??= this.openEncoder().beginComputePass();
+  private openPass(name: string): GPUComputePassEncoder {
+    this.pass ??= this.openEncoder().beginComputePass(this.timer ? { timestampWrites: this.timer.next(name) } : {});
     return this.pass;
   }
 
@@ -374,13 +399,13 @@ export class Queue {
     return group;
   }
 
-  private count(name: string, bytes: number): void {
+  private count(name: string, bytes: number, flops: number): void {
     this.counts.dispatches++;
-    const row = this.counts.kernels.get(name);
-    if (row) {
-      row.dispatches++;
-      row.bytes += bytes;
-    } else this.counts.kernels.set(name, { dispatches: 1, bytes });
+    const row = this.counts.kernels.get(name) ?? { dispatches: 0, bytes: 0, flops: 0 };
+    row.dispatches++;
+    row.bytes += bytes;
+    row.flops += flops;
+    this.counts.kernels.set(name, row);
   }
 }
 

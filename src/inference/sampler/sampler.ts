@@ -109,6 +109,19 @@ export class Sampler {
     return id;
   }
 
+  /** From how many of the largest logits the same token would be picked; null: all are needed. The others may then be −∞. */
+  get enough(): number | null {
+    if (this.constraint !== null) return null;
+    if (this.isArgmax) return 1;
+    const { settings, biases, observe } = this;
+    if (biases.length > 0 || observe || settings.mirostat > 0 || settings.noRepeatNgram > 0) return null;
+    for (const name of settings.samplers) {
+      if (name === 'top_k' && settings.topK > 0) return settings.topK;
+      if (isOn(name, settings)) return null;
+    }
+    return null;
+  }
+
   /** The constraint lets nothing follow. */
   get isFinished(): boolean {
     return this.constraint?.isFinished === true;
@@ -209,10 +222,37 @@ function biased(logit: number, bias: number): number {
 
 /** Greedy, and no sampler before the temperature can change which logit is the largest. */
 function onlyTheLargestMatters(settings: SamplingSettings): boolean {
-  const { temperature, samplers, repeatPenalty, presencePenalty, frequencyPenalty } = settings;
-  const on = (name: SamplerName) => samplers.includes(name);
-  if (temperature > 0 || settings.noRepeatNgram > 0 || on('infill')) return false;
-  if (on('penalties') && (repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0)) return false;
-  if (on('dry') && settings.dryMultiplier !== 0) return false;
-  return !(on('typ_p') && settings.typicalP < 1) && !(on('xtc') && settings.xtcProbability > 0);
+  if (settings.temperature > 0 || settings.noRepeatNgram > 0) return false;
+  const changing = ['penalties', 'dry', 'typ_p', 'xtc', 'infill'] as const;
+  return changing.every((name) => !settings.samplers.includes(name) || !isOn(name, settings));
+}
+
+/** Whether a link of the chain does anything as it is set. */
+function isOn(name: SamplerName, settings: SamplingSettings): boolean {
+  switch (name) {
+    case 'penalties':
+      return settings.repeatPenalty !== 1 || settings.presencePenalty !== 0 || settings.frequencyPenalty !== 0;
+    case 'dry':
+      return settings.dryMultiplier !== 0;
+    case 'top_n_sigma':
+      return settings.topNSigma > 0;
+    case 'top_k':
+      return settings.topK > 0;
+    case 'typ_p':
+      return settings.typicalP < 1;
+    case 'top_p':
+      return settings.topP < 1;
+    case 'min_p':
+      return settings.minP > 0;
+    case 'xtc':
+      return settings.xtcProbability > 0;
+    case 'temperature':
+      return settings.temperature !== 1 || settings.dynatempRange > 0;
+    case 'adaptive_p':
+      return settings.adaptiveTarget >= 0;
+    case 'infill':
+      return true;
+    default:
+      return name satisfies never;
+  }
 }
