@@ -23,11 +23,12 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
-import { LargestLogits } from './largest-logits.ts';
+
 import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt, isChat } from './prompt.ts';
 import { Embedding, type Pooling } from './reading/embedding.ts';
+import { LargestLogits } from './reading/largest-logits.ts';
 import { collectScores, Prefix, type ScoreListener, Scoring } from './reading/scoring.ts';
 import { type Listener, Running } from './running.ts';
 import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
@@ -309,9 +310,8 @@ export class Engine {
     const states: { reading: Promise<Floats> | null } = { reading: null };
     try {
       const options = { cache: this.store, rows_R, segment: this.segment, tap: this.stateTap(chosen, states) };
-      const most = mostWanted(chosen);
-      if (rows_R.length > 0) reading = this.largest.read(device, forward(model, ops, batch.batch, options), most);
-      else hidden(model, ops, batch.batch, options);
+      if (rows_R.length === 0) hidden(model, ops, batch.batch, options);
+      else reading = this.largest.read(device, forward(model, ops, batch.batch, options), mostWanted(chosen));
     } finally {
       device.release(mark);
     }
@@ -483,7 +483,7 @@ type Sequence = Running | Embedding | Scoring | Prefix;
 /** How many of the largest logits are enough for all who look at some. */
 function mostWanted(chosen: readonly Chosen[]): number {
   const enough = (job: Sequence) => (job instanceof Running ? job.enough : null) ?? Number.POSITIVE_INFINITY;
-  return chosen.reduce((most, { job, wanted }) => (wanted > 0 ? Math.max(most, enough(job)) : most), 1);
+  return Math.max(1, ...chosen.map(({ job, wanted }) => (wanted > 0 ? enough(job) : 0)));
 }
 
 function guessedOf(job: Sequence): number {

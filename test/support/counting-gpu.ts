@@ -39,7 +39,7 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
         resolve(info);
       };
     }),
-    queue: { writeBuffer: nothing, submit: nothing },
+    queue: { writeBuffer: nothing, submit: nothing, onSubmittedWorkDone: async () => {} },
     addEventListener: nothing,
     createBuffer: buffer,
     createCommandEncoder: () => encoder,
@@ -50,6 +50,7 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
     createPipelineLayout: () => ({}),
     createShaderModule: () => ({}),
     createComputePipeline: () => ({}),
+    createComputePipelineAsync: async () => ({}),
     createBindGroup: () => ({}),
   });
   const adapter = () => ({

@@ -127,7 +127,7 @@ export const command = defineCommand({
     print(rows, options, io);
     if (options.output === 'md') {
       for (const [i, test] of tests.entries())
-        if (counts[i]) writeLine(io.stdout, `\n${describeCounts(test, counts[i])}`);
+        if (counts[i] && test.sequences === 1) writeLine(io.stdout, `\n${describeCounts(test, counts[i])}`);
     }
     if (facts && io.stderr.isTTY) writeLine(io.stderr, facts.device);
   },

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
+import type { Choice } from '../../devices/choose.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
+import { choose } from '../../platform/node/auto-device.ts';
 import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
@@ -33,9 +35,10 @@ export const command = defineCommand({
   async run(options, io) {
     const machine = describeMachine();
     const findings = await examine(machine, io);
-    const kernels = await kernelsHere();
-    if (options.json) writeJson(io.stdout, { machine, kernels, findings });
-    else print(machine, kernels, findings, options.verbose, io);
+    const auto = await choose(io.env);
+    const kernels = await kernelsHere(auto.device);
+    if (options.json) writeJson(io.stdout, { machine, kernels, auto, findings });
+    else print(machine, kernels, auto, findings, options.verbose, io);
   },
 });
 
@@ -123,9 +126,9 @@ async function findWebGpu({ env }: Io): Promise<Finding> {
 }
 
 /** What a model loaded now would run on: the device is made and asked. */
-async function kernelsHere(): Promise<string> {
+async function kernelsHere(kind: Choice['device']): Promise<string> {
   try {
-    const device = await createDevice(loadSettings({}));
+    const device = await createDevice(loadSettings({ device: kind }));
     device.close();
     return device.description;
   } catch (error) {
@@ -142,7 +145,14 @@ function onPath(program: string, path = ''): string | null {
   );
 }
 
-function print(machine: Machine, kernels: string, findings: readonly Finding[], isVerbose: boolean, io: Io): void {
+function print(
+  machine: Machine,
+  kernels: string,
+  auto: Choice,
+  findings: readonly Finding[],
+  isVerbose: boolean,
+  io: Io,
+): void {
   const line = (name: string, text: string) => writeLine(io.stdout, `${name.padEnd(16)}${text}`);
   line('  Node', `${machine.node}, ${machine.platform}`);
   line('  processor', machine.cpu);
@@ -154,4 +164,5 @@ function print(machine: Machine, kernels: string, findings: readonly Finding[], 
   }
   writeLine(io.stdout);
   line('  kernels', kernels);
+  line('  auto', `${auto.device}: ${auto.why}`);
 }

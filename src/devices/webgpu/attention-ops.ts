@@ -21,6 +21,7 @@ import {
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Context } from './context.ts';
 import type { GpuKvStore } from './kv-store.ts';
+import { rowsAtOnce } from './products.ts';
 import { gpuTensor } from './tensors.ts';
 
 /** Keys of a split, and workgroups below which the keys are split: a GPU has many cores to keep busy. */
@@ -144,34 +145,36 @@ export function attend(
     (sum, span) => sum + span.rowCount * (span.firstPosition + (span.rowCount + 1) / 2),
     0,
   );
-  context.queue.dispatch(
-    attention(key),
-    {
-      q_NQ: gpuTensor(q).region,
-      sinks_H: (sinks_H ? gpuTensor(sinks_H) : gpuTensor(q)).region,
-      words: context.queue.wordsRegion,
-      ...sides,
-      mix_NQ: parts.region,
-      sums_NH: sums.region,
-    },
-    {
-      H,
-      K,
-      tableAt,
-      ...attentionNumbers(options),
-      hasSinks: sinks_H ? 1 : 0,
-      chunks,
-      splits,
-      splitKeys: splits === 1 ? Math.max(1, longest) : SPLIT_KEYS,
-      scalesAt: store?.scalesAt ?? 0,
-    },
-    workgroups * splits,
-    2 * seen * keyBytes * chunks + 2 * N * H * E * 4 * splits,
-    4 * seen * H * E,
-  );
+  const buffers = {
+    q_NQ: gpuTensor(q).region,
+    sinks_H: (sinks_H ? gpuTensor(sinks_H) : gpuTensor(q)).region,
+    words: context.queue.wordsRegion,
+    ...sides,
+    mix_NQ: parts.region,
+    sums_NH: sums.region,
+  };
+  const parameters = {
+    H,
+    K,
+    tableAt,
+    ...attentionNumbers(options),
+    hasSinks: sinks_H ? 1 : 0,
+    chunks,
+    splits,
+    splitKeys: splits === 1 ? Math.max(1, longest) : SPLIT_KEYS,
+    scalesAt: store?.scalesAt ?? 0,
+  };
+  const most = rowsAtOnce(context, 4 * longest * H * E);
+  for (let startRow = 0; startRow < N; startRow += most) {
+    const rows = Math.min(most, N - startRow);
+    const bytes = (2 * seen * keyBytes * chunks * rows) / N + 2 * rows * H * E * 4 * splits;
+    const flops = (4 * seen * H * E * rows) / N;
+    const groups = rows * K * chunks * splits;
+    context.queue.dispatch(attention(key), buffers, { ...parameters, startRow }, groups, bytes, flops);
+  }
   if (splits > 1) {
-    const buffers = { parts: parts.region, sums: sums.region, mix_NQ: mix_NQ.region };
-    context.each(joinSplits, N * H * E, buffers, { H, E, splits });
+    const ends = { parts: parts.region, sums: sums.region, mix_NQ: mix_NQ.region };
+    context.each(joinSplits, N * H * E, ends, { H, E, splits });
   }
   context.memory.release(mark);
   return { mix_NQ, logSumExp_NH };

@@ -1,4 +1,4 @@
-import { deepStrictEqual } from 'node:assert/strict';
+import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import { noGpu, testDevice, testGpu } from '../../../test/support/webgpu.ts';
@@ -125,4 +125,19 @@ test('a copied block holds what the first one held', { skip }, async () => {
     gpu!.copyKvBlock(store, 0, 2);
     deepStrictEqual(await run(2, false), first, type);
   }
+});
+
+test('a product and an attention that are cut into several dispatches have the same rows', { skip }, async () => {
+  const { H, K, E, N } = { H: 2, K: 1, E: 8, N: 150 };
+  const batch = batchOfSequences([new Array<number>(70).fill(0), new Array<number>(80).fill(0)]);
+  const run = async (device: Device) => {
+    const rows = (heads: number, seed: number) => fromFloats(device, randomFloats(N * heads * E, seed), [N, heads * E]);
+    const keyValues = { k_NP: rows(K, 1), v_NP: rows(K, 2) };
+    const mix = device.ops.attention(rows(H, 3), keyValues, batch, { headSize: E, window: null });
+    const w = fromFloats(device, randomFloats(33 * H * E, 4), [33, H * E]);
+    return [...(await device.read(mix)), ...(await device.read(device.ops.linear(mix, w)))];
+  };
+  const cut = await testDevice({ dispatchFlops: 1 });
+  assertClose('rows', await run(cut), await run(reference), { rtol: 2e-5, atol: 5e-6 });
+  strictEqual(cut.counts.dispatches, 6);
 });

@@ -81,6 +81,19 @@ test("from a step's second time on nothing is made: no buffer, no bind group, no
   strictEqual(submissions, 4);
 });
 
+test('a product that would hold a slow GPU for long is cut; once the GPU was measured to be fast, it is not', async () => {
+  let time = 0;
+  const device = await createWebGpuDevice({ ...countingGpu(), clock: () => time++ });
+  const [x, w] = [device.scratch([512, 2048]), device.scratch([5632, 2048])];
+  const dispatches: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    const before = device.counts.dispatches;
+    await device.read(device.ops.linear(x, w), 0, 1);
+    dispatches.push(device.counts.dispatches - before);
+  }
+  deepStrictEqual(dispatches, [8, 1]);
+});
+
 test('a device that is lost in mid-answer fails what waits, says so once, and a new one works', async () => {
   const { gpu, lose } = countingGpu();
   const device = await createWebGpuDevice({ gpu });

@@ -9,8 +9,8 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
 import { embed } from '../../kernels/embed/webgpu.ts';
-import { matvec } from '../../kernels/gemm/matvec.webgpu.ts';
-import { storedType } from '../../kernels/gemm/stored.webgpu.ts';
+import { type MatvecChoice, matvec } from '../../kernels/gemm/matvec.webgpu.ts';
+import { type StoredType, storedType } from '../../kernels/gemm/stored.webgpu.ts';
 import { product } from '../../kernels/gemm/webgpu.ts';
 import { MOST_LARGEST } from '../../kernels/largest/webgpu.ts';
 import type { Kernel } from '../../kernels/wgsl.ts';
@@ -23,9 +23,8 @@ import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
 import { copyKvBlock, createKvStore, type GpuKvStore, readKvBlock, writeKvBlock } from './kv-store.ts';
-import { largestOf } from './largest.ts';
 import { Memory } from './memory.ts';
-import { createOps } from './ops.ts';
+import { createOps, largestOf } from './ops.ts';
 import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
 import { type Counts, Queue } from './queue.ts';
 import { selfTest } from './self-test.ts';
@@ -37,6 +36,10 @@ export interface WebGpuDeviceOptions {
   readonly gpu: GPU;
   /** A buffer of a matrix at most, in bytes; absent: what the adapter allows. For tests. */
   readonly pieceBytes?: number;
+  /** The arithmetic of a dispatch at most; absent: what the measured rate makes of half a second. For tests. */
+  readonly dispatchFlops?: number;
+  /** Milliseconds: with it the rate of the adapter is measured, and dispatches that would take long are cut by it. */
+  readonly clock?: () => number;
   /** Told of what goes wrong outside of any call. */
   readonly warn?: (message: string) => void;
 }
@@ -60,11 +63,13 @@ export interface WebGpuDevice extends Device {
 export async function createWebGpuDevice({
   gpu,
   pieceBytes,
+  dispatchFlops,
+  clock,
   warn = () => {},
 }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
   const { device, name, isSoftware, hasTimestamps } = await openGpu(gpu);
   const memory = new Memory(device);
-  const queue = new Queue(device, memory);
+  const queue = new Queue(device, memory, { clock, dispatchFlops });
   const context = new Context(memory, queue);
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);
@@ -104,7 +109,7 @@ export async function createWebGpuDevice({
         isWeightType,
       );
       if (!isSoftware) await queue.compile(types.flatMap(kernelsOf));
-      await selfTest(made, name, types);
+      await selfTest(made, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
         for (const source of all) weights.allocate(source);
@@ -163,11 +168,19 @@ function kernelsOf(dtype: WeightType): Kernel[] {
   const type = storedType(dtype, UNIT);
   return [
     embed(type),
-    ...[1, 2, 4].map((rows) => matvec({ type, rows, lanes: 32, whole: true })),
+    ...[1, 2, 4].flatMap((rows) => around(type).map((form) => matvec({ type, rows, lanes: 32, whole: true, ...form }))),
     ...([32, 64] as const).map((tile) => product({ form: 'forward', type, tile, whole: true })),
   ];
 }
 const UNIT = 32;
+/** What stands around a product in a block of LLaMA whose matrices are of one type (fusion.ts). */
+const around = (second: StoredType): Partial<MatvecChoice>[] => [
+  {},
+  { end: 'add' },
+  { norm: true },
+  { norm: true, second },
+  { norm: true, second, end: 'silu' },
+];
 
 /** Runs what makes buffers; throws UnsupportedError `webgpu.memory` where the adapter has no room for them. */
 async function withRoom(device: GPUDevice, what: string, name: string, make: () => void): Promise<void> {

@@ -8,6 +8,7 @@ import { batchNorm } from '../../kernels/batch-norm/webgpu.ts';
 import { embed, placeRows, selectRows } from '../../kernels/embed/webgpu.ts';
 import { mixRoutes, route, routeWeights, spreadRoutes } from '../../kernels/experts/webgpu.ts';
 import { type GateForm, gated } from '../../kernels/gated/webgpu.ts';
+import { LARGEST_PART, largest, MOST_LARGEST } from '../../kernels/largest/webgpu.ts';
 import { layerNorm } from '../../kernels/layer-norm/webgpu.ts';
 import { rmsNorm } from '../../kernels/rms-norm/webgpu.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
@@ -213,4 +214,20 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
       context.each(placeRows, rows_R.length * D, buffers, { D, rowsAt });
     },
   };
+}
+
+/** The k largest numbers of each row, each followed by its place: [R, 2k]. */
+export function largestOf(context: Context, x: Tensor, k: number): GpuTensor {
+  const R = rowCount(x.shape);
+  let V = columnCount(x.shape);
+  assert(k >= 1 && k <= Math.min(V, MOST_LARGEST), `largest: ${k} of ${V}, expected 1 … ${MOST_LARGEST}`);
+  let from = gpuTensor(x).region;
+  for (let pass: 'first' | 'next' = 'first'; ; pass = 'next') {
+    const parts = Math.ceil(V / LARGEST_PART);
+    const y = context.scratch([R, 2 * k * parts]);
+    const bytes = R * (V + 2 * k * parts) * 4;
+    context.queue.dispatch(largest(pass), { x_RV: from, y_RK: y.region }, { V, k, parts }, R * parts, bytes);
+    if (parts === 1) return y;
+    [from, V] = [y.region, k * parts];
+  }
 }

@@ -13,9 +13,20 @@ const LARGE_TILE = 48;
 /** y_NO = x_NI · Wᵀ (+ bias) */
 export function linear(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Region | null): void {
   const N = rowCount(x.shape);
-  if (N <= MATVEC_ROWS) few(context, y, x, w, bias, N);
-  else forwardProduct(context, y, x, w, bias, { rows: N, firstRow: 0 });
+  if (N <= MATVEC_ROWS) {
+    few(context, y, x, w, bias, N);
+    return;
+  }
+  const most = rowsAtOnce(context, 2 * columnCount(w.shape) * rowCount(w.shape));
+  for (let firstRow = 0; firstRow < N; firstRow += most)
+    forwardProduct(context, y, x, w, bias, { firstRow, rows: Math.min(most, N - firstRow) }, firstRow);
 }
+
+/** Rows of a product, or of attention, whose dispatch does not take too long: whole tiles of them. */
+export function rowsAtOnce({ queue }: Context, flopsOfRow: number): number {
+  return Math.max(1, Math.floor(queue.longestFlops / flopsOfRow / LARGEST_TILE)) * LARGEST_TILE;
+}
+const LARGEST_TILE = 64;
 
 function few(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Region | null, N: number): void {
   const I = columnCount(w.shape);
@@ -81,7 +92,7 @@ function dispatchProduct(
   );
 }
 
-/** y_NO = x_NI · Wᵀ over some rows of x; they become the first ones of y. */
+/** y_NO = x_NI · Wᵀ over some rows of x; they become those of y from row `toRow` on. */
 export function forwardProduct(
   context: Context,
   y: Region,
@@ -89,6 +100,7 @@ export function forwardProduct(
   w: GpuMatrix,
   bias: Region | null,
   { firstRow, rows }: RowRange,
+  toRow = 0,
 ): void {
   const I = columnCount(w.shape);
   const O = rowCount(w.shape);
@@ -110,7 +122,7 @@ export function forwardProduct(
         aStride: I,
         stride: O,
         yStart: piece.firstRow,
-        yOffset: 0,
+        yOffset: toRow * O,
         bRow: 0,
         kept: 0,
       },

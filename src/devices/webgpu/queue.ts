@@ -21,6 +21,12 @@ const SUBMISSION = 128;
 /** Words before the first is overwritten, unless one list alone is longer. */
 const WORDS = 2 ** 16;
 const MAP_READ_MODE = 1;
+/** Arithmetic a second that is assumed until some was measured: what the slowest of GPUs does. */
+const SLOWEST = 5e9;
+/** Seconds that a dispatch may take: systems end those of several seconds, and the screen stands still for as long as one lasts. */
+const LONGEST_DISPATCH = 0.5;
+/** A submission with less arithmetic tells nothing of its rate. */
+const TELLING_FLOPS = 1e9;
 
 export interface KernelCount {
   dispatches: number;
@@ -52,6 +58,8 @@ export class Queue {
   readonly counts: Counts = { dispatches: 0, submissions: 0, made: 0, kernels: new Map() };
   private readonly device: GPUDevice;
   private readonly memory: Memory;
+  private readonly clock: (() => number) | null;
+  private readonly dispatchFlops: number | null;
   private readonly pipelines = new Map<Kernel, Pipeline>();
   private held: Call[] = [];
   private timer: Timer | null = null;
@@ -59,7 +67,11 @@ export class Queue {
   private pass: GPUComputePassEncoder | null = null;
   private pipelineSet: Pipeline | null = null;
   private encoded = 0;
+  private encodedFlops = 0;
   private serial = 0;
+  /** Arithmetic a second, as last measured. */
+  private rate = SLOWEST;
+  private doneMs = 0;
   /** Bytes between two slots of parameters. */
   private readonly slotBytes: number;
   private readonly uniforms: GPUBuffer;
@@ -78,7 +90,17 @@ export class Queue {
     this.reject = reject;
   });
 
-  constructor(device: GPUDevice, memory: Memory) {
+  /** `clock`: milliseconds; without it nothing is measured. `dispatchFlops`: what longestFlops is, whatever is measured. */
+  constructor(
+    device: GPUDevice,
+    memory: Memory,
+    {
+      clock = null,
+      dispatchFlops = null,
+    }: { clock?: (() => number) | null | undefined; dispatchFlops?: number | null | undefined } = {},
+  ) {
+    this.clock = clock;
+    this.dispatchFlops = dispatchFlops;
     this.device = device;
     this.memory = memory;
     this.failed.catch(() => {}); // who waits for a read hears of it
@@ -92,6 +114,11 @@ export class Queue {
   /** Where the words are, for kernels that read them. */
   get wordsRegion(): Region {
     return this.region;
+  }
+
+  /** The arithmetic that one dispatch should have at most, so that it takes no longer than LONGEST_DISPATCH. */
+  get longestFlops(): number {
+    return this.dispatchFlops ?? this.rate * LONGEST_DISPATCH;
   }
 
   /** Everything that follows fails with this error: the device is lost. */
@@ -183,6 +210,7 @@ export class Queue {
       pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
     }
     this.encoded++;
+    this.encodedFlops += flops;
     this.count(kernel.name, bytes, flops);
     if (this.timer) this.closePass();
   }
@@ -288,9 +316,25 @@ export class Queue {
     }
     queue.submit([this.encoder.finish()]);
     this.counts.submissions++;
+    if (this.clock && this.encodedFlops >= TELLING_FLOPS) void this.measure(this.clock, this.encodedFlops);
     this.encoder = null;
     this.encoded = 0;
+    this.encodedFlops = 0;
     this.serial++;
+  }
+
+  /** The rate of a submission, which begins when the one before is done. */
+  private async measure(clock: () => number, flops: number): Promise<void> {
+    const submittedMs = clock();
+    try {
+      await this.device.queue.onSubmittedWorkDone();
+    } catch {
+      return; // a lost device has no rate
+    }
+    const now = clock();
+    const milliseconds = now - Math.max(submittedMs, this.doneMs);
+    this.doneMs = now;
+    if (milliseconds > 0) this.rate = (flops * 1000) / milliseconds;
   }
 
   close(): void {

@@ -177,7 +177,18 @@ export class EngineHost {
         adapters.push(await this.world.openAdapter(place, config, onProgress));
       if (settings.draft?.model) draft = await this.world.openSource(settings.draft.model, onProgress, {});
       const drafts = draft ? weightsOf(draft.config, draft.tensors) : [];
-      await prepareModel(device, config, checkpoint.tensors, [...adapters.flatMap(adapterWeights), ...drafts]);
+      const others = [...adapters.flatMap(adapterWeights), ...drafts];
+      const remarks = [...(tokenizer?.remarks ?? []), ...(method === undefined ? [] : [stretchNote(method)])];
+      try {
+        await prepareModel(device, config, checkpoint.tensors, others);
+      } catch (error) {
+        const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
+        if (settings.device !== 'auto' || !isOfGpu) throw error;
+        remarks.push(`${error.message} So it runs on wasm.`);
+        device.close();
+        device = await this.world.createDevice({ ...settings, device: 'wasm' });
+        await prepareModel(device, config, checkpoint.tensors, others);
+      }
       let reported = 0;
       const progress = (done: number, total: number) => {
         if (done < total && this.world.clock() - reported < 50) return;
@@ -225,7 +236,7 @@ export class EngineHost {
         contextLength,
         kvType,
         device: device.description,
-        remarks: [...(tokenizer?.remarks ?? []), ...(method === undefined ? [] : [stretchNote(method)])],
+        remarks,
         adapters: facts,
         keepsCache: settings.keep !== null,
       };

@@ -6,7 +6,7 @@ import { EngineClient, type EnginePort } from './client.ts';
 import type { LoadProgress, LoadSettings, ModelFacts, Source } from './protocol.ts';
 
 export interface LoadOptions {
-  /** 'auto' is 'wasm'. */
+  /** 'auto' (the default) is the faster of wasm and webgpu, which is measured once and remembered. */
   readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   /** Threads that compute; absent: one per physical core. */
   readonly threads?: number;

@@ -130,6 +130,7 @@ export const attention = perChoice((key: AttentionKey) => {
       splits: 'u32',
       splitKeys: 'u32',
       scalesAt: 'u32',
+      startRow: 'u32',
     },
     inputs: { q_NQ: rowType(E), sinks_H: 'f32', words: 'u32', ...sides.inputs },
     outputs: { mix_NQ: 'f32', sums_NH: 'f32' },
@@ -147,7 +148,7 @@ var<workgroup> parts: array<vec4f, ${W * R}>;`,
   let split = group % splits;
   let chunk = (group / splits) % chunks;
   let head = (group / (splits * chunks)) % K;
-  let n = group / (splits * chunks * K);
+  let n = startRow + group / (splits * chunks * K);
   let perKey = H / K;
   let firstHead = head * perKey + chunk * ${R}u;
   let headCount = min(${R}u, perKey - chunk * ${R}u);

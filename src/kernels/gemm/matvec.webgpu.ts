@@ -88,25 +88,22 @@ function writeMatvec(key: string, choice: MatvecChoice): Matvec {
   const perMatrix = R * rows;
   const products = perMatrix * matrices.length;
   const sums = products + (norm ? rows : 0);
-  const places = Array.from({ length: perMatrix }, (_, i) => ({ i, r: Math.floor(i / rows), n: i % rows }));
   const all = <T>(count: number, line: (i: number) => T) => Array.from({ length: count }, (_, i) => line(i));
   const isGate = second !== undefined && end !== undefined;
 
-  const finish = ({ i, r, n }: (typeof places)[number]): string => {
-    const factor = norm ? `r${n} * ` : '';
-    const total = (sum: number) => `${factor}partial[${sum * LANES}u + lane]`;
-    const at = `(firstRow + ${n}u) * O + column`;
-    let lines = `      var value = ${total(i)};`;
-    if (second) lines += `\n      let other = ${total(i + perMatrix)};`;
-    else lines += '\n      if (hasBias != 0u) { value += bias_O[column]; }';
-    if (isGate) lines += `\n      y_NO[${at}] = gateValue(value, other);`;
-    else lines += `\n      y_NO[${at}] = value${end ? ` + added_NO[${at}]` : ''};`;
-    if (second && !end) lines += `\n      second_NO[${at}] = other;`;
-    return `    if (o + ${r}u < pieceRows && firstRow + ${n}u < N) {
-      let column = pieceStart + o + ${r}u;
-${lines}
-    }`;
-  };
+  const at = 'n * O + column';
+  const result = isGate ? 'gateValue(value, other)' : end ? `value + added_NO[${at}]` : 'value';
+  const finish = [
+    `      var value = partial[i * ${LANES}u + lane];`,
+    second && `      var other = partial[(i + ${perMatrix}u) * ${LANES}u + lane];`,
+    norm &&
+      `      let factor = 1.0 / sqrt(partial[(${products}u + i % ${rows}u) * ${LANES}u + lane] / f32(I) + eps);
+      value *= factor;`,
+    norm && second && '      other *= factor;',
+    !second && '      if (hasBias != 0u) { value += bias_O[column]; }',
+    `      y_NO[${at}] = ${result};`,
+    second && !end && `      second_NO[${at}] = other;`,
+  ];
 
   const inputs: Record<string, ElementType> = {
     x_NI: whole ? 'vec4f' : 'f32',
@@ -169,8 +166,13 @@ ${unrolled(sums, (i) => `      partial[${i * LANES}u + lane] += partial[${i * LA
     }
   }
   if (own == 0u) {
-${norm ? unrolled(rows, (n) => `    let r${n} = 1.0 / sqrt(partial[${(products + n) * LANES}u + lane] / f32(I) + eps);`) : ''}
-${places.map(finish).join('\n')}
+    for (var i = 0u; i < ${perMatrix}u; i++) {
+      let n = firstRow + i % ${rows}u;
+      let row = o + i / ${rows}u;
+      if (row >= pieceRows || n >= N) { continue; }
+      let column = pieceStart + row;
+${finish.filter(Boolean).join('\n')}
+    }
   }`,
   });
 }

@@ -159,28 +159,20 @@ ${loadA}
 ${inner}
     workgroupBarrier();
   }
-${down
-  .map(
-    (i) => `  {
-    let m = tileM * ${T}u + ${rowOf(i)};
-    if (m < M) {
-${across
-  .map(
-    (j) => `      {
-        let c = tileC * ${T}u + ${column(j)};
-        if (c < C) {
-          let at = yOffset + m * stride + yStart + c;
-          var value = sum${i}[${j}];
-          if (hasBias != 0u) { value += bias[yStart + c]; }
-          if (kept != 0.0) { value += kept * y_MC[at]; }
-          y_MC[at] = value;
-        }
-      }`,
-  )
-  .join('\n')}
+  // A loop, as a text that is written out takes drivers long to compile; it runs once.
+  var sums = array<vec4f, ${rowsDown}>(${down.map((i) => `sum${i}`).join(', ')});
+  for (var i = 0u; i < ${rowsDown}u; i++) {
+    let m = tileM * ${T}u + ${aAlong ? `y + i * ${T / rowsDown}u` : `y * ${rowsDown}u + i`};
+    if (m >= M) { continue; }
+    for (var j = 0u; j < ${ACROSS}u; j++) {
+      let c = tileC * ${T}u + ${bAlong ? `x + j * ${groupsAcross}u` : 'x * 4u + j'};
+      if (c >= C) { continue; }
+      let at = yOffset + m * stride + yStart + c;
+      var value = sums[i][j];
+      if (hasBias != 0u) { value += bias[yStart + c]; }
+      if (kept != 0.0) { value += kept * y_MC[at]; }
+      y_MC[at] = value;
     }
   }`,
-  )
-  .join('\n')}`,
   });
 }

@@ -1,27 +1,40 @@
 /** Looks for a GPU in a process of its own: a driver that crashes, hangs or talks does so there. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Choice } from '../../devices/choose.ts';
+import { builtPath } from './package-folder.ts';
 
-export interface ProbedGpu {
+export interface Probed {
   /** null: there is none, for the reason in `problem`. */
   readonly adapterName: string | null;
   readonly isSoftware: boolean;
-  /** What the kernels could use of what not every adapter has. */
+  /** What it offers of what not every adapter has, by WebGPU's names. */
   readonly features: readonly string[];
   readonly problem: string | null;
+  /** What drivers said on stderr. */
+  readonly words: string;
+  /** Where it was asked for and a GPU was looked at. */
+  readonly choice: Choice | null;
 }
 
 const PATIENCE_MS = 30_000;
+const none = { adapterName: null, isSoftware: false, features: [], words: '', choice: null };
 
-/** `words`: what drivers said on stderr. */
-export function probeGpu(env: NodeJS.ProcessEnv): Promise<ProbedGpu & { readonly words: string }> {
-  const program = fileURLToPath(new URL('./gpu-probe.ts', import.meta.url));
-  const none = { adapterName: null, isSoftware: false, features: [] };
+/** Never rejects. `choose`: also measures on which device models are to run. */
+export function probeGpu(env: NodeJS.ProcessEnv, task: 'look' | 'choose' = 'look'): Promise<Probed> {
+  const program = builtPath(`platform/node/gpu-probe${extname(fileURLToPath(import.meta.url))}`);
+  if (!existsSync(program)) {
+    const problem =
+      'webgpu: the program that looks for a GPU is not in this bundle. Use device "webgpu" or "wasm" by name.';
+    return Promise.resolve({ ...none, problem });
+  }
   return new Promise((resolve) => {
-    execFile(process.execPath, [program], { env, timeout: PATIENCE_MS }, (error, stdout, stderr) => {
+    execFile(process.execPath, [program, task], { env, timeout: PATIENCE_MS }, (error, stdout, stderr) => {
       const words = stderr.trim();
       try {
-        resolve({ ...(JSON.parse(stdout) as ProbedGpu), words });
+        resolve({ ...(JSON.parse(stdout) as Probed), words });
       } catch {
         const end = error?.killed
           ? `did not answer for ${PATIENCE_MS / 1000} s`

@@ -4,6 +4,7 @@ import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { createOnThreads } from '../../threads-or-one.ts';
+import { autoDevice } from '../auto-device.ts';
 import { createGpu } from '../gpu.ts';
 import { describeMachine } from '../machine.ts';
 import { blasProblem } from '../native/blas.ts';
@@ -13,17 +14,20 @@ import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 import { hugePages } from './huge-pages.ts';
 
-/** The device that a model is to run on; 'auto' is 'wasm'. */
+/** The device that a model is to run on; 'auto' is what was measured to be faster (auto-device.ts). A BLAS is wasm's. */
 export async function createDevice({
-  device,
+  device: wanted,
   threads,
   blas,
   revectorize,
   segmentBytes,
 }: LoadSettings): Promise<Device> {
+  const device = wanted === 'auto' && !blas ? (await autoDevice()).device : wanted;
   if (device === 'reference' || device === 'webgpu') {
     if (!blas)
-      return device === 'reference' ? createReferenceDevice() : createWebGpuDevice({ gpu: await createGpu(), warn });
+      return device === 'reference'
+        ? createReferenceDevice()
+        : createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now(), warn });
     throw new UnsupportedError(
       'load.blas',
       `load: the ${device} device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.`,

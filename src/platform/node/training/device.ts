@@ -40,7 +40,7 @@ export async function createTrainingDevice(
       );
     }
     if (device === 'reference') return { device: createReferenceDevice(), bits: { device } };
-    const gpu = await createWebGpuDevice({ gpu: await createGpu(), warn: tell });
+    const gpu = await createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now(), warn: tell });
     await gpu.prepare?.([]);
     return { device: gpu, bits: { device: gpu.description } };
   }

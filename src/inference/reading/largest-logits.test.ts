@@ -1,12 +1,12 @@
 /** On a device that tells the largest logits, the engine reads no more than these, and picks what it picks from all. */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
-import { runAll, submit, tinyEngine, tinyModel } from '../../test/support/tiny-model.ts';
-import type { Device } from '../devices/device.ts';
-import { createReferenceDevice } from '../devices/reference/device.ts';
-import { largest } from '../kernels/largest/reference.ts';
-import { columnCount, elementCount, rowCount } from '../tensor/tensor.ts';
-import type { GenerationOptions } from './options.ts';
+import { runAll, submit, tinyEngine, tinyModel } from '../../../test/support/tiny-model.ts';
+import type { Device } from '../../devices/device.ts';
+import { createReferenceDevice } from '../../devices/reference/device.ts';
+import { largest } from '../../kernels/largest/reference.ts';
+import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
+import type { GenerationOptions } from '../options.ts';
 
 const plain = createReferenceDevice();
 const model = tinyModel(plain);

@@ -2,8 +2,8 @@
  * Rows of logits of which only the largest were read, where all who look at them need no more: a read of a few hundred bytes in place of
  * the whole vocabulary. The others are −∞ here.
  */
-import type { Device } from '../devices/device.ts';
-import { columnCount, type Floats, rowCount, type Tensor } from '../tensor/tensor.ts';
+import type { Device } from '../../devices/device.ts';
+import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
 
 export class LargestLogits {
   private floats = new Float32Array(0);
