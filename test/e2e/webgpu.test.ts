@@ -13,7 +13,7 @@ import { cria, spawnCria } from './cria.ts';
 const skip = (await testGpu()) ? false : noGpu;
 
 test('cria run --device webgpu continues with the same greedy tokens as wasm', { skip }, async () => {
-  const words = ['run', '--max-tokens', '24', '--temperature', '0', 'Once upon a time there was a little'];
+  const words = ['run', '--max-tokens', '12', '--temperature', '0', 'Once upon a time there was a little'];
   const gpu = await spawnCria([...words, '--device', 'webgpu'], { env: gpuEnvironment() });
   strictEqual(gpu.code, 0, gpu.stderr);
   strictEqual(gpu.stdout, (await spawnCria([...words, '--device', 'wasm'])).stdout);

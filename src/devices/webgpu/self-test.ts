@@ -12,10 +12,8 @@ import type { WebGpuDevice } from './device.ts';
 const TOLERANCE = 1e-3;
 
 /** Throws UnsupportedError `webgpu.wrong-numbers`, which names the adapter and the kernels. */
-export async function selfTest(
-  { adapterName, isSoftware, ...device }: WebGpuDevice,
-  types: readonly WeightType[],
-): Promise<void> {
+export async function selfTest(device: WebGpuDevice, types: readonly WeightType[]): Promise<void> {
+  const { adapterName, isSoftware } = device;
   // Software adapters take long to compile a kernel, and the tests compare all of them there.
   const options = { types, rows: isSoftware ? [1] : [1, 6], kvTypes: ['f16'] } as const;
   const expected = await kernelResults(createReferenceDevice(), options);
