@@ -33,6 +33,8 @@ export interface KernelText<Parameter extends string, Input extends string, Outp
   readonly inputs: Readonly<Record<Input, ElementType>>;
   /** Buffers that are written, and may be read. */
   readonly outputs: Readonly<Record<Output, ElementType>>;
+  /** The body may join the lanes of a subgroup: `subgroup`, its number, `subgroupLane` and `subgroupSize`; lanes are numbered by them. */
+  readonly subgroups?: boolean;
   /** Workgroup memory and functions. */
   readonly declarations?: string;
   readonly body: string;
@@ -44,14 +46,14 @@ const GROUPS = 'groups';
 export function kernel<Parameter extends string, Input extends string, Output extends string>(
   text: KernelText<Parameter, Input, Output>,
 ): Kernel<Parameter, Input | Output> {
-  const { name, workgroup, inputs, outputs, declarations = '', body } = text;
+  const { name, workgroup, inputs, outputs, subgroups = false, declarations = '', body } = text;
   const parameters = (text.parameters ?? {}) as Readonly<Record<Parameter, ParameterType>>;
   const buffers = Object.fromEntries([
     ...Object.entries<ElementType>(inputs).map(([key, type]) => [key, { type, isWritten: false }]),
     ...Object.entries<ElementType>(outputs).map(([key, type]) => [key, { type, isWritten: true }]),
   ]) as Record<Input | Output, BufferUse>;
   const members = [[GROUPS, 'u32'], ...Object.entries<ParameterType>(parameters)];
-  const code = `
+  const code = `${subgroups ? 'enable subgroups;\nrequires subgroup_id;' : ''}
 struct Parameters {
 ${members.map(([key, type]) => `  ${key}: ${type},`).join('\n')}
 }
@@ -67,8 +69,15 @@ ${declarations}
 fn main(
   @builtin(workgroup_id) workgroupId: vec3u,
   @builtin(num_workgroups) workgroupCounts: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+${
+  subgroups
+    ? `  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) subgroupLane: u32,
+  @builtin(subgroup_size) subgroupSize: u32,`
+    : '  @builtin(local_invocation_index) lane: u32,'
+}
 ) {
+${subgroups ? '  let lane = subgroup * subgroupSize + subgroupLane;' : ''}
   let group = workgroupId.x + workgroupId.y * workgroupCounts.x;
   if (group >= parameters.groups) { return; }
 ${Object.keys(parameters)

@@ -21,10 +21,13 @@ export async function kernelResults(
     types = weightTypes,
     rows = [1, 6],
     kvTypes: caches = kvTypes,
+    columns = COLUMNS,
   }: {
     readonly types?: readonly WeightType[];
     readonly rows?: readonly number[];
     readonly kvTypes?: readonly KvType[];
+    /** Of the matrices: whole blocks of every type. */
+    readonly columns?: number;
   } = {},
 ): Promise<Map<string, Floats>> {
   const results = new Map<string, Floats>();
@@ -39,21 +42,21 @@ export async function kernelResults(
     );
 
   for (const dtype of types) {
-    const bytes = randomBlocks(dtype, random);
+    const bytes = randomBlocks(dtype, columns, random);
     const matrix = device.placeWeight(
       {
         name: `self-test ${dtype}`,
         dtype,
-        shape: [ROWS, COLUMNS],
+        shape: [ROWS, columns],
         readRows: (target, first, count) => {
-          const stride = rowBytes(dtype, COLUMNS);
+          const stride = rowBytes(dtype, columns);
           target.set(bytes.subarray(first * stride, (first + count) * stride));
         },
       },
       null,
     );
     for (const N of rows) {
-      results.set(`linear ${dtype}, ${N} rows`, await device.read(ops.linear(floats(N, COLUMNS), matrix)));
+      results.set(`linear ${dtype}, ${N} rows`, await device.read(ops.linear(floats(N, columns), matrix)));
     }
     results.set(`embed ${dtype}`, await device.read(ops.embed(matrix, Uint32Array.of(3, 17))));
   }
@@ -90,8 +93,8 @@ export function differing(a: ReadonlyMap<string, Floats>, b: ReadonlyMap<string,
 }
 
 /** Random quants with every half-precision field finite: bytes in which no 16 bits are an infinity or NaN. */
-function randomBlocks(dtype: WeightType, random: Random): Uint8Array {
-  const bytes = new Uint8Array(ROWS * rowBytes(dtype, COLUMNS));
+function randomBlocks(dtype: WeightType, columns: number, random: Random): Uint8Array {
+  const bytes = new Uint8Array(ROWS * rowBytes(dtype, columns));
   const view = new DataView(bytes.buffer);
   const { blockBytes } = dtypes[dtype];
   for (let at = 0; at < bytes.length; at += blockBytes) {

@@ -11,13 +11,15 @@ export interface OpenGpu {
   /** The adapter computes on the CPU: for tests, and slower than wasm. */
   readonly isSoftware: boolean;
   readonly hasTimestamps: boolean;
+  /** Subgroups of sizes that the kernels can join, numbered as WGSL lets kernels see. */
+  readonly hasSubgroups: boolean;
 }
 
 /** Raised to what the adapter offers; the others' guaranteed values are enough. */
 const raisedLimits = ['maxBufferSize', 'maxStorageBufferBindingSize'] as const;
 
 /** Throws UnsupportedError `webgpu.no-adapter`. A new adapter for every device: one adapter opens one. */
-export async function openGpu(gpu: GPU): Promise<OpenGpu> {
+export async function openGpu(gpu: GPU, without: readonly GPUFeatureName[] = []): Promise<OpenGpu> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
     throw new UnsupportedError(
@@ -26,14 +28,21 @@ export async function openGpu(gpu: GPU): Promise<OpenGpu> {
         'Install the driver (Linux: libvulkan1 and the Vulkan driver of the card; Chrome there may want --enable-unsafe-webgpu), or use device "wasm".',
     );
   }
-  const hasTimestamps = adapter.features.has('timestamp-query');
+  const has = (feature: GPUFeatureName) => adapter.features.has(feature) && !without.includes(feature);
+  const hasTimestamps = has('timestamp-query');
+  const { subgroupMinSize = 0, subgroupMaxSize = 0 } = adapter.info;
+  const areJoined = subgroupMinSize >= 4 && subgroupMaxSize <= 32;
+  const hasSubgroups = has('subgroups') && areJoined && gpu.wgslLanguageFeatures?.has('subgroup_id') === true;
   const device = await adapter.requestDevice({
-    requiredFeatures: hasTimestamps ? ['timestamp-query'] : [],
+    requiredFeatures: [
+      ...(hasTimestamps ? (['timestamp-query'] as const) : []),
+      ...(hasSubgroups ? (['subgroups'] as const) : []),
+    ],
     requiredLimits: Object.fromEntries(raisedLimits.map((limit) => [limit, adapter.limits[limit]])),
   });
   const { info } = adapter;
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word !== '');
   const name = info.description || words.join(' ') || 'an adapter without a name';
   const isSoftware = info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software/i.test(words.join(' '));
-  return { device, name, isSoftware, hasTimestamps };
+  return { device, name, isSoftware, hasTimestamps, hasSubgroups };
 }

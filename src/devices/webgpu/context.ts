@@ -10,7 +10,11 @@ export class Context {
   readonly memory: Memory;
   readonly queue: Queue;
 
-  constructor(memory: Memory, queue: Queue) {
+  /** Whether kernels may join the lanes of subgroups. */
+  readonly hasSubgroups: boolean;
+
+  constructor(memory: Memory, queue: Queue, hasSubgroups: boolean) {
+    this.hasSubgroups = hasSubgroups;
     this.memory = memory;
     this.queue = queue;
   }

@@ -38,6 +38,8 @@ export interface WebGpuDeviceOptions {
   readonly pieceBytes?: number;
   /** The arithmetic of a dispatch at most; absent: what the measured rate makes of half a second. For tests. */
   readonly dispatchFlops?: number;
+  /** What the adapter has and is not to be used. For tests. */
+  readonly without?: readonly GPUFeatureName[];
   /** Milliseconds: with it the rate of the adapter is measured, and dispatches that would take long are cut by it. */
   readonly clock?: () => number;
   /** Told of what goes wrong outside of any call. */
@@ -64,13 +66,14 @@ export async function createWebGpuDevice({
   gpu,
   pieceBytes,
   dispatchFlops,
+  without,
   clock,
   warn = () => {},
 }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
-  const { device, name, isSoftware, hasTimestamps } = await openGpu(gpu);
+  const { device, name, isSoftware, hasTimestamps, hasSubgroups } = await openGpu(gpu, without);
   const memory = new Memory(device);
   const queue = new Queue(device, memory, { clock, dispatchFlops });
-  const context = new Context(memory, queue);
+  const context = new Context(memory, queue, hasSubgroups);
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);
   let isClosed = false;
@@ -95,7 +98,7 @@ export async function createWebGpuDevice({
     kind: 'webgpu',
     ops: createOps(context, tables),
     backward: createBackward(context, tables),
-    description: `webgpu, ${name}${isSoftware ? ', a software adapter: for tests' : ''}`,
+    description: `webgpu, ${name}${hasSubgroups ? ', subgroups' : ''}${isSoftware ? ', a software adapter: for tests' : ''}`,
     adapterName: name,
     isSoftware,
     features: [...device.features].sort(),
@@ -108,7 +111,7 @@ export async function createWebGpuDevice({
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
       );
-      if (!isSoftware) await queue.compile(types.flatMap(kernelsOf));
+      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups)));
       await selfTest(made, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
@@ -164,11 +167,15 @@ export async function createWebGpuDevice({
 }
 
 /** Those of a weight type that a model will meet, for rows of whole units. A software adapter takes seconds for each. */
-function kernelsOf(dtype: WeightType): Kernel[] {
+function kernelsOf(dtype: WeightType, hasSubgroups: boolean): Kernel[] {
   const type = storedType(dtype, UNIT);
   return [
     embed(type),
-    ...[1, 2, 4].flatMap((rows) => around(type).map((form) => matvec({ type, rows, lanes: 32, whole: true, ...form }))),
+    ...[1, 2, 4].flatMap((rows) =>
+      around(type).map((form) =>
+        matvec({ type, rows, lanes: 32, whole: true, ...form, ...(hasSubgroups && { subgroups: true }) }),
+      ),
+    ),
     ...([32, 64] as const).map((tile) => product({ form: 'forward', type, tile, whole: true })),
   ];
 }

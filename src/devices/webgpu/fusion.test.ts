@@ -52,7 +52,7 @@ interface Case {
 
 const cases: Readonly<Record<string, Case>> = {
   'grouped queries, values in another type than keys': {
-    config: small,
+    config: { ...small, width: 288 },
     rows: 1,
     cache: 'f16',
     types: ({ key }) => (key === 'wv_PD' ? 'f16' : 'Q8_0'),

@@ -27,12 +27,21 @@ export interface Dispatch {
 
 /** A dispatch that is held back, and what it has to do with the others. */
 export interface Call extends Dispatch {
-  /** By buffer: the call that wrote what this one finds there. */
-  readonly sources: Map<string, Call>;
+  readonly uses: Uses;
+  /** In the order of `uses`. */
+  readonly regions: readonly Region[];
+  /** In the same order: the call that wrote what this one finds there; null: none that is held back. */
+  readonly sources: (Call | null)[];
   /** Later calls that find in their buffers what this one wrote. */
-  readonly readers: Set<Call>;
+  readonly readers: Call[];
   /** What it wrote was released. */
   isDead: boolean;
+}
+
+/** The buffers of a kernel. */
+interface Uses {
+  readonly names: readonly string[];
+  readonly isWritten: readonly boolean[];
 }
 
 /** Calls that become one in the place of the last of them. `read`: calls that stay, whose inputs it reads instead of their results. */
@@ -45,102 +54,130 @@ interface Join extends Dispatch {
 type Pattern = (last: Call, calls: readonly Call[]) => Join | null;
 
 /** In this order: a product takes what stands behind it before the norm in front of it, which then has one reader less. */
-const patterns: { readonly [name: string]: Pattern } = {
-  'rope(q), rope(k), appendToCache': ropesIntoAppend,
-  'linear, add': linearIntoAdd,
-  'linear, linear, gated': linearsIntoGate,
-  'linear, linear': neighbours,
-  'rmsNorm, linear': normIntoLinear,
-};
+const patterns: readonly Pattern[] = [
+  ropesIntoAppend, // rope(q), rope(k), appendToCache
+  linearIntoAdd, // linear, add
+  linearsIntoGate, // linear, linear, gated
+  neighbours, // linear, linear
+  normIntoLinear, // rmsNorm, linear
+];
+
+const usesByKernel = new WeakMap<Kernel, Uses>();
+
+function usesOf(kernel: Kernel): Uses {
+  const known = usesByKernel.get(kernel);
+  if (known) return known;
+  const names = Object.keys(kernel.buffers);
+  const made = { names, isWritten: names.map((name) => kernel.buffers[name]!.isWritten) };
+  usesByKernel.set(kernel, made);
+  return made;
+}
+
+function callOf(dispatch: Dispatch, isDead: boolean): Call {
+  const { kernel, buffers, parameters, groups, bytes, flops } = dispatch;
+  const uses = usesOf(kernel);
+  const regions = uses.names.map((name) => buffers[name]!);
+  const sources = regions.map(() => null);
+  return { kernel, buffers, parameters, groups, bytes, flops, uses, regions, sources, readers: [], isDead };
+}
 
 /** Takes note of a call: what it reads of those before it, and that it is now the one who wrote its outputs. */
 export function hold(dispatch: Dispatch): Call {
-  const call: Call = { ...dispatch, sources: new Map(), readers: new Set(), isDead: false };
-  const { buffers, kernel } = dispatch;
-  for (const name in buffers) {
-    const source = buffers[name]!.writer;
-    if (!source) continue;
-    call.sources.set(name, source);
-    source.readers.add(call);
-  }
-  for (const name in buffers) if (kernel.buffers[name]!.isWritten) buffers[name]!.writer = call;
+  const call = callOf(dispatch, false);
+  const { regions, uses } = call;
+  for (let i = 0; i < regions.length; i++) if (regions[i]!.writer) setSource(call, i, regions[i]!.writer!);
+  for (let i = 0; i < regions.length; i++) if (uses.isWritten[i]) regions[i]!.writer = call;
   return call;
 }
 
+function setSource(call: Call, i: number, source: Call): void {
+  call.sources[i] = source;
+  if (!source.readers.includes(call)) source.readers.push(call);
+}
+
+const sourceOf = (call: Call, name: string): Call | null => call.sources[call.uses.names.indexOf(name)] ?? null;
+
 /** The same work in fewer dispatches. The calls are held no more. */
 export function joined(held: readonly Call[]): Dispatch[] {
-  let calls = [...held];
-  for (const { buffers } of held) for (const name in buffers) buffers[name]!.writer = null;
-  for (const name in patterns) {
+  const calls = held.slice();
+  for (const { regions } of held) for (const region of regions) region.writer = null;
+  for (const pattern of patterns) {
     for (let i = 0; i < calls.length; i++) {
-      const join = patterns[name]!(calls[i]!, calls);
-      if (!join || !isAllowed(join, calls)) continue;
-      const made = replace(join);
-      calls = calls.flatMap((call) =>
-        call === join.members.at(-1) ? [made] : join.members.includes(call) ? [] : [call],
-      );
-      i = calls.indexOf(made);
+      const join = pattern(calls[i]!, calls);
+      if (!join || !isAllowed(join, calls, i)) continue;
+      calls[i] = replace(join);
+      for (const member of join.members.slice(0, -1)) {
+        calls.splice(calls.indexOf(member), 1);
+        i--;
+      }
     }
   }
-  return calls.filter((call) => !(call.kernel === rmsNorm && call.isDead && call.readers.size === 0));
+  return calls.filter((call) => !(call.kernel === rmsNorm && call.isDead && call.readers.length === 0));
 }
 
 /** Whether nothing between the first and the last of a join meets its buffers otherwise than before, and none is read and written. */
-function isAllowed({ members, read = [], buffers, kernel }: Join, calls: readonly Call[]): boolean {
-  const to = calls.indexOf(members.at(-1)!);
-  for (const early of [...members, ...read]) {
-    for (let i = calls.indexOf(early) + 1; i < to; i++) {
-      const between = calls[i]!;
-      if (!members.includes(between) && meets(early, between, !read.includes(early))) return false;
+function isAllowed({ members, read = [], buffers, kernel }: Join, calls: readonly Call[], to: number): boolean {
+  for (const early of members) if (!mayMove(early, true, members, calls, to)) return false;
+  for (const early of read) if (!mayMove(early, false, members, calls, to)) return false;
+  const { names, isWritten } = usesOf(kernel);
+  return names.every(
+    (name, i) => !isWritten[i] || names.every((other) => other === name || buffers[other] !== buffers[name]),
+  );
+}
+
+/** Whether a call, or its reading alone, may happen as late as the call `to`. */
+function mayMove(
+  early: Call,
+  withWrites: boolean,
+  members: readonly Call[],
+  calls: readonly Call[],
+  to: number,
+): boolean {
+  for (let i = calls.indexOf(early) + 1; i < to; i++) {
+    const later = calls[i]!;
+    if (members.includes(later)) continue;
+    for (let a = 0; a < early.regions.length; a++) {
+      const isWritten = withWrites && early.uses.isWritten[a]!;
+      const b = later.regions.indexOf(early.regions[a]!);
+      if (b < 0) continue;
+      if (isWritten || later.uses.isWritten[b] || later.uses.isWritten[later.regions.lastIndexOf(early.regions[a]!)])
+        return false;
     }
-  }
-  for (const name in buffers) {
-    if (!kernel.buffers[name]!.isWritten) continue;
-    for (const other in buffers) if (other !== name && buffers[other] === buffers[name]) return false;
   }
   return true;
 }
 
-/** Whether it matters in which order two calls come: one writes what the other reads or, where the first moves, writes. */
-function meets(early: Call, later: Call, moves: boolean): boolean {
-  for (const name in early.buffers) {
-    const isWritten = moves && early.kernel.buffers[name]!.isWritten;
-    for (const other in later.buffers) {
-      if (early.buffers[name] !== later.buffers[other]) continue;
-      if (isWritten || later.kernel.buffers[other]!.isWritten) return true;
+function replace(join: Join): Call {
+  const { members, read = [] } = join;
+  const made = callOf(join, members.at(-1)!.isDead);
+  for (const member of members) {
+    for (const source of member.sources) {
+      const at = source ? source.readers.indexOf(member) : -1;
+      if (at >= 0) source!.readers.splice(at, 1);
     }
   }
-  return false;
-}
-
-function replace({ members, read = [], ...dispatch }: Join): Call {
-  const last = members.at(-1)!;
-  const made: Call = { ...dispatch, sources: new Map(), readers: new Set(), isDead: last.isDead };
   for (const member of [...members, ...read]) {
-    for (const [name, source] of member.sources) {
-      if (members.includes(source) || read.includes(source)) continue;
-      const inMade = Object.keys(dispatch.buffers).find((own) => dispatch.buffers[own] === member.buffers[name]);
-      if (inMade) made.sources.set(inMade, source);
+    for (let i = 0; i < member.sources.length; i++) {
+      const source = member.sources[i];
+      const own = made.regions.indexOf(member.regions[i]!);
+      if (source && own >= 0 && !members.includes(source) && !read.includes(source)) setSource(made, own, source);
     }
   }
   for (const member of members) {
-    for (const source of member.sources.values()) source.readers.delete(member);
     for (const reader of member.readers) {
       if (members.includes(reader)) continue;
-      for (const [name, source] of reader.sources) if (source === member) reader.sources.set(name, made);
-      made.readers.add(reader);
+      for (let i = 0; i < reader.sources.length; i++) if (reader.sources[i] === member) setSource(reader, i, made);
     }
   }
-  for (const source of made.sources.values()) source.readers.add(made);
   return made;
 }
 
 /** Its result is released, and nobody but this reader has seen it. */
-const isOnlyFor = (reader: Call, call: Call | undefined): call is Call =>
-  call?.isDead === true && call.readers.size === 1 && call.readers.has(reader);
+const isOnlyFor = (reader: Call, call: Call | null): call is Call =>
+  call?.isDead === true && call.readers.length === 1 && call.readers[0] === reader;
 
 /** The choice of a product that has nothing around it and makes whole rows of its output. */
-function plainProduct(call: Call | undefined): MatvecChoice | null {
+function plainProduct(call: Call | null): MatvecChoice | null {
   const choice = call ? matvecChoiceOf(call.kernel) : null;
   if (!call || !choice || choice.norm || choice.second || choice.end) return null;
   return call.parameters.pieceRows === call.parameters.O ? choice : null;
@@ -152,7 +189,7 @@ const outputBytes = ({ parameters: { N, O } }: Call) => N! * O! * FLOAT;
 
 function ropesIntoAppend(append: Call, calls: readonly Call[]): Join | null {
   const key = appendKeyOf(append.kernel);
-  const keys = append.sources.get('k_NP');
+  const keys = sourceOf(append, 'k_NP');
   if (!key || !keys || !isRope(keys) || !isOnlyFor(append, keys)) return null;
   const { x_NQ: k_NP, rotation_NE } = keys.buffers;
   const queries = calls.findLast(
@@ -186,9 +223,9 @@ function linearIntoAdd(sum: Call): Join | null {
   if (sum.kernel !== add) return null;
   const { x_ND, y_ND, z_ND } = sum.buffers;
   if (x_ND === y_ND) return null;
-  const [product, added] = isOnlyFor(sum, sum.sources.get('y_ND'))
-    ? [sum.sources.get('y_ND')!, x_ND!]
-    : [sum.sources.get('x_ND'), y_ND!];
+  const [product, added] = isOnlyFor(sum, sourceOf(sum, 'y_ND'))
+    ? [sourceOf(sum, 'y_ND')!, x_ND!]
+    : [sourceOf(sum, 'x_ND'), y_ND!];
   const choice = plainProduct(product);
   if (!choice || !isOnlyFor(sum, product)) return null;
   return {
@@ -201,12 +238,11 @@ function linearIntoAdd(sum: Call): Join | null {
 }
 
 /** Two products that may be one: of the same rows, with matrices of one shape, without a bias. */
-function twins(first: Call | undefined, second: Call | undefined, end?: GateForm) {
+function twins(first: Call | null, second: Call | null, end?: GateForm) {
   const [choice, other] = [plainProduct(first), plainProduct(second)];
   if (!first || !second || !choice || !other) return null;
   const [a, b] = [first.parameters, second.parameters];
-  if (first.buffers.x_NI !== second.buffers.x_NI || first.sources.get('x_NI') !== second.sources.get('x_NI'))
-    return null;
+  if (first.buffers.x_NI !== second.buffers.x_NI || sourceOf(first, 'x_NI') !== sourceOf(second, 'x_NI')) return null;
   if (a.N !== b.N || a.I !== b.I || a.O !== b.O || a.hasBias || b.hasBias) return null;
   const both = { ...choice, second: other.type, ...(end && { end }) };
   const { x_NI, quants, rest, y_NO } = first.buffers;
@@ -223,7 +259,7 @@ function twins(first: Call | undefined, second: Call | undefined, end?: GateForm
 
 function linearsIntoGate(gate: Call): Join | null {
   const form = gateFormOf(gate.kernel);
-  const [first, second] = [gate.sources.get('gate_NF'), gate.sources.get('up_NF')];
+  const [first, second] = [sourceOf(gate, 'gate_NF'), sourceOf(gate, 'up_NF')];
   if (!form || !isOnlyFor(gate, first) || !isOnlyFor(gate, second)) return null;
   const both = twins(first, second, form);
   if (!both) return null;
@@ -251,7 +287,7 @@ function neighbours(second: Call, calls: readonly Call[]): Join | null {
 
 function normIntoLinear(linear: Call): Join | null {
   const choice = matvecChoiceOf(linear.kernel);
-  const norm = linear.sources.get('x_NI');
+  const norm = sourceOf(linear, 'x_NI');
   if (!choice || choice.norm || !norm || norm.kernel !== rmsNorm || !norm.isDead) return null;
   if (norm.parameters.D !== linear.parameters.I) return null;
   for (const reader of norm.readers) if (!matvecChoiceOf(reader.kernel)) return null;

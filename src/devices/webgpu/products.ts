@@ -33,7 +33,9 @@ function few(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Regi
   const O = rowCount(w.shape);
   if (N === 0) return;
   const rows = N === 1 ? 1 : N === 2 ? 2 : 4;
-  const choice = { type: w.stored, rows, lanes: I <= 256 ? 8 : 32, whole: I % 32 === 0 } as const;
+  const lanes = I <= 256 ? 8 : 32;
+  const subgroups = context.hasSubgroups && lanes === 32 ? ({ subgroups: true } as const) : {};
+  const choice = { type: w.stored, rows, lanes, whole: I % 32 === 0, ...subgroups } as const;
   const kernel = matvec(choice);
   for (const { quants, rest, firstRow: pieceStart, rowCount: pieceRows } of w.pieces) {
     const buffers = { x_NI: x.region, quants, rest, bias_O: bias ?? x.region, y_NO: y };

@@ -23,6 +23,8 @@ export interface MatvecChoice {
   readonly lanes: 8 | 32;
   /** x is read as vec4f: rows of whole units. */
   readonly whole: boolean;
+  /** Sums are joined within subgroups of 4 to 32 lanes; absent: through workgroup memory alone. Only with 32 lanes. */
+  readonly subgroups?: true;
   /** x is first divided by its root mean square and multiplied with a gain: kernels/rms-norm. */
   readonly norm?: true;
   /** Of a second matrix of the same shape; neither has a bias then. */
@@ -68,8 +70,8 @@ const choices = new WeakMap<Kernel, MatvecChoice>();
  * the rows of x, O is the stride of y. `eps` is the norm's, `limit` the gate's.
  */
 export function matvec(choice: MatvecChoice): Matvec {
-  const { type, rows, lanes, whole, norm, second, end } = choice;
-  const key = `${type} ${rows} ${lanes} ${whole ? 'whole' : 'loose'}${norm ? ' norm' : ''}${second ? ` and ${second}` : ''}${end ? ` ${end}` : ''}`;
+  const { type, rows, lanes, whole, subgroups, norm, second, end } = choice;
+  const key = `${type} ${rows} ${lanes}${subgroups ? ' in subgroups' : ''} ${whole ? 'whole' : 'loose'}${norm ? ' norm' : ''}${second ? ` and ${second}` : ''}${end ? ` ${end}` : ''}`;
   const found = written.get(key);
   if (found) return found;
   const made = writeMatvec(key, choice);
@@ -82,7 +84,7 @@ export function matvec(choice: MatvecChoice): Matvec {
 export const matvecChoiceOf = (kernel: Kernel): MatvecChoice | null => choices.get(kernel) ?? null;
 
 function writeMatvec(key: string, choice: MatvecChoice): Matvec {
-  const { type, rows, lanes, whole, norm, second, end } = choice;
+  const { type, rows, lanes, whole, subgroups = false, norm, second, end } = choice;
   const R = matrixRowsAtOnce(choice);
   const matrices = second ? ['', 'OfSecond'] : [''];
   const perMatrix = R * rows;
@@ -91,13 +93,15 @@ function writeMatvec(key: string, choice: MatvecChoice): Matvec {
   const all = <T>(count: number, line: (i: number) => T) => Array.from({ length: count }, (_, i) => line(i));
   const isGate = second !== undefined && end !== undefined;
 
+  const total = (sum: string) =>
+    subgroups ? `total(${sum}, lane, subgroupSize)` : `partial[(${sum}) * ${LANES}u + lane]`;
   const at = 'n * O + column';
   const result = isGate ? 'gateValue(value, other)' : end ? `value + added_NO[${at}]` : 'value';
   const finish = [
-    `      var value = partial[i * ${LANES}u + lane];`,
-    second && `      var other = partial[(i + ${perMatrix}u) * ${LANES}u + lane];`,
+    `      var value = ${total('i')};`,
+    second && `      var other = ${total(`i + ${perMatrix}u`)};`,
     norm &&
-      `      let factor = 1.0 / sqrt(partial[(${products}u + i % ${rows}u) * ${LANES}u + lane] / f32(I) + eps);
+      `      let factor = 1.0 / sqrt(${total(`${products}u + i % ${rows}u`)} / f32(I) + eps);
       value *= factor;`,
     norm && second && '      other *= factor;',
     !second && '      if (hasBias != 0u) { value += bias_O[column]; }',
@@ -115,6 +119,18 @@ function writeMatvec(key: string, choice: MatvecChoice): Matvec {
     ...(end === 'add' && { added_NO: 'f32' }),
   };
   const outputs: Record<string, ElementType> = { y_NO: 'f32', ...(second && !end && { second_NO: 'f32' }) };
+  const joinTree = `${unrolled(sums, (i) => `  partial[${i * LANES}u + lane] = sum${i};`)}
+  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (own < half) {
+${unrolled(sums, (i) => `      partial[${i * LANES}u + lane] += partial[${i * LANES}u + lane + half];`)}
+    }
+  }`;
+  const joinSubgroups = `${unrolled(sums, (i) => `  let joined${i} = subgroupAdd(sum${i});`)}
+  if (subgroupLane == 0u) {
+${unrolled(sums, (i) => `    partial[${i * LANES}u + subgroup] = joined${i};`)}
+  }
+  workgroupBarrier();`;
   return kernel({
     name: `linear, ${key}`,
     workgroup: LANES,
@@ -131,13 +147,23 @@ function writeMatvec(key: string, choice: MatvecChoice): Matvec {
     },
     inputs,
     outputs,
+    subgroups,
     declarations: `
 ${weightsFunction(type)}
 ${second ? secondWeightsFunction(second) : ''}
 ${fourOfX(whole)}
 ${norm ? fourOfGain(whole) : ''}
 ${isGate ? gateForms[end as GateForm].replaceAll('fn value(', 'fn gateValue(') : ''}
-var<workgroup> partial: array<f32, ${LANES * sums}>;`,
+var<workgroup> partial: array<f32, ${LANES * sums}>;
+${
+  subgroups
+    ? `fn total(sum: u32, lane: u32, size: u32) -> f32 {
+  var all = 0.0;
+  for (var i = lane / size; i < (lane + ${lanes}u) / size; i++) { all += partial[sum * ${LANES}u + i]; }
+  return all;
+}`
+    : ''
+}`,
     body: `
   let own = lane % ${lanes}u;
   let o = group * ${(LANES / lanes) * R}u + (lane / ${lanes}u) * ${R}u;
@@ -158,13 +184,7 @@ ${all(R * matrices.length, (w) => `      sum${w * rows + n} += dot(w${w}[${v}], 
   ),
 )}
   }
-${unrolled(sums, (i) => `  partial[${i * LANES}u + lane] = sum${i};`)}
-  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (own < half) {
-${unrolled(sums, (i) => `      partial[${i * LANES}u + lane] += partial[${i * LANES}u + lane + half];`)}
-    }
-  }
+${subgroups ? joinSubgroups : joinTree}
   if (own == 0u) {
     for (var i = 0u; i < ${perMatrix}u; i++) {
       let n = firstRow + i % ${rows}u;
