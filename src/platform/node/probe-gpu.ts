@@ -30,8 +30,10 @@ export function probeGpu(env: NodeJS.ProcessEnv, task: 'look' | 'choose' = 'look
       'webgpu: the program that looks for a GPU is not in this bundle. Use device "webgpu" or "wasm" by name.';
     return Promise.resolve({ ...none, problem });
   }
+  // Within Electron, the program that runs us is a browser unless it is told.
+  const options = { env: { ...env, ELECTRON_RUN_AS_NODE: '1' }, timeout: PATIENCE_MS };
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, task], { env, timeout: PATIENCE_MS }, (error, stdout, stderr) => {
+    execFile(process.execPath, [program, task], options, (error, stdout, stderr) => {
       const words = stderr.trim();
       try {
         resolve({ ...(JSON.parse(stdout) as Probed), words });
