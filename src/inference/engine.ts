@@ -28,7 +28,7 @@ import { resolveOptions } from './option-table.ts';
 import { type GenerationOptions, generationOptions } from './options.ts';
 import { encodePrompt, isChat } from './prompt.ts';
 import { Embedding, type Pooling } from './reading/embedding.ts';
-import { LargestLogits } from './reading/largest-logits.ts';
+import { LargestLogits, mostWanted } from './reading/largest-logits.ts';
 import { collectScores, Prefix, type ScoreListener, Scoring } from './reading/scoring.ts';
 import { type Listener, Running } from './running.ts';
 import { endsOfGeneration, SamplerMaker } from './sampler/sampler-maker.ts';
@@ -419,7 +419,7 @@ export class Engine {
     for (const job of decoding) {
       const guessed = guessedOf(job);
       // Nobody makes room for a guess.
-      if (guessed > 0 && job.cached?.reserve(1 + guessed) !== true) dropGuess(job);
+      if (guessed > 0 && job.cached?.reserve(1 + guessed) !== true) (job as Running).guessed = 0;
       add(job, 1 + guessedOf(job));
     }
     let promptTokens = decoding.length > 0 ? this.sharedPromptTokens : batch.room;
@@ -480,18 +480,8 @@ interface Chosen {
 
 type Sequence = Running | Embedding | Scoring | Prefix;
 
-/** How many of the largest logits are enough for all who look at some. */
-function mostWanted(chosen: readonly Chosen[]): number {
-  const enough = (job: Sequence) => (job instanceof Running ? job.enough : null) ?? Number.POSITIVE_INFINITY;
-  return Math.max(1, ...chosen.map(({ job, wanted }) => (wanted > 0 ? enough(job) : 0)));
-}
-
 function guessedOf(job: Sequence): number {
   return job instanceof Running ? job.guessed : 0;
-}
-
-function dropGuess(job: Sequence): void {
-  if (job instanceof Running) job.guessed = 0;
 }
 
 function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {

@@ -49,6 +49,8 @@ export interface EngineSequence {
   readonly pending: number;
   /** Of the next `count` tokens, after how many of the last ones the logits are wanted. Asked before they are computed. */
   wantedLogits(count: number): number;
+  /** Of these logits, how many of the largest are enough; null or absent: all are looked at. */
+  readonly enough?: number | null;
   /** Takes its place in the cache: at first, and again after it had to make room. */
   admit(cached: CachedSequence): void;
   /** Gives its blocks back; it keeps its tokens and goes on later. */

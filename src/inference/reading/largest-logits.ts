@@ -4,6 +4,7 @@
  */
 import type { Device } from '../../devices/device.ts';
 import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
+import type { EngineSequence } from '../running.ts';
 
 export class LargestLogits {
   private floats = new Float32Array(0);
@@ -28,4 +29,9 @@ export class LargestLogits {
     }
     return this.floats;
   }
+}
+
+/** How many of the largest logits are enough for all who look at some. */
+export function mostWanted(chosen: readonly { readonly job: EngineSequence; readonly wanted: number }[]): number {
+  return Math.max(1, ...chosen.map(({ job, wanted }) => (wanted > 0 ? (job.enough ?? Number.POSITIVE_INFINITY) : 0)));
 }
