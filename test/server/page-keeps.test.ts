@@ -233,7 +233,7 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await page.getByLabel('Preset').selectOption('Pirate');
     await ask(page, 'three');
     await page.getByRole('button', { name: 'Delete the preset' }).click();
-    strictEqual(await page.getByLabel('Preset').count(), 0);
+    await page.getByLabel('Preset').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByLabel('Preset').waitFor();
     await page.getByRole('link', { name: 'two' }).waitFor();

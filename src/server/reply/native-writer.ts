@@ -71,7 +71,7 @@ export class NativeWriter {
       ...(isWhole ? this.common(this.content, this.tokens, this.probabilities) : this.common('', [], [])),
       prompt,
       stop: true,
-      stop_type: finishReason !== 'stop' ? 'limit' : stop !== null ? 'word' : 'eos',
+      stop_type: finishReason !== 'stop' || this.guard.isOver ? 'limit' : stop !== null ? 'word' : 'eos',
       stopping_word: stop ?? '',
       truncated,
       has_new_line: this.guard.hasBreak,

@@ -1,7 +1,7 @@
 /** The corpus's host on Node: folders for input, work and results, tokenizers, the clock. */
 
 import { createHash } from 'node:crypto';
-import fs, {
+import {
   copyFileSync,
   existsSync,
   linkSync,
@@ -19,6 +19,7 @@ import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
 import { openFile } from '../files.ts';
+import { filesLike } from '../glob.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { ClaimOptions } from './claims.ts';
@@ -61,7 +62,7 @@ export function createCorpusHost({ input, output, verify = false, claims }: Fold
 function listFiles(root: string, patterns: readonly string[]): InputEntry[] {
   const names = new Set<string>();
   for (const pattern of patterns) {
-    const found = isAbsolute(pattern) ? fs.globSync(pattern) : fs.globSync(pattern, { cwd: root });
+    const found = filesLike(pattern, isAbsolute(pattern) ? undefined : root);
     for (const name of found) names.add(name.replaceAll('\\', '/'));
   }
   return [...names]

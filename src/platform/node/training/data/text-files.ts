@@ -1,7 +1,8 @@
 /** Which files a path of text means: one file, all of a folder, or those that a pattern matches. */
-import { existsSync, globSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../../base/errors.ts';
+import { filesLike } from '../../glob.ts';
 
 export type TextKind = 'text' | 'lines' | 'json' | 'csv' | 'tsv' | 'parquet';
 
@@ -35,7 +36,7 @@ export function textFiles(path: string): string[] {
 
 /** The same; none where there is none. */
 export function filesAt(path: string): string[] {
-  if (!existsSync(path)) return /[*?[{]/.test(path) ? globSync(path).filter(isFile).sort() : [];
+  if (!existsSync(path)) return /[*?[{]/.test(path) ? filesLike(path).filter(isFile).sort() : [];
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((name) => !/(^|[\\/])\./.test(name) && IN_FOLDER.test(name.toLowerCase().replace(PACKED, '')))

@@ -120,11 +120,12 @@ function isAtWork(owner: Owner, path: string): boolean {
   return owner.process === null || owner.process === identity(owner.pid);
 }
 
-/** When a process began, and in which start of the machine: Linux alone says. */
+/** When a process began, and in which start of the machine: Linux alone says. Null, too, of one that ended and that nobody has asked for yet. */
 function identity(pid: number): string | null {
   const stat = read(`/proc/${pid}/stat`);
   const boot = read('/proc/sys/kernel/random/boot_id');
   if (stat === null || boot === null) return null;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return `${boot.trim()} ${fields[19]}`;
+  const [state] = fields;
+  return state === 'Z' || state === 'X' ? null : `${boot.trim()} ${fields[19]}`;
 }
