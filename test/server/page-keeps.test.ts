@@ -228,7 +228,8 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await ask(page, 'one');
     await page.keyboard.press('Control+Shift+O');
-    strictEqual(await page.getByLabel('System prompt').inputValue(), '');
+    const prompt = await page.getByLabel('System prompt').elementHandle();
+    await page.waitForFunction((box) => (box as HTMLTextAreaElement).value === '', prompt);
     await ask(page, 'two');
     await page.getByLabel('Preset').selectOption('Pirate');
     await ask(page, 'three');
