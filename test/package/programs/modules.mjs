@@ -1,4 +1,4 @@
-// Loads every module of the package that is not a worker's script or a browser's: a name that this Node lacks is an error at once.
+// Loads every module of the package that is not the script of a worker or of a process, or a browser's: a name that this Node lacks is an error at once.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 const dist = new URL('node_modules/cria/dist/', pathToFileURL(`${process.cwd()}/`));
 let count = 0;
 for (const name of readdirSync(dist, { recursive: true })) {
-  if (!/(?<!worker)\.js$/.test(name) || /browser|web|langchain|ai-sdk/.test(name)) continue;
+  if (!/(?<!worker|gpu-probe)\.js$/.test(name) || /browser|web|langchain|ai-sdk/.test(name)) continue;
   await import(new URL(name.replaceAll('\\', '/'), dist).href);
   count++;
 }
