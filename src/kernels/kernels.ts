@@ -9,9 +9,9 @@ import { CONTROL_CONSTANTS, CONTROL_CONSTANTS_END, FIRST_WRITTEN_TASK } from './
 import { ConstantPool, type Target } from './writer/body.ts';
 import { bodyOf, moduleOf } from './writer/module.ts';
 import { print } from './writer/print.ts';
-import { dispatch, functionOf, type KernelFunction } from './writer/statements.ts';
+import { call, dispatch, type KernelFunction } from './writer/statements.ts';
 import type { Task } from './writer/task.ts';
-import { I32 } from './writer/values.ts';
+import type { I32 } from './writer/values.ts';
 
 const tasks = [add, swiglu, rmsNorm, rope, ...Object.values(linearVector), ...Object.values(linearMatrix)];
 
@@ -24,19 +24,29 @@ export function taskNumber(task: Pick<Task, 'name'>): number {
   return number;
 }
 
-const units = { first: I32, last: I32, thread: I32 };
+/** One function a task, as engines compile and optimize small ones better, and only those that run. */
+const functions = tasks.map(
+  ({ name, write }): KernelFunction => ({
+    name,
+    takes: ['i32', 'i32', 'i32'],
+    gives: null,
+    write(parameters) {
+      const [first, last, thread] = parameters as [I32, I32, I32];
+      write({ first, last, thread });
+      return null;
+    },
+  }),
+);
 
-/** perform(task, first, last, thread): one function a task, as engines compile and optimize small ones better, and only those that run. */
-const functions = tasks.map((it) => functionOf(it.name, units, null, (of) => void it.write(of)));
+/** perform(task, first, last, thread) */
 const perform: KernelFunction = {
   name: 'perform',
   takes: ['i32', 'i32', 'i32', 'i32'],
   gives: null,
-  write([task, first, last, thread]) {
-    const of = { first, last, thread } as { readonly first: I32; readonly last: I32; readonly thread: I32 };
+  write([task, ...units]) {
     dispatch(
       (task as I32).sub(FIRST_WRITTEN_TASK),
-      functions.map((call) => () => void call(of)),
+      functions.map((it) => () => void call(it, units)),
     );
     return null;
   },
@@ -55,13 +65,7 @@ export function kernelModule(target: Target): Uint8Array<ArrayBuffer> {
 /** The tasks of this name as they are written for a target, for people. */
 export function printKernels(name: string, target: Target): string[] {
   const constants = new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END);
-  return tasks
+  return functions
     .filter((it) => it.name.toLowerCase().includes(name.toLowerCase()))
-    .map((it) => {
-      const write: KernelFunction['write'] = ([first, last, thread]) => {
-        it.write({ first, last, thread } as { readonly first: I32; readonly last: I32; readonly thread: I32 });
-        return null;
-      };
-      return print(bodyOf({ name: it.name, takes: ['i32', 'i32', 'i32'], gives: null, write }, target, constants));
-    });
+    .map((it) => print(bodyOf(it, target, constants)));
 }

@@ -1,5 +1,5 @@
 /**
- * The CPU device: AssemblyScript kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories. Placed
+ * The CPU device: kernels on WebAssembly SIMD, shared out among threads, over one or several 4 GiB memories. Placed
  * weights are spread over the memories; what is trained, and the products with it, lie in the first one, the home segment.
  * Same weights, same inputs → the same bits, whatever the thread count, the batch or the chunking; the SIMD builds agree
  * with each other only where activations are int8 (with f32 ones, relaxed SIMD fuses multiply-adds).

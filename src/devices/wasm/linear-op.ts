@@ -46,8 +46,8 @@ export function createPlacedLinear(
     const panels = Math.ceil(O / 8);
     const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };
     if (!isInt8) {
-      setArguments(segment, [kind, pointer, I, O, x.pointer, N, 0, y.pointer, bias, scratch, scratchBytes]);
-      segment.ints[6] = mayScale(segment, kind, x.pointer, N, I);
+      const scales = mayScale(segment, kind, x.pointer, N, I);
+      setArguments(segment, [kind, pointer, I, O, x.pointer, N, scales, y.pointer, bias, scratch, scratchBytes]);
       team.run(segment, tasks.TASK_LINEAR_FLOATS, panels, chunkOf(segment, kind, N, I, O));
     } else if (N === 1) {
       const bytes = panels * (segment.kernels.panelBytes(kind, I) >>> 0);

@@ -1,6 +1,7 @@
 /**
- * The compiled kernels, embedded in the package: one source in three builds, whose results over int8 activations agree to the bit. All are
- * made for shared memory; for an unshared one, the import's one flag is changed.
+ * The kernels, compiled: those that TypeScript writes here and now (kernels/kernels.ts), and those of AssemblyScript, embedded in the package.
+ * Three builds, whose results over int8 activations agree to the bit. AssemblyScript's are all made for shared memory; for an unshared one,
+ * the import's one flag is changed.
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';

@@ -139,8 +139,18 @@ export function functionOf<S extends Signature, V extends Value = never>(
       write(Object.fromEntries(names.map((each, i) => [each, parameters[i]!])) as Values<S>) ?? null,
   };
   return (values) => {
-    const operands: Item[] = names.map((each) => values[each]!.item);
-    const item = body().add({ is: 'call', callee: it }, operands, it.gives);
+    const item = call(
+      it,
+      names.map((each) => values[each]!),
+    );
     return gives ? new gives(item) : (undefined as unknown as V);
   };
+}
+
+export function call(it: KernelFunction, operands: readonly Value[]): Item {
+  return body().add(
+    { is: 'call', callee: it },
+    operands.map(({ item }) => item),
+    it.gives,
+  );
 }
