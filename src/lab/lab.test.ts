@@ -71,6 +71,7 @@ const run = (bitsPerByte: number | null, curve: readonly number[] = []): RunResu
   flops: 1,
   tokens: 100,
   seconds: 1,
+  processorSeconds: 1,
   curve: curve.map((value, i) => ({ tokens: i + 1, trainingLoss: value, bitsPerByte: value })),
   bitsPerByte,
   diverged: bitsPerByte === null ? 'the loss is NaN' : null,
@@ -187,7 +188,7 @@ test('every arm looks for its learning rate, on where the best lies at an edge, 
   );
   strictEqual(costInRuns(choice), 5 * 2 + 5 * 3 * 0.25 + 15 * 0.5);
   strictEqual(await runLab(choice, pretend(20)), null);
-  const html = labReport(result, { machine: 'a <machine>', device: 'a device', text: 'a text' });
+  const html = labReport(result, { machine: 'a <machine>', device: 'a device', text: 'a text', work: 'an hour' });
   match(html, /a &#60;machine&#62;/);
   match(html, /BatchNorm[\s\S]*worse[\s\S]*seen here too/);
   ok(!/NaN|undefined|Infinity/.test(html));

@@ -12,6 +12,8 @@ export interface LabFacts {
   readonly machine: string;
   readonly device: string;
   readonly text: string;
+  /** How many trainings there were, and how long they took in all. */
+  readonly work: string;
 }
 
 const BASELINE_COLOR = '#888';
@@ -68,6 +70,7 @@ function factsOf({ choice }: LabResult, facts: LabFacts): (readonly [string, str
     ['seeds', `${seeds}; a seed is the order of the text and the first weights, the same for every arm`],
     ['text', facts.text],
     ['machine', `${facts.machine}; ${facts.device}`],
+    ['work', facts.work],
   ];
 }
 
@@ -116,7 +119,9 @@ function verdictRow({ arm, runs, rate, parameters }: ArmResult, comparison: Comp
       ? ''
       : `${signed(test.mean)} <span class="range">${signed(test.interval.low)} … ${signed(test.interval.high)}</span>`;
   const ratio = (value: number, other: number) => `× ${(value / other).toFixed(2)}`;
-  const pace = (all: readonly RunResult[]) => mean(all.map(({ seconds, tokens }) => seconds / tokens));
+  const knowsWork = [...runs, ...baseline.runs].every((one) => typeof one.processorSeconds === 'number');
+  const timeOf = ({ seconds, processorSeconds }: RunResult) => (knowsWork ? processorSeconds! : seconds);
+  const pace = (all: readonly RunResult[]) => mean(all.map((one) => timeOf(one) / one.tokens));
   return (
     `<tr><td>${escapeText(arm.name)}</td><td class="text verdict ${verdict.split(' ')[0]}">${verdictWords(comparison)}</td>` +
     `<td class="text">${arm.expected === null ? 'nothing' : `${arm.expected}${agreement(arm, verdict)}`}</td>` +

@@ -32,6 +32,8 @@ export interface RunResult {
   readonly tokens: number;
   /** Of training alone; evaluations are not in it. */
   readonly seconds: number;
+  /** The same in time that a processor worked at it, whatever else the machine does meanwhile; null where the runtime does not tell. */
+  readonly processorSeconds: number | null;
   readonly curve: readonly Evaluated[];
   /** Validation bits per byte, mean of the last two evaluations; null where the run diverged. */
   readonly bitsPerByte: number | null;
@@ -42,6 +44,8 @@ export interface RunResult {
 export interface RunOutside {
   /** Milliseconds. */
   clock(): number;
+  /** Milliseconds that this thread has worked; null where the runtime does not tell. */
+  worked(): number | null;
   isStopped(): boolean;
   /** Lets messages arrive. */
   breathe(): Promise<void>;
@@ -62,20 +66,26 @@ export async function trainOnce(
   const packer = new Packer([{ documents: train, share: 1 }], seed);
   const curve: Evaluated[] = [];
   let [seconds, sum, count] = [0, 0, 0];
+  let processorSeconds: number | null = 0;
   const tokens = steps * rows * length;
   const facts = { parameters: parameterCount(config), flops: flopsPerToken(config, length), tokens };
   for (let step = 1; step <= steps; step++) {
     if (outside.isStopped()) return null;
-    const from = outside.clock();
+    const [from, workedFrom] = [outside.clock(), outside.worked()];
     try {
       const { loss } = await trainer.step([packer.next(rows, length)]);
       sum += loss;
       count++;
     } catch (error) {
       if (!(error instanceof AnomalyError)) throw error;
-      return { ...facts, seconds, curve, bitsPerByte: null, diverged: error.message };
+      return { ...facts, seconds, processorSeconds, curve, bitsPerByte: null, diverged: error.message };
     }
     seconds += (outside.clock() - from) / 1000;
+    const worked = outside.worked();
+    processorSeconds =
+      processorSeconds === null || worked === null || workedFrom === null
+        ? null
+        : processorSeconds + (worked - workedFrom) / 1000;
     if (isDue(step, steps, evaluations)) {
       const { bitsPerByte } = await evaluate(trainer, valid, validBytes, { rows: 16, length });
       curve.push({ tokens: step * rows * length, trainingLoss: sum / count, bitsPerByte });
@@ -85,7 +95,7 @@ export async function trainOnce(
   }
   const last = curve.slice(-2);
   const bitsPerByte = last.reduce((all, point) => all + point.bitsPerByte, 0) / last.length;
-  return { ...facts, seconds, curve, bitsPerByte, diverged: null };
+  return { ...facts, seconds, processorSeconds, curve, bitsPerByte, diverged: null };
 }
 
 /** Whether one of the evenly spread evaluations comes after this step. */

@@ -134,18 +134,22 @@ export async function evaluateTask(
     options.onItem?.();
   };
   let next = 0;
-  const lane = async () => {
-    while (next < docs.length) {
-      options.signal?.throwIfAborted();
-      const place = next++;
-      try {
-        await ask(place);
-      } catch (error) {
-        next = docs.length;
-        throw inTask(task.spec.task, place, error);
-      }
+  const askNext = async () => {
+    options.signal?.throwIfAborted();
+    const place = next++;
+    try {
+      await ask(place);
+    } catch (error) {
+      next = docs.length;
+      throw inTask(task.spec.task, place, error);
     }
   };
+  const lane = async () => {
+    while (next < docs.length) await askNext();
+  };
+  // Where all questions follow the same examples, the first is asked alone: the others, asked at once, would each compute them again.
+  const sharesExamples = columns.some(({ spec, shots }) => shots > 0 && spec.fewshot_config?.sampler === 'first_n');
+  if (sharesExamples) await askNext();
   await Promise.all(Array.from({ length: Math.min(options.lanes ?? LANES, docs.length) }, lane));
   return columns.map(({ rules, spec, shots }, i) =>
     summarize(

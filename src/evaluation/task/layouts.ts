@@ -163,7 +163,7 @@ const STEPS = "\nA: Let's think step by step.\n";
 
 /** The input, the reasoning, and the answer that it comes to: as the harness, what follows "the answer is" but for the last mark. */
 function workedExamples(text: string): Doc[] {
-  const [, ...shots] = text.split('\n\nQ: ');
+  const [, ...shots] = text.trimEnd().split('\n\nQ: ');
   return shots.map((shot) => {
     const [input = '', reasoning = ''] = shot.split(STEPS);
     const target = /(?<=answer is ).*(?=.)/.exec(reasoning)?.[0];

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { applyFilters } from '../filters/apply.ts';
 import { builtInTasks, groups, leavesOf, tasksNamed } from '../tasks/table.ts';
@@ -195,6 +195,29 @@ test('BIG-Bench Hard: items, and examples with their reasoning or their answers 
     code: 'eval.data',
     message: /after "Is two round/,
   });
+  // Ends of lines at the end of the file belong to no example.
+  deepStrictEqual(documentsOf([{ text: `${text}\n` }], 'bbh'), examples);
+  // The harness's file of prompts with reasoning has doubled apostrophes in two descriptions, and the other has not.
+  const described = (task: string) => builtInTasks.get(task)!.description;
+  strictEqual(
+    described('bbh_cot_fewshot_ruin_names'),
+    "Select the humorous edit that ''ruins'' the input movie or musical artist name.\n\n",
+  );
+  strictEqual(
+    described('bbh_fewshot_ruin_names'),
+    "Select the humorous edit that 'ruins' the input movie or musical artist name.\n\n",
+  );
+  match(
+    described('bbh_cot_fewshot_snarks'),
+    /^Determine which of two sentences is sarcastic\.\n\n\nAccording .* sarcasm is ''the use of remarks .* hurt someone''s feelings .* humorous way\.'' Sarcastic sentences .* remarks\.\n\n$/,
+  );
+  match(described('bbh_fewshot_snarks'), /sarcastic\.\n\nAccording .* is "the use .* someone's feelings .* way\." S/);
+  strictEqual(
+    underRules(builtInTasks.get('bbh_cot_fewshot_snarks')!, 'paper')!.description,
+    described('bbh_fewshot_snarks'),
+  );
+  const [plain] = underRules(builtInTasks.get('bbh_fewshot_navigate')!, 'paper')!.filter_list!;
+  strictEqual(applyFilters(plain!.filter, [' Yes\n'], {}), 'Yes');
   const { filter_list } = builtInTasks.get('bbh_cot_fewshot_snarks')!;
   strictEqual(applyFilters(filter_list![0]!.filter, ['So the answer is (B). More'], {}), '(B). Mor');
 });

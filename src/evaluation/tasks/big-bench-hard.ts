@@ -46,6 +46,15 @@ const descriptions = {
   word_sorting: 'Sort a list of words.',
 } as const;
 
+/**
+ * The harness's file with the reasoning writes every quotation mark in two of them as two apostrophes, and one line break more: these
+ * stand in the prompts that its scores are made with.
+ */
+const descriptionsWithReasoning: Partial<Record<keyof typeof descriptions, string>> = {
+  ruin_names: descriptions.ruin_names.replaceAll("'", "''"),
+  snarks: descriptions.snarks.replaceAll(/["']/g, "''").replace('\n\n', '\n\n\n'),
+};
+
 export const bbhSubjects = Object.keys(descriptions) as (keyof typeof descriptions)[];
 
 const shared = (subject: keyof typeof descriptions) =>
@@ -60,8 +69,8 @@ const shared = (subject: keyof typeof descriptions) =>
     output_type: 'generate_until',
     description: `${descriptions[subject]}\n\n`,
     metric_list: [{ metric: 'exact_match' }],
-    paper: { source: 'Llama 2 §2.3 and Table 3: 3 shots; whether with reasoning is not said' },
   }) as const;
+const source = 'Llama 2 §2.3 and Table 3: 3 shots; whether with reasoning is not said';
 const until = ['</s>', 'Q', '\n\n'] as const;
 const greedy = { do_sample: false, temperature: 0 } as const;
 
@@ -69,6 +78,7 @@ export const bigBenchHard: readonly TaskForm[] = bbhSubjects.flatMap((subject): 
   {
     task: `bbh_cot_fewshot_${subject}`,
     ...shared(subject),
+    description: `${descriptionsWithReasoning[subject] ?? descriptions[subject]}\n\n`,
     doc_to_text: 'Q: {{input}}\n',
     gen_prefix: "A: Let's think step by step.\n",
     doc_to_target: '{{target if reasoning is undefined else reasoning}}',
@@ -83,6 +93,7 @@ export const bigBenchHard: readonly TaskForm[] = bbhSubjects.flatMap((subject): 
         ],
       },
     ],
+    paper: { description: `${descriptions[subject]}\n\n`, source },
   },
   {
     task: `bbh_fewshot_${subject}`,
@@ -90,5 +101,10 @@ export const bigBenchHard: readonly TaskForm[] = bbhSubjects.flatMap((subject): 
     doc_to_text: 'Q: {{input}}\nA:',
     doc_to_target: '{{target}}',
     generation_kwargs: { until, ...greedy },
+    // The harness compares what is generated as it stands, with the space that byte-level vocabularies write before a word.
+    paper: {
+      filter_list: [{ name: 'none', filter: [{ function: 'remove_whitespace' }, { function: 'take_first' }] }],
+      source,
+    },
   },
 ]);

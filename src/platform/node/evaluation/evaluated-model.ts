@@ -3,7 +3,20 @@ import { UnsupportedError, UsageError } from '../../../base/errors.ts';
 import type { EvaluatedModel } from '../../../evaluation/run/model.ts';
 import { encodeChat } from '../../../inference/chat-prompt.ts';
 import { usualNames } from '../../../model/adapter/select.ts';
+import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import type { Llama } from '../index.ts';
+
+/**
+ * Whether a prompt ends in a space or a line break. The harness decodes the new tokens by themselves, where SentencePiece drops one
+ * leading space: so does `generate` here after "A:", but not after a line break, where the space is a program's indentation.
+ */
+function endsInSpace(tokenizer: Tokenizer, ids: Uint32Array): boolean {
+  const last = ids.at(-1);
+  return last !== undefined && SPACES.includes(tokenizer.bytesOf(last).at(-1)!);
+}
+const SPACES = [...' \n\t'].map((mark) => mark.charCodeAt(0));
+
+const spacesBefore = (text: string) => text.length - text.replace(/^ +/, '').length;
 
 export interface ModelView {
   readonly signal: AbortSignal;
@@ -46,11 +59,13 @@ export function evaluatedModel(model: Llama, { signal, chat }: ModelView): Evalu
       },
     }),
     async generate(ids, { stop, maxTokens, temperature, topP, seed }) {
-      const text = await model
-        .generate(ids, { maxTokens, temperature, topP, topK: 0, minP: 0, seed, stop: [...stop], signal, adapters })
-        .text();
+      const { text, ids: written } = await model.generate(ids, {
+        ...{ maxTokens, temperature, topP, topK: 0, minP: 0, seed, stop: [...stop], signal, adapters },
+      }).result;
       signal.throwIfAborted();
-      return text;
+      return endsInSpace(tokenizer, ids)
+        ? text
+        : text.slice(spacesBefore(text) - spacesBefore(tokenizer.decode(written)));
     },
   };
 }

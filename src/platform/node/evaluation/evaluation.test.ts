@@ -3,9 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { goldenPath } from '../../../../test/support/golden.ts';
 import { builtInTasks } from '../../../evaluation/tasks/table.ts';
 import type { PullOptions } from '../../hub/pull.ts';
+import { Llama } from '../index.ts';
 import { loadTaskData, parsePlaces } from './data.ts';
+import { evaluatedModel } from './evaluated-model.ts';
 import { createPyodideRunner } from './pyodide.ts';
 import { createPythonRunner } from './python.ts';
 import { readSamples } from './results.ts';
@@ -53,6 +56,25 @@ test('data is found by task, data set, split and the published names', async () 
   strictEqual((await load('nq_open')).docs.length, 1);
   const named = put('other/somewhere.jsonl', lines({ question: 'mine', answer: '#### 9' }));
   strictEqual((await load('gsm8k', [folder, `gsm8k=${named}`])).docs[0]!.question, 'mine');
+});
+
+test('an answer is spelled as the harness decodes it: by itself after "A:", and with its indentation after a line break', async () => {
+  await using model = await Llama.load(goldenPath('formats/gguf-llama-mixed/model.gguf'), {
+    device: 'wasm',
+    threads: 1,
+  });
+  const { encodeContext, generate } = evaluatedModel(model, { signal: new AbortController().signal, chat: false });
+  const seen = { 'A:': new Set<boolean>(), 'A:\n': new Set<boolean>() };
+  for (const [context, kinds] of Object.entries(seen)) {
+    const ids = encodeContext(context);
+    for (let seed = 0; seed < 30; seed++) {
+      const sampling = { maxTokens: 3, temperature: 2, topP: 1, seed, stop: [] };
+      const text = await model.generate(ids, { ...sampling, topK: 0, minP: 0 }).text();
+      strictEqual(await generate(ids, sampling), context === 'A:' ? text.replace(/^ /, '') : text);
+      kinds.add(text.startsWith(' '));
+    }
+  }
+  deepStrictEqual([seen['A:'].size, seen['A:\n'].size], [2, 2], 'answers with a leading space and without');
 });
 
 test('examples that are a file beside the data', async () => {

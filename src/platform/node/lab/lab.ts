@@ -1,6 +1,7 @@
 /** `cria lab`: its runs in worker threads, each kept under its name as soon as it is done, and what comes of them as a report. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatDuration } from '../../../base/units.ts';
 import { armTraining, type LabSize, type LabTraining } from '../../../lab/arm-model.ts';
 import { baseline } from '../../../lab/experiments.ts';
 import { costInRuns, type LabChoice, type LabResult, type PlannedRun, runLab } from '../../../lab/lab.ts';
@@ -84,6 +85,7 @@ export async function lab(options: LabOptions): Promise<LabEnd> {
       machine: `${describeMachine().cpu}, ${options.workers} trainings at a time, one thread each`,
       device: kept.device ?? 'unknown',
       text: text.description,
+      work: kept.work,
     };
     writeWholeFile(join(folder, 'lab.json'), `${JSON.stringify(result, null, 2)}\n`);
     writeWholeFile(report, labReport(result, facts));
@@ -122,6 +124,8 @@ async function fitTo({ choice, minutes, tell, workers: count }: LabOptions, work
 /** Runs that are done, one a line: a lab that was stopped goes on after them. */
 class KeptRuns {
   device: string | null = null;
+  /** Keys of those that this lab has asked for. */
+  private readonly asked = new Set<string>();
   private readonly file: string;
   private readonly common: string;
   private readonly runs = new Map<string, Kept>();
@@ -142,7 +146,9 @@ class KeptRuns {
   }
 
   find(run: PlannedRun): RunResult | null {
-    const kept = this.runs.get(this.keyOf(run));
+    const key = this.keyOf(run);
+    this.asked.add(key);
+    const kept = this.runs.get(key);
     if (!kept) return null;
     this.device = kept.device;
     return kept.result;
@@ -155,6 +161,13 @@ class KeptRuns {
     this.device = device;
     appendFileSync(this.file, `${JSON.stringify(kept)}\n`);
     return result;
+  }
+
+  get work(): string {
+    const results = [...this.asked].flatMap((key) => this.runs.get(key)?.result ?? []);
+    const isWork = results.every(({ processorSeconds }) => typeof processorSeconds === 'number');
+    const seconds = results.reduce((sum, one) => sum + (isWork ? one.processorSeconds! : one.seconds), 0);
+    return `${results.length} trainings, ${formatDuration(seconds)}${isWork ? ' of processor time' : ' in all'} without their evaluations`;
   }
 
   private keyOf({ training }: PlannedRun): string {
