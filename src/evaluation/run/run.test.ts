@@ -103,6 +103,24 @@ const sums = parseTask('sums.json', {
   metric_list: [{ metric: 'exact_match' }],
 });
 
+test('where all questions follow the same examples, the first is answered before others are asked', async () => {
+  const begun: string[] = [];
+  const { model } = letters();
+  const slow: EvaluatedModel = {
+    ...model,
+    async generate(ids, sampling) {
+      begun.push(String.fromCodePoint(...ids.subarray(-4)));
+      const before = begun.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (before === 1) strictEqual(begun.length, 1, 'nobody else began meanwhile');
+      return model.generate(ids, sampling);
+    },
+  };
+  const asked = ['2+2', '3+3', '4+4'].map((q) => ({ q, a: '1' }));
+  await evaluateTask(slow, { spec: sums, docs: asked, pool: [] }, { rules: ['harness'] });
+  deepStrictEqual(begun, ['2+2=', '3+3=', '4+4=']);
+});
+
 test('answers that the extractor missed, and contexts that were cut, are counted', async () => {
   const says = (context: string) => (context.endsWith('2+2=') ? 'it is 4\nand so on' : 'perhaps 6 or so');
   const { model, generated } = letters(says, 60);
