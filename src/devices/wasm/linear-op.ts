@@ -1,14 +1,11 @@
 import { assert } from '../../base/assert.ts';
-import { linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
+import { int8Scratch, linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation, type WasmMatrix, type WasmTensor } from './tensors.ts';
 import { groupPanels, isFloatKind, setArguments } from './weights.ts';
-
-/** Scratch of the quantized kernels: 64 sums, and as many more that wait. */
-const SUM_BYTES = 2 * 64 * 4;
 
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
@@ -41,7 +38,7 @@ export function createPlacedLinear(
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = isInt8 ? SUM_BYTES + (N === 1 ? 0 : I * 4) : I * 64;
+    const scratchBytes = isInt8 ? int8Scratch(N, I) : I * 64;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const panels = Math.ceil(O / 8);
     const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };

@@ -9,7 +9,7 @@ import { QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
 import { clear, each, functionOf, store, storeVectors, variable, when } from '../../writer/statements.ts';
 import { task } from '../../writer/task.ts';
 import { F32, F32x4, I32 } from '../../writer/values.ts';
-import { gemm, widenScales } from './gemm.ts';
+import { ACC_BYTES, GROUP_ACC_BYTES, gemm, gemmInTurns, widenScales } from './gemm.ts';
 import { gemv } from './gemv.ts';
 import { blockBytes, groupBytes, hasSuperBlocks, type Packing, packings } from './packing.ts';
 
@@ -18,8 +18,14 @@ function byKind<T>(of: (packing: Packing) => T): Readonly<Record<number, T>> {
   return Object.fromEntries(packings.map((packing) => [packing.kind, of(packing)]));
 }
 
-/** Where the f32 scales lie in the scratch of a thread: after 64 sums, and as many that wait. */
-export const WIDE_AT = 512;
+/** As many tiles of 4 rows take turns at every block; more go through two panels one after the other. */
+const TILES_IN_TURNS = 4;
+/** Places in the scratch of a thread, after sums: those that wait, and scales as f32. */
+const ASIDE_AT = TILES_IN_TURNS * GROUP_ACC_BYTES;
+const WIDE_AT = ASIDE_AT + ACC_BYTES;
+
+/** Bytes of scratch that a thread needs for a product with N activation rows. */
+export const int8Scratch = (N: number, columns: number): number => WIDE_AT + (N === 1 ? 0 : 4 * columns);
 
 /** x: tiles of one row. `scratch`: for every thread. `streams`: groups that are read side by side, at most 4. Unit = one panel; threads take whole groups. */
 export const linearVector = byKind((packing) =>
@@ -55,7 +61,7 @@ export const linearVector = byKind((packing) =>
   ),
 );
 
-/** x: tiles of 4 rows, N rows in all. `scratch`: for every thread WIDE_AT bytes and, without super-blocks, 4 a column. Unit = one panel. */
+/** x: tiles of 4 rows, N rows in all. `scratch`: for every thread. Unit = one panel; threads take whole groups. */
 export const linearMatrix = byKind((packing) =>
   task(
     `linearMatrix${packing.kind}`,
@@ -73,25 +79,49 @@ export const linearMatrix = byKind((packing) =>
     ({ w, columns, rows, x, N, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
       const blocks = columns.div(32);
       const acc = scratch.add(thread.mul(scratchBytes));
+      const aside = acc.add(ASIDE_AT);
       const wide = acc.add(WIDE_AT);
-      each(first, last, 2, (panel) => {
-        const group = w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
-        const member = panel.rem(QUANTIZED_GROUP_PANELS);
-        if (!hasSuperBlocks(packing)) widenScales(packing, group.add(member.mul(blockBytes(packing))), blocks, wide);
-        each(0, N, 4, (n) => {
-          clear(acc, 256);
-          gemm(packing, { group, member, x: x.add(n.mul(blocks).mul(40)), blocks, acc, wide });
-          each(0, N.sub(n).min(4), 1, (i) => {
-            const row = y.add(n.add(i).mul(rows).mul(4));
-            const sums = acc.add(i.mul(64));
-            storePanel({ sums, panel, rows, y: row, bias });
-            storePanel({ sums: sums.add(32), panel: panel.add(1), rows, y: row, bias });
-          });
+      const place = { x, blocks, acc, aside, wide };
+      const storeTile = (panel: I32, panels: number, n: I32, sums: I32) =>
+        each(0, N.sub(n).min(4), 1, (i) => {
+          const row = y.add(n.add(i).mul(rows).mul(4));
+          for (let p = 0; p < panels; p++) {
+            const at = sums.add((p >> 1) * ACC_BYTES + 32 * (p & 1)).add(i.mul(64));
+            storePanel({ sums: at, panel: panel.add(p), rows, y: row, bias });
+          }
         });
-      });
+      when(
+        N.le(4 * TILES_IN_TURNS),
+        () => {
+          const tiles = N.add(3).div(4);
+          each(first, last, QUANTIZED_GROUP_PANELS, (panel) => {
+            clear(acc, tiles.mul(GROUP_ACC_BYTES));
+            gemmInTurns(packing, { ...place, group: groupOf(packing, w, panel, columns), tiles });
+            each(0, tiles, 1, (t) =>
+              storeTile(panel, QUANTIZED_GROUP_PANELS, t.mul(4), acc.add(t.mul(GROUP_ACC_BYTES))),
+            );
+          });
+        },
+        () => {
+          each(first, last, 2, (panel) => {
+            const group = groupOf(packing, w, panel, columns);
+            const member = panel.rem(QUANTIZED_GROUP_PANELS);
+            if (!hasSuperBlocks(packing))
+              widenScales(packing, group.add(member.mul(blockBytes(packing))), blocks, wide);
+            each(0, N, 4, (n) => {
+              clear(acc, ACC_BYTES);
+              gemm(packing, { ...place, group, member, x: x.add(n.mul(blocks).mul(40)) });
+              storeTile(panel, 2, n, acc);
+            });
+          });
+        },
+      );
     },
   ),
 );
+
+const groupOf = (packing: Packing, w: I32, panel: I32, columns: I32): I32 =>
+  w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
 
 /** Writes the 8 sums of a panel into the row that begins at y, as many as the matrix has rows there, and adds the bias if it is not 0. */
 const storePanel = functionOf(
