@@ -11,7 +11,7 @@ import { mutant } from './mutate.ts';
 import { type Target, targets } from './targets.ts';
 
 const SLOW_MS = 1000;
-/** Of the clock, so that it is long enough for a machine that has more to do. */
+/** Of processor time, so that a machine that has more to do, or a run that was stopped for a while, is no finding. */
 const HANG_MS = 60_000;
 const MOST_FINDINGS = 20;
 /** Resident memory that a worker may reach: more means that some mutant asked for a giant allocation, or that something leaks. */
@@ -22,7 +22,7 @@ interface Task {
   readonly first: number;
   readonly until: number;
   readonly seconds: number;
-  /** [0]: the number of the mutant that is being read; [1]: how many were refused. */
+  /** [0]: how many were read before the one that is being read; [1]: how many were refused. */
   readonly progress: Int32Array;
 }
 
@@ -40,7 +40,7 @@ async function work({ name, first, until, seconds, progress }: Task): Promise<vo
   if (until - first > 1) Error.stackTraceLimit = 0;
   for (; number < until; number++) {
     if ((number & 63) === 0 && performance.now() >= end) break;
-    Atomics.store(progress, 0, number);
+    Atomics.store(progress, 0, number - first);
     const data = mutant(corpus, number);
     const begin = performance.now();
     const outcome = errorOf(target, data);
@@ -96,7 +96,6 @@ function fuzz(
   seconds: number,
 ): Promise<{ count: number; refused: number; findings: Finding[] }> {
   const progress = new Int32Array(new SharedArrayBuffer(8));
-  progress[0] = first;
   const findings: Finding[] = [];
   return new Promise((resolve) => {
     const task: Task = { name: target.name, first, until, seconds, progress };
@@ -104,27 +103,41 @@ function fuzz(
       workerData: task,
       resourceLimits: { maxOldGenerationSizeMb: 2048 },
     });
-    let [last, since] = [-1, performance.now()];
+    const ownMs = () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    };
+    const current = () => first + Atomics.load(progress, 0);
+    let [last, since] = [-1, ownMs()];
+    let isFinished = false;
     const finish = (count: number) => {
+      if (isFinished) return;
+      isFinished = true;
       clearInterval(watch);
       void worker.terminate();
       resolve({ count, refused: Atomics.load(progress, 1), findings });
     };
     const watch = setInterval(() => {
-      const number = Atomics.load(progress, 0);
-      if (number !== last) [last, since] = [number, performance.now()];
-      else if (performance.now() - since > HANG_MS) {
+      const number = current();
+      if (number !== last) [last, since] = [number, ownMs()];
+      else if (ownMs() - since > HANG_MS) {
         findings.push({ number, problem: `no end after ${HANG_MS} ms` });
         finish(number - first);
       }
     }, 500);
     worker.on('message', (message: Finding | { readonly done: number }) => {
       if ('done' in message) finish(message.done);
-      else if (findings.push(message) >= MOST_FINDINGS) finish(Atomics.load(progress, 0) - first);
+      else if (findings.push(message) >= MOST_FINDINGS) finish(Atomics.load(progress, 0));
     });
     worker.on('error', (error) => {
-      findings.push({ number: Atomics.load(progress, 0), problem: `the worker ended: ${(error as Error).message}` });
-      finish(Atomics.load(progress, 0) - first);
+      findings.push({ number: current(), problem: `the worker ended: ${(error as Error).message}` });
+      finish(Atomics.load(progress, 0));
+    });
+    // A worker with nothing left to do but wait for a promise that nobody keeps.
+    worker.on('exit', () => {
+      if (isFinished) return;
+      findings.push({ number: current(), problem: 'reading never ended, and nothing is left that could end it' });
+      finish(Atomics.load(progress, 0));
     });
   });
 }
