@@ -53,6 +53,7 @@ export function window({
     fields: ['slidingWindow', 'slidingBlocks'],
     readHf: (keys, known) => {
       const size = readWindow(keys, hfWindow);
+      keys.only('sliding_window_size', [size, null], `${hfWindow} says it too`);
       const isUsed = switched ? keys.flag('use_sliding_window', false) : keys.flag('use_sliding_window', true);
       const period = hfPeriods.map((key) => readPeriod(keys, key)).find((value) => value !== null) ?? null;
       const from = readFrom(keys, switched && isUsed);
@@ -157,7 +158,7 @@ export const noWindow: Fact = {
   fields: ['slidingWindow', 'slidingBlocks'],
   readHf: (keys, { blockCount }) => {
     readWindow(keys);
-    keys.take('max_window_layers');
+    for (const key of ['max_window_layers', 'sliding_window_size']) keys.take(key);
     keys.only('use_sliding_window', [false, null], 'this model attends to all earlier positions');
     if (readTypes(keys, blockCount)?.includes(true)) {
       keys.problem('layer_types', 'has sliding_attention, but this model attends to all earlier positions');

@@ -17,9 +17,11 @@ export interface ExpertKeys {
   readonly shared?: true;
   /** Which blocks have experts; absent: all. */
   readonly blocks?: ExpertBlocks;
+  /** Of models of the family without experts, files say that there are 0. */
+  readonly optional?: true;
 }
 
-/** How files say which blocks have experts: `null` for all of them. */
+/** How files say which blocks have experts: `null` for all of them, an empty list where a model of the family has none. */
 export interface ExpertBlocks {
   readonly readHf: (keys: Facts, known: LlamaConfig) => readonly boolean[] | null;
   readonly writeHf: (blocks: readonly boolean[] | null, config: LlamaConfig) => Record<string, unknown>;
@@ -35,60 +37,68 @@ const always: ExpertBlocks = {
 };
 
 export function experts(spelled: ExpertKeys): Fact {
-  const { count, width, weights, weighs = 'results', shared, blocks = always } = spelled;
+  const { count, width, weights, weighs = 'results', shared, blocks = always, optional } = spelled;
+  const least = optional ? 0 : 1;
   const rest = (size: number) => ({ weighs, shared: shared ? size : null });
   return {
     fields: ['experts'],
     readHf: (keys, known) => {
       const size = width === null ? known.ffnWidth : keys.count(width);
       const among = typeof weights === 'string' ? weights : keys.flag(weights.hf, false) ? 'chosen' : 'all';
-      return {
-        experts: {
-          count: keys.count(count),
-          used: keys.count('num_experts_per_tok'),
-          width: size,
-          weights: among,
-          bias: false,
-          blocks: blocks.readHf(keys, known),
-          ...rest(size),
-        },
-      };
+      const found = {
+        count: keys.count(count, undefined, least),
+        used: keys.count('num_experts_per_tok', undefined, least),
+        width: size,
+        weights: among,
+        bias: false,
+        blocks: blocks.readHf(keys, known),
+        ...rest(size),
+      } as const;
+      return { experts: isNone(found) ? null : found };
     },
     writeHf: (config) => {
       const { experts: found } = config;
-      if (found === null) return {};
+      if (found === null && !optional) return {};
+      const { count: all, used, width: each, blocks: which } = found ?? { ...NONE, width: config.ffnWidth };
       return {
-        [count]: found.count,
-        num_experts_per_tok: found.used,
-        ...(width === null ? {} : { [width]: found.width }),
-        ...(typeof weights === 'string' ? {} : { [weights.hf]: found.weights === 'chosen' }),
-        ...blocks.writeHf(found.blocks, config),
+        [count]: all,
+        num_experts_per_tok: used,
+        ...(width === null ? {} : { [width]: each }),
+        ...(typeof weights === 'string' ? {} : { [weights.hf]: found?.weights === 'chosen' }),
+        ...blocks.writeHf(which, config),
       };
     },
     readGguf: (keys, known, { tensors }) => {
       const size = keys.count('expert_feed_forward_length', known.ffnWidth);
-      return {
-        experts: {
-          count: keys.count('expert_count'),
-          used: keys.count('expert_used_count'),
-          width: size,
-          weights: typeof weights === 'string' ? weights : weights.gguf,
-          bias: tensors.has('blk.0.ffn_gate_exps.bias'),
-          blocks: blocks.readGguf(keys, known),
-          ...rest(size),
-        },
-      };
+      const found = {
+        count: keys.count('expert_count', undefined, least),
+        used: keys.count('expert_used_count', undefined, least),
+        width: size,
+        weights: typeof weights === 'string' ? weights : weights.gguf,
+        bias: tensors.has('blk.0.ffn_gate_exps.bias'),
+        blocks: blocks.readGguf(keys, known),
+        ...rest(size),
+      } as const;
+      return { experts: isNone(found) ? null : found };
     },
-    writeGguf: ({ experts: found }) =>
-      found === null
-        ? []
-        : [
-            ['expert_count', 'u32', found.count],
-            ['expert_used_count', 'u32', found.used],
-            ['expert_feed_forward_length', 'u32', found.width],
-            ...blocks.writeGguf(found.blocks),
-          ],
+    writeGguf: ({ experts: found, ffnWidth }) => {
+      if (found === null && !optional) return [];
+      const { count: all, used, width: each, blocks: which } = found ?? { ...NONE, width: ffnWidth };
+      return [
+        ['expert_count', 'u32', all],
+        ['expert_used_count', 'u32', used],
+        ['expert_feed_forward_length', 'u32', each],
+        ...blocks.writeGguf(which),
+      ];
+    },
   };
+}
+
+const NONE = { count: 0, used: 0, blocks: [] } as const;
+
+/** A model of a family with experts that has none in any block. */
+function isNone({ count, blocks }: Pick<Experts, 'count' | 'blocks'>): boolean {
+  return count === 0 || blocks?.includes(true) === false;
 }
 
 /** One entry a block; null where all have experts. */

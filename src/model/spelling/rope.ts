@@ -131,6 +131,7 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
       };
     case 'yarn':
       keys.only('finetuned', [true, false], 'it says how the model was made');
+      keys.only('extrapolation_factor', [1, null], 'YaRN blends fully');
       return {
         kind: 'yarn',
         factor: keys.number('factor'),
@@ -138,7 +139,7 @@ function readKind(keys: Facts, type: unknown, outerOriginal: number | null, know
         betaFast: keys.number('beta_fast', 32),
         betaSlow: keys.number('beta_slow', 1),
         wholePairs: keys.flag('truncate', true),
-        attentionFactor: keys.numberOrNull('attention_factor') ?? quotientOfScales(keys),
+        attentionFactor: keys.numberOrNull('attention_factor') ?? quotientOfScales(keys) ?? timesUsual(keys),
       };
     case 'longrope':
     case 'su': {
@@ -166,6 +167,16 @@ function quotientOfScales(keys: Facts): number | null {
   if (!weight || !all) return null;
   const scale = (by: number) => 0.1 * by * Math.log(Math.max(1, keys.number('factor'))) + 1;
   return scale(weight) / scale(all);
+}
+
+/**
+ * YaRN's magnitude where a file gives a factor of the usual one, as vLLM's and llama.cpp's configurations do (transformers knows no such
+ * key): of DeepSeek R1 0528 Qwen3 8B, whose factor undoes it. null: it gives none.
+ */
+function timesUsual(keys: Facts): number | null {
+  const factor = keys.numberOrNull('attn_factor');
+  if (factor === null || factor === 1) return null;
+  return Number((factor * (0.1 * Math.log(Math.max(1, keys.number('factor'))) + 1)).toPrecision(12));
 }
 
 /** √(1 + ln factor / ln original), 1 where nothing is stretched. Source: Ding et al. 2024, arXiv:2402.13753; transformers. */

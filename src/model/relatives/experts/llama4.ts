@@ -3,25 +3,27 @@ import { blocksWith, type ExpertBlocks, experts, listedBlocks } from '../../spel
 import { count } from '../../spelling/fact.ts';
 import type { Fact, HfSpelling, Relative } from '../../spelling/relative.ts';
 
-/** Experts in every step-th block; config.json may list the blocks instead. */
+/** Experts in every step-th block, with a step of 0 in none; config.json may list the blocks instead. */
 const interleaved: ExpertBlocks = {
   readHf: (keys, { blockCount }) => {
-    const step = keys.count('interleave_moe_layer_step', 1);
+    const step = keys.count('interleave_moe_layer_step', 1, 0);
     const listed = listedBlocks(keys, 'moe_layers', blockCount);
     return blocksWith(blockCount, (block) => (listed === null ? (block + 1) % step === 0 : listed.has(block)));
   },
   writeHf: (blocks, { blockCount }) => ({
     interleave_moe_layer_step: stepOf(blocks),
-    moe_layers: Array.from({ length: blockCount }, (_, block) => block).filter((block) => blocks?.[block] ?? true),
+    moe_layers: Array.from({ length: blockCount }, (_, block) => block).filter(
+      (block) => blocks === null || blocks[block],
+    ),
   }),
   readGguf: (keys, { blockCount }) => {
-    const step = keys.count('interleave_moe_layer_step', 1);
+    const step = keys.count('interleave_moe_layer_step', 1, 0);
     return blocksWith(blockCount, (block) => (block + 1) % step === 0);
   },
   writeGguf: (blocks) => [['interleave_moe_layer_step', 'u32', stepOf(blocks)]],
 };
 
-const stepOf = (blocks: readonly boolean[] | null) => (blocks === null ? 1 : Math.max(0, blocks.indexOf(true)) + 1);
+const stepOf = (blocks: readonly boolean[] | null) => (blocks === null ? 1 : blocks.indexOf(true) + 1);
 
 /** What llama.cpp takes where GGUF has no key: its files do not say these. */
 const GGUF_CHUNK = 8192;
@@ -133,6 +135,7 @@ const shared = {
       weighs: 'inputs',
       shared: true,
       blocks: interleaved,
+      optional: true,
     }),
   ],
 } as const satisfies Partial<Relative>;
