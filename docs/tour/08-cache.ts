@@ -9,7 +9,7 @@ import { Llama } from 'cria';
 
 await using model = await Llama.load();
 const { blockCount, kvHeadCount, headSize, headCount } = model.config;
-const bytesEach = { f32: 4, f16: 2, q8_0: 34 / 32 }[model.facts.kvType];
+const bytesEach = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 }[model.facts.kvType];
 const perToken = 2 * blockCount * kvHeadCount * headSize * bytesEach;
 console.log(`${perToken} bytes for each token (${model.facts.kvType}), ${perToken * 512} for 512`);
 console.log(`with one key head in place of ${kvHeadCount}: ${perToken / kvHeadCount} bytes`);

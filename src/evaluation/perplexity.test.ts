@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { goldenJson, goldenPath } from '../../test/support/golden.ts';
 import { createReferenceDevice } from '../devices/reference/device.ts';
 import { logitsOf } from '../inference/observe.ts';
+import { logSoftmaxAt } from '../kernels/softmax/reference.ts';
 import { loadModel } from '../model/model.ts';
 import { openCheckpointAt } from '../platform/node/files.ts';
-import { halfScoredWindows, overlappingWindows, perplexity } from './perplexity.ts';
+import { halfScoredWindows, overlappingWindows, perplexity, type WindowScorer } from './perplexity.ts';
 
 interface Golden {
   readonly input_ids: number[];
@@ -17,15 +18,19 @@ test("overlapping windows give the perplexity of transformers' loop", async () =
   const checkpoint = openCheckpointAt(goldenPath('sampling-eval/multiple-choice/model'));
   const device = createReferenceDevice();
   const model = loadModel(device, checkpoint.config, checkpoint.tensors);
-  const logits = async (ids: Uint32Array) => Float32Array.from(await logitsOf(device, model, ids));
+  const score: WindowScorer = async ({ ids, places, targets }) => {
+    const logits_TV = await logitsOf(device, model, ids);
+    const V = checkpoint.config.vocabSize;
+    return places.map((place, k) => logSoftmaxAt(logits_TV.subarray(place * V, (place + 1) * V), targets[k]!));
+  };
   for (const { max_length, stride, ppl, n_tokens, windows: expected } of golden.runs) {
     const windows = overlappingWindows(Uint32Array.from(golden.input_ids), max_length, stride);
     assert.equal(windows.length, expected.length);
-    const result = await perplexity(windows, logits);
+    const result = await perplexity(windows, score);
     assert.equal(result.tokens, n_tokens);
     assert.ok(!(Math.abs(result.perplexity / ppl - 1) > 1e-5), `${result.perplexity} instead of ${ppl}`);
     const [first] = windows;
-    const one = await perplexity([first!], logits);
+    const one = await perplexity([first!], score);
     assert.ok(!(Math.abs(Math.log(one.perplexity) - expected[0]!.nll) > 1e-4));
   }
   checkpoint.close();
@@ -44,7 +49,7 @@ test("llama.cpp's windows score the second half, with bos for the first token", 
 
 test('a uniform model has the perplexity of its vocabulary, without error', async () => {
   const windows = halfScoredWindows(new Uint32Array(64), 16, null);
-  const result = await perplexity(windows, async (ids) => new Float32Array(ids.length * 7).fill(3));
+  const result = await perplexity(windows, async ({ targets }) => targets.map(() => -Math.log(7)));
   assert.ok(Math.abs(result.perplexity - 7) < 1e-9);
   assert.ok(!(result.error > 1e-6));
 });

@@ -8,15 +8,15 @@
  * Source   llama.cpp tools/perplexity; transformers docs, "Perplexity of fixed-length models".
  */
 import { ArgumentError } from '../base/errors.ts';
-import { logSoftmaxAt } from '../kernels/softmax/reference.ts';
+import type { TokenScores } from '../inference/reading/scoring.ts';
 
-/** Log-probabilities' raw material for all positions of the ids: ids.length × vocabulary. */
-export type Logits = (ids: Uint32Array) => Promise<Float32Array>;
+/** log p of each of a window's targets, in nats. */
+export type WindowScorer = (window: Window) => Promise<ArrayLike<number>>;
 
 export interface Window {
   /** What the model sees. */
   readonly ids: Uint32Array;
-  /** Places of the window whose logits are scored, against `targets`. */
+  /** Neighbouring places of the window whose logits are scored, against `targets`. */
   readonly places: readonly number[];
   readonly targets: readonly number[];
   /** What the window's mean counts in the result. */
@@ -74,20 +74,20 @@ export function overlappingWindows(ids: Uint32Array, size: number, stride: numbe
 /** Scores the windows one after the other; `onWindow` hears of the running result. */
 export async function perplexity(
   windows: readonly Window[],
-  logits: Logits,
+  logProbabilities: WindowScorer,
   onWindow: (done: number, soFar: Perplexity) => void = () => {},
 ): Promise<Perplexity> {
   let sum = 0;
   let squares = 0;
   let tokens = 0;
   let result: Perplexity = { perplexity: Number.NaN, error: Number.NaN, tokens: 0, windows: 0 };
-  for (const [i, { ids, places, targets, weight }] of windows.entries()) {
-    const logits_TV = await logits(ids);
-    const V = logits_TV.length / ids.length;
+  for (const [i, window] of windows.entries()) {
+    const { places, weight } = window;
+    const logs = await logProbabilities(window);
     let windowSum = 0;
     let windowSquares = 0;
-    for (const [k, place] of places.entries()) {
-      const nll = -logSoftmaxAt(logits_TV.subarray(place * V, (place + 1) * V), targets[k]!);
+    for (let k = 0; k < places.length; k++) {
+      const nll = -logs[k]!;
       windowSum += nll;
       windowSquares += nll * nll;
     }
@@ -101,4 +101,14 @@ export async function perplexity(
     onWindow(i + 1, result);
   }
   return result;
+}
+
+/** Scores windows as text is generated: through the engine, with its cache of keys and values. */
+export function byScoring(
+  score: (context: Uint32Array, continuations: readonly ArrayLike<number>[]) => Promise<readonly TokenScores[]>,
+): WindowScorer {
+  return async ({ ids, places, targets }) => {
+    const [result] = await score(ids.subarray(0, places[0]! + 1), [targets]);
+    return result!.logProbabilities;
+  };
 }

@@ -96,6 +96,8 @@ export const recipeSchema = {
       keys: {
         /** A path, `bundled` or a bundled model's name, hf:owner/name, the folder of a run, or stage:NAME. */
         from: { kind: 'text', required: true },
+        /** A shallower model is trained, which begins with this share of the model's blocks: 0.25 for a draft. Absent: all. */
+        keepBlocks: { ...share, above: true },
         /** Absent: the model's own. */
         contextLength: count,
         /** A built-in template's name, a file of Jinja, or Jinja; absent: the model's own. It is written into the checkpoints. */

@@ -32,6 +32,11 @@ const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => b
     'orpo and simpo have no reference, kto needs one',
   ],
   ['dpo.nllWeight', ({ dpo }) => !['kto', 'orpo'].includes(dpo.loss), 'dpo.loss kto and orpo have no place for it'],
+  [
+    'model.keepBlocks',
+    ({ method, adapter }) => method === 'sft' && adapter.kind === 'none',
+    'only method sft without an adapter trains a shallower model',
+  ],
   ['training.finalFraction', ({ training }) => training.schedule !== 'constant', 'a constant schedule has no end'],
   [
     'training.neftuneAlpha',

@@ -107,10 +107,10 @@ export function isCacheLayer(keyValues: KeyValues): keyValues is CacheLayer {
   return 'store' in keyValues;
 }
 
-export type KvType = 'f32' | 'f16' | 'q8_0';
-export const kvTypes = ['f32', 'f16', 'q8_0'] as const satisfies readonly KvType[];
-/** Bytes of a cached number: q8_0 has a scale of 16 bits for 32 of them. */
-export const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 } as const satisfies Record<KvType, number>;
+/** Bytes of a cached number: q8_0 and q4_0 have a scale of 16 bits for 32 of them. */
+export const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const;
+export type KvType = keyof typeof kvBytes;
+export const kvTypes = Object.keys(kvBytes) as readonly KvType[];
 
 /** Positions of a KV block, on every device: how a sequence is cut must not depend on where it runs. */
 export const KV_BLOCK_TOKENS = 32;

@@ -94,9 +94,11 @@ export class KvCache {
     this.archive = archive;
   }
 
-  /** Keeps in the archive what is not there yet. */
-  saveAll(): void {
-    for (let block = 0; block < this.blocks.length; block++) this.save(block);
+  /** Gives the archive what is not there yet. Returns how many blocks it took; it may take no more for now. */
+  saveAll(): number {
+    let taken = 0;
+    for (let block = 0; block < this.blocks.length; block++) if (this.save(block)) taken++;
+    return taken;
   }
 
   /** Blocks that a sequence could still be given. */
@@ -140,10 +142,12 @@ export class KvCache {
     return isThere ? block : null;
   }
 
-  private save(block: number): void {
+  /** Whether the archive has taken it just now. */
+  private save(block: number): boolean {
     const state = this.blocks[block]!;
-    if (!this.archive || state.key === null || state.isSaved || state.name === '') return;
+    if (!this.archive || state.key === null || state.isSaved || state.name === '') return false;
     state.isSaved = this.archive.save(state.name, block);
+    return state.isSaved;
   }
 
   private tokensAt(ids: ArrayLike<number>, start: number): Uint32Array {

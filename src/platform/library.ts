@@ -37,7 +37,7 @@ export type { Trace, TraceSlice } from '../inference/observe.ts';
 export type { LogitBias } from '../inference/option-table.ts';
 export { type GenerationOptions, generationOptions } from '../inference/options.ts';
 export type { NearRow } from '../inference/reading/parameters.ts';
-export type { Score } from '../inference/reading/scoring.ts';
+export type { Score, TokenScores } from '../inference/reading/scoring.ts';
 export type { Chat, ChatOptions } from '../inference/remote/chat.ts';
 export type { GenerationStream } from '../inference/remote/generation-stream.ts';
 export type { GenerateOptions, RemoteModel } from '../inference/remote/model.ts';

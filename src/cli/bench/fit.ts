@@ -41,7 +41,7 @@ export function fitOf(
   const left = freeBytes - weightBytes - scratchBytes;
   const longest = (type: KvType) =>
     Math.max(0, Math.min(config.contextLength, Math.floor(left / Math.max(1, perToken(type)))));
-  const longestContext = { f32: longest('f32'), f16: longest('f16'), q8_0: longest('q8_0') };
+  const longestContext = { f32: longest('f32'), f16: longest('f16'), q8_0: longest('q8_0'), q4_0: longest('q4_0') };
   const fits = totalBytes <= freeBytes;
   return { contextLength, kvType, weightBytes, cacheBytes, scratchBytes, totalBytes, freeBytes, fits, longestContext };
 }

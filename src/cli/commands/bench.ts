@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
 import { kvTypeOf } from '../../inference/remote/load-defaults.ts';
@@ -8,10 +9,12 @@ import { loadModel as placeModel, prepareModel } from '../../model/model.ts';
 import { openCheckpointAt } from '../../platform/node/files.ts';
 import { createGpu } from '../../platform/node/gpu.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
+import { packagePath } from '../../platform/node/package-folder.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
 import { countTests, describeCounts, type GpuCounts } from '../bench/gpu-counts.ts';
 import { type Limits, measureLimits } from '../bench/limits/limits.ts';
 import { contextOf, measure, planTests, type Test, testName } from '../bench/measure.ts';
+import { comparedTypes, describeQuality, measureQuality, type Quality, windowsOf } from '../bench/quality.ts';
 import { shortestSeconds, type Work, workOf } from '../bench/roofline.ts';
 import { benchRow, type Row, toCsv, toMarkdown, withLimit } from '../bench/rows.ts';
 import { defineCommand } from '../command.ts';
@@ -65,6 +68,11 @@ const options = {
     kind: 'flag',
     help: "measure the machine's limits too (memory read, int8 and f32 multiply-adds), and print each row as a share of them",
   },
+  quality: {
+    kind: 'flag',
+    help: 'also the perplexity of a text with keys and values in f16, q8_0 and q4_0: up to 16 windows of 512 tokens',
+  },
+  file: { kind: 'text', short: 'f', value: 'PATH', otherwise: "Cria's README", help: 'the text of --quality' },
 } as const satisfies OptionTable;
 
 export const command = defineCommand({
@@ -79,12 +87,19 @@ export const command = defineCommand({
       'bench -m model.gguf -p 0 -n 32 -d 0,2048 -o jsonl',
       'decoding without and with a long context, one JSON object a line',
     ],
+    ['bench -m model.gguf -p 0 -n 0 --quality -f wiki.test.raw', 'what a quantized cache costs'],
   ],
   async run(options, io) {
     if (options.roofline && options.adapter.length > 0)
       throw new UsageError(["--roofline counts the model's own weights, expected no --adapter with it"]);
     if (options.roofline && options.device === 'webgpu')
       throw new UsageError(["--roofline measures the processor's limits, expected no --device webgpu with it"]);
+    if (options.file !== undefined && !options.quality)
+      throw new UsageError(['--file is the text of --quality, expected --quality with it']);
+    if (options.quality && options.output === 'csv')
+      throw new UsageError(['--quality has columns of its own, expected -o md, json or jsonl with it']);
+    if (options.quality && options.kvType !== undefined)
+      throw new UsageError(['--quality compares all types of the cache, expected no --kv-type with it']);
     const path = resolveModel(options.model);
     const machine = describeMachine();
     const pairs = options.pair.map((text) => text.split(',').map(Number) as [number, number]);
@@ -95,7 +110,8 @@ export const command = defineCommand({
     const counts = options.device === 'webgpu' ? await countOnGpu(path, tests, options, io) : [];
     const work = options.roofline ? readWork(path, openOptionsOf(options)) : null;
     let facts: ModelFacts | null = null;
-    for (const threads of options.threads ?? [machine.physicalCores]) {
+    const threadCounts = options.threads ?? [machine.physicalCores];
+    for (const threads of tests.length > 0 ? threadCounts : []) {
       const most = Math.max(...options.sequences);
       const sizes = { maxSequences: most, cacheTokens: most * (context + KV_BLOCK_TOKENS) };
       const model = await loadModel({ ...options, ...sizes, threads, context }, io);
@@ -124,7 +140,10 @@ export const command = defineCommand({
         await model.close();
       }
     }
-    print(rows, options, io);
+    const qualities = options.quality
+      ? await compareCaches({ ...options, threads: Math.max(...threadCounts) }, io)
+      : [];
+    print(rows, qualities, options, io);
     if (options.output === 'md') {
       for (const [i, test] of tests.entries())
         if (counts[i] && test.sequences === 1) writeLine(io.stdout, `\n${describeCounts(test, counts[i])}`);
@@ -133,10 +152,41 @@ export const command = defineCommand({
   },
 });
 
-function print(rows: readonly Row[], { output }: Options<typeof options>, io: Io): void {
-  if (output === 'json') writeJson(io.stdout, rows, 2);
+/** Perplexities by type of the cache, the model loaded anew for each. */
+async function compareCaches(
+  given: Omit<Options<typeof options>, 'threads'> & { readonly threads: number },
+  io: Io,
+): Promise<Quality[]> {
+  const text = readFileSync(given.file ?? packagePath('README.md'), 'utf8');
+  const rows: Quality[] = [];
+  for (const kvType of comparedTypes) {
+    const model = await loadModel({ ...given, kvType, context: undefined }, io);
+    try {
+      const windows = windowsOf(model, text);
+      const progress = startProgress(io, { what: `quality, ${kvType}`, total: windows.length, json: false });
+      const row = await measureQuality(model, windows, rows[0] ?? null, io.signal, (done) => progress.update(done));
+      progress.end();
+      rows.push(row);
+      if (given.output === 'jsonl') writeJson(io.stdout, row);
+    } finally {
+      await model.close();
+    }
+  }
+  return rows;
+}
+
+function print(
+  rows: readonly Row[],
+  qualities: readonly Quality[],
+  { output }: Pick<Options<typeof options>, 'output'>,
+  io: Io,
+): void {
+  if (output === 'json') writeJson(io.stdout, [...rows, ...qualities], 2);
   else if (output === 'csv') writeLine(io.stdout, toCsv(rows));
-  else if (output === 'md') writeLine(io.stdout, toMarkdown(rows));
+  else if (output === 'md') {
+    if (rows.length > 0) writeLine(io.stdout, toMarkdown(rows));
+    if (qualities.length > 0) writeLine(io.stdout, `${rows.length > 0 ? '\n' : ''}${describeQuality(qualities)}`);
+  }
 }
 
 /** The counts of each test, on a device of this process; the model is loaded for it and closed again. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
-import { halfScoredWindows, overlappingWindows, perplexity } from '../../evaluation/perplexity.ts';
+import { byScoring, halfScoredWindows, overlappingWindows, perplexity } from '../../evaluation/perplexity.ts';
 import { rollingMetrics, rollingWindows } from '../../evaluation/requests.ts';
 import type { Llama } from '../../platform/node/index.ts';
 import { defineCommand } from '../command.ts';
@@ -68,10 +68,7 @@ export const command = defineCommand({
       const progress = startProgress(io, { what: 'perplexity', total: windows.length, json: options.json });
       const result = await perplexity(
         windows,
-        (window) => {
-          io.signal.throwIfAborted();
-          return model.logits(window);
-        },
+        byScoring((context, continuations) => model.score(context, continuations, { signal: io.signal })),
         (done, soFar) => progress.update(done, soFar.perplexity.toFixed(3)),
       );
       progress.end();

@@ -4,7 +4,7 @@ import type { Segment } from './segment.ts';
 /** Positions of a block; the kernels count on it (kernels/attention/kv.assembly.ts). */
 export const BLOCK_TOKENS = 32;
 
-export const kvTypeNumbers = { f32: 0, f16: 1, q8_0: 2 } as const satisfies Record<KvType, number>;
+export const kvTypeNumbers = { f32: 0, f16: 1, q8_0: 2, q4_0: 3 } as const satisfies Record<KvType, number>;
 
 /** Each layer's blocks lie in the segment of its weights. */
 export interface WasmKvStore extends KvStore {

@@ -1,6 +1,6 @@
 /** Attention and the cache: the table of a batch, and which kernel in how many workgroups. */
 import { assert } from '../../base/assert.ts';
-import { appendToCache } from '../../kernels/attention/append.webgpu.ts';
+import { appendToCache, inGroups } from '../../kernels/attention/append.webgpu.ts';
 import {
   type AttentionKey,
   attention,
@@ -95,7 +95,7 @@ export function append(
   const { keys, values } = store.layers[cache.layer]!;
   const N = rowCount(k.shape);
   const tableAt = tables.place(batch);
-  const parts = type === 'q8_0' ? Math.ceil(E / 32) : Math.ceil(E / 4);
+  const parts = inGroups(type) ? Math.ceil(E / 32) : Math.ceil(E / 4);
   context.each(
     appendToCache(`${type}, ${E}`),
     2 * N * K * parts,

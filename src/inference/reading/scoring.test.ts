@@ -7,13 +7,13 @@ import { logSoftmaxAt } from '../../kernels/softmax/reference.ts';
 import type { Model } from '../../model/model.ts';
 import type { Engine } from '../engine.ts';
 import { logitsOf } from '../observe.ts';
-import type { Score } from './scoring.ts';
+import type { Score, TokenScores } from './scoring.ts';
 
 const ids = (length: number, seed = 1) => Uint32Array.from({ length }, (_, i) => (i * 13 + 5 * seed + i * i) % 96);
 
 function score(engine: Engine, context: Uint32Array, continuations: readonly Uint32Array[]) {
   let abort = () => {};
-  const scores = new Promise<readonly Score[]>((done, failed) => {
+  const scores = new Promise<readonly TokenScores[]>((done, failed) => {
     abort = engine.score(context, continuations, { done, failed }).abort;
   });
   return { scores, abort };
@@ -56,7 +56,11 @@ for (const { name, create } of sameBitsDevices) {
 
     test('the scores are those of the definition', async () => {
       for (const continuation of continuations) {
-        const found = await alone(ids(33), continuation);
+        const { logProbabilities, ...found } = await alone(ids(33), continuation);
+        strictEqual(
+          logProbabilities.reduce((sum, log) => sum + log, 0),
+          found.logLikelihood,
+        );
         const want = await defined(device, model, ids(33), continuation);
         const error = Math.abs(found.logLikelihood - want.logLikelihood);
         ok(error <= 1e-5, `${found.logLikelihood} instead of ${want.logLikelihood}`);

@@ -17,8 +17,13 @@ export interface Score {
   readonly tokens: number;
 }
 
+export interface TokenScores extends Score {
+  /** log p of each token, which logLikelihood sums up. */
+  readonly logProbabilities: Float64Array;
+}
+
 export interface ScoreListener {
-  done(scores: readonly Score[]): void;
+  done(scores: readonly TokenScores[]): void;
   failed(error: unknown): void;
 }
 
@@ -34,16 +39,17 @@ export class Scoring implements EngineSequence {
   /** The position whose logits predict the first target. */
   private readonly firstPlace: number;
   private readonly vocabSize: number;
-  private readonly settle: (result: Score | { readonly error: unknown }) => void;
+  private readonly settle: (result: TokenScores | { readonly error: unknown }) => void;
   private logLikelihood = 0;
   private isGreedy = true;
   private scored = 0;
+  private readonly logProbabilities: Float64Array;
 
   constructor(
     context: Uint32Array,
     continuation: Uint32Array,
     vocabSize: number,
-    settle: (result: Score | { readonly error: unknown }) => void,
+    settle: (result: TokenScores | { readonly error: unknown }) => void,
   ) {
     this.length = context.length + continuation.length - 1;
     this.ids = new Uint32Array(this.length);
@@ -51,6 +57,7 @@ export class Scoring implements EngineSequence {
     this.ids.set(continuation.subarray(0, -1), context.length);
     this.reusable = this.ids.subarray(0, context.length);
     this.targets = continuation;
+    this.logProbabilities = new Float64Array(continuation.length);
     this.firstPlace = context.length - 1;
     this.vocabSize = vocabSize;
     this.settle = settle;
@@ -80,14 +87,16 @@ export class Scoring implements EngineSequence {
   accept(logits_RV: Floats, firstRow: number, count: number): boolean {
     const V = this.vocabSize;
     for (let row = firstRow; row < firstRow + count; row++) {
-      const target = this.targets[this.scored++]!;
-      this.logLikelihood += logSoftmaxAt(logits_RV.subarray(row * V, (row + 1) * V), target);
+      const target = this.targets[this.scored]!;
+      const logProbability = logSoftmaxAt(logits_RV.subarray(row * V, (row + 1) * V), target);
+      this.logProbabilities[this.scored++] = logProbability;
+      this.logLikelihood += logProbability;
       if (this.isGreedy) this.isGreedy = argmax(logits_RV, row * V, V) === target;
     }
     if (this.scored < this.targets.length) return false;
-    const { logLikelihood, isGreedy, scored: tokens } = this;
+    const { logLikelihood, isGreedy, scored: tokens, logProbabilities } = this;
     this.yieldRoom();
-    this.settle({ logLikelihood, isGreedy, tokens });
+    this.settle({ logLikelihood, isGreedy, tokens, logProbabilities });
     return true;
   }
 
@@ -157,8 +166,8 @@ export class Prefix implements EngineSequence {
 export function collectScores(
   count: number,
   listener: ScoreListener,
-): (i: number) => (result: Score | { readonly error: unknown }) => void {
-  const scores: Score[] = new Array(count);
+): (i: number) => (result: TokenScores | { readonly error: unknown }) => void {
+  const scores: TokenScores[] = new Array(count);
   let left = count;
   return (i) => (result) => {
     if (left <= 0) return;

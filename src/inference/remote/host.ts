@@ -22,7 +22,7 @@ import { logitsOf, trace, traceNames } from '../observe.ts';
 import { checkIds } from '../prompt.ts';
 import { columnSquares } from '../reading/importance.ts';
 import { nearestRows, parameterRows } from '../reading/parameters.ts';
-import type { Score } from '../reading/scoring.ts';
+import type { TokenScores } from '../reading/scoring.ts';
 import type { Listener } from '../running.ts';
 import { Speculation } from '../speculation/speculation.ts';
 import { loadDraft } from './draft.ts';
@@ -323,7 +323,7 @@ export class EngineHost {
     call: number,
     engine: Engine,
     [context, continuations, adapters]: Methods['score']['args'],
-  ): Promise<readonly Score[]> {
+  ): Promise<readonly TokenScores[]> {
     const { vocabSize } = engine.model.config;
     if (continuations.length === 0) {
       throw new ArgumentError(
@@ -370,8 +370,11 @@ export class EngineHost {
     const { engine, checkpoint, blocks } = this.require();
     this.loaded = null;
     engine.failAll(closedError());
-    if (blocks) engine.cache.saveAll();
-    await blocks?.flush();
+    if (blocks) {
+      // As many at a time as may wait to be written.
+      await blocks.flush();
+      while (engine.cache.saveAll() > 0) await blocks.flush();
+    }
     engine.device.close();
     checkpoint.close();
     return null;

@@ -11,7 +11,7 @@ import { type GenerationOptions, generationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
 import type { NearRow } from '../reading/parameters.ts';
-import type { Score } from '../reading/scoring.ts';
+import type { TokenScores } from '../reading/scoring.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import type { EngineClient } from './client.ts';
 import { GenerationStream } from './generation-stream.ts';
@@ -216,7 +216,7 @@ export class RemoteModel {
     context: ArrayLike<number>,
     continuations: readonly ArrayLike<number>[],
     { signal, adapters }: CallOptions = {},
-  ): Promise<readonly Score[]> {
+  ): Promise<readonly TokenScores[]> {
     return this.abortable(signal, (client) =>
       client.call('score', [cloneable(context), continuations.map(cloneable), adapters ?? null]),
     );

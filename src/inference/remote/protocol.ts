@@ -18,7 +18,7 @@ import type { GenerationOptions } from '../options.ts';
 import type { Pooling } from '../reading/embedding.ts';
 import type { ColumnSquares } from '../reading/importance.ts';
 import type { NearRow } from '../reading/parameters.ts';
-import type { Score } from '../reading/scoring.ts';
+import type { TokenScores } from '../reading/scoring.ts';
 import type { LoadedState, SavedState } from './kept-state.ts';
 import type { WireError } from './wire-errors.ts';
 
@@ -166,7 +166,7 @@ export interface Methods {
   };
   score: {
     args: [context: ArrayLike<number>, continuations: readonly ArrayLike<number>[], adapters: AdapterChoice | null];
-    value: readonly Score[];
+    value: readonly TokenScores[];
     event: never;
   };
   engineLoad: { args: []; value: EngineLoad; event: never };

@@ -63,15 +63,18 @@ ${body.replace('let at = i;', 'let at = i - queryPairs;')}`,
   });
 });
 
-/** An invocation four numbers, or a group of 32 that share a scale (q8_0). The text needs keyNumber(row, e). */
+/** Whether an invocation appends a group of 32 that share a scale, or four numbers. */
+export const inGroups = (type: KvType): boolean => type === 'q8_0' || type === 'q4_0';
+
+/** An invocation four numbers, or a group of 32 that share a scale (q8_0, q4_0). The text needs keyNumber(row, e). */
 function textOf(key: AppendKey) {
   const [type, size] = key.split(', ') as [KvType, string];
   const E = Number(size);
   const fours = Math.ceil(E / 4);
-  const element = kvElements[type];
+  const element = kvElements[type].type;
   const place = `
   let at = i;
-  let perRow = ${type === 'q8_0' ? scaleGroups(E) : fours}u;
+  let perRow = ${inGroups(type) ? scaleGroups(E) : fours}u;
   let part = at % perRow;
   let head = (at / perRow) % K;
   let n = (at / (perRow * K)) % N;
@@ -84,22 +87,37 @@ function textOf(key: AppendKey) {
   let x = four(isValue, n * K + head, part);
   let stored = ${type === 'f32' ? 'x' : 'vec2u(pack2x16float(x.xy), pack2x16float(x.zw))'};
   if (isValue) { values[row * ${fours}u + part] = stored; } else { keys[row * ${fours}u + part] = stored; }`;
-  const quantized = `
-  let first = part * 8u;
-  let last = min(first + 8u, ${fours}u);
-  var most = 0.0;
-  for (var v = first; v < last; v++) {
-    let x = abs(four(isValue, n * K + head, v));
-    most = max(most, max(max(x.x, x.y), max(x.z, x.w)));
-  }
-  let scale = unpack2x16float(pack2x16float(vec2f(most / 127.0, 0.0))).x;
+  const bytes = `
   for (var v = first; v < last; v++) {
     var q = vec4f();
     if (scale > 0.0) { q = clamp(floor(four(isValue, n * K + head, v) / scale + 0.5), vec4f(-127.0), vec4f(127.0)); }
     let b = bitcast<vec4u>(vec4i(q)) & vec4u(255u);
     let word = b.x | (b.y << 8u) | (b.z << 16u) | (b.w << 24u);
     if (isValue) { values[row * ${fours}u + v] = word; } else { keys[row * ${fours}u + v] = word; }
+  }`;
+  const eights = Math.ceil(E / 8);
+  const nibbles = `
+  for (var v = first; v < last; v += 2u) {
+    var word = 0x88888888u;
+    if (scale != 0.0) {
+      let low = vec4u(clamp(floor(four(isValue, n * K + head, v) / scale + 8.5), vec4f(0.0), vec4f(15.0)));
+      let high = vec4u(clamp(floor(four(isValue, n * K + head, v + 1u) / scale + 8.5), vec4f(0.0), vec4f(15.0)));
+      word = low.x | (low.y << 4u) | (low.z << 8u) | (low.w << 12u) | (high.x << 16u) | (high.y << 20u) | (high.z << 24u) | (high.w << 28u);
+    }
+    if (isValue) { values[row * ${eights}u + v / 2u] = word; } else { keys[row * ${eights}u + v / 2u] = word; }
+  }`;
+  const quantized = `
+  let first = part * 8u;
+  let last = min(first + 8u, ${fours}u);
+  var least = 0.0;
+  var most = 0.0;
+  for (var v = first; v < last; v++) {
+    let x = four(isValue, n * K + head, v);
+    least = min(least, min(min(x.x, x.y), min(x.z, x.w)));
+    most = max(most, max(max(x.x, x.y), max(x.z, x.w)));
   }
+  let wide = ${type === 'q4_0' ? 'select(-least, -most, most >= -least) / 8.0' : 'max(most, -least) / 127.0'};
+  let scale = unpack2x16float(pack2x16float(vec2f(wide, 0.0))).x;${type === 'q4_0' ? nibbles : bytes}
   let scaleAt = scalesAt + row * perRow + part;
   if (isValue) { values[scaleAt] = bitcast<u32>(scale); } else { keys[scaleAt] = bitcast<u32>(scale); }`;
   return {
@@ -115,6 +133,6 @@ fn number(isValue: bool, row: u32, e: u32) -> f32 {
 fn four(isValue: bool, row: u32, v: u32) -> vec4f {
   return vec4f(number(isValue, row, v * 4u), number(isValue, row, v * 4u + 1u), number(isValue, row, v * 4u + 2u), number(isValue, row, v * 4u + 3u));
 }`,
-    body: `${place}${type === 'q8_0' ? quantized : asItIs}`,
+    body: `${place}${inGroups(type) ? quantized : asItIs}`,
   } as const;
 }

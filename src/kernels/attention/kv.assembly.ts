@@ -9,13 +9,17 @@
 //   f32      32 E bytes                         4 E' bytes          E' = E rounded up to 8
 //   f16      16 E                               2 E'
 //   q8_0     16 ⌈E/32⌉ (f16 scales) + 8 E       E' + scales: 2 ⌈E/32⌉, rounded up to 4
+//   q4_0     16 ⌈E/32⌉ (f16 scales) + 16 ⌈E/4⌉  16 ⌈E/32⌉ + scales: 2 ⌈E/32⌉, rounded up to 4
 //
 // q8_0: one f16 scale per position and 32 columns, q = round(x / scale), as the block type of the same name.
+// q4_0: the same with x = scale · (q − 8), q in 0 … 15; the number of largest magnitude is −8 · scale. A byte of keys holds columns 2i
+// (low nibble) and 2i + 1 of a position; a byte of values columns i and i + 16 of 32.
 import { arg, f16ToF32, f32ToF16 } from '../simd.assembly';
 
 export const KV_F32 = 0;
 export const KV_F16 = 1;
 export const KV_Q8_0 = 2;
+export const KV_Q4_0 = 3;
 export const BLOCK_TOKENS: usize = 32;
 
 @inline
@@ -25,13 +29,20 @@ export function scaleCount(E: usize): usize {
 @inline
 export function keyPanelBytes(type: i32, E: usize): usize {
   if (type == KV_F32) return E * 32;
-  return type == KV_F16 ? E * 16 : scaleCount(E) * 16 + E * 8;
+  if (type == KV_F16) return E * 16;
+  return scaleCount(E) * 16 + (type == KV_Q8_0 ? E * 8 : ((E + 3) >> 2) * 16);
 }
 @inline
 export function valueRowBytes(type: i32, E: usize): usize {
   const padded = (E + 7) & ~7;
   if (type == KV_F32) return padded * 4;
-  return type == KV_F16 ? padded * 2 : padded + ((scaleCount(E) * 2 + 3) & ~3);
+  if (type == KV_F16) return padded * 2;
+  return valueQuantBytes(type, E) + ((scaleCount(E) * 2 + 3) & ~3);
+}
+/** Where the scales of a quantized row of values begin. */
+@inline
+export function valueQuantBytes(type: i32, E: usize): usize {
+  return type == KV_Q8_0 ? (E + 7) & ~7 : scaleCount(E) * 16;
 }
 /** Bytes of one head's chunk of one block. */
 export function kvChunkBytes(type: i32, E: usize): usize {
@@ -70,31 +81,61 @@ export function kvAppend(first: i32, last: i32): void {
         }
       } else {
         const keyQuants = keys + scaleCount(E) * 16;
-        const valueScales = values + ((E + 7) & ~7);
+        const valueScales = values + valueQuantBytes(type, E);
         for (let e: usize = 0; e < E; e += 32) {
           const count = min<usize>(32, E - e);
-          store<u16>(keys + (e >> 5) * 16 + (slot & 7) * 2, scaleOf(arg(4) + from + e * 4, count));
-          quantize(keyQuants + e * 8 + (slot & 7), 8, arg(4) + from + e * 4, count);
-          store<u16>(valueScales + (e >> 5) * 2, scaleOf(arg(5) + from + e * 4, count));
-          quantize(values + e, 1, arg(5) + from + e * 4, count);
+          const keyScale = keys + (e >> 5) * 16 + (slot & 7) * 2;
+          const valueScale = valueScales + (e >> 5) * 2;
+          if (type == KV_Q8_0) {
+            quantize(keyScale, keyQuants + e * 8 + (slot & 7), 8, arg(4) + from + e * 4, count);
+            quantize(valueScale, values + e, 1, arg(5) + from + e * 4, count);
+          } else {
+            const pair = keyQuants + e * 4 + (slot & 7);
+            quantizeNibbles(keyScale, pair, 8, 1, arg(4) + from + e * 4, count);
+            quantizeNibbles(valueScale, values + (e >> 1), 1, 16, arg(5) + from + e * 4, count);
+          }
         }
       }
     }
   }
 }
 
-function scaleOf(x: usize, count: usize): u16 {
+/** Numbers are divided by what a reader will see, the rounded scale. */
+function quantize(scaleAt: usize, out: usize, stride: usize, x: usize, count: usize): void {
   let largest: f32 = 0;
   for (let i: usize = 0; i < count; i++) largest = max(largest, abs(load<f32>(x + i * 4)));
-  return <u16>f32ToF16(largest / 127);
-}
-
-/** Divides by what a reader will see, the rounded scale. */
-function quantize(out: usize, stride: usize, x: usize, count: usize): void {
-  const scale = f16ToF32(scaleOf(x, count));
-  const inverse: f32 = scale == 0 ? <f32>0 : <f32>1 / scale;
+  const inverse = storeScale(scaleAt, largest / 127);
   for (let i: usize = 0; i < count; i++) {
     const q = nearest(load<f32>(x + i * 4) * inverse);
     store<i8>(out + i * stride, <i8>(<i32>max<f32>(-127, min<f32>(127, q == q ? q : <f32>0))));
   }
+}
+
+/** `apart`: columns between the two of a byte. The low nibble is written first, so that an odd last column leaves a whole byte. */
+function quantizeNibbles(scaleAt: usize, out: usize, stride: usize, apart: usize, x: usize, count: usize): void {
+  let largest: f32 = 0;
+  let extreme: f32 = 0;
+  for (let i: usize = 0; i < count; i++) {
+    const value = load<f32>(x + i * 4);
+    if (abs(value) <= largest) continue; // false for NaN, which becomes the scale
+    largest = abs(value);
+    extreme = value;
+    if (value != value) break;
+  }
+  const inverse = storeScale(scaleAt, extreme / -8);
+  for (let i: usize = 0; i < count; i++) {
+    const q = floor<f32>(load<f32>(x + i * 4) * inverse + 8.5);
+    const nibble = <i32>max<f32>(0, min<f32>(15, q == q ? q : <f32>8));
+    const isHigh = ((i / apart) & 1) != 0;
+    const at = out + ((i / (2 * apart)) * apart + (i % apart)) * stride;
+    store<u8>(at, isHigh ? load<u8>(at) | (nibble << 4) : nibble);
+  }
+}
+
+/** Returns what to multiply with; 0 for a scale of 0. */
+function storeScale(at: usize, scale: f32): f32 {
+  const bits = f32ToF16(scale);
+  store<u16>(at, <u16>bits);
+  const rounded = f16ToF32(bits);
+  return rounded == 0 ? <f32>0 : <f32>1 / rounded;
 }

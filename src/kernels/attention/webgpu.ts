@@ -6,8 +6,8 @@
  * and several of them share the keys of a tile. Where few rows have many keys, the keys are split among workgroups, and joinSplits
  * joins what they leave.
  *
- * Layout   The cache of a layer is [block][key/value head][position in the block][E], rows of E padded to fours; q8_0 has the scales of
- *          groups of 32 behind it, each rounded to f16. What belongs to a row of the batch is in a table of four words a row:
+ * Layout   The cache of a layer is [block][key/value head][position in the block][E], rows of E padded to fours (q4_0: to eights, a word
+ *          each); q8_0 and q4_0 have the scales of groups of 32 behind it, each rounded to f16. What belongs to a row of the batch is in a table of four words a row:
  *          the position, the first row of its span, where its list of blocks begins, the row behind the span's last.
  * Numbers  f32. A masked score is LOWEST, not an infinity. What a query does not see never meets its numbers.
  * Source   Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691 (tiles; splits of the keys).
@@ -67,8 +67,11 @@ fn rowOf(position: u32, head: u32, firstRow: u32, blocksAt: u32) -> u32 { return
     q8_0: (side: string) => `let q = vec4i(bitcast<i32>(${side}[${at}]));
   let scale = bitcast<f32>(${side}[parameters.scalesAt + row * ${scaleGroups(E)}u + v / 8u]);
   return scale * vec4f((q << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));`,
+    q4_0: (side: string) => `let q = vec4u(${side}[row * ${Math.ceil(E / 8)}u + v / 2u] >> (16u * (v % 2u)));
+  let scale = bitcast<f32>(${side}[parameters.scalesAt + row * ${scaleGroups(E)}u + v / 8u]);
+  return scale * (vec4f((q >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - 8.0);`,
   }[place];
-  const type = kvElements[place];
+  const { type } = kvElements[place];
   return {
     inputs: { keys: type, values: type },
     functions: `
@@ -81,8 +84,15 @@ fn rowOf(position: u32, head: u32, firstRow: u32, blocksAt: u32) -> u32 {
   };
 }
 
-/** Four neighbouring numbers of a cache. */
-export const kvElements = { f32: 'vec4f', f16: 'vec2u', q8_0: 'u32' } as const satisfies Record<KvType, ElementType>;
+/** An element of a cache: neighbouring numbers, and the words that they take. */
+export const kvElements = {
+  f32: { type: 'vec4f', numbers: 4, words: 4 },
+  f16: { type: 'vec2u', numbers: 4, words: 2 },
+  q8_0: { type: 'u32', numbers: 4, words: 1 },
+  q4_0: { type: 'u32', numbers: 8, words: 1 },
+} as const satisfies {
+  readonly [type in KvType]: { readonly type: ElementType; readonly numbers: number; readonly words: number };
+};
 
 /** Invocations: at least one for each four columns. */
 const workgroupOf = (E: number) => Math.max(64, 2 ** Math.ceil(Math.log2(E / 4)));

@@ -1,8 +1,8 @@
 /** POST /v1/responses, and the responses that are kept. */
-import { toApiError } from '../api-error.ts';
+import { type ApiError, toApiError } from '../api-error.ts';
 import type { House } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
-import { toNamedEvents } from '../reply/event-stream.ts';
+import { namedEvent, toNamedEvents } from '../reply/event-stream.ts';
 import { type ResponseEvent, ResponseWriter } from '../reply/response-writer.ts';
 import { parseBody } from '../request/parse.ts';
 import {
@@ -90,6 +90,12 @@ export async function responses(core: Core, call: Call, given: PreparedResponse)
     return writer.failure(code, message);
   };
   return { kind: 'events', events: toNamedEvents(events, failed), headers };
+}
+
+/** Before there was any response. */
+export function failedResponse({ code, message, param }: ApiError): string {
+  const event = { type: 'error', sequence_number: 0, code, message, param };
+  return namedEvent(event);
 }
 
 async function prepareAgain(

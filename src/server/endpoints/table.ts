@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ApiError } from '../api-error.ts';
 import type { House } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
+import { failedData, namedEvent } from '../reply/event-stream.ts';
 import { chatSchema, templateSchema } from '../request/chat.ts';
 import { countTokensSchema, messagesSchema } from '../request/messages.ts';
 import { infillSchema, nativeSchema } from '../request/native.ts';
@@ -38,7 +39,7 @@ import {
   preparePull,
 } from './ollama.ts';
 import { prepareRerank, rerank, rerankSchema } from './rerank.ts';
-import { deleteResponse, oneResponse, prepareResponse, responses } from './responses.ts';
+import { deleteResponse, failedResponse, oneResponse, prepareResponse, responses } from './responses.ts';
 import { prepareSlot, slotAction, slotSchema, slots } from './slots.ts';
 import {
   health,
@@ -64,6 +65,8 @@ export interface Endpoint {
   readonly prepare: ((desk: Desk, body: unknown, earlier?: unknown) => unknown) | null;
   /** How the path's clients want to be refused; null: as OpenAI's. */
   readonly errorBody: ((error: ApiError) => object) | null;
+  /** A body that says `stream: true` is answered by server-sent events: the last one where there is no answer. null: never. */
+  readonly failedEvent: ((error: ApiError) => string) | null;
   readonly answer: Answer;
 }
 
@@ -80,9 +83,10 @@ function post<Prepared>(
   prepare: (desk: Desk, body: unknown, earlier?: any) => Prepared,
   run: (core: Core, call: Call, prepared: Prepared, parameter: string) => Promise<Reply>,
   errorBody: Endpoint['errorBody'] = null,
+  failedEvent: Endpoint['failedEvent'] = null,
 ): Endpoint {
   const answer = { of: 'model', run } as Answer;
-  return { method: 'POST', path, summary, schema, open: false, prepare, answer, errorBody };
+  return { method: 'POST', path, summary, schema, open: false, prepare, answer, errorBody, failedEvent };
 }
 
 function get(
@@ -93,13 +97,23 @@ function get(
   method: 'GET' | 'DELETE' = 'GET',
 ): Endpoint {
   const answer = { of: 'server', run } as const;
-  return { method, path, summary, schema: null, open, prepare: null, answer, errorBody: null };
+  return { method, path, summary, schema: null, open, prepare: null, answer, errorBody: null, failedEvent: null };
 }
 
 /** Of the model that the query names, as in `?model=NAME`. */
 function getOfModel(path: string, summary: string, run: (core: Core, call: Call) => Promise<Reply>): Endpoint {
   const answer = { of: 'model', run } as const;
-  return { method: 'GET', path, summary, schema: null, open: false, prepare: null, answer, errorBody: null };
+  return {
+    method: 'GET',
+    path,
+    summary,
+    schema: null,
+    open: false,
+    prepare: null,
+    answer,
+    errorBody: null,
+    failedEvent: null,
+  };
 }
 
 /** A reply that the worker wrote as a whole. */
@@ -110,8 +124,8 @@ const asWritten = async (_core: Core, _call: Call, body: Uint8Array<ArrayBuffer>
 });
 
 const named: readonly Endpoint[] = [
-  post('/v1/chat/completions', "the assistant's next turn", chatSchema, prepareChat, chatCompletions),
-  post('/v1/responses', 'the next turn, as items', responsesSchema, prepareResponse, responses),
+  post('/v1/chat/completions', "the assistant's next turn", chatSchema, prepareChat, chatCompletions, null, failedData),
+  post('/v1/responses', 'the next turn, as items', responsesSchema, prepareResponse, responses, null, failedResponse),
   get('/v1/responses/:id', 'a response that is kept', oneResponse),
   get('/v1/responses/:id', 'forgets a response', deleteResponse, false, 'DELETE'),
   post(
@@ -121,6 +135,7 @@ const named: readonly Endpoint[] = [
     prepareMessages,
     messages,
     messagesError,
+    (error) => namedEvent(messagesError(error)),
   ),
   post(
     '/v1/messages/count_tokens',
@@ -130,7 +145,15 @@ const named: readonly Endpoint[] = [
     countTokens,
     messagesError,
   ),
-  post('/v1/completions', 'the continuation of a text', completionSchema, prepareCompletion, completions),
+  post(
+    '/v1/completions',
+    'the continuation of a text',
+    completionSchema,
+    prepareCompletion,
+    completions,
+    null,
+    failedData,
+  ),
   post('/v1/embeddings', 'texts as vectors of unit length', embeddingSchema, prepareEmbeddings, embeddings),
   post('/api/chat', 'the next turn, as Ollama has it', ollamaChatSchema, prepareOllamaChat, ollamaAnswer, ollamaError),
   post('/api/generate', 'the answer to a text', ollamaGenerateSchema, prepareOllamaGenerate, ollamaAnswer, ollamaError),
@@ -155,8 +178,18 @@ const named: readonly Endpoint[] = [
     nativeSchema,
     prepareNative,
     nativeCompletion,
+    null,
+    failedData,
   ),
-  post('/infill', 'the text of a gap, as llama-server has it', infillSchema, prepareInfill, nativeCompletion),
+  post(
+    '/infill',
+    'the text of a gap, as llama-server has it',
+    infillSchema,
+    prepareInfill,
+    nativeCompletion,
+    null,
+    failedData,
+  ),
   getOfModel('/slots', 'which answers are remembered, as llama-server has it', slots),
   post('/slots/:id', 'saves, restores or erases a slot: ?action=', slotSchema, prepareSlot, slotAction),
   post(

@@ -10,6 +10,8 @@ export interface Models {
    * Throws ApiError 404 for a name that nothing has, 503 where it cannot be loaded, or not in time, 499 when the signal aborts.
    */
   use(name: string | null, signal: AbortSignal): Promise<Use>;
+  /** How far the model of this name is; null is the first one. Throws ApiError 404. */
+  waited(name: string | null): Waited;
   /** Every model, in the order in which they were named. */
   list(): readonly Listed[];
   readonly isClosed: boolean;
@@ -22,6 +24,10 @@ export interface Models {
 export interface Use {
   readonly core: Core;
   release(): void;
+}
+
+export interface Waited extends Pick<Listed, 'state' | 'progress'> {
+  readonly modelId: string;
 }
 
 export interface Listed {

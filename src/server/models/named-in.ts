@@ -11,6 +11,23 @@ const LONGEST = 2048;
  */
 export function memberNamed(body: Uint8Array, keys: readonly string[]): string | null {
   const found = new Map<string, string>();
+  for (const [key, value] of scalarsOf(body)) {
+    if (typeof value === 'boolean' || !keys.includes(key)) continue;
+    if (key === keys[0]) return value;
+    found.set(key, value);
+  }
+  return keys.map((one) => found.get(one)).find((text) => text !== undefined) ?? null;
+}
+
+/** Whether the object's own member of this key is `true`. */
+export function memberIsTrue(body: Uint8Array, key: string): boolean {
+  let isTrue = false;
+  for (const [name, value] of scalarsOf(body)) if (name === key) isTrue = value === true;
+  return isTrue;
+}
+
+/** The object's own members that are texts, true or false. */
+function* scalarsOf(body: Uint8Array): Generator<readonly [key: string, value: string | boolean], void> {
   let depth = 0;
   let key: string | null = null;
   let isKey = false;
@@ -21,7 +38,7 @@ export function memberNamed(body: Uint8Array, keys: readonly string[]): string |
         key = null;
         break;
       case 0x5b: // [
-        if (depth++ === 0) return null;
+        if (depth++ === 0) return;
         break;
       case 0x7d: // }
       case 0x5d: // ]
@@ -33,16 +50,18 @@ export function memberNamed(body: Uint8Array, keys: readonly string[]): string |
           key = null;
         }
         break;
+      case 0x74: // true
+      case 0x66: // false
+        if (depth === 1 && !isKey && key !== null) yield [key, body[i] === 0x74];
+        key = null;
+        break;
       case QUOTE: {
         const end = endOfString(body, i);
-        if (end < 0) return null;
+        if (end < 0) return;
         if (depth === 1) {
           const text = end - i < LONGEST ? textOf(body.subarray(i, end + 1)) : null;
           if (isKey) key = text;
-          else if (text !== null && key !== null && keys.includes(key)) {
-            if (key === keys[0]) return text;
-            found.set(key, text);
-          }
+          else if (text !== null && key !== null) yield [key, text];
           isKey = false;
         }
         i = end;
@@ -50,7 +69,6 @@ export function memberNamed(body: Uint8Array, keys: readonly string[]): string |
       }
     }
   }
-  return keys.map((one) => found.get(one)).find((text) => text !== undefined) ?? null;
 }
 
 /** Where the string that begins at `start` has its closing quote; -1: nowhere. */

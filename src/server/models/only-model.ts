@@ -14,6 +14,7 @@ export function onlyModel(core: Core): Models {
       touch();
       return { core, release: touch };
     },
+    waited: () => ({ modelId: core.settings.modelId, state: 'loaded', progress: null }),
     list: () => [
       {
         settings: core.settings,

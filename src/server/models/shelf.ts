@@ -11,7 +11,7 @@ import { formatBytes } from '../../base/units.ts';
 import type { MemoryUse, ModelFacts } from '../../inference/remote/protocol.ts';
 import { ApiError } from '../api-error.ts';
 import type { Core, ServedModel, ServerSettings, Shared } from '../world.ts';
-import type { Listed, Models, Use } from './models.ts';
+import type { Listed, Models, Use, Waited } from './models.ts';
 
 /** A model that the shelf has loaded, and will close. */
 export type ShelvedModel = ServedModel & { memory(): Promise<MemoryUse>; close(): Promise<void> };
@@ -118,6 +118,12 @@ export class Shelf implements Models {
       this.change();
     };
     return { core: engine.cores.get(face)!, release };
+  }
+
+  waited(name: string | null): Waited {
+    const face = this.find(name);
+    const { state, progress } = this.engineOf(face);
+    return { modelId: face.settings.modelId, state, progress };
   }
 
   list(): readonly Listed[] {

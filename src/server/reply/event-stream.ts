@@ -1,20 +1,28 @@
 /** Server-sent events: the only place that knows their wire format. */
-import { toApiError } from '../api-error.ts';
+import { type ApiError, toApiError } from '../api-error.ts';
 
 export interface NamedEvent {
   readonly type: string;
 }
 
-/** The same with the events' names, as OpenAI's Responses and Anthropic's Messages have it. `failed`: the last event where one fails. */
+export function namedEvent(event: NamedEvent): string {
+  return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+}
+
+/** A failure as the last of OpenAI's and llama-server's events. */
+export function failedData(error: ApiError): string {
+  return `data: ${JSON.stringify(error.body)}\n\n`;
+}
+
+/** Server-sent events with names, as OpenAI's Responses and Anthropic's Messages have it. `failed`: the last event where one fails. */
 export async function* toNamedEvents(
   events: AsyncIterable<NamedEvent>,
   failed: (error: unknown) => NamedEvent,
 ): AsyncGenerator<string, void> {
-  const line = (event: NamedEvent) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
   try {
-    for await (const event of events) yield line(event);
+    for await (const event of events) yield namedEvent(event);
   } catch (error) {
-    yield line(failed(error));
+    yield namedEvent(failed(error));
   }
 }
 
@@ -51,6 +59,6 @@ export async function* toEventStream(
     yield 'data: [DONE]\n\n';
   } catch (error) {
     onError(error);
-    yield `data: ${JSON.stringify(toApiError(error).body)}\n\n`;
+    yield failedData(toApiError(error));
   }
 }

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { tinyFolder } from '../../../../test/support/server.ts';
 import { bundledModels } from '../bundled-models.ts';
 import { Llama, type LoadOptions } from '../index.ts';
 import { FolderOfBlocks } from './block-files.ts';
@@ -17,8 +18,8 @@ const prompt = `${'The fox went into the wood, and there he met a bear. '.repeat
 const options = { maxTokens: 12, seed: 4, logprobs: 3 };
 
 /** Loads, answers, closes. */
-async function answer(load: LoadOptions = {}, text = prompt) {
-  const llama = await Llama.load(model, { threads: 1, ...load });
+async function answer(load: LoadOptions = {}, text = prompt, path = model) {
+  const llama = await Llama.load(path, { threads: 1, ...load });
   try {
     const stream = llama.generate(text, options);
     const pieces = await Array.fromAsync(stream);
@@ -85,6 +86,42 @@ test('of a damaged block is said which one, and that it is computed again', asyn
   }
   strictEqual(said.length, 3);
   ok(said.every((text) => text.startsWith(path!) && /is damaged: it is removed/.test(text)));
+});
+
+test('of a text of more blocks than may wait to be written, all are there when the engine has closed', async () => {
+  const cacheDir = join(folder, 'long');
+  const long = { cacheDir, contextLength: 10_240, threads: 2 };
+  const text = 'ab '.repeat(4500);
+  const first = await answer(long, text, tinyFolder);
+  const whole = 32 * Math.floor((first.promptIds.length - 1) / 32);
+  ok(whole > 256 * 32);
+  strictEqual((await answer(long, text, tinyFolder)).cached, whole);
+});
+
+test('two processes at once on one folder: both have the bits, and leave whole files', async () => {
+  const cacheDir = join(folder, 'together');
+  const program = `
+    import { Llama } from ${JSON.stringify(new URL('../index.ts', import.meta.url).href)};
+    const llama = await Llama.load(${JSON.stringify(model)}, { threads: 1, cacheDir: ${JSON.stringify(cacheDir)} });
+    const { text } = await llama.generate(${JSON.stringify(prompt)}, ${JSON.stringify(options)}).result;
+    await llama.close();
+    console.log(JSON.stringify(text));`;
+  const run = async () => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (data) => {
+      out += data;
+    });
+    await once(child, 'close');
+    return out;
+  };
+  const [one, other] = await Promise.all([run(), run()]);
+  strictEqual(one, other);
+  const { cached, pieces } = await answer({ cacheDir });
+  ok(cached > 0 && files(cacheDir).every((path) => !path.endsWith('.partial')));
+  strictEqual(pieces, (await fresh).pieces);
 });
 
 test('killed while it writes, it leaves nothing that anybody would take for a block', async () => {

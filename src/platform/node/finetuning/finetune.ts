@@ -21,7 +21,7 @@ import { withCheckpoints } from '../training/run/going-back.ts';
 import { openRun, type ResumeOptions } from '../training/run/open-run.ts';
 import { type SavedTuning, TuningCheckpoints } from './checkpoints.ts';
 import { createMethod, type TuningParts } from './create-method.ts';
-import { modelWriter, openTunable, placeTuned, type TunedModel } from './models.ts';
+import { modelWriter, openTuned, placeTuned, type TunedModel } from './models.ts';
 import { type Prepared, prepare, shownSamples } from './prepare.ts';
 import { digestsOfTuning } from './run-digests.ts';
 import { TuningFolder } from './run-folder.ts';
@@ -78,7 +78,7 @@ async function finetuneWithin(
 ): Promise<TuningResult> {
   const { recipe, models, collective = solo } = options;
   const isFirst = collective.rank === 0;
-  const checkpoint = openTunable(models.from);
+  const checkpoint = openTuned(recipe, models.from);
   let device: Device | null = null;
   try {
     const prepared = await prepare(recipe, checkpoint, { hub: options.hub, tell });

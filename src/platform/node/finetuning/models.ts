@@ -14,6 +14,7 @@ import { writePeft } from '../../../model/adapter/write-peft.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
+import { keepBlocks } from '../../../model/keep-blocks.ts';
 import { loadModel, type Model, prepareModel } from '../../../model/model.ts';
 import { listParameters } from '../../../model/parameters.ts';
 import { decodeHeld, holdNf4 } from '../../../quant/nf4.ts';
@@ -28,6 +29,12 @@ import { readTensors } from '../../../training/run/state.ts';
 import { placeModel } from '../../../training/trainable-model.ts';
 import { openCheckpointAt, openFolder } from '../files.ts';
 import { numbersOf } from '../training/stored-weights.ts';
+
+/** The model that a recipe begins with. */
+export function openTuned({ model }: Recipe, path: string): Checkpoint {
+  const checkpoint = openTunable(path);
+  return model.keepBlocks === undefined ? checkpoint : keepBlocks(checkpoint, model.keepBlocks);
+}
 
 /** A model at a path; of an adapter's folder, its base model with the adapter merged in. */
 export function openTunable(path: string): Checkpoint {

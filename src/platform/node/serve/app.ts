@@ -6,8 +6,9 @@ import { cors } from 'hono/cors';
 import { ApiError, toApiError } from '../../../server/api-error.ts';
 import { type Endpoint, endpoints } from '../../../server/endpoints/table.ts';
 import type { House } from '../../../server/models/models.ts';
-import { memberNamed } from '../../../server/models/named-in.ts';
+import { memberIsTrue, memberNamed } from '../../../server/models/named-in.ts';
 import { openApi } from '../../../server/openapi.ts';
+import { eventsAfterWaiting, settlesSoon } from '../../../server/reply/waiting.ts';
 import type { Reply } from '../../../server/world.ts';
 import { hostChecker, keyChecker } from './access.ts';
 import { eventResponse } from './event-response.ts';
@@ -102,7 +103,9 @@ async function answer(
   const id = house.randomId();
   const parameter = Object.values(c.req.param())[0] ?? '';
   let release = () => {};
+  let isOver = false;
   const finish = (status: number, error?: unknown) => {
+    isOver = true;
     release();
     house.metrics.requests.add(1, { path: endpoint.path, status });
     const ms = Math.round(house.clocks.monotonic() - started);
@@ -117,18 +120,37 @@ async function answer(
       const body = endpoint.prepare && (await readBody(c, endpoint.path));
       if (body) log.body(id, body);
       const name = (body && memberNamed(body, modelKeys)) ?? c.req.query('model') ?? null;
-      const use = await house.models.use(name, signal);
-      release = use.release;
-      const { core } = use;
-      if (house.models.list().length > 1) notes.model = core.settings.modelId;
-      let prepared: unknown;
-      if (body) {
-        core.gate.check();
-        prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
-        core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
+      const using = house.models.use(name, signal);
+      const { run } = endpoint.answer;
+      const replying = using.then(async (use) => {
+        release = use.release;
+        if (isOver) release(); // the client has gone
+        signal.throwIfAborted();
+        const { core } = use;
+        if (house.models.list().length > 1) notes.model = core.settings.modelId;
+        let prepared: unknown;
+        if (body) {
+          core.gate.check();
+          prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
+          core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
+        }
+        const call = { signal, notes, query: (name: string) => c.req.query(name) };
+        return run(core, call, prepared, parameter);
+      });
+      const { failedEvent } = endpoint;
+      const streams = failedEvent && body && memberIsTrue(body, 'stream');
+      if (!streams || (await settlesSoon(using, house.clocks))) reply = await replying;
+      else {
+        const events = eventsAfterWaiting(replying, {
+          waited: () => house.models.waited(name),
+          clocks: house.clocks,
+          failed(error) {
+            notes.error = error;
+            return failedEvent(toApiError(error));
+          },
+        });
+        reply = { kind: 'events', events };
       }
-      const call = { signal, notes, query: (name: string) => c.req.query(name) };
-      reply = await endpoint.answer.run(core, call, prepared, parameter);
     }
   } catch (error) {
     const refused = signal.aborted ? new ApiError(499, 'client_closed_request', 'the client has gone.') : error;
