@@ -1,10 +1,14 @@
-/** README's table of models that open: every row names a relative that there is and a golden case that proves it. */
+/** README's table of models that open: every row names a relative that there is and a case that proves it. */
 import { deepStrictEqual, ok } from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { relatives } from '../../src/model/relatives/relatives.ts';
 import { goldenPath } from '../support/golden.ts';
+
+/** A folder of test/golden, or a test of test/configurations. */
+const fileOf = (path: string) =>
+  path.startsWith('configurations/') ? fileURLToPath(new URL(`../${path}.test.ts`, import.meta.url)) : goldenPath(path);
 
 test('README: what opens, and the case of each', () => {
   const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
@@ -21,7 +25,7 @@ test('README: what opens, and the case of each', () => {
     named.add(relative!);
     const paths = [...cases!.matchAll(/`([^`]+)`/g)].map(([, path]) => path!);
     ok(paths.length > 0, row);
-    for (const path of paths) ok(existsSync(goldenPath(path)), `${path}: no such golden case`);
+    for (const path of paths) ok(existsSync(fileOf(path)), `${path}: no such case`);
   }
   deepStrictEqual(
     [...new Set(relatives.map(({ name }) => name))].filter((name) => !named.has(name)),
