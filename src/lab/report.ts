@@ -19,7 +19,9 @@ export interface LabFacts {
 const BASELINE_COLOR = '#888';
 const COLORS = ['#c40', '#27b', '#283', '#93a', '#a70'];
 /** Curves are drawn from this part of the run on: before it all fall steeply. */
-const DRAWN_FROM = 0.15;
+const DRAWN_FROM = 0.2;
+/** Of a chart in pixels: two stand beside each other, and one fits on a phone. */
+const CHART_WIDTH = 440;
 
 export function labReport(result: LabResult, facts: LabFacts): string {
   const { choice, baseline, arms } = result;
@@ -75,7 +77,7 @@ function factsOf({ choice }: LabResult, facts: LabFacts): (readonly [string, str
 }
 
 const style = `<style>
-body{max-width:920px}
+body{max-width:980px}
 table.lab{border-collapse:collapse;font-size:.9em;width:100%}
 .lab th,.lab td{border-bottom:1px solid #8884;padding:3px 8px;text-align:right;vertical-align:baseline}
 .lab th:first-child,.lab td:first-child,.lab .text{text-align:left}
@@ -83,13 +85,14 @@ table.lab{border-collapse:collapse;font-size:.9em;width:100%}
 .lab .question span{display:block;font-weight:400;opacity:.85;max-width:60em}
 .range{white-space:nowrap;opacity:.75;font-size:.9em;display:block}
 .scroll{overflow-x:auto}
-.scroll svg{max-width:none}
-.verdict{font-weight:600}
-.worse,.diverged{color:#c40}.better{color:#283}.equal{color:#27b}
-.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
+.charts{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:start}
+.verdict b{display:block}.verdict .range{white-space:normal;min-width:11em}
+.key{white-space:nowrap;margin-right:1em}
+.worse b,.diverged b{color:#c40}.better b{color:#283}.equal b{color:#27b}
+.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.3em}
 .source{opacity:.75;font-size:.9em}
-@media (max-width:700px){.more{display:none}table.lab{font-size:.8em}.lab th,.lab td{padding:3px 4px}.range{white-space:normal}}
-@media (prefers-color-scheme:dark){.worse,.diverged{color:#f85}.better{color:#6c7}.equal{color:#7be}}
+@media (max-width:700px){.more{display:none}.verdict .range{min-width:0}table.lab{font-size:.8em}.lab th,.lab td{padding:3px 4px}.range{white-space:normal}}
+@media (prefers-color-scheme:dark){.worse b,.diverged b{color:#f85}.better b{color:#6c7}.equal b{color:#7be}}
 </style>`;
 
 function verdictTable({ choice, baseline, arms, comparisons }: LabResult): string {
@@ -117,38 +120,46 @@ function verdictRow({ arm, runs, rate, parameters }: ArmResult, comparison: Comp
   const range =
     comparison.differences.length < 2
       ? ''
-      : `${signed(test.mean)} <span class="range">${signed(test.interval.low)} … ${signed(test.interval.high)}</span>`;
+      : `${signed(test.mean)}${second(`${signed(test.interval.low)} … ${signed(test.interval.high)}`)}`;
   const ratio = (value: number, other: number) => `× ${(value / other).toFixed(2)}`;
   const knowsWork = [...runs, ...baseline.runs].every((one) => typeof one.processorSeconds === 'number');
   const timeOf = ({ seconds, processorSeconds }: RunResult) => (knowsWork ? processorSeconds! : seconds);
   const pace = (all: readonly RunResult[]) => mean(all.map((one) => timeOf(one) / one.tokens));
   return (
-    `<tr><td>${escapeText(arm.name)}</td><td class="text verdict ${verdict.split(' ')[0]}">${verdictWords(comparison)}</td>` +
-    `<td class="text">${arm.expected === null ? 'nothing' : `${arm.expected}${agreement(arm, verdict)}`}</td>` +
+    `<tr><td>${escapeText(arm.name)}</td><td class="text verdict ${verdict.split(' ')[0]}">${verdictHtml(comparison)}</td>` +
+    `<td class="text">${arm.expected === null ? 'nothing' : `${arm.expected}${second(agreement(arm, verdict))}`}</td>` +
     `<td>${range}</td><td class="more">${bits(meanBits(runs))}</td>` +
     `<td class="more">× ${rate}</td><td class="more">${ratio(parameters, baseline.parameters)}</td>` +
     `<td class="more">${ratio(runs[0]!.flops, baseline.runs[0]!.flops)}</td><td class="more">${ratio(pace(runs), pace(baseline.runs))}</td></tr>`
   );
 }
 
+function verdictHtml(comparison: Comparison): string {
+  const [verdict, ...more] = verdictWords(comparison).split('; ');
+  return `<b>${verdict}</b>${second(more.join('; '))}`;
+}
+
+/** A second line in small letters. */
+const second = (text: string) => (text === '' ? '' : ` <span class="range">${text}</span>`);
+
 /** A verdict with what it could have shown. */
 export function verdictWords({ verdict, detectable, diverged, differences, test }: Comparison): string {
   if (verdict === 'no difference seen' && test.interval.low * test.interval.high > 0)
-    return `no difference seen with all comparisons counted; alone it would be ${test.mean > 0 ? 'worse' : 'better'}`;
+    return `no difference seen; alone it would be ${test.mean > 0 ? 'worse' : 'better'}, of so many comparisons one may be so by chance`;
   if (verdict === 'no difference seen') return `no difference seen; one of ${bits(detectable)} or more would have been`;
   if (verdict === 'diverged') return `diverged in ${diverged} of ${diverged + differences.length}`;
   return verdict;
 }
 
 function agreement({ expected }: Arm, verdict: Verdict): string {
-  if (verdict === expected) return ', seen here too';
-  if ((verdict === 'better' || verdict === 'worse') && expected !== null) return ', not so here';
+  if (verdict === expected || (verdict === 'diverged' && expected === 'worse')) return 'seen here too';
+  if ((verdict === 'better' || verdict === 'worse') && expected !== null) return 'not so here';
   return '';
 }
 
 function howToRead({ choice, comparisons }: LabResult): string {
   return (
-    `A difference is that of two runs with the same seed, in validation bits per byte (mean of the last two evaluations); less is better. ` +
+    `A difference is that of two runs with the same seed, in validation bits per byte (mean of the last two evaluations); less is better. In the charts each seed is a thin line, and their mean a bold one. ` +
     `The interval is Student’s over ${choice.seeds} seeds. “Better” and “worse” are said only where the difference is off zero with all ` +
     `${comparisons.length} comparisons counted (Holm, 5 %), “equal” where the interval lies within ± ${100 * EQUAL_MARGIN} % of the loss, and “still closing” where ` +
     `the curves were still coming together in the last third; the grey band under the differences is what counts as equal. Everything else is “no difference seen”, which is no proof that there is none.`
@@ -176,18 +187,31 @@ function section(
   const colored = arms.map((arm, i) => ({ ...arm, color: COLORS[i % COLORS.length]! }));
   const all = [{ ...baseline, color: BASELINE_COLOR }, ...colored];
   const legend = all
-    .map(({ arm, color }) => `<span class="swatch" style="background:${color}"></span>${escapeText(arm.name)}`)
-    .join('');
+    .map(
+      ({ arm, color }) =>
+        `<span class="key"><span class="swatch" style="background:${color}"></span>${escapeText(arm.name)}</span>`,
+    )
+    .join(' ');
   const most = Math.max(...all.flatMap(({ runs }) => runs.map(({ tokens }) => tokens)));
-  const curves = all.flatMap(({ runs, color }) => [
-    ...runs.map((run): Curve => ({ label: '', color, isFaint: true, points: drawn(run) })),
-    { label: '', color, points: meanCurve(runs) },
-  ]);
+  const frame = { minX: DRAWN_FROM * most, width: CHART_WIDTH };
+  const curvesOf = (color: string, ofSeeds: readonly Curve['points'][]): Curve[] => [
+    ...ofSeeds.map((points): Curve => ({ label: '', color, isFaint: true, points })),
+    { label: '', color, points: meanCurve(ofSeeds) },
+  ];
+  // The baseline is drawn last, as the others often lie on it.
+  const curves = all.toReversed().flatMap(({ runs, color }) => curvesOf(color, runs.map(drawn)));
+  const apart = colored.flatMap(({ runs, color }) =>
+    curvesOf(
+      color,
+      runs.map((run, i) => differenceCurve(run, baseline.runs[i]!)),
+    ),
+  );
   const rates = all.some((arm) => arm.rates.length > 0) ? rateTable(all) : '';
   return (
     `<h2>${escapeText(question)}</h2><p>${escapeText(claim)} <span class="source">(${escapeText(source)})</span></p>` +
-    `<p>${legend}</p><div class="scroll">${drawCharts([['validation, bits per byte, by tokens: each seed thin, their mean bold; less is better', curves]], most)}` +
-    `${differencesSvg(comparisons, colored, EQUAL_MARGIN * meanBits(baseline.runs))}</div>` +
+    `<p>${legend}</p><div class="charts">${drawCharts([['validation bits per byte, by tokens', curves]], most, frame)}` +
+    `${drawCharts([['difference from LLaMA’s, by tokens', apart]], most, frame)}</div>` +
+    `<div class="charts">${differencesSvg(comparisons, colored, EQUAL_MARGIN * meanBits(baseline.runs))}</div>` +
     rates
   );
 }
@@ -196,15 +220,25 @@ function drawn({ curve, tokens }: RunResult): Curve['points'] {
   return curve.filter((point) => point.tokens >= DRAWN_FROM * tokens).map((point) => [point.tokens, point.bitsPerByte]);
 }
 
-function meanCurve(runs: readonly RunResult[]): Curve['points'] {
-  const curves = runs.filter(({ diverged }) => diverged === null).map(drawn);
-  if (curves.length === 0) return [];
-  return curves[0]!.map(([tokens], i) => [tokens, mean(curves.map((curve) => curve[i]![1]))] as const);
+/** How far the arm's run lies above the baseline's of the same seed, evaluation by evaluation. */
+function differenceCurve(run: RunResult, other: RunResult): Curve['points'] {
+  return run.curve.flatMap(({ tokens, bitsPerByte }, i) => {
+    const beside = other.curve[i];
+    return beside && tokens >= DRAWN_FROM * run.tokens ? [[tokens, bitsPerByte - beside.bitsPerByte] as const] : [];
+  });
+}
+
+/** The mean of the curves that come to the end. */
+function meanCurve(all: readonly Curve['points'][]): Curve['points'] {
+  const longest = Math.max(...all.map((points) => points.length));
+  const whole = all.filter((points) => points.length === longest);
+  if (longest === 0) return [];
+  return whole[0]!.map(([tokens], i) => [tokens, mean(whole.map((curve) => curve[i]![1]))] as const);
 }
 
 const ROW = 26;
-const WIDTH = 640;
-const LABELS = 200;
+const WIDTH = CHART_WIDTH;
+const LABELS = 170;
 
 /** Each seed's difference as a dot, their mean and its interval as a line; the baseline is the line at 0, within `margin` of which is equal. */
 function differencesSvg(
@@ -243,7 +277,7 @@ function differencesSvg(
       .filter((x) => Math.abs(x) > 0.12 * (high - low) && (x > 0 || Number(X(x)) > LABELS + 60))
       .map((x) => `<text x="${X(x)}" y="${axis + 16}" text-anchor="middle">${signed(x)}</text>`)
       .join('') +
-    `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">difference; worse is to the right</text></svg>`
+    `<text x="${LABELS}" y="${axis + 16}" text-anchor="end" opacity="0.75">right is worse</text></svg>`
   );
 }
 
@@ -290,4 +324,7 @@ function meanBits(runs: readonly RunResult[]): number {
 }
 
 const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(3) : '–');
-const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
+function signed(value: number): string {
+  const size = Math.abs(value).toFixed(3);
+  return Number(size) === 0 ? size : `${value < 0 ? '−' : '+'}${size}`;
+}

@@ -44,14 +44,25 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
   return drawCharts(charts, metrics.at(-1)?.tokens ?? 0);
 }
 
-/** Charts with a common axis from 0 to `maxX`, one below the other; those without a number are left out. */
-export function drawCharts(charts: readonly (readonly [title: string, curves: Curve[]])[], maxX: number): string {
+export interface Frame {
+  /** Where the common axis begins. */
+  readonly minX?: number;
+  /** In pixels. */
+  readonly width?: number;
+}
+
+/** Charts with a common axis from `minX` to `maxX`, one below the other; those without a number are left out. */
+export function drawCharts(
+  charts: readonly (readonly [title: string, curves: Curve[]])[],
+  maxX: number,
+  { minX = 0, width = WIDTH }: Frame = {},
+): string {
   const drawn = charts
     .filter(([, curves]) => curves.some(({ points }) => points.some(([, y]) => Number.isFinite(y))))
-    .map(([title, curves]) => chart(title, curves, maxX));
+    .map(([title, curves]) => chart(title, curves, { minX, maxX, width }));
   const height = drawn.length * HEIGHT;
   const body = drawn.map((text, i) => `<g transform="translate(0,${i * HEIGHT})">${text}</g>`).join('\n');
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">\n${body}\n</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11" fill="currentColor">\n${body}\n</svg>\n`;
 }
 
 /** One page without scripts or a server. */
@@ -109,23 +120,27 @@ export function series<Metrics extends { readonly tokens: number }>(
     .map((m) => [m.tokens, value(m)] as const);
 }
 
-/** All charts of a run have the same axis of tokens, from none to `maxX`. */
-function chart(title: string, curves: readonly Curve[], maxX: number): string {
+/** All charts of a run have the same axis of tokens. */
+function chart(
+  title: string,
+  curves: readonly Curve[],
+  { minX, maxX, width }: Required<Frame> & { readonly maxX: number },
+): string {
   const points = curves.flatMap(({ points }) => points).filter(([, y]) => Number.isFinite(y));
   const heading = `<text x="${LEFT}" y="14" font-weight="bold">${escapeText(title)}</text>`;
   const values = points.map(([, y]) => y);
   const marksY = roundMarks(Math.min(...values), Math.max(...values));
-  const marksX = roundMarks(0, maxX).filter((x) => x <= maxX);
+  const marksX = roundMarks(minX, maxX).filter((x) => x >= minX && x <= maxX);
   const [low, high] = [marksY[0]!, marksY.at(-1)!];
-  const X = (x: number) => (LEFT + (x / maxX) * (WIDTH - LEFT - RIGHT)).toFixed(1);
+  const X = (x: number) => (LEFT + ((x - minX) / (maxX - minX || 1)) * (width - LEFT - RIGHT)).toFixed(1);
   const Y = (y: number) => (HEIGHT - BOTTOM - ((y - low) / (high - low)) * (HEIGHT - BOTTOM - TOP)).toFixed(1);
   const grid = marksY.map(
     (y) =>
-      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${Y(y)}" y2="${Y(y)}" stroke="currentColor" opacity="0.15"/>` +
+      `<line x1="${LEFT}" x2="${width - RIGHT}" y1="${Y(y)}" y2="${Y(y)}" stroke="currentColor" opacity="${y === 0 && low < 0 ? 0.6 : 0.15}"/>` +
       `<text x="${LEFT - 4}" y="${Number(Y(y)) + 4}" text-anchor="end">${plain(y)}</text>`,
   );
   const axis = marksX.map(
-    (x) => `<text x="${X(x)}" y="${HEIGHT - 10}" text-anchor="middle">${x === 0 ? 0 : formatCount(x)}</text>`,
+    (x) => `<text x="${X(x)}" y="${HEIGHT - 10}" text-anchor="middle">${formatCount(x).replace(/\.0+ /, ' ')}</text>`,
   );
   const lines = curves.map(({ color, points: own, isFaint }) => {
     const path = own.filter(([, y]) => Number.isFinite(y)).map(([x, y]) => `${X(x)},${Y(y)}`);
@@ -135,7 +150,7 @@ function chart(title: string, curves: readonly Curve[], maxX: number): string {
   });
   const legend = curves
     .filter(({ label }) => label)
-    .map(({ label, color }, i) => `<text x="${WIDTH - 230 + i * 78}" y="14" fill="${color}">${label}</text>`);
+    .map(({ label, color }, i) => `<text x="${width - 230 + i * 78}" y="14" fill="${color}">${label}</text>`);
   return [heading, ...grid, ...axis, ...lines, ...legend].join('');
 }
 
