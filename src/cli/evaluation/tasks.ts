@@ -230,11 +230,11 @@ async function tell(outcome: Outcome, model: Llama, options: TaskOptions, io: Io
       ['model', resolveModel(options.model)],
       ['items', options.limit === undefined ? 'all' : `the first ${options.limit} of each task`],
       ['prompts', options.chat ? "in the model's chat template" : 'as plain text'],
-      ...files,
     ] as const;
     const page = {
       title: `Evaluation of ${model.facts.name}`,
       facts,
+      files,
       tables,
       remarks,
       differences,

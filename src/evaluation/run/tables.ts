@@ -25,11 +25,14 @@ const isShare = ({ aggregation, metric }: TaskScore) =>
   !metric.startsWith('bleu_max') &&
   !metric.startsWith('bleu_diff');
 
+/** A perplexity of millions says that the model cannot; its digits say nothing. */
+const numberText = (value: number) => (Math.abs(value) < 1e5 ? value.toFixed(4) : value.toExponential(2));
+
 export const scoreText = (score: TaskScore): string =>
-  isShare(score) ? `${(100 * score.value).toFixed(2)} %` : score.value.toFixed(4);
+  isShare(score) ? `${(100 * score.value).toFixed(2)} %` : numberText(score.value);
 
 const errorText = (score: TaskScore) =>
-  score.error === null ? '' : `± ${isShare(score) ? (100 * score.error).toFixed(2) : score.error.toFixed(4)}`;
+  score.error === null ? '' : `± ${isShare(score) ? (100 * score.error).toFixed(2) : numberText(score.error)}`;
 
 const filterText = (filter: string) => (filter === 'none' ? '' : filter);
 
@@ -55,13 +58,14 @@ export function scoreTables(
         .filter((group) => group.rules === rules)
         .map(({ group, scores }) => ({ name: group, shots: mine[0]!.shots, scores })),
     ];
+    const hasFilters = named.some(({ scores }) => scores.some(({ filter }) => filterText(filter) !== ''));
     const hasPublished = named.some(({ name, shots }) => known(name, shots) !== '');
     const rows = named.flatMap(({ name, shots, scores }) =>
       scores.map((score, i) => [
         i === 0 ? name : '',
         i === 0 ? String(shots) : '',
         i === 0 ? String(score.items) : '',
-        filterText(score.filter),
+        ...(hasFilters ? [filterText(score.filter)] : []),
         score.metric,
         scoreText(score),
         errorText(score),
@@ -72,13 +76,14 @@ export function scoreTables(
       'task',
       'shots',
       'items',
-      'filter',
+      ...(hasFilters ? ['filter'] : []),
       'metric',
       'score',
       'error',
       ...(hasPublished ? ['published'] : []),
     ];
-    return [{ rules, title: titles[rules], head, rows, right: [1, 2, 5, 6] }];
+    const right = ['shots', 'items', 'score', 'error'].map((name) => head.indexOf(name));
+    return [{ rules, title: titles[rules], head, rows, right }];
   });
 }
 

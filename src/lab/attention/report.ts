@@ -25,6 +25,9 @@ export interface AttentionResult {
 
 const COLORS = ['#c40', '#27b', '#283', '#93a'];
 
+/** In pixels: still to be read on a phone. */
+const CHART_WIDTH = 440;
+
 export function attentionReport(result: AttentionResult): string {
   const { variants, cells } = result;
   const facts = [
@@ -37,7 +40,7 @@ export function attentionReport(result: AttentionResult): string {
     style,
     `<h2>What a token reads</h2>${variantTable(result)}<p>${words(result)}</p>`,
     `<p>${legend(variants.map(({ name }) => name))} (faint: what the fit says)</p>`,
-    drawCharts(charts(result), Math.max(...cells.map(({ n }) => n))),
+    drawCharts(charts(result), Math.max(...cells.map(({ n }) => n)), { width: CHART_WIDTH }),
     uncachedSection(result),
     `<h2>The papers’ formulas</h2>${formulaTable(result)}`,
     `<h2>All cells</h2>${cellTable(result)}`,
