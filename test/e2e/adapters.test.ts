@@ -1,6 +1,6 @@
 /** Adapters on the command line: used, merged with a proof, turned into the other kind, and refused with words. */
 import { match, notStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -15,6 +15,11 @@ after(() => rmSync(folder, { recursive: true }));
 const { config } = openCheckpointAt(tinyFolder);
 const at = (name: string) => join(folder, name);
 const peft = writeAdapter(at('pirate'), madeAdapter(config, { seed: 1 }), config);
+const settings = join(peft, 'adapter_config.json');
+writeFileSync(
+  settings,
+  JSON.stringify({ ...JSON.parse(readFileSync(settings, 'utf8')), base_model_name_or_path: '/a/b' }),
+);
 const dora = writeAdapter(at('strict'), madeAdapter(config, { seed: 2, magnitudes: true }), config);
 
 const story = ['run', '-m', tinyFolder, '-p', 'Once', '-n', '12', '--temperature', '0', '--no-echo'];
@@ -27,6 +32,9 @@ test('run: --adapter changes the text, a scale of 0 does not, and both kinds of 
   strictEqual((await cria([...story, '--adapter', `${peft}:0`])).stdout, plain.stdout);
   const converted = await cria(['convert', peft, at('pirate.gguf'), '--base', tinyFolder]);
   match(converted.stdout, /pirate\.gguf: an adapter of 15 matrices/);
+  // Where it was trained is no name for its base.
+  const { metadata } = openAdapterAt(at('pirate.gguf'), config);
+  strictEqual(metadata.get('general.base_model.0.name'), openCheckpointAt(tinyFolder).name);
   strictEqual((await cria([...story, '--adapter', `arr=${at('pirate.gguf')}`])).stdout, adapted.stdout);
   for (const [output, file] of [
     ['half.gguf', 'half.gguf'],

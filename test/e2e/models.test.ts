@@ -195,10 +195,13 @@ describe('verbs', () => {
     await ok(['convert', at('folder'), at('back.gguf'), '--dtype', 'f16']);
     assert.deepEqual((await greedy(at('back.gguf'))).tokens, tokens);
 
-    const report = JSON.parse(await ok(['quantize', model, at('small.gguf'), 'q8_0', '--json'])) as {
+    const report = JSON.parse(await ok(['quantize', model, at('small.gguf'), 'q8_0', '--json', '--name', 'tiny'])) as {
       tensors: { name: string; to: string; reason: string | null; relativeError: number | null }[];
       bytes: number;
     };
+    assert.match(await ok(['inspect', at('small.gguf'), '--json']), /"general\.name":"tiny"/);
+    const folder = await cria(['convert', model, at('named'), '--dtype', 'f32', '--name', 'tiny']);
+    assert.match(folder.stderr, /--name is written into GGUF files alone/);
     const query = report.tensors.find(({ name }) => name === 'blocks.0.wq_QD')!;
     assert.equal(query.to, 'Q8_0');
     assert.ok(query.relativeError! > 0 && query.relativeError! < 0.01, String(query.relativeError));

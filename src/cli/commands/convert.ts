@@ -12,7 +12,7 @@ import { saveAdapter } from '../../platform/node/save/save-adapter.ts';
 import { modelOfRun } from '../../platform/node/training/run-checkpoint.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { dtypeOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
+import { dtypeOption, nameOption, save, saveOptions, sayFallbacks, totals } from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 
@@ -22,6 +22,7 @@ export const command = defineCommand({
     ...openOptions,
     ...saveOptions,
     dtype: { ...dtypeOption, otherwise: 'every tensor keeps its type' },
+    name: nameOption,
     base: {
       kind: 'text',
       value: 'PATH|NAME',
@@ -40,6 +41,8 @@ export const command = defineCommand({
   ],
   async run(options, io) {
     if (options.base !== undefined || isAdapter(options.model)) {
+      if (options.name !== undefined)
+        throw new UsageError(['--name is for models: an adapter is called as its file is named']);
       convertAdapter(options, io);
       return;
     }
@@ -47,6 +50,7 @@ export const command = defineCommand({
     const job = {
       source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
       dtype: options.dtype,
+      name: options.name,
       measure: false,
     } as const;
     const tensors = await save('converting', job, options, io);
@@ -107,7 +111,8 @@ function convertAdapter(
   }
 }
 
+/** null: none, or a place on the machine where it was trained, which means nothing elsewhere. */
 function baseNameOf({ metadata }: Adapter): string | null {
   const name = metadata.get('base_model_name_or_path') ?? metadata.get('general.base_model.0.name');
-  return typeof name === 'string' ? name : null;
+  return typeof name !== 'string' || /^([.~/\\]|[A-Za-z]:)/.test(name) ? null : name;
 }

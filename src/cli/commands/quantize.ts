@@ -5,7 +5,16 @@ import { dtypes } from '../../tensor/dtype.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { dtypeOption, formatOf, parseType, save, saveOptions, totals, typeOption } from '../model/save-model.ts';
+import {
+  dtypeOption,
+  formatOf,
+  nameOption,
+  parseType,
+  save,
+  saveOptions,
+  totals,
+  typeOption,
+} from '../model/save-model.ts';
 import { resolveModel } from '../model-name.ts';
 import { modelOption, openOptions, openOptionsOf } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
@@ -17,6 +26,7 @@ export const command = defineCommand({
     ...saveOptions,
     output: { ...saveOptions.output, help: 'the GGUF file to write' },
     dtype: { ...dtypeOption, required: true },
+    name: nameOption,
     embeddingType: { ...typeOption, help: 'the type of the table of embeddings, whatever the mix says' },
     outputType: { ...typeOption, help: 'the type of the output matrix, where it is not the table of embeddings' },
     imatrix: {
@@ -42,6 +52,7 @@ export const command = defineCommand({
     const job = {
       source: { kind: 'checkpoint', path, open: openOptionsOf(options) },
       dtype: options.dtype,
+      name: options.name,
       imatrix: options.imatrix,
       asked: { embedding: parseType(options.embeddingType), output: parseType(options.outputType) },
       measure: true,

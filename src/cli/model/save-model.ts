@@ -47,6 +47,14 @@ export const dtypeOption = {
   },
 } as const satisfies OptionSpec;
 
+/** For the verbs that write GGUF files of models that there are. */
+export const nameOption = {
+  kind: 'text',
+  value: 'NAME',
+  otherwise: 'as the model is called now',
+  help: 'what the GGUF file says that the model is called',
+} as const satisfies OptionSpec;
+
 /** Types that single matrices may be asked to have: those that can be written. */
 export const typeOption = {
   kind: 'text',
@@ -97,6 +105,8 @@ export async function save(
 ): Promise<readonly SavedTensor[]> {
   const { dtype, ...rest } = job;
   checkOutput(options.output, job.source);
+  if (job.name !== undefined && formatOf(options.output) !== 'gguf')
+    throw new UsageError(['--name is written into GGUF files alone; a folder is called as it is named']);
   const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
   let progress: ReturnType<typeof startProgress> | null = null;
   try {

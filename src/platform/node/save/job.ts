@@ -26,6 +26,8 @@ export interface SaveJob {
   readonly mix: MixName | null;
   /** Of the table of embeddings and the output matrix, in place of what the mix says. */
   readonly asked?: AskedTypes | undefined;
+  /** What a GGUF file says that the model is called; absent: what the source is called. */
+  readonly name?: string | undefined;
   /** The path of an importance matrix that weighs the errors of quantizing; absent: all columns count alike. */
   readonly imatrix?: string | undefined;
   /** Whether to compare what was written with what was read. */

@@ -144,7 +144,7 @@ export function writePart(job: SaveJob, path: string, part: Part, onBytes: (byte
   };
   try {
     const tensors = new Map([...model.tensors].map(([name, source]) => [name, onlyMine(source, share)]));
-    const written = { ...model, tensors };
+    const written = { ...model, tensors, name: job.name ?? model.name };
     const encode = encoder(share, importance, job.measure ? errors : null);
     const typeOf = ({ name }: Parameter) => plan.typeOf.get(name)!.dtype;
     if (job.format === 'gguf') {

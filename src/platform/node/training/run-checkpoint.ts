@@ -9,11 +9,13 @@ export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
 }
 
+export const isCheckpointName = (name: string): boolean => /^step-\d{8,}$/.test(name);
+
 /** The names of a run's checkpoints, oldest first. */
 export function checkpointNames(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((name) => /^step-\d{8,}$/.test(name))
+    .filter(isCheckpointName)
     .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)));
 }
 

@@ -95,6 +95,7 @@ test('a run writes metrics, a report and checkpoints that load as models; the sa
   ok(checkpointsOf('first').length <= 3); // the last two, and the best
   const checkpoint = openCheckpointAt(join(at('first'), 'checkpoints', `step-000000${STEPS}`));
   equal(checkpoint.config.width, 32);
+  equal(checkpoint.name, 'first'); // the run, of which this is a step
   equal(checkpoint.tokenizer?.kind, 'sentencepiece');
   checkpoint.close();
   const metadata = spawnSync(process.execPath, [bin, 'inspect', at('first'), '--json', '--no-tensors'], {
