@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { runAll, submit, tinyEngine } from '../../test/support/tiny-model.ts';
 import { createReferenceDevice } from '../devices/reference/device.ts';
@@ -45,11 +45,14 @@ test('a shift forgets what llama.cpp forgets, and computes the rest as if it had
     deepStrictEqual([...result.promptIds], [...ids]);
     strictEqual(result.finishReason, 'length');
     strictEqual(result.timings.predicted_n, 30);
+    // What is left fits the context.
+    ok(result.forgotten! > 0 && 6 + 30 - result.forgotten! <= 12 + 1);
   }
 });
 
 test('without it, or where everything is kept, a full context ends the generation', async () => {
-  strictEqual((await shifted(prompt(6), 12, { maxTokens: 30 })).ids.length, 7);
+  const { ids, forgotten } = await shifted(prompt(6), 12, { maxTokens: 30 });
+  deepStrictEqual([ids.length, forgotten], [7, undefined]);
   strictEqual((await shifted(prompt(12), 12, { contextShift: true, keep: -1, maxTokens: 30 })).ids.length, 1);
 });
 

@@ -41,6 +41,8 @@ export interface GenerationResult {
   readonly eogId: number | null;
   /** What the random numbers started from: the same seed gives the same tokens. */
   readonly seed: number;
+  /** With `contextShift`: how many tokens were forgotten, where the context was full. */
+  readonly forgotten?: number;
   readonly timings: Timings;
 }
 

@@ -78,6 +78,8 @@ export class Running implements EngineSequence {
   /** Tokens after the first `length` that the next step computes too, in case they are right. */
   guessed = 0;
 
+  /** Tokens that shifts have taken out of the text. */
+  private forgotten = 0;
   /** Of the prompt's tokens that were read; null where nobody asked. */
   private promptLogprobs: PieceLogProbabilities[] | null;
   private readonly sampler: Sampler;
@@ -287,6 +289,7 @@ export class Running implements EngineSequence {
     const [kept, forgotten] = [this.keptTokens, this.forgettable];
     this.ids.copyWithin(kept, kept + forgotten, this.length);
     this.length -= forgotten;
+    this.forgotten += forgotten;
     this.yieldRoom();
   }
 
@@ -318,6 +321,7 @@ export class Running implements EngineSequence {
       stop,
       eogId,
       seed: this.sampler.seed,
+      ...(this.forgotten > 0 && { forgotten: this.forgotten }),
       timings: {
         ...timingsOf(cached, computed, promptMs, this.predicted, this.predicted > 0 ? now - this.firstTokenMs : 0),
         ...(this.guesser && { draft_n: this.guesser.proposed, draft_n_accepted: this.guesser.accepted }),

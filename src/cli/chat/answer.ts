@@ -8,6 +8,8 @@ export interface Answer {
   readonly reasoning: string;
   readonly text: string;
   readonly finishReason: FinishReason;
+  /** Tokens that context shifts took out of the text. */
+  readonly forgotten: number;
   readonly timings: Timings;
 }
 
@@ -39,6 +41,7 @@ export async function generateAnswer(
   let ids = prompt;
   let left = options.maxTokens ?? -1;
   let thought = 0;
+  let allForgotten = 0;
   for (;;) {
     const stream = speaker.generate(ids, { ...options, maxTokens: left });
     const generated: number[] = [];
@@ -51,12 +54,14 @@ export async function generateAnswer(
         break;
       }
     }
-    const { finishReason, timings } = await stream.result;
+    const { finishReason, timings, forgotten = 0 } = await stream.result;
+    allForgotten += forgotten;
     if (left > 0) left = Math.max(0, left - generated.length);
     const closing = isSpent && reader.inside !== null && !options.signal.aborted && left !== 0;
     if (!closing) {
       tell(reader.flush());
-      return { reasoning, text, finishReason: isSpent && left === 0 ? 'length' : finishReason, timings };
+      const reason = isSpent && left === 0 ? 'length' : finishReason;
+      return { reasoning, text, finishReason: reason, forgotten: allForgotten, timings };
     }
     const end = `\n${reader.inside!.close}\n\n`;
     tell(reader.push(end));

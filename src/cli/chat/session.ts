@@ -154,6 +154,8 @@ export class Session {
       screen.end();
       this.remember(asked, answer);
       if (answer.finishReason === 'abort') this.note('(stopped)');
+      if (answer.forgotten > 0)
+        this.note(`(the context was full: ${answer.forgotten} tokens were forgotten on the way)`);
       if (answer.finishReason === 'length') this.note('(cut off: --max-tokens, or the end of the context)');
     } catch (error) {
       if (!(error instanceof CriaError)) throw error;

@@ -83,7 +83,9 @@ export const command = defineCommand({
       } else {
         const textOf = model.hasTokenizer ? ({ text }: Piece) => text : ({ id }: Piece) => ` ${id}`;
         await writeText(stream, options.echo && typeof prompt === 'string' ? prompt : '', textOf, io);
-        const { timings } = await stream.result;
+        const result = await stream.result;
+        sayFull(result, model.contextLength, options.maxTokens, io);
+        const { timings } = result;
         if (io.stderr.isTTY) writeLine(io.stderr, `\n${describeTimings(timings)}`);
       }
       const { promptIds, ids } = await stream.result;
@@ -139,13 +141,29 @@ async function writeText(pieces: AsyncIterable<Piece>, prompt: string, textOf: (
   if (!last.endsWith('\n')) writeLine(io.stdout);
 }
 
+/** What the end of the context did to the text. */
+function sayFull(result: GenerationResult, contextLength: number, maxTokens: number, io: Io): void {
+  const { finishReason, forgotten, ids } = result;
+  if (forgotten !== undefined) {
+    writeLine(
+      io.stderr,
+      `cria run: the context of ${contextLength} tokens was full: ${forgotten} were forgotten on the way`,
+    );
+  } else if (finishReason === 'length' && ids.length !== maxTokens) {
+    writeLine(
+      io.stderr,
+      `cria run: the context of ${contextLength} tokens is full. --context-shift forgets what is oldest and goes on; --context makes it longer.`,
+    );
+  }
+}
+
 function report(
   given: Options<typeof options>,
   prompt: string | readonly number[],
   result: GenerationResult,
   pieces: readonly Piece[],
 ) {
-  const { text, ids, promptIds, promptLogprobs, finishReason, stop, seed, timings } = result;
+  const { text, ids, promptIds, promptLogprobs, finishReason, stop, seed, forgotten, timings } = result;
   const logprobs = pieces.flatMap(({ id, text, logprobs }) => (logprobs ? [{ id, text, ...logprobs }] : []));
   return {
     model: resolveModel(given.model),
@@ -155,6 +173,7 @@ function report(
     finishReason,
     ...(stop !== null && { stop }),
     seed,
+    ...(forgotten !== undefined && { forgotten }),
     ...(promptLogprobs && { promptLogprobs: promptLogprobs.map((given, i) => ({ id: promptIds[i + 1], ...given })) }),
     ...(given.logprobs >= 0 && { logprobs }),
     timings,

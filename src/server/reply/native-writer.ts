@@ -65,7 +65,7 @@ export class NativeWriter {
 
   /** The last object; `isWhole`: it is the only one, and has all of the text. */
   end(result: GenerationResult, cachedTokens: number, isWhole: boolean): object {
-    const { finishReason, stop, timings, seed } = result;
+    const { finishReason, stop, timings, seed, forgotten = 0 } = result;
     const { prompt, truncated, contextLength } = this.head;
     const body = {
       ...(isWhole ? this.common(this.content, this.tokens, this.probabilities) : this.common('', [], [])),
@@ -73,7 +73,7 @@ export class NativeWriter {
       stop: true,
       stop_type: finishReason !== 'stop' || this.guard.isOver ? 'limit' : stop !== null ? 'word' : 'eos',
       stopping_word: stop ?? '',
-      truncated,
+      truncated: truncated || forgotten > 0,
       has_new_line: this.guard.hasBreak,
       tokens_predicted: timings.predicted_n,
       tokens_cached: cachedTokens,
