@@ -7,7 +7,7 @@ import { readParquet } from './parquet.ts';
 import type { Reader } from './reader.ts';
 import { readStackExchange } from './stackexchange.ts';
 import { readText } from './text.ts';
-import { readWarc } from './warc.ts';
+import { readWarc, type WarcOptions } from './warc.ts';
 import { readWikipedia } from './wikipedia.ts';
 
 const fieldOptions = object({
@@ -32,11 +32,17 @@ const githubFields = object({
 const none = object({});
 
 export const readerTable = {
-  wet: { options: none, create: (): Reader => (file, context) => readWarc(file, context, { records: 'conversion' }) },
+  wet: {
+    options: none,
+    create: (): Reader => (file, context) => readWarc(file, context, { records: 'conversion', content: 'all' }),
+  },
   warc: {
-    options: object({ records: optional(choice(['conversion', 'response', 'both']), 'response' as const) }),
+    options: object({
+      records: optional(choice(['conversion', 'response', 'both']), 'response' as const),
+      content: optional(choice(['main', 'all']), 'main' as const),
+    }) satisfies Rule<WarcOptions>,
     create:
-      (options: { records: 'conversion' | 'response' | 'both' }): Reader =>
+      (options: WarcOptions): Reader =>
       (file, context) =>
         readWarc(file, context, options),
   },

@@ -12,6 +12,7 @@ import { arcRecords, startsAsArc } from './arc.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { htmlToText } from './html-text.ts';
 import { type HttpResponse, parseHttpResponse } from './http-response.ts';
+import { mainText } from './main-text/main-text.ts';
 import { decodeUtf8, type InputFile, type ReadContext } from './reader.ts';
 
 const LINE_LIMIT = 64 * 1024;
@@ -22,12 +23,14 @@ const ascii = new TextDecoder('latin1');
 export interface WarcOptions {
   /** Which records become documents. */
   readonly records: 'conversion' | 'response' | 'both';
+  /** Of HTML: the main content, or all text, roughly as Common Crawl's WET files have it. */
+  readonly content: 'main' | 'all';
 }
 
 export async function* readWarc(
   file: InputFile,
   context: ReadContext,
-  { records }: WarcOptions,
+  { records, content }: WarcOptions,
 ): AsyncGenerator<Document> {
   let index = 0;
   for await (const { headers, body } of warcRecords(file, context)) {
@@ -35,7 +38,7 @@ export async function* readWarc(
     const id = `${file.name}#${index++}`;
     if (type === 'conversion' && records !== 'response') yield fromConversion(id, headers, body, context);
     else if (type === 'response' && records !== 'conversion') {
-      const document = fromResponse(id, headers, body, context);
+      const document = fromResponse(id, headers, body, context, content);
       if (document) yield document;
     }
   }
@@ -173,6 +176,7 @@ function fromResponse(
   headers: ReadonlyMap<string, string>,
   body: Uint8Array,
   context: ReadContext,
+  content: WarcOptions['content'],
 ): Document | undefined {
   let response: HttpResponse;
   try {
@@ -183,7 +187,7 @@ function fromResponse(
   }
   if (response.status !== 200 || !/^(?:text\/html|application\/xhtml\+xml)\b/i.test(response.contentType))
     return undefined;
-  const { text, title } = htmlToText(response.text);
+  const { text, title } = (content === 'main' ? mainText : htmlToText)(response.text);
   return { ...common(id, headers), title, text };
 }
 

@@ -2,6 +2,7 @@ import { ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { sketch } from '../dedup/near.ts';
 import { htmlToText } from '../readers/html-text.ts';
+import { mainText } from '../readers/main-text/main-text.ts';
 import { wikitextToProse } from '../readers/wikitext.ts';
 import { stripGutenberg } from './books.ts';
 import { c4Quality, c4Variants } from './c4.ts';
@@ -38,6 +39,7 @@ const stages: Stage[] = [
 const passes: [name: string, run: (text: string) => void][] = [
   ['wikitext', wikitextToProse],
   ['html', htmlToText],
+  ['main content', mainText],
   ['sketch', (text) => void sketch('x', text)],
   ...stages.map((stage): [string, (text: string) => void] => [
     stage.name,

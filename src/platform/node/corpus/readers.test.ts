@@ -67,7 +67,7 @@ test(
 );
 
 test("our text of a page is Common Crawl's own, line by line, for nine lines of ten", skip, async () => {
-  const ours = (await real('warc', 'web/whirlwind/whirlwind.warc.gz')).documents[0]!;
+  const ours = (await real({ warc: { content: 'all' } }, 'web/whirlwind/whirlwind.warc.gz')).documents[0]!;
   const theirs = (await real('wet', 'web/whirlwind/whirlwind.warc.wet.gz')).documents[0]!;
   strictEqual(ours.title, theirs.title);
   const lines = new Set(ours.text.split('\n').map((line) => line.trim()));
