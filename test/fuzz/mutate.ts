@@ -44,7 +44,8 @@ export function mutant({ seeds, words }: Corpus, number: number): Uint8Array<Arr
   const random = new Random(number);
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
   const seed = pick(seeds);
-  if (seed.length > LONGEST_SEED) throw new RangeError(`a seed of ${seed.length} bytes, expected ${LONGEST_SEED} at most`);
+  if (seed.length > LONGEST_SEED)
+    throw new RangeError(`a seed of ${seed.length} bytes, expected ${LONGEST_SEED} at most`);
   place.set(seed);
   let { length } = seed;
   const count = 1 + random.below(random.below(8) === 0 ? 16 : 4);
