@@ -149,15 +149,15 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
 
     const units = tileCount * kvHeadCount * headGroups;
     const splits = Math.ceil(longest / SPLIT_TOKENS);
-    const { ints } = segment;
-    ints[3] = headSize; // partialBytes reads both
-    ints[15] = tileRows;
+    segment.ints[3] = headSize; // partialBytes reads both
+    segment.ints[15] = tileRows;
     const partialBytes = segment.kernels.partialBytes();
     const scratchBytes = tileRows * SCORE_BYTES + 4 * BLOCK_FLOATS * (headSize + 8) + 2 * partialBytes;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     // Few units and long contexts: the splits are shared out too.
     const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;
     const partials = shared ? arena.scratch(segment, units * splits * partialBytes).pointer : 0;
+    const { ints } = segment; // not before: scratch may make the memory grow, and its views are others then
     ints[0] = kvTypeNumbers[type];
     ints[1] = pointer;
     ints[2] = kvHeadCount;
@@ -176,6 +176,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     ints[16] = blockCount;
     segment.floats[17] = cap;
     segment.floats[18] = cap === 0 ? 0 : scale / cap;
+    ints[15] = tileRows;
     ints[19] = sinks;
     if (shared) {
       team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);

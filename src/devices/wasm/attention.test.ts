@@ -1,4 +1,4 @@
-import { deepStrictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assertClose } from '../../../test/support/close.ts';
@@ -165,4 +165,25 @@ test('a copied block holds what the first one held', async () => {
     device.copyKvBlock(store, 0, 2);
     deepStrictEqual(await run(2, false), first, type);
   }
+});
+
+test('attention whose scratch makes the memory grow is the same attention', async () => {
+  const device = await createWasmDevice();
+  const { batch } = pagedBatch([64]);
+  const [H, E, N] = [4, 256, 64];
+  const [q, k, v] = [0, 1, 2].map((seed) => fromFloats(device, randomFloats(N * H * E, seed), [N, H * E]));
+  const attend = () => device.ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window: 7 });
+  const first = await device.read(attend());
+  // Every size of what lies before: growth comes at some place within the call, sooner or later.
+  for (let i = 0; i < 200; i++) {
+    device.scratch([4096 + i * 64]);
+    const mark = device.mark();
+    const again = await device.read(attend());
+    device.release(mark);
+    ok(
+      again.every((one, at) => one === first[at]),
+      `after ${i} places`,
+    );
+  }
+  device.close();
 });
