@@ -1,7 +1,7 @@
 /**
  * Speed of the `linear` kernels alone: matrix-vector (decode) and matrix-matrix (prefill), per weight type.
  *
- *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd relaxed|plain] [--blas]
+ *   node bench/kernels.ts [--types Q4_0,Q8_0] [--threads 1] [--rows 128] [--seconds 1] [--no-revectorize] [--simd relaxed|plain] [--native] [--blas]
  *
  * Decode walks over matrices that together exceed any cache, and so do products of at most 16 rows; its limit is the rate at which a plain
  * loop reads memory.
@@ -14,6 +14,7 @@ import type { SimdBuild } from '../src/devices/wasm/modules.ts';
 import { randomFloats } from '../src/devices/wasm/testing.ts';
 import { hugePages } from '../src/platform/node/engine/huge-pages.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
+import { loadNative } from '../src/platform/node/native/machine-code.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { rowBytes, type WeightType } from '../src/tensor/dtype.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     simd: { type: 'string', default: 'auto' },
     blas: { type: 'boolean', default: false },
+    native: { type: 'boolean', default: false },
     'no-revectorize': { type: 'boolean', default: false },
   },
 });
@@ -44,6 +46,7 @@ for (const dtype of values.types.split(',') as WeightType[]) {
     prepareMemory: hugePages(),
     clock: () => performance.now(),
     simd: values.simd as 'auto' | SimdBuild,
+    ...(values.native && { native: nativeKernels() }),
     ...(values.blas && { blas: loadBlas(), blasRows: () => 2 }),
   });
   const bytes = O * rowBytes(dtype, I);
@@ -76,4 +79,10 @@ function rate(device: Awaited<ReturnType<typeof createWasmDevice>>, rows: number
   }
   device.release(mark);
   return best;
+}
+
+function nativeKernels() {
+  const native = loadNative();
+  if (typeof native === 'string') throw new Error(`bench: --native, but ${native}`);
+  return native;
 }

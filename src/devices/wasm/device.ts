@@ -7,6 +7,7 @@
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
+import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import { PACK_KINDS } from '../../kernels/tasks.ts';
 import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
@@ -48,6 +49,8 @@ export interface WasmDeviceOptions {
    * the library's. One that has products of bf16 multiplies rounded copies of both sides.
    */
   readonly blas?: Blas | null;
+  /** Machine code for some of the kernels, with the same bits. */
+  readonly native?: NativeKernels | null;
   /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64. */
   readonly blasRows?: (type: WeightType) => number;
   /** Milliseconds; with it the device learns how this machine reads memory fastest (streams.ts). */
@@ -76,6 +79,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     note,
     segmentWeights = SEGMENT_WEIGHTS,
     blas = null,
+    native = null,
   } = options;
   const leave = options.leave ?? (() => {});
   assert(
@@ -95,12 +99,12 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const segments: Segment[] = [];
   let nf4Bytes = 0;
   const newSegment = () => {
-    const segment = new Segment(segments.length, kernels, shared, { blas, prepare: options.prepareMemory ?? null });
+    const segment = new Segment(segments.length, kernels, shared, { blas, native, prepare: options.prepareMemory ?? null });
     segment.setWord(CONTROL_WIDE, options.wideVectors ? 1 : 0);
     segments.push(segment);
     return segment;
   };
-  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas) });
+  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas), native: native && native.place });
   const home = newSegment();
   await team.introduce(home, host);
 
@@ -135,6 +139,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     description: [
       `wasm, ${threads} thread${threads === 1 ? '' : 's'}`,
       simd === 'dot' ? 'relaxed SIMD, dot products' : `${simd} SIMD`,
+      native && 'machine code',
       note,
     ]
       .filter(Boolean)

@@ -8,6 +8,7 @@
 import { UnsupportedError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
+import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
 import { Arena } from './arena.ts';
 import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
@@ -23,6 +24,7 @@ export type PrepareMemory = (memory: WebAssembly.Memory, maximumBytes: number) =
 interface SegmentOptions {
   readonly blas?: Blas | null;
   readonly prepare?: PrepareMemory | null;
+  readonly native?: NativeKernels | null;
 }
 
 export class Segment {
@@ -47,12 +49,12 @@ export class Segment {
     index: number,
     modules: KernelModules,
     shared: boolean,
-    { blas = null, prepare = null }: SegmentOptions = {},
+    { blas = null, native = null, prepare = null }: SegmentOptions = {},
   ) {
     this.index = index;
     this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
     prepare?.(this.memory, 2 ** 32);
-    this.kernels = instantiate(modules, this.memory, blas);
+    this.kernels = instantiate(modules, this.memory, { blas, native });
     this.kernels.prepareTeam();
     this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
     this.refresh();

@@ -5,6 +5,7 @@
 import { UnsupportedError } from '../../base/errors.ts';
 import type { Blas, BlasOperands } from '../../kernels/gemm/blas.ts';
 import { taskNumber } from '../../kernels/kernels.ts';
+import type { NativeKernels, NativePlace } from '../../kernels/native/kernels.ts';
 import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
 import { type ArgumentNumbers, type Arguments, type Task, writeArguments } from '../../kernels/writer/task.ts';
 import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
@@ -12,10 +13,15 @@ import type { Segment } from './segment.ts';
 
 /** Starts threads that hand every message they get to one `createWorker()`. */
 export interface ThreadHost {
-  /** Resolves when the thread can take messages. `blas`: the one that its worker is to have, the same as the leader's. */
-  spawn(options: { readonly blas: readonly BlasOperands[] | null }): Promise<TeamThread>;
+  /** Resolves when the thread can take messages. */
+  spawn(options: ThreadOptions): Promise<TeamThread>;
   /** Resolves a moment later, and keeps the program running until then. */
   pause(ms: number): Promise<void>;
+}
+/** What a thread's worker is to have, the same as the leader. */
+export interface ThreadOptions {
+  readonly blas: readonly BlasOperands[] | null;
+  readonly native: NativePlace | null;
 }
 export interface TeamThread {
   post(message: WorkerMessage): void;
@@ -36,11 +42,14 @@ const TAKE_MESSAGE = -1;
 const ANSWER_MS = 20000;
 
 /** The worker's side: call the result with every message. It returns only to take the next message. */
-export function createWorker(blas: Blas | null = null): (message: WorkerMessage) => void {
+export function createWorker(
+  blas: Blas | null = null,
+  native: NativeKernels | null = null,
+): (message: WorkerMessage) => void {
   const kernels: KernelExports[] = [];
   let words = new Int32Array(0);
   return ({ thread, segment, modules, memory }) => {
-    kernels[segment] = instantiate(modules, memory, blas);
+    kernels[segment] = instantiate(modules, memory, { blas, native });
     const home = kernels[0]!;
     if (segment === 0) words = new Int32Array(memory.buffer);
     Atomics.add(words, CONTROL_READY >>> 2, 1);
@@ -78,7 +87,7 @@ export class Team {
   async grow(
     host: ThreadHost,
     count: number,
-    options: Parameters<ThreadHost['spawn']>[0] = { blas: null },
+    options: ThreadOptions = { blas: null, native: null },
   ): Promise<void> {
     this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn(options)))));
   }

@@ -2,6 +2,7 @@
  * A task: a kernel over units that threads share out among themselves in any way. Its arguments have names and types, from which both
  * sides come: the device writes them by name into the control area of the memory, the kernel reads them by name.
  */
+import { assert } from '../../base/assert.ts';
 import { CONTROL_ARGUMENTS } from '../tasks.ts';
 import { F32, I32 } from './values.ts';
 
@@ -54,4 +55,11 @@ export function writeArguments<A extends Arguments>(
     else ints[i] = numbers[name];
     i++;
   }
+}
+
+/** Bytes from the start of the arguments to the one of this name. */
+export function argumentOffset({ name: task, takes }: Pick<Task, 'name' | 'takes'>, name: string): number {
+  const index = Object.keys(takes).indexOf(name);
+  assert(index >= 0, `kernels: task ${task} has no argument ${name}`);
+  return 4 * index;
 }

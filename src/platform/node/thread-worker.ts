@@ -1,9 +1,11 @@
 // A thread of the wasm device's team, in Node.
 import { parentPort, workerData } from 'node:worker_threads';
-import { createWorker } from '../../devices/wasm/team.ts';
-import type { BlasOperands } from '../../kernels/gemm/blas.ts';
+import { createWorker, type ThreadOptions } from '../../devices/wasm/team.ts';
 
-const { blas } = workerData as { readonly blas: readonly BlasOperands[] | null };
-const take = createWorker(blas && (await import('./native/products.ts')).loadProducts(blas));
+const { blas, native } = workerData as ThreadOptions;
+const take = createWorker(
+  blas && (await import('./native/products.ts')).loadProducts(blas),
+  native && (await import('./native/machine-code.ts')).nativeAt(native),
+);
 parentPort!.on('message', take);
 parentPort!.postMessage('ready');

@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { ThreadHost, WorkerMessage } from '../../devices/wasm/team.ts';
+import type { ThreadHost, ThreadOptions, WorkerMessage } from '../../devices/wasm/team.ts';
 import { threadProblem } from '../threads-or-one.ts';
 
 /** Threads of the wasm device as worker_threads. They do not keep the process alive. */
 export const nodeThreads: ThreadHost = {
-  async spawn({ blas }) {
-    const worker = start(blas);
+  async spawn(options) {
+    const worker = start(options);
     await new Promise<void>((resolve, reject) => {
       worker.once('message', () => resolve());
       worker.once('error', (error) => reject(threadProblem(error instanceof Error ? error.message : String(error))));
@@ -21,9 +21,9 @@ export const nodeThreads: ThreadHost = {
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
 
-function start(blas: unknown): Worker {
+function start(workerData: ThreadOptions): Worker {
   try {
-    return new Worker(new URL('./thread-worker.ts', import.meta.url), { name: 'cria kernels', workerData: { blas } });
+    return new Worker(new URL('./thread-worker.ts', import.meta.url), { name: 'cria kernels', workerData });
   } catch (error) {
     throw threadProblem(String(error));
   }

@@ -18,10 +18,14 @@ function byKind<T>(of: (packing: Packing) => T): Readonly<Record<number, T>> {
   return Object.fromEntries(packings.map((packing) => [packing.kind, of(packing)]));
 }
 
+/** Sums that the scratch of a thread has room for: of so many activation rows, each with a group of panels. */
+export const SUM_ROWS = 32;
+export const ROW_SUM_BYTES = GROUP_ACC_BYTES / 4;
+
 /** As many tiles of 4 rows take turns at every block; more go through two panels one after the other. */
 const TILES_IN_TURNS = 4;
 /** Places in the scratch of a thread, after sums: those that wait, and scales as f32. */
-const ASIDE_AT = TILES_IN_TURNS * GROUP_ACC_BYTES;
+const ASIDE_AT = SUM_ROWS * ROW_SUM_BYTES;
 const WIDE_AT = ASIDE_AT + ACC_BYTES;
 
 /** Bytes of scratch that a thread needs for a product with N activation rows. */

@@ -21,6 +21,11 @@ export interface Ffi {
    */
   load(name: string | null, options?: { readonly global?: boolean }): NativeLibrary;
   address(view: Uint8Array): bigint;
+  /** The memory of this length at an address. */
+  view(address: bigint, length: number): ArrayBuffer;
+  /** A type of C functions, of which `decode` makes one that begins at an address. */
+  proto(declaration: string): unknown;
+  decode(address: bigint, type: unknown): (...values: unknown[]) => unknown;
 }
 
 let found: Ffi | null | undefined;
@@ -49,6 +54,9 @@ function keepingGlobals(binding: Ffi): Ffi {
   return {
     version: binding.version,
     address: (view) => binding.address(view),
+    view: (address, length) => binding.view(address, length),
+    proto: (declaration) => binding.proto(declaration),
+    decode: (address, type) => binding.decode(address, type),
     load(name, options = {}) {
       const library = binding.load(name, options);
       if (options.global) kept.push(library);

@@ -1,0 +1,537 @@
+/**
+ * The same products as machine code of x86-64 with 512-bit vectors (AVX-512 VNNI), where WebAssembly has 128 bits and an engine joins
+ * two: 16 rows, two panels, to a register. The sums take the same steps in the same order (block-sums.ts), so the bits are the same.
+ *
+ * Registers all the way through a block of two panels:
+ *
+ *   0…7    its quants, group by group of four columns, as unsigned bytes
+ *   8…15   T of up to eight activation rows
+ *   16…19  scales of its halves, minima of its halves, as f32
+ *   20…24  in between
+ *   25…31  constants
+ */
+import { argumentOffset, type Task } from '../../writer/task.ts';
+import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
+import {
+  at,
+  type Code,
+  eachOf,
+  type General,
+  type Label,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  rsp,
+  type VectorRegister,
+} from '../../native/x64/code.ts';
+import { ROW_SUM_BYTES, SUM_ROWS } from './kernel.ts';
+import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from './packing.ts';
+
+const T = 8;
+const SCALE = 16;
+const MINIMUM = 18;
+const [BETWEEN, WORDS, PLANE, SECOND_PLANE, PRODUCT] = [20, 21, 22, 23, 24] as const;
+const TABLE = 25;
+const ONE_OF_HALF = 26;
+const MINUS_OFFSET = 28;
+const HIGH_MASK = 30;
+const NIBBLE = 31;
+
+/** How far ahead of its use a weight is asked for, in bytes: some lines of memory on their way at any time. */
+const AHEAD = 2048;
+const LINE = 64;
+
+/** A tile of R activation rows: where a block's scales and sums are, and how long it is (../quantize.assembly.ts). */
+const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
+const four = tileOf(4);
+const one = tileOf(1);
+
+/** What a function keeps of its own on the stack, by name. */
+class Frame {
+  readonly #code: Code;
+  readonly #names: string[] = [];
+  readonly #kept: readonly General[] = [rbx, rbp, r12, r13, r14, r15];
+  readonly #bytes = 128;
+
+  constructor(code: Code) {
+    this.#code = code;
+    for (const register of this.#kept) code.push(register);
+    code.addNumber(rsp, -this.#bytes);
+  }
+  #at(name: string) {
+    if (!this.#names.includes(name)) this.#names.push(name);
+    return at(rsp, 8 * this.#names.indexOf(name));
+  }
+  keep(name: string, register: General): void {
+    this.#code.store(this.#at(name), register);
+  }
+  get(register: General, name: string): void {
+    this.#code.load(register, this.#at(name));
+  }
+  leave(): void {
+    this.#code.forgetUpperHalves();
+    this.#code.addNumber(rsp, this.#bytes);
+    for (const register of [...this.#kept].reverse()) this.#code.pop(register);
+    this.#code.return();
+  }
+}
+
+/** What both products do with the blocks of one packing. */
+class Blocks {
+  readonly #code: Code;
+  readonly #packing: Packing;
+  readonly halves: number;
+
+  constructor(code: Code, packing: Packing) {
+    this.#code = code;
+    this.#packing = packing;
+    this.halves = packing.isHalved ? 2 : 1;
+  }
+
+  /** The constants; `group`: the first one, `tableAt`: from a group to its table. Changes rax. */
+  constants(): void {
+    const { highBytes, offset, isHalved, minima } = this.#packing;
+    this.#fill(NIBBLE, 0x0f0f0f0f);
+    if (highBytes > 0) this.#fill(HIGH_MASK, highBytes === 64 ? 0x30303030 : 0x10101010);
+    for (let half = 0; half < this.halves; half++) {
+      const factors = (factor: number) => {
+        const low = factor & 0xffff;
+        if (!isHalved) return low | (low << 16);
+        return half === 0 ? low : low << 16;
+      };
+      if (offset > 0) this.#fill(MINUS_OFFSET + half, factors(-offset));
+      if (minima) this.#fill(ONE_OF_HALF + half, factors(1));
+    }
+  }
+  #fill(target: VectorRegister, value: number): void {
+    this.#code.moveNumber(rax, value);
+    this.#code.fill(target, rax);
+  }
+
+  /** The levels of the group whose table is at `table`, with the offset added. Changes rax. */
+  levels(table: General): void {
+    if (!this.#packing.isTable) return;
+    this.#fill(BETWEEN, this.#packing.offset * 0x01010101);
+    this.#code.loadRepeated(TABLE, at(table));
+    this.#code.three('addBytes', TABLE, TABLE, BETWEEN);
+  }
+
+  /** Quants of two panels, the first at w, as unsigned bytes. */
+  quants(w: General): void {
+    const code = this.#code;
+    const { lowBytes, highBytes, isTable } = this.#packing;
+    const next = blockBytes(this.#packing);
+    const both = (target: VectorRegister, from: number) => code.loadHalves(target, at(w, from), at(w, next + from));
+    if (lowBytes === 256) {
+      for (let k = 0; k < 8; k++) both(k, 32 * k);
+      return;
+    }
+    for (let k = 0; k < 4; k++) {
+      both(k + 4, 32 * k);
+      code.three('and', k, k + 4, NIBBLE);
+      code.shift('wordsRight', k + 4, k + 4, 4);
+      code.three('and', k + 4, k + 4, NIBBLE);
+    }
+    if (isTable) for (let k = 0; k < 8; k++) code.three('pick', k, TABLE, k);
+    if (highBytes === 0) return;
+    both(PLANE, highAt(this.#packing));
+    if (highBytes === 64) both(SECOND_PLANE, highAt(this.#packing) + 32);
+    for (let k = 0; k < 8; k++) {
+      const plane = highBytes === 64 && k >= 4 ? SECOND_PLANE : PLANE;
+      const place = highBytes === 64 ? 2 * (k & 3) : k;
+      const moved = place === 4 ? plane : BETWEEN;
+      if (place < 4) code.shift('wordsLeft', BETWEEN, plane, 4 - place);
+      if (place > 4) code.shift('wordsRight', BETWEEN, plane, place - 4);
+      code.orAnd(k, moved, HIGH_MASK);
+    }
+  }
+
+  /** Scales and minima of two panels as f32: `w` the first panel's block, `head` its super-block's scales. */
+  scales(w: General, head: General, headOffset: number): void {
+    const code = this.#code;
+    const packing = this.#packing;
+    const next = blockBytes(packing);
+    const quarters = (target: VectorRegister, from: number) =>
+      code.loadQuarters(target, at(w, from), at(w, next + from));
+    if (!hasSuperBlocks(packing)) {
+      const own = (target: VectorRegister, from: number) => {
+        quarters(target, from);
+        if (packing.scale === 'f16') return code.two('widenHalves', target, target);
+        code.two('widenWords', target, target);
+        code.shift('intsLeft', target, target, 16);
+      };
+      own(SCALE, scaleAt(packing));
+      if (packing.minima) own(MINIMUM, scaleAt(packing) + 16);
+      return;
+    }
+    const ofHead = (target: VectorRegister, from: number) =>
+      code.loadHalves(target, at(head, headOffset + from), at(head, headOffset + headBytes(packing) + from));
+    /** target = the first or second number of each pair of 16-bit ones × `by` */
+    const scaled = (target: VectorRegister, which: number, by: VectorRegister) => {
+      if (which === 0) code.shift('intsLeft', target, WORDS, 16);
+      code.shift('intsRightSigned', target, which === 0 ? target : WORDS, 16);
+      code.two('toFloats', target, target);
+      code.three('multiply', target, by, target);
+    };
+    quarters(WORDS, scaleAt(packing));
+    code.two(packing.scale === 'signed' ? 'widenSigned' : 'widenUnsigned', WORDS, WORDS);
+    ofHead(BETWEEN, 0);
+    for (let half = 0; half < this.halves; half++) scaled(SCALE + half, half, BETWEEN);
+    if (!packing.minima) return;
+    if (packing.minima === 'own') {
+      quarters(WORDS, minAt(packing));
+      code.two('widenUnsigned', WORDS, WORDS);
+    }
+    ofHead(BETWEEN, 32);
+    for (let half = 0; half < this.halves; half++) {
+      scaled(MINIMUM + half, packing.minima === 'beside' ? 1 : half, BETWEEN);
+    }
+  }
+
+  /** target = −offset · Σ q_x of a half, whose pair of sums is at `sums` */
+  begin(target: VectorRegister, sums: ReturnType<typeof at>, half: number): void {
+    this.#code.three('xor', target, target, target);
+    if (this.#packing.offset > 0) this.#code.three('dotPairs', target, MINUS_OFFSET + half, sums);
+  }
+
+  /** sum = sum + (f32(T) · a − b · f32(Σ q_x)) · dx. Changes T. */
+  added(
+    sum: VectorRegister,
+    T: VectorRegister,
+    half: number,
+    scale: ReturnType<typeof at>,
+    sums: ReturnType<typeof at>,
+  ): void {
+    const code = this.#code;
+    code.two('toFloats', T, T);
+    code.three('multiply', T, T, SCALE + half);
+    if (this.#packing.minima) {
+      code.three('xor', PRODUCT, PRODUCT, PRODUCT);
+      code.three('dotPairs', PRODUCT, ONE_OF_HALF + half, sums);
+      code.two('toFloats', PRODUCT, PRODUCT);
+      code.three('multiply', PRODUCT, PRODUCT, MINIMUM + half);
+      // a minimum of a block's own is added, one of a super-block is taken off
+      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, PRODUCT);
+    }
+    code.three('multiply', T, T, scale);
+    code.three('addFloats', sum, sum, T);
+  }
+
+  /** Asks for the lines that follow. */
+  ahead(w: General): void {
+    const bytes = 2 * blockBytes(this.#packing);
+    for (let line = 0; line < bytes; line += LINE) this.#code.prefetch(at(w, AHEAD + line));
+  }
+}
+
+/** Repeats what `write` says until `counter`, which is above 0 at first, has gone down to 0. */
+function countDown(code: Code, counter: General, write: () => void): void {
+  const again: Label = { at: null };
+  code.place(again);
+  write();
+  code.addNumber(counter, -1);
+  code.jumpIf('notEqual', again);
+}
+
+/** What `write` says, unless the two compare so. */
+function unless(code: Code, condition: Parameters<Code['jumpIf']>[0], write: () => void): void {
+  const after: Label = { at: null };
+  code.jumpIf(condition, after);
+  write();
+  code.place(after);
+}
+
+/** While `register` (kept as `name`) is below what is kept as `end`. */
+function eachBelow(code: Code, frame: Frame, name: string, end: string, write: () => void): void {
+  const [again, out]: [Label, Label] = [{ at: null }, { at: null }];
+  code.place(again);
+  frame.get(rax, name);
+  frame.get(rcx, end);
+  code.compare(rax, rcx);
+  code.jumpIf('aboveOrEqual', out);
+  write();
+  code.jump(again);
+  code.place(out);
+}
+
+/**
+ * The start of both: the arguments under their names, pointers as addresses. A function of C: memory, first unit, unit after the last, thread.
+ */
+function enter(code: Code, task: Task, blocks: Blocks): Frame {
+  const frame = new Frame(code);
+  code.move(rbx, rdi);
+  const argument = (name: string, register: General) => {
+    code.load32(register, at(rbx, CONTROL_ARGUMENTS + argumentOffset(task, name)));
+    if (task.takes[name] === 'pointer') code.add(register, rbx);
+  };
+  // the upper halves of whole numbers of 32 bits that C hands over may hold anything
+  for (const [name, register] of [['first', rsi], ['last', rdx]] as const) {
+    code.shiftLeft(register, 32);
+    code.shiftRight(register, 32);
+    frame.keep(name, register);
+  }
+  code.shiftLeft(rcx, 32);
+  code.shiftRight(rcx, 32);
+  argument('scratchBytes', rax);
+  code.multiply(rcx, rax);
+  argument('scratch', rax);
+  code.add(rax, rcx);
+  frame.keep('sums', rax);
+  for (const name of Object.keys(task.takes)) {
+    if (name.startsWith('scratch')) continue;
+    argument(name, rax);
+    frame.keep(name, rax);
+  }
+  // a bias that is not there
+  code.load32(rax, at(rbx, CONTROL_ARGUMENTS + argumentOffset(task, 'bias')));
+  frame.keep('hasBias', rax);
+  blocks.constants();
+  return frame;
+}
+
+/** The group of the panel in `first`, at rsi; the blocks of a row in r13. Changes rax, rcx. */
+function toGroup(code: Code, frame: Frame, packing: Packing): void {
+  const perBlock = QUANTIZED_GROUP_PANELS * blockBytes(packing);
+  frame.get(r13, 'columns');
+  code.shiftRight(r13, 5);
+  code.multiplyNumber(rsi, r13, perBlock);
+  if (hasSuperBlocks(packing)) {
+    code.move(rax, r13);
+    code.shiftRight(rax, 3);
+    code.multiplyNumber(rax, rax, QUANTIZED_GROUP_PANELS * headBytes(packing));
+    code.add(rsi, rax);
+  }
+  code.move(rcx, rsi);
+  if (packing.isTable) code.addNumber(rsi, 16);
+  frame.get(rax, 'first');
+  code.shiftRight(rax, 2);
+  code.multiply(rsi, rax);
+  frame.get(rax, 'w');
+  code.add(rsi, rax);
+  code.add(rcx, rsi);
+}
+
+/** Steps over the heads of eight blocks, which begin at rsi: r11 is where they are. `done`: blocks before this one. */
+function overHeads(code: Code, packing: Packing, done: General): void {
+  if (!hasSuperBlocks(packing)) return;
+  code.move(rax, done);
+  code.andNumber(rax, 7);
+  unless(code, 'notEqual', () => {
+    code.move(r11, rsi);
+    code.addNumber(rsi, QUANTIZED_GROUP_PANELS * headBytes(packing));
+  });
+}
+
+/** Mask register 1 and whether anything is left: the rows of two panels, the first of them `panel`, that the matrix has. Changes rax, rcx. */
+function rowsLeft(code: Code, frame: Frame, pair: number, nothing: Label): void {
+  frame.get(rax, 'first');
+  code.shiftLeft(rax, 3);
+  code.addNumber(rax, 16 * pair);
+  frame.get(rcx, 'rows');
+  code.compare(rcx, rax);
+  code.jumpIf('belowOrEqual', nothing);
+  code.subtract(rcx, rax);
+  code.compareNumber(rcx, 16);
+  unless(code, 'belowOrEqual', () => code.moveNumber(rcx, 16));
+  code.moveNumber(rax, 1);
+  code.shiftLeftByRcx(rax);
+  code.addNumber(rax, -1);
+  code.mask(rax);
+}
+
+/** y of this pair of panels += bias: `source` holds the sums, rdi is where y's row begins, rdx where the bias does. Changes rax, rcx. */
+function storeRows(code: Code, frame: Frame, source: VectorRegister, pair: number): void {
+  const nothing: Label = { at: null };
+  rowsLeft(code, frame, pair, nothing);
+  frame.get(rax, 'first');
+  code.shiftLeft(rax, 5);
+  frame.get(rcx, 'hasBias');
+  code.compareNumber(rcx, 0);
+  unless(code, 'equal', () => {
+    code.sum(rcx, rdx, rax);
+    code.loadMasked(BETWEEN, at(rcx, 64 * pair));
+    code.three('addFloats', source, source, BETWEEN);
+  });
+  code.add(rax, rdi);
+  code.storeMasked(at(rax, 64 * pair), source);
+  code.place(nothing);
+}
+
+/** Goes on to the next group of panels. */
+function nextGroup(code: Code, frame: Frame): void {
+  frame.get(rax, 'first');
+  code.addNumber(rax, QUANTIZED_GROUP_PANELS);
+  frame.keep('first', rax);
+}
+
+/** y = W · x for one activation row: the task linearVector (kernel.ts). */
+export function writeVector(code: Code, packing: Packing, task: Task): void {
+  const blocks = new Blocks(code, packing);
+  const frame = enter(code, task, blocks);
+  const SUMS: readonly VectorRegister[] = [10, 11];
+  eachBelow(code, frame, 'first', 'last', () => {
+    toGroup(code, frame, packing);
+    blocks.levels(rcx);
+    for (const sum of SUMS) code.three('xor', sum, sum, sum);
+    frame.get(rdi, 'x');
+    code.moveNumber(r12, 0);
+    countDown(code, r13, () => {
+      overHeads(code, packing, r12);
+      SUMS.forEach((sum, pair) => {
+        blocks.ahead(rsi);
+        blocks.quants(rsi);
+        blocks.scales(rsi, r11, 2 * pair * headBytes(packing));
+        // T of the two halves side by side, so that neither waits for its own last step
+        blocks.begin(T, eachOf(rdi, one.sums), 0);
+        if (packing.isHalved) blocks.begin(T + 1, eachOf(rdi, one.sums), 1);
+        else code.three('xor', T + 1, T + 1, T + 1);
+        for (let k = 0; k < 4; k++) {
+          code.three('dotBytes', T, k, eachOf(rdi, 4 * k));
+          code.three('dotBytes', T + 1, k + 4, eachOf(rdi, 4 * (k + 4)));
+        }
+        if (!packing.isHalved) code.three('addInts', T, T, T + 1);
+        for (let half = 0; half < blocks.halves; half++) {
+          blocks.added(sum, T + half, half, eachOf(rdi, one.scales), eachOf(rdi, one.sums));
+        }
+        code.addNumber(rsi, 2 * blockBytes(packing));
+      });
+      code.addNumber(rdi, one.bytes);
+      code.addNumber(r12, 1);
+    });
+    frame.get(rdi, 'y');
+    frame.get(rdx, 'bias');
+    SUMS.forEach((sum, pair) => storeRows(code, frame, sum, pair));
+    nextGroup(code, frame);
+  });
+  frame.leave();
+}
+
+/** y = W · x for N activation rows in tiles of 4: the task linearMatrix (kernel.ts). */
+export function writeMatrix(code: Code, packing: Packing, task: Task): void {
+  const blocks = new Blocks(code, packing);
+  const frame = enter(code, task, blocks);
+  eachBelow(code, frame, 'first', 'last', () => {
+    code.moveNumber(rax, 0);
+    frame.keep('n', rax);
+    eachBelow(code, frame, 'n', 'N', () => {
+      // r15: tiles of these rows; r14: their sums; r12: the first one's block; r8: from tile to tile
+      code.subtract(rcx, rax);
+      code.compareNumber(rcx, SUM_ROWS);
+      unless(code, 'belowOrEqual', () => code.moveNumber(rcx, SUM_ROWS));
+      frame.keep('count', rcx);
+      code.move(r15, rcx);
+      code.addNumber(r15, 3);
+      code.shiftRight(r15, 2);
+      frame.get(r14, 'sums');
+      code.three('xor', BETWEEN, BETWEEN, BETWEEN);
+      code.move(rdi, r14);
+      code.move(rdx, r15);
+      countDown(code, rdx, () => {
+        for (let i = 0; i < 4 * ROW_SUM_BYTES; i += 64) code.storeVector(at(rdi, i), BETWEEN);
+        code.addNumber(rdi, 4 * ROW_SUM_BYTES);
+      });
+      toGroup(code, frame, packing);
+      blocks.levels(rcx);
+      code.multiplyNumber(r8, r13, four.bytes);
+      frame.get(rax, 'n');
+      code.shiftRight(rax, 2);
+      code.move(r12, r8);
+      code.multiply(r12, rax);
+      frame.get(rax, 'x');
+      code.add(r12, rax);
+      code.moveNumber(rbp, 0);
+      countDown(code, r13, () => {
+        overHeads(code, packing, rbp);
+        for (const pair of [0, 1]) {
+          blocks.ahead(rsi);
+          blocks.quants(rsi);
+          blocks.scales(rsi, r11, 2 * pair * headBytes(packing));
+          tiles(code, blocks, pair);
+          code.addNumber(rsi, 2 * blockBytes(packing));
+        }
+        code.addNumber(r12, four.bytes);
+        code.addNumber(rbp, 1);
+      });
+      storeAll(code, frame);
+      frame.get(rax, 'n');
+      code.addNumber(rax, SUM_ROWS);
+      frame.keep('n', rax);
+    });
+    nextGroup(code, frame);
+  });
+  frame.leave();
+}
+
+/** All tiles × the block whose quants and scales the registers hold, two tiles at a time. */
+function tiles(code: Code, blocks: Blocks, pair: number): void {
+  const [again, last, out]: [Label, Label, Label] = [{ at: null }, { at: null }, { at: null }];
+  code.move(rdi, r12);
+  code.move(r10, r14);
+  code.move(r9, r15);
+  code.compareNumber(r9, 2);
+  code.jumpIf('below', last);
+  code.place(again);
+  code.sum(rdx, rdi, r8);
+  product(code, blocks, [rdi, rdx], pair);
+  code.sum(rdi, rdx, r8);
+  code.addNumber(r10, 8 * ROW_SUM_BYTES);
+  code.addNumber(r9, -2);
+  code.compareNumber(r9, 2);
+  code.jumpIf('aboveOrEqual', again);
+  code.place(last);
+  code.compareNumber(r9, 0);
+  code.jumpIf('equal', out);
+  product(code, blocks, [rdi], pair);
+  code.place(out);
+}
+
+/** The sums at r10 += the tiles at these registers × the block. */
+function product(code: Code, blocks: Blocks, tiles: readonly General[], pair: number): void {
+  const rows = tiles.flatMap((tile, t) => [0, 1, 2, 3].map((n) => ({ tile, n, T: T + 4 * t + n, sum: 4 * t + n })));
+  const perHalf = 8 / blocks.halves;
+  for (let half = 0; half < blocks.halves; half++) {
+    for (const { tile, n, T } of rows) blocks.begin(T, eachOf(tile, four.sums + 4 * n), half);
+    for (let k = half * perHalf; k < (half + 1) * perHalf; k++) {
+      for (const { tile, n, T } of rows) code.three('dotBytes', T, k, eachOf(tile, 32 * n + 4 * k));
+    }
+    for (const { tile, n, T, sum } of rows) {
+      const place = at(r10, sum * ROW_SUM_BYTES + 64 * pair);
+      code.loadVector(BETWEEN, place);
+      blocks.added(BETWEEN, T, half, eachOf(tile, four.scales + 4 * n), eachOf(tile, four.sums + 4 * n));
+      code.storeVector(place, BETWEEN);
+    }
+  }
+}
+
+/** The sums of `count` rows to y. */
+function storeAll(code: Code, frame: Frame): void {
+  frame.get(rdi, 'rows');
+  code.shiftLeft(rdi, 2);
+  code.move(r9, rdi);
+  frame.get(rax, 'n');
+  code.multiply(rdi, rax);
+  frame.get(rax, 'y');
+  code.add(rdi, rax);
+  frame.get(rdx, 'bias');
+  frame.get(r10, 'count');
+  countDown(code, r10, () => {
+    for (const pair of [0, 1]) {
+      code.loadVector(PRODUCT, at(r14, 64 * pair));
+      storeRows(code, frame, PRODUCT, pair);
+    }
+    code.add(rdi, r9);
+    code.addNumber(r14, ROW_SUM_BYTES);
+  });
+}

@@ -1,0 +1,332 @@
+/**
+ * Machine code of x86-64 as bytes: the instructions that kernels need, of whole numbers and of 512-bit vectors, and jumps between them.
+ * Operands go as in Intel's manuals, the target first. Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, §2.
+ */
+import { assert } from '../../../base/assert.ts';
+
+/** A register of 64 bits, by its number. */
+export type General = number & { readonly general?: never };
+/** One of the vector registers 0…31. */
+export type VectorRegister = number & { readonly vector?: never };
+
+export const rax = 0;
+export const rcx = 1;
+export const rdx = 2;
+export const rbx = 3;
+export const rsp = 4;
+export const rbp = 5;
+export const rsi = 6;
+export const rdi = 7;
+export const [r8, r9, r10, r11, r12, r13, r14, r15] = [8, 9, 10, 11, 12, 13, 14, 15] as const;
+
+/** Bytes at a register's address and so many on; `each`: 4 of them, which fill all lanes. */
+export interface Place {
+  readonly base: General;
+  readonly offset: number;
+  readonly each?: true;
+}
+export const at = (base: General, offset = 0): Place => ({ base, offset });
+/** One number of 32 bits in all lanes. */
+export const eachOf = (base: General, offset = 0): Place => ({ base, offset, each: true });
+
+/** Where a jump goes. */
+export interface Label {
+  at: number | null;
+}
+
+const conditions = { below: 2, aboveOrEqual: 3, equal: 4, notEqual: 5, belowOrEqual: 6, above: 7, less: 12 } as const;
+export type Condition = keyof typeof conditions;
+
+/** The two shifts of whole numbers by a constant, as the digit that stands for them. */
+const SHIFT_LEFT = 4;
+const SHIFT_RIGHT = 5;
+
+/** How an instruction of vectors is written: its map of opcodes (0F, 0F38, 0F3A), prefix (none, 66, F3, F2), W and opcode. */
+interface Opcode {
+  readonly map: 1 | 2 | 3;
+  readonly prefix: 0 | 1 | 2 | 3;
+  readonly wide: 0 | 1;
+  readonly code: number;
+}
+const opcode = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, wide: 0 | 1, code: number): Opcode => ({ map, prefix, wide, code });
+
+/** target = f(first, second): vectors of whole registers, the second from memory if wanted. */
+const three = {
+  and: opcode(1, 1, 0, 0xdb),
+  or: opcode(1, 1, 0, 0xeb),
+  xor: opcode(1, 1, 0, 0xef),
+  addBytes: opcode(1, 1, 0, 0xfc),
+  addInts: opcode(1, 1, 0, 0xfe),
+  /** Bytes of the first, by the second's low four bits, in every 16 bytes. */
+  pick: opcode(2, 1, 0, 0x00),
+  /** target + Σ of four products of unsigned bytes (first) and signed ones (second) a lane. */
+  dotBytes: opcode(2, 1, 0, 0x50),
+  /** target + Σ of two products of signed 16-bit numbers a lane. */
+  dotPairs: opcode(2, 1, 0, 0x52),
+  addFloats: opcode(1, 0, 0, 0x58),
+  multiply: opcode(1, 0, 0, 0x59),
+  subtract: opcode(1, 0, 0, 0x5c),
+} as const;
+export type Three = keyof typeof three;
+
+/** target = f(source) */
+const two = {
+  toFloats: opcode(1, 0, 0, 0x5b),
+  /** 16 numbers of 16 bits in half a register become f32: of f16, and as they are. */
+  widenHalves: opcode(2, 1, 0, 0x13),
+  widenWords: opcode(2, 1, 0, 0x33),
+  /** 32 bytes become numbers of 16 bits. */
+  widenSigned: opcode(2, 1, 0, 0x20),
+  widenUnsigned: opcode(2, 1, 0, 0x30),
+} as const;
+export type Two = keyof typeof two;
+
+/** target = source shifted by a constant, in lanes of 16 or 32 bits. */
+const shifts = {
+  wordsLeft: { code: 0x71, digit: 6 },
+  wordsRight: { code: 0x71, digit: 2 },
+  intsLeft: { code: 0x72, digit: 6 },
+  intsRightSigned: { code: 0x72, digit: 4 },
+} as const;
+export type Shift = keyof typeof shifts;
+
+const LOAD = opcode(1, 2, 0, 0x6f);
+const STORE = opcode(1, 2, 0, 0x7f);
+
+export class Code {
+  readonly #bytes: number[] = [];
+  readonly #jumps: { readonly at: number; readonly to: Label }[] = [];
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  /** The bytes, with all jumps resolved: they may lie anywhere. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const bytes = Uint8Array.from(this.#bytes);
+    const view = new DataView(bytes.buffer);
+    for (const { at, to } of this.#jumps) {
+      assert(to.at !== null, 'machine code: a jump to a label that was not placed');
+      view.setInt32(at, to.at - (at + 4), true);
+    }
+    return bytes;
+  }
+
+  // ---- whole numbers
+
+  move(target: General, source: General): void {
+    this.#plain(0x8b, target, source);
+  }
+  moveNumber(target: General, value: number): void {
+    this.#say(rex(0, 0, target), 0xb8 | (target & 7));
+    this.#int32(value | 0);
+  }
+  /** 32 bits, the upper half becomes zero. */
+  load32(target: General, place: Place): void {
+    this.#say(rex(0, target, place.base), 0x8b);
+    this.#place(target, place, 1);
+  }
+  load(target: General, place: Place): void {
+    this.#say(rex(1, target, place.base), 0x8b);
+    this.#place(target, place, 1);
+  }
+  store(place: Place, source: General): void {
+    this.#say(rex(1, source, place.base), 0x89);
+    this.#place(source, place, 1);
+  }
+  /** target = the address base + index */
+  sum(target: General, base: General, index: General): void {
+    this.move(target, base);
+    this.add(target, index);
+  }
+  add(target: General, source: General): void {
+    this.#plain(0x03, target, source);
+  }
+  subtract(target: General, source: General): void {
+    this.#plain(0x2b, target, source);
+  }
+  multiply(target: General, source: General): void {
+    this.#say(rex(1, target, source), 0x0f, 0xaf, 0xc0 | ((target & 7) << 3) | (source & 7));
+  }
+  addNumber(target: General, value: number): void {
+    this.#byNumber(0, target, value);
+  }
+  andNumber(target: General, value: number): void {
+    this.#byNumber(4, target, value);
+  }
+  multiplyNumber(target: General, source: General, value: number): void {
+    this.#say(rex(1, target, source), 0x69, 0xc0 | ((target & 7) << 3) | (source & 7));
+    this.#int32(value);
+  }
+  shiftLeft(target: General, by: number): void {
+    this.#say(rex(1, 0, target), 0xc1, 0xc0 | (SHIFT_LEFT << 3) | (target & 7), by);
+  }
+  shiftRight(target: General, by: number): void {
+    this.#say(rex(1, 0, target), 0xc1, 0xc0 | (SHIFT_RIGHT << 3) | (target & 7), by);
+  }
+  /** By the low bits of rcx. */
+  shiftLeftByRcx(target: General): void {
+    this.#say(rex(1, 0, target), 0xd3, 0xc0 | (SHIFT_LEFT << 3) | (target & 7));
+  }
+  compare(a: General, b: General): void {
+    this.#plain(0x3b, a, b);
+  }
+  compareNumber(a: General, value: number): void {
+    this.#byNumber(7, a, value);
+  }
+  push(source: General): void {
+    this.#say(rex(0, 0, source), 0x50 | (source & 7));
+  }
+  pop(target: General): void {
+    this.#say(rex(0, 0, target), 0x58 | (target & 7));
+  }
+  return(): void {
+    this.#say(0xc3);
+  }
+  /** What the processor can do: leaf rax, part rcx; into rax, rbx, rcx, rdx. */
+  cpuid(): void {
+    this.#say(0x0f, 0xa2);
+  }
+  /** Which registers the system keeps: of number rcx, into rdx and rax. */
+  xgetbv(): void {
+    this.#say(0x0f, 0x01, 0xd0);
+  }
+  /** Into the nearest cache, if it may; never fails. */
+  prefetch(place: Place): void {
+    this.#say(rex(0, 0, place.base), 0x0f, 0x18);
+    this.#place(1, place, 1);
+  }
+
+  // ---- jumps
+
+  place(label: Label): void {
+    assert(label.at === null, 'machine code: a label placed twice');
+    label.at = this.length;
+  }
+  jump(to: Label): void {
+    this.#say(0xe9);
+    this.#to(to);
+  }
+  jumpIf(condition: Condition, to: Label): void {
+    this.#say(0x0f, 0x80 | conditions[condition]);
+    this.#to(to);
+  }
+
+  // ---- vectors of 512 bits
+
+  three(name: Three, target: VectorRegister, first: VectorRegister, second: VectorRegister | Place): void {
+    this.#vector(three[name], target, first, second);
+  }
+  two(name: Two, target: VectorRegister, source: VectorRegister | Place): void {
+    this.#vector(two[name], target, 0, source);
+  }
+  shift(name: Shift, target: VectorRegister, source: VectorRegister, by: number): void {
+    const { code, digit } = shifts[name];
+    this.#vector(opcode(1, 1, 0, code), digit, target, source);
+    this.#say(by);
+  }
+  /** target | (first & second) */
+  orAnd(target: VectorRegister, first: VectorRegister, second: VectorRegister): void {
+    this.#vector(opcode(3, 1, 0, 0x25), target, first, second);
+    this.#say(0xf8);
+  }
+  loadVector(target: VectorRegister, place: Place): void {
+    this.#vector(LOAD, target, 0, place);
+  }
+  storeVector(place: Place, source: VectorRegister): void {
+    this.#vector(STORE, source, 0, place);
+  }
+  /** The lanes that mask register 1 names; loaded ones are zero elsewhere. */
+  loadMasked(target: VectorRegister, place: Place): void {
+    this.#vector(LOAD, target, 0, place, { mask: 1, zero: 1 });
+  }
+  storeMasked(place: Place, source: VectorRegister): void {
+    this.#vector(STORE, source, 0, place, { mask: 1 });
+  }
+  /** Mask register 1 = the low 16 bits. */
+  mask(source: General): void {
+    assert(source < 8, 'machine code: a mask from one of the first eight registers');
+    this.#say(0xc5, 0xf8, 0x92, 0xc8 | source);
+  }
+  /** 32 bytes from one place, and 32 from another. */
+  loadHalves(target: VectorRegister, low: Place, high: Place): void {
+    this.#vector(LOAD, target, 0, low, { bits: 256 });
+    this.#vector(opcode(3, 1, 1, 0x3a), target, target, high, { unit: 32 });
+    this.#say(1);
+  }
+  /** 16 bytes from one place, and 16 from another, in the lower half. */
+  loadQuarters(target: VectorRegister, low: Place, high: Place): void {
+    this.#vector(LOAD, target, 0, low, { bits: 128 });
+    this.#vector(opcode(3, 1, 0, 0x38), target, target, high, { bits: 256, unit: 16 });
+    this.#say(1);
+  }
+  /** The same 16 bytes four times. */
+  loadRepeated(target: VectorRegister, place: Place): void {
+    this.#vector(opcode(2, 1, 0, 0x5a), target, 0, place, { unit: 16 });
+  }
+  /** The low 32 bits in all lanes. */
+  fill(target: VectorRegister, source: General): void {
+    this.#vector(opcode(2, 1, 0, 0x7c), target, 0, source);
+  }
+  /** To be called before a function returns that has used vectors: older instructions are slow otherwise. */
+  forgetUpperHalves(): void {
+    this.#say(0xc5, 0xf8, 0x77);
+  }
+
+  /** EVEX. `unit`: bytes that a short offset counts. */
+  #vector(
+    { map, prefix, wide, code }: Opcode,
+    reg: number,
+    first: VectorRegister,
+    operand: VectorRegister | Place,
+    { bits = 512, mask = 0, zero = 0, unit = 0 }: { bits?: 128 | 256 | 512; mask?: number; zero?: 0 | 1; unit?: number } = {},
+  ): void {
+    const isPlace = typeof operand !== 'number';
+    const rm = isPlace ? operand.base : operand;
+    const isEach = isPlace && operand.each === true;
+    const not = (bit: number) => (bit ? 0 : 1);
+    const length = bits === 512 ? 2 : bits === 256 ? 1 : 0;
+    this.#say(
+      0x62,
+      (not(reg & 8) << 7) | (not(isPlace ? 0 : rm & 16) << 6) | (not(rm & 8) << 5) | (not(reg & 16) << 4) | map,
+      (wide << 7) | ((~first & 15) << 3) | 4 | prefix,
+      (zero << 7) | (length << 5) | ((isEach ? 1 : 0) << 4) | (not(first & 16) << 3) | mask,
+      code,
+    );
+    if (isPlace) this.#place(reg, operand, isEach ? 4 : unit || bits / 8);
+    else this.#say(0xc0 | ((reg & 7) << 3) | (rm & 7));
+  }
+
+  // ---- pieces
+
+  #plain(code: number, target: General, source: General): void {
+    this.#say(rex(1, target, source), code, 0xc0 | ((target & 7) << 3) | (source & 7));
+  }
+  #byNumber(digit: number, target: General, value: number): void {
+    this.#say(rex(1, 0, target), 0x81, 0xc0 | (digit << 3) | (target & 7));
+    this.#int32(value);
+  }
+  /** ModRM, and the offset, short where it is a small multiple of `unit`. */
+  #place(reg: number, { base, offset }: Place, unit: number): void {
+    const short = offset / unit;
+    const isShort = Number.isInteger(short) && short >= -128 && short < 128;
+    this.#say((isShort ? 0x40 : 0x80) | ((reg & 7) << 3) | (base & 7));
+    if ((base & 7) === rsp) this.#say(0x24);
+    if (isShort) this.#say(short & 255);
+    else this.#int32(offset);
+  }
+  #to(label: Label): void {
+    this.#jumps.push({ at: this.length, to: label });
+    this.#int32(0);
+  }
+  #int32(value: number): void {
+    this.#say(value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255);
+  }
+  #say(...bytes: number[]): void {
+    this.#bytes.push(...bytes);
+  }
+}
+
+function rex(wide: 0 | 1, reg: number, rm: number): number {
+  return 0x40 | (wide << 3) | (((reg >> 3) & 1) << 2) | ((rm >> 3) & 1);
+}
