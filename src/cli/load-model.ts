@@ -66,12 +66,14 @@ export async function fetchMissing(
 export function libraryOptionsOf(
   options: Omit<ModelOptions, 'offline' | 'model' | 'ropeScaling'> & LoadOptions,
 ): LibraryOptions {
-  const { threads, context, kvType, device, blas, revectorize, batchTokens, cacheTokens, maxSequences } = options;
+  const { threads, context, kvType, device, blas, revectorize, native, batchTokens, cacheTokens, maxSequences } =
+    options;
   const { draft = [], cacheDir, cacheDirGib = DEFAULT_KEPT_BYTES / GIB } = options;
   return {
     device,
     blas,
     revectorize,
+    native,
     ...openOptionsOf(options),
     ...(options.adapter.length > 0 && {
       adapters: options.adapter.map((text) => {

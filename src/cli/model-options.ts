@@ -93,6 +93,11 @@ export const modelOptions = {
     default: true,
     help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
   },
+  native: {
+    kind: 'flag',
+    default: true,
+    help: 'stay with WebAssembly, where this processor could run machine code',
+  },
   ...openOptions,
   ropeScaling: {
     kind: 'text',

@@ -25,7 +25,7 @@ import { draftOption, modelOptions, openOptions, openOptionsOf } from '../model-
 import type { Options, OptionTable } from '../option-table.ts';
 import { startProgress } from '../terminal/progress.ts';
 
-const { model, adapter, device, kvType, blas, revectorize } = modelOptions;
+const { model, adapter, device, kvType, blas, revectorize, native } = modelOptions;
 const counts = { kind: 'integers', min: 0 } as const;
 
 const options = {
@@ -63,6 +63,7 @@ const options = {
   device,
   blas,
   revectorize,
+  native,
   ...openOptions,
   roofline: {
     kind: 'flag',

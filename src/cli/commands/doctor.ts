@@ -9,6 +9,7 @@ import { createDevice } from '../../platform/node/engine/devices.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findFfi } from '../../platform/node/native/ffi.ts';
+import { loadNative } from '../../platform/node/native/machine-code.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { probeGpu } from '../../platform/node/probe-gpu.ts';
@@ -48,6 +49,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   const bf16 = loadOneDnn(io.env);
   const mpi = findMpiLibrary(io.env);
   const mpirun = onPath('mpirun', io.env.PATH);
+  const native = loadNative();
   const models = bundledModels();
   return [
     {
@@ -67,6 +69,13 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       here: machine.revectorizer,
       found: machine.revectorizer ? '256-bit vectors from pairs of 128-bit ones' : 'not with this processor and Node',
       advice: 'The same kernels run at 128 bits. It needs an x64 processor with AVX2 and Node 22 or newer.',
+    },
+    {
+      name: 'machine code',
+      here: typeof native !== 'string',
+      found:
+        typeof native === 'string' ? native : '512-bit vectors (AVX-512 VNNI), for products with quantized weights',
+      advice: 'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI.',
     },
     {
       name: 'threads',

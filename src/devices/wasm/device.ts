@@ -99,12 +99,17 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const segments: Segment[] = [];
   let nf4Bytes = 0;
   const newSegment = () => {
-    const segment = new Segment(segments.length, kernels, shared, { blas, native, prepare: options.prepareMemory ?? null });
+    const segment = new Segment(segments.length, kernels, shared, {
+      blas,
+      native,
+      prepare: options.prepareMemory ?? null,
+    });
     segment.setWord(CONTROL_WIDE, options.wideVectors ? 1 : 0);
     segments.push(segment);
     return segment;
   };
-  if (threads > 1) await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas), native: native && native.place });
+  if (threads > 1)
+    await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas), native: native?.place ?? null });
   const home = newSegment();
   await team.introduce(home, host);
 

@@ -156,7 +156,10 @@ test('threads without a host are refused', async () => {
 
 test('what a matrix takes in memory is said as the kernels count it, every type and awkward shapes', async () => {
   const modules = await compileKernels({ shared: false });
-  const kernels = instantiate(modules, new WebAssembly.Memory({ initial: 64, maximum: 65536 }), { blas: null, native: null });
+  const kernels = instantiate(modules, new WebAssembly.Memory({ initial: 64, maximum: 65536 }), {
+    blas: null,
+    native: null,
+  });
   for (const kind of Object.values(packKinds)) {
     for (const [rows, columns] of [
       [1, 256],

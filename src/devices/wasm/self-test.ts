@@ -5,8 +5,9 @@ import { Random } from '../../base/random.ts';
 import type { Batch } from '../../kernels/batch.ts';
 import { type KvType, kvTypes } from '../../kernels/ops.ts';
 import { dtypes, rowBytes, type WeightType, weightTypes } from '../../tensor/dtype.ts';
-import type { Floats } from '../../tensor/tensor.ts';
+import type { Floats, Tensor } from '../../tensor/tensor.ts';
 import { type Device, fromFloats } from '../device.ts';
+import { isFloatKind, packKinds } from './weights.ts';
 
 const COLUMNS = 256;
 const ROWS = 24;
@@ -34,53 +35,86 @@ export async function kernelResults(
   const { ops } = device;
   const mark = device.mark();
   const random = new Random(1);
-  const floats = (rows: number, columns: number) =>
-    fromFloats(
-      device,
-      Float32Array.from({ length: rows * columns }, () => random.normal()),
-      [rows, columns],
-    );
+  const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
 
-  for (const dtype of types) {
-    const bytes = randomBlocks(dtype, columns, random);
-    const matrix = device.placeWeight(
-      {
-        name: `self-test ${dtype}`,
-        dtype,
-        shape: [ROWS, columns],
-        readRows: (target, first, count) => {
-          const stride = rowBytes(dtype, columns);
-          target.set(bytes.subarray(first * stride, (first + count) * stride));
-        },
-      },
-      null,
-    );
-    for (const N of rows) {
-      results.set(`linear ${dtype}, ${N} rows`, await device.read(ops.linear(floats(N, columns), matrix)));
-    }
-    results.set(`embed ${dtype}`, await device.read(ops.embed(matrix, Uint32Array.of(3, 17))));
-  }
+  for (const dtype of types) await productResults(device, results, { dtype, columns, rows, random });
 
-  const x = floats(5, 96);
-  const y = floats(5, 96);
+  const x = numbers(5, 96);
+  const y = numbers(5, 96);
   results.set('add', await device.read(ops.add(x, y)));
   results.set('swiglu', await device.read(ops.swiglu(x, y)));
-  results.set('rmsNorm', await device.read(ops.rmsNorm(x, floats(1, 96), 1e-5)));
-  results.set('rope', await device.read(ops.rope(x, floats(5, HEAD_SIZE))));
+  results.set('rmsNorm', await device.read(ops.rmsNorm(x, numbers(1, 96), 1e-5)));
+  results.set('rope', await device.read(ops.rope(x, numbers(5, HEAD_SIZE))));
   for (const type of caches) {
     const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
     const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
     const batch: Batch = { ids: new Uint32Array(40), positions: new Uint32Array(40), spans };
     const at = { store, layer: 0 };
-    ops.appendToCache(at, floats(40, 2 * HEAD_SIZE), floats(40, 2 * HEAD_SIZE), batch);
+    ops.appendToCache(at, numbers(40, 2 * HEAD_SIZE), numbers(40, 2 * HEAD_SIZE), batch);
     for (const group of [1, 4]) {
-      const q = floats(40, 2 * group * HEAD_SIZE);
+      const q = numbers(40, 2 * group * HEAD_SIZE);
       const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
       results.set(`attention ${type}, ${group} heads a key`, await device.read(mix));
     }
   }
   device.release(mark);
   return results;
+}
+
+/** Those of `linear` alone, with a type of every way in which quantized weights lie in memory. */
+export async function quantizedResults(device: Device): Promise<Map<string, Floats>> {
+  const results = new Map<string, Floats>();
+  const mark = device.mark();
+  const random = new Random(1);
+  const byKind = new Map(weightTypes.map((type) => [packKinds[type], type]));
+  for (const [kind, dtype] of byKind) {
+    if (!isFloatKind(kind))
+      await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
+  }
+  device.release(mark);
+  return results;
+}
+
+async function productResults(
+  device: Device,
+  results: Map<string, Floats>,
+  {
+    dtype,
+    columns,
+    rows,
+    random,
+  }: {
+    readonly dtype: WeightType;
+    readonly columns: number;
+    readonly rows: readonly number[];
+    readonly random: Random;
+  },
+): Promise<void> {
+  const bytes = randomBlocks(dtype, columns, random);
+  const matrix = device.placeWeight(
+    {
+      name: `self-test ${dtype}`,
+      dtype,
+      shape: [ROWS, columns],
+      readRows: (target, first, count) => {
+        const stride = rowBytes(dtype, columns);
+        target.set(bytes.subarray(first * stride, (first + count) * stride));
+      },
+    },
+    null,
+  );
+  for (const N of rows) {
+    results.set(
+      `linear ${dtype}, ${N} rows`,
+      await device.read(device.ops.linear(floats(device, random, N, columns), matrix)),
+    );
+  }
+  results.set(`embed ${dtype}`, await device.read(device.ops.embed(matrix, Uint32Array.of(3, 17))));
+}
+
+function floats(device: Device, random: Random, rows: number, columns: number): Tensor {
+  const numbers = Float32Array.from({ length: rows * columns }, () => random.normal());
+  return fromFloats(device, numbers, [rows, columns]);
 }
 
 /** Names of the results that differ in any bit. */

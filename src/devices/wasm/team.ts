@@ -84,11 +84,7 @@ export class Team {
     return this.threads.length + 1;
   }
 
-  async grow(
-    host: ThreadHost,
-    count: number,
-    options: ThreadOptions = { blas: null, native: null },
-  ): Promise<void> {
+  async grow(host: ThreadHost, count: number, options: ThreadOptions = { blas: null, native: null }): Promise<void> {
     this.threads.push(...(await Promise.all(Array.from({ length: count }, () => host.spawn(options)))));
   }
 

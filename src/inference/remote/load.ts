@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly blas?: boolean;
   /** 256-bit kernels where this engine has them (Node on x64); absent: yes. The bits do not change. */
   readonly revectorize?: boolean;
+  /** Machine code of our own instead of WebAssembly (Node on x64 Linux with AVX-512 VNNI); absent: yes. The bits do not change. */
+  readonly native?: boolean;
   /** Longest sequence, prompt and generated text together; absent: the model's own, up to DEFAULT_CONTEXT. */
   readonly contextLength?: number;
   /** How keys and values are kept; absent: f32 for a model stored in f32, f16 for others. */
@@ -73,6 +75,7 @@ const knownOptions = [
   'threads',
   'blas',
   'revectorize',
+  'native',
   'contextLength',
   'kvType',
   'cacheTokens',
@@ -119,6 +122,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     threads,
     blas = false,
     revectorize = true,
+    native = true,
     contextLength,
     kvType,
     cacheTokens,
@@ -172,6 +176,7 @@ export function loadSettings(options: EngineOptions): LoadSettings {
     device,
     blas,
     revectorize,
+    native,
     threads: threads ?? null,
     contextLength: contextLength ?? null,
     kvType: kvType ?? null,

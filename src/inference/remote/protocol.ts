@@ -35,6 +35,8 @@ export interface LoadSettings {
   readonly blas: boolean;
   /** May the engine join pairs of 128-bit operations? */
   readonly revectorize: boolean;
+  /** May kernels run as machine code, where this processor has one of ours? */
+  readonly native: boolean;
   /** null: the model's own, up to a default. */
   readonly contextLength: number | null;
   /** null: f32 for models stored in f32, f16 for others. */

@@ -48,6 +48,8 @@ export function nativeCode(): NativeCode {
     add(taskNumber(matrix), (code) => writeMatrix(code, packing, matrix));
   }
   const bytes = new Uint8Array(length);
-  entries.forEach(([, offset], i) => bytes.set(parts[i]!, offset));
+  entries.forEach(([, offset], i) => {
+    bytes.set(parts[i]!, offset);
+  });
   return { bytes, entries };
 }

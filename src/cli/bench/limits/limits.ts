@@ -69,6 +69,9 @@ export function instantiateLimits(
   pages: number,
 ): { kernels: LimitKernels; base: number; memory: WebAssembly.Memory } {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
-  const kernels = instantiate({ module, written: null }, memory, { blas: null, native: null }) as unknown as LimitKernels;
+  const kernels = instantiate({ module, written: null }, memory, {
+    blas: null,
+    native: null,
+  }) as unknown as LimitKernels;
   return { kernels, memory, base: Math.ceil(kernels.heapStart() / 4096) * 4096 };
 }

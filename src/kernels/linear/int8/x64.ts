@@ -10,8 +10,7 @@
  *   20…24  in between
  *   25…31  constants
  */
-import { argumentOffset, type Task } from '../../writer/task.ts';
-import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
+
 import {
   at,
   type Code,
@@ -36,6 +35,8 @@ import {
   rsp,
   type VectorRegister,
 } from '../../native/x64/code.ts';
+import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
+import { argumentOffset, type Task } from '../../writer/task.ts';
 import { ROW_SUM_BYTES, SUM_ROWS } from './kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from './packing.ts';
 
@@ -277,7 +278,10 @@ function enter(code: Code, task: Task, blocks: Blocks): Frame {
     if (task.takes[name] === 'pointer') code.add(register, rbx);
   };
   // the upper halves of whole numbers of 32 bits that C hands over may hold anything
-  for (const [name, register] of [['first', rsi], ['last', rdx]] as const) {
+  for (const [name, register] of [
+    ['first', rsi],
+    ['last', rdx],
+  ] as const) {
     code.shiftLeft(register, 32);
     code.shiftRight(register, 32);
     frame.keep(name, register);
@@ -412,7 +416,9 @@ export function writeVector(code: Code, packing: Packing, task: Task): void {
     });
     frame.get(rdi, 'y');
     frame.get(rdx, 'bias');
-    SUMS.forEach((sum, pair) => storeRows(code, frame, sum, pair));
+    SUMS.forEach((sum, pair) => {
+      storeRows(code, frame, sum, pair);
+    });
     nextGroup(code, frame);
   });
   frame.leave();

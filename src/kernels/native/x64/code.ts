@@ -48,7 +48,12 @@ interface Opcode {
   readonly wide: 0 | 1;
   readonly code: number;
 }
-const opcode = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, wide: 0 | 1, code: number): Opcode => ({ map, prefix, wide, code });
+const opcode = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, wide: 0 | 1, code: number): Opcode => ({
+  map,
+  prefix,
+  wide,
+  code,
+});
 
 /** target = f(first, second): vectors of whole registers, the second from memory if wanted. */
 const three = {
@@ -279,7 +284,12 @@ export class Code {
     reg: number,
     first: VectorRegister,
     operand: VectorRegister | Place,
-    { bits = 512, mask = 0, zero = 0, unit = 0 }: { bits?: 128 | 256 | 512; mask?: number; zero?: 0 | 1; unit?: number } = {},
+    {
+      bits = 512,
+      mask = 0,
+      zero = 0,
+      unit = 0,
+    }: { bits?: 128 | 256 | 512; mask?: number; zero?: 0 | 1; unit?: number } = {},
   ): void {
     const isPlace = typeof operand !== 'number';
     const rm = isPlace ? operand.base : operand;

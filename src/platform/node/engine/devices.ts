@@ -10,6 +10,7 @@ import { describeMachine } from '../machine.ts';
 import { blasProblem } from '../native/blas.ts';
 import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
 import { loadProducts } from '../native/products.ts';
+import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 import { hugePages } from './huge-pages.ts';
@@ -20,6 +21,7 @@ export async function createDevice({
   threads,
   blas,
   revectorize,
+  native: wantsNative,
   segmentBytes,
 }: LoadSettings): Promise<Device> {
   const device = wanted === 'auto' && !blas ? (await autoDevice()).device : wanted;
@@ -42,17 +44,20 @@ export async function createDevice({
   }
   const count = threads ?? describeMachine().physicalCores;
   const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library, training: false });
+  const native = await nativeForThisMachine(compiled.kernels, wantsNative);
   const common = {
     threads: count,
+    native: native.kernels,
     host: nodeThreads,
     segmentWeights: segmentBytes ?? undefined,
     prepareMemory: hugePages(),
     clock: () => performance.now(),
     ...compiled,
+    note: [compiled.note, native.note].filter(Boolean).join(', '),
   };
   if (library === null) return createOnThreads(common, warn);
-  const blasRows = await measureBlasRows(library, compiled.kernels);
-  const note = `${compiled.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
+  const blasRows = await measureBlasRows(library, compiled.kernels, native.kernels);
+  const note = `${common.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
   return createOnThreads({ ...common, blas: library, blasRows, note }, warn);
 }
 

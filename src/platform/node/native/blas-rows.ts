@@ -3,6 +3,7 @@ import { fromFloats } from '../../../devices/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import type { CompiledKernels } from '../../../devices/wasm/modules.ts';
 import type { Blas } from '../../../kernels/gemm/blas.ts';
+import type { NativeKernels } from '../../../kernels/native/kernels.ts';
 import { rowBytes, type WeightType } from '../../../tensor/dtype.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 
@@ -20,9 +21,13 @@ function likeness(type: WeightType): (typeof measured)[number] {
 }
 
 /** Takes about 0.1 s. The kernels must have been optimized. Rows by weight type; infinite where our kernels are always faster. */
-export async function measureBlasRows(blas: Blas, kernels: CompiledKernels): Promise<(type: WeightType) => number> {
+export async function measureBlasRows(
+  blas: Blas,
+  kernels: CompiledKernels,
+  native: NativeKernels | null,
+): Promise<(type: WeightType) => number> {
   const device = async (blasRows: number) =>
-    createWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => blasRows });
+    createWasmDevice({ kernels, native, activations: 'int8', blas, blasRows: () => blasRows });
   const [ours, theirs] = [await device(Number.POSITIVE_INFINITY), await device(1)];
   const numbers = new Float32Array(ROWS.at(-1)! * I).fill(0.5);
   const found = new Map<WeightType, number>();

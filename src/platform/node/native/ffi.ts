@@ -56,7 +56,11 @@ function keepingGlobals(binding: Ffi): Ffi {
     address: (view) => binding.address(view),
     view: (address, length) => binding.view(address, length),
     proto: (declaration) => binding.proto(declaration),
-    decode: (address, type) => binding.decode(address, type),
+    decode(address, type) {
+      // koffi 3.3 makes what calls need when a thread loads its first library: a function called before that ends the process
+      if (kept.length === 0) kept.push(binding.load(null));
+      return binding.decode(address, type);
+    },
     load(name, options = {}) {
       const library = binding.load(name, options);
       if (options.global) kept.push(library);

@@ -1,0 +1,163 @@
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { test } from 'node:test';
+import { fromFloats } from '../../../devices/device.ts';
+import { createWasmDevice } from '../../../devices/wasm/device.ts';
+import { randomFloats, randomWeights } from '../../../devices/wasm/testing.ts';
+import { isFloatKind, packKinds } from '../../../devices/wasm/weights.ts';
+import { nativeCode } from '../../../kernels/native/kernels.ts';
+import { at, Code, eachOf, r9, r13, rax, rcx, rsp } from '../../../kernels/native/x64/code.ts';
+import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
+import { nativeForThisMachine } from '../native-kernels.ts';
+import { nodeThreads } from '../threads.ts';
+import { compileForThisMachine } from '../wide-kernels.ts';
+import { loadNative } from './machine-code.ts';
+
+const native = loadNative();
+const why = typeof native === 'string' ? native : null;
+// Where the processor could run it, that it cannot be had is a fault.
+const skip = why !== null && /^(the processor has no|there is none for)/.test(why) && `no machine code: ${why}`;
+
+test('the processor, the system and FFI let machine code run', { skip }, () => {
+  strictEqual(why, null);
+});
+
+const quantized = weightTypes.filter((type) => !isFloatKind(packKinds[type]));
+
+/** What both ways give for these sizes, bits as whole numbers. */
+async function bothWays(
+  type: WeightType,
+  threads: number,
+  sizes: readonly (readonly [N: number, I: number, O: number])[],
+) {
+  const [machine, wasm] = await Promise.all(
+    [typeof native === 'string' ? null : native, null].map((each) =>
+      createWasmDevice({ activations: 'int8', native: each, threads, host: nodeThreads }),
+    ),
+  );
+  ok(machine!.description.includes('machine code') && !wasm!.description.includes('machine code'));
+  for (const [N, I, O] of sizes) {
+    const { source } = randomWeights(type, O, I, N + O);
+    const x = randomFloats(N * I, 5);
+    if (N > 2) x[I + 3] = Number.NaN;
+    if (N > 3) x.fill(0, 2 * I, 3 * I);
+    const results = [];
+    for (const device of [machine!, wasm!]) {
+      const mark = device.mark();
+      const w = device.placeWeight(source, 0);
+      const rows = fromFloats(device, x, [N, I]);
+      const bias = fromFloats(device, randomFloats(O, 6), [O]);
+      const [plain, biased] = [device.ops.linear(rows, w), device.ops.linear(rows, w, bias)];
+      for (const y of [plain, biased]) results.push(await device.read(y));
+      device.release(mark);
+    }
+    const bits = results.map((y) => Array.from(new Uint32Array(y.buffer), quiet));
+    deepStrictEqual(bits[0], bits[2], `${type}, ${N} rows, ${O} × ${I}, ${threads} threads`);
+    deepStrictEqual(bits[1], bits[3], `${type}, ${N} rows, ${O} × ${I}, with a bias, ${threads} threads`);
+  }
+  machine!.close();
+  wasm!.close();
+}
+
+/** All NaN as one: which bits a NaN has says nothing. */
+const quiet = (bits: number): number => ((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : bits);
+
+for (const type of quantized) {
+  test(`${type}: the bits of machine code are those of WebAssembly, on awkward shapes`, { skip }, async () => {
+    await bothWays(type, 1, [
+      [1, 256, 8],
+      [1, 512, 13],
+      [1, 2304, 130],
+      [2, 256, 1],
+      [4, 512, 33],
+      [5, 1280, 47],
+      [8, 256, 64],
+      [9, 512, 16],
+      [31, 256, 17],
+      [33, 512, 40],
+      [70, 256, 9],
+    ]);
+  });
+}
+
+test('several threads run it, each on its share, and the bits are the same', { skip }, async () => {
+  for (const type of ['Q4_0', 'Q4_K', 'Q8_0'] as const) {
+    await bothWays(type, 3, [
+      [1, 1024, 600],
+      [6, 1024, 600],
+      [40, 512, 333],
+    ]);
+  }
+});
+
+test('a memory that grows is found again', { skip }, async () => {
+  const device = await createWasmDevice({ activations: 'int8', native: native as Exclude<typeof native, string> });
+  const { source } = randomWeights('Q4_0', 64, 256, 1);
+  const w = device.placeWeight(source, 0);
+  const x = fromFloats(device, randomFloats(256, 2), [1, 256]);
+  const before = await device.read(device.ops.linear(x, w));
+  device.allocate([40, 1024, 1024]);
+  deepStrictEqual(await device.read(device.ops.linear(x, w)), before);
+});
+
+test('it is used where it may be, and only if it is asked for', { skip }, async () => {
+  const { kernels } = await compileForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
+  const chosen = await nativeForThisMachine(kernels, true);
+  ok(chosen.kernels !== null);
+  strictEqual(chosen.note, null);
+  deepStrictEqual(await nativeForThisMachine(kernels, false), { kernels: null, note: null });
+});
+
+test('the code is small and soon written', () => {
+  nativeCode();
+  const from = performance.now();
+  const { bytes, entries } = nativeCode();
+  ok(performance.now() - from < 500, `${performance.now() - from} ms`);
+  ok(bytes.length < 128 * 1024, `${bytes.length} bytes`);
+  strictEqual(new Set(entries.map(([task]) => task)).size, entries.length);
+});
+
+/** Read back by GNU objdump 2.40 as the line says. */
+const encodings: readonly (readonly [line: string, write: (code: Code) => void, bytes: string])[] = [
+  [
+    'vpdpbusd zmm8, zmm0, dword bcst [r9+124]',
+    (code) => code.three('dotBytes', 8, 0, eachOf(r9, 124)),
+    '62527d5850411f',
+  ],
+  [
+    'vpdpwssd zmm24, zmm29, dword bcst [r13+144]',
+    (code) => code.three('dotPairs', 24, 29, eachOf(r13, 144)),
+    '62421550524524',
+  ],
+  ['vaddps zmm20, zmm20, zmm15', (code) => code.three('addFloats', 20, 20, 15), '62c15c4058e7'],
+  ['vmovdqu32 zmm20, [rax+64]', (code) => code.loadVector(20, at(rax, 64)), '62e17e486f6001'],
+  ['vmovdqu32 [rax+100]{k1}, zmm20', (code) => code.storeMasked(at(rax, 100), 20), '62e17e497fa064000000'],
+  ['vmovdqu32 zmm20{k1}{z}, [rsp+64]', (code) => code.loadMasked(20, at(rsp, 64)), '62e17ec96f642401'],
+  ['vpsrlw zmm7, zmm22, 4', (code) => code.shift('wordsRight', 7, 22, 4), '62b1454871d604'],
+  ['vpternlogd zmm3, zmm20, zmm30, 0xf8', (code) => code.orAnd(3, 20, 30), '62935d4025def8'],
+  [
+    'vmovdqu32 ymm16, [rcx+32]; vinserti64x4 zmm16, zmm16, [rcx+304], 1',
+    (code) => code.loadHalves(16, at(rcx, 32), at(rcx, 304)),
+    '62e17e286f410162e3fd403a813001000001',
+  ],
+  [
+    'vmovdqu32 xmm17, [rcx+128]; vinserti32x4 ymm17, ymm17, [rcx+272], 1',
+    (code) => code.loadQuarters(17, at(rcx, 128), at(rcx, 272)),
+    '62e17e086f490862e3752038491101',
+  ],
+  ['vcvtph2ps zmm16, ymm16', (code) => code.two('widenHalves', 16, 16), '62a27d4813c0'],
+  ['vpmovsxbw zmm21, ymm21', (code) => code.two('widenSigned', 21, 21), '62a27d4820ed'],
+  ['vpbroadcastd zmm31, eax', (code) => code.fill(31, rax), '62627d487cf8'],
+  ['vbroadcasti32x4 zmm25, [rcx]', (code) => code.loadRepeated(25, at(rcx)), '62627d485a4900'],
+  ['kmovw k1, eax', (code) => code.mask(rax), 'c5f892c8'],
+  ['imul r9, r13, 160', (code) => code.multiplyNumber(r9, r13, 160), '4d69cda0000000'],
+  ['mov [rsp+8], r13', (code) => code.store(at(rsp, 8), r13), '4c896c2408'],
+  ['prefetcht0 [r9+2048]', (code) => code.prefetch(at(r9, 2048)), '410f188900080000'],
+];
+
+test('instructions are encoded as an assembler does', () => {
+  for (const [line, write, bytes] of encodings) {
+    const code = new Code();
+    write(code);
+    strictEqual(Buffer.from(code.bytes()).toString('hex'), bytes, line);
+  }
+});
