@@ -5,7 +5,7 @@
 import { taskNumber } from '../kernels.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
-import { writeMatrix, writeVector } from '../linear/int8/x64.ts';
+import { writeMatrix, writeVector } from '../linear/int8/x64/products.ts';
 import { Code } from './x64/code.ts';
 
 /** Machine code, and where in it each task's function begins. It may lie anywhere in memory. */

@@ -1,16 +1,7 @@
 /**
  * The same products as machine code of x86-64 with 512-bit vectors (AVX-512 VNNI), where WebAssembly has 128 bits and an engine joins
- * two: 16 rows, two panels, to a register. The sums take the same steps in the same order (block-sums.ts), so the bits are the same.
- *
- * Registers all the way through a block of two panels:
- *
- *   0…7    its quants, group by group of four columns, as unsigned bytes
- *   8…15   T of up to eight activation rows
- *   16…19  scales of its halves, minima of its halves, as f32
- *   20…24  in between
- *   25…31  constants
+ * two: the tasks of ../kernel.ts, with the same bits.
  */
-
 import {
   at,
   type Code,
@@ -32,240 +23,19 @@ import {
   rdi,
   rdx,
   rsi,
-  rsp,
   type VectorRegister,
-} from '../../native/x64/code.ts';
-import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
-import { argumentOffset, type Task } from '../../writer/task.ts';
-import { ROW_SUM_BYTES, SUM_ROWS } from './kernel.ts';
-import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from './packing.ts';
+} from '../../../native/x64/code.ts';
+import { countDown, eachBelow, Frame, unless } from '../../../native/x64/frame.ts';
+import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../../tasks.ts';
+import { argumentOffset, type Task } from '../../../writer/task.ts';
+import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
+import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
+import { BETWEEN, Blocks, PRODUCT, T } from './blocks.ts';
 
-const T = 8;
-const SCALE = 16;
-const MINIMUM = 18;
-const [BETWEEN, WORDS, PLANE, SECOND_PLANE, PRODUCT] = [20, 21, 22, 23, 24] as const;
-const TABLE = 25;
-const ONE_OF_HALF = 26;
-const MINUS_OFFSET = 28;
-const HIGH_MASK = 30;
-const NIBBLE = 31;
-
-/** How far ahead of its use a weight is asked for, in bytes: some lines of memory on their way at any time. */
-const AHEAD = 2048;
-const LINE = 64;
-
-/** A tile of R activation rows: where a block's scales and sums are, and how long it is (../quantize.assembly.ts). */
+/** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.assembly.ts). */
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
 const four = tileOf(4);
 const one = tileOf(1);
-
-/** What a function keeps of its own on the stack, by name. */
-class Frame {
-  readonly #code: Code;
-  readonly #names: string[] = [];
-  readonly #kept: readonly General[] = [rbx, rbp, r12, r13, r14, r15];
-  readonly #bytes = 128;
-
-  constructor(code: Code) {
-    this.#code = code;
-    for (const register of this.#kept) code.push(register);
-    code.addNumber(rsp, -this.#bytes);
-  }
-  #at(name: string) {
-    if (!this.#names.includes(name)) this.#names.push(name);
-    return at(rsp, 8 * this.#names.indexOf(name));
-  }
-  keep(name: string, register: General): void {
-    this.#code.store(this.#at(name), register);
-  }
-  get(register: General, name: string): void {
-    this.#code.load(register, this.#at(name));
-  }
-  leave(): void {
-    this.#code.forgetUpperHalves();
-    this.#code.addNumber(rsp, this.#bytes);
-    for (const register of [...this.#kept].reverse()) this.#code.pop(register);
-    this.#code.return();
-  }
-}
-
-/** What both products do with the blocks of one packing. */
-class Blocks {
-  readonly #code: Code;
-  readonly #packing: Packing;
-  readonly halves: number;
-
-  constructor(code: Code, packing: Packing) {
-    this.#code = code;
-    this.#packing = packing;
-    this.halves = packing.isHalved ? 2 : 1;
-  }
-
-  /** The constants; `group`: the first one, `tableAt`: from a group to its table. Changes rax. */
-  constants(): void {
-    const { highBytes, offset, isHalved, minima } = this.#packing;
-    this.#fill(NIBBLE, 0x0f0f0f0f);
-    if (highBytes > 0) this.#fill(HIGH_MASK, highBytes === 64 ? 0x30303030 : 0x10101010);
-    for (let half = 0; half < this.halves; half++) {
-      const factors = (factor: number) => {
-        const low = factor & 0xffff;
-        if (!isHalved) return low | (low << 16);
-        return half === 0 ? low : low << 16;
-      };
-      if (offset > 0) this.#fill(MINUS_OFFSET + half, factors(-offset));
-      if (minima) this.#fill(ONE_OF_HALF + half, factors(1));
-    }
-  }
-  #fill(target: VectorRegister, value: number): void {
-    this.#code.moveNumber(rax, value);
-    this.#code.fill(target, rax);
-  }
-
-  /** The levels of the group whose table is at `table`, with the offset added. Changes rax. */
-  levels(table: General): void {
-    if (!this.#packing.isTable) return;
-    this.#fill(BETWEEN, this.#packing.offset * 0x01010101);
-    this.#code.loadRepeated(TABLE, at(table));
-    this.#code.three('addBytes', TABLE, TABLE, BETWEEN);
-  }
-
-  /** Quants of two panels, the first at w, as unsigned bytes. */
-  quants(w: General): void {
-    const code = this.#code;
-    const { lowBytes, highBytes, isTable } = this.#packing;
-    const next = blockBytes(this.#packing);
-    const both = (target: VectorRegister, from: number) => code.loadHalves(target, at(w, from), at(w, next + from));
-    if (lowBytes === 256) {
-      for (let k = 0; k < 8; k++) both(k, 32 * k);
-      return;
-    }
-    for (let k = 0; k < 4; k++) {
-      both(k + 4, 32 * k);
-      code.three('and', k, k + 4, NIBBLE);
-      code.shift('wordsRight', k + 4, k + 4, 4);
-      code.three('and', k + 4, k + 4, NIBBLE);
-    }
-    if (isTable) for (let k = 0; k < 8; k++) code.three('pick', k, TABLE, k);
-    if (highBytes === 0) return;
-    both(PLANE, highAt(this.#packing));
-    if (highBytes === 64) both(SECOND_PLANE, highAt(this.#packing) + 32);
-    for (let k = 0; k < 8; k++) {
-      const plane = highBytes === 64 && k >= 4 ? SECOND_PLANE : PLANE;
-      const place = highBytes === 64 ? 2 * (k & 3) : k;
-      const moved = place === 4 ? plane : BETWEEN;
-      if (place < 4) code.shift('wordsLeft', BETWEEN, plane, 4 - place);
-      if (place > 4) code.shift('wordsRight', BETWEEN, plane, place - 4);
-      code.orAnd(k, moved, HIGH_MASK);
-    }
-  }
-
-  /** Scales and minima of two panels as f32: `w` the first panel's block, `head` its super-block's scales. */
-  scales(w: General, head: General, headOffset: number): void {
-    const code = this.#code;
-    const packing = this.#packing;
-    const next = blockBytes(packing);
-    const quarters = (target: VectorRegister, from: number) =>
-      code.loadQuarters(target, at(w, from), at(w, next + from));
-    if (!hasSuperBlocks(packing)) {
-      const own = (target: VectorRegister, from: number) => {
-        quarters(target, from);
-        if (packing.scale === 'f16') return code.two('widenHalves', target, target);
-        code.two('widenWords', target, target);
-        code.shift('intsLeft', target, target, 16);
-      };
-      own(SCALE, scaleAt(packing));
-      if (packing.minima) own(MINIMUM, scaleAt(packing) + 16);
-      return;
-    }
-    const ofHead = (target: VectorRegister, from: number) =>
-      code.loadHalves(target, at(head, headOffset + from), at(head, headOffset + headBytes(packing) + from));
-    /** target = the first or second number of each pair of 16-bit ones × `by` */
-    const scaled = (target: VectorRegister, which: number, by: VectorRegister) => {
-      if (which === 0) code.shift('intsLeft', target, WORDS, 16);
-      code.shift('intsRightSigned', target, which === 0 ? target : WORDS, 16);
-      code.two('toFloats', target, target);
-      code.three('multiply', target, by, target);
-    };
-    quarters(WORDS, scaleAt(packing));
-    code.two(packing.scale === 'signed' ? 'widenSigned' : 'widenUnsigned', WORDS, WORDS);
-    ofHead(BETWEEN, 0);
-    for (let half = 0; half < this.halves; half++) scaled(SCALE + half, half, BETWEEN);
-    if (!packing.minima) return;
-    if (packing.minima === 'own') {
-      quarters(WORDS, minAt(packing));
-      code.two('widenUnsigned', WORDS, WORDS);
-    }
-    ofHead(BETWEEN, 32);
-    for (let half = 0; half < this.halves; half++) {
-      scaled(MINIMUM + half, packing.minima === 'beside' ? 1 : half, BETWEEN);
-    }
-  }
-
-  /** target = −offset · Σ q_x of a half, whose pair of sums is at `sums` */
-  begin(target: VectorRegister, sums: ReturnType<typeof at>, half: number): void {
-    this.#code.three('xor', target, target, target);
-    if (this.#packing.offset > 0) this.#code.three('dotPairs', target, MINUS_OFFSET + half, sums);
-  }
-
-  /** sum = sum + (f32(T) · a − b · f32(Σ q_x)) · dx. Changes T. */
-  added(
-    sum: VectorRegister,
-    T: VectorRegister,
-    half: number,
-    scale: ReturnType<typeof at>,
-    sums: ReturnType<typeof at>,
-  ): void {
-    const code = this.#code;
-    code.two('toFloats', T, T);
-    code.three('multiply', T, T, SCALE + half);
-    if (this.#packing.minima) {
-      code.three('xor', PRODUCT, PRODUCT, PRODUCT);
-      code.three('dotPairs', PRODUCT, ONE_OF_HALF + half, sums);
-      code.two('toFloats', PRODUCT, PRODUCT);
-      code.three('multiply', PRODUCT, PRODUCT, MINIMUM + half);
-      // a minimum of a block's own is added, one of a super-block is taken off
-      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, PRODUCT);
-    }
-    code.three('multiply', T, T, scale);
-    code.three('addFloats', sum, sum, T);
-  }
-
-  /** Asks for the lines that follow. */
-  ahead(w: General): void {
-    const bytes = 2 * blockBytes(this.#packing);
-    for (let line = 0; line < bytes; line += LINE) this.#code.prefetch(at(w, AHEAD + line));
-  }
-}
-
-/** Repeats what `write` says until `counter`, which is above 0 at first, has gone down to 0. */
-function countDown(code: Code, counter: General, write: () => void): void {
-  const again: Label = { at: null };
-  code.place(again);
-  write();
-  code.addNumber(counter, -1);
-  code.jumpIf('notEqual', again);
-}
-
-/** What `write` says, unless the two compare so. */
-function unless(code: Code, condition: Parameters<Code['jumpIf']>[0], write: () => void): void {
-  const after: Label = { at: null };
-  code.jumpIf(condition, after);
-  write();
-  code.place(after);
-}
-
-/** While `register` (kept as `name`) is below what is kept as `end`. */
-function eachBelow(code: Code, frame: Frame, name: string, end: string, write: () => void): void {
-  const [again, out]: [Label, Label] = [{ at: null }, { at: null }];
-  code.place(again);
-  frame.get(rax, name);
-  frame.get(rcx, end);
-  code.compare(rax, rcx);
-  code.jumpIf('aboveOrEqual', out);
-  write();
-  code.jump(again);
-  code.place(out);
-}
 
 /**
  * The start of both: the arguments under their names, pointers as addresses. A function of C: memory, first unit, unit after the last, thread.
@@ -380,7 +150,7 @@ function nextGroup(code: Code, frame: Frame): void {
   frame.keep('first', rax);
 }
 
-/** y = W · x for one activation row: the task linearVector (kernel.ts). */
+/** y = W · x for one activation row: the task linearVector (../kernel.ts). */
 export function writeVector(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
   const frame = enter(code, task, blocks);
@@ -424,7 +194,7 @@ export function writeVector(code: Code, packing: Packing, task: Task): void {
   frame.leave();
 }
 
-/** y = W · x for N activation rows in tiles of 4: the task linearMatrix (kernel.ts). */
+/** y = W · x for N activation rows in tiles of 4: the task linearMatrix (../kernel.ts). */
 export function writeMatrix(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
   const frame = enter(code, task, blocks);
