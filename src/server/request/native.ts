@@ -32,7 +32,6 @@ const codeFields = {
     .number()
     .nullish()
     .describe('accepted without effect: as in llama-server, prompts are read to the end'),
-  n_keep: z.int().min(-1).nullish().describe('accepted without effect: nothing of a prompt is dropped'),
 };
 
 const ids = z.int().min(0);
