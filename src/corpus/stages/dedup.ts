@@ -6,12 +6,13 @@
 import { HashMap64 } from '../dedup/hash-set.ts';
 import { hashLine, hashWords, type LineNormalisation } from '../dedup/line-hash.ts';
 import { KEEP_ONCE } from '../dedup/runs.ts';
+import { eachWindow, tokenPlaces } from '../dedup/windows.ts';
 import { characterCount, type Document } from '../document.ts';
 import { splitSentences } from './c4.ts';
 import type { Drop, LineLog, Stage } from './stage.ts';
 
-/** span: every run of so many neighbouring sentences, as C4 compares them. */
-export type DedupItem = 'line' | 'document' | 'url' | 'span';
+/** span: every run of so many neighbouring sentences, as C4 compares them; passage: every run of so many tokens. */
+export type DedupItem = 'line' | 'document' | 'url' | 'span' | 'passage';
 
 /** Removed already: a KEEP_ONCE hash whose one appearance has been. */
 const USED = 3;
@@ -22,7 +23,7 @@ export function collectHashes(
   document: Document,
   item: DedupItem,
   normalise: LineNormalisation,
-  sentences: number,
+  length: number,
   add: (low: number, high: number) => void,
 ): void {
   if (item === 'document' || item === 'url') {
@@ -32,8 +33,18 @@ export function collectHashes(
     add(hashWords[0]!, hashWords[1]!);
     return;
   }
+  if (item === 'passage') {
+    const places = tokenPlaces(document.text);
+    const seen = new HashMap64(places.count);
+    eachWindow(document.text, places, length, (low, high) => {
+      if (seen.get(low, high) !== 0) return;
+      seen.set(low, high, REMOVE);
+      add(low, high);
+    });
+    return;
+  }
   const seen = new HashMap64(document.text.length / 40);
-  for (const line of item === 'line' ? document.text.split('\n') : spansOf(splitSentences(document.text), sentences)) {
+  for (const line of item === 'line' ? document.text.split('\n') : spansOf(splitSentences(document.text), length)) {
     hashLine(line, normalise);
     const low = hashWords[0]!;
     const high = hashWords[1]!;
@@ -127,6 +138,48 @@ export function removeDuplicateSpans(
         : undefined;
     },
   };
+}
+
+/**
+ * Exact substrings: of any passage of at least `length` tokens that occurs more than once in the corpus, all appearances go but the first,
+ * or all, as the duplicates say. Source: Lee et al. 2021, arXiv:2107.06499 §4.1, with 50 tokens.
+ */
+export function removeDuplicatePassages(name: string, length: number, duplicates: HashMap64): Stage {
+  return {
+    name,
+    apply(document: Document, log: LineLog): Drop | undefined {
+      const { text } = document;
+      const places = tokenPlaces(text);
+      const seen = new HashMap64(places.count);
+      const passages: { readonly start: number; end: number }[] = [];
+      eachWindow(text, places, length, (low, high, first) => {
+        const isRepeated = seen.get(low, high) !== 0;
+        seen.set(low, high, REMOVE);
+        if (!isRepeated && !isRemoved(duplicates, low, high)) return;
+        const [start, end] = [places.starts[first]!, places.ends[first + length - 1]!];
+        const last = passages.at(-1);
+        if (last && start <= last.end) last.end = end;
+        else passages.push({ start, end });
+      });
+      if (passages.length === 0) return undefined;
+      let rest = '';
+      let at = 0;
+      for (const [i, { start, end }] of passages.entries()) {
+        log.removed('in a repeated passage', i, text.slice(start, end));
+        rest = joined(rest, text.slice(at, start));
+        at = end;
+      }
+      document.text = joined(rest, text.slice(at)).trim();
+      return document.text === ''
+        ? { reason: 'every passage is a duplicate', detail: `${places.count} tokens` }
+        : undefined;
+    },
+  };
+}
+
+/** Where something was taken out, the white space of one side is enough. */
+function joined(before: string, after: string): string {
+  return /\s/.test(before.slice(-1)) ? before + after.trimStart() : before + after;
 }
 
 /** Documents whose text, or address, another document has. */

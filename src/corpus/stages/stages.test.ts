@@ -14,6 +14,7 @@ import {
   type DedupItem,
   removeDuplicateDocuments,
   removeDuplicateLines,
+  removeDuplicatePassages,
   removeDuplicateSpans,
 } from './dedup.ts';
 import { codeExtensions, githubQuality, permissiveLicences, removeLicenceHeader } from './github.ts';
@@ -126,7 +127,9 @@ function dedup(
       ? removeDuplicateLines('d', normalise, duplicates)
       : item === 'span'
         ? removeDuplicateSpans('d', normalise, sentences, duplicates)
-        : removeDuplicateDocuments('d', item, normalise, duplicates);
+        : item === 'passage'
+          ? removeDuplicatePassages('d', sentences, duplicates)
+          : removeDuplicateDocuments('d', item, normalise, duplicates);
   return documents.map((document) => (stage.apply(document, { removed: () => {} }) ? null : document.text));
 }
 
@@ -158,6 +161,52 @@ test('C4 spans of three sentences: all appearances but the first go, two shared 
       keep: 'first',
     }),
     [`Start here. ${shared} End.`, 'Other text. Last.', 'One is. Two is. Not three.'],
+  );
+});
+
+test('exact substrings: of a passage all appearances but the first go, wherever it begins, whatever lies between its words', () => {
+  const passage = 'it was the best, of times';
+  deepStrictEqual(
+    dedup('passage', [`So ${passage} indeed.`, `Now it  was the\nbest, of times (again).`, 'it was the worst'], {
+      keep: 'first',
+      sentences: 6,
+    }),
+    [`So ${passage} indeed.`, 'Now (again).', 'it was the worst'],
+  );
+  deepStrictEqual(dedup('passage', [`a ${passage}`, passage, 'alone'], { sentences: 6 }), ['a', null, 'alone']);
+  deepStrictEqual(dedup('passage', ['x y x y x y', '水は流れる', '水は流れる。'], { keep: 'first', sentences: 4 }), [
+    'x y',
+    '水は流れる',
+    '。',
+  ]);
+});
+
+test('exact substrings agree with the definition: a window of tokens that came before, in this text or another, goes', () => {
+  const word = fc.constantFrom('a', 'b', 'c', 'dd', 'ee,', 'f.');
+  const texts = fc.array(fc.array(word, { maxLength: 40 }), { minLength: 1, maxLength: 5 });
+  fc.assert(
+    fc.property(texts, fc.integer({ min: 2, max: 5 }), (documents, length) => {
+      const seen = new Set<string>();
+      const wanted = documents.map((words) => {
+        const tokens = words.flatMap((each) => each.match(/\w+|,|\./g)!);
+        const isGone = tokens.map(() => false);
+        for (let i = 0; i + length <= tokens.length; i++) {
+          const window = tokens.slice(i, i + length).join(' ');
+          if (seen.has(window)) isGone.fill(true, i, i + length);
+          seen.add(window);
+        }
+        return tokens.filter((_, i) => !isGone[i]).join('');
+      });
+      const found = dedup(
+        'passage',
+        documents.map((words) => words.join(' ')),
+        { keep: 'first', sentences: length },
+      );
+      deepStrictEqual(
+        found.map((text) => (text ?? '').replace(/\s/g, '')),
+        wanted,
+      );
+    }),
   );
 });
 

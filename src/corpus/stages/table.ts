@@ -57,7 +57,10 @@ export type DedupPlan =
       readonly keep: KeepPolicy;
       readonly normalise: LineNormalisation;
       readonly group: number;
+      /** Of a span. */
       readonly sentences?: number;
+      /** Of a passage. */
+      readonly tokens?: number;
     }
   | { readonly kind: 'near'; readonly threshold: number }
   | { readonly kind: 'minhash'; readonly shape: Bands };
@@ -99,6 +102,14 @@ export const stageTable = {
       group: optional(integer({ min: 1 }), 1_000_000),
     }),
     dedup: (options) => ({ kind: 'exact', item: 'span', ...options }),
+  }),
+  'dedup-substrings': row({
+    options: object({
+      tokens: optional(integer({ min: 5, max: 10_000 }), 50),
+      keep: optional(keepPolicy, 'first'),
+      group: optional(integer({ min: 1 }), 1_000_000),
+    }),
+    dedup: (options) => ({ kind: 'exact', item: 'passage', normalise: 'exact', ...options }),
   }),
   'dedup-documents': row({
     options: object({

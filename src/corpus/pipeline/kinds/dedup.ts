@@ -20,6 +20,7 @@ import {
   collectHashes,
   removeDuplicateDocuments,
   removeDuplicateLines,
+  removeDuplicatePassages,
   removeDuplicateSpans,
 } from '../../stages/dedup.ts';
 import type { Stage } from '../../stages/stage.ts';
@@ -56,9 +57,11 @@ export async function collectDuplicates(
   for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
     if (!passes(stages, document)) continue;
     documents++;
-    if (plan.kind === 'exact')
-      collectHashes(document, plan.item, plan.normalise, plan.sentences ?? 1, (low, high) => run!.add(low, high));
-    else output.write(encodeSketch(sketch(document.id, document.text)));
+    if (plan.kind === 'exact') {
+      const length = plan.sentences ?? plan.tokens ?? 1;
+      collectHashes(document, plan.item, plan.normalise, length, (low, high) => run!.add(low, high));
+    }
+    if (plan.kind === 'near') output.write(encodeSketch(sketch(document.id, document.text)));
   }
   run?.finish();
   return { documents };
@@ -234,6 +237,7 @@ function makeStage(
   const duplicates = loadDuplicates(input, host);
   if (plan.item === 'line') return removeDuplicateLines(choice.name, plan.normalise, duplicates);
   if (plan.item === 'span') return removeDuplicateSpans(choice.name, plan.normalise, plan.sentences ?? 1, duplicates);
+  if (plan.item === 'passage') return removeDuplicatePassages(choice.name, plan.tokens ?? 1, duplicates);
   return removeDuplicateDocuments(choice.name, plan.item, plan.normalise, duplicates);
 }
 

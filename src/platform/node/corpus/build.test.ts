@@ -46,6 +46,22 @@ test('a recipe becomes shards that the reader reads, document by document', asyn
   shards.close();
 });
 
+test('a passage that two books share stays in the first, however many slices and processes there are', async () => {
+  const stages = [{ 'dedup-substrings': { tokens: 20 } }];
+  const build = async (changes: Record<string, unknown>, workers: number) => {
+    const output = newOutput();
+    const sources = { books: { reader: 'text', files: ['book-*.txt'], stages, weight: 1 } };
+    await buildCorpus(recipe(output, { sources, ...changes }), { workers });
+    return results(output);
+  };
+  const one = await build({}, 0);
+  const { books } = JSON.parse(one.audit!).sources;
+  const removed = books.audit.stages['dedup-substrings'].reasons['in a repeated passage'];
+  strictEqual(removed.lines, 1);
+  deepStrictEqual(await build({ dedupSlices: 1 }, 0), one);
+  deepStrictEqual(await build({ dedupSlices: 7 }, 2), one);
+});
+
 test('what was dropped is in the books: shared lines, double addresses, the near-duplicate book, the cut file', async () => {
   await reference();
   const audit = JSON.parse(readFileSync(join(root, 'out-0', 'audit.json'), 'utf8'));
