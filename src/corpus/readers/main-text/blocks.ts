@@ -4,7 +4,7 @@
  * of its own, whose depth is bounded.
  */
 import { type Token, Tokenizer, TokenizerMode } from 'parse5';
-import { isAside } from './asides.ts';
+import { isArticle, isAside } from './containers.ts';
 
 export interface Block {
   readonly text: string;
@@ -15,7 +15,7 @@ export interface Block {
   readonly row: number;
   /** The innermost container around it that is no main content by its name; 0: none. */
   readonly aside: number;
-  /** Whether it lies in <article> or <main>. */
+  /** Whether it lies in <article>, <main> or what is named like them. */
   readonly inArticle: boolean;
 }
 
@@ -128,7 +128,7 @@ class Collector {
     if (tagName === 'pre') this.preDepth++;
     if (this.open.length >= MOST_OPEN) return;
     const { top } = this;
-    const inArticle = top.inArticle || tagName === 'article' || tagName === 'main' || isMainRole(tag);
+    const inArticle = top.inArticle || isArticle(tag);
     this.top = {
       tag: tagName,
       aside: isAside(tag, top.inArticle) ? this.asideAround.push(top.aside) - 1 : top.aside,
@@ -175,7 +175,8 @@ class Collector {
     if (chars === '') return;
     this.parts.push(chars);
     this.afterSpace = /[ \n]$/.test(chars);
-    if (this.top.isLink) this.linkWords += countWords(chars);
+    // An address that is written out is something to read.
+    if (this.top.isLink && !/^\s*(?:https?:|www\.)/.test(chars)) this.linkWords += countWords(chars);
   }
 
   private endBlock(): void {
@@ -205,10 +206,6 @@ class Collector {
     this.open.length = at;
     this.top = this.open.at(-1) ?? outermost;
   }
-}
-
-function isMainRole({ attrs }: Token.TagToken): boolean {
-  return attrs.some(({ name, value }) => name === 'role' && (value === 'main' || value === 'article'));
 }
 
 /** Words with letters or digits; scripts without spaces count two characters as a word. */

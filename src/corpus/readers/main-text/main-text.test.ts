@@ -57,6 +57,18 @@ test('a container whose name misleads is kept where most of the text is in it', 
   ok(mainText(page).text.includes(prose('letter', 6)));
 });
 
+test('an address that is written out is text; a date that is a link is none', () => {
+  const page = `<div id="main"><p class="date"><a href="#">Donnerstag, 31. Mai 2012</a></p><h2>News</h2><p>${prose('petition')}</p>
+    <p><a href="http://a.example/petition">http://a.example/petition</a></p></div><p><a href="#">← The one before</a></p>`;
+  deepStrictEqual(mainText(page).text, ['News', prose('petition'), 'http://a.example/petition'].join('\n'));
+});
+
+test('the text of a blog by its name: what stands around it goes, whatever it looks like', () => {
+  const page = `<div class="post hentry-box"><p>${prose('subscription', 1)}</p><div class="entry-content"><p>${prose('walk', 4)}</p><p>Yes.</p></div>
+    <p>${prose('other', 1)}</p></div>`;
+  deepStrictEqual(mainText(page).text, [prose('walk', 4), 'Yes.'].join('\n'));
+});
+
 test('a page with little text is taken as a whole', () => {
   for (const page of ['', '<p>Hello', '<nav><a href="#">One</a></nav><p>Short.</p>', 'just text &copy;'])
     deepStrictEqual(mainText(page), htmlToText(page));

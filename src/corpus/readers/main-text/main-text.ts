@@ -1,9 +1,9 @@
 /**
  * The main content of a page: the text that it was published for, without menus, advertisements, comments and lists of other pages.
  *
- *   1. What lies in containers that are named as something else goes (asides.ts), but for one that holds most of the page's prose: there
+ *   1. What lies in containers that are named as something else goes (containers.ts), but for one that holds most of the page's prose: there
  *      the name was misunderstood.
- *   2. Where <article> and <main> hold most of the prose, what is outside goes, and short lines inside stay.
+ *   2. Where <article>, <main> and what is named like them hold most of the prose, what is outside goes, and short lines inside stay.
  *   3. Elsewhere a block stays by its words and links and those of its neighbours: the tree of Kohlschütter et al.
  *   4. A heading stays with what follows it. Behind most of the prose, a heading of comments or of other articles ends it. Short lines
  *      before and behind the prose are dates, writers and tags, and go; so do those that systems write by themselves (phrases.ts).

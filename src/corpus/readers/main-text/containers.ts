@@ -1,4 +1,4 @@
-/** Containers that are no main content by what their makers call them: element, role, class and id. */
+/** Containers that hold the main content, and those that hold something else, by what their makers call them: element, role, class and id. */
 import type { Token } from 'parse5';
 
 const tags = new Set(['nav', 'footer', 'aside', 'menu']);
@@ -41,5 +41,19 @@ export function isAside({ tagName, attrs }: Token.TagToken, inArticle: boolean):
       .toLowerCase()
       .split(/[^a-z]+/);
     return parts.some((part) => names.has(part)) && !parts.some((part) => exceptions.has(part));
+  });
+}
+
+const articleTags = new Set(['article', 'main']);
+/** Whole classes or ids of the text itself, without what stands around it. */
+const articleNames =
+  /^(?:entry|post|article|story|blog-?post|news)[-_]{0,2}(?:content|body|text|main)$|^h-?entry$|^e-content$|^mw-(?:body-content|content-text)$/i;
+
+export function isArticle({ tagName, attrs }: Token.TagToken): boolean {
+  if (articleTags.has(tagName)) return true;
+  return attrs.some(({ name, value }) => {
+    if (name === 'role') return value === 'main' || value === 'article';
+    if (name === 'itemprop') return value === 'articleBody';
+    return (name === 'class' || name === 'id') && value.split(/\s+/, 20).some((each) => articleNames.test(each));
   });
 }
