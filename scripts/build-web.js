@@ -32,7 +32,7 @@ const pages = {
       'tokenizer',
       'web/explore',
     ].map((folder) => `src/${folder}`),
-    most: 200,
+    most: 120,
   },
 };
 

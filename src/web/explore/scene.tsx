@@ -1,58 +1,78 @@
 /** A scene: its picture, and the words beside it. */
 import type { FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { SceneKey } from '../../explorer/walk.ts';
-import { AttentionScene } from './scenes/attention.tsx';
-import { CacheScene } from './scenes/cache.tsx';
-import { ChoiceScene } from './scenes/choice.tsx';
-import { EmbeddingScene } from './scenes/embedding.tsx';
-import { FactoryScene } from './scenes/factory.tsx';
-import { MapScene } from './scenes/map.tsx';
-import { NormsScene } from './scenes/norms.tsx';
-import { ProjectionsScene } from './scenes/projections.tsx';
-import { RopeScene } from './scenes/rope.tsx';
-import { SharingScene } from './scenes/sharing.tsx';
-import { StreamScene } from './scenes/stream.tsx';
-import { SwigluScene } from './scenes/swiglu.tsx';
-import { TokensScene } from './scenes/tokens.tsx';
-import { WalkScene } from './scenes/walk.tsx';
+import { type SceneKey, sceneKeys } from '../../explorer/walk.ts';
 import type { Formula } from './world.ts';
 import type { X } from './x.ts';
 
+type View = FunctionComponent<{ readonly x: X }>;
+
 interface SceneSpec {
-  readonly view: FunctionComponent<{ readonly x: X }>;
+  readonly load: () => Promise<View>;
   /** Operations whose formulas belong to it. */
   readonly operations: readonly string[];
 }
 
 const scenes: Readonly<Record<SceneKey, SceneSpec>> = {
-  map: { view: MapScene, operations: [] },
-  tokens: { view: TokensScene, operations: [] },
-  embedding: { view: EmbeddingScene, operations: [] },
-  norms: { view: NormsScene, operations: ['rmsNorm', 'layerNorm', 'batchNorm'] },
-  factory: { view: FactoryScene, operations: ['batchNorm'] },
-  projections: { view: ProjectionsScene, operations: ['linear'] },
-  rope: { view: RopeScene, operations: ['rotation', 'rope'] },
-  attention: { view: AttentionScene, operations: ['attendOne', 'softmax'] },
-  sharing: { view: SharingScene, operations: ['attendOne'] },
-  cache: { view: CacheScene, operations: [] },
-  swiglu: { view: SwigluScene, operations: ['swiglu', 'silu'] },
-  stream: { view: StreamScene, operations: [] },
-  choice: { view: ChoiceScene, operations: ['softmax'] },
-  walk: { view: WalkScene, operations: [] },
+  map: { load: async () => (await import('./scenes/map.tsx')).MapScene, operations: [] },
+  tokens: { load: async () => (await import('./scenes/tokens.tsx')).TokensScene, operations: [] },
+  embedding: { load: async () => (await import('./scenes/embedding.tsx')).EmbeddingScene, operations: [] },
+  norms: {
+    load: async () => (await import('./scenes/norms.tsx')).NormsScene,
+    operations: ['rmsNorm', 'layerNorm', 'batchNorm'],
+  },
+  factory: { load: async () => (await import('./scenes/factory.tsx')).FactoryScene, operations: ['batchNorm'] },
+  projections: {
+    load: async () => (await import('./scenes/projections.tsx')).ProjectionsScene,
+    operations: ['linear'],
+  },
+  rope: { load: async () => (await import('./scenes/rope.tsx')).RopeScene, operations: ['rotation', 'rope'] },
+  attention: {
+    load: async () => (await import('./scenes/attention.tsx')).AttentionScene,
+    operations: ['attendOne', 'softmax'],
+  },
+  sharing: { load: async () => (await import('./scenes/sharing.tsx')).SharingScene, operations: ['attendOne'] },
+  cache: { load: async () => (await import('./scenes/cache.tsx')).CacheScene, operations: [] },
+  swiglu: { load: async () => (await import('./scenes/swiglu.tsx')).SwigluScene, operations: ['swiglu', 'silu'] },
+  stream: { load: async () => (await import('./scenes/stream.tsx')).StreamScene, operations: [] },
+  choice: { load: async () => (await import('./scenes/choice.tsx')).ChoiceScene, operations: ['softmax'] },
+  walk: { load: async () => (await import('./scenes/walk.tsx')).WalkScene, operations: [] },
 };
+
+const views = new Map<SceneKey, View>();
+
+async function load(scene: SceneKey): Promise<void> {
+  views.set(scene, await scenes[scene].load());
+}
+
+/** A scene's own code is fetched when it is looked at; the others' after it, so that turning to them is at once. */
+function useView(scene: SceneKey): View | Error | null {
+  const [failure, setFailure] = useState<Error | null>(null);
+  const [, draw] = useState(0);
+  useEffect(() => {
+    setFailure(null);
+    if (views.has(scene)) return;
+    const rest = async () => {
+      draw((count) => count + 1);
+      for (const other of sceneKeys) if (!views.has(other)) await load(other);
+    };
+    load(scene).then(rest).catch(setFailure);
+  }, [scene]);
+  return views.get(scene) ?? failure;
+}
 
 export function Scene({ x }: { readonly x: X }) {
   const { w, t, state } = x;
   const { title, what, why, touch, source } = w.scenes[state.scene];
-  const { view: View, operations } = scenes[state.scene];
+  const { operations } = scenes[state.scene];
+  const view = useView(state.scene);
   return (
     <main class={`scene scene-${state.scene}`}>
       <h2 id="figure" tabIndex={-1}>
         {title}
       </h2>
       <div class="figures">
-        <View x={x} key={state.scene} />
+        {view instanceof Error ? <p role="alert">{view.message}</p> : <Figures view={view} x={x} key={state.scene} />}
       </div>
       <aside class="words">
         <h3>{t.what}</h3>
@@ -68,6 +88,10 @@ export function Scene({ x }: { readonly x: X }) {
       </aside>
     </main>
   );
+}
+
+function Figures({ view: View, x }: { readonly view: View | null; readonly x: X }) {
+  return View ? <View x={x} /> : <p class="waiting" />;
 }
 
 function Formulas({ x, operations }: { readonly x: X; readonly operations: readonly string[] }) {
