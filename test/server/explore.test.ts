@@ -124,6 +124,10 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
           scene,
         );
         deepStrictEqual(await nameless(page), [], `${scene}: numbers without a name`);
+        strictEqual(await page.locator('[aria-live]').count(), 1, `${scene}: one voice`);
+        const { title } = languages[language].scenes[scene];
+        if (scene !== sceneKeys[0])
+          await page.locator('[aria-live]', { hasText: `${title}. ` }).waitFor({ state: 'attached' });
         const unnamed = await page.locator('[role=img]:not([aria-label]), svg:not([aria-label])').count();
         strictEqual(unnamed, 0, `${scene}: pictures without a sentence`);
         for (const width of [360, 768, 1440]) {
@@ -161,6 +165,8 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     await page.waitForFunction((last) => location.hash.includes(`query=${last}`), ids.length - 2);
     const label = (await page.locator('.large [role=img]').getAttribute('aria-label'))!;
     ok(/Head 0: “.+” looks at “.+” with .+ %/.test(label), label);
+    // A screen reader hears it, once the keys rest.
+    await page.locator('[aria-live]').getByText(`Attention. ${label}`).waitFor({ state: 'attached' });
     await page.locator('.tokens [aria-checked=true]').focus();
     await page.keyboard.press('Shift+ArrowRight');
     await page.waitForFunction(() => location.hash.includes('block=1'));

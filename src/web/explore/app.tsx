@@ -73,6 +73,7 @@ export function App({ world }: { readonly world: PageWorld }) {
     nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   }, [state.scene]);
 
+  const said = useAnnouncement(world, `${w.scenes[state.scene].title} ${formatState(state)}`);
   const cache = useMemo(() => new TraceCache(), []);
   const reading = useReading(loaded, state.text, setTrouble);
   const x = loaded && reading && xOf(loaded, reading);
@@ -160,11 +161,43 @@ export function App({ world }: { readonly world: PageWorld }) {
           <Scene x={x} />
         </>
       )}
-      <p class="status" role="status" aria-live="polite">
-        {keysShown ? t.keys : ''}
+      {keysShown && (
+        <p class="status" aria-hidden="true">
+          {t.keys}
+        </p>
+      )}
+      <p class="said" role="status" aria-live="polite">
+        {keysShown ? t.keys : said}
       </p>
     </div>
   );
+}
+
+const QUIET_MS = 500;
+
+/**
+ * What a screen reader says after a choice: the sentence of the figure that has the focus, else of the scene's first, once no further
+ * choice has been made for half a second and the numbers are there. Nothing is said of the page as it opens.
+ */
+function useAnnouncement(world: PageWorld, choice: string): string {
+  const [said, say] = useState('');
+  const first = useRef(choice);
+  useEffect(() => {
+    if (choice === first.current) return;
+    let stop = () => {};
+    const tell = () => {
+      if (document.querySelector('main [aria-busy=true], main .waiting')) {
+        stop = world.after(QUIET_MS, tell);
+        return;
+      }
+      const focused = document.activeElement?.closest('main [role=img]');
+      const figure = focused ?? document.querySelector('main [role=img][aria-label]');
+      say([document.querySelector('main h2'), figure].map((node) => node?.ariaLabel ?? node?.textContent).join('. '));
+    };
+    stop = world.after(QUIET_MS, tell);
+    return () => stop();
+  }, [choice]);
+  return said;
 }
 
 /** The text as the model reads it. Without a tokenizer a text of numbers is these ids; any other one chooses ids by its length. */

@@ -92,7 +92,7 @@ export function AttentionScene({ x }: { readonly x: X }) {
                     ))}
                 </div>
               </div>
-              <p class="reading" aria-live="polite">
+              <p class="reading">
                 {w.head} <Count value={own} />: “{tokenAt(shown, places[row]!)}” → “{tokenAt(shown, places[column]!)}”{' '}
                 <Num name={p} at={[own, places[row]!, places[column]!]} value={share} form="share" />
               </p>
