@@ -26,6 +26,14 @@ import { serveDefaults } from '../support/server.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
+/** Everything that the lab may choose otherwise than LLaMA, at once. */
+const labConfig = {
+  ...{ architectures: ['CriaLabForCausalLM'], model_type: 'cria_lab', hidden_size: 64, num_hidden_layers: 2 },
+  ...{ num_attention_heads: 4, num_key_value_heads: 1, head_dim: 16, intermediate_size: 128, vocab_size: 512 },
+  ...{ max_position_embeddings: 128, rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true },
+  lab: { norm: 'layer', normPlacement: 'after', activation: 'relu', positions: 'learned' },
+};
+
 /** One number of the page: its text, and what it says that it is. */
 interface Printed {
   readonly text: string;
@@ -277,9 +285,24 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     await page.close();
   });
 
-  for (const relative of ['mixtral', 'gemma3', 'gpt-oss', 'olmo2']) {
-    test(`${relative} draws itself: every scene, without a complaint and without a number that is none`, async () => {
-      const path = fileURLToPath(new URL(`../golden/relatives/${relative}/model.gguf`, import.meta.url));
+  const relatives = ['mixtral', 'gemma3', 'gpt-oss', 'olmo2'].map((name) => ({
+    name,
+    path: async () => fileURLToPath(new URL(`../golden/relatives/${name}/model.gguf`, import.meta.url)),
+  }));
+  const scratch = mkdtempSync(join(tmpdir(), 'cria-explore-lab-'));
+  after(() => rmSync(scratch, { recursive: true }));
+  const labModel = {
+    name: 'a model of the lab with random weights',
+    async path() {
+      const config = join(scratch, 'config.json');
+      writeFileSync(config, JSON.stringify(labConfig));
+      strictEqual((await cria(['init', config, '-o', join(scratch, 'lab')])).code, 0);
+      return join(scratch, 'lab');
+    },
+  };
+  for (const relative of [...relatives, labModel]) {
+    test(`${relative.name} draws itself: every scene, without a complaint and without a number that is none`, async () => {
+      const path = await relative.path();
       const other = await Llama.load(path, { threads: 1 });
       const serving = await startServer(other, { ...serveDefaults, page: true, drainSeconds: 0.2 }, log);
       const { page, complaints } = await open({ text: 'abcd' }, `${serving.url}/explore/`);

@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { type Pooling, poolings } from '../../inference/reading/embedding.ts';
 import { isHubName, parseHubName } from '../../platform/hub/names.ts';
+import { runOf } from '../../platform/node/training/run-checkpoint.ts';
 import type { OptionSpec } from '../option-table.ts';
 import { parseAdapter } from '../parse/adapter-option.ts';
 
@@ -77,7 +78,7 @@ export function parseModelWord(text: string): ModelWord {
 export function usualName(model: string | undefined, path: string): string {
   const isFile = /\.(gguf|safetensors|bin)$/i.test(path);
   if (isHubName(model) && !isFile) return basename(parseHubName(model).repo);
-  return basename(resolve(path)).replace(/\.(gguf|safetensors|bin)$/i, '');
+  return runOf(path) ?? basename(resolve(path)).replace(/\.(gguf|safetensors|bin)$/i, '');
 }
 
 /** What requests may call a model by. */

@@ -1,6 +1,6 @@
 /** Files and folders of this machine, as the sources that the lower layers read from. */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ArgumentError, FormatError } from '../../base/errors.ts';
 import { truncated } from '../../formats/memory-source.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
@@ -9,7 +9,7 @@ import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.
 import { openCheckpoint } from '../../model/checkpoint/open.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import type { ByteSource, FileFolder } from '../../tensor/source.ts';
-import { CHECKPOINTS, isCheckpointName } from './training/run-checkpoint.ts';
+import { runOf } from './training/run-checkpoint.ts';
 
 /** One system call moves at most this much; Linux stops below 2 GiB by itself. */
 const READ_BYTES = 1 << 30;
@@ -87,12 +87,6 @@ export function openCheckpointAt(path: string, options: OpenOptions = {}): Check
     return run === null ? checkpoint : { ...checkpoint, name: run };
   }
   return openCheckpoint(openFile(path), openFolder(dirname(path)), options);
-}
-
-/** The name of the run that a folder is a checkpoint of: what the model is called, where the folder says only its step. */
-function runOf(path: string): string | null {
-  const [run, checkpoints, step] = resolve(path).split(sep).slice(-3);
-  return checkpoints === CHECKPOINTS && step !== undefined && isCheckpointName(step) ? (run ?? null) : null;
 }
 
 /** Opens the adapter at a path: a PEFT folder, a file in one, or a GGUF file. */

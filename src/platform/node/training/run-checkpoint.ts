@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 
 /** Where a run folder keeps its checkpoints, and the note of which is the best. */
 export const CHECKPOINTS = 'checkpoints';
@@ -9,7 +9,7 @@ export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
 }
 
-export const isCheckpointName = (name: string): boolean => /^step-\d{8,}$/.test(name);
+const isCheckpointName = (name: string): boolean => /^step-\d{8,}$/.test(name);
 
 /** The names of a run's checkpoints, oldest first. */
 export function checkpointNames(folder: string): string[] {
@@ -36,4 +36,10 @@ function bestStep(folder: string): number | null {
   } catch {
     return null;
   }
+}
+
+/** The name of the run that a folder is a checkpoint of: what its model is called, as the folder's own name says a step. null: of none. */
+export function runOf(path: string): string | null {
+  const [run, checkpoints, step] = resolve(path).split(sep).slice(-3);
+  return checkpoints === CHECKPOINTS && step !== undefined && isCheckpointName(step) ? (run ?? null) : null;
 }

@@ -11,7 +11,7 @@ import { tokenAt, type X } from '../x.ts';
 export function RopeScene({ x }: { readonly x: X }) {
   const { t, w, block, head, query, state, set, model } = x;
   const { config } = model.facts;
-  if (config.positions !== 'rope') return <p>{`positions: ${config.positions}`}</p>;
+  if (config.positions !== 'rope') return <p>{t.notRotated(config.positions)}</p>;
   const E = config.headSize;
   const frequencies = ropeFrequencies(config, model.facts.contextLength);
   const key = state.key < 0 ? Math.max(0, query - 3) : Math.min(state.key, query);
