@@ -107,7 +107,10 @@ try {
     console.log(
       `${name}, ${values.dtype}, ${threads} threads, depth ${depth}: ${median(own).toFixed(2)} ms a token, ` +
         `a LLaMA of ${(llama.bytes / relative.bytes).toFixed(4)} of its bytes ${median(others).toFixed(2)}: ` +
-        `${median(ratios).toFixed(3)} of its speed (quartiles ${share(0.25)} … ${share(0.75)}, ${rounds} rounds)`,
+        `${median(ratios).toFixed(3)} of its speed (quartiles ${share(0.25)} … ${share(0.75)}, ${rounds} rounds); ` +
+        // Other programs only ever take away.
+        `the best steps ${Math.min(...own).toFixed(2)} and ${Math.min(...others).toFixed(2)}: ` +
+        `${(Math.min(...others) / Math.min(...own)).toFixed(3)}`,
     );
     relative.close();
     llama.close();

@@ -35,6 +35,8 @@ export interface KernelText<Parameter extends string, Input extends string, Outp
   readonly outputs: Readonly<Record<Output, ElementType>>;
   /** The body may join the lanes of a subgroup: `subgroup`, its number, `subgroupLane` and `subgroupSize`; lanes are numbered by them. */
   readonly subgroups?: boolean;
+  /** Directives for what of the language not everybody has: `requires …;`. */
+  readonly requires?: string;
   /** Workgroup memory and functions. */
   readonly declarations?: string;
   readonly body: string;
@@ -46,14 +48,14 @@ const GROUPS = 'groups';
 export function kernel<Parameter extends string, Input extends string, Output extends string>(
   text: KernelText<Parameter, Input, Output>,
 ): Kernel<Parameter, Input | Output> {
-  const { name, workgroup, inputs, outputs, subgroups = false, declarations = '', body } = text;
+  const { name, workgroup, inputs, outputs, subgroups = false, requires = '', declarations = '', body } = text;
   const parameters = (text.parameters ?? {}) as Readonly<Record<Parameter, ParameterType>>;
   const buffers = Object.fromEntries([
     ...Object.entries<ElementType>(inputs).map(([key, type]) => [key, { type, isWritten: false }]),
     ...Object.entries<ElementType>(outputs).map(([key, type]) => [key, { type, isWritten: true }]),
   ]) as Record<Input | Output, BufferUse>;
   const members = [[GROUPS, 'u32'], ...Object.entries<ParameterType>(parameters)];
-  const code = `${subgroups ? 'enable subgroups;\nrequires subgroup_id;' : ''}
+  const code = `${subgroups ? 'enable subgroups;\nrequires subgroup_id;' : ''}${requires}
 struct Parameters {
 ${members.map(([key, type]) => `  ${key}: ${type},`).join('\n')}
 }

@@ -122,7 +122,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
 /** Whether this Node can compute on a GPU: by the optional package, and an adapter that it finds. */
 async function findWebGpu({ env }: Io): Promise<Finding> {
   const name = 'WebGPU';
-  const { adapterName, isSoftware, features, problem, words } = await probeGpu(env);
+  const { adapterName, isSoftware, features, products, problem, words } = await probeGpu(env);
   const more = words === '' ? {} : { words };
   if (adapterName === null)
     return { name, here: false, found: 'not to be had', advice: `Optional: ${problem}`, ...more };
@@ -131,7 +131,8 @@ async function findWebGpu({ env }: Io): Promise<Finding> {
     return { name, here: false, found: `${adapterName}, a software adapter`, advice, ...more };
   }
   const offered = features.length > 0 ? ` (${features.join(', ')})` : '';
-  return { name, here: true, found: `${adapterName}${offered}; use it by \`--device webgpu\``, ...more };
+  const prompts = products === null ? '' : `; prompts by ${products.by} products (${products.why})`;
+  return { name, here: true, found: `${adapterName}${offered}${prompts}; use it by \`--device webgpu\``, ...more };
 }
 
 /** What a model loaded now would run on: the device is made and asked. */

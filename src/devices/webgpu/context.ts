@@ -2,6 +2,7 @@
 import { accumulate } from '../../kernels/add/webgpu.ts';
 import { ELEMENTS, type Kernel } from '../../kernels/wgsl.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import type { OpenGpu, Products } from './adapter.ts';
 import type { Memory, Region } from './memory.ts';
 import type { Queue } from './queue.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
@@ -12,9 +13,11 @@ export class Context {
 
   /** Whether kernels may join the lanes of subgroups. */
   readonly hasSubgroups: boolean;
+  readonly products: Products;
 
-  constructor(memory: Memory, queue: Queue, hasSubgroups: boolean) {
+  constructor(memory: Memory, queue: Queue, { hasSubgroups, products }: Pick<OpenGpu, 'hasSubgroups' | 'products'>) {
     this.hasSubgroups = hasSubgroups;
+    this.products = products;
     this.memory = memory;
     this.queue = queue;
   }

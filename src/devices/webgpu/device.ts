@@ -9,6 +9,7 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
 import { embed } from '../../kernels/embed/webgpu.ts';
+import { hasIntegers, integerProduct, roundRows } from '../../kernels/gemm/int8.webgpu.ts';
 import { type MatvecChoice, matvec } from '../../kernels/gemm/matvec.webgpu.ts';
 import { type StoredType, storedType } from '../../kernels/gemm/stored.webgpu.ts';
 import { product } from '../../kernels/gemm/webgpu.ts';
@@ -18,7 +19,7 @@ import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
-import { DeviceLostError, openGpu } from './adapter.ts';
+import { DeviceLostError, openGpu, type Products } from './adapter.ts';
 import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
@@ -40,6 +41,8 @@ export interface WebGpuDeviceOptions {
   readonly dispatchFlops?: number;
   /** What the adapter has and is not to be used. For tests. */
   readonly without?: readonly GPUFeatureName[];
+  /** How products of many rows with quantized weights are computed; absent: as suits the adapter (adapter.ts). */
+  readonly products?: Products['by'];
   /** Milliseconds: with it the rate of the adapter is measured, and dispatches that would take long are cut by it. */
   readonly clock?: () => number;
   /** Told of what goes wrong outside of any call. */
@@ -54,6 +57,7 @@ export interface WebGpuDevice extends Device {
   readonly isSoftware: boolean;
   /** What it offers of what not every adapter has, by WebGPU's names. */
   readonly features: readonly string[];
+  readonly products: Products;
   readonly counts: Counts;
   /** Seconds that the GPU takes for each kernel of what `run` queues; null where the adapter has no clock. Slower than the same untimed. */
   time(run: () => Promise<void>): Promise<Map<string, number> | null>;
@@ -67,13 +71,15 @@ export async function createWebGpuDevice({
   pieceBytes,
   dispatchFlops,
   without,
+  products: wantedProducts,
   clock,
   warn = () => {},
 }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
-  const { device, name, isSoftware, hasTimestamps, hasSubgroups } = await openGpu(gpu, without);
+  const opened = await openGpu(gpu, without, wantedProducts);
+  const { device, name, isSoftware, hasTimestamps, hasSubgroups, products } = opened;
   const memory = new Memory(device);
   const queue = new Queue(device, memory, { clock, dispatchFlops });
-  const context = new Context(memory, queue, hasSubgroups);
+  const context = new Context(memory, queue, opened);
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);
   let isClosed = false;
@@ -98,10 +104,11 @@ export async function createWebGpuDevice({
     kind: 'webgpu',
     ops: createOps(context, tables),
     backward: createBackward(context, tables),
-    description: `webgpu, ${name}${hasSubgroups ? ', subgroups' : ''}${isSoftware ? ', a software adapter: for tests' : ''}`,
+    description: `webgpu, ${name}${hasSubgroups ? ', subgroups' : ''}, many rows by ${products.by}${isSoftware ? ', a software adapter: for tests' : ''}`,
     adapterName: name,
     isSoftware,
     features: [...device.features].sort(),
+    products,
     counts: queue.counts,
     time: async (run) => (hasTimestamps ? queue.time(run) : null),
     compile: (kernels, onProgress) => queue.compile(kernels, onProgress),
@@ -111,7 +118,7 @@ export async function createWebGpuDevice({
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
       );
-      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups)));
+      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups, products.by)));
       await selfTest(made, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
@@ -167,7 +174,7 @@ export async function createWebGpuDevice({
 }
 
 /** Those of a weight type that a model will meet, for rows of whole units. A software adapter takes seconds for each. */
-function kernelsOf(dtype: WeightType, hasSubgroups: boolean): Kernel[] {
+function kernelsOf(dtype: WeightType, hasSubgroups: boolean, products: Products['by']): Kernel[] {
   const type = storedType(dtype, UNIT);
   return [
     embed(type),
@@ -176,7 +183,12 @@ function kernelsOf(dtype: WeightType, hasSubgroups: boolean): Kernel[] {
         matvec({ type, rows, lanes: 32, whole: true, ...form, ...(hasSubgroups && { subgroups: true }) }),
       ),
     ),
-    ...([32, 64] as const).map((tile) => product({ form: 'forward', type, tile, whole: true })),
+    ...([32, 64] as const).map((tile) =>
+      products === 'int8' && hasIntegers(type)
+        ? integerProduct({ type, tile })
+        : product({ form: 'forward', type, tile, whole: true }),
+    ),
+    ...(products === 'int8' && hasIntegers(type) ? [roundRows] : []),
   ];
 }
 const UNIT = 32;

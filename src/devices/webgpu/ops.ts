@@ -29,12 +29,12 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
       `${name}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} differ`,
     );
 
-  function product(x: Tensor, w: Tensor, bias?: Tensor): GpuTensor {
+  function product(x: Tensor, w: Tensor, bias: Tensor | undefined, exact: boolean): GpuTensor {
     const matrix = gpuMatrix(w);
     const I = columnCount(w.shape);
     assert(columnCount(x.shape) === I, `linear: x has ${columnCount(x.shape)} columns, w has ${I}`);
     const y = context.scratch([rowCount(x.shape), rowCount(w.shape)]);
-    linear(context, y.region, gpuTensor(x), matrix, bias ? region(bias) : null);
+    linear(context, y.region, gpuTensor(x), matrix, bias ? region(bias) : null, exact);
     return y;
   }
 
@@ -62,8 +62,8 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
       }
       return y;
     },
-    linear: product,
-    linearExact: product,
+    linear: (x, w, bias) => product(x, w, bias, false),
+    linearExact: (x, w, bias) => product(x, w, bias, true),
 
     rmsNorm(x, gain_D, eps) {
       const D = columnCount(gain_D.shape);

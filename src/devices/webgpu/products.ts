@@ -1,6 +1,8 @@
 /** Products with matrices: which kernel, in which pieces. */
 import { COLUMN_SUM_ROWS, columnSums } from '../../kernels/add/webgpu.ts';
+import { hasIntegers, integerProduct, roundRows } from '../../kernels/gemm/int8.webgpu.ts';
 import { MATVEC_ROWS, matvec, matvecGroupRows, routedMatvec } from '../../kernels/gemm/matvec.webgpu.ts';
+import type { BlockType } from '../../kernels/gemm/stored.webgpu.ts';
 import { type ProductChoice, product } from '../../kernels/gemm/webgpu.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import type { Context } from './context.ts';
@@ -10,16 +12,59 @@ import type { GpuMatrix, GpuTensor } from './tensors.ts';
 /** Rows from which tiles of 64 are filled well enough. */
 const LARGE_TILE = 48;
 
-/** y_NO = x_NI · Wᵀ (+ bias) */
-export function linear(context: Context, y: Region, x: GpuTensor, w: GpuMatrix, bias: Region | null): void {
+/** y_NO = x_NI · Wᵀ (+ bias). `exact`: x as it is, where the device would round it to integers. */
+export function linear(
+  context: Context,
+  y: Region,
+  x: GpuTensor,
+  w: GpuMatrix,
+  bias: Region | null,
+  exact = false,
+): void {
   const N = rowCount(x.shape);
   if (N <= MATVEC_ROWS) {
     few(context, y, x, w, bias, N);
     return;
   }
+  const isRounded = !exact && context.products.by === 'int8' && hasIntegers(w.stored);
   const most = rowsAtOnce(context, 2 * columnCount(w.shape) * rowCount(w.shape));
-  for (let firstRow = 0; firstRow < N; firstRow += most)
-    forwardProduct(context, y, x, w, bias, { firstRow, rows: Math.min(most, N - firstRow) }, firstRow);
+  for (let firstRow = 0; firstRow < N; firstRow += most) {
+    const range = { firstRow, rows: Math.min(most, N - firstRow) };
+    if (isRounded) roundedProduct(context, y, x, w, bias, range);
+    else forwardProduct(context, y, x, w, bias, range, firstRow);
+  }
+}
+
+/** The rows of x, rounded to integers, through the integers of W; they become the same rows of y. */
+function roundedProduct(
+  context: Context,
+  y: Region,
+  x: GpuTensor,
+  w: GpuMatrix,
+  bias: Region | null,
+  { firstRow, rows }: RowRange,
+): void {
+  const { memory, queue } = context;
+  const type = w.stored as BlockType;
+  const I = columnCount(w.shape);
+  const O = rowCount(w.shape);
+  const units = (rows * I) / 32;
+  const mark = memory.mark();
+  const [a, aScales] = [memory.take(units * 32), memory.take(units * 16)];
+  context.each(roundRows, units, { x_NI: x.region, quants_NI: a, scales_N: aScales }, { start: firstRow * I });
+  for (const { quants, rest, firstRow: yStart, rowCount: C } of w.pieces) {
+    const tile = rows >= LARGE_TILE && C >= LARGE_TILE ? 64 : 32;
+    const tilesM = Math.ceil(rows / tile);
+    queue.dispatch(
+      integerProduct({ type, tile }),
+      { a, aScales, quants, rest, bias: bias ?? aScales, y_MC: y },
+      { M: rows, C, I, stride: O, yStart, yOffset: firstRow * O, tilesM, hasBias: bias ? 1 : 0 },
+      tilesM * Math.ceil(C / tile),
+      w.bytes * (C / O) + units * 48 + rows * C * 4,
+      2 * rows * C * I,
+    );
+  }
+  memory.release(mark);
 }
 
 /** Rows of a product, or of attention, whose dispatch does not take too long: whole tiles of them. */

@@ -338,13 +338,23 @@ ${open}
     }
   }${close}`;
   }
-  const { unpack, pairWords, halfWords, wordCount } = layoutOf(type);
-  const parts = dtypes[type].blockWeights / 32;
-  return `${REST_BYTE}${SIX_BIT_SCALES}
-fn half(block: u32) -> f32 { return unpack2x16float(rest[(block >> 1u) * ${pairWords}u])[block & 1u]; }
+  return `${blockFunctions(type)}
 ${open}
-  let block = row * (parameters.I / ${32 * parts}u) + unit / ${parts}u;
+${blockFacts(type)}
+${layoutOf(type).unpack}${close}`;
+}
+
+/** What the statements of blockFacts call. */
+export function blockFunctions(type: BlockType): string {
+  return `${REST_BYTE}${SIX_BIT_SCALES}
+fn half(block: u32) -> f32 { return unpack2x16float(rest[(block >> 1u) * ${layoutOf(type).pairWords}u])[block & 1u]; }`;
+}
+
+/** Of a `row` and a `unit`: the number of its `block`, which `part` of it the unit is, and where its words begin in the rest. */
+export function blockFacts(type: BlockType): string {
+  const { pairWords, halfWords, wordCount } = layoutOf(type);
+  const parts = dtypes[type].blockWeights / 32;
+  return `  let block = row * (parameters.I / ${32 * parts}u) + unit / ${parts}u;
   let part = unit % ${parts}u;
-  let at = (block >> 1u) * ${pairWords}u + ${halfWords}u + (block & 1u) * ${wordCount}u;
-${unpack}${close}`;
+  let at = (block >> 1u) * ${pairWords}u + ${halfWords}u + (block & 1u) * ${wordCount}u;`;
 }

@@ -21,7 +21,7 @@ test('what auto means is measured once, remembered, and measured again when the 
   const probe = async () => {
     asked++;
     const choice = { device: 'webgpu', why: `measurement ${asked}` } as const;
-    return { adapterName: 'one', isSoftware: false, features: [], problem: null, words: '', choice };
+    return { adapterName: 'one', isSoftware: false, features: [], products: null, problem: null, words: '', choice };
   };
   const first = { device: 'webgpu', why: 'measurement 1' };
   deepStrictEqual(await choose(env, probe), first);
@@ -61,7 +61,7 @@ test('a GPU that computes wrong numbers: auto runs on wasm and says so, webgpu r
 });
 
 test('no GPU, or a driver that crashed: wasm, for that reason', async () => {
-  const none = { adapterName: null, isSoftware: false, features: [], words: '', choice: null };
+  const none = { adapterName: null, isSoftware: false, features: [], products: null, words: '', choice: null };
   const probe = async () => ({ ...none, problem: 'it crashed' });
   deepStrictEqual(await choose({ XDG_CACHE_HOME: '/nowhere/cria' }, probe), { device: 'wasm', why: 'it crashed' });
 });

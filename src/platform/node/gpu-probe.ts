@@ -14,11 +14,11 @@ const openGpu = async () => createWebGpuDevice({ gpu: await createGpu() });
 async function look(): Promise<Omit<Probed, 'words' | 'choice'>> {
   try {
     const device = await openGpu();
-    const { adapterName, isSoftware, features } = device;
+    const { adapterName, isSoftware, features, products } = device;
     device.close();
-    return { adapterName, isSoftware, features, problem: null };
+    return { adapterName, isSoftware, features, products, problem: null };
   } catch (error) {
-    return { adapterName: null, isSoftware: false, features: [], problem: (error as Error).message };
+    return { adapterName: null, isSoftware: false, features: [], products: null, problem: (error as Error).message };
   }
 }
 

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Choice } from '../../devices/choose.ts';
+import type { Products } from '../../devices/webgpu/adapter.ts';
 import { builtPath } from './package-folder.ts';
 
 export interface Probed {
@@ -12,6 +13,8 @@ export interface Probed {
   readonly isSoftware: boolean;
   /** What it offers of what not every adapter has, by WebGPU's names. */
   readonly features: readonly string[];
+  /** How it computes products of many rows with quantized weights, and why so. */
+  readonly products: Products | null;
   readonly problem: string | null;
   /** What drivers said on stderr. */
   readonly words: string;
@@ -20,7 +23,7 @@ export interface Probed {
 }
 
 const PATIENCE_MS = 30_000;
-const none = { adapterName: null, isSoftware: false, features: [], words: '', choice: null };
+const none = { adapterName: null, isSoftware: false, features: [], products: null, words: '', choice: null };
 
 /** Never rejects. `choose`: also measures on which device models are to run. */
 export function probeGpu(env: NodeJS.ProcessEnv, task: 'look' | 'choose' = 'look'): Promise<Probed> {
