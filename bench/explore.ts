@@ -1,9 +1,10 @@
 /**
- * How fluid the explorer is: node bench/explore.ts [-m MODEL] [--tokens N] [--no-page]
+ * How fluid the explorer is: node bench/explore.ts [-m MODEL] [--tokens N] [--page-tokens N] [--no-page]
  *
  * trace    forward pass alone, with all attention maps, and with what the page's scenes ask for, in milliseconds (median of
  *          several, least … most); what the arena held beyond the weights
- * page     in Chromium: from the press of a key to the next paint, and from a changed text to the new figure
+ * page     in Chromium: from the press of a key, and from a changed text, to the paint that shows it, and until no figure of the scene
+ *          waits for a number
  */
 import { parseArgs } from 'node:util';
 import { type TraceSlice, traceNames } from '../src/inference/observe.ts';
@@ -17,6 +18,7 @@ const { values } = parseArgs({
   options: {
     model: { type: 'string', short: 'm' },
     tokens: { type: 'string', default: '128,500' },
+    'page-tokens': { type: 'string', default: '128' },
     threads: { type: 'string', short: 't', default: '2' },
     page: { type: 'boolean', default: true },
   },
@@ -83,10 +85,12 @@ if (values.page && !noBrowser) {
   );
   const browser = await launchBrowser();
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  const text = 'the cat sat on the mat and '.repeat(18);
+  const text = 'the cat sat on the mat and '.repeat(Math.round(Number(values['page-tokens']) / 7));
   await page.goto(`${server.url}/explore/#scene=attention&text=${encodeURIComponent(text)}`);
-  await page.locator('.large [role=img]').waitFor();
-  /** Milliseconds until the sentence of the large map is another one and has been painted. */
+  const settled = () => page.waitForFunction(() => !document.querySelector('main [aria-busy=true], main .waiting'));
+  await page.locator('.large [role=img]').waitFor({ timeout: 120_000 });
+  await settled();
+  /** Milliseconds until the sentence of the large map is another one and has been painted; and until all figures have their numbers. */
   const until = (act: string) =>
     page.evaluate(async (act) => {
       const label = () => document.querySelector('.large [role=img]')?.getAttribute('aria-label');
@@ -101,19 +105,26 @@ if (values.page && !noBrowser) {
         area.value += act;
         area.dispatchEvent(new InputEvent('input', { bubbles: true }));
       }
-      while (label() === old) await new Promise(requestAnimationFrame);
-      await new Promise(requestAnimationFrame);
-      return performance.now() - started;
+      const frame = () => new Promise(requestAnimationFrame);
+      while (label() === old) await frame();
+      await frame();
+      const painted = performance.now() - started;
+      while (document.querySelector('main [aria-busy=true], main .waiting')) await frame();
+      return [painted, performance.now() - started] as const;
     }, act);
-  const keys: number[] = [];
-  const edits: number[] = [];
+  const keys: (readonly [number, number])[] = [];
+  const edits: (readonly [number, number])[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     keys.push(await until('key'));
     edits.push(await until(['a', 'b', 'c', 'd', 'e', 'f', 'g'][round]!));
   }
   const shown = await page.locator('.tokens button').count();
-  const told = (of: number[]) => `${median(of).toFixed(0)} ms (${of[0]!.toFixed(0)} … ${of.at(-1)!.toFixed(0)})`;
-  console.log(`page, ${shown} tokens: key to paint ${told(keys)}, edit to paint ${told(edits)}`);
+  const told = (of: readonly (readonly [number, number])[]) =>
+    ([0, 1] as const)
+      .map((which) => of.map((times) => times[which]))
+      .map((times) => `${median(times).toFixed(0)} ms (${times[0]!.toFixed(0)} … ${times.at(-1)!.toFixed(0)})`)
+      .join(', all numbers ');
+  console.log(`page, ${shown} tokens: key to paint ${told(keys)}; edit to paint ${told(edits)}`);
   await browser.close();
   await server.close();
 }

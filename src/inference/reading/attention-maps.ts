@@ -121,7 +121,9 @@ export async function probabilitiesOf(
  * Each head's part of what the output matrix makes of the mix: Σ_h parts_h = mix · woᵀ. Products are exact (f32 activations), where
  * the model's own may round its activations to 8 bits.
  *
- * Shapes  one reading a head, R × D
+ * Several heads are one product, as every product reads the whole matrix.
+ *
+ * Shapes  readings of G heads each, in the order of the slice: G × R × D
  */
 export function headParts(
   device: Device,
@@ -136,13 +138,20 @@ export function headParts(
   const Q = columnCount(mix_NQ.shape);
   const H = Q / E;
   const R = rows_R.length;
-  return Array.from(heads, (h) => {
+  const atOnce = Math.max(1, Math.floor(QUERIES_AT_ONCE / R));
+  const groups = Array.from({ length: Math.ceil(heads.length / atOnce) }, (_, i) =>
+    heads.subarray(i * atOnce, (i + 1) * atOnce),
+  );
+  return groups.map((group) => {
+    const G = group.length;
     const mark = device.mark();
-    const alone_ME = device.scratch([R * H, E]);
+    const alone_ME = device.scratch([G * R * H, E]);
     device.fill(alone_ME, 0);
-    const places = Uint32Array.from({ length: R }, (_, r) => r * H + h);
-    device.ops.placeRows(alone_ME, headOf(device, mix_NQ, H, h, rows_R, E), places);
-    const part = device.read(device.ops.linearExact(device.reshape(alone_ME, [R, Q]), wo_DQ));
+    for (const [i, h] of group.entries()) {
+      const places = Uint32Array.from({ length: R }, (_, r) => (i * R + r) * H + h);
+      device.ops.placeRows(alone_ME, headOf(device, mix_NQ, H, h, rows_R, E), places);
+    }
+    const part = device.read(device.ops.linearExact(device.reshape(alone_ME, [G * R, Q]), wo_DQ));
     device.release(mark);
     return part;
   });
