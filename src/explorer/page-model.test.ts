@@ -7,13 +7,13 @@ import { nearestRows, parameterRows } from '../inference/reading/parameters.ts';
 import { Traces } from '../inference/remote/traces.ts';
 import { goldenSentencePiece } from '../tokenizer/testing/golden-files.ts';
 import { Factory } from './factory.ts';
-import type { ExplorerModel } from './model.ts';
+import type { ExplorerModel, PageSource } from './model.ts';
 import { answerCall, pageModelOf, servedModel } from './page-model.ts';
 
 const device = createReferenceDevice();
 const model = tinyModel(device);
 const weights = tinyWeights();
-const explored: ExplorerModel = {
+const explored: PageSource = {
   config: tinyConfig,
   facts: {
     name: 'tiny',
@@ -27,6 +27,15 @@ const explored: ExplorerModel = {
   trace: async (ids, names, slice) => new Traces(await trace(device, model, Uint32Array.from(ids), names, slice)),
   parameterRows: async (name, from, to) => parameterRows(weights, name, from, to),
   nearestRows: async (name, row, count) => nearestRows(weights, name, row, count),
+  generate: (ids) => ({
+    result: Promise.resolve({
+      ids: Uint32Array.of(ids.length, 7, 9),
+      timings: {
+        ...{ cache_n: 1, prompt_n: 2, prompt_ms: 6, prompt_per_token_ms: 3, prompt_per_second: 1 },
+        ...{ predicted_n: 3, predicted_ms: 4, predicted_per_token_ms: 1, predicted_per_second: 1 },
+      },
+    }),
+  }),
 };
 
 test('a model behind a server gives what the same model gives in the page', async () => {
@@ -42,6 +51,8 @@ test('a model behind a server gives what the same model gives in the page', asyn
   const names = ['blocks.1.attention.*', 'hidden.*', 'probabilities'];
   deepStrictEqual(await there.trace([5, 9, 80], names, slice), await here.trace([5, 9, 80], names, slice));
   deepStrictEqual(await there.parameterRows('embed_VD', 3, 5), await here.parameterRows('embed_VD', 3, 5));
+  const steps = { ids: [3, 7, 9], computed: 2, cached: 1, promptMs: 6, tokenMs: 2 };
+  deepStrictEqual([await there.decode([5, 9, 80]), await here.decode([5, 9, 80])], [steps, steps]);
   deepStrictEqual(await there.nearestRows('embed_VD', 3, 4), await here.nearestRows('embed_VD', 3, 4));
 });
 
@@ -52,6 +63,7 @@ test('what is no question, and what is too much, is refused in words', async () 
     {},
     { method: 'close' },
     { method: 'read', text: 5 },
+    { method: 'decode', ids: 'all' },
     { method: 'trace', ids: ['a'], names: [] },
   ];
   for (const call of [...strange, { method: 'trace', ids: [1], names: ['norm'], slice: { rows: 'all' } }]) {

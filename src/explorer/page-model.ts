@@ -9,7 +9,7 @@ import type { ModelFacts } from '../inference/remote/protocol.ts';
 import { Traces } from '../inference/remote/traces.ts';
 import { dimensions, type LlamaConfig } from '../model/config.ts';
 import type { WordMerges } from '../tokenizer/encode/text-model.ts';
-import type { ExplorerModel } from './model.ts';
+import type { ExplorerModel, PageSource } from './model.ts';
 
 export type PageFacts = Pick<
   ModelFacts,
@@ -21,6 +21,21 @@ export interface Reading {
   readonly words: readonly WordMerges[];
 }
 
+/** One sequence that the engine read and went on with, and how long that took. */
+export interface Steps {
+  /** The likeliest next tokens. */
+  readonly ids: readonly number[];
+  /** Tokens of the text that were computed, and those that the cache held from a time before. */
+  readonly computed: number;
+  readonly cached: number;
+  readonly promptMs: number;
+  /** A token after the first, whose keys and values are all that is added to the cache; null where the model ended at once. */
+  readonly tokenMs: number | null;
+}
+
+/** Tokens after the first, over which the time of one is taken. */
+export const STEPS = 8;
+
 export interface PageModel {
   readonly facts: PageFacts;
   /** By id; null for a model without a tokenizer. */
@@ -29,9 +44,11 @@ export interface PageModel {
   trace(ids: readonly number[], names: readonly string[], slice: TraceSlice): Promise<Traces>;
   parameterRows(name: string, from: number, to: number): Promise<Float32Array>;
   nearestRows(name: string, row: number, count: number): Promise<readonly NearRow[]>;
+  /** Reads the tokens and generates `STEPS` more than one. */
+  decode(ids: readonly number[]): Promise<Steps>;
 }
 
-export function pageModelOf(model: ExplorerModel): PageModel {
+export function pageModelOf(model: PageSource): PageModel {
   const { name, config, contextLength, kvType, parameterCount, weightBytes, dtypes, dtypeOf, device } = model.facts;
   let pieces: string[] | null = null; // a whole vocabulary: listed when it is asked for
   return {
@@ -47,6 +64,17 @@ export function pageModelOf(model: ExplorerModel): PageModel {
     trace: (ids, names, slice) => model.trace(ids, names, slice),
     parameterRows: (parameter, from, to) => model.parameterRows(parameter, from, to),
     nearestRows: (parameter, row, count) => model.nearestRows(parameter, row, count),
+    decode: async (given) => {
+      const { ids, timings } = await model.generate(given, { maxTokens: 1 + STEPS, temperature: 0 }).result;
+      const { prompt_n, cache_n, prompt_ms, predicted_n, predicted_ms } = timings;
+      return {
+        ids: [...ids],
+        computed: prompt_n,
+        cached: cache_n,
+        promptMs: prompt_ms,
+        tokenMs: predicted_n > 1 ? predicted_ms / (predicted_n - 1) : null,
+      };
+    },
   };
 }
 
@@ -66,14 +94,15 @@ export type PageCall =
       readonly slice: TraceSlice;
     }
   | { readonly method: 'parameterRows'; readonly name: string; readonly from: number; readonly to: number }
-  | { readonly method: 'nearestRows'; readonly name: string; readonly row: number; readonly count: number };
+  | { readonly method: 'nearestRows'; readonly name: string; readonly row: number; readonly count: number }
+  | { readonly method: 'decode'; readonly ids: readonly number[] };
 
 /** Numbers of one answer at most: 256 MiB. */
 const MOST_NUMBERS = 1 << 26;
 const MOST_TEXT = 1 << 16;
 
 /** The bytes of the answer. Throws ArgumentError `explore.call` for what is no question, and what the model throws. */
-export async function answerCall(model: ExplorerModel, call: unknown): Promise<Uint8Array<ArrayBuffer>> {
+export async function answerCall(model: PageSource, call: unknown): Promise<Uint8Array<ArrayBuffer>> {
   const page = pageModelOf(model);
   const asked = checked(call);
   switch (asked.method) {
@@ -94,6 +123,8 @@ export async function answerCall(model: ExplorerModel, call: unknown): Promise<U
       return pack({}, [await page.parameterRows(asked.name, asked.from, asked.to)]);
     case 'nearestRows':
       return pack(await page.nearestRows(asked.name, asked.row, asked.count), []);
+    case 'decode':
+      return pack(await page.decode(asked.ids), []);
     default:
       return asked satisfies never;
   }
@@ -116,11 +147,12 @@ function checked(call: unknown): PageCall {
   if (method === 'nearestRows' && typeof name === 'string' && typeof row === 'number' && typeof count === 'number') {
     return { method, name, row, count: Math.min(count, 100) };
   }
+  if (method === 'decode' && isNumbers(ids)) return { method, ids };
   const slice = sliceOf(given.slice);
   if (method === 'trace' && isNumbers(ids) && isTexts(names) && slice) return { method, ids, names, slice };
   throw new ArgumentError(
     'explore.call',
-    `explore: expected { method: "model" | "read" | "trace" | "parameterRows" | "nearestRows", … } with its arguments, found ${String(JSON.stringify(call)).slice(0, 200)}.`,
+    `explore: expected { method: "model" | "read" | "trace" | "parameterRows" | "nearestRows" | "decode", … } with its arguments, found ${String(JSON.stringify(call)).slice(0, 200)}.`,
   );
 }
 
@@ -193,5 +225,6 @@ export async function servedModel(ask: (call: PageCall) => Promise<ArrayBuffer>)
     },
     parameterRows: async (name, from, to) => unpack(await ask({ method: 'parameterRows', name, from, to })).numbers,
     nearestRows: (name, row, count) => askJson({ method: 'nearestRows', name, row, count }),
+    decode: (ids) => askJson({ method: 'decode', ids }),
   };
 }

@@ -201,6 +201,21 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     await page.close();
   });
 
+  test('the cache’s scene reads the text and goes on with it: tokens, times, and the blocks of the longer sequence', async () => {
+    const { page, complaints } = await open({ scene: 'cache' });
+    await settled(page);
+    await page.getByRole('button', { name: 'Generate one token' }).click();
+    const next = page.locator('.bar-row', { hasText: 'each next token, with the cache' });
+    await next.getByText(/^[\d.]+ ms$/).waitFor();
+    await page.getByText(new RegExp(`the text: ${ids.length} tokens computed|tokens computed, \\d+ found`)).waitFor();
+    const [first] = (await model.generate(ids, { maxTokens: 1, temperature: 0 }).result).ids;
+    const hash = new URLSearchParams(new URL(page.url()).hash.slice(1));
+    strictEqual(hash.get('appended'), String(first));
+    await page.getByText(`The cache holds ${ids.length + 1} tokens`).waitFor();
+    deepStrictEqual(complaints, []);
+    await page.close();
+  });
+
   test('texts that are awkward: none, one token, the whole context and more, emoji, Korean', async () => {
     for (const text of ['', 'a', '🦙 안녕하세요', 'word '.repeat(300), 'x '.repeat(3000)]) {
       const { page, complaints } = await open({ text, scene: 'attention' });

@@ -123,7 +123,8 @@ const scenes: Readonly<Record<SceneKey, SceneWords>> = {
     title: 'KV cache',
     what: 'Without a cache each new token computes the whole square again. With it one row is enough: keys and values of earlier tokens lie in blocks of 32.',
     why: 'Keys and values of a token never change: nothing before looks at what comes after. Memory buys time.',
-    touch: 'Choose the number of tokens, the type, and how many sequences share the memory.',
+    touch:
+      'Generate one token: the time of the text, and of a token with the cache. Choose the number of tokens, the type, and how many sequences share the memory.',
     source: 'Pope et al. 2022, arXiv:2211.05102; Kwon et al. 2023, arXiv:2309.06180',
   },
   swiglu: {

@@ -162,6 +162,12 @@ const en = {
     boss: 'boss: loss',
   },
   oneMore: 'Generate one token',
+  live: 'Measured on this model: the text above, read and continued',
+  wholeText: (computed: number, cached: number) =>
+    `the text: ${computed} tokens computed${cached > 0 ? `, ${cached} found in the cache` : ''}`,
+  eachNext: 'each next token, with the cache',
+  liveRemark:
+    'Choose “Generate one token”: the model reads the text, goes on with it, and the time of both is shown here.',
   bytesRead: 'bytes read: weights + cache',
   inLast: (tokens: number) => `${tokens} of 32 places of the last block are taken`,
 };
@@ -329,6 +335,11 @@ const ko: Strings = {
     boss: '사장: 손실',
   },
   oneMore: '토큰 하나 생성',
+  live: '이 모델에서 잰 시간: 위의 글을 읽고 이어 쓰기',
+  wholeText: (computed, cached) =>
+    `글 전체: 토큰 ${computed}개 계산${cached > 0 ? `, 캐시에 있던 것 ${cached}개` : ''}`,
+  eachNext: '그다음 토큰 하나씩, 캐시를 써서',
+  liveRemark: '“토큰 하나 생성”을 누르면 모델이 글을 읽고 이어 쓰며, 걸린 시간을 여기에 보여 줍니다.',
   bytesRead: '읽는 바이트: 가중치 + 캐시',
   inLast: (tokens) => `마지막 블록의 32자리 가운데 ${tokens}자리가 찼습니다`,
 };

@@ -1,6 +1,6 @@
 /** The questions of the explorer's page: numbers of the model that is served. */
 import type { Context, Hono } from 'hono';
-import type { ExplorerModel } from '../../../explorer/model.ts';
+import type { PageSource } from '../../../explorer/model.ts';
 import { answerCall } from '../../../explorer/page-model.ts';
 import { ApiError } from '../../../server/api-error.ts';
 import type { House } from '../../../server/models/models.ts';
@@ -29,7 +29,7 @@ export function addExplorer(
   });
 }
 
-function explorerModel(model: ServedModel): ExplorerModel {
-  if (model.trace && model.parameterRows && model.nearestRows) return model as ServedModel & ExplorerModel;
+function explorerModel(model: ServedModel): PageSource {
+  if (model.trace && model.parameterRows && model.nearestRows) return model as ServedModel & PageSource;
   throw new ApiError(404, 'not_found', 'this model does not show its numbers.');
 }

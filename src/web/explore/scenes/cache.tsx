@@ -1,4 +1,6 @@
+import { useState } from 'preact/hooks';
 import { formatBytes } from '../../../base/units.ts';
+import { STEPS, type Steps } from '../../../explorer/page-model.ts';
 import { multiplyAdds } from '../../../explorer/recording.ts';
 import { cacheTokenBytes } from '../../../inference/remote/load-defaults.ts';
 import { KV_BLOCK_TOKENS, kvTypes } from '../../../kernels/ops.ts';
@@ -30,6 +32,20 @@ export function CacheScene({ x }: { readonly x: X }) {
     with: multiplyAdds(config, { tokens: 1, cached: n }),
   };
   const blocks = Math.ceil(n / KV_BLOCK_TOKENS);
+  const [steps, setSteps] = useState<Steps | 'running' | Error | null>(null);
+  const hasRoom = x.ids.length + 1 + STEPS <= Math.min(model.facts.contextLength, config.contextLength);
+  const decode = () => {
+    setSteps('running');
+    model.decode(x.ids).then(
+      (found) => {
+        setSteps(found);
+        const [next] = found.ids;
+        if (next === undefined) return;
+        set({ appended: [...state.appended, next], query: -1, key: -1, tokens: x.ids.length + 1 });
+      },
+      (error: Error) => setSteps(error),
+    );
+  };
   return (
     <>
       <p class="dials">
@@ -44,7 +60,7 @@ export function CacheScene({ x }: { readonly x: X }) {
             onInput={(event) => set({ tokens: Number(event.currentTarget.value) })}
           />
         </label>
-        <button type="button" disabled={n === MOST_TOKENS} onClick={() => set({ tokens: n + 1 })}>
+        <button type="button" disabled={!hasRoom || steps === 'running'} onClick={decode}>
           {t.oneMore}
         </button>
         <label>
@@ -127,6 +143,9 @@ export function CacheScene({ x }: { readonly x: X }) {
           }))}
         />
       </Figure>
+      <Figure x={x} title={t.live}>
+        <Live x={x} steps={steps} />
+      </Figure>
       <Figure x={x} title={`${t.blocksOf32}: ${blocks}`}>
         <div
           class="blocks"
@@ -165,6 +184,30 @@ export function CacheScene({ x }: { readonly x: X }) {
       </Figure>
     </>
   );
+}
+
+/** What the engine took for the text, and for one more token that attends to all of it. */
+function Live({ x, steps }: { readonly x: X; readonly steps: Steps | 'running' | Error | null }) {
+  const { t } = x;
+  if (steps === null) return <p class="remark">{t.liveRemark}</p>;
+  if (steps === 'running') return <p class="waiting" />;
+  if (steps instanceof Error) return <p role="alert">{steps.message}</p>;
+  const { computed, cached, promptMs, tokenMs } = steps;
+  const most = Math.max(promptMs, tokenMs ?? 0) || 1;
+  const row = (key: string, label: string, milliseconds: number) => ({
+    key,
+    label,
+    share: milliseconds / most,
+    kind: key === 'next' ? ('chosen' as const) : ('plain' as const),
+    value: (
+      <span class="num" data-made="timings">
+        {milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms
+      </span>
+    ),
+  });
+  const rows = [row('text', t.wholeText(computed, cached), promptMs)];
+  if (tokenMs !== null) rows.push(row('next', t.eachNext, tokenMs));
+  return <Bars label={t.live} rows={rows} />;
 }
 
 /** Matrix weights a row, and 2·Q a pair of tokens and block: the formula beside the count of the recording. */
