@@ -48,6 +48,10 @@ export class Tape {
   private readonly dependent = new WeakSet<Tensor>();
   private readonly gradients = new Map<Tensor, Gradient>();
   private pass: Pass | null = null;
+  /** How many recorded calls read an activation. */
+  private readonly readers = new Map<Tensor, number>();
+  /** Of a gradient's memory that several activations have: how many others there still are. */
+  private readonly owners = new Map<Tensor, number>();
   /** Gradients that are done with, where the backward pass is. */
   private free: Tensor[] = [];
 
@@ -111,12 +115,16 @@ export class Tape {
     }
     this.items.length = 0;
     this.gradients.clear();
+    this.readers.clear();
+    this.owners.clear();
     this.free = [];
   }
 
   /** An activation's gradient has been passed on: its memory may serve another. */
   private done(output: Tensor, dy: Gradient): void {
-    this.free.push(dy.tensor);
+    const others = this.owners.get(dy.tensor) ?? 0;
+    if (others > 0) this.owners.set(dy.tensor, others - 1);
+    else this.free.push(dy.tensor);
     this.gradients.delete(output);
   }
 
@@ -126,7 +134,18 @@ export class Tape {
   }
 
   private runCall(call: RecordedCall, dy: Tensor): void {
-    runRule(this.device.backward, (input) => this.gradientOf(input), dy, call);
+    const passed = call.op === 'add' ? this.passOn(call.inputs as readonly Tensor[], dy) : [];
+    runRule(this.device.backward, (input) => (passed.includes(input) ? null : this.gradientOf(input)), dy, call);
+  }
+
+  /** The gradient of a sum is that of its terms: those that nothing else reads get the sum's own, which nobody writes to any more. */
+  private passOn(terms: readonly Tensor[], dy: Tensor): Tensor[] {
+    const passed = terms.filter(
+      (term) => this.dependent.has(term) && this.readers.get(term) === 1 && !this.gradients.has(term),
+    );
+    for (const term of passed) this.gradients.set(term, { tensor: dy, isEmpty: false });
+    this.owners.set(dy, (this.owners.get(dy) ?? 0) + passed.length);
+    return passed;
   }
 
   private runSegment({ input, output, run, calls, kept }: Segment): void {
@@ -170,6 +189,7 @@ export class Tape {
     if (!tensors.some((tensor) => tensor && this.needsGradient(tensor))) return output;
     this.dependent.add(output);
     const call = { op, inputs, output, attention, routes } as RecordedCall;
+    for (const tensor of tensors) if (tensor) this.readers.set(tensor, (this.readers.get(tensor) ?? 0) + 1);
     if (!this.pass) this.items.push(call);
     else this.pass.calls?.push(call);
     return output;

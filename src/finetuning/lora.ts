@@ -24,7 +24,7 @@ export interface DoraLengths {
 /**
  * LoRA: a frozen linear layer plus a trained low-rank one, for the weights that have an adapter.
  *
- *   y = x · Wᵀ + scale · (x · Aᵀ) · Bᵀ          DoRA: y_o · magnitude_o / ‖W_o + scale · (B · A)_o‖;   then the bias
+ *   y = x · Wᵀ + (scale · x · Aᵀ) · Bᵀ          DoRA: y_o · magnitude_o / ‖W_o + scale · (B · A)_o‖;   then the bias
  *
  * DoRA's factor is a batch norm with fixed statistics, mean 0 and variance ‖·‖², whose gain is the magnitude.
  *
@@ -39,8 +39,8 @@ export function withAdapters(ops: Tape['ops'], adapters: ReadonlyMap<Tensor, Lor
       if (!adapter) return ops.linear(x_NI, w_OI, bias_O);
       const { a_RI, b_OR, scale, dora } = adapter;
       const base_NO = ops.linear(x_NI, w_OI, dora ? undefined : bias_O);
-      const low_NR = ops.linear(x_NI, a_RI);
-      const y_NO = ops.add(base_NO, ops.scale(ops.linear(low_NR, b_OR), scale));
+      const low_NR = ops.scale(ops.linear(x_NI, a_RI), scale); // of R numbers a row, not of O
+      const y_NO = ops.add(base_NO, ops.linear(low_NR, b_OR));
       if (!dora) return y_NO;
       const statistics = { mean_D: dora.zeros_O, variance_D: dora.squares_O, momentum: 0, training: false };
       return ops.batchNorm(y_NO, dora.magnitude_O, bias_O ?? dora.zeros_O, 0, statistics);
