@@ -25,9 +25,13 @@ export interface Device {
 
   /**
    * For devices that spread a model over several memories: makes those that these weights will need, in this order, without blocking
-   * the event loop. Once, before the first placeWeight; where one memory is enough, it may be left out.
+   * the event loop. Once, before the first placeWeight; where one memory is enough, it may be left out. `cache`: what createKvStore will
+   * be asked for, so that a device with a memory of its own says that it is too small before any weight is read.
    */
-  prepare?(weights: Iterable<readonly [source: TensorSource, layer: number | null]>): Promise<void>;
+  prepare?(
+    weights: Iterable<readonly [source: TensorSource, layer: number | null]>,
+    cache?: Omit<KvStore, 'blockTokens'>,
+  ): Promise<void>;
   /**
    * Streams a frozen weight into place, in the layout that its kernels want. `layer` is the block it belongs to (null: outside the
    * blocks), for devices that spread a model over several memories.

@@ -12,7 +12,7 @@
 import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
-import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
+import type { KvStore, KvType } from '../kernels/ops.ts';
 import { type AdapterChoice, EngineAdapters, opsFor, type Selection } from '../model/adapter/select.ts';
 import { longestWindow } from '../model/choices/positions.ts';
 import { KvCache } from '../model/kv-cache.ts';
@@ -21,6 +21,7 @@ import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
+import { BATCH_TOKENS, cacheOf, mostHeld } from './cache-size.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
 
@@ -118,7 +119,7 @@ export class Engine {
   private readonly waiting: Sequence[] = [];
 
   constructor(options: EngineOptions) {
-    const { model, device, contextLength, batchTokens = 512 } = options;
+    const { model, device, contextLength, batchTokens = BATCH_TOKENS } = options;
     const { config } = model;
     this.model = model;
     this.device = device;
@@ -136,10 +137,8 @@ export class Engine {
     this.samplers = new SamplerMaker({ tokenizer, eogIds: this.eogIds, vocabSize: config.vocabSize, drawSeed });
     this.batch = new BatchBuilder(batchTokens);
     const window = longestWindow(config);
-    this.mostHeld =
-      window === null ? contextLength : Math.min(contextLength, window + batchTokens + 2 * KV_BLOCK_TOKENS);
-    const tokens = Math.max(this.mostHeld, options.cacheTokens ?? contextLength);
-    this.store = createStore(device, model, options.kvType, tokens);
+    this.mostHeld = mostHeld(config, options);
+    this.store = device.createKvStore(cacheOf(config, options));
     const { blockCount, blockTokens } = this.store;
     this.cache = new KvCache({
       blockCount,
@@ -482,12 +481,6 @@ type Sequence = Running | Embedding | Scoring | Prefix;
 
 function guessedOf(job: Sequence): number {
   return job instanceof Running ? job.guessed : 0;
-}
-
-function createStore(device: Device, model: Model, type: KvType, tokens: number): KvStore {
-  const { blockCount: layerCount, kvHeadCount, headSize } = model.config;
-  const blockCount = Math.ceil(tokens / KV_BLOCK_TOKENS);
-  return device.createKvStore({ layerCount, blockCount, kvHeadCount, headSize, type });
 }
 
 function remove<T>(list: T[], item: T): void {

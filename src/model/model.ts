@@ -1,6 +1,6 @@
 import { ConfigError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
-import type { AttentionOptions } from '../kernels/ops.ts';
+import type { AttentionOptions, KvStore } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { formatShape, type Tensor } from '../tensor/tensor.ts';
 import { attentionOptionsOf, type Reach, reachOf } from './choices/attention.ts';
@@ -124,14 +124,15 @@ function resolve(
   };
 }
 
-/** Lets the device make room for the weights, before loadModel; and for `more`, which will be placed after them. */
+/** Lets the device make room for the weights, before loadModel; for `more`, which will be placed after them, and for the cache. */
 export async function prepareModel(
   device: Device,
   config: LlamaConfig,
   sources: ReadonlyMap<string, TensorSource>,
   more: readonly (readonly [source: TensorSource, layer: number | null])[] = [],
+  cache?: Omit<KvStore, 'blockTokens'>,
 ): Promise<void> {
-  await device.prepare?.([...weightsOf(config, sources), ...more]);
+  await device.prepare?.([...weightsOf(config, sources), ...more], cache);
 }
 
 /** A model's weights in the order in which they are placed, each with its block. */

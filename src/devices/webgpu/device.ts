@@ -23,7 +23,15 @@ import { DeviceLostError, openGpu, type Products } from './adapter.ts';
 import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
 import { Context } from './context.ts';
-import { copyKvBlock, createKvStore, type GpuKvStore, readKvBlock, writeKvBlock } from './kv-store.ts';
+import {
+  copyKvBlock,
+  createKvStore,
+  type GpuKvStore,
+  isSameStore,
+  readKvBlock,
+  storeBytes,
+  writeKvBlock,
+} from './kv-store.ts';
 import { Memory } from './memory.ts';
 import { createOps, largestOf } from './ops.ts';
 import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
@@ -83,6 +91,8 @@ export async function createWebGpuDevice({
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);
   let isClosed = false;
+  /** The cache that prepare() made room for, until it is asked for. */
+  let prepared: GpuKvStore | null = null;
 
   device.addEventListener('uncapturederror', (event) => {
     const { message } = (event as GPUUncapturedErrorEvent).error;
@@ -113,7 +123,7 @@ export async function createWebGpuDevice({
     time: async (run) => (hasTimestamps ? queue.time(run) : null),
     compile: (kernels, onProgress) => queue.compile(kernels, onProgress),
 
-    async prepare(sources) {
+    async prepare(sources, cache) {
       const all = [...sources].map(([source]) => source);
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
@@ -121,8 +131,10 @@ export async function createWebGpuDevice({
       if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups, products.by)));
       await selfTest(made, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
-      await withRoom(device, `the weights, ${bytes} bytes,`, name, () => {
+      const cacheBytes = cache ? `, and the cache, ${storeBytes(cache)} bytes,` : ',';
+      await withRoom(device, `the weights, ${bytes} bytes${cacheBytes}`, name, () => {
         for (const source of all) weights.allocate(source);
+        if (cache) prepared = createKvStore(memory, cache);
       });
     },
     placeWeight: (source: TensorSource) => weights.place(source),
@@ -145,7 +157,11 @@ export async function createWebGpuDevice({
     copy: (to, from) => queue.copy(gpuTensor(to).region, 0, gpuTensor(from).region, 0, elementCount(from.shape) * 4),
     read: (tensor, from = 0, count = elementCount(tensor.shape) - from) =>
       queue.read(gpuTensor(tensor).region, from * 4, count),
-    createKvStore: (options) => createKvStore(memory, options),
+    createKvStore(options) {
+      const found = prepared && isSameStore(prepared, options) ? prepared : createKvStore(memory, options);
+      if (found === prepared) prepared = null;
+      return found;
+    },
     copyKvBlock: (store, from, to) => copyKvBlock(memory, queue, store as GpuKvStore, from, to),
     readKvBlock: (store, block) => readKvBlock(memory, queue, store as GpuKvStore, block),
     writeKvBlock: (store, block, bytes) => writeKvBlock(queue, store as GpuKvStore, block, bytes),
@@ -213,6 +229,6 @@ async function withRoom(device: GPUDevice, what: string, name: string, make: () 
   if (!error) return;
   throw new UnsupportedError(
     'webgpu.memory',
-    `webgpu: ${what} do not fit into the memory of ${name}. Use a smaller or more quantized model, or device "wasm".`,
+    `webgpu: ${what} do not fit into the memory of ${name}. Use a smaller or more quantized model, a shorter context (--context) or a smaller cache (--kv-type q8_0), or device "wasm".`,
   );
 }

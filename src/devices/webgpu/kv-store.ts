@@ -14,14 +14,28 @@ export interface GpuKvStore extends KvStore {
   readonly blockScales: number;
 }
 
-export function createKvStore(memory: Memory, options: Omit<KvStore, 'blockTokens'>): GpuKvStore {
-  const { layerCount, blockCount, kvHeadCount, headSize, type } = options;
+type StoreOptions = Omit<KvStore, 'blockTokens'>;
+
+function sizesOf({ kvHeadCount, headSize, type, blockCount }: StoreOptions) {
   const rowsOfBlock = kvHeadCount * KV_BLOCK_TOKENS;
   const { numbers, words } = kvElements[type];
   const blockWords = rowsOfBlock * Math.ceil(headSize / numbers) * words;
   const blockScales = inGroups(type) ? rowsOfBlock * scaleGroups(headSize) : 0;
-  const bytes = blockCount * (blockWords + blockScales) * 4;
-  const side = (what: string) => memory.create(bytes, 'cache', `the cache of ${what} of a layer`);
+  return { blockWords, blockScales, sideBytes: blockCount * (blockWords + blockScales) * 4 };
+}
+
+/** Bytes of all its buffers. */
+export const storeBytes = (options: StoreOptions): number => 2 * options.layerCount * sizesOf(options).sideBytes;
+
+export function isSameStore(one: StoreOptions, other: StoreOptions): boolean {
+  const keys = ['layerCount', 'blockCount', 'kvHeadCount', 'headSize', 'type'] as const;
+  return keys.every((key) => one[key] === other[key]);
+}
+
+export function createKvStore(memory: Memory, options: StoreOptions): GpuKvStore {
+  const { layerCount, blockCount } = options;
+  const { blockWords, blockScales, sideBytes } = sizesOf(options);
+  const side = (what: string) => memory.create(sideBytes, 'cache', `the cache of ${what} of a layer`);
   return {
     ...options,
     blockTokens: KV_BLOCK_TOKENS,

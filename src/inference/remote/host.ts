@@ -16,6 +16,7 @@ import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { cacheOf } from '../cache-size.ts';
 import { Engine, type Job } from '../engine.ts';
 import { ConstraintCompiler } from '../grammar/compile-constraint.ts';
 import { logitsOf, trace, traceNames } from '../observe.ts';
@@ -179,15 +180,23 @@ export class EngineHost {
       const drafts = draft ? weightsOf(draft.config, draft.tensors) : [];
       const others = [...adapters.flatMap(adapterWeights), ...drafts];
       const remarks = [...(tokenizer?.remarks ?? []), ...(method === undefined ? [] : [stretchNote(method)])];
+      const sequences = settings.maxSequences ?? 1;
+      const sizes = {
+        contextLength,
+        kvType,
+        cacheTokens: settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences }),
+        batchTokens: settings.batchTokens ?? undefined,
+      };
+      const cache = cacheOf(config, sizes);
       try {
-        await prepareModel(device, config, checkpoint.tensors, others);
+        await prepareModel(device, config, checkpoint.tensors, others, cache);
       } catch (error) {
         const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
         if (settings.device !== 'auto' || !isOfGpu) throw error;
         remarks.push(`${error.message} So it runs on wasm.`);
         device.close();
         device = await this.world.createDevice({ ...settings, device: 'wasm' });
-        await prepareModel(device, config, checkpoint.tensors, others);
+        await prepareModel(device, config, checkpoint.tensors, others, cache);
       }
       let reported = 0;
       const progress = (done: number, total: number) => {
@@ -202,19 +211,14 @@ export class EngineHost {
       const spoken = adapters.filter((_, i) => settings.adapters[i]!.usual);
       const chatTemplate = spokenTemplate(spoken) ?? checkpoint.chatTemplate;
       const { clock, drawSeed } = this.world;
-      const sequences = settings.maxSequences ?? 1;
-      const cacheTokens = settings.cacheTokens ?? cacheTokensOf(config, { contextLength, kvType, sequences });
       const engine = new Engine({
+        ...sizes,
         model,
         device,
         adapters: new EngineAdapters(placed, settings.adapters),
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
         chatTemplate,
-        contextLength,
-        kvType,
-        cacheTokens,
-        batchTokens: settings.batchTokens ?? undefined,
         maxSequences: settings.maxSequences ?? undefined,
         clock: () => clock(),
         now: () => this.world.now(),
@@ -222,7 +226,8 @@ export class EngineHost {
       });
       if (settings.draft) {
         const { lookUp } = settings.draft;
-        const ahead = draft && loadDraft(device, draft, { checkpoint, tokenizer, contextLength, cacheTokens });
+        const ahead =
+          draft && loadDraft(device, draft, { checkpoint, tokenizer, contextLength, cacheTokens: sizes.cacheTokens });
         engine.guessBy(new Speculation({ lookUp, draft: ahead, clock: () => clock() }));
       }
       draft?.close();
