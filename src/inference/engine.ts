@@ -14,6 +14,7 @@ import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import type { KvStore, KvType } from '../kernels/ops.ts';
 import { type AdapterChoice, EngineAdapters, opsFor, type Selection } from '../model/adapter/select.ts';
+import { BATCH_TOKENS, cacheOf, mostHeld } from '../model/cache-size.ts';
 import { longestWindow } from '../model/choices/positions.ts';
 import { KvCache } from '../model/kv-cache.ts';
 import { forward, hidden, keepOutputs, type Tap } from '../model/llama.ts';
@@ -21,7 +22,6 @@ import type { Model } from '../model/model.ts';
 import type { Floats } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { BatchBuilder } from './batch-builder.ts';
-import { BATCH_TOKENS, cacheOf, mostHeld } from './cache-size.ts';
 import type { Constraint } from './constraint.ts';
 import type { Prompt } from './generation.ts';
 

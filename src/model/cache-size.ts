@@ -1,7 +1,7 @@
 /** How large an engine's cache is: said before its model is loaded, so that a device can tell whether there is room. */
 import { KV_BLOCK_TOKENS, type KvStore, type KvType } from '../kernels/ops.ts';
-import { longestWindow } from '../model/choices/positions.ts';
-import type { LlamaConfig } from '../model/config.ts';
+import { longestWindow } from './choices/positions.ts';
+import type { LlamaConfig } from './config.ts';
 
 /** Rows of a step where nothing else is said. */
 export const BATCH_TOKENS = 512;
