@@ -10,6 +10,7 @@ import { baseline, experiments, quickArms } from './experiments.ts';
 import {
   bestRate,
   chooseExperiments,
+  chosenRate,
   costInRuns,
   type LabChoice,
   type PlannedRun,
@@ -211,6 +212,15 @@ test('a search that has diverged at every rate goes on downward, and takes the l
     ]),
     2,
   );
+});
+
+test('an arm keeps the baseline’s rate where its own is better by no more than one run may be off', () => {
+  const points = (...bits: (number | null)[]) => bits.map((bitsPerByte, i) => ({ rate: [0.5, 1, 2][i]!, bitsPerByte }));
+  strictEqual(chosenRate(points(1.9, 1.73, 1.75), 2), 2);
+  strictEqual(chosenRate(points(1.9, 1.73, 1.8), 2), 1);
+  strictEqual(chosenRate(points(1.9, 1.73, null), 2), 1, 'a rate at which it diverged is not taken');
+  strictEqual(chosenRate(points(1.9, 1.73, 1.8), 4), 1, 'nor one that it was not tried at');
+  strictEqual(chosenRate([], 1), 1);
 });
 
 test('names: of experiments, of the arms of --quick', () => {

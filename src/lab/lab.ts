@@ -69,6 +69,11 @@ const VALLEY_SHARE = 0.5;
 const FIRST_RATES = [1 / 2, 1, 2];
 const EXTREME_RATES = [1 / 8, 8];
 const RATE_SEED = 1000;
+/**
+ * Of the loss: how far one run of the search may be off. At twice the derived rate the baseline without weight decay, which does nothing
+ * in so short a run, lay 2.1 % from the baseline itself.
+ */
+export const RATE_NOISE = 0.02;
 
 /** The experiments of these names; none: all. Throws ArgumentError `lab.experiment`. */
 export function chooseExperiments(names: readonly string[]): readonly Experiment[] {
@@ -109,7 +114,8 @@ export async function runLab(choice: LabChoice, outside: LabOutside): Promise<La
   for (const { arm } of arms) armConfig(arm, size); // what cannot be made equal is said before the first run
   const rates = choice.searchesRates ? await searchRates(arms, size, outside) : arms.map(() => []);
   if (rates === null) return null;
-  const best = rates.map(bestRate);
+  const usual = bestRate(rates[0]!);
+  const best = rates.map((points) => chosenRate(points, usual));
 
   const planned = arms.flatMap(({ arm }, i) =>
     Array.from({ length: seeds }, (_, s) => plan('table', arm, size, { seed: s + 1, rate: best[i]! })),
@@ -176,6 +182,17 @@ export function bestRate(points: readonly RatePoint[]): number {
   const ended = points.filter(({ bitsPerByte }) => bitsPerByte !== null);
   if (ended.length === 0) return points.length === 0 ? 1 : Math.min(...points.map(({ rate }) => rate));
   return ended.reduce((best, point) => (point.bitsPerByte! < best.bitsPerByte! ? point : best)).rate;
+}
+
+/**
+ * The baseline's rate, unless the arm's own best is better by more than the search can be wrong: an arm that is trained at another rate
+ * by chance would be judged by its rate.
+ */
+export function chosenRate(points: readonly RatePoint[], usual: number): number {
+  const own = bestRate(points);
+  const at = (rate: number) => points.find((point) => point.rate === rate)?.bitsPerByte ?? null;
+  const [ownBits, usualBits] = [at(own), at(usual)];
+  return ownBits !== null && usualBits !== null && usualBits <= ownBits * (1 + RATE_NOISE) ? usual : own;
 }
 
 async function measureValley(size: LabSize, outside: LabOutside): Promise<ValleyPoint[] | null> {

@@ -4,7 +4,7 @@ import { formatCount } from '../base/units.ts';
 import { type Curve, drawCharts, escapeText, reportPage } from '../training/run/report.ts';
 import { baselineConfig, derivedRate } from './arm-model.ts';
 import type { Arm } from './experiments.ts';
-import type { ArmResult, LabResult, ValleyPoint } from './lab.ts';
+import { type ArmResult, type LabResult, RATE_NOISE, type ValleyPoint } from './lab.ts';
 import type { RunResult } from './train-once.ts';
 import { type Comparison, EQUAL_MARGIN, type Verdict } from './verdict.ts';
 
@@ -292,7 +292,7 @@ function rateTable(arms: readonly ArmResult[]): string {
     });
     return `<tr><td>${escapeText(arm.name)}</td>${cells.join('')}</tr>`;
   });
-  return `<p>The search for each learning rate: a quarter of the tokens, one seed, bits per byte.</p><div class="scroll"><table class="lab"><tr><th>factor of the derived rate</th>${head}</tr>${rows.join('')}</table></div>`;
+  return `<p>The search for each learning rate: a quarter of the tokens, one seed, bits per byte. An arm keeps LLaMA’s rate unless another is better by more than ${100 * RATE_NOISE} %, as one run may be off by as much.</p><div class="scroll"><table class="lab"><tr><th>factor of the derived rate</th>${head}</tr>${rows.join('')}</table></div>`;
 }
 
 function valleySection({ valley }: LabResult): string {
