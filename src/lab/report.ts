@@ -145,7 +145,7 @@ const second = (text: string) => (text === '' ? '' : ` <span class="range">${tex
 /** A verdict with what it could have shown. */
 export function verdictWords({ verdict, detectable, diverged, differences, test }: Comparison): string {
   if (verdict === 'no difference seen' && test.interval.low * test.interval.high > 0)
-    return `no difference seen; alone it would be ${test.mean > 0 ? 'worse' : 'better'}, of so many comparisons one may be so by chance`;
+    return `no difference seen; alone it would be ${test.mean > 0 ? 'worse' : 'better'}, with all comparisons counted it may be chance`;
   if (verdict === 'no difference seen') return `no difference seen; one of ${bits(detectable)} or more would have been`;
   if (verdict === 'diverged') return `diverged in ${diverged} of ${diverged + differences.length}`;
   return verdict;
@@ -172,7 +172,7 @@ function cannotTell({ choice, baseline }: LabResult): string {
     `Models of ${formatCount(baseline.parameters)} parameters and ${formatCount(size.tokens)} tokens say nothing certain of large ones: what is worth ` +
     `a hundredth here may be worth more, or nothing, at a thousand times the size. Runs are short, so that a choice that only begins faster may look better than it is; ` +
     `texts of other kinds may rank the choices otherwise. The arms lack what their papers had beside the choice itself: no biases, no dropout; the norm after ` +
-    `each layer keeps a last norm; GELU is the exact one. Time is that of this program’s kernels on this machine.`
+    `each layer keeps a last norm; GELU is the exact one. BatchNorm is judged by its running statistics, as in use; while it trains it also sees later tokens of its batch. Time is that of this program’s kernels on this machine.`
   );
 }
 
