@@ -8,18 +8,20 @@ const SURROGATES = [0xd800, 0xdfff] as const;
 
 /** Any ranges as a set: sorted, joined, and without the surrogates, which UTF-8 cannot spell. */
 export function characterSet(ranges: CharacterSet): CharacterSet {
-  const sorted = ranges
-    .flatMap(([from, to]): [number, number][] => [
-      [from, Math.min(to, SURROGATES[0] - 1)],
-      [Math.max(from, SURROGATES[1] + 1), to],
-    ])
-    .filter(([from, to]) => from <= to)
-    .sort((a, b) => a[0] - b[0]);
+  const sorted = ranges.length > 1 ? ranges.toSorted((a, b) => a[0] - b[0]) : ranges;
   const joined: [number, number][] = [];
-  for (const [from, to] of sorted) {
+  const add = (from: number, to: number) => {
+    if (from > to) return;
     const last = joined.at(-1);
     if (last && from <= last[1] + 1) last[1] = Math.max(last[1], to);
     else joined.push([from, to]);
+  };
+  for (const [from, to] of sorted) {
+    if (to < SURROGATES[0] || from > SURROGATES[1]) add(from, to);
+    else {
+      add(from, SURROGATES[0] - 1);
+      add(SURROGATES[1] + 1, to);
+    }
   }
   return joined;
 }
@@ -66,7 +68,16 @@ export type ByteRanges = readonly (readonly [from: number, to: number])[];
  * The UTF-8 spellings of a set as a few sequences of byte ranges: each range of code points is cut where the length changes and
  * where a trailing byte does not run through all of its values.
  */
-export function utf8Sequences(set: CharacterSet): ByteRanges[] {
+export function utf8Sequences(set: CharacterSet): readonly ByteRanges[] {
+  let known = spellings.get(set);
+  if (!known) spellings.set(set, (known = spell(set)));
+  return known;
+}
+
+/** A grammar uses one set in many places. */
+const spellings = new WeakMap<CharacterSet, readonly ByteRanges[]>();
+
+function spell(set: CharacterSet): ByteRanges[] {
   const sequences: ByteRanges[] = [];
   for (const [from, to] of set) {
     let start = from;

@@ -44,11 +44,17 @@ export interface Grammar {
 }
 
 const utf8 = new TextEncoder();
+/** What JSON is full of: one expression each. */
+const punctuation = new Map(
+  [...'"{}[],:'].map((sign): [string, Expression] => [sign, { kind: 'bytes', bytes: utf8.encode(sign) }]),
+);
 
 export const nothing: Expression = { kind: 'sequence', parts: [] };
 export const impossible: Expression = { kind: 'choice', options: [] };
 
 export function text(value: string): Expression {
+  const known = punctuation.get(value);
+  if (known) return known;
   return { kind: 'bytes', bytes: utf8.encode(value) };
 }
 

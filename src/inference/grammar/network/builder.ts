@@ -189,8 +189,9 @@ export class Builder {
 /** Lists of records of a fixed length, which come in any order. */
 export class ListsBuilder {
   private readonly size: number;
-  private readonly owners: number[] = [];
-  private readonly values: number[] = [];
+  /** Owner and numbers of each record, one record after another. */
+  private records = new Uint32Array(1024);
+  private used = 0;
 
   constructor(size: number) {
     this.size = size;
@@ -198,22 +199,31 @@ export class ListsBuilder {
 
   /** One, two or three numbers, as many as a record has. */
   add(owner: number, first: number, second = 0, third = 0): void {
-    this.owners.push(owner);
-    this.values.push(first);
-    if (this.size > 1) this.values.push(second);
-    if (this.size > 2) this.values.push(third);
+    if (this.used + 4 > this.records.length) {
+      const larger = new Uint32Array(2 * this.records.length);
+      larger.set(this.records);
+      this.records = larger;
+    }
+    const { records, used, size } = this;
+    records[used] = owner;
+    records[used + 1] = first;
+    if (size > 1) records[used + 2] = second;
+    if (size > 2) records[used + 3] = third;
+    this.used = used + size + 1;
   }
 
   /** Records of one owner stay in their order. */
   finish(ownerCount: number): Lists {
-    const { size, owners, values } = this;
+    const { size, records, used } = this;
     const offsets = new Uint32Array(ownerCount + 1);
-    for (const owner of owners) offsets[owner + 1]! += size;
+    for (let i = 0; i < used; i += size + 1) offsets[records[i]! + 1]! += size;
     for (let i = 0; i < ownerCount; i++) offsets[i + 1]! += offsets[i]!;
     const next = offsets.slice();
-    const sorted = new Uint32Array(values.length);
-    for (let i = 0; i < owners.length; i++) {
-      for (let k = 0; k < size; k++) sorted[next[owners[i]!]!++] = values[i * size + k]!;
+    const sorted = new Uint32Array((used / (size + 1)) * size);
+    for (let i = 0; i < used; i += size + 1) {
+      const at = next[records[i]!]!;
+      for (let k = 0; k < size; k++) sorted[at + k] = records[i + 1 + k]!;
+      next[records[i]!] = at + size;
     }
     return { offsets, values: sorted };
   }

@@ -77,9 +77,8 @@ class SchemaCompiler implements Rules, Checker {
 
   compile(): Grammar {
     this.rules.set('root', this.valueOf([this.document.root]));
-    // Not by recursion: a chain of references may be long.
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      const { name, conjunction } = next;
+    // Not by recursion, as a chain of references may be long. The list grows meanwhile.
+    for (const { name, conjunction } of this.waiting) {
       if (this.rules.size > MAX_RULES) {
         throw new ArgumentError(
           'schema.too-large',

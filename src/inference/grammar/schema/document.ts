@@ -20,7 +20,7 @@ const MAX_PROBLEMS = 50;
  * Steps of one compilation: keywords gathered, values compared, states of patterns and of the grammar. Where what cannot be held is let
  * go, less is tried for it: so many steps are at most a tenth of a second.
  */
-const MAX_STEPS = { exact: 600_000, loose: 300_000 } as const;
+const MAX_STEPS = { exact: 600_000, loose: 200_000 } as const;
 /** Values of these are no schemas, whatever they look like. */
 const values = new Set(['enum', 'const', 'default', 'example', 'examples']);
 /** Where a document without an address stands. */

@@ -4,12 +4,13 @@
  */
 import { type Expression, type GraphEdge, impossible, rule, sequence } from '../expression.ts';
 import { isEmptyTerm } from '../regex/automaton.ts';
+import { otherTexts } from '../regex/other-texts.ts';
 import type { Term } from '../regex/terms.ts';
 import { type Checker, propertyOf, satisfies } from './check-value.ts';
 import type { Conjunction } from './document.ts';
 import type { Facts, ObjectPart } from './facts.ts';
 import type { Rules } from './rules.ts';
-import { patternOf, quoted, textTerm } from './strings.ts';
+import { patternOf, quoted, spelled, textTerm } from './strings.ts';
 import { canonicalJson } from './types.ts';
 
 const MAX_STATES = 20_000;
@@ -59,24 +60,29 @@ export function objectExpression(rules: Rules & Checker, facts: Facts): Expressi
     stateCount = (keys.length + 1) * counts;
   }
   const edges: GraphEdge[] = [];
-  const put = (from: number, to: number, count: number, member: Expression) => {
-    if (count >= maxProperties) return;
-    const next = Math.min(count + 1, counts - 1);
-    edges.push({
-      from: from * counts + count,
-      to: to * counts + next,
-      label: count === 0 ? sequence(space, member) : sequence(comma, member),
-    });
+  const put = (from: number, to: number, members: readonly Expression[]) => {
+    if (members.length === 0) return;
+    /** By the state that follows the member: what follows the separator alone. */
+    const separated = new Map<number, number>();
+    for (let count = 0; count < Math.min(counts, maxProperties); count++) {
+      const after = to * counts + Math.min(count + 1, counts - 1);
+      let middle = separated.get(after);
+      if (middle === undefined) {
+        separated.set(after, (middle = stateCount++));
+        for (const member of members) edges.push({ from: middle, to: after, label: member });
+      }
+      edges.push({ from: from * counts + count, to: middle, label: count === 0 ? space : comma });
+    }
   };
   for (const [i, key] of keys.entries()) {
     const value = isNameAllowed(key) ? rules.valueOf(propertyOf(document, objects, key)) : impossible;
-    const member = sequence(JSON.stringify(key), ':', space, value);
+    put(i, i + 1, [sequence(JSON.stringify(key), ':', space, value)]);
+    if (required.has(key)) continue;
     for (let count = 0; count < counts; count++) {
-      put(i, i + 1, count, member);
-      if (!required.has(key)) edges.push({ from: i * counts + count, to: (i + 1) * counts + count, label: null });
+      edges.push({ from: i * counts + count, to: (i + 1) * counts + count, label: null });
     }
   }
-  for (const member of open) for (let count = 0; count < counts; count++) put(keys.length, keys.length, count, member);
+  put(keys.length, keys.length, open);
   const finals = Array.from({ length: counts }, (_, count) => count)
     .filter((count) => count >= Math.min(minProperties, counts - 1))
     .map((count) => keys.length * counts + count);
@@ -98,6 +104,9 @@ function openMembers(rules: Rules & Checker, facts: Facts, declared: readonly st
   const patterns = [...new Set(objects.flatMap((part) => part.patterns.map(({ pattern }) => pattern)))];
   // Nothing else at all, as most closed objects say it: their names need not be worked out.
   if (patterns.length === 0 && (isClosed || valuesOf(objects, []).some(({ schema }) => schema === false))) return [];
+  if (patterns.length === 0 && facts.propertyNames.length === 0 && declared.length > 0) {
+    return [sequence(otherNameRule(rules, declared), ':', space, rules.valueOf(valuesOf(objects, [])))];
+  }
   const classes = document.guarded(pointer, () => nameClasses(rules, facts, declared, patterns));
   if (!classes) return [sequence(rule('string'), ':', space, rule('value'))];
   const members: Expression[] = [];
@@ -152,6 +161,19 @@ function nameRule(rules: Rules, names: Term, pointer: string): Expression {
     `name ${names.id}`,
     () => document.guarded(pointer, () => quoted(rules, names)) ?? rule('string'),
   );
+}
+
+/** Any name but the declared ones. */
+function otherNameRule(rules: Rules, declared: readonly string[]): Expression {
+  const sorted = declared.toSorted();
+  return rules.shared(`name not in ${JSON.stringify(sorted)}`, () => {
+    rules.document.budget.spend(sorted.reduce((sum, { length }) => sum + 1 + length, 0));
+    return sequence(
+      '"',
+      otherTexts(sorted, (set) => spelled(rules, set)),
+      '"',
+    );
+  });
 }
 
 function namesTerm(rules: Checker, propertyNames: Conjunction): Term {

@@ -74,8 +74,8 @@ export function quoted(rules: Rules, term: Term): Expression {
   );
 }
 
-/** Small sets stand where they are used; others are rules that all share. */
-function spelled(rules: Rules, set: CharacterSet): Expression {
+/** A character of a set within a JSON string. Small sets stand where they are used; others are rules that all share. */
+export function spelled(rules: Rules, set: CharacterSet): Expression {
   const isSmall = set.length <= 3 && set.at(-1)![1] < 0x80 && set[0]![0] > 0x22 && !contains(set, 0x5c);
   if (isSmall) return { kind: 'characters', set };
   return rules.shared(`chars ${set.map(([from, to]) => `${from}-${to}`).join()}`, () => spellInJson(set));
