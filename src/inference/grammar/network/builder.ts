@@ -19,6 +19,9 @@ export interface Lists {
   readonly values: Uint32Array;
 }
 
+/** Bytes, and −1 − i where rule i stands. */
+type Word = ArrayLike<number>;
+
 export interface BuiltStates {
   readonly stateCount: number;
   /** Targets of edges that cost nothing. */
@@ -126,9 +129,10 @@ export class Builder {
   private buildChoice(options: readonly Expression[], from: number): number {
     const end = this.state();
     const isLong = options.length > 4;
-    const words: Uint8Array[] = [];
+    const words: Word[] = [];
     for (const option of options) {
-      if (isLong && option.kind === 'bytes') words.push(option.bytes);
+      const word = isLong ? this.wordOf(option) : null;
+      if (word) words.push(word);
       else {
         const begin = this.state(); // options must not share the edges of a token or a loop
         this.free.add(from, begin);
@@ -139,18 +143,40 @@ export class Builder {
     return end;
   }
 
+  /** Texts and rules one after another, as the values of an enumeration are; null where it is anything else. */
+  private wordOf(expression: Expression): Word | null {
+    if (expression.kind === 'bytes') return expression.bytes;
+    if (expression.kind === 'rule') {
+      const index = this.ruleIndex.get(expression.name);
+      return index === undefined ? null : [-1 - index];
+    }
+    if (expression.kind !== 'sequence') return null;
+    const word: number[] = [];
+    for (const part of expression.parts) {
+      const letters = this.wordOf(part);
+      if (!letters) return null;
+      for (let i = 0; i < letters.length; i++) word.push(letters[i]!);
+    }
+    return word;
+  }
+
   /** A trie: its size and the time for it grow with the words' letters alone. */
-  private buildWords(words: readonly Uint8Array[], from: number, end: number): void {
+  private buildWords(words: readonly Word[], from: number, end: number): void {
     const root = this.state();
     this.free.add(from, root);
     const path = [root];
-    let before: Uint8Array | undefined;
-    for (const word of words.toSorted(compareBytes)) {
+    let before: Word | undefined;
+    for (const word of words.toSorted(compareWords)) {
       let shared = 0;
       if (before) while (shared < before.length && before[shared] === word[shared]) shared++;
       if (before && shared === before.length && shared === word.length) continue;
       path.length = shared + 1;
-      for (let i = shared; i < word.length; i++) path.push(this.byteEdge(path[i]!, word[i]!, word[i]!, this.state()));
+      for (let i = shared; i < word.length; i++) {
+        const [letter, to] = [word[i]!, this.state()];
+        if (letter < 0) this.calls.add(path[i]!, -1 - letter, to);
+        else this.byteEdge(path[i]!, letter, letter, to);
+        path.push(to);
+      }
       this.free.add(path[word.length]!, end);
       before = word;
     }
@@ -229,7 +255,7 @@ export class ListsBuilder {
   }
 }
 
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
+function compareWords(a: Word, b: Word): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
   return a.length - b.length;

@@ -16,6 +16,8 @@ export type Conjunction = readonly Located[];
 const MAX_NODES = 200_000;
 const MAX_DEPTH = 200;
 const MAX_PROBLEMS = 50;
+/** Letters of a place, or of what is said of it. */
+const LONGEST_SAID = 300;
 /**
  * Steps of one compilation: keywords gathered, values compared, states of patterns and of the grammar. Where what cannot be held is let
  * go, less is tried for it: so many steps are at most a tenth of a second.
@@ -101,18 +103,18 @@ export class SchemaDocument {
 
   /** What is no schema, or asks for what cannot be. */
   problem(pointer: string, text: string): void {
-    if (this.muted === 0 && this.problems.size < MAX_PROBLEMS) this.problems.add(`${pointer}: ${text}`);
+    if (this.muted === 0 && this.problems.size < MAX_PROBLEMS) this.problems.add(sentence(pointer, text));
   }
 
   /** What cannot be held. */
   unheld(pointer: string, text: string): void {
     if (this.isExact) this.problem(pointer, text);
-    else if (this.muted === 0 && this.unheldParts.size < MAX_PROBLEMS) this.unheldParts.add(`${pointer}: ${text}`);
+    else if (this.muted === 0 && this.unheldParts.size < MAX_PROBLEMS) this.unheldParts.add(sentence(pointer, text));
   }
 
   /** What was read and changes nothing. */
   note(pointer: string, text: string): void {
-    if (this.muted === 0 && this.remarks.size < MAX_PROBLEMS) this.remarks.add(`${pointer}: ${text}`);
+    if (this.muted === 0 && this.remarks.size < MAX_PROBLEMS) this.remarks.add(sentence(pointer, text));
   }
 
   get notes(): readonly string[] {
@@ -194,6 +196,15 @@ export class SchemaDocument {
     }
     return isSchema(at) ? { schema: at, pointer: pointer + path } : null;
   }
+}
+
+/** What is said of a place. A stranger's name or value in it may be as long as a request. */
+function sentence(pointer: string, text: string): string {
+  return `${clipped(pointer)}: ${clipped(text)}`;
+}
+
+function clipped(text: string): string {
+  return text.length <= LONGEST_SAID ? text : `${text.slice(0, LONGEST_SAID)}…`;
 }
 
 /** An address as a document and a part of it. */
