@@ -122,11 +122,11 @@ test('what cannot be done is said, in the shape that its clients know', async ()
     () => client.chat({ model: 'another', messages: [user] }),
     () => client.generate({ model, prompt: 'x', suffix: 'y' }),
     () => client.generate({ model, prompt: 'x', images: ['aGk='] }),
-    () => client.chat({ model, messages: [user], options: { penalize_newline: true } }),
+    () => client.chat({ model, messages: [user], options: { no_such_option: true } as object }),
   ]) {
     await rejects(request() as Promise<unknown>, (error: Error & { status_code: number }) => {
       ok(error.name === 'ResponseError' && error.status_code >= 400 && error.status_code < 500);
-      match(error.message, /pull|another|serves|suffix|images|penalize_newline/);
+      match(error.message, /pull|another|serves|suffix|images|no_such_option/);
       return true;
     });
   }

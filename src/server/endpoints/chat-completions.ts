@@ -8,12 +8,14 @@ import { toEventStream } from '../reply/event-stream.ts';
 import type { AnswerEvent } from '../reply/thinking.ts';
 import { TokenNames } from '../reply/token-names.ts';
 import { chatSchema } from '../request/chat.ts';
+import { notOffered } from '../request/constrained.ts';
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { type ChatShape, prepareTurn, startTurn, type Turn, turnReader } from './conversation.ts';
 
 export function prepareChat(desk: Desk, body: unknown): Turn {
-  return prepareTurn(desk, parseBody(chatSchema, body));
+  const request = parseBody(chatSchema, body);
+  return prepareTurn(desk, request, { notHeld: notOffered(request.tools) });
 }
 
 export async function chatCompletions(core: Core, call: Call, turn: Turn): Promise<Reply> {

@@ -4,6 +4,7 @@ import type { House, Listed } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { toLines } from '../reply/event-stream.ts';
 import { OllamaWriter } from '../reply/ollama-writer.ts';
+import { notOffered } from '../request/constrained.ts';
 import {
   chatOfOllamaChat,
   chatOfOllamaGenerate,
@@ -41,7 +42,7 @@ export function prepareOllamaChat(desk: Desk, body: unknown): PreparedOllama {
     kind: 'chat',
     model: request.model,
     stream: request.stream ?? true,
-    turn: chat && prepareTurn(desk, chat),
+    turn: chat && prepareTurn(desk, chat, { notHeld: notOffered(request.tools) }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { House } from '../models/models.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { namedEvent, toNamedEvents } from '../reply/event-stream.ts';
 import { type ResponseEvent, ResponseWriter } from '../reply/response-writer.ts';
+import { notOffered } from '../request/constrained.ts';
 import { parseBody } from '../request/parse.ts';
 import {
   chatRequestOf,
@@ -13,7 +14,6 @@ import {
   type Item,
   itemsOf,
   needsOf,
-  notOffered,
   type ResponsesRequest,
   responsesSchema,
 } from '../request/responses.ts';
@@ -36,7 +36,7 @@ export function prepareResponse(desk: Desk, body: unknown, earlier?: Earlier): P
   const needs = needsOf(request);
   if (needs && !earlier) return { needs, body: new TextEncoder().encode(JSON.stringify(body)) };
   const items = itemsOf(request, earlier ?? { conversation: [], items: {} });
-  const turn = prepareTurn(desk, chatRequestOf(request, items), { param: 'input', notHeld: notOffered(request) });
+  const turn = prepareTurn(desk, chatRequestOf(request, items), { param: 'input', notHeld: notOffered(request.tools) });
   return { needs: null, turn, items, head: headOf(request), keep: request.store ?? true };
 }
 

@@ -8,7 +8,7 @@ import { generationFields } from './generation-fields.ts';
 
 /** Fields of messages that clients send back, or of other services, and that change no text. */
 const ignored = z.unknown().optional();
-const partExtras = { cache_control: ignored, annotations: ignored };
+const partExtras = { cache_control: ignored, annotations: ignored, prompt_cache_breakpoint: ignored };
 const part = z.discriminatedUnion(
   'type',
   [
@@ -19,14 +19,22 @@ const part = z.discriminatedUnion(
 );
 const content = z.union([z.string(), z.array(part).max(1024)]);
 
-const toolCall = z.strictObject({
+const calledFunction = z.strictObject({
+  name: z.string(),
+  arguments: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
+});
+const functionCall = z.strictObject({
   id: z.string().nullish(),
   type: z.literal('function').nullish(),
   index: ignored,
-  function: z.strictObject({
-    name: z.string(),
-    arguments: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
-  }),
+  function: calledFunction,
+});
+/** Of a tool that takes free text, which another service offered. */
+const customCall = z.strictObject({
+  id: z.string().nullish(),
+  type: z.literal('custom'),
+  index: ignored,
+  custom: z.strictObject({ name: z.string(), input: z.string() }),
 });
 
 const messageExtras = { name: z.string().max(256).nullish(), cache_control: ignored, id: ignored, metadata: ignored };
@@ -35,7 +43,10 @@ const message = z.discriminatedUnion('role', [
   z.strictObject({
     role: z.literal('assistant'),
     content: content.nullish(),
-    tool_calls: z.array(toolCall).max(128).nullish(),
+    tool_calls: z
+      .array(z.union([functionCall, customCall]))
+      .max(128)
+      .nullish(),
     /** What the model thought: a template may show it again. */
     reasoning_content: z.string().nullish(),
     reasoning: ignored,
@@ -43,7 +54,8 @@ const message = z.discriminatedUnion('role', [
     // What clients send back of an answer as they got it.
     refusal: z.string().nullish(),
     audio: z.null().optional(),
-    function_call: z.null().optional(),
+    /** The older form of a single call. */
+    function_call: calledFunction.nullish(),
     annotations: ignored,
     index: ignored,
     status: ignored,
@@ -51,7 +63,7 @@ const message = z.discriminatedUnion('role', [
     ...messageExtras,
   }),
   z.strictObject({
-    role: z.literal('tool'),
+    role: z.enum(['tool', 'function']),
     content: content.nullable(),
     tool_call_id: z.string().nullish(),
     is_error: ignored,
@@ -121,13 +133,14 @@ export function chatPromptOf(request: TemplateRequest, template: string | undefi
 
 function toMessage(message: TemplateRequest['messages'][number]): ChatMessage {
   const { role, content, name } = message;
-  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
+  const calls = message.role === 'assistant' ? callsOf(message) : [];
+  const isResult = message.role === 'tool' || message.role === 'function';
   return {
     ...(name != null && { name }),
-    ...(message.role === 'tool' && { tool_call_id: message.tool_call_id ?? '' }),
+    ...(isResult && { tool_call_id: message.tool_call_id ?? '' }),
     ...(message.role === 'assistant' && message.reasoning_content && { reasoning_content: message.reasoning_content }),
     // Models know the older name of the same thing.
-    role: role === 'developer' ? 'system' : role,
+    role: role === 'developer' ? 'system' : isResult ? 'tool' : role,
     ...(calls.length > 0 && { tool_calls: calls.map(toTemplateCall) }),
     content: Array.isArray(content) ? content.map(textOf).join('\n') : (content ?? ''),
   };
@@ -137,8 +150,19 @@ function textOf(given: z.infer<typeof part>): string {
   return given.type === 'text' ? given.text : given.refusal;
 }
 
+type Assistant = Extract<TemplateRequest['messages'][number], { role: 'assistant' }>;
+
+function callsOf({ tool_calls: calls, function_call: older }: Assistant): z.infer<typeof functionCall>[] {
+  const given = (calls ?? []).map((call) => {
+    if (!('custom' in call)) return call;
+    const { name, input } = call.custom;
+    return { id: call.id, function: { name, arguments: { input } } };
+  });
+  return older ? [...given, { function: older }] : given;
+}
+
 /** Templates want arguments as an object; on OpenAI's wire they are its text. */
-function toTemplateCall({ id, function: { name, arguments: given } }: z.infer<typeof toolCall>, i: number) {
+function toTemplateCall({ id, function: { name, arguments: given } }: z.infer<typeof functionCall>, i: number) {
   return { id: id ?? `call_${i}`, type: 'function', function: { name, arguments: argumentsOf(given ?? '{}') } };
 }
 

@@ -19,7 +19,7 @@ export const grammarFields = {
   json_schema: schema.nullish().describe('the answer is JSON that is valid for this schema'),
 };
 
-const tool = z.strictObject({
+const functionTool = z.strictObject({
   type: z.literal('function'),
   function: z.strictObject({
     name: toolName,
@@ -29,13 +29,26 @@ const tool = z.strictObject({
   }),
   cache_control: z.unknown().optional(),
 });
+/** Tools that take free text, or that others run; they cannot be offered, and the client is told so. */
+const otherTool = z.looseObject({ type: z.string().refine((type) => type !== 'function') });
+const namedFunction = z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: toolName }) });
 
 export const toolFields = {
-  tools: z.array(tool).max(128).nullish().describe('functions that the answer may call'),
+  tools: z
+    .array(z.union([functionTool, otherTool]))
+    .max(128)
+    .nullish()
+    .describe(
+      'functions that the answer may call; tools of other types are not offered, which the header cria-not-held says',
+    ),
   tool_choice: z
     .union([
       z.enum(['none', 'auto', 'required']),
-      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: toolName }) }),
+      namedFunction,
+      z.strictObject({
+        type: z.literal('allowed_tools'),
+        allowed_tools: z.strictObject({ mode: z.enum(['auto', 'required']), tools: z.array(namedFunction).max(128) }),
+      }),
     ])
     .nullish()
     .describe('whether it may, must, or must call a certain one; with tools, absent: it may'),
@@ -67,6 +80,7 @@ export const constrainedFields = {
 };
 
 type Fields = z.infer<z.ZodObject<typeof constrainedFields>>;
+type FunctionTool = z.infer<typeof functionTool>;
 type GrammarFields = z.infer<z.ZodObject<typeof grammarFields>>;
 
 /** grammar or json_schema. Throws ApiError 400 where there are both. */
@@ -79,7 +93,7 @@ export function grammarConstraint({ grammar, json_schema: schema }: GrammarField
 export interface ChatConstraint {
   readonly spec: ConstraintSpec | null;
   /** What the template is told of, and how calls are written; null: nothing may be called. */
-  readonly tools: { readonly offered: NonNullable<Fields['tools']>; readonly format: ToolFormat } | null;
+  readonly tools: { readonly offered: readonly FunctionTool[]; readonly format: ToolFormat } | null;
 }
 
 /** `template`: the Jinja text in use, which teaches the notation of calls. Throws ApiError 400. */
@@ -115,8 +129,23 @@ function answerOf(format: Fields['response_format']): JsonSchema | null {
   return format?.type === 'json_schema' ? (format.json_schema.schema ?? anyObject) : null;
 }
 
-function toolsOf({ tools, tool_choice: choice, parallel_tool_calls: parallel }: Fields, template: string | null) {
-  if (!tools || tools.length === 0) {
+/** One line for each kind of tool that cannot be offered. */
+export function notOffered(tools: readonly { readonly type: string }[] | null | undefined): string[] {
+  const kinds = new Set((tools ?? []).filter(({ type }) => type !== 'function').map(({ type }) => type.slice(0, 64)));
+  return [...kinds].map((type) => `tools: ${type} is not offered, as only functions are`);
+}
+
+function toolsOf(
+  { tools: given, tool_choice: chosen, parallel_tool_calls: parallel }: Fields,
+  template: string | null,
+) {
+  const functions = (given ?? []).filter((one): one is FunctionTool => one.type === 'function');
+  const allowed = typeof chosen === 'object' && chosen?.type === 'allowed_tools' ? chosen.allowed_tools : null;
+  const choice = allowed ? allowed.mode : (chosen as Exclude<typeof chosen, { type: 'allowed_tools' }>);
+  const tools = allowed
+    ? functions.filter(({ function: { name } }) => allowed.tools.some((one) => one.function.name === name))
+    : functions;
+  if (tools.length === 0) {
     if (choice === 'required' || typeof choice === 'object') {
       if (choice === null) return null;
       throw new ApiError(400, 'invalid_value', 'tool_choice: a call cannot be made without tools.', {

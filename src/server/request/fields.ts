@@ -14,6 +14,7 @@ const withoutEffect: Readonly<Record<string, readonly [schema: z.ZodType, why: s
   service_tier: [text, 'there is one'],
   prompt_cache_key: [text, 'every prompt finds what the cache holds of it'],
   prompt_cache_retention: [text, 'the cache forgets what was not used for longest'],
+  prompt_cache_options: [z.looseObject({}), 'the cache forgets what was not used for longest'],
   cache_prompt: [z.boolean(), 'the cache changes no text'],
   prediction: [z.record(z.string(), z.unknown()), 'it would only be a guess to save time'],
   reasoning_effort: [text, "how long a model thinks is its template's to say: chat_template_kwargs"],
@@ -31,6 +32,9 @@ export const refusedFields: Readonly<Record<string, string>> = {
   web_search_options: 'nothing is searched for; offer a tool',
   images: 'only texts are read',
   suffix: 'what is to follow a text cannot be given',
+  moderation: 'texts are not judged here',
+  prompt: 'prompts are not kept here; give their text',
+  conversation: 'conversations are not kept here; give previous_response_id',
   best_of: 'each answer is drawn once: give n',
 };
 

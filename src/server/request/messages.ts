@@ -10,10 +10,41 @@ const cached = { cache_control: ignored };
 
 const textBlock = z.strictObject({ type: z.literal('text'), text: z.string(), citations: ignored, ...cached });
 const texts = z.union([z.string(), z.array(textBlock).max(1024)]);
+/** A document that is a text; others are refused. */
+const textDocument = z.strictObject({
+  type: z.literal('document'),
+  source: z.discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('text'), media_type: z.literal('text/plain'), data: z.string() }),
+      z.strictObject({ type: z.literal('content'), content: texts }),
+    ],
+    'only documents that are texts are read',
+  ),
+  title: z.string().nullish(),
+  context: z.string().nullish(),
+  citations: ignored,
+  ...cached,
+});
+const searchResult = z.strictObject({
+  type: z.literal('search_result'),
+  title: z.string(),
+  source: z.string(),
+  content: z.array(textBlock).max(1024),
+  citations: ignored,
+  ...cached,
+});
+const readable = z.discriminatedUnion(
+  'type',
+  [textBlock, textDocument, searchResult],
+  'only texts, documents that are texts and search results are supported',
+);
 const block = z.discriminatedUnion(
   'type',
   [
     textBlock,
+    textDocument,
+    searchResult,
     z.strictObject({ type: z.literal('thinking'), thinking: z.string(), signature: ignored }),
     z.strictObject({ type: z.literal('redacted_thinking'), data: z.string() }),
     z.strictObject({
@@ -22,13 +53,15 @@ const block = z.discriminatedUnion(
       name: z.string(),
       input: z.record(z.string(), z.unknown()),
       caller: ignored,
+      toolset_name: ignored,
       ...cached,
     }),
     z.strictObject({
       type: z.literal('tool_result'),
       tool_use_id: z.string(),
-      content: texts.nullish(),
+      content: z.union([z.string(), z.array(readable).max(1024)]).nullish(),
       is_error: z.boolean().nullish(),
+      toolset_name: ignored,
       ...cached,
     }),
   ],
@@ -43,13 +76,25 @@ const tool = z.strictObject({
   strict: z.boolean().nullish(),
   eager_input_streaming: ignored,
   input_examples: ignored,
-  defer_loading: z.literal(false).nullish(),
+  // It is told of at once.
+  defer_loading: ignored,
+  allowed_callers: ignored,
   ...cached,
 });
 /** Tools that Anthropic's servers run, or whose schema only they know. */
 const otherTool = z.looseObject({ type: z.string().refine((type) => type !== 'custom'), name: z.string().nullish() });
 
 const parallel = { disable_parallel_tool_use: z.boolean().nullish() };
+
+const jsonOutput = z
+  .strictObject({ type: z.literal('json_schema'), schema: z.record(z.string(), z.unknown()) })
+  .nullish();
+
+/** Fields about how Anthropic's service runs. */
+function elsewhere<Name extends string>(why: string, names: readonly Name[]): Record<Name, typeof ignored> {
+  const field = z.unknown().optional().describe(`accepted without effect: ${why}`);
+  return Object.fromEntries(names.map((name) => [name, field])) as Record<Name, typeof ignored>;
+}
 
 const conversationFields = {
   model: generationFields.model,
@@ -89,10 +134,15 @@ const conversationFields = {
   output_config: z
     .strictObject({
       effort: ignored,
-      format: z.strictObject({ type: z.literal('json_schema'), schema: z.record(z.string(), z.unknown()) }).nullish(),
+      task_budget: ignored,
+      format: jsonOutput,
     })
     .nullish()
     .describe('format: the answer is JSON of a schema'),
+  output_format: jsonOutput.describe('the older place of output_config.format'),
+  ...elsewhere('there is one place', ['inference_geo', 'speed', 'workspace_id', 'user_profile_id']),
+  ...elsewhere('nothing is counted', ['diagnostics', 'betas']),
+  mcp_servers: z.array(z.unknown()).max(0, 'no other servers are asked; offer their tools').nullish(),
   cache_control: z
     .unknown()
     .optional()
@@ -136,7 +186,7 @@ function isOwnTool(given: NonNullable<CountRequest['tools']>[number]): given is 
 /** What is to be counted of a request, too. Throws ApiError 400. */
 export function chatOfConversation(request: CountRequest): ChatRequest {
   const { system, messages, tools, tool_choice: choice, output_config: output, model } = request;
-  const format = output?.format;
+  const format = output?.format ?? request.output_format;
   const disabled = choice == null || choice.type === 'none' ? null : choice.disable_parallel_tool_use;
   const offered = (tools ?? []).filter(isOwnTool).map(({ name, description, input_schema, strict }) => ({
     type: 'function' as const,
@@ -163,7 +213,18 @@ export function chatOfConversation(request: CountRequest): ChatRequest {
 /** Throws ApiError 400. */
 export function chatOfMessages(request: MessagesRequest): ChatRequest {
   const { system, messages, tools, tool_choice, output_config, thinking, context_management, ...rest } = request;
-  const { cache_control, stop_sequences: stop, metadata, ...options } = rest;
+  const {
+    output_format,
+    inference_geo,
+    speed,
+    workspace_id,
+    user_profile_id,
+    diagnostics,
+    betas,
+    mcp_servers,
+    ...own
+  } = rest;
+  const { cache_control, stop_sequences: stop, metadata, ...options } = own;
   return { ...options, user: metadata?.user_id, stop, ...chatOfConversation(request) } as ChatRequest;
 }
 
@@ -172,9 +233,10 @@ type Message = ChatRequest['messages'][number];
 /** Results of tools are messages of their own, before what the user says with them. */
 function turnsOf({ role, content }: CountRequest['messages'][number], index: number): Message[] {
   const blocks = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
-  const said = blocks.flatMap((one) => (one.type === 'text' ? [one.text] : []));
+  const said = blocks.flatMap((one) => (isReadable(one) ? [readableText(one)] : []));
   const misplaced = blocks.find(({ type }) => {
     if (type === 'text') return false;
+    if (type === 'document' || type === 'search_result') return role !== 'user';
     return role === 'system' || (type === 'tool_result') !== (role === 'user');
   });
   if (misplaced) {
@@ -207,8 +269,23 @@ function turnsOf({ role, content }: CountRequest['messages'][number], index: num
 
 /** A failure is told to the model, which no template has a field for. */
 function resultOf({ content, is_error: failed }: Extract<z.infer<typeof block>, { type: 'tool_result' }>): string {
-  const told = textOf(content ?? '');
+  const told = typeof content === 'string' ? content : (content ?? []).map(readableText).join('\n');
   return failed ? `Error: ${told}` : told;
+}
+
+type Readable = z.infer<typeof readable>;
+
+function isReadable(one: z.infer<typeof block>): one is Readable {
+  return one.type === 'text' || one.type === 'document' || one.type === 'search_result';
+}
+
+/** A document's title and what it is stand in front of it. */
+function readableText(one: Readable): string {
+  if (one.type === 'text') return one.text;
+  if (one.type === 'search_result') return [one.title, one.source, textOf(one.content)].join('\n');
+  const { source, title, context } = one;
+  const body = source.type === 'text' ? source.data : textOf(source.content);
+  return [title, context, body].filter((part) => part != null && part !== '').join('\n');
 }
 
 function textOf(given: z.infer<typeof texts>): string {

@@ -33,6 +33,9 @@ const options = z
     use_mmap: perServer,
     use_mlock: perServer,
     num_keep: withoutEffect('nothing is cut'),
+    vocab_only: perServer,
+    tfs_z: withoutEffect('Ollama has it no more'),
+    penalize_newline: withoutEffect('Ollama has it no more'),
   })
   .nullish()
   .describe('how tokens are chosen; absent: the defaults of this server');
@@ -96,6 +99,10 @@ export const ollamaGenerateSchema = z.strictObject({
   ...shared,
   prompt: z.string().nullish().describe('what the model answers; empty: only whether the model is there'),
   system: z.string().nullish().describe('a system message in front of the prompt'),
+  // Clients of Ollama's own write these, empty.
+  suffix: z.literal('').nullish().describe('nothing follows: /infill fills gaps'),
+  template: z.literal('').nullish().describe("the model's own, or the server's --template"),
+  context: z.array(z.int()).max(0, 'conversations are not kept as tokens: send /api/chat their messages').nullish(),
   raw: z.boolean().nullish().describe('the prompt is read as it is, without the chat template'),
   images,
 });

@@ -6,6 +6,9 @@ import { refusedFields } from './fields.ts';
 
 /** No request needs more, and everything that walks over a body is safe then. */
 const DEEPEST = 128;
+/** Faults of one request that are told, and letters of a name that is one. */
+const MOST_PROBLEMS = 16;
+const LONGEST_NAME = 256;
 
 function isDeep(text: string): boolean {
   let depth = 0;
@@ -42,13 +45,22 @@ export function parseJson(text: string): unknown {
 
 /** Throws ApiError 400 `unknown_parameter`, `invalid_type`, `missing_required_parameter`, `invalid_value`. */
 export function parseBody<Schema extends z.ZodObject | z.ZodArray>(schema: Schema, body: unknown): z.infer<Schema> {
-  const parsed = schema.safeParse(body, { reportInput: true });
+  const parsed = schema.safeParse(withoutNulls(body, schema), { reportInput: true });
   if (parsed.success) return parsed.data as z.infer<Schema>;
   const known = 'shape' in schema ? Object.keys(schema.shape) : [];
-  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, known));
+  const problems = parsed.error.issues.slice(0, MOST_PROBLEMS).flatMap((issue) => problemsOf(issue, known));
   const [{ code, param }] = problems as [Problem];
-  const message = problems.map(({ text }) => text).join('; ');
+  const told = problems.slice(0, MOST_PROBLEMS).map(({ text }) => text);
+  const message = [...told, ...(problems.length > told.length ? ['and more'] : [])].join('; ');
   throw new ApiError(400, code, `${message}.`, param === '' ? {} : { param });
+}
+
+/** null means absent: also where a client writes down every parameter that it knows and we do not. */
+function withoutNulls(body: unknown, schema: z.ZodObject | z.ZodArray): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || !('shape' in schema)) return body;
+  const given = Object.entries(body);
+  const kept = given.filter(([key, value]) => value !== null || Object.hasOwn(schema.shape, key));
+  return kept.length === given.length ? body : Object.fromEntries(kept);
 }
 
 interface Problem {
@@ -62,7 +74,8 @@ type Issue = z.core.$ZodIssue;
 function problemsOf(issue: Issue, known: readonly string[]): Problem[] {
   const param = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
+    return issue.keys.slice(0, MOST_PROBLEMS + 1).map((given) => {
+      const key = given.slice(0, LONGEST_NAME);
       const instead = issue.path.length === 0 ? refusedFields[key] : undefined;
       if (instead !== undefined) {
         return {

@@ -16,6 +16,7 @@ const part = z.union(
       text,
       annotations: ignored,
       logprobs: ignored,
+      prompt_cache_breakpoint: ignored,
     }),
     z.strictObject({ type: z.literal('refusal'), refusal: text }),
   ],
@@ -40,14 +41,29 @@ const functionCall = z.strictObject({
   status: ignored,
   namespace: ignored,
   caller: ignored,
+  async: ignored,
+});
+/** Calls of tools that take free text, which another service offered. */
+const customCall = z.strictObject({
+  type: z.literal('custom_tool_call'),
+  call_id: text,
+  name: text,
+  input: text,
+  id,
+  status: ignored,
+  namespace: ignored,
+  caller: ignored,
+  async: ignored,
 });
 const functionCallOutput = z.strictObject({
-  type: z.literal('function_call_output'),
+  type: z.enum(['function_call_output', 'custom_tool_call_output']),
   call_id: text,
   output: content,
   id,
   name: ignored,
   status: ignored,
+  namespace: ignored,
+  caller: ignored,
 });
 const reasoning = z.strictObject({
   type: z.literal('reasoning'),
@@ -58,7 +74,7 @@ const reasoning = z.strictObject({
   status: ignored,
 });
 const reference = z.strictObject({ type: z.literal('item_reference').nullish(), id: z.string().max(128) });
-const item = z.union([message, functionCall, functionCallOutput, reasoning, reference]);
+const item = z.union([message, functionCall, customCall, functionCallOutput, reasoning, reference]);
 
 export type Item = z.infer<typeof item>;
 
@@ -68,6 +84,11 @@ const functionTool = z.strictObject({
   description: z.string().nullish(),
   parameters: z.record(z.string(), z.unknown()).nullish(),
   strict: z.boolean().nullish(),
+  // About programs that call it, and about when it is told of: it is told of at once.
+  allowed_callers: ignored,
+  async: ignored,
+  defer_loading: ignored,
+  output_schema: ignored,
 });
 /** Tools that OpenAI's servers run themselves; they cannot be offered, and the client is told so. */
 const hostedTool = z.looseObject({ type: z.string().refine((type) => type !== 'function') });
@@ -130,9 +151,20 @@ export const responsesSchema = z.strictObject({
     .nullish()
     .describe("accepted without effect: how long a model thinks is its template's to say"),
   include: z
-    .array(z.literal('reasoning.encrypted_content'))
+    .array(
+      z.enum([
+        'reasoning.encrypted_content',
+        'web_search_call.action.sources',
+        'web_search_call.results',
+        'code_interpreter_call.outputs',
+        'file_search_call.results',
+        'computer_call_output.output.image_url',
+        'message.input_image.image_url',
+      ]),
+    )
     .nullish()
-    .describe('accepted without effect: thoughts are in the open'),
+    .describe('accepted without effect: thoughts are in the open, and of the others there are none'),
+  context_management: z.array(z.looseObject({})).nullish().describe('accepted without effect: nothing is cut'),
   truncation: z
     .enum(['disabled', 'auto'])
     .nullish()
@@ -188,6 +220,7 @@ export function chatRequestOf(request: ResponsesRequest, items: readonly Item[])
     text: form,
     reasoning: _reasoning,
     include: _include,
+    context_management: _management,
     truncation: _truncation,
     max_tool_calls: _max,
     stream_options: _options,
@@ -222,12 +255,6 @@ export function functionsOf({ tools }: ResponsesRequest): FunctionTool[] {
   return (tools ?? []).filter((tool): tool is FunctionTool => tool.type === 'function');
 }
 
-/** One line for each kind of tool that cannot be offered. */
-export function notOffered({ tools }: ResponsesRequest): string[] {
-  const kinds = new Set((tools ?? []).filter(({ type }) => type !== 'function').map(({ type }) => type));
-  return [...kinds].map((type) => `tools: ${type} is not offered, as only functions are`);
-}
-
 function choiceOf(choice: ResponsesRequest['tool_choice']): ChatRequest['tool_choice'] {
   if (typeof choice !== 'object' || choice === null) return choice;
   return choice.type === 'allowed_tools' ? choice.mode : { type: 'function', function: { name: choice.name } };
@@ -256,16 +283,13 @@ function messagesOf(items: readonly Item[]): ChatRequest['messages'] {
       else messages.push({ role: one.role, content: textOf(one.content) });
     } else if (one.type === 'reasoning') {
       thoughts += textOf(one.content?.length ? one.content : (one.summary ?? []));
-    } else if (one.type === 'function_call') {
-      const call = {
-        id: one.call_id,
-        type: 'function' as const,
-        function: { name: one.name, arguments: one.arguments },
-      };
+    } else if (one.type === 'function_call' || one.type === 'custom_tool_call') {
+      const given = one.type === 'function_call' ? one.arguments : { input: one.input };
+      const call = { id: one.call_id, type: 'function' as const, function: { name: one.name, arguments: given } };
       const last = messages.at(-1);
       if (thoughts === '' && last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), call];
       else assistant({ content: null, tool_calls: [call] });
-    } else if (one.type === 'function_call_output') {
+    } else if (one.type === 'function_call_output' || one.type === 'custom_tool_call_output') {
       messages.push({ role: 'tool', tool_call_id: one.call_id, content: textOf(one.output) });
     }
   }
