@@ -2,6 +2,7 @@
 export function nearestNames(name: string, candidates: readonly string[], limit = 3): string[] {
   const bound = Math.max(2, Math.ceil(name.length / 3));
   return candidates
+    .filter((candidate) => Math.abs(candidate.length - name.length) <= bound) // the distance is at least that
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= bound)
     .sort((a, b) => a.distance - b.distance)

@@ -117,20 +117,18 @@ test('who leaves while it waits is logged as gone, and the load that nobody want
   strictEqual(server.models.list().find(({ settings }) => settings.modelId === 'left')!.users, 0);
 });
 
-test('what streams is said by the body itself, at its outermost level', () => {
-  const says = (text: string) => memberIsTrue(new TextEncoder().encode(text), 'stream');
-  deepStrictEqual(
-    [
-      '{"stream":true}',
-      '{"a":[1,{"stream":true}],"stream" : true , "b":1}',
-      '{"stream":false}',
-      '{"stream":"true"}',
-      '{"a":{"stream":true}}',
-      '{"b":"\\"stream\\":true"}',
-      '[{"stream":true}]',
-      '{"stream":true,"stream":false}',
-      '',
-    ].map(says),
-    [true, true, false, false, false, false, false, false, false],
-  );
+test('what streams is said by the body itself, at its outermost level', async () => {
+  const says = (text: string) => memberIsTrue(new TextEncoder().encode(text), 'stream', async () => {});
+  const bodies = [
+    '{"stream":true}',
+    '{"a":[1,{"stream":true}],"stream" : true , "b":1}',
+    '{"stream":false}',
+    '{"stream":"true"}',
+    '{"a":{"stream":true}}',
+    '{"b":"\\"stream\\":true"}',
+    '[{"stream":true}]',
+    '{"stream":true,"stream":false}',
+    '',
+  ];
+  deepStrictEqual(await Promise.all(bodies.map(says)), [true, true, false, false, false, false, false, false, false]);
 });

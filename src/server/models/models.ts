@@ -3,6 +3,8 @@ import type { ModelFacts } from '../../inference/remote/protocol.ts';
 import type { Core, ServerSettings, Shared } from '../world.ts';
 
 export interface Models {
+  /** Whether the name that a request gives decides which model answers. */
+  readonly choosesByName: boolean;
   /** Throws ApiError 503 where no request would be taken now: before its body is read, which costs something. */
   check(): void;
   /**

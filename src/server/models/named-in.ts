@@ -2,32 +2,47 @@
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** Longer keys are none that is looked for, and longer values no model's name. */
+/** Longer values are no model's name. */
 const LONGEST = 2048;
+/** Texts between two pauses: some milliseconds. */
+const STRINGS_AT_ONCE = 10_000;
+/** Letters that one letter may be written with, as in \u006d. */
+const LONGEST_LETTER = 6;
 
 /**
  * The first text among the object's own members that has one of these keys; null where there is none, or where the body is not such an
- * object. An earlier key of the list wins. Cost: one pass over the bytes, which ends at the first of the keys.
+ * object. An earlier key of the list wins. Cost: one pass over the bytes, which ends at the first of the keys; `pause` is waited for
+ * now and then, as a stranger's body may hold millions of texts and others are to be answered meanwhile.
  */
-export function memberNamed(body: Uint8Array, keys: readonly string[]): string | null {
+export async function memberNamed(
+  body: Uint8Array,
+  keys: readonly string[],
+  pause: () => Promise<void>,
+): Promise<string | null> {
   const found = new Map<string, string>();
-  for (const [key, value] of scalarsOf(body)) {
-    if (typeof value === 'boolean' || !keys.includes(key)) continue;
+  for await (const [key, value] of scalarsOf(body, keys, pause)) {
+    if (typeof value === 'boolean') continue;
     if (key === keys[0]) return value;
     found.set(key, value);
   }
   return keys.map((one) => found.get(one)).find((text) => text !== undefined) ?? null;
 }
 
-/** Whether the object's own member of this key is `true`. */
-export function memberIsTrue(body: Uint8Array, key: string): boolean {
+/** Whether the object's own member of this key is `true`. Cost: one pass over the bytes. */
+export async function memberIsTrue(body: Uint8Array, key: string, pause: () => Promise<void>): Promise<boolean> {
   let isTrue = false;
-  for (const [name, value] of scalarsOf(body)) if (name === key) isTrue = value === true;
+  for await (const [, value] of scalarsOf(body, [key], pause)) isTrue = value === true;
   return isTrue;
 }
 
-/** The object's own members that are texts, true or false. */
-function* scalarsOf(body: Uint8Array): Generator<readonly [key: string, value: string | boolean], void> {
+/** Of the object's own members with these keys those that are texts, true or false. */
+async function* scalarsOf(
+  body: Uint8Array,
+  keys: readonly string[],
+  pause: () => Promise<void>,
+): AsyncGenerator<readonly [key: string, value: string | boolean], void> {
+  const longestKey = 1 + LONGEST_LETTER * Math.max(...keys.map(({ length }) => length));
+  let strings = 0;
   let depth = 0;
   let key: string | null = null;
   let isKey = false;
@@ -56,12 +71,15 @@ function* scalarsOf(body: Uint8Array): Generator<readonly [key: string, value: s
         key = null;
         break;
       case QUOTE: {
+        if (++strings % STRINGS_AT_ONCE === 0) await pause();
         const end = endOfString(body, i);
         if (end < 0) return;
         if (depth === 1) {
-          const text = end - i < LONGEST ? textOf(body.subarray(i, end + 1)) : null;
-          if (isKey) key = text;
-          else if (text !== null && key !== null) yield [key, text];
+          if (isKey) key = end - i <= longestKey ? oneOf(keys, body.subarray(i, end + 1)) : null;
+          else if (key !== null && end - i < LONGEST) {
+            const text = textOf(body.subarray(i, end + 1));
+            if (text !== null) yield [key, text];
+          }
           isKey = false;
         }
         i = end;
@@ -69,6 +87,18 @@ function* scalarsOf(body: Uint8Array): Generator<readonly [key: string, value: s
       }
     }
   }
+}
+
+/** Of the keys the one that stands here, with its quotes; null: another. A body may have a million of those. */
+function oneOf(keys: readonly string[], quoted: Uint8Array): string | null {
+  if (quoted.includes(BACKSLASH)) {
+    const text = textOf(quoted);
+    return text !== null && keys.includes(text) ? text : null;
+  }
+  const isIt = (key: string) =>
+    key.length === quoted.length - 2 &&
+    Array.prototype.every.call(key, (letter: string, i) => letter.charCodeAt(0) === quoted[i + 1]);
+  return keys.find(isIt) ?? null;
 }
 
 /** Where the string that begins at `start` has its closing quote; -1: nowhere. */

@@ -8,6 +8,7 @@ export function onlyModel(core: Core): Models {
     lastUsed = core.clocks.unixSeconds();
   };
   return {
+    choosesByName: false,
     check: () => core.gate.check(),
     // Whether the name is this model's is said where the request is read.
     async use() {

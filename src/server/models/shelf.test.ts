@@ -169,17 +169,22 @@ test('closing refuses who waits, and closes what is loaded when its answers have
   deepStrictEqual(events, ['load a', 'close a']);
 });
 
-test('the model is found in a body without parsing it: own members only, whatever is in texts', () => {
-  const named = (text: string) => memberNamed(new TextEncoder().encode(text), ['model', 'name']);
-  strictEqual(named('{"model":"x"}'), 'x');
+test('the model is found in a body without parsing it: own members only, whatever is in texts', async () => {
+  let pauses = 0;
+  const named = (text: string) =>
+    memberNamed(new TextEncoder().encode(text), ['model', 'name'], async () => void pauses++);
+  strictEqual(await named('{"model":"x"}'), 'x');
   strictEqual(
-    named('{ "messages": [{"model": "inner", "content": "\\"model\\":\\"no\\" }{"}], "m\\u006fdel" : "가" }'),
+    await named('{ "messages": [{"model": "inner", "content": "\\"model\\":\\"no\\" }{"}], "m\\u006fdel" : "가" }'),
     '가',
   );
-  strictEqual(named('{"name":"old","model":"new"}'), 'new');
-  strictEqual(named('{"a":"model","name":"old","metadata":{"model":"no"}}'), 'old');
-  strictEqual(named('{"a\\\\":"model","model":"\\\\"}'), '\\');
+  strictEqual(await named('{"name":"old","model":"new"}'), 'new');
+  strictEqual(await named('{"a":"model","name":"old","metadata":{"model":"no"}}'), 'old');
+  strictEqual(await named('{"a\\\\":"model","model":"\\\\"}'), '\\');
   for (const none of ['', '{}', '[{"model":"x"}]', '{"model":7}', '"model"', '{"model', '{"model":null,"x":"y"}']) {
-    strictEqual(named(none), null, none);
+    strictEqual(await named(none), null, none);
   }
+  strictEqual(pauses, 0);
+  strictEqual(await named(`{${Array.from({ length: 30_000 }, (_, i) => `"k${i}":""`).join()},"model":"x"}`), 'x');
+  strictEqual(pauses, 6);
 });

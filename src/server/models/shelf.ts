@@ -77,6 +77,7 @@ export class Shelf implements Models {
   private changed = withResolvers<void>();
   private isLoading = false;
   private uses = 0;
+  readonly choosesByName = true;
   isClosed = false;
 
   constructor(faces: readonly Face[], limits: ShelfLimits, host: ShelfHost) {

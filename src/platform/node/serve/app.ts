@@ -1,4 +1,5 @@
 /** The wire: routes, access, limits and the log around src/server's endpoints. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -119,7 +120,11 @@ async function answer(
       if (endpoint.prepare) house.models.check();
       const body = endpoint.prepare && (await readBody(c, endpoint.path));
       if (body) log.body(id, body);
-      const name = (body && memberNamed(body, modelKeys)) ?? c.req.query('model') ?? null;
+      const { failedEvent } = endpoint;
+      const isChosen = body && house.models.choosesByName;
+      const inBody = isChosen ? await memberNamed(body, modelKeys, nextTurn) : null;
+      const streams = failedEvent && isChosen && (await memberIsTrue(body, 'stream', nextTurn));
+      const name = inBody ?? c.req.query('model') ?? null;
       const using = house.models.use(name, signal);
       const { run } = endpoint.answer;
       const replying = using.then(async (use) => {
@@ -137,8 +142,6 @@ async function answer(
         const call = { signal, notes, query: (name: string) => c.req.query(name) };
         return run(core, call, prepared, parameter);
       });
-      const { failedEvent } = endpoint;
-      const streams = failedEvent && body && memberIsTrue(body, 'stream');
       if (!streams || (await settlesSoon(using, house.clocks))) reply = await replying;
       else {
         const events = eventsAfterWaiting(replying, {
@@ -201,11 +204,18 @@ function isEmpty({ req, env }: Context<Wire>): boolean {
   return length === '0' || req.raw.body === null || (env.incoming !== undefined && saysNothing);
 }
 
-function refuse(house: House, log: Log, basePath: string, c: Context<Wire>, error: unknown): Response {
+function refuse(house: House, log: Log, basePath: string, c: Context<Wire>, thrown: unknown): Response {
+  const error = hasGone(c) ? new ApiError(499, 'client_closed_request', 'the client has gone.') : thrown;
   const { status } = toApiError(error);
   house.metrics.requests.add(1, { path: 'other', status });
   log.request({ id: house.randomId(), method: c.req.method, path: c.req.path.slice(0, 200), status, ms: 0 }, error);
   return errorResponse(error, c.req.path.slice(basePath.length), c.env);
+}
+
+/** The connection ended before all of the request was here: what is thrown then is nobody's mistake. */
+function hasGone({ req, env }: Context<Wire>): boolean {
+  const { incoming } = env;
+  return req.raw.signal.aborted || (incoming?.destroyed === true && !incoming.complete);
 }
 
 /**
