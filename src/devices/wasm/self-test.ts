@@ -127,8 +127,8 @@ export function differing(a: ReadonlyMap<string, Floats>, b: ReadonlyMap<string,
 }
 
 /** Random quants with every half-precision field finite: bytes in which no 16 bits are an infinity or NaN. */
-function randomBlocks(dtype: WeightType, columns: number, random: Random): Uint8Array {
-  const bytes = new Uint8Array(ROWS * rowBytes(dtype, columns));
+export function randomBlocks(dtype: WeightType, columns: number, random: Random, rows = ROWS): Uint8Array {
+  const bytes = new Uint8Array(rows * rowBytes(dtype, columns));
   const view = new DataView(bytes.buffer);
   const { blockBytes } = dtypes[dtype];
   for (let at = 0; at < bytes.length; at += blockBytes) {

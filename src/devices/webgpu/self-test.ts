@@ -3,9 +3,13 @@
  * a word, and the text that a model then writes is nonsense.
  */
 import { UnsupportedError } from '../../base/errors.ts';
-import type { WeightType } from '../../tensor/dtype.ts';
+import { Random } from '../../base/random.ts';
+import { rowBytes, type WeightType } from '../../tensor/dtype.ts';
+import type { TensorSource } from '../../tensor/source.ts';
+import type { Floats } from '../../tensor/tensor.ts';
+import { type Device, fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
-import { kernelResults } from '../wasm/self-test.ts';
+import { kernelResults, randomBlocks } from '../wasm/self-test.ts';
 import type { WebGpuDevice } from './device.ts';
 
 /** Of the largest number of a result: far above rounding, far below nonsense. */
@@ -15,14 +19,50 @@ const ROUNDED_TOLERANCE = 2e-2;
 
 /** As long as rows of models are: short ones have kernels of their own. */
 const COLUMNS = 512;
+const EPS = 1e-5;
+
+/**
+ * What stands around products in a block of LLaMA, of one row: norm + products, product + sum, norm + products + SwiGLU. Only the last sum
+ * is kept, so that a device that joins dispatches joins these (fusion.ts).
+ */
+async function joinedResults(device: Device, types: readonly WeightType[]): Promise<Map<string, Floats>> {
+  const { ops } = device;
+  const results = new Map<string, Floats>();
+  const random = new Random(2);
+  const row = () =>
+    fromFloats(
+      device,
+      Float32Array.from({ length: COLUMNS }, () => random.normal()),
+      [1, COLUMNS],
+    );
+  for (const dtype of types) {
+    const stride = rowBytes(dtype, COLUMNS);
+    const bytes = randomBlocks(dtype, COLUMNS, random, COLUMNS);
+    const readRows: TensorSource['readRows'] = (target, first, count) =>
+      target.set(bytes.subarray(first * stride, (first + count) * stride));
+    const w = device.placeWeight({ name: `self-test ${dtype}`, dtype, shape: [COLUMNS, COLUMNS], readRows }, null);
+    const before = device.mark();
+    const [x, gain] = [row(), device.reshape(row(), [COLUMNS])];
+    const mark = device.mark();
+    const a = ops.rmsNorm(x, gain, EPS);
+    const h = ops.add(x, ops.linear(a, w));
+    const f = ops.rmsNorm(h, gain, EPS);
+    const hidden = ops.swiglu(ops.linear(f, w), ops.linear(f, w));
+    const [y] = device.keep(mark, [ops.add(h, ops.linear(hidden, w))]);
+    results.set(`joined ${dtype}`, await device.read(y!));
+    device.release(before);
+  }
+  return results;
+}
 
 /** Throws UnsupportedError `webgpu.wrong-numbers`, which names the adapter and the kernels. */
 export async function selfTest(device: WebGpuDevice, types: readonly WeightType[]): Promise<void> {
   const { adapterName, isSoftware } = device;
   // Software adapters take long to compile a kernel, and the tests compare all of them there.
   const options = { types, rows: isSoftware ? [1] : [1, 6], kvTypes: ['f16'], columns: COLUMNS } as const;
-  const expected = await kernelResults(createReferenceDevice(), options);
-  const found = await kernelResults(device, options);
+  const resultsOf = async (on: Device) =>
+    new Map([...(await kernelResults(on, options)), ...(isSoftware ? [] : await joinedResults(on, types))]);
+  const [expected, found] = [await resultsOf(createReferenceDevice()), await resultsOf(device)];
   const wrong: string[] = [];
   for (const [name, want] of expected) {
     const got = found.get(name)!;
