@@ -118,7 +118,7 @@ export const command = defineCommand({
       const model = await loadModel({ ...options, ...sizes, threads, context }, io);
       facts = model.facts;
       try {
-        const limits = work ? await measureLimits(threads, facts.device.includes('256-bit')) : null;
+        const limits = work ? await measureLimits(threads, limitsOf(facts.device)) : null;
         if (limits) writeLine(io.stderr, describeLimits(threads, limits));
         for (const [i, test] of tests.entries()) {
           const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
@@ -224,3 +224,6 @@ function describeLimits(threads: number, { readBytesPerSecond, int8PerSecond, f3
   const multiplies = `${giga(int8PerSecond)} G int8 and ${giga(f32PerSecond)} G f32 multiply-adds a second`;
   return `limits of ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${giga(readBytesPerSecond)} GB/s read, ${multiplies}`;
 }
+
+/** Which kernels run, by the device's description. */
+const limitsOf = (device: string) => ({ wide: device.includes('256-bit'), native: device.includes('machine code') });

@@ -86,7 +86,9 @@ async function judge(
   const contextLength = contextOf(checkpoint.config, options.context ?? null);
   const kvType = options.kvType ?? kvTypeOf(checkpoint);
   const fit = fitOf(checkpoint, { contextLength, kvType, freeBytes: machine.freeMemoryBytes });
-  const limits = options.speed ? await measureLimits(threads, machine.revectorizer, 'memory') : null;
+  const limits = options.speed
+    ? await measureLimits(threads, { wide: machine.revectorizer, native: false, what: 'memory' })
+    : null;
   return {
     fit,
     speed: limits && speedOf(checkpoint, fit, limits, threads),

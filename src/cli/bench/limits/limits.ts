@@ -1,4 +1,4 @@
-/** The machine's limits as WebAssembly meets them: memory read, and multiply-adds of int8 and f32. */
+/** The machine's limits as our kernels meet them: memory read and multiply-adds of f32 by WebAssembly, of int8 by machine code where that runs. */
 import { Worker } from 'node:worker_threads';
 import { instantiate } from '../../../devices/wasm/kernel-exports.ts';
 import { kernelBytes, usableBuilds } from '../../../devices/wasm/modules.ts';
@@ -18,10 +18,17 @@ export interface LimitsReport {
 }
 
 /**
- * Measures with so many threads at once, with 256-bit vectors (`wide`) or without; about two seconds, or half of one for the memory
- * alone, when the others are taken as without limit.
+ * Measures with so many threads at once, with 256-bit vectors (`wide`) or without, and int8 as machine code (`native`) or not; about two
+ * seconds, or half of one for the memory alone, when the others are taken as without limit.
  */
-export async function measureLimits(threads: number, wide: boolean, what: 'all' | 'memory' = 'all'): Promise<Limits> {
+export async function measureLimits(
+  threads: number,
+  {
+    wide,
+    native,
+    what = 'all',
+  }: { readonly wide: boolean; readonly native: boolean; readonly what?: 'all' | 'memory' },
+): Promise<Limits> {
   const module = await compileLimits(wide);
   const barrier = new Int32Array(new SharedArrayBuffer(4));
   const reports = await Promise.all(
@@ -30,7 +37,7 @@ export async function measureLimits(threads: number, wide: boolean, what: 'all' 
       () =>
         new Promise<LimitsReport>((resolve, reject) => {
           const worker = new Worker(new URL('./limits-worker.ts', import.meta.url), {
-            workerData: { module, threads, barrier, what },
+            workerData: { module, threads, barrier, what, native },
           });
           worker.on('message', resolve);
           worker.on('error', reject);

@@ -5,6 +5,7 @@
  */
 import { type NativeKernels, type NativePlace, nativeCode, type Perform } from '../../../kernels/native/kernels.ts';
 import { at, Code, r8, rax, rbx, rcx, rdi, rdx, rsi } from '../../../kernels/native/x64/code.ts';
+import { writeInt8Limit } from '../../../kernels/native/x64/limit.ts';
 import { ffi, findFfi, noFfi } from './ffi.ts';
 
 const READ_WRITE = 3;
@@ -50,6 +51,14 @@ export function nativeAt(place: NativePlace): NativeKernels {
       return new Map(bound);
     },
   };
+}
+
+/** A measure of the processor: does so many rounds of LIMIT_ROUND multiply-adds. To be called where loadNative gives kernels. */
+export function nativeInt8Limit(): (rounds: number) => void {
+  const code = new Code();
+  writeInt8Limit(code);
+  const run = ffi().decode(placeCode(code.bytes()), ffi().proto('void (int64 rounds)'));
+  return (rounds) => void run(rounds);
 }
 
 /** Written first, executable afterwards, never both. Throws where the system refuses. */
