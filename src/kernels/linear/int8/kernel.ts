@@ -19,7 +19,7 @@ function byKind<T>(of: (packing: Packing) => T): Readonly<Record<number, T>> {
 }
 
 /** Sums that the scratch of a thread has room for: of so many activation rows, each with a group of panels. */
-export const SUM_ROWS = 32;
+export const SUM_ROWS = 48;
 export const ROW_SUM_BYTES = GROUP_ACC_BYTES / 4;
 
 /** As many tiles of 4 rows take turns at every block; more go through two panels one after the other. */

@@ -3,22 +3,21 @@
  * ../block-sums.ts, in the same order, so the bits are the same. Registers all the way through a block:
  *
  *   0…7    its quants, group by group of four columns, as unsigned bytes
- *   8…15   T of up to eight activation rows
- *   16…19  scales of its halves, minima of its halves, as f32
- *   20…24  in between
+ *   8…19   T of up to twelve activation rows; before that, what scales and high bits are made of
+ *   20…23  scales of its halves, minima of its halves, as f32
+ *   24     in between
  *   25…31  constants
  */
 import { at, type Code, type General, type Place, rax, type VectorRegister } from '../../../native/x64/code.ts';
 import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from '../packing.ts';
 
 export const T = 8;
-const SCALE = 16;
-const MINIMUM = 18;
-export const BETWEEN = 20;
-const WORDS = 21;
-const PLANE = 22;
-const SECOND_PLANE = 23;
-export const PRODUCT = 24;
+const WORDS = 14;
+const PLANE = 15;
+const SECOND_PLANE = 16;
+const SCALE = 20;
+const MINIMUM = 22;
+const BETWEEN = 24;
 const TABLE = 25;
 const ONE_OF_HALF = 26;
 const MINUS_OFFSET = 28;
@@ -147,21 +146,26 @@ export class Blocks {
     if (this.#packing.offset > 0) this.#code.three('dotPairs', target, MINUS_OFFSET + half, sums);
   }
 
-  /** sum = sum + (f32(T) · a − b · f32(Σ q_x)) · dx. Changes T. */
-  added(sum: VectorRegister, T: VectorRegister, half: number, scale: Place, sums: Place): void {
+  /** sum = sum + (f32(T) · a − b · f32(Σ q_x)) · dx, where the sum is in a register or in memory. Changes T. */
+  added(sum: VectorRegister | Place, T: VectorRegister, half: number, scale: Place, sums: Place): void {
     const code = this.#code;
     code.two('toFloats', T, T);
     code.three('multiply', T, T, SCALE + half);
     if (this.#packing.minima) {
-      code.three('xor', PRODUCT, PRODUCT, PRODUCT);
-      code.three('dotPairs', PRODUCT, ONE_OF_HALF + half, sums);
-      code.two('toFloats', PRODUCT, PRODUCT);
-      code.three('multiply', PRODUCT, PRODUCT, MINIMUM + half);
+      code.three('xor', BETWEEN, BETWEEN, BETWEEN);
+      code.three('dotPairs', BETWEEN, ONE_OF_HALF + half, sums);
+      code.two('toFloats', BETWEEN, BETWEEN);
+      code.three('multiply', BETWEEN, BETWEEN, MINIMUM + half);
       // a minimum of a block's own is added, one of a super-block is taken off
-      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, PRODUCT);
+      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, BETWEEN);
     }
     code.three('multiply', T, T, scale);
-    code.three('addFloats', sum, sum, T);
+    if (typeof sum === 'number') {
+      code.three('addFloats', sum, sum, T);
+    } else {
+      code.three('addFloats', T, T, sum);
+      code.storeVector(sum, T);
+    }
   }
 
   /** Asks for the lines that follow. */

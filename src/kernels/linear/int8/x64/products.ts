@@ -30,7 +30,7 @@ import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../../tasks.ts';
 import { argumentOffset, type Task } from '../../../writer/task.ts';
 import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
-import { BETWEEN, Blocks, PRODUCT, T } from './blocks.ts';
+import { Blocks, T } from './blocks.ts';
 
 /** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.assembly.ts). */
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
@@ -135,8 +135,8 @@ function storeRows(code: Code, frame: Frame, source: VectorRegister, pair: numbe
   code.compareNumber(rcx, 0);
   unless(code, 'equal', () => {
     code.sum(rcx, rdx, rax);
-    code.loadMasked(BETWEEN, at(rcx, 64 * pair));
-    code.three('addFloats', source, source, BETWEEN);
+    code.loadMasked(T, at(rcx, 64 * pair));
+    code.three('addFloats', source, source, T);
   });
   code.add(rax, rdi);
   code.storeMasked(at(rax, 64 * pair), source);
@@ -154,7 +154,7 @@ function nextGroup(code: Code, frame: Frame): void {
 export function writeVector(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
   const frame = enter(code, task, blocks);
-  const SUMS: readonly VectorRegister[] = [10, 11];
+  const SUMS: readonly VectorRegister[] = [18, 19];
   eachBelow(code, frame, 'first', 'last', () => {
     toGroup(code, frame, packing);
     blocks.levels(rcx);
@@ -211,11 +211,11 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
       code.addNumber(r15, 3);
       code.shiftRight(r15, 2);
       frame.get(r14, 'sums');
-      code.three('xor', BETWEEN, BETWEEN, BETWEEN);
+      code.three('xor', T, T, T);
       code.move(rdi, r14);
       code.move(rdx, r15);
       countDown(code, rdx, () => {
-        for (let i = 0; i < 4 * ROW_SUM_BYTES; i += 64) code.storeVector(at(rdi, i), BETWEEN);
+        for (let i = 0; i < 4 * ROW_SUM_BYTES; i += 64) code.storeVector(at(rdi, i), T);
         code.addNumber(rdi, 4 * ROW_SUM_BYTES);
       });
       toGroup(code, frame, packing);
@@ -250,26 +250,32 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
   frame.leave();
 }
 
-/** All tiles × the block whose quants and scales the registers hold, two tiles at a time. */
+/** Tiles that go through a block side by side: twelve sums that grow, more than a processor waits for one. */
+const TILES_AT_ONCE = 3;
+
+/** All tiles × the block whose quants and scales the registers hold. */
 function tiles(code: Code, blocks: Blocks, pair: number): void {
-  const [again, last, out]: [Label, Label, Label] = [{ at: null }, { at: null }, { at: null }];
+  const out: Label = { at: null };
   code.move(rdi, r12);
   code.move(r10, r14);
   code.move(r9, r15);
-  code.compareNumber(r9, 2);
-  code.jumpIf('below', last);
-  code.place(again);
-  code.sum(rdx, rdi, r8);
-  product(code, blocks, [rdi, rdx], pair);
-  code.sum(rdi, rdx, r8);
-  code.addNumber(r10, 8 * ROW_SUM_BYTES);
-  code.addNumber(r9, -2);
-  code.compareNumber(r9, 2);
-  code.jumpIf('aboveOrEqual', again);
-  code.place(last);
-  code.compareNumber(r9, 0);
-  code.jumpIf('equal', out);
-  product(code, blocks, [rdi], pair);
+  for (let count = TILES_AT_ONCE; count >= 1; count--) {
+    const [again, fewer]: [Label, Label] = [{ at: null }, { at: null }];
+    code.place(again);
+    code.compareNumber(r9, count);
+    code.jumpIf('below', fewer);
+    // the second tile and the third
+    if (count > 1) code.sum(rdx, rdi, r8);
+    if (count > 2) code.sum(rax, rdx, r8);
+    product(code, blocks, [rdi, rdx, rax].slice(0, count), pair);
+    if (count === TILES_AT_ONCE) {
+      code.sum(rdi, rax, r8);
+      code.addNumber(r10, 4 * count * ROW_SUM_BYTES);
+      code.addNumber(r9, -count);
+      code.jump(again);
+    } else if (count > 1) code.jump(out);
+    code.place(fewer);
+  }
   code.place(out);
 }
 
@@ -284,9 +290,7 @@ function product(code: Code, blocks: Blocks, tiles: readonly General[], pair: nu
     }
     for (const { tile, n, T, sum } of rows) {
       const place = at(r10, sum * ROW_SUM_BYTES + 64 * pair);
-      code.loadVector(BETWEEN, place);
-      blocks.added(BETWEEN, T, half, eachOf(tile, four.scales + 4 * n), eachOf(tile, four.sums + 4 * n));
-      code.storeVector(place, BETWEEN);
+      blocks.added(place, T, half, eachOf(tile, four.scales + 4 * n), eachOf(tile, four.sums + 4 * n));
     }
   }
 }
@@ -304,8 +308,8 @@ function storeAll(code: Code, frame: Frame): void {
   frame.get(r10, 'count');
   countDown(code, r10, () => {
     for (const pair of [0, 1]) {
-      code.loadVector(PRODUCT, at(r14, 64 * pair));
-      storeRows(code, frame, PRODUCT, pair);
+      code.loadVector(T + 1, at(r14, 64 * pair));
+      storeRows(code, frame, T + 1, pair);
     }
     code.add(rdi, r9);
     code.addNumber(r14, ROW_SUM_BYTES);
