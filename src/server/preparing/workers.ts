@@ -2,7 +2,8 @@
  * The server's side of reading requests: jobs go to workers, each job with a limit on its time and, by the worker, on its memory. A
  * job ends with its client: a worker that is still busy with it then is ended, and another takes its place.
  *
- * One worker takes only small jobs, so that who sends megabytes, or a few of them, does not make the others wait.
+ * One worker takes only small jobs, so that who sends megabytes, or a few of them, does not make the others wait. The other gives way to
+ * what computes answers, where the system lets a thread do so.
  */
 import { withResolvers } from '../../base/es2024.ts';
 import { ApiError } from '../api-error.ts';
@@ -20,6 +21,9 @@ export interface PreparerPort {
   hold(waiting: boolean): void;
   terminate(): void;
 }
+
+/** `givesWay`: to every other thread of the program that has work. */
+export type StartPreparer = (options: { readonly givesWay: boolean }) => PreparerPort;
 
 export interface PreparerLimits {
   /** How long one job may take. */
@@ -49,7 +53,7 @@ interface Station {
 }
 
 export class PreparationWorkers {
-  private readonly start: () => PreparerPort;
+  private readonly start: StartPreparer;
   private readonly opening: Opening;
   private readonly clocks: Pick<Clocks, 'sleep'>;
   private readonly limits: PreparerLimits;
@@ -60,7 +64,7 @@ export class PreparationWorkers {
   private nextId = 1;
   private closed: ApiError | null = null;
 
-  constructor(start: () => PreparerPort, opening: Opening, clocks: Pick<Clocks, 'sleep'>, limits: PreparerLimits) {
+  constructor(start: StartPreparer, opening: Opening, clocks: Pick<Clocks, 'sleep'>, limits: PreparerLimits) {
     this.start = start;
     this.opening = opening;
     this.clocks = clocks;
@@ -146,7 +150,7 @@ export class PreparationWorkers {
   }
 
   private open(station: Station): PreparerPort {
-    const port = this.start();
+    const port = this.start({ givesWay: station.takesLarge });
     station.port = port;
     port.onMessage((message) => this.receive(station, port, message));
     port.onDeath(() => {

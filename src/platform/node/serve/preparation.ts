@@ -1,13 +1,13 @@
 /** Workers that read the server's requests, as threads of Node. */
 import { Worker } from 'node:worker_threads';
 import type { FromPreparer } from '../../../server/preparing/protocol.ts';
-import type { PreparerPort } from '../../../server/preparing/workers.ts';
+import type { StartPreparer } from '../../../server/preparing/workers.ts';
 
 /** What one may allocate: beyond it the worker ends, and nobody else. */
 const resourceLimits = { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 64, stackSizeMb: 4 };
 
-export function startPreparer(): PreparerPort {
-  const options = { name: 'cria requests', execArgv: [], resourceLimits };
+export const startPreparer: StartPreparer = ({ givesWay }) => {
+  const options = { name: 'cria requests', execArgv: [], resourceLimits, workerData: { givesWay } };
   const worker = new Worker(new URL('./preparation-worker.ts', import.meta.url), options);
   worker.unref();
   let terminated = false;
@@ -31,4 +31,4 @@ export function startPreparer(): PreparerPort {
       void worker.terminate();
     },
   };
-}
+};
