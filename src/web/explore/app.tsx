@@ -73,7 +73,6 @@ export function App({ world }: { readonly world: PageWorld }) {
     nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   }, [state.scene]);
 
-  const said = useAnnouncement(world, `${w.scenes[state.scene].title} ${formatState(state)}`);
   const cache = useMemo(() => new TraceCache(), []);
   const reading = useReading(loaded, state.text, setTrouble);
   const x = loaded && reading && xOf(loaded, reading);
@@ -166,9 +165,11 @@ export function App({ world }: { readonly world: PageWorld }) {
           {t.keys}
         </p>
       )}
-      <p class="said" role="status" aria-live="polite">
-        {keysShown ? t.keys : said}
-      </p>
+      <Voice
+        world={world}
+        choice={`${w.scenes[state.scene].title} ${formatState(state)}`}
+        instead={keysShown ? t.keys : null}
+      />
     </div>
   );
 }
@@ -177,9 +178,18 @@ const QUIET_MS = 500;
 
 /**
  * What a screen reader says after a choice: the sentence of the figure that has the focus, else of the scene's first, once no further
- * choice has been made for half a second and the numbers are there. Nothing is said of the page as it opens.
+ * choice has been made for half a second and the numbers are there. Nothing is said of the page as it opens. A part of its own, so that
+ * what it says draws nothing else anew.
  */
-function useAnnouncement(world: PageWorld, choice: string): string {
+function Voice({
+  world,
+  choice,
+  instead,
+}: {
+  readonly world: PageWorld;
+  readonly choice: string;
+  readonly instead: string | null;
+}) {
   const [said, say] = useState('');
   const first = useRef(choice);
   useEffect(() => {
@@ -197,7 +207,11 @@ function useAnnouncement(world: PageWorld, choice: string): string {
     stop = world.after(QUIET_MS, tell);
     return () => stop();
   }, [choice]);
-  return said;
+  return (
+    <p class="said" role="status" aria-live="polite">
+      {instead ?? said}
+    </p>
+  );
 }
 
 /** The text as the model reads it. Without a tokenizer a text of numbers is these ids; any other one chooses ids by its length. */

@@ -2,15 +2,29 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Box, Diagram } from '../../../explorer/diagram.ts';
 
-const [WIDE, HIGH, GAP_X, GAP_Y] = [190, 46, 14, 26];
+interface Measures {
+  readonly wide: number;
+  readonly gapX: number;
+  readonly gapY: number;
+  /** Beside the boxes at both sides, for arrows that pass by. */
+  readonly lane: number;
+  /** From one line of text to the next. */
+  readonly line: number;
+}
+
+const usual: Measures = { wide: 190, gapX: 14, gapY: 26, lane: 40, line: 16 };
+/** Three boxes side by side on a phone. */
+const narrow: Measures = { wide: 98, gapX: 5, gapY: 24, lane: 18, line: 14 };
 
 export function DiagramView({
+  isNarrow,
   diagram,
   label,
   title,
   detail,
   onPick,
 }: {
+  isNarrow: boolean;
   diagram: Diagram;
   label: string;
   title: (box: Box) => string;
@@ -21,34 +35,37 @@ export function DiagramView({
   const { boxes, arrows, layers, widest } = diagram;
   const frame = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    // On a phone the middle is seen first.
+    // Where it is wider than the page, the middle is seen first.
     const { scrollWidth, clientWidth } = frame.current!;
     frame.current!.scrollLeft = (scrollWidth - clientWidth) / 2;
   }, []);
-  const lane = 40;
-  const width = widest * (WIDE + GAP_X) + 2 * lane;
-  const height = layers * (HIGH + GAP_Y);
-  const left = ({ place }: Box) => width / 2 + place * (WIDE + GAP_X) - WIDE / 2;
-  const top = ({ layer }: Box) => layer * (HIGH + GAP_Y) + 4;
+  const { wide, gapX, gapY, lane, line: step } = isNarrow ? narrow : usual;
+  const texts = new Map(boxes.map((box) => [box.id, linesOf(title(box), detail(box), isNarrow)]));
+  const high = 14 + step * Math.max(...[...texts.values()].map(([name, rest]) => name.length + rest.length));
+  const width = widest * (wide + gapX) + 2 * lane;
+  const height = layers * (high + gapY);
+  const left = ({ place }: Box) => width / 2 + place * (wide + gapX) - wide / 2;
+  const top = ({ layer }: Box) => layer * (high + gapY) + 4;
   const of = new Map(boxes.map((box) => [box.id, box]));
   const line = (from: Box, to: Box) => {
-    const [x1, y1] = [left(from) + WIDE / 2, top(from) + HIGH];
-    const [x2, y2] = [left(to) + WIDE / 2, top(to)];
+    const [x1, y1] = [left(from) + wide / 2, top(from) + high];
+    const [x2, y2] = [left(to) + wide / 2, top(to)];
     if (to.layer === from.layer + 1) {
       const middle = (y1 + y2) / 2;
       return `M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${y2}`;
     }
     // The stream passes by at the left; what else is read later passes at the right and comes in from above.
     const isStream = from.kind !== 'rotation' && (to.kind === 'add' || to.kind === 'block');
-    const out = top(from) + HIGH / 2;
+    const out = top(from) + high / 2;
     if (isStream) {
-      const into = top(to) + HIGH / 2;
+      const into = top(to) + high / 2;
       const [a, b] = [left(from), left(to)];
-      return `M${a} ${out}H26Q14 ${out} 14 ${out + 12}V${into - 12}Q14 ${into} 26 ${into}H${b}`;
+      const [x, round] = [lane * 0.35, lane * 0.3];
+      return `M${a} ${out}H${x + round}Q${x} ${out} ${x} ${out + round}V${into - round}Q${x} ${into} ${x + round} ${into}H${b}`;
     }
-    const side = width - (from.kind === 'rotation' ? 10 : 22);
-    const [above, x] = [top(to) - GAP_Y / 2, left(to) + WIDE * 0.8];
-    return `M${left(from) + WIDE} ${out}H${side - 8}Q${side} ${out} ${side} ${out + 8}V${above - 8}Q${side} ${above} ${side - 8} ${above}H${x + 6}Q${x} ${above} ${x} ${above + 6}V${top(to)}`;
+    const side = width - lane * (from.kind === 'rotation' ? 0.25 : 0.55);
+    const [above, x] = [top(to) - gapY / 2, left(to) + wide * 0.8];
+    return `M${left(from) + wide} ${out}H${side - 8}Q${side} ${out} ${side} ${out + 8}V${above - 8}Q${side} ${above} ${side - 8} ${above}H${x + 6}Q${x} ${above} ${x} ${above + 6}V${top(to)}`;
   };
   return (
     <div class="wide" ref={frame}>
@@ -58,7 +75,7 @@ export function DiagramView({
         class="diagram"
         role="group"
         aria-label={label}
-        style={{ maxWidth: `${width * 1.1}px` }}
+        style={{ maxWidth: `${width * 1.1}px`, ...(isNarrow && { minWidth: `${width * 0.9}px` }) }}
       >
         <defs>
           <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
@@ -88,18 +105,35 @@ export function DiagramView({
               onPick(box);
             }}
           >
-            <rect x={left(box)} y={top(box)} width={WIDE} height={HIGH} rx={8} />
-            <text x={left(box) + WIDE / 2} y={top(box) + 18} text-anchor="middle">
-              {title(box)}
-            </text>
-            <text class="small" x={left(box) + WIDE / 2} y={top(box) + 34} text-anchor="middle">
-              {detail(box)}
-            </text>
+            <rect x={left(box)} y={top(box)} width={wide} height={high} rx={8} />
+            {texts.get(box.id)!.map((lines, part) =>
+              lines.map((text, i) => {
+                const [name, rest] = texts.get(box.id)!;
+                const above = (high - step * (name.length + rest.length)) / 2;
+                const row = part === 0 ? i : name.length + i;
+                return (
+                  <text
+                    key={`${part} ${text}`}
+                    class={part === 0 ? '' : 'small'}
+                    x={left(box) + wide / 2}
+                    y={top(box) + above + step * (row + 0.7)}
+                    text-anchor="middle"
+                  >
+                    {text}
+                  </text>
+                );
+              }),
+            )}
           </g>
         ))}
       </svg>
     </div>
   );
+}
+
+/** A box's name and what stands under it, as lines: on a phone each of them is broken where its parts meet. */
+function linesOf(title: string, detail: string, isNarrow: boolean): readonly [readonly string[], readonly string[]] {
+  return isNarrow ? [title.split(/(?<=\.)/), detail.split(/(?<=[→…]) /)] : [[title], [detail]];
 }
 
 function groupOf({ kind, name }: Box): string {

@@ -102,7 +102,7 @@ export function CacheScene({ x }: { readonly x: X }) {
           </div>
         </div>
         <div class="wide">
-          <table>
+          <table class="stacked">
             <thead>
               <tr>
                 <td />
@@ -115,13 +115,13 @@ export function CacheScene({ x }: { readonly x: X }) {
               {(['without', 'with'] as const).map((which) => (
                 <tr key={which}>
                   <th scope="row">{which === 'without' ? t.withoutCache : t.withCache}</th>
-                  <td>
+                  <td data-label={t.predicted}>
                     <Count value={which === 'without' ? predicted(config, n + 1, 0) : predicted(config, 1, n)} />
                   </td>
-                  <td>
+                  <td data-label={t.counted}>
                     <Count value={counted[which]} />
                   </td>
-                  <td>
+                  <td data-label={t.bytesRead}>
                     <span data-count="">
                       {formatBytes(model.facts.weightBytes)}
                       {which === 'with' && ` + ${formatBytes(each * n)}`}

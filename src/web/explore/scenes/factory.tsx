@@ -104,7 +104,7 @@ export function FactoryScene({ x }: { readonly x: X }) {
             title={t.factory}
             values={factoryNorms.map((norm) => [norm === 'none' ? t.none : norm, runs[norm].at(-1)!.received] as const)}
           >
-            <Line t={t} />
+            <Line t={t} isNarrow={world.isNarrow()} />
             <div class="histograms">
               {factoryNorms.map((norm) => (
                 <div key={norm}>
@@ -147,14 +147,19 @@ export function FactoryScene({ x }: { readonly x: X }) {
   );
 }
 
-/** The factory: what goes from whom to whom, and where the norm stands. */
-function Line({ t }: { readonly t: Strings }) {
+/** The factory: what goes from whom to whom, and where the norm stands; on a phone from above to below. */
+function Line({ t, isNarrow }: { readonly t: Strings; readonly isNarrow: boolean }) {
   const stations = [t.stations.input, t.stations.hardware, t.stations.norm, t.stations.software, t.stations.boss];
-  const [wide, gap] = [118, 26];
+  const [wide, high, gap] = isNarrow ? [150, 46, 22] : [118, 48, 26];
+  const [left, top] = isNarrow ? [90, 1] : [1, 6];
+  const at = (i: number) =>
+    (isNarrow ? [left, top + i * (high + gap)] : [left + i * (wide + gap), top]) as [number, number];
+  const [end, bottom] = at(stations.length - 1);
+  const [receiverX, receiverY] = at(3);
   return (
     <div class="wide">
       <svg
-        viewBox={`0 0 ${stations.length * (wide + gap)} 78`}
+        viewBox={isNarrow ? `0 0 330 ${bottom + high + 1}` : `0 0 ${end + wide + 1} 78`}
         class="factory-line"
         role="img"
         aria-label={stations.join(' → ')}
@@ -166,24 +171,31 @@ function Line({ t }: { readonly t: Strings }) {
         </defs>
         {stations.map((station, i) => {
           const [title, what] = station.split(': ') as [string, string];
+          const [x, y] = at(i);
+          const middle = x + wide / 2;
+          const belt = isNarrow ? `M${middle} ${y - gap + 3}V${y - 3}` : `M${x - gap + 2} 30H${x - 4}`;
           return (
             <g key={station} class={i === 2 ? 'norm' : ''}>
-              <rect x={i * (wide + gap) + 1} y={6} width={wide} height={48} rx={8} />
-              <text x={i * (wide + gap) + wide / 2} y={27} text-anchor="middle">
+              <rect x={x} y={y} width={wide} height={high} rx={8} />
+              <text x={middle} y={y + 21} text-anchor="middle">
                 {title}
               </text>
-              <text class="small" x={i * (wide + gap) + wide / 2} y={43} text-anchor="middle">
+              <text class="small" x={middle} y={y + 37} text-anchor="middle">
                 {what}
               </text>
-              {i > 0 && (
-                <path d={`M${i * (wide + gap) - gap + 3} 30H${i * (wide + gap) - 3}`} marker-end="url(#belt)" />
-              )}
+              {i > 0 && <path d={belt} marker-end="url(#belt)" />}
             </g>
           );
         })}
-        <text class="small" x={3 * (wide + gap) - gap / 2} y={72} text-anchor="middle">
-          ↑ {t.received}
-        </text>
+        {isNarrow ? (
+          <text class="small" x={receiverX + wide / 2 + 12} y={receiverY - gap / 2 + 4}>
+            ← {t.received}
+          </text>
+        ) : (
+          <text class="small" x={receiverX - gap / 2} y={72} text-anchor="middle">
+            ↑ {t.received}
+          </text>
+        )}
       </svg>
     </div>
   );

@@ -61,6 +61,7 @@ export function MapScene({ x }: { readonly x: X }) {
       </p>
       <Figure x={x} title={w.scenes.map.title} table={<Parameters x={x} config={config} dtypeOf={dtypeOf} />}>
         <DiagramView
+          isNarrow={x.world.isNarrow()}
           diagram={diagram}
           label={w.scenes.map.what}
           title={title}
@@ -182,7 +183,7 @@ function Comparison({ x }: { readonly x: X }) {
     [w.parameters, (c) => formatCount(parameterCount(c))],
   ];
   return (
-    <table class="comparison">
+    <table class="stacked">
       <thead>
         <tr>
           <td />
@@ -198,7 +199,9 @@ function Comparison({ x }: { readonly x: X }) {
           <tr key={name}>
             <th scope="row">{name}</th>
             {columns.map(([column, config]) => (
-              <td key={column}>{value(config)}</td>
+              <td key={column} data-label={column}>
+                {value(config)}
+              </td>
             ))}
           </tr>
         ))}

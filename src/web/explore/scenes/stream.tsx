@@ -47,7 +47,7 @@ export function StreamScene({ x }: { readonly x: X }) {
                 ]}
               />
               <div class="wide">
-                <table class="stream">
+                <table class="stacked">
                   <thead>
                     <tr>
                       <td />
@@ -62,11 +62,11 @@ export function StreamScene({ x }: { readonly x: X }) {
                     {states.map((name, i) => (
                       <tr key={name}>
                         <th scope="row">{name}</th>
-                        <td>
+                        <td data-label={w.length}>
                           <Length name={name} row={row} values={of(name)} />
                         </td>
                         {(['attention', 'feedForward'] as const).map((part) => (
-                          <td key={part}>
+                          <td key={part} data-label={`+ ${part === 'attention' ? t.partAttention : t.partFeedForward}`}>
                             {i > 0 && (
                               <label class={`check${state.off.includes(branch(i - 1, part)) ? ' off' : ''}`}>
                                 <input
@@ -80,7 +80,7 @@ export function StreamScene({ x }: { readonly x: X }) {
                             )}
                           </td>
                         ))}
-                        <td>
+                        <td data-label="cos">
                           {i > 0 && (
                             <Made
                               by={`cosine(hidden.${i - 1}, hidden.${i})`}
@@ -88,7 +88,7 @@ export function StreamScene({ x }: { readonly x: X }) {
                             />
                           )}
                         </td>
-                        <td class="lens">
+                        <td class="lens" data-label={t.ifEnded}>
                           {lens(of(`${name}.logits`)).map(({ id, p }) => (
                             <span key={id} class="guess">
                               {tokenText(x, id)}{' '}
