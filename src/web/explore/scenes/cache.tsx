@@ -175,7 +175,7 @@ export function CacheScene({ x }: { readonly x: X }) {
             const most = cacheTokenBytes(presets['llama-2-13b'], 'f16') * MOST_TOKENS * b;
             return {
               key: name,
-              label: `${name}, K = ${presets[name].kvHeadCount}`,
+              label: `${name}, K\u00a0=\u00a0${presets[name].kvHeadCount}`,
               share: bytes / most,
               value: <span data-count="">{formatBytes(bytes)}</span>,
             };
