@@ -93,19 +93,24 @@ if (values.page && !noBrowser) {
   /** Milliseconds until the sentence of the large map is another one and has been painted; and until all figures have their numbers. */
   const until = (act: string) =>
     page.evaluate(async (act) => {
+      const frame = () => new Promise(requestAnimationFrame);
+      const map = document.querySelector<HTMLElement>('.large [role=img]')!;
       const label = () => document.querySelector('.large [role=img]')?.getAttribute('aria-label');
       const old = label();
+      if (act === 'key') {
+        // Taking the focus scrolls to the map: that belongs to the Tab before, not to the key.
+        map.focus();
+        await frame();
+        await frame();
+      }
       const started = performance.now();
       if (act === 'key') {
-        const map = document.querySelector<HTMLElement>('.large [role=img]')!;
-        map.focus();
         map.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowUp', bubbles: true, cancelable: true }));
       } else {
         const area = document.querySelector<HTMLTextAreaElement>('textarea')!;
         area.value += act;
         area.dispatchEvent(new InputEvent('input', { bubbles: true }));
       }
-      const frame = () => new Promise(requestAnimationFrame);
       while (label() === old) await frame();
       await frame();
       const painted = performance.now() - started;
