@@ -150,8 +150,13 @@ describe('operation', () => {
     ok(says('llm.example.com', [], 'llm.example.com'));
   });
 
-  for (const kind of ['content-length', 'chunked'] as const) {
-    test(`a client that sends all before it reads gets its 413 (${kind})`, async () => {
+  for (const [kind, more] of [
+    ['content-length', ''],
+    ['chunked', ''],
+    ['content-length', 'connection: close\r\n'],
+    ['chunked', 'connection: close\r\n'],
+  ] as const) {
+    test(`a client that sends all before it reads gets its 413 (${kind}${more && ', '}${more.trim()})`, async () => {
       const { url } = await start({});
       const size = 24 << 20;
       const socket = connect(Number(new URL(url).port), '127.0.0.1');
@@ -162,7 +167,7 @@ describe('operation', () => {
       });
       const length = kind === 'chunked' ? 'transfer-encoding: chunked' : `content-length: ${size}`;
       socket.write(
-        `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${length}\r\n\r\n`,
+        `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${more}${length}\r\n\r\n`,
       );
       socket.pause();
       const part = Buffer.alloc(1 << 16, 0x20);

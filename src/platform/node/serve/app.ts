@@ -223,7 +223,10 @@ function hasGone({ req, env }: Context<Wire>): boolean {
  * for as long as a request may take.
  */
 function errorResponse(error: unknown, path: string, { incoming, outgoing }: Wire['Bindings'] = {}): Response {
-  if (incoming && !incoming.complete) outgoing?.once('finish', () => incoming.removeAllListeners('data').resume());
+  if (incoming && !incoming.complete && outgoing) {
+    outgoing.shouldKeepAlive = true; // or Node ends the connection after the answer, whoever still sends
+    outgoing.once('finish', () => incoming.removeAllListeners('data').resume());
+  }
   const refusal = toApiError(error);
   const { status, retryAfterSeconds, allow } = refusal;
   const { errorBody } = endpoints.find((endpoint) => endpoint.path === path) ?? { errorBody: null };
