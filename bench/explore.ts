@@ -90,13 +90,15 @@ if (values.page && !noBrowser) {
   const settled = () => page.waitForFunction(() => !document.querySelector('main [aria-busy=true], main .waiting'));
   await page.locator('.large [role=img]').waitFor({ timeout: 120_000 });
   await settled();
-  /** Milliseconds until the sentence of the large map is another one and has been painted; and until all figures have their numbers. */
+  /** Milliseconds until the large map is that of the new choice, or text, and has been painted; and until all figures have their numbers. */
   const until = (act: string) =>
     page.evaluate(async (act) => {
       const frame = () => new Promise(requestAnimationFrame);
       const map = document.querySelector<HTMLElement>('.large [role=img]')!;
       const label = () => document.querySelector('.large [role=img]')?.getAttribute('aria-label');
       const old = label();
+      const tokens = () => document.querySelector('.tokens')!.textContent;
+      const before = tokens();
       if (act === 'key') {
         // Taking the focus scrolls to the map: that belongs to the Tab before, not to the key.
         map.focus();
@@ -111,7 +113,12 @@ if (values.page && !noBrowser) {
         area.value += act;
         area.dispatchEvent(new InputEvent('input', { bubbles: true }));
       }
-      while (label() === old) await frame();
+      // A changed text shows the old map with another choice before it is read: what counts is the map of the new tokens.
+      const isOld = () =>
+        act === 'key'
+          ? label() === old
+          : tokens() === before || document.querySelector('.large')?.closest('[aria-busy=true]') !== null;
+      while (isOld()) await frame();
       await frame();
       const painted = performance.now() - started;
       while (document.querySelector('main [aria-busy=true], main .waiting')) await frame();
