@@ -1,7 +1,7 @@
 /**
  * Agents against `cria serve` with the bundled model, which knows nothing of tools: what is called, with what, and what is reported at
  * the end is held by grammar. Each of them finishes a task of three tools as its own client does it: Anthropic's, OpenAI's Responses
- * (streams, previous_response_id), OpenAI's chat, and the AI SDK with both of its providers.
+ * (streams, previous_response_id), OpenAI's chat, the AI SDK with both of its providers, and LangChain's model of OpenAI over both endpoints.
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -10,6 +10,8 @@ import { after, describe, test } from 'node:test';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import Anthropic from '@anthropic-ai/sdk';
+import { type AIMessageChunk, type BaseMessage, HumanMessage, ToolMessage } from '@langchain/core/messages';
+import { ChatOpenAI } from '@langchain/openai';
 import { generateText, stepCountIs, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { z } from 'zod';
@@ -184,7 +186,46 @@ for (const isStream of [false, true]) {
         deepStrictEqual([(await steps).length, done], [4, names]);
       });
     }
+
+    for (const useResponsesApi of [false, true]) {
+      test(`LangChain over ${useResponsesApi ? 'Responses' : 'chat completions'}: a loop that hands each result back`, async () => {
+        const configuration = { baseURL: `${url}/v1` };
+        const chat = new ChatOpenAI({
+          model,
+          apiKey: 'none',
+          configuration,
+          maxRetries: 0,
+          maxTokens: 120,
+          useResponsesApi,
+        });
+        const offered = names.map((name) => ({
+          type: 'function' as const,
+          function: { name, description: tools[name].about, parameters: parametersOf(name) },
+        }));
+        const messages: BaseMessage[] = [new HumanMessage(task)];
+        for (const name of names) {
+          const bound = chat.bindTools(offered, { tool_choice: { type: 'function', function: { name } } });
+          const answer = isStream ? await joined(bound.stream(messages)) : await bound.invoke(messages);
+          deepStrictEqual(
+            answer.tool_calls?.map((call) => call.name),
+            [name],
+          );
+          const call = answer.tool_calls![0]!;
+          messages.push(answer, new ToolMessage({ tool_call_id: call.id!, content: run(name, call.args) }));
+        }
+        const end = isStream ? await joined(chat.stream(messages)) : await chat.invoke(messages);
+        ok(end.text.length > 0);
+        deepStrictEqual(end.tool_calls ?? [], []);
+      });
+    }
   });
+}
+
+async function joined(stream: ReturnType<ChatOpenAI['stream']>): Promise<AIMessageChunk> {
+  let whole: AIMessageChunk | null = null;
+  for await (const chunk of await stream) whole = whole ? whole.concat(chunk) : chunk;
+  ok(whole !== null);
+  return whole;
 }
 
 async function consumed<Stream extends { consumeStream(): PromiseLike<void> }>(stream: Stream): Promise<Stream> {
