@@ -16,7 +16,8 @@ export interface HtmlText {
 const skipped = new Set(
   'script style noscript template iframe object svg math canvas audio video select datalist'.split(' '),
 );
-const rawText = new Set('style xmp iframe noembed noframes noscript'.split(' '));
+/** Their content is text up to their end tag, whatever it looks like (HTML, "Parsing elements that contain only text"). */
+export const rawText: ReadonlySet<string> = new Set('style xmp iframe noembed noframes noscript'.split(' '));
 const blocks = new Set(
   (
     'address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption figure footer form ' +

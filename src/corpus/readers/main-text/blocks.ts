@@ -4,6 +4,7 @@
  * of its own, whose depth is bounded.
  */
 import { type Token, Tokenizer, TokenizerMode } from 'parse5';
+import { rawText } from '../html-text.ts';
 import { isArticle, isAside } from './containers.ts';
 
 export interface Block {
@@ -30,7 +31,6 @@ export interface Page {
 const skipped = new Set(
   'script style noscript template iframe object svg math canvas audio video select textarea datalist button'.split(' '),
 );
-const rawText = new Set('style xmp iframe noembed noframes noscript'.split(' '));
 const boundaries = new Set(
   (
     'address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer form ' +

@@ -34,7 +34,7 @@ export interface Label {
   at: number | null;
 }
 
-const conditions = { below: 2, aboveOrEqual: 3, equal: 4, notEqual: 5, belowOrEqual: 6, above: 7, less: 12 } as const;
+const conditions = { below: 2, aboveOrEqual: 3, equal: 4, notEqual: 5, belowOrEqual: 6 } as const;
 export type Condition = keyof typeof conditions;
 
 /** The two shifts of whole numbers by a constant, as the digit that stands for them. */
@@ -58,7 +58,6 @@ const opcode = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, wide: 0 | 1, code: number
 /** target = f(first, second): vectors of whole registers, the second from memory if wanted. */
 const three = {
   and: opcode(1, 1, 0, 0xdb),
-  or: opcode(1, 1, 0, 0xeb),
   xor: opcode(1, 1, 0, 0xef),
   addBytes: opcode(1, 1, 0, 0xfc),
   addInts: opcode(1, 1, 0, 0xfe),

@@ -40,7 +40,7 @@ export class Blocks {
     this.halves = packing.isHalved ? 2 : 1;
   }
 
-  /** The constants; `group`: the first one, `tableAt`: from a group to its table. Changes rax. */
+  /** The constants. Changes rax. */
   constants(): void {
     const { highBytes, offset, isHalved, minima } = this.#packing;
     this.#fill(NIBBLE, 0x0f0f0f0f);
