@@ -1,9 +1,12 @@
-/** AdamW over a list of parameters, its state sharded over the ranks (ZeRO-1); Muon for the blocks' matrices where asked for. */
-import { UnsupportedError } from '../base/errors.ts';
+/**
+ * AdamW over a list of parameters; Muon for the blocks' matrices where asked for. Its state is sharded over the ranks (ZeRO-1): a rank
+ * moves a part of every parameter, or, as Muon needs whole matrices, all of some of them.
+ */
 import type { Device, Moments } from '../devices/device.ts';
 import type { Gradient } from '../kernels/backward-ops.ts';
-import { elementCount, type Tensor } from '../tensor/tensor.ts';
+import { columnCount, elementCount, rowCount, type Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
+import { type Part, shardOf, shareOut, wholeFor } from './ranks/parts.ts';
 
 /** A parameter that is trained, with the place where its gradient is summed up. */
 export interface TrainableParameter {
@@ -18,7 +21,7 @@ export interface OptimizerOptions {
   readonly weightDecay: number;
   /** Which parameters decay: those with two or more dimensions, embedding and head included; or norm gains and biases too. */
   readonly decay: 'matrices' | 'all';
-  /** What moves the matrices of the blocks; everything else is AdamW's. 'muon' works on one rank only. */
+  /** What moves the matrices of the blocks; everything else is AdamW's. */
   readonly matrices: 'adamw' | 'muon';
 }
 
@@ -31,12 +34,14 @@ export const paperOptimizer: OptimizerOptions = {
   matrices: 'adamw',
 };
 
-/** The part of a parameter whose moments a rank holds: elements [from, from + count). */
+/** The part of a parameter whose moments a rank holds. */
 export interface OptimizerShard {
   readonly parameter: TrainableParameter;
-  readonly from: number;
-  readonly count: number;
-  /** null when count is 0. */
+  /** Of every rank. */
+  readonly parts: readonly Part[];
+  /** This rank's. */
+  readonly own: Part;
+  /** null when that is nothing. */
   readonly moments: Moments | null;
 }
 
@@ -52,17 +57,14 @@ export class Optimizer {
   private readonly collective: Collective;
 
   constructor(device: Device, parameters: readonly TrainableParameter[], options: OptimizerOptions, collective = solo) {
-    if (options.matrices === 'muon' && collective.size > 1) {
-      const found = `optimizer: muon needs whole matrices, expected one rank, found ${collective.size}`;
-      throw new UnsupportedError('training.muon-ranks', `${found}. Train with adamw, or on one rank.`);
-    }
     this.device = device;
     this.options = options;
     this.collective = collective;
-    this.shards = parameters.map((parameter) => {
-      const { from, count } = shardOf(elementCount(parameter.tensor.shape), collective.rank, collective.size);
-      const moments = count > 0 ? { m: device.allocate([count]), v: device.allocate([count]) } : null;
-      return { parameter, from, count, moments };
+    const parts = partsOf(parameters, options, collective.size);
+    this.shards = parameters.map((parameter, i) => {
+      const own = parts[i]![collective.rank]!;
+      const moments = own.count > 0 ? { m: device.allocate([own.count]), v: device.allocate([own.count]) } : null;
+      return { parameter, parts: parts[i]!, own, moments };
     });
   }
 
@@ -70,13 +72,13 @@ export class Optimizer {
   async update(learningRate: number, gradientScale: number): Promise<void> {
     const { weightDecay, decay, eps, betas } = this.options;
     this.step++;
-    for (const { parameter, from, moments } of this.shards) {
+    for (const { parameter, parts, own, moments } of this.shards) {
       const decays = decay === 'all' || parameter.tensor.shape.length >= 2;
-      if (moments && this.options.matrices === 'muon' && isBlockMatrix(parameter)) {
+      if (moments && isMuons(parameter, this.options)) {
         const step = { learningRate, momentum: MUON_MOMENTUM, weightDecay, gradientScale };
         this.device.muon(parameter.tensor, parameter.gradient.tensor, moments.m, step);
       } else if (moments) {
-        this.device.adamW(parameter.tensor, parameter.gradient.tensor, moments, from, {
+        this.device.adamW(parameter.tensor, parameter.gradient.tensor, moments, own.from, {
           learningRate,
           gradientScale,
           beta1: betas[0],
@@ -86,28 +88,42 @@ export class Optimizer {
           step: this.step,
         });
       }
-      if (this.collective.size > 1) await this.gather(parameter.tensor);
+      if (this.collective.size > 1) await this.gather(parameter.tensor, parts);
     }
   }
 
   /** Every rank sends the part that it has moved to the others. */
-  private async gather(tensor: Tensor): Promise<void> {
+  private async gather(tensor: Tensor, parts: readonly Part[]): Promise<void> {
     const { collective, device } = this;
     const values = (await device.read(tensor)) as Float32Array;
-    for (let rank = 0; rank < collective.size; rank++) {
-      const { from, count } = shardOf(values.length, rank, collective.size);
+    for (const [rank, { from, count }] of parts.entries()) {
       if (count > 0) collective.broadcast(values.subarray(from, from + count), rank);
     }
     device.write(tensor, values);
   }
 }
 
-function isBlockMatrix({ name, tensor }: TrainableParameter): boolean {
-  return tensor.shape.length === 2 && name.startsWith('blocks.');
+function isMuons({ name, tensor }: TrainableParameter, { matrices }: OptimizerOptions): boolean {
+  return matrices === 'muon' && tensor.shape.length === 2 && name.startsWith('blocks.');
 }
 
-/** A rank's part of `length` elements: as even as can be, in order. */
-export function shardOf(length: number, rank: number, size: number): { readonly from: number; readonly count: number } {
-  const from = Math.floor((length * rank) / size);
-  return { from, count: Math.floor((length * (rank + 1)) / size) - from };
+/** Of each parameter, every rank's part. */
+function partsOf(parameters: readonly TrainableParameter[], options: OptimizerOptions, size: number): Part[][] {
+  const whole = parameters.filter((parameter) => isMuons(parameter, options));
+  const owners = shareOut(
+    whole.map(({ tensor }) => newtonSchulzCost(rowCount(tensor.shape), columnCount(tensor.shape))),
+    size,
+  );
+  return parameters.map((parameter) => {
+    const length = elementCount(parameter.tensor.shape);
+    const place = whole.indexOf(parameter);
+    if (place >= 0) return wholeFor(owners[place]!, length, size);
+    return Array.from({ length: size }, (_, rank) => shardOf(length, rank, size));
+  });
+}
+
+/** Multiply-adds of a Newton–Schulz step on an R × C matrix (kernels/muon). */
+function newtonSchulzCost(R: number, C: number): number {
+  const [small, large] = [Math.min(R, C), Math.max(R, C)];
+  return small * small * (2 * large + small);
 }

@@ -13,7 +13,7 @@ import { evaluate } from './evaluate.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { initialWeights } from './initialize.ts';
 import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
-import { shardOf } from './optimizer.ts';
+import { shardOf } from './ranks/parts.ts';
 import { Pace } from './run/loop.ts';
 import { cosineSchedule, stableSchedule } from './schedule.ts';
 import { placeModel } from './trainable-model.ts';

@@ -4,7 +4,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Collective } from '../../training/collective.ts';
-import { shardOf } from '../../training/optimizer.ts';
+import { shardOf } from '../../training/ranks/parts.ts';
 import type { StepTrainer } from '../../training/trainer.ts';
 import type { EncodedPair, EncodedRated } from '../data/collect.ts';
 import { lossTokens } from '../data/proof.ts';

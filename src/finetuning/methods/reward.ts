@@ -6,7 +6,7 @@
  * Source   Touvron et al. 2023 (Llama 2), arXiv:2307.09288 §3.2.2.
  */
 import type { Collective } from '../../training/collective.ts';
-import { shardOf } from '../../training/optimizer.ts';
+import { shardOf } from '../../training/ranks/parts.ts';
 import type { StepTrainer } from '../../training/trainer.ts';
 import type { EncodedPair } from '../data/collect.ts';
 import { type MarginTable, marginTables, preferenceRatings, rewardModelLoss } from '../losses/reward-model.ts';

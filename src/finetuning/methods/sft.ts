@@ -11,7 +11,7 @@ import { type Device, fromFloats } from '../../devices/device.ts';
 import type { Ops } from '../../kernels/ops.ts';
 import type { Collective } from '../../training/collective.ts';
 import { type MicroBatch, prepareBatch, splitMicroBatch } from '../../training/micro-batch.ts';
-import { shardOf } from '../../training/optimizer.ts';
+import { shardOf } from '../../training/ranks/parts.ts';
 import type { StepTrainer } from '../../training/trainer.ts';
 import type { EncodedSample } from '../data/encode.ts';
 import { neftuneNoise } from '../neftune.ts';

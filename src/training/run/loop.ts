@@ -8,7 +8,7 @@ import type { Packer } from '../data/packer.ts';
 import { evaluate } from '../evaluate.ts';
 import { isDestroyed } from '../guard.ts';
 import type { MicroBatch } from '../micro-batch.ts';
-import { shardOf } from '../optimizer.ts';
+import { shardOf } from '../ranks/parts.ts';
 import type { DerivedRecipe, Recipe } from '../recipe.ts';
 import type { StepTrainer } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';

@@ -1,4 +1,3 @@
-import { assert } from '../../base/assert.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Device } from '../../devices/device.ts';
 import type { NamedTensor } from '../../formats/safetensors-write.ts';
@@ -7,7 +6,7 @@ import { elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
 import type { GuardState } from '../guard.ts';
-import { type Optimizer, shardOf } from '../optimizer.ts';
+import type { Optimizer } from '../optimizer.ts';
 import type { RunInputs } from './resume.ts';
 
 /** A run that went back: `rate` is the part of the schedule's learning rate from there on. */
@@ -61,7 +60,7 @@ export async function momentTensors(
   collective: Collective,
 ): Promise<NamedTensor[]> {
   const found: NamedTensor[] = [];
-  for (const { parameter, from, count, moments } of optimizer.shards) {
+  for (const { parameter, parts, own, moments } of optimizer.shards) {
     for (const kind of ['m', 'v'] as const) {
       const name = `${kind}.${parameter.name}`;
       if (collective.size === 1) {
@@ -69,12 +68,10 @@ export async function momentTensors(
         continue;
       }
       const whole = new Float32Array(elementCount(parameter.tensor.shape));
-      if (moments) whole.set(await device.read(moments[kind]), from);
-      for (let rank = 0; rank < collective.size; rank++) {
-        const part = shardOf(whole.length, rank, collective.size);
-        if (part.count > 0) collective.broadcast(whole.subarray(part.from, part.from + part.count), rank);
+      if (moments) whole.set(await device.read(moments[kind]), own.from);
+      for (const [rank, { from, count }] of parts.entries()) {
+        if (count > 0) collective.broadcast(whole.subarray(from, from + count), rank);
       }
-      assert(count <= whole.length, `moments: a shard of ${count} in ${whole.length}`);
       found.push([name, arraySource(name, whole, [whole.length])]);
     }
   }
@@ -97,7 +94,7 @@ function arraySource(name: string, values: Float32Array, shape: readonly number[
 
 /** Fills this rank's moments. Throws ArgumentError `training.moments` when they are of another shape. */
 export function restoreMoments(device: Device, optimizer: Optimizer, tensors: ReadonlyMap<string, TensorSource>): void {
-  for (const { parameter, from, count, moments } of optimizer.shards) {
+  for (const { parameter, own, moments } of optimizer.shards) {
     if (!moments) continue;
     const length = elementCount(parameter.tensor.shape);
     for (const kind of ['m', 'v'] as const) {
@@ -109,7 +106,7 @@ export function restoreMoments(device: Device, optimizer: Optimizer, tensors: Re
       }
       const whole = new Float32Array(length);
       source.readRows(new Uint8Array(whole.buffer), 0, rowCount(source.shape));
-      device.write(moments[kind], whole.subarray(from, from + count));
+      device.write(moments[kind], whole.subarray(own.from, own.from + own.count));
     }
   }
 }
