@@ -10,7 +10,12 @@ import { startProgress } from '../terminal/progress.ts';
 export const command = defineCommand({
   options: {
     recipe: { kind: 'text', value: 'RECIPE.yaml', required: true, help: 'sources, stages, mixture and tokens' },
-    input: { kind: 'text', value: 'FOLDER', otherwise: "the recipe's", help: 'where the raw files lie' },
+    input: {
+      kind: 'text',
+      value: 'FOLDER',
+      otherwise: "the recipe's",
+      help: 'where the raw files lie; also s3://bucket/prefix or another address',
+    },
     out: { kind: 'text', value: 'FOLDER', otherwise: "the recipe's", help: 'where tokens, audit and report go' },
     set: { kind: 'texts', value: 'KEY=VALUE', help: 'change a setting of the recipe, as in sources.c4.weight=20' },
     workers: {
@@ -44,7 +49,8 @@ export const command = defineCommand({
     'Work is done in units that are written aside, checksummed and renamed: a killed run goes on where it was, a second run does nothing,\n' +
     'and a changed setting repeats only what depends on it. Any number of processes may run the same command over one shared folder, started by hand, mpirun, a Slurm array or anything else: they share\n' +
     'the units and take over those of one that died. The result does not depend on who did what.\n' +
-    'Broken input is skipped, reported and counted.',
+    'Broken input is skipped, reported and counted. Input may lie elsewhere: s3://bucket/prefix (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,\n' +
+    'AWS_ENDPOINT_URL), https://host/file, hf://datasets/owner/name@revision/path (HF_TOKEN), as --input or among the files of a source.',
   examples: [
     ['corpus recipes/corpus-samples.yaml --input samples --out corpus', 'small samples of all of LLaMA 1’s sources'],
     ['corpus recipes/corpus-samples.yaml --input samples --sample 20', 'look before you leap'],

@@ -5,6 +5,7 @@ import type { Document } from '../document.ts';
 import { FastText } from '../language/fasttext.ts';
 import { createNgramModel, type NgramParts, readNgramParts } from '../ngram/file.ts';
 import type { NgramModel } from '../ngram/model.ts';
+import { isOfTheMachine } from '../readers/reader.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PerplexityModel } from '../stages/perplexity.ts';
@@ -88,9 +89,6 @@ export function loadNgramParts(
   }
 }
 
-/** System errors that say nothing about the file. */
-const machineErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EIO']);
-
 export function modelTaskId(name: string): string {
   return `model/${name}`;
 }
@@ -116,8 +114,8 @@ export async function* readDocuments(
       }
     } catch (error) {
       // Only what the file did to the reader: our own mistakes, and a machine out of its means, must not hide among the input's.
-      const { name, code } = error as Error & { code?: string };
-      if (name === 'InvariantError' || error instanceof TypeError || machineErrors.has(code ?? '')) throw error;
+      if ((error as Error).name === 'InvariantError' || error instanceof TypeError || isOfTheMachine(error))
+        throw error;
       problem(file, 'broken-file', `${file}: ${(error as Error).message}; ${count} documents before it were kept`);
     }
   }

@@ -3,12 +3,12 @@ import type { ByteSource } from '../../tensor/source.ts';
 import type { Chunks, InputFile, ReadContext } from '../readers/reader.ts';
 import type { Task } from './task.ts';
 
-/** A file below the input folder. */
+/** A file below the input folder, or one by address. */
 export interface InputEntry {
   readonly name: string;
   readonly bytes: number;
-  /** Milliseconds; a changed file is a different file. */
-  readonly modified: number;
+  /** Milliseconds, or what a server calls its version; a changed file is a different file. */
+  readonly modified: number | string;
 }
 
 export interface CorpusTokenizer {

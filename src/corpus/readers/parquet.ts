@@ -12,7 +12,7 @@ import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { documentFromRecord, type FieldNames } from './jsonl.ts';
 import { PageChecks } from './parquet-check.ts';
-import type { InputFile, ReadContext } from './reader.ts';
+import { type InputFile, isOfTheMachine, type ReadContext } from './reader.ts';
 
 /** A row group is read whole, as Parquet stores it; one of more bytes is skipped. */
 const ROW_GROUP_LIMIT = 1 << 30;
@@ -71,6 +71,7 @@ export async function* readParquetRows(
       rowStart = rowEnd;
     }
   } catch (error) {
+    if (isOfTheMachine(error)) throw error;
     context.problem('broken-file', `${file.name}: ${(error as Error).message}`);
   } finally {
     source.close();

@@ -54,3 +54,11 @@ export function decodeUtf8(bytes: Uint8Array, context: Pick<ReadContext, 'proble
     return lenient.decode(bytes);
   }
 }
+
+const machineErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EIO']);
+
+/** Errors of the machine, or of the network that a file comes over: they say nothing of the file, and must not count as its damage. */
+export function isOfTheMachine(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && (machineErrors.has(code) || /^(?:network|hub)\./.test(code));
+}

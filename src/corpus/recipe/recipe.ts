@@ -1,6 +1,6 @@
 /**
  * A recipe: the whole of a corpus in one file, checked before anything runs. `parseRecipe` reports every problem at once.
- * Paths are below the input folder. See recipes/ for complete ones.
+ * Paths are below the input folder, which may be an address (`s3://…`, `https://…`, `hf://datasets/…`), as may each path. See recipes/ for complete ones.
  */
 import { ConfigError } from '../../base/errors.ts';
 import { supervisedDefaults } from '../language/fasttext-train.ts';

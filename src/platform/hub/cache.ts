@@ -5,10 +5,20 @@
  *   models--owner--repo/snapshots/<commit>/<path>    a link to them
  *   models--owner--repo/refs/<revision>              the commit of a branch
  */
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { CriaError } from '../../base/errors.ts';
+import { makeFolder } from '../node/make-folder.ts';
 import { type Choice, chooseFiles, type HubFile, type HubName } from './names.ts';
 
 export interface CachedModel {
@@ -65,11 +75,31 @@ export function snapshotOf(
   root: string,
   kind: RepositoryKind = 'model',
 ): string | null {
-  const folder = repoFolder(repo, root, kind);
-  const ref = join(folder, 'refs', revision);
-  const commit = existsSync(ref) ? readFileSync(ref, 'utf8').trim() : revision;
-  const snapshot = join(folder, 'snapshots', commit);
+  const commit = keptCommit({ repo, revision }, root, kind) ?? revision;
+  const snapshot = join(repoFolder(repo, root, kind), 'snapshots', commit);
   return /^[\w.-]+$/.test(commit) && existsSync(snapshot) ? snapshot : null;
+}
+
+/** The commit that a branch stood for when it was asked for last; null where it never was. */
+export function keptCommit(
+  { repo, revision }: Pick<HubName, 'repo' | 'revision'>,
+  root: string,
+  kind: RepositoryKind,
+): string | null {
+  const ref = join(repoFolder(repo, root, kind), 'refs', revision);
+  return existsSync(ref) ? readFileSync(ref, 'utf8').trim() : null;
+}
+
+export function keepCommit(
+  { repo, revision }: Pick<HubName, 'repo' | 'revision'>,
+  commit: string,
+  root: string,
+  kind: RepositoryKind,
+): void {
+  if (revision === commit) return;
+  const ref = join(repoFolder(repo, root, kind), 'refs', revision);
+  makeFolder(dirname(ref));
+  writeFileSync(ref, commit);
 }
 
 /** Files under a snapshot; links whose bytes are gone are not there. */

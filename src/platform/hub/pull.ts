@@ -1,10 +1,10 @@
 /** Fetches a model from the hub into the shared cache. */
-import { copyFileSync, existsSync, lstatSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, lstatSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { makeFolder } from '../node/make-folder.ts';
-import { cacheFolder, findCached, notCached, type RepositoryKind, repoFolder } from './cache.ts';
+import { cacheFolder, findCached, keepCommit, notCached, type RepositoryKind, repoFolder } from './cache.ts';
 import { type Download, downloadFile } from './download.ts';
-import { listRepository } from './listing.ts';
+import { type ListedFile, listRepository } from './listing.ts';
 import { type Choice, chooseFiles, type HubFile, type HubName } from './names.ts';
 
 export interface PullOptions {
@@ -35,7 +35,7 @@ export async function pull(name: HubName, options: PullOptions): Promise<string>
   return choice.open === null ? snapshot : join(snapshot, choice.open);
 }
 
-export function isOffline({ offline, env }: PullOptions): boolean {
+export function isOffline({ offline, env }: Pick<PullOptions, 'offline' | 'env'>): boolean {
   return offline || isOn(env.HF_HUB_OFFLINE);
 }
 
@@ -47,25 +47,58 @@ export interface Wanted {
   choose(files: readonly HubFile[]): Choice;
 }
 
+/** A repository as the hub lists it. */
+export interface Listing {
+  readonly kind: RepositoryKind;
+  readonly repo: string;
+  readonly commit: string;
+  readonly files: readonly ListedFile[];
+}
+
+/** Asks the hub what a revision holds. Throws CriaError `hub.…`. */
+export async function listOnHub(
+  { kind, repo, revision }: Pick<Wanted, 'kind' | 'repo' | 'revision'>,
+  { env, signal }: Pick<PullOptions, 'env' | 'signal'>,
+): Promise<Listing> {
+  const { url, headers } = hubOf(env);
+  return { kind, repo, ...(await listRepository({ kind, repo, revision }, { url, headers, signal })) };
+}
+
+function hubOf(env: PullOptions['env']): { readonly url: string; readonly headers: Record<string, string> } {
+  const accessToken = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
+  return {
+    url: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/$/, ''),
+    headers: accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` },
+  };
+}
+
 /** Fetches the chosen files that are not here yet, and gives the folder that holds them all. */
 export async function fetchRepository(
   { kind, repo, revision, choose }: Wanted,
   options: PullOptions,
 ): Promise<{ readonly snapshot: string; readonly choice: Choice }> {
-  const { env, cache = cacheFolder(env), signal } = options;
-  const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/$/, '');
-  const accessToken = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
-  const headers: Record<string, string> = accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` };
-  const { commit, files } = await listRepository({ kind, repo, revision }, { url: hubUrl, headers, signal });
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  const choice = choose(files.map(({ path, size }) => ({ path, bytes: size })));
-  const home = `${hubUrl}/${kind === 'dataset' ? 'datasets/' : ''}${repo}`;
+  const listing = await listOnHub({ kind, repo, revision }, options);
+  const choice = choose(listing.files.map(({ path, size }) => ({ path, bytes: size })));
+  const snapshot = await fetchListed(listing, choice.files, options);
+  keepCommit({ repo, revision }, listing.commit, options.cache ?? cacheFolder(options.env), kind);
+  return { snapshot, choice };
+}
 
+/** Fetches files of a listing that are not here yet, and gives the folder of the commit, which holds them. */
+export async function fetchListed(
+  { kind, repo, commit, files }: Listing,
+  wanted: readonly string[],
+  options: PullOptions,
+): Promise<string> {
+  const { env, cache = cacheFolder(env), signal } = options;
+  const { url: hubUrl, headers } = hubOf(env);
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const home = `${hubUrl}/${kind === 'dataset' ? 'datasets/' : ''}${repo}`;
   const folder = repoFolder(repo, cache, kind);
   const snapshot = join(folder, 'snapshots', commit);
-  const total = choice.files.reduce((sum, file) => sum + byPath.get(file)!.size, 0);
+  const total = wanted.reduce((sum, file) => sum + byPath.get(file)!.size, 0);
   let before = 0;
-  for (const file of choice.files) {
+  for (const file of wanted) {
     const { size, digest } = byPath.get(file)!;
     const blob = join(folder, 'blobs', digest.hex);
     makeFolder(dirname(blob));
@@ -85,12 +118,7 @@ export async function fetchRepository(
     options.onProgress(before, total, file);
     link(blob, join(snapshot, file));
   }
-  const ref = join(folder, 'refs', revision);
-  if (revision !== commit) {
-    makeFolder(dirname(ref));
-    writeFileSync(ref, commit);
-  }
-  return { snapshot, choice };
+  return snapshot;
 }
 
 function link(blob: string, path: string): void {

@@ -14,41 +14,67 @@ import {
 } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MessagePort } from 'node:worker_threads';
+import { InvariantError } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
 import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
+import { addressBelow, isAddress } from '../../remote/address.ts';
+import { type Listed, RemoteReader } from '../../remote/remote.ts';
 import { openFile } from '../files.ts';
 import { filesLike } from '../glob.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { ClaimOptions } from './claims.ts';
 import { evaluationTexts } from './evaluation-texts.ts';
-import { openInput, readContext } from './input.ts';
+import { inputFrom, NEARBY_BYTES, openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
 export interface Folders {
+  /** A folder, or an address that file names are below. */
   readonly input: string;
   readonly output: string;
   /** Compare finished units with their digests, not only their sizes. */
   readonly verify?: boolean;
   readonly claims?: ClaimOptions;
+  /** To the thread that fetches what has an address; absent where the recipe names none. */
+  readonly remote?: MessagePort | undefined;
+  readonly listed?: Listed | undefined;
 }
 
 /** `beat` is called as the work goes on; without it the claims of this process are refreshed then. */
-export function createCorpusHost({ input, output, verify = false, claims }: Folders, beat?: () => void): CorpusHost {
-  const root = resolve(input);
+export function createCorpusHost(folders: Folders, beat?: () => void): CorpusHost {
+  const { input, output, verify = false, claims } = folders;
+  const root = isAddress(input) ? input : resolve(input);
   const work = openWorkStore(join(output, 'work'), { verify, ...(claims ? { claims } : {}) });
   const onBeat = beat ?? (() => work.claims.refresh());
   const tokenizers = new Map<string, CorpusTokenizer>();
+  const reader = folders.remote && new RemoteReader(folders.remote, onBeat, folders.listed);
+  const remote = (): RemoteReader => reader ?? noRemote();
+  /** Undefined for files of this machine. */
+  const addressOf = (name: string): string | undefined => addressBelow(root, name);
   return {
-    listFiles: (patterns) => listFiles(root, patterns),
-    openInput: (name) => openInput(isAbsolute(name) ? '/' : root, name, onBeat),
+    listFiles: (patterns) => listFiles(root, patterns, addressOf, remote),
+    openInput(name) {
+      const address = addressOf(name);
+      if (address !== undefined) return inputFrom(name, () => remote().open(address), onBeat);
+      return openInput(isAbsolute(name) ? '/' : root, name, onBeat);
+    },
     beat: onBeat,
-    openRaw: (name) => openFile(resolve(root, name)),
-    readContext: (problem, maximumRecordBytes) => readContext(root, problem, maximumRecordBytes),
+    openRaw(name) {
+      const address = addressOf(name);
+      return address === undefined ? openFile(resolve(root, name)) : remote().open(address);
+    },
+    readContext(problem, maximumRecordBytes) {
+      const nearby = (name: string) => smallText(addressOf(name)!, remote());
+      const isRemote = isAddress(root);
+      return readContext(root, problem, maximumRecordBytes, isRemote ? nearby : undefined);
+    },
     tokenizer(path) {
       let tokenizer = tokenizers.get(path);
+      const address = addressOf(path);
+      if (address !== undefined) throw notOnThisMachine(address);
       if (!tokenizer) tokenizers.set(path, (tokenizer = readTokenizer(resolve(root, path))));
       return tokenizer;
     },
@@ -58,19 +84,57 @@ export function createCorpusHost({ input, output, verify = false, claims }: Fold
   };
 }
 
-/** Files below the root that match, sorted by code units so that every machine sees the same order. Absolute paths name themselves. */
-function listFiles(root: string, patterns: readonly string[]): InputEntry[] {
-  const names = new Set<string>();
+/** Files below the root that match, sorted by code units so that every machine sees the same order. Absolute paths and addresses name themselves. */
+function listFiles(
+  root: string,
+  patterns: readonly string[],
+  addressOf: (name: string) => string | undefined,
+  remote: () => RemoteReader,
+): InputEntry[] {
+  const entries = new Map<string, InputEntry>();
   for (const pattern of patterns) {
+    const address = addressOf(pattern);
+    if (address !== undefined) {
+      const below = `${root.replace(/\/+$/, '')}/`;
+      for (const { name: full, bytes, version } of remote().list(address)) {
+        const name = !isAddress(pattern) && full.startsWith(below) ? full.slice(below.length) : full;
+        entries.set(name, { name, bytes, modified: version });
+      }
+      continue;
+    }
     const found = filesLike(pattern, isAbsolute(pattern) ? undefined : root);
-    for (const name of found) names.add(name.replaceAll('\\', '/'));
-  }
-  return [...names]
-    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
-    .flatMap((name) => {
+    for (const each of found) {
+      const name = each.replaceAll('\\', '/');
       const stat = statSync(resolve(root, name));
-      return stat.isFile() ? [{ name, bytes: stat.size, modified: Math.floor(stat.mtimeMs) }] : [];
-    });
+      if (stat.isFile()) entries.set(name, { name, bytes: stat.size, modified: Math.floor(stat.mtimeMs) });
+    }
+  }
+  return [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** A LICENSE beside code, say; undefined when there is none. */
+function smallText(address: string, remote: RemoteReader): string | undefined {
+  try {
+    const source = remote.open(address);
+    if (source.byteLength > NEARBY_BYTES) return undefined;
+    const bytes = new Uint8Array(source.byteLength);
+    source.readInto(bytes, 0);
+    return new TextDecoder().decode(bytes);
+  } catch (error) {
+    if (error instanceof CriaError && error.code === 'source.missing') return undefined;
+    throw error;
+  }
+}
+
+function notOnThisMachine(address: string): CriaError {
+  return new CriaError(
+    'tokenizer.address',
+    `${address}: expected a tokenizer on this machine, found an address. Fetch it, and set tokens.tokenizer (or pieces) to its full path.`,
+  );
+}
+
+function noRemote(): never {
+  throw new InvariantError('corpus: a recipe with addresses needs the thread that fetches them');
 }
 
 function readTokenizer(given: string): CorpusTokenizer {

@@ -1,5 +1,5 @@
-/** Input files on disk for the corpus readers: decompressed streams with a bound on expansion, random access, inflating, scratch space. */
-import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+/** Input files for the corpus readers, from the disk or by address: decompressed streams with a bound on expansion, random access, inflating, scratch space. */
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync, createGunzip, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
@@ -24,8 +24,12 @@ const EXPANSION_FLOOR = 64 * 2 ** 20;
 
 /** `beat`: called with every piece that is read. */
 export function openInput(root: string, name: string, beat: () => void = () => {}): InputFile {
-  const path = join(root, name);
-  return { name, chunks: (records) => beating(decompressed(path, name, records), beat), source: () => openFile(path) };
+  return inputFrom(name, () => openFile(join(root, name)), beat);
+}
+
+/** The same of any bytes. */
+export function inputFrom(name: string, open: () => ByteSource, beat: () => void): InputFile {
+  return { name, chunks: (records) => beating(decompressed(open, name, records), beat), source: open };
 }
 
 async function* beating(chunks: Chunks, beat: () => void): Chunks {
@@ -36,9 +40,13 @@ async function* beating(chunks: Chunks, beat: () => void): Chunks {
 }
 
 /** The file's bytes, unpacked by what its first bytes say it is. */
-async function* decompressed(path: string, name: string, records: Parameters<InputFile['chunks']>[0]): Chunks {
+async function* decompressed(
+  open: () => ByteSource,
+  name: string,
+  records: Parameters<InputFile['chunks']>[0],
+): Chunks {
   const head = new Uint8Array(8);
-  const source = openFile(path);
+  const source = open();
   source.readInto(head.subarray(0, Math.min(8, source.byteLength)), 0);
   if (records && head[0] === 0x1f && head[1] === 0x8b) {
     const maximumBytes = Math.max(EXPANSION_FLOOR, 2 * records.maximumRecordBytes);
@@ -47,22 +55,22 @@ async function* decompressed(path: string, name: string, records: Parameters<Inp
       return;
     }
   }
-  source.close();
+  const packed = plain(source);
   if (head[0] === 0x1f && head[1] === 0x8b) {
-    yield* bounded(name, plain(path), (input, grown) =>
+    yield* bounded(name, packed, (input, grown) =>
       throughStream(input, createGunzip({ chunkSize: PIECE_BYTES }), grown),
     );
   } else if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) {
-    yield* bounded(name, plain(path), (input, grown) =>
+    yield* bounded(name, packed, (input, grown) =>
       throughStream(input, zstd().createZstdDecompress({ chunkSize: PIECE_BYTES }), grown),
     );
   } else if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) {
-    yield* bounded(name, plain(path), (input, grown) => measured(bunzip2(input, name), grown));
+    yield* bounded(name, packed, (input, grown) => measured(bunzip2(input, name), grown));
   } else if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a) {
-    yield* bounded(name, plain(path), (input, grown) => measured(unxz(input, name), grown));
+    yield* bounded(name, packed, (input, grown) => measured(unxz(input, name), grown));
   } else if (isLz4(head)) {
-    yield* bounded(name, plain(path), (input, grown) => measured(unlz4(input, name), grown));
-  } else yield* plain(path);
+    yield* bounded(name, packed, (input, grown) => measured(unlz4(input, name), grown));
+  } else yield* packed;
 }
 
 function isLz4(head: Uint8Array): boolean {
@@ -75,17 +83,17 @@ function renamed(source: ByteSource, name: string): ByteSource {
   return { name, byteLength, readInto: (target, at) => source.readInto(target, at), close: () => source.close() };
 }
 
-async function* plain(path: string): Chunks {
-  const file = openSync(path, 'r');
+/** Closes the source. */
+async function* plain(source: ByteSource): Chunks {
   try {
-    for (;;) {
-      const chunk = new Uint8Array(CHUNK_BYTES);
-      const count = readSync(file, chunk);
-      if (count === 0) return;
-      yield chunk.subarray(0, count);
+    for (let at = 0; at < source.byteLength; ) {
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, source.byteLength - at));
+      source.readInto(chunk, at);
+      at += chunk.length;
+      yield chunk;
     }
   } finally {
-    closeSync(file);
+    source.close();
   }
 }
 
@@ -141,17 +149,23 @@ const inflaters = {
   zstd: (bytes: Uint8Array, options: { maxOutputLength: number }) => zstd().zstdDecompressSync(bytes, options),
 } as const;
 
-export function readContext(root: string, problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {
+/** `nearby`: the text of a small file beside the input, where it is not on the disk. */
+export function readContext(
+  root: string,
+  problem: ReadContext['problem'],
+  maximumRecordBytes: number,
+  nearby: ReadContext['nearby'] = (name) => readNearby(join(root, name)),
+): ReadContext {
   return {
     problem,
-    nearby: (name) => readNearby(join(root, name)),
+    nearby,
     maximumRecordBytes,
     inflate: (kind, bytes, maximumBytes) => inflaters[kind](bytes, { maxOutputLength: Math.max(1, maximumBytes) }),
     scratch: createScratch,
   };
 }
 
-const NEARBY_BYTES = 64 * 1024;
+export const NEARBY_BYTES = 64 * 1024;
 const NEARBY_FILES = 20_000;
 const nearbyTexts = new Map<string, string | undefined>();
 

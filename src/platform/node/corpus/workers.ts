@@ -10,6 +10,7 @@ import { canGiveUp } from '../../../corpus/pipeline/kinds/give-up.ts';
 import type { Task } from '../../../corpus/pipeline/task.ts';
 import type { Recipe } from '../../../corpus/recipe/recipe.ts';
 import { modelsOf } from '../../../corpus/stages/table.ts';
+import type { RemoteThread } from '../../remote/remote.ts';
 import type { ClaimOptions } from './claims.ts';
 import { createCorpusHost, type Folders } from './host.ts';
 
@@ -65,6 +66,8 @@ export interface ThreadOptions {
   /** A unit of input in which nothing has moved for so long is ended. */
   readonly stallSeconds: number;
   readonly claims: ClaimOptions;
+  /** Fetches what has an address. */
+  readonly remote?: RemoteThread | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -81,10 +84,10 @@ interface Hand {
 export function threadWorkforce(
   recipe: Recipe,
   folders: Folders,
-  { count, stallSeconds, claims, signal }: ThreadOptions,
+  { count, stallSeconds, claims, remote, signal }: ThreadOptions,
 ): ClosableWorkforce {
   const hands = new Set<Hand>();
-  const host = createCorpusHost({ ...folders, claims });
+  const host = createCorpusHost({ ...folders, claims, remote: remote?.port() });
   /** Language models are the largest things that workers need: they are loaded once, into memory that all see. */
   const models = new Map<string, NgramParts>();
   const modelsFor = (task: Task, hand: Hand): WorkerRequest['models'] => {
@@ -98,8 +101,10 @@ export function threadWorkforce(
   };
   const start = (): Hand => {
     const beats = new Int32Array(new SharedArrayBuffer(4));
+    const port = remote?.port();
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { recipe, folders: { ...folders, claims }, beats } satisfies WorkerData,
+      workerData: { recipe, folders: { ...folders, claims, remote: port }, beats } satisfies WorkerData,
+      transferList: port ? [port] : [],
     });
     const hand = { worker, beats, models: new Set<string>() };
     hands.add(hand);
