@@ -164,28 +164,29 @@ for (const [op, list] of Object.entries(cases)) {
   }
 }
 
-for (const cap of [undefined, 1.5]) {
-  test(`crossEntropy${cap ? ', capped' : ''}: losses by hand, gradients against central differences, ignored rows take no part`, () => {
+for (const { cap, zLoss = 0 } of [{}, { cap: 1.5 }, { zLoss: 0.3 }, { cap: 1.5, zLoss: 0.3 }]) {
+  test(`crossEntropy${cap ? ', capped' : ''}${zLoss ? ', with zLoss' : ''}: losses by hand, gradients against central differences, ignored rows take no part`, () => {
     const { backward, scratch } = createReferenceDevice();
     const x_ND = tensor(70, 3);
     const head_VD = tensor(6, 3);
     const labels_N = Int32Array.from({ length: 70 }, (_, n) => (n % 5 === 4 ? -100 : n % 6));
     const weights_N = Float64Array.from({ length: 70 }, () => random.normal());
     const loss = () =>
-      Float64Array.from(dataOf(backward.crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N, cap))).reduce(
-        (sum, value, n) => sum + value * weights_N[n]!,
-        0,
-      );
+      Float64Array.from(
+        dataOf(backward.crossEntropy(null, null, x_ND, head_VD, labels_N, weights_N, { cap, zLoss })),
+      ).reduce((sum, value, n) => sum + value * weights_N[n % 70]!, 0);
     const dx: Gradient = { tensor: scratch([70, 3]), isEmpty: true };
     const dHead: Gradient = { tensor: scratch([6, 3]), isEmpty: true };
-    const losses = dataOf(backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N, cap));
+    const losses = dataOf(backward.crossEntropy(dx, dHead, x_ND, head_VD, labels_N, weights_N, { cap, zLoss }));
+    assert.equal(losses.length, zLoss ? 140 : 70);
     assert.equal(losses[4], 0);
     const z = Array.from({ length: 6 }, (_, v) =>
       [0, 1, 2].reduce((sum, d) => sum + dataOf(x_ND)[d]! * dataOf(head_VD)[v * 3 + d]!, 0),
     );
     const bent = z.map((value) => (cap ? cap * Math.tanh(value / cap) : value));
-    const byHand = Math.log(bent.reduce((sum, value) => sum + Math.exp(value), 0)) - bent[0]!;
-    assert(Math.abs(losses[0]! - byHand) <= 1e-12);
+    const lnZ = Math.log(bent.reduce((sum, value) => sum + Math.exp(value), 0));
+    assert(Math.abs(losses[0]! - (lnZ - bent[0]!)) <= 1e-12);
+    if (zLoss) assertClose('penalties', [losses[70]!, losses[74]!], [0.3 * lnZ ** 2, 0], { atol: 1e-12 });
     for (const [what, input, gradient] of [
       ['dx', x_ND, dx],
       ['dHead', head_VD, dHead],

@@ -7,6 +7,7 @@
  */
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batch.ts';
+import type { CrossEntropyOptions } from './cross-entropy/reference.ts';
 import type { AttentionOptions, BatchStatistics, GeluForm, Ops, RouteOptions, Routes } from './ops.ts';
 
 /** A gradient that is being summed up. While `isEmpty`, its memory holds nothing: the first contribution is written, later ones are added. */
@@ -134,7 +135,8 @@ export interface BackwardOps {
   /**
    * The output layer and its loss in one, by chunks of rows, so that the N × V logits never exist at once.
    * Returns each row's −log softmax(x · headᵀ)[label] as a tensor of N numbers (f64 where the device has them), 0 where the label is
-   * negative; adds the gradient of Σ weights_n · loss_n. The head may be a frozen weight of any type; dHead is null then.
+   * negative; adds the gradient of Σ weights_n · loss_n. The head may be a frozen weight of any type; dHead is null then. With zLoss
+   * the result has 2 · N numbers: behind the losses the penalties, whose weighted sum is part of what the gradient is of.
    */
   crossEntropy(
     dx_ND: Gradient | null,
@@ -143,7 +145,7 @@ export interface BackwardOps {
     head_VD: Tensor,
     labels_N: Int32Array,
     weights_N: Float64Array,
-    cap?: number,
+    options?: CrossEntropyOptions,
   ): Tensor;
 }
 

@@ -36,7 +36,7 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
       ...smallest,
       trainin: {},
       model: { depht: 3, width: 1.5 },
-      training: { clip: 0, schedule: 'liner', tokens: '40_000' },
+      training: { clip: 0, zLoss: -1e-4, schedule: 'liner', tokens: '40_000' },
       data: { train: [] },
     }),
     [
@@ -47,6 +47,7 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
       'training.tokens must be a whole number of at least 1, got "40_000"',
       'training.schedule must be one of cosine, stable, linear, inverse-sqrt, got "liner"',
       'training.clip must be a number above 0, got 0',
+      'training.zLoss must be a number above 0, got -0.0001',
     ],
   );
   deepEqual(problemsOf(7), ['the recipe must be settings by name, got 7']);

@@ -92,6 +92,8 @@ export const recipeSchema = {
         beta2: { kind: 'number', min: 0, max: 1, default: 0.95 },
         eps: { ...positive, default: 1e-8 },
         clip: { ...positive, default: 1 },
+        /** Weight of the penalty (ln Z)², which keeps the logits from drifting; absent: none, as in LLaMA's papers. PaLM: 1e-4. */
+        zLoss: positive,
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
         /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
         products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },

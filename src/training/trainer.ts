@@ -24,6 +24,8 @@ export interface TrainerOptions {
   readonly schedule: CosineSchedule | Schedule;
   /** Gradients are scaled down to this norm where theirs is larger; null: never. */
   readonly clip?: number | null;
+  /** Weight of the penalty (ln Z)² of every label, which keeps the logits' normalizer Z near 1; absent: none. */
+  readonly zLoss?: number;
   readonly recompute?: Recompute;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
@@ -34,8 +36,10 @@ export interface TrainerOptions {
 }
 
 export interface StepResult {
-  /** Before the update. */
+  /** Before the update, without the penalty of the normalizer. */
   readonly loss: number;
+  /** The mean of that penalty, zLoss · (ln Z)²; absent where there is none. */
+  readonly zLoss?: number;
   /** Before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -43,6 +47,8 @@ export interface StepResult {
   /** null; or why the guard left the update out. */
   readonly skipped: string | null;
 }
+
+type Means = Pick<StepResult, 'loss' | 'zLoss'>;
 
 export class StepTrainer {
   readonly model: Model;
@@ -57,13 +63,14 @@ export class StepTrainer {
   private readonly device: Device;
   private readonly schedule: Schedule;
   private readonly clip: number | null;
+  private readonly zLoss: number;
   private readonly recompute: Recompute;
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
   private readonly afterUpdate: (() => Promise<void>) | undefined;
 
   constructor(device: Device, model: Model, parameters: readonly TrainableParameter[], options: TrainerOptions) {
-    const { schedule, clip = 1, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
+    const { schedule, clip = 1, zLoss = 0, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
     this.device = device;
     this.model = model;
     this.evaluated = rebuild(model, { usesBatch: false });
@@ -72,6 +79,7 @@ export class StepTrainer {
     this.parameters = parameters;
     this.schedule = typeof schedule === 'function' ? schedule : cosineSchedule(schedule);
     this.clip = clip;
+    this.zLoss = zLoss;
     this.recompute = recompute;
     this.collective = collective;
     this.decorate = decorate;
@@ -85,18 +93,16 @@ export class StepTrainer {
     const mark = this.device.mark();
     const { losses, labelCount } = this.queueGradients(microBatches);
     const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
-    return this.update({ loss: async () => this.meanLoss(await Promise.all(sums), labelCount), labelCount }, mark);
+    return this.update({ loss: async () => this.meanLosses(await Promise.all(sums), labelCount), labelCount }, mark);
   }
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
-  async computeGradients(
-    microBatches: readonly MicroBatch[],
-  ): Promise<{ readonly loss: number; readonly labelCount: number }> {
+  async computeGradients(microBatches: readonly MicroBatch[]): Promise<Means & { readonly labelCount: number }> {
     const mark = this.device.mark();
     const { losses, labelCount } = this.queueGradients(microBatches);
     const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
     this.device.release(mark);
-    return { loss: this.meanLoss(await Promise.all(sums), labelCount), labelCount };
+    return { ...this.meanLosses(await Promise.all(sums), labelCount), labelCount };
   }
 
   /** Queues the passes of a step; the losses of each pass's rows stay in the arena. */
@@ -122,16 +128,21 @@ export class StepTrainer {
     }
     this.clearGradients();
     const losses = prepared.map(({ batch, targets_N }) =>
-      this.pass(batch, targets_N, new Float64Array(targets_N.length).fill(1 / labelCount)),
+      this.pass(batch, targets_N, new Float64Array(targets_N.length).fill(1 / labelCount), this.zLoss),
     );
     return { losses, labelCount };
   }
 
   /** Over all ranks. */
-  private meanLoss(losses: readonly Float64Array[], labelCount: number): number {
-    const sum = Float64Array.of(losses.reduce((all, losses_N) => all + total(losses_N), 0));
-    this.collective.sum(sum);
-    return sum[0]! / labelCount;
+  private meanLosses(losses: readonly Float64Array[], labelCount: number): Means {
+    const parts = this.zLoss > 0 ? 2 : 1;
+    const sums = new Float64Array(parts);
+    for (const found of losses) {
+      const count = found.length / parts;
+      for (let part = 0; part < parts; part++) sums[part]! += total(found.subarray(part * count, (part + 1) * count));
+    }
+    this.collective.sum(sums);
+    return { loss: sums[0]! / labelCount, ...(parts > 1 && { zLoss: sums[1]! / labelCount }) };
   }
 
   /** What every pass over a step begins with. */
@@ -141,13 +152,14 @@ export class StepTrainer {
   }
 
   /**
-   * Forward and backward: adds the gradient of Σ weights_n · loss_n to the parameters' gradients. Returns each row's loss, in the arena.
+   * Forward and backward: adds the gradient of Σ weights_n · loss_n to the parameters' gradients. Returns each row's loss, in the arena;
+   * with zLoss the penalties of the normalizer are behind the losses, and part of the gradient.
    */
-  pass(batch: PreparedBatch['batch'], targets_N: Int32Array, weights_N: Float64Array): Tensor {
+  pass(batch: PreparedBatch['batch'], targets_N: Int32Array, weights_N: Float64Array, zLoss = 0): Tensor {
     const { device } = this;
     const mark = device.mark();
     const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
-    const losses_N = this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N);
+    const losses_N = this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N, zLoss);
     return device.keep(mark, [losses_N])[0]!;
   }
 
@@ -161,7 +173,8 @@ export class StepTrainer {
     const mark = device.mark();
     const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
     const none = new Float64Array(targets_N.length);
-    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none, this.cap);
+    const { cap } = this;
+    const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none, { cap });
     const weights_N = weigh(await readDoubles(device, losses_N));
     const result = readDoubles(device, this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N));
     device.release(mark);
@@ -189,24 +202,27 @@ export class StepTrainer {
     gradients: ReadonlyMap<Tensor, TrainableParameter['gradient']>,
     targets_N: Int32Array,
     weights_N: Float64Array,
+    zLoss = 0,
   ): Tensor {
     const dHead_VD = gradients.get(head_VD) ?? null;
     const dx_ND = tape.gradientOf(x_ND);
-    const losses_N = this.device.backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N, this.cap);
+    const { cap } = this;
+    const { backward } = this.device;
+    const losses_N = backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N, { cap, zLoss });
     tape.backward();
     return losses_N;
   }
 
   /** Forward only: the loss of every row. */
   async losses({ batch, targets_N }: PreparedBatch): Promise<Float64Array> {
-    const { device, evaluated: model } = this;
+    const { device, evaluated: model, cap } = this;
     const mark = device.mark();
     const ops = this.decorate(exactly(device.ops));
     const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: keepOutputs(device) }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N = new Float64Array(targets_N.length);
     const { backward } = device;
-    const losses_N = backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N, this.cap);
+    const losses_N = backward.crossEntropy(null, null, x_ND, head_VD, targets_N, weights_N, { cap });
     const losses = readDoubles(device, losses_N);
     device.release(mark);
     return losses;
@@ -225,10 +241,10 @@ export class StepTrainer {
 
   /**
    * Sums the gradients over the ranks, clips them and moves the parameters, unless the guard objects. `loss` may be a function that
-   * reads it: loss and gradient norm are then waited for together. What the step kept since `mark` is released.
+   * reads it, and what is to be told beside it: these and the gradient norm are then waited for together. What the step kept since `mark` is released.
    */
   async update(
-    { loss, labelCount }: { readonly loss: number | (() => Promise<number>); readonly labelCount: number },
+    { loss, labelCount }: { readonly loss: number | (() => Promise<Means>); readonly labelCount: number },
     mark = this.device.mark(),
   ): Promise<StepResult> {
     const { device, clip, guard } = this;
@@ -242,11 +258,11 @@ export class StepTrainer {
     }
     const reading = readDoubles(device, device.sumSquares(this.parameters.map(({ gradient }) => gradient.tensor)));
     device.release(mark);
-    const lossNow = typeof loss === 'number' ? loss : await loss();
+    const means = typeof loss === 'number' ? { loss } : await loss();
     const squares = await reading;
     const gradientNorm = Math.sqrt(total(squares));
     const learningRate = this.schedule(this.optimizer.step);
-    const verdict = guard.judge(lossNow, gradientNorm, () => {
+    const verdict = guard.judge(means.loss, gradientNorm, () => {
       const bad = squares.findIndex((sum) => !Number.isFinite(sum));
       return this.parameters[bad]?.name ?? null;
     });
@@ -260,7 +276,7 @@ export class StepTrainer {
       await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
       await this.afterUpdate?.();
     }
-    return { loss: lossNow, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
+    return { ...means, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
   }
 }
 

@@ -109,6 +109,34 @@ test('splitting a batch into micro-batches changes nothing but rounding, whateve
   }
 });
 
+test('zLoss adds its mean of (ln Z)² to what is made small, and is told beside the loss', async () => {
+  const zLoss = 0.05;
+  const micro = { ids, rows: 2, length: 16 };
+  const { device, model, trainer: own } = trainer({ zLoss });
+  const { batch, targets_N } = prepareBatch(micro, config.vocabSize);
+  const logits_NV = Float64Array.from(await device.read(forward(model, device.ops, batch)));
+  let [losses, penalties] = [0, 0];
+  for (const [n, label] of targets_N.entries()) {
+    if (label < 0) continue;
+    const row = logits_NV.subarray(n * config.vocabSize, (n + 1) * config.vocabSize);
+    const lnZ = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    losses += (lnZ - row[label]!) / 30;
+    penalties += (zLoss * lnZ ** 2) / 30;
+  }
+  const first = await own.step([micro]);
+  assertClose('means', [first.loss, first.zLoss!], [losses, penalties], { rtol: 1e-9 });
+  const { trainer: split } = trainer({ zLoss });
+  const parts = await split.step([0, 16].map((from) => ({ ids: ids.slice(from, from + 16), rows: 1, length: 16 })));
+  const told = ({ loss, zLoss: z, gradientNorm }: typeof parts) => [loss, z!, gradientNorm];
+  assertClose('in two parts', told(parts), told(first), { rtol: 1e-6 });
+  const plain = trainer().trainer;
+  equal((await plain.step([micro])).zLoss, undefined);
+  let [with_, without] = [first, first];
+  for (let i = 0; i < 100; i++) [with_, without] = [await own.step([micro]), await plain.step([micro])];
+  ok(with_.zLoss! < 0.2 * first.zLoss!, `the normalizer comes to 1: ${first.zLoss} → ${with_.zLoss}`);
+  ok(without.loss < with_.loss);
+});
+
 test('a large micro-batch is worked off in parts that hold its sequences whole, in order', () => {
   const micro = { ids, labels: ids.map((id) => id + 1), rows: 4, length: 8 };
   deepEqual(splitMicroBatch(micro, 32), [micro]);

@@ -158,17 +158,9 @@ export const referenceBackward: BackwardOps = {
     ),
   softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
-  crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap) =>
-    referenceTensor(
-      crossEntropy(
-        intoOptional(dx_ND),
-        intoOptional(dHead_VD),
-        dataOf(x_ND),
-        dataOf(head_VD),
-        labels_N,
-        weights_N,
-        cap,
-      ),
-      [labels_N.length],
-    ),
+  crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, options) => {
+    const [dx, dHead] = [intoOptional(dx_ND), intoOptional(dHead_VD)];
+    const losses = crossEntropy(dx, dHead, dataOf(x_ND), dataOf(head_VD), labels_N, weights_N, options);
+    return referenceTensor(losses, [losses.length]);
+  },
 };

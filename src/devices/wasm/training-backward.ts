@@ -115,12 +115,12 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count), 4, pointer, ...inputs);
     },
 
-    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap) {
+    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, { cap, zLoss = 0 } = {}) {
       const V = rowCount(head_VD.shape);
       const D = columnCount(head_VD.shape);
       const N = labels_N.length;
       const rows = Math.min(N, Math.max(64, Math.floor(LOGIT_BYTES / (V * 4)) & ~3));
-      const losses_N = kernels.doubles(N);
+      const losses_N = kernels.doubles(zLoss > 0 ? 2 * N : N);
       const wantsGradient = dx_ND || dHead_VD ? 1 : 0;
       const dx = target(dx_ND);
       const mark = kernels.mark();
@@ -144,7 +144,8 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
         kernels.segment.wordsAt(labels, count).set(labels_N.subarray(first, first + count));
         kernels.segment.floatsAt(weights, count).set(weights_N.subarray(first, first + count));
         const losses = losses_N.pointer + first * 8;
-        kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient);
+        const penalty = [{ f32: zLoss }, zLoss > 0 ? losses + N * 8 : 0] as const;
+        kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient, ...penalty);
         if (wantsGradient && cap !== undefined) {
           const numbers = [logits, logits, capped, count * V, { f32: cap }, 0];
           kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count * V), 4, ...numbers);

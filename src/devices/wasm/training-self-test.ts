@@ -81,7 +81,7 @@ export async function trainingResults(device: Device): Promise<Map<string, Float
   const [x, head] = [filled(9, 8), filled(37, 8)];
   const ce = gradients(x, head) as [Gradient, Gradient];
   const labels = Int32Array.from({ length: 9 }, (_, n) => (n === 4 ? -100 : n));
-  keep('losses', backward.crossEntropy(ce[0], ce[1], x, head, labels, new Float64Array(9).fill(0.25)));
+  keep('losses', backward.crossEntropy(ce[0], ce[1], x, head, labels, new Float64Array(9).fill(0.25), { zLoss: 0.01 }));
   keep('crossEntropy', ...tensorsOf(ce));
 
   const [y, gain, up] = [filled(33, 22), filled(22), filled(33, 22)];

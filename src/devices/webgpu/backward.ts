@@ -298,14 +298,14 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
         context.each(spreadWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
       }
     },
-    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, cap = 0) {
+    crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, { cap = 0, zLoss = 0 } = {}) {
       const [N, D] = [labels_N.length, columnCount(head_VD.shape)];
       const head = gpuMatrix(head_VD);
       const V = rowCount(head_VD.shape);
       assert(weights_N.length === N, `crossEntropy: ${weights_N.length} weights for N = ${N} rows`);
       for (const [n, label] of labels_N.entries())
         assert(label < V, `crossEntropy: label ${label} at row ${n} is outside the vocabulary of ${V}`);
-      const losses = context.scratch([N]);
+      const losses = context.scratch([zLoss > 0 ? 2 * N : N]);
       if (N === 0) return losses;
       const rowsAtOnce = Math.max(1, Math.min(N, Math.floor(Math.min(LOGIT_BYTES, memory.largest) / (V * 4))));
       within(() => {
@@ -320,8 +320,8 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
             ...new Uint32Array(Float32Array.from(weights_N.subarray(firstRow, firstRow + rows)).buffer),
           ]);
           const buffers = { words: queue.wordsRegion, z_RV, losses_N: losses.region };
-          const places = { labelsAt, weightsAt: labelsAt + rows };
-          queue.dispatch(crossEntropy, buffers, { V, firstRow, cap, ...places }, rows, 5 * rows * V * 4);
+          const places = { labelsAt, weightsAt: labelsAt + rows, penaltiesAt: N + firstRow };
+          queue.dispatch(crossEntropy, buffers, { V, firstRow, cap, zLoss, ...places }, rows, 5 * rows * V * 4);
           if (dx) inputProduct(context, dx.region, z_RV, head, part, dx.adds);
           const kept = dHead && (firstRow > 0 ? 1 : dHead.adds);
           if (dHead) weightProduct(context, dHead.region, z_RV, region(x_ND), { O: V, I: D, ...part }, kept!);

@@ -58,7 +58,9 @@ for (const dtype of ['Q4_0', 'Q6_K', 'f16', 'nf4'] as const) {
   });
 }
 
-test('the loss with a cap, its gradients, and weights that take part in neither', { skip }, async () => {
+test('the loss with a cap and a penalty of the normalizer, their gradients, and weights that take part in neither', {
+  skip,
+}, async () => {
   const [rows, D, V] = [7, 12, 300];
   const run = async (device: Device) => {
     const [x, head] = [
@@ -68,7 +70,7 @@ test('the loss with a cap, its gradients, and weights that take part in neither'
     const [dx, dHead] = [x, head].map((tensor): Gradient => ({ tensor: device.scratch(tensor.shape), isEmpty: true }));
     const labels = Int32Array.of(3, -100, 42, 0, 7, 299, 299);
     const weights = Float64Array.of(0.5, 1, 0.25, 1, -1, 0, 2);
-    const losses = device.backward.crossEntropy(dx!, dHead!, x, head, labels, weights, 3);
+    const losses = device.backward.crossEntropy(dx!, dHead!, x, head, labels, weights, { cap: 3, zLoss: 0.01 });
     const all = [losses, dx!.tensor, dHead!.tensor].map((tensor) => readDoubles(device, tensor));
     return (await Promise.all(all)).flatMap((numbers) => [...numbers]);
   };

@@ -120,7 +120,7 @@ export class Policy {
           head_VD,
           layout.targets_N,
           weights_N,
-          this.cap,
+          { cap: this.cap },
         );
       }
       tape.backward();
@@ -142,7 +142,7 @@ export class Policy {
     const scored_ND = temperature === 1 ? input_ND : ops.scale(input_ND, 1 / temperature);
     const none = new Float64Array(targets_N.length);
     const head_VD = model.head_VD ?? model.embed_VD;
-    const losses_N = device.backward.crossEntropy(null, null, scored_ND, head_VD, targets_N, none, this.cap);
+    const losses_N = device.backward.crossEntropy(null, null, scored_ND, head_VD, targets_N, none, { cap: this.cap });
     return { losses_N, values_N, scored_ND };
   }
 }

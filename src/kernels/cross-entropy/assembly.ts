@@ -1,7 +1,7 @@
 // One row of logits → its loss and, in place, the gradient of weight · loss. Formula: reference.ts. Unit = one row.
-import { arg, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
+import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, sumLanes } from '../simd.assembly';
 
-/** Arguments: logits, V, labels (i32), weights (f32), losses (f64), wantsGradient. */
+/** Arguments: logits, V, labels (i32), weights (f32), losses (f64), wantsGradient, zLoss (f32), penalties (f64; 0: none). */
 export function crossEntropyRows(first: i32, last: i32): void {
   const V = arg(1);
   for (let n: usize = first; n < <usize>last; n++) {
@@ -9,14 +9,15 @@ export function crossEntropyRows(first: i32, last: i32): void {
     const label = load<i32>(arg(2) + n * 4);
     if (label < 0) {
       store<f64>(arg(4) + n * 8, 0);
+      if (arg(7)) store<f64>(arg(7) + n * 8, 0);
       if (arg(5)) memory.fill(z, 0, V * 4);
       continue;
     }
-    row(z, V, label, load<f32>(arg(3) + n * 4), arg(4) + n * 8);
+    row(z, V, label, load<f32>(arg(3) + n * 4), n * 8);
   }
 }
 
-function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
+function row(z: usize, V: usize, label: usize, weight: f32, place: usize): void {
   const wide = V & ~15;
   const end = z + wide * 4;
   let tops0 = f32x4.splat(-Infinity), tops1 = tops0, tops2 = tops0, tops3 = tops0;
@@ -50,9 +51,11 @@ function row(z: usize, V: usize, label: usize, weight: f32, loss: usize): void {
     sum += p;
     store<f32>(z + v * 4, p);
   }
-  store<f64>(loss, <f64>top + NativeMath.log(<f64>sum) - <f64>target);
+  const logSum = <f64>top + NativeMath.log(<f64>sum);
+  store<f64>(arg(4) + place, logSum - <f64>target);
+  if (arg(7)) store<f64>(arg(7) + place, <f64>argF32(6) * logSum * logSum);
   if (!arg(5)) return;
-  const factor = weight / sum;
+  const factor = arg(7) ? (weight * <f32>(1 + 2 * <f64>argF32(6) * logSum)) / sum : weight / sum;
   const f = f32x4.splat(factor);
   for (let p = z; p < end; p += 32) {
     const p0 = f32x4.mul(f, v128.load(p)), p1 = f32x4.mul(f, v128.load(p, 16));

@@ -4,11 +4,19 @@ import { kernel, LOWEST, maxGroup, sumGroup } from '../wgsl.ts';
 
 const WORKGROUP = 256;
 
-/** A workgroup a row, three passes over it. A negative label: loss and gradient 0. `cap` 0: none. */
+/** A workgroup a row, three passes over it. A negative label: loss and gradient 0. `cap` and `zLoss` 0: none; with zLoss the penalties lie at `penaltiesAt`. */
 export const crossEntropy = kernel({
   name: 'crossEntropy',
   workgroup: WORKGROUP,
-  parameters: { V: 'u32', firstRow: 'u32', labelsAt: 'u32', weightsAt: 'u32', cap: 'f32' },
+  parameters: {
+    V: 'u32',
+    firstRow: 'u32',
+    labelsAt: 'u32',
+    weightsAt: 'u32',
+    cap: 'f32',
+    zLoss: 'f32',
+    penaltiesAt: 'u32',
+  },
   inputs: { words: 'u32' },
   outputs: { z_RV: 'f32', losses_N: 'f32' },
   declarations: `${softcapFunction}${maxGroup(WORKGROUP)}${sumGroup(WORKGROUP)}`,
@@ -33,11 +41,12 @@ export const crossEntropy = kernel({
     var loss = 0.0;
     if (label >= 0) { loss = logSum - z_RV[row + u32(max(label, 0))]; }
     losses_N[firstRow + group] = loss;
+    if (zLoss > 0.0) { losses_N[penaltiesAt + group] = select(zLoss * logSum * logSum, 0.0, label < 0); }
   }
   storageBarrier();
   for (var v = lane; v < V; v += ${WORKGROUP}u) {
     let z = z_RV[row + v];
-    var dz = exp(z - logSum);
+    var dz = exp(z - logSum) * (1.0 + 2.0 * zLoss * logSum);
     if (i32(v) == label) { dz -= 1.0; }
     if (cap > 0.0) { dz *= 1.0 - (z / cap) * (z / cap); }
     z_RV[row + v] = select(weight * dz, 0.0, label < 0);

@@ -20,6 +20,8 @@ export interface StepMetrics {
   readonly step: number;
   readonly tokens: number;
   readonly loss: number;
+  /** The penalty of the normalizer, where the recipe has one. */
+  readonly zLoss?: number;
   readonly smoothedLoss: number;
   readonly learningRate: number;
   readonly gradientNorm: number;
@@ -125,6 +127,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         step,
         tokens,
         loss: result.loss,
+        ...(result.zLoss !== undefined && { zLoss: result.zLoss }),
         smoothedLoss,
         learningRate: result.learningRate,
         gradientNorm: result.gradientNorm,

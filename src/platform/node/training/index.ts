@@ -32,7 +32,7 @@ export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decora
   readonly blas?: boolean;
 }
 
-const knownOptions = ['optimizer', 'schedule', 'clip', 'recompute', 'guard', 'blas'];
+const knownOptions = ['optimizer', 'schedule', 'clip', 'zLoss', 'recompute', 'guard', 'blas'];
 
 /**
  * Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights.
@@ -133,7 +133,7 @@ function checkOptions(options: TrainerOptions): void {
   const problems = Object.keys(options).flatMap((name) =>
     knownOptions.includes(name) ? [] : [`${name} is not an option`],
   );
-  const { schedule, recompute, clip } = options;
+  const { schedule, recompute, clip, zLoss } = options;
   if (typeof schedule !== 'function' && !(schedule && Number.isFinite(schedule.learningRate))) {
     problems.push(
       'schedule must be { learningRate, warmupSteps, totalSteps, finalFraction } or a function of the step',
@@ -144,6 +144,8 @@ function checkOptions(options: TrainerOptions): void {
   }
   if (clip !== undefined && clip !== null && !(clip > 0))
     problems.push(`clip is ${clip}, expected a number above 0 or null`);
+  if (zLoss !== undefined && !(zLoss >= 0 && zLoss < Number.POSITIVE_INFINITY))
+    problems.push(`zLoss is ${zLoss}, expected a number of at least 0`);
   if (problems.length === 0) return;
   const all = `${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`;
   throw new ArgumentError('trainer.options', `Trainer.create: ${all}`);

@@ -106,6 +106,7 @@ async function trainWithin(
       },
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,
+      zLoss: training.zLoss ?? 0,
       recompute: derived.recompute,
       guard: {
         onAnomaly: training.onAnomaly,
