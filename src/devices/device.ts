@@ -84,6 +84,8 @@ export interface Device {
   sumSquares(tensors: readonly Tensor[]): Tensor;
   /** One AdamW step on the elements [from, from + m's length) of a parameter. */
   adamW(parameter: Tensor, gradient: Tensor, moments: Moments, from: number, step: AdamWStep): void;
+  /** to ← factor · to + other · source, of as many numbers. */
+  blend(to: Tensor, factor: number, source: Tensor, other: number): void;
   /** One Muon step on a whole matrix; `m` is its momentum. */
   muon(parameter: Tensor, gradient: Tensor, m: Tensor, step: MuonStep): void;
 

@@ -4,7 +4,7 @@
  */
 import { recomputePolicies } from '../autograd/tape.ts';
 import { PASS_TOKENS } from '../training/micro-batch.ts';
-import type { Checked, Schema } from '../training/recipe-schema.ts';
+import type { Checked, Schema } from '../training/recipe/schema.ts';
 import { trainOnChoices } from './data/encode.ts';
 import { tooLongChoices } from './data/fit.ts';
 import { formatNames } from './data/formats.ts';

@@ -1,6 +1,6 @@
 /** Checks of a fine-tuning recipe: every problem at once, no setting accepted and ignored, stages that build on each other. */
 import { ConfigError } from '../base/errors.ts';
-import { check } from '../training/recipe-schema.ts';
+import { check } from '../training/recipe/schema.ts';
 import { type Method, type Recipe, recipeSchema } from './recipe-keys.ts';
 
 /** Groups of settings that only some methods read. */

@@ -81,6 +81,15 @@ export function rebuild(model: Model, build: BuildOptions): Model {
   return resolve(model.config, model, model.blocks, build);
 }
 
+/** The same model with other tensors in the place of some. */
+export function replaceWeights(model: Model, others: ReadonlyMap<Tensor, Tensor>): Model {
+  const replaced = <Some extends object>(weights: Some): Some =>
+    Object.fromEntries(
+      Object.entries(weights).map(([key, value]) => [key, others.get(value as Tensor) ?? value]),
+    ) as Some;
+  return resolve(model.config, replaced<OuterWeights>(model), model.blocks.map(replaced<BlockWeights>), model.build);
+}
+
 /** Turns the choices of a configuration into functions and facts. */
 function resolve(
   config: LlamaConfig,

@@ -1,7 +1,7 @@
 import { type Collective, solo } from './collective.ts';
 import type { Documents } from './data/documents.ts';
 import { type MicroBatch, prepareBatch } from './micro-batch.ts';
-import type { StepTrainer } from './trainer.ts';
+import type { StepTrainer, Weights } from './trainer.ts';
 
 export interface Evaluation {
   /** Mean −log p of a token, in nats. */
@@ -19,7 +19,7 @@ export async function evaluate(
   trainer: StepTrainer,
   documents: Documents,
   byteCount: number,
-  { rows, length }: { readonly rows: number; readonly length: number },
+  { rows, length, weights }: { readonly rows: number; readonly length: number; readonly weights?: Weights },
   collective: Collective = solo,
 ): Promise<Evaluation> {
   let sum = 0;
@@ -29,7 +29,7 @@ export async function evaluate(
   for (const micro of pieces(documents, rows * length, length)) {
     if (turn++ % collective.size !== collective.rank) continue;
     const prepared = prepareBatch(micro, vocabSize);
-    for (const loss of await trainer.losses(prepared)) sum += loss;
+    for (const loss of await trainer.losses(prepared, weights)) sum += loss;
     tokenCount += prepared.targetCount;
   }
   const totals = Float64Array.of(sum, tokenCount);

@@ -7,6 +7,7 @@
  */
 
 import { type Recompute, Tape } from '../autograd/tape.ts';
+import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { type Device, readDoubles } from '../devices/device.ts';
 import type { Ops } from '../kernels/ops.ts';
@@ -18,6 +19,7 @@ import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
+import { WeightAverage } from './weight-average.ts';
 
 export interface TrainerOptions {
   readonly optimizer?: Partial<OptimizerOptions>;
@@ -26,6 +28,8 @@ export interface TrainerOptions {
   readonly clip?: number | null;
   /** Weight of the penalty (ln Z)² of every label, which keeps the logits' normalizer Z near 1; absent: none. */
   readonly zLoss?: number;
+  /** Decay of the exponential moving average of the weights; null: none is kept. */
+  readonly ema?: number | null;
   readonly recompute?: Recompute;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
@@ -48,11 +52,16 @@ export interface StepResult {
   readonly skipped: string | null;
 }
 
+/** Of which weights a model is: those that steps move, or their average. */
+export type Weights = 'trained' | 'averaged';
+
 type Means = Pick<StepResult, 'loss' | 'zLoss'>;
 
 export class StepTrainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
+  /** null: none is kept. */
+  readonly average: WeightAverage | null;
   readonly guard: Guard;
   readonly parameters: readonly TrainableParameter[];
   /** The model as it computes outside of steps: batch norms by their running statistics. */
@@ -70,10 +79,19 @@ export class StepTrainer {
   private readonly afterUpdate: (() => Promise<void>) | undefined;
 
   constructor(device: Device, model: Model, parameters: readonly TrainableParameter[], options: TrainerOptions) {
-    const { schedule, clip = 1, zLoss = 0, recompute = 'none', collective = solo, decorate = (ops) => ops } = options;
+    const {
+      schedule,
+      clip = 1,
+      zLoss = 0,
+      ema = null,
+      recompute = 'none',
+      collective = solo,
+      decorate = (ops) => ops,
+    } = options;
     this.device = device;
     this.model = model;
     this.evaluated = rebuild(model, { usesBatch: false });
+    this.average = ema === null ? null : new WeightAverage(device, this.evaluated, parameters, ema);
     this.statistics = statisticsOf(model);
     this.statisticsBefore = this.statistics.map(({ shape }) => device.allocate(shape));
     this.parameters = parameters;
@@ -213,9 +231,17 @@ export class StepTrainer {
     return losses_N;
   }
 
+  /** The model as it computes outside of steps. */
+  private evaluatedBy(weights: Weights): Model {
+    if (weights === 'trained') return this.evaluated;
+    assert(this.average !== null, 'trainer: the averaged weights are asked for, and none are kept');
+    return this.average.model;
+  }
+
   /** Forward only: the loss of every row. */
-  async losses({ batch, targets_N }: PreparedBatch): Promise<Float64Array> {
-    const { device, evaluated: model, cap } = this;
+  async losses({ batch, targets_N }: PreparedBatch, weights: Weights = 'trained'): Promise<Float64Array> {
+    const { device, cap } = this;
+    const model = this.evaluatedBy(weights);
     const mark = device.mark();
     const ops = this.decorate(exactly(device.ops));
     const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: keepOutputs(device) }));
@@ -229,8 +255,9 @@ export class StepTrainer {
   }
 
   /** The scores of what comes after `ids`: one number per piece of the vocabulary. */
-  async nextLogits(ids: Uint32Array): Promise<Float64Array> {
-    const { device, evaluated: model } = this;
+  async nextLogits(ids: Uint32Array, weights: Weights = 'trained'): Promise<Float64Array> {
+    const { device } = this;
+    const model = this.evaluatedBy(weights);
     const mark = device.mark();
     const ops = this.decorate(exactly(device.ops));
     const { batch } = prepareBatch({ ids, rows: 1, length: ids.length }, model.config.vocabSize);
@@ -275,6 +302,7 @@ export class StepTrainer {
     else {
       await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
       await this.afterUpdate?.();
+      this.average?.update();
     }
     return { ...means, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
   }

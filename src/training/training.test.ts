@@ -137,6 +137,34 @@ test('zLoss adds its mean of (ln Z)² to what is made small, and is told beside 
   ok(without.loss < with_.loss);
 });
 
+test('the average of the weights is that of all steps so far, weighed by the decay, and computes as a model of its own', async () => {
+  const micro = [{ ids, rows: 2, length: 16 }];
+  const decay = 0.8;
+  const { device, parameters, trainer: own } = trainer({ ema: decay, guard: { onAnomaly: 'skip' } });
+  const seen: Float64Array[] = [];
+  for (let n = 0; n < 5; n++) {
+    await own.step(micro);
+    seen.push(Float64Array.from(await device.read(parameters[0]!.tensor)));
+  }
+  const shares = seen.map((_, i) => decay ** (seen.length - 1 - i));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  const expected = seen[0]!.map((_, at) => seen.reduce((mean, w, i) => mean + (shares[i]! / sum) * w[at]!, 0));
+  const { average } = own;
+  const mean = await device.read(average!.of(parameters[0]!.tensor));
+  assertClose('average', mean, expected, { atol: 1e-7 });
+
+  const prepared = prepareBatch(micro[0]!, config.vocabSize);
+  const averaged = await own.losses(prepared, 'averaged');
+  const trained = await own.losses(prepared);
+  ok(averaged.some((loss, n) => loss !== trained[n]));
+  for (const { tensor } of parameters) device.copy(tensor, average!.of(tensor));
+  deepEqual(await own.losses(prepared), averaged);
+
+  device.write(parameters[0]!.tensor, [Number.NaN]);
+  match((await own.step(micro)).skipped!, /NaN/);
+  deepEqual(await device.read(average!.of(parameters[0]!.tensor)), mean, 'a step that is left out moves no average');
+});
+
 test('a large micro-batch is worked off in parts that hold its sequences whole, in order', () => {
   const micro = { ids, labels: ids.map((id) => id + 1), rows: 4, length: 8 };
   deepEqual(splitMicroBatch(micro, 32), [micro]);

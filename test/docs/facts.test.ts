@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { command as serve } from '../../src/cli/commands/serve.ts';
 import { samplingOptions } from '../../src/inference/sampler/options.ts';
 import { holdBack } from '../../src/training/data/hold-back.ts';
-import { recipeSchema } from '../../src/training/recipe.ts';
+import { recipeSchema } from '../../src/training/recipe/recipe.ts';
 
 const read = (page: string) => readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8').replace(/\s+/g, ' ');
 const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;

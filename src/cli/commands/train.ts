@@ -3,7 +3,7 @@ import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { type TrainResult, train } from '../../platform/node/training/train.ts';
-import { checkRecipe } from '../../training/recipe.ts';
+import { checkRecipe } from '../../training/recipe/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
@@ -121,10 +121,10 @@ function writeStep(io: Io, m: StepMetrics, eta: number, total: number): void {
   if (m.skipped) writeLine(io.stderr, `  left out: ${m.skipped}`);
   if (m.returned) writeLine(io.stderr, `  went back because of ${m.returned}`);
   if (m.validation) {
-    writeLine(
-      io.stderr,
-      `  validation ${m.validation.bitsPerByte.toFixed(4)} bits per byte, loss ${m.validation.loss.toFixed(4)}`,
-    );
+    const { bitsPerByte, loss, averaged, trained } = m.validation;
+    const other = averaged ?? trained;
+    const beside = other ? `; ${averaged ? 'averaged' : 'not averaged'} ${other.bitsPerByte.toFixed(4)}` : '';
+    writeLine(io.stderr, `  validation ${bitsPerByte.toFixed(4)} bits per byte, loss ${loss.toFixed(4)}${beside}`);
   }
   if (m.sample !== undefined) writeLine(io.stderr, `  ${m.sample.replaceAll('\n', '\n  ')}`);
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { parse } from 'yaml';
 import { ConfigError, UsageError } from '../../base/errors.ts';
 import { readRecipeText } from '../../platform/node/training/recipe-files.ts';
-import { setValue } from '../../training/recipe-schema.ts';
+import { setValue } from '../../training/recipe/schema.ts';
 
 /** A recipe file's settings with those of `--set` over them, not yet checked. Throws ConfigError `recipe.…`, UsageError. */
 export function readRecipeFile(path: string, assignments: readonly string[]): object {

@@ -91,6 +91,10 @@ export function createReferenceDevice(): Device {
     },
     adamW: (parameter, gradient, { m, v }, from, step) =>
       adamW(dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v), from, step),
+    blend(to, factor, source, other) {
+      const [target, from] = [dataOf(to), dataOf(source)];
+      for (let i = 0; i < target.length; i++) target[i] = factor * target[i]! + other * from[i]!;
+    },
     muon: (parameter, gradient, m, step) => {
       const [rows, columns] = [rowCount(parameter.shape), columnCount(parameter.shape)];
       muon(dataOf(parameter), dataOf(gradient), dataOf(m), rows, columns, step);

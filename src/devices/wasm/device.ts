@@ -211,6 +211,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       return sums;
     },
     adamW: (parameter, gradient, moments, from, step) => trained.adamW(parameter, gradient, moments, from, step),
+    blend: (to, factor, source, other) => trained.blend(to, factor, source, other),
     muon: (parameter, gradient, m, step) => muonStep(trained, parameter, gradient, m, step),
     memory() {
       const sum = (bytesOf: (segment: Segment) => number) =>

@@ -105,8 +105,10 @@ export async function trainingResults(device: Device): Promise<Map<string, Float
   const moments = { m: filled(33 * 22), v: ops.scale(filled(33 * 22), 0) };
   device.adamW(y, up, moments, 0, { ...STEP, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 3 });
   const matrix = filled(33, 22);
+  const mean = filled(33, 22);
+  device.blend(mean, 0.9, matrix, 0.1);
   device.muon(matrix, up, moments.m, { ...STEP, momentum: 0.95 });
-  keep('optimizers', y, moments.m, moments.v, matrix);
+  keep('optimizers', y, moments.m, moments.v, matrix, mean);
   keep('squares', device.sumSquares([up, matrix]));
   device.release(mark);
   await Promise.all(readings);

@@ -34,7 +34,7 @@ import {
 } from './kv-store.ts';
 import { Memory } from './memory.ts';
 import { createOps, largestOf } from './ops.ts';
-import { adamWStep, muonStep, sumSquares } from './optimizers.ts';
+import { adamWStep, blend, muonStep, sumSquares } from './optimizers.ts';
 import { type Counts, Queue } from './queue.ts';
 import { selfTest } from './self-test.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
@@ -177,6 +177,7 @@ export async function createWebGpuDevice({
     mostLargest: MOST_LARGEST,
     sumSquares: (tensors: readonly Tensor[]) => sumSquares(context, tensors),
     adamW: (parameter, gradient, moments, from, step) => adamWStep(context, parameter, gradient, moments, from, step),
+    blend: (to, factor, source, other) => blend(context, to, factor, source, other),
     muon: (parameter, gradient, m, step) => muonStep(context, parameter, gradient, m, step),
     memory: () => ({ ...memory.bytes }),
     close() {

@@ -65,6 +65,12 @@ export function adamWStep(
   );
 }
 
+/** to ← factor · to + other · source */
+export function blend(context: Context, to: Tensor, factor: number, source: Tensor, other: number): void {
+  const regions = { y: gpuTensor(source).region, z: gpuTensor(to).region };
+  context.each(combine, elementCount(to.shape), regions, { a: factor, b: other });
+}
+
 /** Newton–Schulz from the smaller side: X Xᵀ of a wide matrix, Xᵀ X of a tall one, so that nothing is transposed. */
 export function muonStep(context: Context, parameter: Tensor, gradient: Tensor, m: Tensor, step: MuonStep): void {
   const { learningRate, weightDecay, gradientScale } = step;

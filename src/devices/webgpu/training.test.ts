@@ -77,7 +77,9 @@ test('the loss with a cap and a penalty of the normalizer, their gradients, and 
   assertClose('loss', await run(gpu!), await run(reference), { rtol: 1e-5, atol: 2e-6 });
 });
 
-test('sums of squares, AdamW on a part of a parameter, and Muon on matrices wide and tall', { skip }, async () => {
+test('sums of squares, AdamW on a part of a parameter, an average, and Muon on matrices wide and tall', {
+  skip,
+}, async () => {
   const step = { learningRate: 0.01, weightDecay: 0.1, gradientScale: 0.5 };
   const run = async (device: Device) => {
     const filled = (shape: readonly number[], seed: number) => {
@@ -96,6 +98,8 @@ test('sums of squares, AdamW on a part of a parameter, and Muon on matrices wide
     const [p, g, m, v] = [filled([40], 3), filled([40], 4), filled([12], 5), filled([12], 6)];
     device.write(v!, randomFloats(12, 6).map(Math.abs));
     device.adamW(p!, g!, { m: m!, v: v! }, 20, { ...step, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 3 });
+    const mean = filled([9001], 7);
+    device.blend(mean, 0.9, large, 0.1);
     const muons = [
       [6, 20],
       [20, 6],
@@ -104,7 +108,7 @@ test('sums of squares, AdamW on a part of a parameter, and Muon on matrices wide
       device.muon(parameter!, gradient!, mean!, { ...step, momentum: 0.95 });
       return [parameter!, mean!];
     });
-    const all = [sums, p!, m!, v!, ...muons.flat()].map((tensor) => readDoubles(device, tensor));
+    const all = [sums, p!, m!, v!, mean, ...muons.flat()].map((tensor) => readDoubles(device, tensor));
     return (await Promise.all(all)).flatMap((numbers) => [...numbers]);
   };
   assertClose('updates', await run(gpu!), await run(reference), { rtol: 2e-5, atol: 2e-5 });

@@ -26,17 +26,22 @@ function floatsPerToken(
 }
 
 export interface MemoryEstimate {
-  /** Weights, gradients and two moments, 4 bytes each. */
+  /** Weights, gradients, two moments and, where it is kept, the weights' average: 4 bytes each. */
   readonly parameters: number;
   readonly activations: number;
 }
 
-export function estimateMemory(config: LlamaConfig, tokens: number, recompute: Recompute, ranks = 1): MemoryEstimate {
+export function estimateMemory(
+  config: LlamaConfig,
+  tokens: number,
+  recompute: Recompute,
+  { ranks = 1, isAveraged = false }: { readonly ranks?: number; readonly isAveraged?: boolean } = {},
+): MemoryEstimate {
   const floats = floatsPerToken(config);
   const count = parameterCount(config);
   const logits = 16 * 2 ** 20;
   return {
-    parameters: count * (8 + 8 / ranks),
+    parameters: count * (8 + 8 / ranks + (isAveraged ? 4 : 0)),
     activations: 4 * tokens * (config.blockCount * floats[recompute] + floats.working) + 2 * logits,
   };
 }

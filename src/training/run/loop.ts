@@ -9,8 +9,8 @@ import { evaluate } from '../evaluate.ts';
 import { isDestroyed } from '../guard.ts';
 import type { MicroBatch } from '../micro-batch.ts';
 import { shardOf } from '../ranks/parts.ts';
-import type { DerivedRecipe, Recipe } from '../recipe.ts';
-import type { StepTrainer } from '../trainer.ts';
+import type { DerivedRecipe, Recipe } from '../recipe/recipe.ts';
+import type { StepTrainer, Weights } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';
 import type { RunInputs } from './resume.ts';
 import type { RunState } from './state.ts';
@@ -32,8 +32,19 @@ export interface StepMetrics {
   readonly skipped?: string;
   /** Why the run has gone back to the step before this one. */
   readonly returned?: string;
-  readonly validation?: { readonly loss: number; readonly bitsPerByte: number };
+  readonly validation?: ValidationMetrics;
   readonly sample?: string;
+}
+
+export interface Validated {
+  readonly loss: number;
+  readonly bitsPerByte: number;
+}
+
+/** Of the weights that the recipe's output has; where an average is kept, those of the others beside it. */
+export interface ValidationMetrics extends Validated {
+  readonly averaged?: Validated;
+  readonly trained?: Validated;
 }
 
 export interface RunPorts {
@@ -96,17 +107,8 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     let { best } = state;
     let validation: StepMetrics['validation'];
     if (last || step % validateEvery === 0) {
-      const { loss, bitsPerByte } = await evaluate(
-        trainer,
-        parts.validation.documents,
-        parts.validation.textBytes,
-        {
-          rows: derived.rows,
-          length,
-        },
-        collective,
-      );
-      validation = { loss, bitsPerByte };
+      validation = await validate(parts);
+      const { loss, bitsPerByte } = validation;
       const isBest = best === null || bitsPerByte < best.bitsPerByte;
       if (isBest && !isDestroyed(loss, derived.config.vocabSize)) best = { step, bitsPerByte };
     }
@@ -149,6 +151,18 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   }
   if (saved !== state.step) await ports.save(state);
   return state;
+}
+
+async function validate({ recipe, derived, trainer, validation, collective }: RunParts): Promise<ValidationMetrics> {
+  const { documents, textBytes } = validation;
+  const evaluated = async (weights: Weights): Promise<Validated> => {
+    const size = { rows: derived.rows, length: derived.config.contextLength, weights };
+    const { loss, bitsPerByte } = await evaluate(trainer, documents, textBytes, size, collective);
+    return { loss, bitsPerByte };
+  };
+  const { weights } = recipe.output;
+  const other = weights === 'trained' ? 'averaged' : 'trained';
+  return { ...(await evaluated(weights)), ...(trainer.average && { [other]: await evaluated(other) }) };
 }
 
 /**

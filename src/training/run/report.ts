@@ -32,7 +32,14 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
     ],
     [
       'validation, bits per byte',
-      [{ label: '', color: '#c40', points: series(validation, ({ validation }) => validation!.bitsPerByte) }],
+      [
+        { label: '', color: '#c40', points: series(validation, ({ validation }) => validation!.bitsPerByte) },
+        ...(['averaged', 'trained'] as const).map((label) => ({
+          label,
+          color: '#08a',
+          points: series(validation, ({ validation }) => validation![label]?.bitsPerByte ?? Number.NaN),
+        })),
+      ].filter(({ points }) => points.some(([, y]) => Number.isFinite(y))),
     ],
     ['learning rate', [{ label: '', color: '#383', points: series(metrics, ({ learningRate }) => learningRate) }]],
     ['gradient norm', [{ label: '', color: '#639', points: series(metrics, ({ gradientNorm }) => gradientNorm) }]],

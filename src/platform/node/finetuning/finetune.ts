@@ -10,7 +10,7 @@ import { tensorsOf } from '../../../finetuning/trained-adapter.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
 import { type Collective, solo } from '../../../training/collective.ts';
 import { AnomalyError } from '../../../training/guard.ts';
-import { check } from '../../../training/recipe-schema.ts';
+import { check } from '../../../training/recipe/schema.ts';
 import { estimateMemory, flopsPerToken } from '../../../training/run/estimate.ts';
 import { differencesOf, otherBits, settleChanges } from '../../../training/run/resume.ts';
 import type { PullOptions } from '../../hub/pull.ts';

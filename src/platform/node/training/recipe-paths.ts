@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../base/errors.ts';
-import type { Recipe } from '../../../training/recipe.ts';
+import type { Recipe } from '../../../training/recipe/recipe.ts';
 import { filesAt } from './data/text-files.ts';
 import { isShardFolder } from './data/token-cache.ts';
 import { CHECKPOINTS } from './run-checkpoint.ts';

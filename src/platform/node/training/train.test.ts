@@ -20,7 +20,10 @@ import { goldenPath } from '../../../../test/support/golden.ts';
 import { Random } from '../../../base/random.ts';
 import type { Io } from '../../../cli/io.ts';
 import { runProgram } from '../../../cli/program.ts';
-import { openCheckpointAt } from '../files.ts';
+import { readSafetensors } from '../../../formats/safetensors.ts';
+import type { TensorSource } from '../../../tensor/source.ts';
+import { openCheckpointAt, openFile } from '../files.ts';
+import { numbersOf } from './stored-weights.ts';
 import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
 
 const bin = fileURLToPath(new URL('../../../../bin/cria.js', import.meta.url));
@@ -45,7 +48,7 @@ tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
 data:
   train: [{ path: ${at('train.jsonl.gz')}, weightField: simple }]
   valid: ${at('valid.jsonl')}
-training: { tokens: ${STEPS * 64}, batchTokens: 64, microBatchTokens: 32 }
+training: { tokens: ${STEPS * 64}, batchTokens: 64, microBatchTokens: 32, ema: 0.9 }
 output: { validateEvery: 5, checkpointEvery: 3, sampleEvery: 9, keepLast: 2 }
 `,
 );
@@ -76,6 +79,11 @@ async function inProcess(line: readonly string[]): Promise<{ status: number; std
 }
 const weights = (out: string, step = STEPS) =>
   digestOf(join(at(out), 'checkpoints', `step-${String(step).padStart(8, '0')}`, 'model.safetensors'));
+/** All that a run goes on with: weights, their average, moments. */
+const bits = (out: string, step = STEPS) =>
+  ['model', 'averaged', 'optimizer'].map((file) =>
+    digestOf(join(at(out), 'checkpoints', `step-${String(step).padStart(8, '0')}`, `${file}.safetensors`)),
+  );
 const checkpointsOf = (out: string) =>
   readdirSync(join(at(out), 'checkpoints')).filter((name) => name.startsWith('step-'));
 
@@ -104,7 +112,7 @@ test('a run writes metrics, a report and checkpoints that load as models; the sa
   equal(metadata.status, 0, metadata.stderr);
   equal(JSON.parse(metadata.stdout).config.width, 32, 'the folder of a run is a model: its best checkpoint');
   equal(cria('twin').status, 0);
-  equal(weights('twin'), weights('first'));
+  deepEqual(bits('twin'), bits('first'));
 });
 
 test('killed at random moments, also in the middle of a save, a run goes on to the same bits', async () => {
@@ -125,7 +133,40 @@ test('killed at random moments, also in the middle of a save, a run goes on to t
   }
   const last = cria('killed', '--resume');
   equal(last.status, 0, last.stderr);
-  equal(weights('killed'), weights('first'));
+  deepEqual(bits('killed'), bits('first'));
+});
+
+test('the model of a checkpoint is the averaged one where the recipe says so, and goes on to the same bits', async () => {
+  const averaged = (out: string, ...more: string[]) =>
+    inProcess(words(out, '--set', 'output.weights=averaged', ...more).slice(1));
+  const whole = await averaged('averaged');
+  equal(whole.status, 0, whole.stderr);
+  match(whole.stderr, /validation [\d.]+ bits per byte, loss [\d.]+; not averaged [\d.]+/);
+  const folder = (out: string) => join(at(out), 'checkpoints', `step-000000${STEPS}`);
+  const numbers = (tensors: ReadonlyMap<string, TensorSource>) =>
+    numbersOf([...tensors.values()].find(({ name }) => name.includes('embed'))!);
+  const [model, file] = [openCheckpointAt(folder('averaged')), openFile(join(folder('first'), 'averaged.safetensors'))];
+  deepEqual(numbers(model.tensors), numbers(readSafetensors(file).tensors));
+  model.close();
+  file.close();
+  cpSync(at('averaged'), at('averaged-again'), { recursive: true });
+  rmSync(folder('averaged-again'), { recursive: true });
+  const again = await averaged('averaged-again', '--resume');
+  equal(again.status, 0, again.stderr);
+  for (const name of ['model', 'trained', 'optimizer']) {
+    equal(
+      ...(['averaged-again', 'averaged'].map((out) => digestOf(join(folder(out), `${name}.safetensors`))) as [
+        string,
+        string,
+      ]),
+    );
+  }
+  cpSync(at('averaged'), at('averaged-other'), { recursive: true });
+  rmSync(folder('averaged-other'), { recursive: true });
+  const other = ['--resume', '--allow-change', 'output.weights'];
+  const back = await inProcess(words('averaged-other', ...other).slice(1));
+  match(back.stderr, /changed, as allowed: output\.weights is "trained", and was "averaged"/);
+  deepEqual(bits('averaged-other'), bits('first'));
 });
 
 test('--resume without a run to go on with begins one, and says so', () => {
@@ -142,7 +183,7 @@ test('a damaged checkpoint is passed over aloud, and the one before it taken', (
   equal(result.status, 0, result.stderr);
   match(result.stderr, /model.safetensors: expected \d+ bytes, found 1000/);
   match(result.stderr, /resuming after step 1[0-3]/);
-  equal(weights('damaged'), weights('first'));
+  deepEqual(bits('damaged'), bits('first'));
 });
 
 /** Another tokenizer of the same size: the first one with its scores changed. */
@@ -320,7 +361,7 @@ test('a checkpoint that does not fit on the disk: the run ends with a word, and 
   match(result.stderr, /step-00000003: the checkpoint could not be written \(EFBIG\).*go on with --resume/);
   deepEqual(readdirSync(join(at('full'), 'checkpoints')), []);
   equal(cria('full', '--resume').status, 0);
-  equal(weights('full'), weights('first'));
+  deepEqual(bits('full'), bits('first'));
 });
 
 test('a full disk in the middle of a save leaves the earlier folder whole', () => {

@@ -5,9 +5,9 @@ import { solo } from '../../../training/collective.ts';
 import { Packer } from '../../../training/data/packer.ts';
 import { AnomalyError } from '../../../training/guard.ts';
 import { initialWeights } from '../../../training/initialize.ts';
-import { type DerivedRecipe, deriveRecipe, type Recipe, recipeSchema } from '../../../training/recipe.ts';
-import { trainingRules } from '../../../training/recipe-changes.ts';
-import { check } from '../../../training/recipe-schema.ts';
+import { trainingRules } from '../../../training/recipe/changes.ts';
+import { type DerivedRecipe, deriveRecipe, type Recipe, recipeSchema } from '../../../training/recipe/recipe.ts';
+import { check } from '../../../training/recipe/schema.ts';
 import { type RunPorts, runTraining, type StepMetrics } from '../../../training/run/loop.ts';
 import { differencesOf, otherBits, type RunInputs, settleChanges } from '../../../training/run/resume.ts';
 import { sampleIds } from '../../../training/run/sample.ts';
@@ -107,6 +107,7 @@ async function trainWithin(
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,
       zLoss: training.zLoss ?? 0,
+      ema: training.ema ?? null,
       recompute: derived.recompute,
       guard: {
         onAnomaly: training.onAnomaly,
@@ -119,6 +120,8 @@ async function trainWithin(
       config: derived.config,
       weights,
       optimizer: trainer.optimizer,
+      average: trainer.average,
+      output: output.weights,
       tokenizer: files,
       bosId: tokenizer.bosId,
       eosId: tokenizer.eosId,
@@ -154,7 +157,8 @@ async function trainWithin(
         run.record(metrics);
         if (metrics.step % REPORT_EVERY === 0 || metrics.validation) run.writeReport(recipe.name, facts, true);
       },
-      sample: async (step) => tokenizer.decode(await sampleIds(trainer, promptIds, 80, step, tokenizer.eosId)),
+      sample: async (step) =>
+        tokenizer.decode(await sampleIds(trainer, promptIds, 80, step, tokenizer.eosId, output.weights)),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     };
     let end: RunState | null = null;

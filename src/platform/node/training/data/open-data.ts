@@ -9,7 +9,7 @@ import { createTokenizer } from '../../../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import { cutDocuments } from '../../../../training/data/documents.ts';
 import type { Source } from '../../../../training/data/packer.ts';
-import type { Recipe } from '../../../../training/recipe.ts';
+import type { Recipe } from '../../../../training/recipe/recipe.ts';
 import { findTokenizerFiles } from '../../load-tokenizer.ts';
 import { digestOf } from '../whole-folder.ts';
 import { textFiles } from './text-files.ts';

@@ -1,4 +1,5 @@
 /** A run's checkpoints: folders that transformers loads as they are, with the optimizer and the run's state beside the weights. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../../../base/assert.ts';
 import { FormatError } from '../../../../base/errors.ts';
@@ -9,11 +10,14 @@ import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
 import { noGeneration } from '../../../../model/checkpoint/checkpoint.ts';
 import { writeHfCheckpoint } from '../../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../../model/config.ts';
-import { elementCount } from '../../../../tensor/tensor.ts';
+import type { TensorSource } from '../../../../tensor/source.ts';
+import { elementCount, rowCount } from '../../../../tensor/tensor.ts';
 import type { Collective } from '../../../../training/collective.ts';
 import type { Optimizer } from '../../../../training/optimizer.ts';
 import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../../training/run/state.ts';
 import type { TrainableModel } from '../../../../training/trainable-model.ts';
+import type { Weights } from '../../../../training/trainer.ts';
+import type { WeightAverage } from '../../../../training/weight-average.ts';
 import { openCheckpointAt, openFile } from '../../files.ts';
 import { makeFolder } from '../../make-folder.ts';
 import { BEST, checkpointName } from '../run-checkpoint.ts';
@@ -21,14 +25,23 @@ import { writeWholeFile } from '../whole-folder.ts';
 import { type FoundCheckpoint, type Keeping, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
 
 const MOMENTS = 'optimizer.safetensors';
+/** Where the model's file holds one kind of weights, the other is beside it. */
+const OTHER_WEIGHTS = { trained: 'averaged.safetensors', averaged: 'trained.safetensors' } as const;
 
 /** As a checkpoint keeps it. */
-export type SavedState = RunState & { readonly optimizerStep: number };
+export type SavedState = RunState & {
+  readonly optimizerStep: number;
+  /** Updates that the weights' average is of; absent: none is kept. */
+  readonly averageCount?: number;
+};
 
 export interface CheckpointContent {
   readonly config: LlamaConfig;
   readonly weights: TrainableModel['weights'];
   readonly optimizer: Optimizer;
+  readonly average: WeightAverage | null;
+  /** Which weights the model's file holds. */
+  readonly output: Weights;
   readonly tokenizer: TokenizerFiles | null;
   readonly bosId: number | null;
   readonly eosId: number | null;
@@ -56,9 +69,13 @@ export class Checkpoints {
       collective.barrier();
       return path;
     }
-    const { config, weights, optimizer, tokenizer, bosId, eosId } = this.content;
-    const tensors = await readTensors(this.device, weights);
-    writeCheckpoint(path, { ...state, optimizerStep: optimizer.step }, (folder) => {
+    const { config, weights, optimizer, average, output, tokenizer, bosId, eosId } = this.content;
+    const averages = average && weights.map(({ name, tensor }) => ({ name, tensor: average.of(tensor) }));
+    const [model, other] = averages && output === 'averaged' ? [averages, weights] : [weights, averages];
+    const tensors = await readTensors(this.device, model);
+    const otherTensors = other && (await readTensors(this.device, other));
+    const saved = { ...state, optimizerStep: optimizer.step, ...(average && { averageCount: average.count }) };
+    writeCheckpoint(path, saved, (folder) => {
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
       writeHfCheckpoint(
         folder,
@@ -72,6 +89,10 @@ export class Checkpoints {
       const moments = folder.create(MOMENTS);
       writeSafetensors(moments, momentsNow, { step: String(optimizer.step) });
       moments.close();
+      if (!otherTensors) return;
+      const file = folder.create(OTHER_WEIGHTS[output]);
+      writeSafetensors(file, [...otherTensors], {});
+      file.close();
     });
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
     pruneCheckpoints(this.folder, keep, state.best?.step ?? null);
@@ -81,7 +102,7 @@ export class Checkpoints {
 
   /** Puts the numbers of a checkpoint back. */
   load({ path, state }: FoundCheckpoint<SavedState>): void {
-    const { config, weights, optimizer } = this.content;
+    const { config, optimizer } = this.content;
     const checkpoint = openCheckpointAt(path);
     try {
       const differences = (Object.keys(config) as (keyof LlamaConfig)[]).filter(
@@ -93,19 +114,54 @@ export class Checkpoints {
         const advice = 'Resume with the recipe that the run began with, or begin a new run in another folder.';
         throw new FormatError({ code: 'training.other-shape', file: path, where: 'config.json' }, problem, advice);
       }
-      for (const { name, tensor } of weights) {
-        const source = checkpoint.tensors.get(name)!;
-        const values = new Float32Array(elementCount(tensor.shape));
-        const rows = source.shape.slice(0, -1).reduce((a, b) => a * b, 1);
-        source.readRows(new Uint8Array(values.buffer), 0, rows);
-        this.device.write(tensor, values);
-      }
+      this.fillWeights(path, state, checkpoint.tensors);
     } finally {
       checkpoint.close();
     }
-    const moments = openFile(join(path, MOMENTS));
-    restoreMoments(this.device, optimizer, readSafetensors(moments).tensors);
-    moments.close();
+    this.fromFile(path, MOMENTS, (tensors) => restoreMoments(this.device, optimizer, tensors));
     optimizer.step = state.optimizerStep;
+  }
+
+  /** What a checkpoint's model holds is told by the file beside it; where there is none, no average was kept. */
+  private fillWeights(path: string, state: SavedState, model: ReadonlyMap<string, TensorSource>): void {
+    const { weights, average } = this.content;
+    if (existsSync(join(path, OTHER_WEIGHTS.averaged))) {
+      this.fromFile(path, OTHER_WEIGHTS.averaged, (trained) => this.fill(weights, trained));
+      this.fillAverages(model, state);
+      return;
+    }
+    this.fill(weights, model);
+    if (existsSync(join(path, OTHER_WEIGHTS.trained))) {
+      this.fromFile(path, OTHER_WEIGHTS.trained, (averages) => this.fillAverages(averages, state));
+    } else average?.begin();
+  }
+
+  private fillAverages(sources: ReadonlyMap<string, TensorSource>, { averageCount = 0 }: SavedState): void {
+    const { average, weights } = this.content;
+    if (!average) return;
+    this.fill(
+      weights.map(({ name, tensor }) => ({ name, tensor: average.of(tensor) })),
+      sources,
+    );
+    average.count = averageCount;
+  }
+
+  private fromFile(path: string, name: string, use: (tensors: ReadonlyMap<string, TensorSource>) => void): void {
+    const file = openFile(join(path, name));
+    try {
+      use(readSafetensors(file).tensors);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Writes numbers into tensors of the same names and sizes: those of a model of the same configuration. */
+  private fill(targets: TrainableModel['weights'], sources: ReadonlyMap<string, TensorSource>): void {
+    for (const { name, tensor } of targets) {
+      const source = sources.get(name)!;
+      const values = new Float32Array(elementCount(tensor.shape));
+      source.readRows(new Uint8Array(values.buffer), 0, rowCount(source.shape));
+      this.device.write(tensor, values);
+    }
   }
 }

@@ -3,7 +3,7 @@ import type { Device } from '../../../../devices/device.ts';
 import type { Collective } from '../../../../training/collective.ts';
 import type { Source } from '../../../../training/data/packer.ts';
 import { PASS_TOKENS } from '../../../../training/micro-batch.ts';
-import type { DerivedRecipe, Recipe } from '../../../../training/recipe.ts';
+import type { DerivedRecipe, Recipe } from '../../../../training/recipe/recipe.ts';
 import { estimateMemory, flopsPerToken } from '../../../../training/run/estimate.ts';
 
 /** What is said before the first step, and what heads the report. */
@@ -18,7 +18,8 @@ export function describeRun(
   const { config } = derived;
   const rankTokens = Math.ceil(derived.rows / size) * config.contextLength;
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
-  const memory = estimateMemory(config, tokens, derived.recompute, size);
+  const isAveraged = recipe.training.ema !== undefined;
+  const memory = estimateMemory(config, tokens, derived.recompute, { ranks: size, isAveraged });
   const all = derived.totalSteps * derived.batchTokens;
   // Steps reach about half of the rate of one large product.
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
@@ -44,7 +45,7 @@ export function describeRun(
     ],
     [
       'memory',
-      `about ${formatBytes(memory.parameters)} for weights, gradients and moments, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,
+      `about ${formatBytes(memory.parameters)} for weights, gradients${isAveraged ? ', moments and the average' : ' and moments'}, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];

@@ -1,5 +1,5 @@
 /** A small description of nested settings: checked completely, unknown keys refused, types inferred. */
-import { nearestNames } from '../base/nearest.ts';
+import { nearestNames } from '../../base/nearest.ts';
 
 export type Schema =
   | { readonly kind: 'text'; readonly default?: string; readonly required?: true }

@@ -2,11 +2,11 @@ import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { parse } from 'yaml';
-import { ConfigError } from '../base/errors.ts';
+import { ConfigError } from '../../base/errors.ts';
+import { estimateMemory, flopsPerToken } from '../run/estimate.ts';
+import { reportHtml, reportSvg } from '../run/report.ts';
 import { checkRecipe, deriveRecipe, type Recipe } from './recipe.ts';
-import { setValue } from './recipe-schema.ts';
-import { estimateMemory, flopsPerToken } from './run/estimate.ts';
-import { reportHtml, reportSvg } from './run/report.ts';
+import { setValue } from './schema.ts';
 
 const smallest = {
   name: 'x',
@@ -51,6 +51,15 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
     ],
   );
   deepEqual(problemsOf(7), ['the recipe must be settings by name, got 7']);
+});
+
+test('settings that contradict each other are refused', () => {
+  const averaged = { ...smallest, output: { weights: 'averaged' } };
+  match(problemsOf(averaged)[0]!, /output\.weights is averaged, and no average is kept; .*training\.ema=0\.999/);
+  deepEqual(problemsOf({ ...averaged, training: { ema: 0.999 } }), []);
+  deepEqual(problemsOf({ ...smallest, training: { ema: 1 } }), [
+    'training.ema must be a number above 0 and at most 0.999999, got 1',
+  ]);
 });
 
 test('the lab decides sizes too: fewer key and value heads, two matrices in place of three, no gate, a table of positions', () => {
@@ -133,13 +142,14 @@ test('estimates: 16 bytes a parameter, less activations the more is computed aga
   );
   equal(none!.parameters, parameters * 16);
   ok(none!.activations > cheap!.activations && cheap!.activations > block!.activations);
-  equal(estimateMemory(config, 4096, 'none', 2).parameters, parameters * 12);
+  equal(estimateMemory(config, 4096, 'none', { ranks: 2 }).parameters, parameters * 12);
+  equal(estimateMemory(config, 4096, 'none', { isAveraged: true }).parameters, parameters * 20);
   const byHand = 6 * (6 * (4 * 288 * 288 + 3 * 288 * 768) + 4096 * 288) + 6 * 6 * 256 * 288;
   equal(flopsPerToken(config, 256), byHand);
 });
 
 const recipeFile = (name: string) => {
-  const text = readFileSync(new URL(`../../recipes/${name}`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(`../../../recipes/${name}`, import.meta.url), 'utf8');
   return deriveRecipe(checkRecipe(parse(text), name), name === 'stories.yaml' ? 4096 : 32000);
 };
 

@@ -3,11 +3,18 @@
  * leaves open; deriveRecipe says how.
  */
 
-import { type Recompute, recomputePolicies } from '../autograd/tape.ts';
-import { ConfigError } from '../base/errors.ts';
-import { configProblems, isGated, type LlamaConfig, labChoices, metaFfnWidth, paperChoices } from '../model/config.ts';
-import { parameterCount } from '../model/parameters.ts';
-import { type Checked, check, type Schema } from './recipe-schema.ts';
+import { type Recompute, recomputePolicies } from '../../autograd/tape.ts';
+import { ConfigError } from '../../base/errors.ts';
+import {
+  configProblems,
+  isGated,
+  type LlamaConfig,
+  labChoices,
+  metaFfnWidth,
+  paperChoices,
+} from '../../model/config.ts';
+import { parameterCount } from '../../model/parameters.ts';
+import { type Checked, check, type Schema } from './schema.ts';
 
 const positive = { kind: 'number', min: 0, above: true } as const;
 const count = { kind: 'integer', min: 1 } as const;
@@ -94,6 +101,8 @@ export const recipeSchema = {
         clip: { ...positive, default: 1 },
         /** Weight of the penalty (ln Z)², which keeps the logits from drifting; absent: none, as in LLaMA's papers. PaLM: 1e-4. */
         zLoss: positive,
+        /** Decay of the exponential moving average of the weights that is kept beside them; absent: none is. */
+        ema: { ...positive, max: 0.999999 },
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
         /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
         products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },
@@ -111,6 +120,8 @@ export const recipeSchema = {
         keepLast: { ...count, default: 2 },
         /** A checkpoint at every so many steps that stays, beside the last and the best. */
         keepEvery: count,
+        /** Which weights the checkpoints' models have, are validated and write the samples: those of the last step, or their average (training.ema). */
+        weights: { kind: 'choice', values: ['trained', 'averaged'], default: 'trained' },
         samplePrompt: { kind: 'text', default: 'Once upon a time' },
       },
     },
@@ -123,8 +134,18 @@ export type Recipe = Checked<typeof recipeSchema>;
 export function checkRecipe(value: unknown, file: string): Recipe {
   const problems: string[] = [];
   const recipe = check(recipeSchema, value, '', problems) as Recipe;
+  if (problems.length === 0) problems.push(...contradictionsOf(recipe));
   if (problems.length > 0) throw new ConfigError(file, problems, 'recipe.invalid');
   return recipe;
+}
+
+/** What does not go together. */
+function contradictionsOf({ training, output }: Recipe): string[] {
+  const problems: string[] = [];
+  if (output.weights === 'averaged' && training.ema === undefined) {
+    problems.push('output.weights is averaged, and no average is kept; give its decay, as in training.ema=0.999');
+  }
+  return problems;
 }
 
 /** What follows from a recipe and the size of its vocabulary. */

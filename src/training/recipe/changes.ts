@@ -1,9 +1,14 @@
 /** Which settings of a training recipe may be others when its run goes on. */
-import type { ChangeRule, ChangeRules } from './run/resume.ts';
+import type { ChangeRule, ChangeRules } from '../run/resume.ts';
 
 const ORDER = 'the order of the documents, in which the run has its place, follows from it';
 
 const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string])[] = [
+  [
+    /^output\.weights$/,
+    'asked',
+    'what is validated from now on is another model, and the best until now is not comparable',
+  ],
   [/^(name|output\..+)$/, 'said'],
   [/^model\.from$/, 'said', 'the weights are those of the checkpoint'],
   [/^model\./, 'never', "the checkpoint's weights are of another model"],
@@ -13,6 +18,7 @@ const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string]
   [/^data\.train\.\d+\.share$/, 'asked', 'the run catches up with the new shares over all tokens so far'],
   [/^data\.train/, 'never', ORDER],
   [/^data\.valid/, 'asked', 'what is validated from now on is not comparable, the best checkpoint neither'],
+  [/^training\.ema$/, 'asked', 'an average that was not kept until now begins with the weights as they are'],
   [/^training\.matrices$/, 'never', "the optimizer's moments belong to the other one"],
   [/^training\.(onAnomaly|spikeDeviations|recompute)$/, 'said'],
 ];
