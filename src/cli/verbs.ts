@@ -79,6 +79,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'what `cria corpus` dropped, and why',
     load: () => import('./commands/corpus-inspect.ts'),
   },
+  'corpus query': {
+    group: 'Make a model',
+    summary: 'ask in SQL what `cria corpus` kept and dropped',
+    load: () => import('./commands/corpus-query.ts'),
+  },
   'tokenizer train': {
     group: 'Make a model',
     summary: 'train a vocabulary on text: SentencePiece as LLaMA has it, or byte-level BPE',

@@ -72,6 +72,34 @@ test('cria corpus inspect shows reasons, examples and the history of a document'
   );
 });
 
+test('cria corpus query asks in SQL what was kept and dropped', async () => {
+  await cria('corpus', recipe, '--workers', '0');
+  const out = join(folder, 'out');
+  const kept = await cria('corpus', 'query', 'SELECT source, id, characters FROM attributes', out);
+  strictEqual(kept.out, 'source  id           characters\na       a/a.jsonl#0          25\n', kept.err);
+  const sql =
+    'SELECT d.stage, any_value(d.reason) AS reason, sum(d.bytes) AS bytes, any_value(r.documents) AS documents ' +
+    'FROM drops d JOIN reasons r USING (source, stage, reason) GROUP BY d.stage ORDER BY d.stage';
+  const dropped = await cria('corpus', 'query', sql, out, '--json');
+  deepStrictEqual(
+    dropped.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [
+      { stage: 'dedup-documents', reason: 'another document has this text', bytes: 4, documents: 1 },
+      { stage: 'minimum-length', reason: 'shorter than 6 characters', bytes: 4, documents: 1 },
+    ],
+  );
+  match(
+    (await cria('corpus', 'query', 'SELECT nothing FROM attributes', out)).err,
+    /nothing.*\n[\s\S]*Tables: attributes/,
+  );
+  const none = await cria('corpus', 'query', 'SELECT 1', folder);
+  match(none.err, /audit: expected tables of a corpus run, found none/);
+  strictEqual(none.code, 1);
+});
+
 test('what is wrong with a recipe or a setting comes back in words, with exit code 1', async () => {
   const wrong = await cria('corpus', recipe, '--set', 'sources.a.wieght=2', '--set', 'seed=no');
   strictEqual(wrong.code, 1);

@@ -5,10 +5,11 @@
 import { CriaError } from '../../base/errors.ts';
 import { isSystemError } from '../../base/system-error.ts';
 import type { TokenManifest } from '../mixture/shards.ts';
+import { isAttributePart } from '../report/parquet.ts';
 import type { Claim, CorpusHost, Workforce } from './host.ts';
 import { canGiveUp, giveUp } from './kinds/give-up.ts';
 import type { Publisher, RunOptions } from './run.ts';
-import type { Task } from './task.ts';
+import type { Task, TaskOf } from './task.ts';
 
 const POLL_MILLISECONDS = 2000;
 const MOST_FAILURES = 2;
@@ -114,6 +115,25 @@ export class PhaseRunner {
     }
     this.publisher.writeText('tokens/manifest.json', `${JSON.stringify(manifest, undefined, 1)}\n`);
     this.publisher.keepOnly('tokens', names);
+  }
+
+  /** Parquet: the audit's tables below `audit`, the attributes of the documents that were kept below `attributes`, a folder for a thousand units. */
+  publishTables(tables: Readonly<Record<string, Uint8Array>>, processed: readonly TaskOf<'process'>[]): void {
+    for (const [name, bytes] of Object.entries(tables)) this.publisher.writeBytes(`audit/${name}.parquet`, bytes);
+    this.publisher.keepOnly(
+      'audit',
+      Object.keys(tables).map((name) => `${name}.parquet`),
+    );
+    const names: string[] = [];
+    for (const { id } of processed) {
+      for (const { name } of this.host.work.done(id)!.files) {
+        if (!isAttributePart(name)) continue;
+        const published = `${id.slice(id.indexOf('/') + 1)}-${name}`;
+        this.publisher.publish(id, name, `attributes/${published}`);
+        names.push(published);
+      }
+    }
+    this.publisher.keepOnly('attributes', names);
   }
 
   isDone(task: Task): boolean {

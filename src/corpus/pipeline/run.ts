@@ -11,6 +11,7 @@ import type { TokenManifest } from '../mixture/shards.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type CorpusAudit, corpusAudit } from '../report/corpus-audit.ts';
 import { renderReport } from '../report/html.ts';
+import { auditTables } from '../report/parquet.ts';
 import { auditJson, timesOf } from '../report/times.ts';
 import { type CorpusHost, isGivenUp, type Workforce } from './host.ts';
 import type { MixResult } from './kinds/mix.ts';
@@ -26,7 +27,9 @@ export interface Publisher {
   publish(id: string, file: string, name: string): void;
   /** Writes a file whole or not at all; does nothing when it already holds this text. */
   writeText(name: string, text: string): void;
-  /** Removes published files below `folder` that are not among `names`. */
+  /** As writeText. */
+  writeBytes(name: string, bytes: Uint8Array): void;
+  /** Removes published files below `folder`, in its own folders too, that are not among `names`. */
   keepOnly(folder: string, names: readonly string[]): void;
   sleep(milliseconds: number): Promise<void>;
 }
@@ -118,6 +121,7 @@ async function runPhases(
     publisher.writeText('audit.json', auditJson(audit));
     publisher.writeText('times.json', `${JSON.stringify(timesOf(audit), undefined, 1)}\n`);
     publisher.writeText('report.html', renderReport(audit));
+    runner.publishTables(auditTables(audit), processed);
   });
   return { audit, manifest: manifest?.manifest, unitsMade: runner.made, units: runner.total };
 }

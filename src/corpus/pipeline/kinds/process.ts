@@ -3,10 +3,12 @@
  *
  *   documents.jsonl    { id, url?, title?, date?, text }
  *   attributes.jsonl   { id, … }      what stages measured; thresholds over it are applied later
+ *   attributes-N.parquet              the same with id, address and size, for `cria corpus query` and other engines
  *   drops.jsonl        { id, stage, reason, detail?, bytes, lines? }
  */
 import { type Audit, addProblem, StageRunner } from '../../report/audit.ts';
 import { countAttributes, type Histograms } from '../../report/histogram.ts';
+import { AttributeTable } from '../../report/parquet.ts';
 import { readDocuments, type TaskContext } from '../environment.ts';
 import type { UnitFolder } from '../host.ts';
 import type { TaskOf } from '../task.ts';
@@ -35,6 +37,7 @@ export async function processUnit(
   const documents = folder.createCompressed('documents.jsonl');
   const attributes = folder.createCompressed('attributes.jsonl');
   const drops = folder.createCompressed('drops.jsonl');
+  const table = new AttributeTable((name, bytes) => folder.create(name).write(bytes));
   const stages = makeStages(source.stages, unit, task.before, context);
   const runner = new StageRunner(
     stages,
@@ -49,6 +52,8 @@ export async function processUnit(
     countAttributes(measures, measured);
     documents.write(jsonLine(rest));
     attributes.write(jsonLine({ id: document.id, ...measured }));
+    table.add(unit.source, document);
   }
+  table.finish();
   return { audit: runner.audit, measures, seconds: (host.clock() - started) / 1000 };
 }

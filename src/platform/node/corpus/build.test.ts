@@ -243,7 +243,14 @@ test('a dry run reads a few documents, makes a report and no tokens', async () =
   const dry = await buildCorpus(recipe(output), { workers: 0, sample: 2 });
   strictEqual(dry.manifest, undefined);
   strictEqual(dry.output, join(output, 'dry-run'));
-  deepStrictEqual(readdirSync(join(output, 'dry-run')).sort(), ['audit.json', 'report.html', 'times.json', 'work']);
+  deepStrictEqual(readdirSync(join(output, 'dry-run')).sort(), [
+    'attributes',
+    'audit',
+    'audit.json',
+    'report.html',
+    'times.json',
+    'work',
+  ]);
   strictEqual(Object.values(dry.audit.sources.web!.audit.languages)[0]!.seen.documents, 8);
 });
 

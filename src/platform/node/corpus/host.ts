@@ -193,8 +193,16 @@ function piecesOnly(name: string, sha256: string, pieces: (text: string) => stri
   };
 }
 
-/** What earlier runs may have left in the tokens folder; other files there are not ours to remove. */
-const ownFile = /^tokens-\d{5,}(?:\.ends)?\.bin(?:\.making)?$/;
+/** What earlier runs may have left in the folders of results; other files there are not ours to remove. */
+const ownFile =
+  /^(?:tokens-\d{5,}(?:\.ends)?\.bin|[\w-]+-\d{5,}-attributes-\d+\.parquet|(?:stages|reasons|languages|problems)\.parquet)(?:\.making)?$/;
+
+function writeWhole(to: string, bytes: Uint8Array): void {
+  if (existsSync(to) && readFileSync(to).equals(bytes)) return;
+  makeFolder(dirname(to));
+  writeFileSync(`${to}.making`, bytes);
+  renameSync(`${to}.making`, to);
+}
 
 export function createPublisher(output: string): Publisher {
   return {
@@ -212,17 +220,14 @@ export function createPublisher(output: string): Publisher {
       }
       renameSync(aside, to);
     },
-    writeText(name, text) {
-      const to = join(output, name);
-      if (existsSync(to) && readFileSync(to, 'utf8') === text) return;
-      makeFolder(dirname(to));
-      writeFileSync(`${to}.making`, text);
-      renameSync(`${to}.making`, to);
-    },
+    writeText: (name, text) => writeWhole(join(output, name), Buffer.from(text)),
+    writeBytes: (name, bytes) => writeWhole(join(output, name), bytes),
     keepOnly(folder, names) {
+      const root = join(output, folder);
+      if (!existsSync(root)) return;
       const kept = new Set(names);
-      for (const name of readdirSync(join(output, folder))) {
-        if (ownFile.test(name) && !kept.has(name)) rmSync(join(output, folder, name));
+      for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+        if (ownFile.test(basename(path)) && !kept.has(path.replaceAll('\\', '/'))) rmSync(join(root, path));
       }
     },
     sleep: (milliseconds) => sleep(milliseconds),
