@@ -104,9 +104,10 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     await model.close();
   });
 
-  const open = async (state: Partial<State>, base = `${server.url}/explore/`) => {
+  const open = async (state: Partial<State>, base = `${server.url}/explore/`, before = () => {}) => {
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
     page.setDefaultTimeout(60_000); // a busy machine draws late
+    await page.addInitScript(before);
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
@@ -230,6 +231,26 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
       deepStrictEqual(complaints, []);
       await page.close();
     }
+  });
+
+  test('what comes between the drawing of the page and what it does after it is shown: a busy machine’s pages wait for nothing', async () => {
+    const { page, complaints } = await open({ scene: 'attention' }, undefined, () => {
+      const [later, frame] = [window.setTimeout, window.requestAnimationFrame];
+      window.requestAnimationFrame = (run) => frame(() => later(() => run(performance.now()), 600));
+      // as TypeScript knows it in Node, it is another function
+      window.setTimeout = ((run: () => void, ms = 0) => later(run, ms > 0 ? ms + 600 : 0)) as typeof later;
+    });
+    const held = Promise.withResolvers<void>();
+    await page.route(/\/walk[^/]*\.js$/, (route) => held.promise.then(() => route.continue()));
+    const asked = page.waitForRequest(/\/walk[^/]*\.js$/); // the last of those that are fetched while the first is looked at
+    await settled(page);
+    await asked;
+    await page.locator('nav.scenes button').nth(sceneKeys.indexOf('walk')).click();
+    await page.locator('main.scene-walk').waitFor();
+    held.resolve();
+    await settled(page);
+    deepStrictEqual(complaints, []);
+    await page.close();
   });
 
   test('a figure is taken along: its numbers as JSON, its picture as SVG, and the code that gives them runs', async () => {

@@ -49,16 +49,17 @@ async function load(scene: SceneKey): Promise<void> {
 function useView(scene: SceneKey): View | Error | null {
   const [failure, setFailure] = useState<Error | null>(null);
   const [, draw] = useState(0);
+  const view = views.get(scene);
   useEffect(() => {
     setFailure(null);
-    if (views.has(scene)) return;
+    if (view) return; // not: if it is there by now. It may have come since the page was drawn without it
     const rest = async () => {
       draw((count) => count + 1);
       for (const other of sceneKeys) if (!views.has(other)) await load(other);
     };
     load(scene).then(rest).catch(setFailure);
   }, [scene]);
-  return views.get(scene) ?? failure;
+  return view ?? failure;
 }
 
 export function Scene({ x }: { readonly x: X }) {

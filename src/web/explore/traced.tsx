@@ -20,8 +20,8 @@ export class TraceCache {
     this.kept.delete(key);
     this.kept.set(key, found);
     found.then(
-      (traces) => void this.done.set(key, traces),
-      () => void this.kept.delete(key),
+      (traces) => this.kept.get(key) === found && void this.done.set(key, traces),
+      () => this.kept.get(key) === found && void this.kept.delete(key),
     );
     for (const old of [...this.kept.keys()].slice(0, Math.max(0, this.kept.size - 24))) {
       this.kept.delete(old);
@@ -82,16 +82,25 @@ export function Traced({ x, names, slice: given = {}, rows, children }: TracedPr
   const [, redraw] = useState(0);
   const [trouble, setTrouble] = useState('');
   const rendered = useRef<ComponentChildren>(null);
-  const there = x.cache.now(key);
-  if (there) rendered.current = children(isWide ? only(there, rows, x.ids.length) : there, x, shown);
+  // The cache forgets, and what another figure asked for comes when it comes: what this one has drawn is its own.
+  const held = useRef<{ readonly key: string; readonly traces: Traces } | null>(null);
+  const there = held.current?.key === key ? held.current.traces : x.cache.now(key);
+  if (there) {
+    held.current = { key, traces: there };
+    rendered.current = children(isWide ? only(there, rows, x.ids.length) : there, x, shown);
+  }
   useEffect(() => {
-    if (x.ids.length === 0 || x.cache.now(key)) return;
+    if (x.ids.length === 0 || held.current?.key === key) return;
     let current = true;
     setTrouble('');
     x.cache
       .get(key, () => x.model.trace(x.ids, names, slice))
       .then(
-        () => current && redraw((count) => count + 1),
+        (traces) => {
+          if (!current) return;
+          held.current = { key, traces };
+          redraw((count) => count + 1);
+        },
         (error: unknown) => current && setTrouble(error instanceof Error ? error.message : String(error)),
       );
     return () => {
