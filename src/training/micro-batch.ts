@@ -14,6 +14,8 @@ export interface MicroBatch {
    * them: attention and targets never cross from one to the next. Absent: each row is one sequence.
    */
   readonly documents?: readonly number[];
+  /** Of each of the documents, the number of the source that it is from. */
+  readonly sources?: readonly number[];
 }
 
 /** The label of a token that is no target. */
@@ -28,18 +30,22 @@ export function splitMicroBatch(micro: MicroBatch, limit = PASS_TOKENS): MicroBa
   if (rows * length <= limit) return [micro];
   const parts: MicroBatch[] = [];
   let documents: number[] = [];
+  let sources: number[] = [];
   let from = 0;
   let to = 0;
   const flush = () => {
     if (to === from) return;
     const slice = (values: ArrayLike<number>) => Array.prototype.slice.call(values, from, to) as number[];
-    parts.push({ ids: slice(ids), ...(labels && { labels: slice(labels) }), rows: 1, length: to - from, documents });
+    const texts = { documents, ...(micro.sources && { sources }) };
+    parts.push({ ids: slice(ids), ...(labels && { labels: slice(labels) }), rows: 1, length: to - from, ...texts });
     documents = [];
+    sources = [];
     from = to;
   };
-  for (const count of micro.documents ?? new Array<number>(rows).fill(length)) {
+  for (const [i, count] of (micro.documents ?? new Array<number>(rows).fill(length)).entries()) {
     if (to - from + count > limit) flush();
     documents.push(count);
+    if (micro.sources) sources.push(micro.sources[i]!);
     to += count;
   }
   flush();
@@ -51,6 +57,8 @@ export interface PreparedBatch {
   /** For each row, the id that it should predict; negative: none. */
   readonly targets_N: Int32Array;
   readonly targetCount: number;
+  /** Of each of the batch's spans. */
+  readonly sources: readonly number[] | null;
 }
 
 /** Lays a micro-batch out as a flat batch: spans, positions, and targets shifted by one. Throws ArgumentError when it is inconsistent. */
@@ -79,7 +87,12 @@ export function prepareBatch(micro: MicroBatch, vocabSize: number): PreparedBatc
     spans.push({ firstRow, rowCount, firstPosition: 0, blocks: new Uint32Array(0) });
     firstRow += rowCount;
   }
-  return { batch: { ids: Uint32Array.from(ids), positions, spans }, targets_N, targetCount };
+  return {
+    batch: { ids: Uint32Array.from(ids), positions, spans },
+    targets_N,
+    targetCount,
+    sources: micro.sources ?? null,
+  };
 }
 
 /** Throws ArgumentError `training.batch` when the parts of a micro-batch do not fit together. */
@@ -88,12 +101,14 @@ export function checkMicroBatch(micro: MicroBatch): void {
   if (problem) throw new ArgumentError('training.batch', `training batch: ${problem}`);
 }
 
-function problemOf({ ids, labels, rows, length }: MicroBatch, documents: readonly number[]): string | null {
+function problemOf({ ids, labels, rows, length, sources }: MicroBatch, documents: readonly number[]): string | null {
   const count = rows * length;
   if (!(count > 0)) return `expected at least one token, got ${rows} rows of ${length}`;
   if (ids.length !== count) return `expected rows × length = ${rows} × ${length} = ${count} ids, got ${ids.length}`;
   if (labels && labels.length !== count) return `expected one label per id = ${count}, got ${labels.length}`;
   if (documents.some((n) => !(Number.isInteger(n) && n > 0))) return 'a document length is not a positive whole number';
+  if (sources && sources.length !== documents.length)
+    return `expected one source per document = ${documents.length}, got ${sources.length}`;
   const sum = documents.reduce((a, b) => a + b, 0);
   return documents.length === 0 || sum === count ? null : `the document lengths add up to ${sum}, expected ${count}`;
 }

@@ -19,6 +19,7 @@ import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
+import { meanLosses, type StepLosses } from './step-losses.ts';
 import { WeightAverage } from './weight-average.ts';
 
 export interface TrainerOptions {
@@ -31,6 +32,8 @@ export interface TrainerOptions {
   /** Decay of the exponential moving average of the weights; null: none is kept. */
   readonly ema?: number | null;
   readonly recompute?: Recompute;
+  /** How many sources the micro-batches' documents are from, to tell their losses apart; absent: they are not. */
+  readonly sourceCount?: number;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
   /** Wraps the operations that the model is given: adapters. */
@@ -39,11 +42,7 @@ export interface TrainerOptions {
   readonly afterUpdate?: () => Promise<void>;
 }
 
-export interface StepResult {
-  /** Before the update, without the penalty of the normalizer. */
-  readonly loss: number;
-  /** The mean of that penalty, zLoss · (ln Z)²; absent where there is none. */
-  readonly zLoss?: number;
+export interface StepResult extends StepLosses {
   /** Before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -54,8 +53,6 @@ export interface StepResult {
 
 /** Of which weights a model is: those that steps move, or their average. */
 export type Weights = 'trained' | 'averaged';
-
-type Means = Pick<StepResult, 'loss' | 'zLoss'>;
 
 export class StepTrainer {
   readonly model: Model;
@@ -74,6 +71,7 @@ export class StepTrainer {
   private readonly clip: number | null;
   private readonly zLoss: number;
   private readonly recompute: Recompute;
+  private readonly sourceCount: number;
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
   private readonly afterUpdate: (() => Promise<void>) | undefined;
@@ -99,6 +97,7 @@ export class StepTrainer {
     this.clip = clip;
     this.zLoss = zLoss;
     this.recompute = recompute;
+    this.sourceCount = options.sourceCount ?? 0;
     this.collective = collective;
     this.decorate = decorate;
     this.afterUpdate = options.afterUpdate;
@@ -110,22 +109,20 @@ export class StepTrainer {
   async step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
     const mark = this.device.mark();
     const { losses, labelCount } = this.queueGradients(microBatches);
-    const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
-    return this.update({ loss: async () => this.meanLosses(await Promise.all(sums), labelCount), labelCount }, mark);
+    return this.update({ loss: losses, labelCount }, mark);
   }
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
-  async computeGradients(microBatches: readonly MicroBatch[]): Promise<Means & { readonly labelCount: number }> {
+  async computeGradients(microBatches: readonly MicroBatch[]): Promise<StepLosses & { readonly labelCount: number }> {
     const mark = this.device.mark();
     const { losses, labelCount } = this.queueGradients(microBatches);
-    const sums = losses.map((losses_N) => readDoubles(this.device, losses_N));
     this.device.release(mark);
-    return { ...this.meanLosses(await Promise.all(sums), labelCount), labelCount };
+    return { ...(await losses()), labelCount };
   }
 
-  /** Queues the passes of a step; the losses of each pass's rows stay in the arena. */
+  /** Queues the passes of a step, and the reading of their losses. */
   private queueGradients(microBatches: readonly MicroBatch[]): {
-    readonly losses: readonly Tensor[];
+    readonly losses: () => Promise<StepLosses>;
     readonly labelCount: number;
   } {
     const { vocabSize, norm } = this.model.config;
@@ -145,22 +142,21 @@ export class StepTrainer {
       throw new ArgumentError('training.no-labels', message);
     }
     this.clearGradients();
-    const losses = prepared.map(({ batch, targets_N }) =>
-      this.pass(batch, targets_N, new Float64Array(targets_N.length).fill(1 / labelCount), this.zLoss),
-    );
+    const { zLoss, sourceCount, collective } = this;
+    const queued = prepared.map((one) => {
+      const weights_N = new Float64Array(one.targets_N.length).fill(1 / labelCount);
+      const losses_N = this.pass(one.batch, one.targets_N, weights_N, zLoss);
+      return { prepared: one, reading: readDoubles(this.device, losses_N) };
+    });
+    const losses = async () => {
+      const read = async ({ prepared: one, reading }: (typeof queued)[number]) => ({
+        prepared: one,
+        losses: await reading,
+      });
+      const parts = { hasPenalty: zLoss > 0, sourceCount };
+      return meanLosses(await Promise.all(queued.map(read)), labelCount, parts, collective);
+    };
     return { losses, labelCount };
-  }
-
-  /** Over all ranks. */
-  private meanLosses(losses: readonly Float64Array[], labelCount: number): Means {
-    const parts = this.zLoss > 0 ? 2 : 1;
-    const sums = new Float64Array(parts);
-    for (const found of losses) {
-      const count = found.length / parts;
-      for (let part = 0; part < parts; part++) sums[part]! += total(found.subarray(part * count, (part + 1) * count));
-    }
-    this.collective.sum(sums);
-    return { loss: sums[0]! / labelCount, ...(parts > 1 && { zLoss: sums[1]! / labelCount }) };
   }
 
   /** What every pass over a step begins with. */
@@ -271,7 +267,7 @@ export class StepTrainer {
    * reads it, and what is to be told beside it: these and the gradient norm are then waited for together. What the step kept since `mark` is released.
    */
   async update(
-    { loss, labelCount }: { readonly loss: number | (() => Promise<Means>); readonly labelCount: number },
+    { loss, labelCount }: { readonly loss: number | (() => Promise<StepLosses>); readonly labelCount: number },
     mark = this.device.mark(),
   ): Promise<StepResult> {
     const { device, clip, guard } = this;

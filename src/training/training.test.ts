@@ -2,8 +2,8 @@ import { deepEqual, equal, match, ok, rejects, throws } from 'node:assert/strict
 import test from 'node:test';
 import fc from 'fast-check';
 import { assertClose } from '../../test/support/close.ts';
-import { createReferenceDevice } from '../devices/reference/device.ts';
-import { type LlamaConfig, paperChoices } from '../model/config.ts';
+import { config, ids, trainer } from '../../test/support/tiny-trainer.ts';
+import type { LlamaConfig } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
 import { rebuild, statisticsOf } from '../model/model.ts';
 import { cutDocuments, type Documents } from './data/documents.ts';
@@ -11,48 +11,10 @@ import { epochOrder } from './data/epoch-order.ts';
 import { Packer } from './data/packer.ts';
 import { evaluate } from './evaluate.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
-import { initialWeights } from './initialize.ts';
 import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { shardOf } from './ranks/parts.ts';
 import { Pace } from './run/loop.ts';
 import { cosineSchedule, stableSchedule } from './schedule.ts';
-import { placeModel } from './trainable-model.ts';
-import { StepTrainer } from './trainer.ts';
-
-const config: LlamaConfig = {
-  ...paperChoices,
-  width: 8,
-  blockCount: 2,
-  headCount: 2,
-  kvHeadCount: 1,
-  headSize: 4,
-  ffnWidth: 12,
-  vocabSize: 11,
-  contextLength: 16,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { kind: 'none' },
-  tiedEmbeddings: true,
-  attentionBias: false,
-  slidingWindow: null,
-};
-
-function trainer(
-  options: Partial<ConstructorParameters<typeof StepTrainer>[3]> = {},
-  changed: Partial<LlamaConfig> = {},
-) {
-  const device = createReferenceDevice();
-  const all = { ...config, ...changed };
-  const { model, parameters } = placeModel(device, all, initialWeights(all, 3));
-  return {
-    device,
-    model,
-    parameters,
-    trainer: new StepTrainer(device, model, parameters, { schedule: () => 0.01, ...options }),
-  };
-}
-
-const ids = Uint32Array.from({ length: 32 }, (_, i) => (i * i) % 11);
 
 test('schedules by hand: warm-up, peak, half-way and end', () => {
   const shape = { learningRate: 2, warmupSteps: 4, totalSteps: 20, finalFraction: 0.1 };
@@ -107,62 +69,6 @@ test('splitting a batch into micro-batches changes nothing but rounding, whateve
       atol: 1e-5,
     });
   }
-});
-
-test('zLoss adds its mean of (ln Z)² to what is made small, and is told beside the loss', async () => {
-  const zLoss = 0.05;
-  const micro = { ids, rows: 2, length: 16 };
-  const { device, model, trainer: own } = trainer({ zLoss });
-  const { batch, targets_N } = prepareBatch(micro, config.vocabSize);
-  const logits_NV = Float64Array.from(await device.read(forward(model, device.ops, batch)));
-  let [losses, penalties] = [0, 0];
-  for (const [n, label] of targets_N.entries()) {
-    if (label < 0) continue;
-    const row = logits_NV.subarray(n * config.vocabSize, (n + 1) * config.vocabSize);
-    const lnZ = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
-    losses += (lnZ - row[label]!) / 30;
-    penalties += (zLoss * lnZ ** 2) / 30;
-  }
-  const first = await own.step([micro]);
-  assertClose('means', [first.loss, first.zLoss!], [losses, penalties], { rtol: 1e-9 });
-  const { trainer: split } = trainer({ zLoss });
-  const parts = await split.step([0, 16].map((from) => ({ ids: ids.slice(from, from + 16), rows: 1, length: 16 })));
-  const told = ({ loss, zLoss: z, gradientNorm }: typeof parts) => [loss, z!, gradientNorm];
-  assertClose('in two parts', told(parts), told(first), { rtol: 1e-6 });
-  const plain = trainer().trainer;
-  equal((await plain.step([micro])).zLoss, undefined);
-  let [with_, without] = [first, first];
-  for (let i = 0; i < 100; i++) [with_, without] = [await own.step([micro]), await plain.step([micro])];
-  ok(with_.zLoss! < 0.2 * first.zLoss!, `the normalizer comes to 1: ${first.zLoss} → ${with_.zLoss}`);
-  ok(without.loss < with_.loss);
-});
-
-test('the average of the weights is that of all steps so far, weighed by the decay, and computes as a model of its own', async () => {
-  const micro = [{ ids, rows: 2, length: 16 }];
-  const decay = 0.8;
-  const { device, parameters, trainer: own } = trainer({ ema: decay, guard: { onAnomaly: 'skip' } });
-  const seen: Float64Array[] = [];
-  for (let n = 0; n < 5; n++) {
-    await own.step(micro);
-    seen.push(Float64Array.from(await device.read(parameters[0]!.tensor)));
-  }
-  const shares = seen.map((_, i) => decay ** (seen.length - 1 - i));
-  const sum = shares.reduce((a, b) => a + b, 0);
-  const expected = seen[0]!.map((_, at) => seen.reduce((mean, w, i) => mean + (shares[i]! / sum) * w[at]!, 0));
-  const { average } = own;
-  const mean = await device.read(average!.of(parameters[0]!.tensor));
-  assertClose('average', mean, expected, { atol: 1e-7 });
-
-  const prepared = prepareBatch(micro[0]!, config.vocabSize);
-  const averaged = await own.losses(prepared, 'averaged');
-  const trained = await own.losses(prepared);
-  ok(averaged.some((loss, n) => loss !== trained[n]));
-  for (const { tensor } of parameters) device.copy(tensor, average!.of(tensor));
-  deepEqual(await own.losses(prepared), averaged);
-
-  device.write(parameters[0]!.tensor, [Number.NaN]);
-  match((await own.step(micro)).skipped!, /NaN/);
-  deepEqual(await device.read(average!.of(parameters[0]!.tensor)), mean, 'a step that is left out moves no average');
 });
 
 test('a large micro-batch is worked off in parts that hold its sequences whole, in order', () => {
@@ -463,7 +369,18 @@ test('sources are drawn by their shares', () => {
     [0.67, 0.33],
     { atol: 0.01 },
   );
-  equal(packer.progress()[0]!.name, 'a');
+  const told = packer.progress();
+  deepEqual(
+    told.map(({ name, tokens }) => [name, tokens]),
+    [
+      ['a', counts[0]],
+      ['b', counts[1]],
+    ],
+    'exactly what the rows hold, a cut document in part',
+  );
+  const one = new Packer([{ documents: documents('c', [[1, 2, 3, 4, 5]]), share: 1 }], 1);
+  one.next(1, 7);
+  deepEqual(one.progress(), [{ name: 'c', tokens: 7, epochs: 2 }]);
   throws(() => new Packer([], 1), /expected positive shares/);
   throws(() => new Packer([{ documents: documents('empty', [[]]), share: 1 }], 1).next(1, 1), /only empty/);
 });

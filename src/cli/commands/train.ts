@@ -125,6 +125,8 @@ function writeStep(io: Io, m: StepMetrics, eta: number, total: number): void {
     const other = averaged ?? trained;
     const beside = other ? `; ${averaged ? 'averaged' : 'not averaged'} ${other.bitsPerByte.toFixed(4)}` : '';
     writeLine(io.stderr, `  validation ${bitsPerByte.toFixed(4)} bits per byte, loss ${loss.toFixed(4)}${beside}`);
+    const sets = Object.entries(m.validation.sets ?? {}).map(([name, set]) => `${name} ${set.bitsPerByte.toFixed(4)}`);
+    if (sets.length > 0) writeLine(io.stderr, `  by set: ${sets.join(', ')}`);
   }
   if (m.sample !== undefined) writeLine(io.stderr, `  ${m.sample.replaceAll('\n', '\n  ')}`);
 }

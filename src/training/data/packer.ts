@@ -27,6 +27,14 @@ export interface PackerCursor {
   readonly open: { readonly source: number; readonly document: number; readonly offset: number } | null;
 }
 
+export interface SourceProgress {
+  readonly name: string;
+  /** In the rows so far: without what is left of a document that the last row's end has cut. */
+  readonly tokens: number;
+  /** Passes over it. */
+  readonly epochs: number;
+}
+
 interface Running {
   readonly documents: Documents;
   readonly share: number;
@@ -61,11 +69,12 @@ export class Packer {
     });
   }
 
-  /** Tokens drawn from each source so far, and passes over it. */
-  progress(): { readonly name: string; readonly tokens: number; readonly epochs: number }[] {
-    return this.sources.map(({ documents, drawn, epoch, next, order }) => ({
+  /** What was taken of each source so far. */
+  progress(): SourceProgress[] {
+    const { open } = this;
+    return this.sources.map(({ documents, drawn, epoch, next, order }, i) => ({
       name: documents.name,
-      tokens: drawn,
+      tokens: open?.source === i ? drawn - (open.tokens.length - open.offset) : drawn,
       epochs: epoch + next / Math.max(1, order.length),
     }));
   }
@@ -96,6 +105,7 @@ export class Packer {
   next(rows: number, length: number): MicroBatch {
     const ids = new Uint32Array(rows * length);
     const documents: number[] = [];
+    const sources: number[] = [];
     for (let row = 0; row < rows; row++) {
       let filled = 0;
       while (filled < length) {
@@ -104,12 +114,13 @@ export class Packer {
         const count = Math.min(length - filled, tokens.length - offset);
         ids.set(tokens.subarray(offset, offset + count), row * length + filled);
         documents.push(count);
+        sources.push(this.open.source);
         filled += count;
         this.open.offset += count;
         if (this.open.offset >= tokens.length) this.open = null;
       }
     }
-    return { ids, rows, length, documents };
+    return { ids, rows, length, documents, sources };
   }
 
   /** The next document of the source that lies furthest behind its share. */

@@ -9,6 +9,8 @@ const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string]
     'asked',
     'what is validated from now on is another model, and the best until now is not comparable',
   ],
+  [/^output\.bestBy$/, 'asked', 'the best until now was chosen by another set'],
+  [/^data\.valid\.\d+\.name$/, 'said'],
   [/^(name|output\..+)$/, 'said'],
   [/^model\.from$/, 'said', 'the weights are those of the checkpoint'],
   [/^model\./, 'never', "the checkpoint's weights are of another model"],

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { ConfigError } from '../../base/errors.ts';
 import { estimateMemory, flopsPerToken } from '../run/estimate.ts';
 import { reportHtml, reportSvg } from '../run/report.ts';
-import { checkRecipe, deriveRecipe, type Recipe } from './recipe.ts';
+import { checkRecipe, deriveRecipe, type Recipe, validationNames } from './recipe.ts';
 import { setValue } from './schema.ts';
 
 const smallest = {
@@ -51,6 +51,23 @@ test('every problem of a recipe is listed, and a typo gets a suggestion', () => 
     ],
   );
   deepEqual(problemsOf(7), ['the recipe must be settings by name, got 7']);
+});
+
+test('validation sets are one text or several by name, of which one chooses the best', () => {
+  const sets = [{ path: 'b' }, { name: 'books', path: 'c', field: 'x' }];
+  deepEqual(checkRecipe(smallest, 'r.yaml').data.valid, [{ name: undefined, path: 'b', field: undefined }]);
+  const several = checkRecipe({ ...smallest, data: { ...smallest.data, valid: sets } }, 'r.yaml');
+  deepEqual(validationNames(several.data), ['validation 1', 'books']);
+  const wrong = (valid: unknown, output: object = {}) =>
+    problemsOf({ ...smallest, data: { ...smallest.data, valid }, output });
+  deepEqual(wrong([...sets, { name: 'books', path: 'd' }]), [
+    'data.valid[2].name is books, and an earlier one is, too',
+  ]);
+  deepEqual(wrong(sets, { bestBy: 'book' }), [
+    'output.bestBy is book, expected the name of a validation set: validation 1, books',
+  ]);
+  deepEqual(wrong(7), ['data.valid must be a text, or a list with at least one entry, got 7']);
+  deepEqual(wrong(sets, { bestBy: 'books' }), []);
 });
 
 test('settings that contradict each other are refused', () => {
@@ -174,6 +191,15 @@ test('the report draws its curves, escapes what the model wrote, and stands with
     seconds: step,
     ...(step === 3 && { validation: { loss: 2, bitsPerByte: 1 }, sample: '<script>' }),
   }));
+  const sources = {
+    'a<b': { loss: 2, tokens: 75, share: 0.75, epochs: 1.5 },
+    c: { tokens: 25, share: 0.25, epochs: 0.2 },
+  };
+  const sets = { books: { loss: 2, bitsPerByte: 1 }, web: { loss: 3, bitsPerByte: 2 } };
+  const last = { ...metrics[2]!, sources, validation: { loss: 2, bitsPerByte: 1, sets } };
+  const several = reportHtml('x', [], [...metrics.slice(0, 2), last], false);
+  match(several, /source a&#60;b<\/td><td>75\.00 % of all tokens: 75, 1\.50 epochs/);
+  match(several, />a&#60;b<\/text>.*>books<\/text>.*>web<\/text>/s);
   const html = reportHtml('a & b', [['model', 'x']], metrics, true);
   ok(html.includes('&#60;script&#62;') && !html.includes('<script>') && html.includes('refresh'));
   match(reportSvg(metrics), /<polyline[^>]*points="[\d.]+,[\d.]+ [\d.]+,[\d.]+ [\d.]+,[\d.]+"/);

@@ -74,8 +74,24 @@ export const recipeSchema = {
             },
           },
         },
-        /** What is never trained on; absent: a part of the training text, see data/hold-back.ts. */
-        valid: { kind: 'text' },
+        /**
+         * What is never trained on, one text or several by name; absent: a part of the training text, see data/hold-back.ts. The first
+         * decides which checkpoint is the best (output.bestBy).
+         */
+        valid: {
+          kind: 'list',
+          shorthand: 'path',
+          item: {
+            kind: 'object',
+            keys: {
+              /** Absent: "validation", or its number where there are several. */
+              name: { kind: 'text' },
+              path: { kind: 'text', required: true },
+              /** Absent: that of the first training text. */
+              field: { kind: 'text' },
+            },
+          },
+        },
       },
     },
     training: {
@@ -122,6 +138,8 @@ export const recipeSchema = {
         keepEvery: count,
         /** Which weights the checkpoints' models have, are validated and write the samples: those of the last step, or their average (training.ema). */
         weights: { kind: 'choice', values: ['trained', 'averaged'], default: 'trained' },
+        /** The validation set whose bits per byte decide which checkpoint is the best; absent: the first. */
+        bestBy: { kind: 'text' },
         samplePrompt: { kind: 'text', default: 'Once upon a time' },
       },
     },
@@ -140,12 +158,30 @@ export function checkRecipe(value: unknown, file: string): Recipe {
 }
 
 /** What does not go together. */
-function contradictionsOf({ training, output }: Recipe): string[] {
+function contradictionsOf({ data, training, output }: Recipe): string[] {
   const problems: string[] = [];
   if (output.weights === 'averaged' && training.ema === undefined) {
     problems.push('output.weights is averaged, and no average is kept; give its decay, as in training.ema=0.999');
   }
+  const names = validationNames(data);
+  for (const [i, name] of names.entries()) {
+    if (names.indexOf(name) < i) problems.push(`data.valid[${i}].name is ${name}, and an earlier one is, too`);
+  }
+  if (output.bestBy !== undefined && !names.includes(output.bestBy)) {
+    problems.push(`output.bestBy is ${output.bestBy}, expected the name of a validation set: ${names.join(', ')}`);
+  }
   return problems;
+}
+
+/** What the sets for validation are called, in order. */
+export function validationNames({ valid = [] }: Recipe['data']): string[] {
+  if (valid.length <= 1) return [valid[0]?.name ?? 'validation'];
+  return valid.map(({ name }, i) => name ?? `validation ${i + 1}`);
+}
+
+/** What the training texts are called, in order. */
+export function sourceNames({ train }: Recipe['data']): string[] {
+  return train.map(({ name }, i) => name ?? `source ${i + 1}`);
 }
 
 /** What follows from a recipe and the size of its vocabulary. */

@@ -6,7 +6,13 @@ export type Schema =
   | { readonly kind: 'boolean'; readonly default?: boolean }
   | (Bounds & { readonly kind: 'number' | 'integer'; readonly default?: number })
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly default?: string }
-  | { readonly kind: 'list'; readonly item: Schema; readonly required?: true }
+  | {
+      readonly kind: 'list';
+      readonly item: Schema;
+      readonly required?: true;
+      /** A text in the place of the list is one entry with this key. */
+      readonly shorthand?: string;
+    }
   | { readonly kind: 'object'; readonly keys: Readonly<Record<string, Schema>> };
 
 interface Bounds {
@@ -44,6 +50,9 @@ export function check(schema: Schema, value: unknown, path: string, problems: st
     case 'object':
       return checkObject(schema.keys, value, path, problems);
     case 'list':
+      if (typeof value === 'string' && schema.shorthand !== undefined) {
+        return check(schema, [{ [schema.shorthand]: value }], path, problems);
+      }
       if (Array.isArray(value) && value.length > 0) {
         return value.map((item, i) => check(schema.item, item, `${path}[${i}]`, problems));
       }
@@ -110,7 +119,9 @@ function describe(schema: Schema): string {
     case 'boolean':
       return 'true or false';
     case 'list':
-      return 'a list with at least one entry';
+      return schema.shorthand === undefined
+        ? 'a list with at least one entry'
+        : 'a text, or a list with at least one entry';
     case 'text':
       return 'a text';
     default:

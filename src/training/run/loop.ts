@@ -3,17 +3,17 @@
  * terminal are passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
  */
 import type { Collective } from '../collective.ts';
-import type { Documents } from '../data/documents.ts';
 import type { Packer } from '../data/packer.ts';
-import { evaluate } from '../evaluate.ts';
 import { isDestroyed } from '../guard.ts';
 import type { MicroBatch } from '../micro-batch.ts';
 import { shardOf } from '../ranks/parts.ts';
 import type { DerivedRecipe, Recipe } from '../recipe/recipe.ts';
-import type { StepTrainer, Weights } from '../trainer.ts';
+import type { StepTrainer } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';
 import type { RunInputs } from './resume.ts';
+import { type SourceMetrics, sourceMetrics } from './source-metrics.ts';
 import type { RunState } from './state.ts';
+import { type ValidationMetrics, type ValidationSet, validate } from './validate.ts';
 
 /** One line of metrics.jsonl. */
 export interface StepMetrics {
@@ -33,18 +33,9 @@ export interface StepMetrics {
   /** Why the run has gone back to the step before this one. */
   readonly returned?: string;
   readonly validation?: ValidationMetrics;
+  /** Where there are several: every source by its name. */
+  readonly sources?: Readonly<Record<string, SourceMetrics>>;
   readonly sample?: string;
-}
-
-export interface Validated {
-  readonly loss: number;
-  readonly bitsPerByte: number;
-}
-
-/** Of the weights that the recipe's output has; where an average is kept, those of the others beside it. */
-export interface ValidationMetrics extends Validated {
-  readonly averaged?: Validated;
-  readonly trained?: Validated;
 }
 
 export interface RunPorts {
@@ -66,7 +57,7 @@ export interface RunParts {
   readonly derived: DerivedRecipe;
   readonly trainer: StepTrainer;
   readonly packer: Packer;
-  readonly validation: { readonly documents: Documents; readonly textBytes: number };
+  readonly validations: readonly ValidationSet[];
   /** Floating-point operations a second of a large matrix product here. */
   readonly peakFlops: number;
   readonly collective: Collective;
@@ -76,7 +67,8 @@ export interface RunParts {
 
 /** Steps that the expected time looks back on. */
 const PACE_STEPS = 200;
-const SMOOTHING = 0.98;
+/** The part of its weight that a loss keeps with each step after it. */
+export const SMOOTHING = 0.98;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
 export async function runTraining(parts: RunParts, start: RunState | null, ports: RunPorts): Promise<RunState> {
@@ -139,6 +131,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         ...(result.skipped !== null && { skipped: result.skipped }),
         ...(back && step === back.to + 1 && { returned: back.because }),
         ...(validation && { validation }),
+        ...(result.sources && { sources: sourceMetrics(packer.progress(), result.sources) }),
         ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: await ports.sample(step) }),
       },
       ((derived.totalSteps - step) * pace.next(ports.clock())) / 1000,
@@ -151,18 +144,6 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   }
   if (saved !== state.step) await ports.save(state);
   return state;
-}
-
-async function validate({ recipe, derived, trainer, validation, collective }: RunParts): Promise<ValidationMetrics> {
-  const { documents, textBytes } = validation;
-  const evaluated = async (weights: Weights): Promise<Validated> => {
-    const size = { rows: derived.rows, length: derived.config.contextLength, weights };
-    const { loss, bitsPerByte } = await evaluate(trainer, documents, textBytes, size, collective);
-    return { loss, bitsPerByte };
-  };
-  const { weights } = recipe.output;
-  const other = weights === 'trained' ? 'averaged' : 'trained';
-  return { ...(await evaluated(weights)), ...(trainer.average && { [other]: await evaluated(other) }) };
 }
 
 /**
@@ -218,10 +199,14 @@ function rowsOfRank(all: MicroBatch, { rank, size }: { readonly rank: number; re
   const from = firstRow * all.length;
   const to = from + rows * all.length;
   const documents: number[] = [];
+  const sources: number[] = [];
   let at = 0;
-  for (const count of all.documents!) {
-    if (at >= from && at < to) documents.push(count);
+  for (const [i, count] of all.documents!.entries()) {
+    if (at >= from && at < to) {
+      documents.push(count);
+      sources.push(all.sources![i]!);
+    }
     at += count;
   }
-  return [{ ids: Array.prototype.slice.call(all.ids, from, to), rows, length: all.length, documents }];
+  return [{ ids: Array.prototype.slice.call(all.ids, from, to), rows, length: all.length, documents, sources }];
 }

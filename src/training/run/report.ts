@@ -1,6 +1,7 @@
 /** A run on one page: curves as SVG, and an HTML page around them that reloads itself while the run goes on. */
 import { formatCount, formatDuration } from '../../base/units.ts';
-import type { StepMetrics } from './loop.ts';
+import { SMOOTHING, type StepMetrics, smoothed } from './loop.ts';
+import type { ValidationMetrics } from './validate.ts';
 
 export interface Curve {
   readonly label: string;
@@ -17,6 +18,9 @@ const RIGHT = 24;
 const BOTTOM = 28;
 const TOP = 24;
 const MOST_POINTS = 600;
+const MOST_LABELS = 5;
+const LABEL_WIDTH = 78;
+const LABEL_LETTERS = 12;
 
 /** All charts of a run in one SVG. */
 export function reportSvg(metrics: readonly StepMetrics[]): string {
@@ -30,17 +34,8 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
         { label: 'validation', color: '#c40', points: series(validation, ({ validation }) => validation!.loss) },
       ],
     ],
-    [
-      'validation, bits per byte',
-      [
-        { label: '', color: '#c40', points: series(validation, ({ validation }) => validation!.bitsPerByte) },
-        ...(['averaged', 'trained'] as const).map((label) => ({
-          label,
-          color: '#08a',
-          points: series(validation, ({ validation }) => validation![label]?.bitsPerByte ?? Number.NaN),
-        })),
-      ].filter(({ points }) => points.some(([, y]) => Number.isFinite(y))),
-    ],
+    ['loss by source, smoothed', sourceCurves(metrics)],
+    ['validation, bits per byte', validationCurves(validation)],
     ['learning rate', [{ label: '', color: '#383', points: series(metrics, ({ learningRate }) => learningRate) }]],
     ['gradient norm', [{ label: '', color: '#639', points: series(metrics, ({ gradientNorm }) => gradientNorm) }]],
     [
@@ -50,6 +45,42 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
   ];
   return drawCharts(charts, metrics.at(-1)?.tokens ?? 0);
 }
+
+/** The model's on the set that chooses; the other weights' there, and the other sets'. */
+function validationCurves(metrics: readonly StepMetrics[]): Curve[] {
+  const of = (label: string, color: string, value: (found: ValidationMetrics) => number | undefined): Curve => ({
+    label,
+    color,
+    points: series(metrics, ({ validation }) => value(validation!) ?? Number.NaN),
+  });
+  const names = Object.keys(metrics.at(-1)?.validation?.sets ?? {});
+  const curves = [
+    ...names.map((name, i) => of(name, COLORS[i % COLORS.length]!, ({ sets }) => sets?.[name]?.bitsPerByte)),
+    ...(names.length === 0 ? [of('', '#c40', ({ bitsPerByte }) => bitsPerByte)] : []),
+    ...(['averaged', 'trained'] as const).map((label) => of(label, '#08a', (found) => found[label]?.bitsPerByte)),
+  ];
+  return curves.filter(({ points }) => points.some(([, y]) => Number.isFinite(y)));
+}
+
+function sourceCurves(metrics: readonly StepMetrics[]): Curve[] {
+  return Object.keys(metrics.at(-1)?.sources ?? {}).map((name, i) => {
+    let mean: number | null = null;
+    let count = 0;
+    const means = metrics.map(({ sources }) => {
+      const loss = sources?.[name]?.loss;
+      if (loss !== undefined) mean = smoothed(mean, loss, ++count, SMOOTHING);
+      return mean ?? Number.NaN;
+    });
+    const points = series(
+      metrics.map(({ tokens }, at) => ({ tokens, mean: means[at]! })),
+      ({ mean: value }) => value,
+    );
+    return { label: name, color: COLORS[i % COLORS.length]!, points };
+  });
+}
+
+/** Of curves that have nothing else to tell them apart. */
+const COLORS = ['#c40', '#47c', '#383', '#a6a', '#a80', '#089'];
 
 export interface Frame {
   /** Where the common axis begins. */
@@ -114,6 +145,10 @@ function progressFacts(last: StepMetrics): (readonly [string, string])[] {
     ['tokens seen', formatCount(last.tokens)],
     ['time so far', formatDuration(last.seconds)],
     ['smoothed loss', last.smoothedLoss.toFixed(4)],
+    ...Object.entries(last.sources ?? {}).map(([name, { tokens, share, epochs }]) => {
+      const part = `${(100 * share).toFixed(2)} % of all tokens`;
+      return [`source ${name}`, `${part}: ${formatCount(tokens)}, ${epochs.toPrecision(3)} epochs`] as const;
+    }),
   ];
 }
 
@@ -155,9 +190,12 @@ function chart(
     if (path.length === 1) return `<circle r="2.5" fill="${color}" transform="translate(${path[0]})"/>`;
     return `<polyline fill="none" stroke="${color}" ${isFaint ? 'stroke-width="0.8" opacity="0.45"' : 'stroke-width="1.4"'} points="${path.join(' ')}"/>`;
   });
-  const legend = curves
-    .filter(({ label }) => label)
-    .map(({ label, color }, i) => `<text x="${width - 230 + i * 78}" y="14" fill="${color}">${label}</text>`);
+  const labelled = curves.filter(({ label }) => label).slice(0, MOST_LABELS);
+  const legendAt = width - Math.max(3, labelled.length) * LABEL_WIDTH;
+  const legend = labelled.map(({ label, color }, i) => {
+    const text = label.length > LABEL_LETTERS ? `${label.slice(0, LABEL_LETTERS - 1)}…` : label;
+    return `<text x="${legendAt + i * LABEL_WIDTH}" y="14" fill="${color}">${escapeText(text)}</text>`;
+  });
   return [heading, ...grid, ...axis, ...lines, ...legend].join('');
 }
 

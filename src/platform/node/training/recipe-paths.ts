@@ -43,6 +43,8 @@ export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
       );
     }
   }
-  if (data.valid !== undefined) hasText('data.valid', data.valid);
+  const { valid = [] } = data;
+  for (const [i, { path }] of valid.entries())
+    hasText(valid.length === 1 ? 'data.valid' : `data.valid.${i}.path`, path);
   if (problems.length > 0) throw new ConfigError(`recipe ${name}`, problems, 'recipe.paths');
 }

@@ -22,6 +22,7 @@ import type { Io } from '../../../cli/io.ts';
 import { runProgram } from '../../../cli/program.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
+import type { StepMetrics } from '../../../training/run/loop.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
 import { numbersOf } from './stored-weights.ts';
 import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
@@ -167,6 +168,43 @@ test('the model of a checkpoint is the averaged one where the recipe says so, an
   const back = await inProcess(words('averaged-other', ...other).slice(1));
   match(back.stderr, /changed, as allowed: output\.weights is "trained", and was "averaged"/);
   deepEqual(bits('averaged-other'), bits('first'));
+});
+
+test('several sources and validation sets are told apart, and the one that the recipe names chooses the best', async () => {
+  writeFileSync(
+    at('several.yaml'),
+    readFileSync(at('recipe.yaml'), 'utf8')
+      .replace(/^ {2}train: .*$/m, (all) =>
+        all.replace('[{', '[{ name: cats, share: 3,').replace(' }]', ` }, { path: ${at('valid.jsonl')} }]`),
+      )
+      .replace(/^ {2}valid: (.*)$/m, `  valid: [{ path: $1 }, { name: cats, path: ${at('train.jsonl.gz')} }]`)
+      .replace('output: {', 'output: { bestBy: cats,'),
+  );
+  const { status, stderr } = await inProcess(['train', at('several.yaml'), '--out', at('several'), '-t', '1']);
+  equal(status, 0, stderr);
+  match(stderr, /by set: validation 1 [\d.]+, cats [\d.]+/);
+  const metrics = readFileSync(join(at('several'), 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(text) as StepMetrics);
+  const { sources, validation } = metrics.at(-1)!;
+  deepEqual(Object.keys(sources!), ['cats', 'source 2']);
+  const tokens = Object.values(sources!).map((source) => source.tokens);
+  equal(tokens[0]! + tokens[1]!, STEPS * 64, 'every token is of a source');
+  equal(sources!.cats!.share, tokens[0]! / (STEPS * 64));
+  ok(Math.abs(sources!.cats!.share - 0.75) < 0.05);
+  deepEqual(Object.keys(validation!.sets!), ['validation 1', 'cats']);
+  const { loss, bitsPerByte } = validation!;
+  deepEqual({ loss, bitsPerByte }, validation!.sets!.cats);
+  const best = JSON.parse(readFileSync(join(at('several'), 'checkpoints', 'best.json'), 'utf8')) as {
+    bitsPerByte: number;
+  };
+  const found = metrics.flatMap((m) => m.validation?.sets?.cats?.bitsPerByte ?? []);
+  equal(best.bitsPerByte, Math.min(...found));
+  match(
+    readFileSync(join(at('several'), 'metrics.csv'), 'utf8'),
+    /sources\.cats\.loss.*validation\.sets\.cats\.bitsPerByte/,
+  );
 });
 
 test('--resume without a run to go on with begins one, and says so', () => {

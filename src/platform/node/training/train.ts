@@ -86,7 +86,7 @@ async function trainWithin(
   const reading = { files, tokenizer, threads, contextLength, digests, tell, isStopped };
   const made = isFirst ? await openData(recipe, run.tokens, reading) : null;
   collective.barrier(); // the first rank has made the tokens, the others find them
-  const { sources, validation } = made ?? (await openData(recipe, run.tokens, reading));
+  const { sources, validations } = made ?? (await openData(recipe, run.tokens, reading));
 
   const { device, bits } = await createTrainingDevice(options, training.products, tell);
   try {
@@ -106,6 +106,7 @@ async function trainWithin(
       },
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,
+      ...(sources.length > 1 && { sourceCount: sources.length }),
       zLoss: training.zLoss ?? 0,
       ema: training.ema ?? null,
       recompute: derived.recompute,
@@ -140,7 +141,7 @@ async function trainWithin(
     let saved: string | null = null;
     const promptIds = tokenizer.encode(output.samplePrompt, { bos: tokenizer.bosId !== null });
     const packer = new Packer(sources, recipe.seed);
-    const parts = { recipe, derived, trainer, packer, validation, peakFlops, collective, inputs };
+    const parts = { recipe, derived, trainer, packer, validations, peakFlops, collective, inputs };
     const ports: RunPorts = {
       clock: () => performance.now(),
       isStopped() {

@@ -9,7 +9,8 @@ import { createTokenizer } from '../../../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import { cutDocuments } from '../../../../training/data/documents.ts';
 import type { Source } from '../../../../training/data/packer.ts';
-import type { Recipe } from '../../../../training/recipe/recipe.ts';
+import { type Recipe, sourceNames, validationNames } from '../../../../training/recipe/recipe.ts';
+import type { ValidationSet } from '../../../../training/run/validate.ts';
 import { findTokenizerFiles } from '../../load-tokenizer.ts';
 import { digestOf } from '../whole-folder.ts';
 import { textFiles } from './text-files.ts';
@@ -36,7 +37,7 @@ export function digestsOf({ tokenizer, data }: Recipe): Record<string, string> {
   return {
     'tokenizer.path': digestOf(tokenizerFile(tokenizer.path)),
     ...Object.fromEntries(data.train.map(({ path }, i) => [`data.train.${i}.path`, digest(path)])),
-    ...(data.valid !== undefined && { 'data.valid': digest(data.valid) }),
+    ...Object.fromEntries((data.valid ?? []).map(({ path }, i) => [`data.valid.${i}.path`, digest(path)])),
   };
 }
 
@@ -54,7 +55,7 @@ function tokenizerFile(path: string): string {
 export interface OpenedData {
   /** Documents longer than the context are cut there. */
   readonly sources: readonly Source[];
-  readonly validation: { readonly documents: Source['documents']; readonly textBytes: number };
+  readonly validations: readonly ValidationSet[];
 }
 
 export interface OpenDataOptions extends OpenedTokenizer {
@@ -77,10 +78,11 @@ export async function openData(recipe: Recipe, folder: string, options: OpenData
       tokenize,
     );
   const part = valid === undefined ? 'kept' : 'all';
+  const names = sourceNames(recipe.data);
   const sources: Source[] = [];
-  for (const [i, { name = `source ${i + 1}`, path, share, ...fields }] of train.entries()) {
+  for (const [i, { path, share, name: _, ...fields }] of train.entries()) {
     const digest = digests[`data.train.${i}.path`]!;
-    const { documents } = await open({ name, digest, part, ...fields }, [path], `train-${i}`);
+    const { documents } = await open({ name: names[i]!, digest, part, ...fields }, [path], `train-${i}`);
     const cut = cutDocuments(documents, contextLength);
     if (cut.count > documents.count) {
       const pieces = `${formatCount(cut.count)} pieces of at most ${contextLength} tokens`;
@@ -88,19 +90,28 @@ export async function openData(recipe: Recipe, folder: string, options: OpenData
     }
     sources.push({ documents: cut, share });
   }
-  const digest = digests['data.valid'] ?? train.map((_, i) => digests[`data.train.${i}.path`]).join(' ');
-  const fields = { field: train[0]!.field, weightField: undefined, weightPower: 1 };
-  const paths = valid === undefined ? train.map(({ path }) => path) : [valid];
-  const validation = await open(
-    { name: 'validation', digest, part: valid === undefined ? 'heldBack' : 'all', ...fields },
-    paths,
-    'valid',
-  );
-  const { documents, textBytes } = validation;
-  if (textBytes === null) {
-    throw new ConfigError(`recipe ${recipe.name}`, [
-      'data.valid is a folder of token shards; bits per byte need the text itself (.jsonl, .jsonl.gz, .txt)',
-    ]);
+  const heldBack = { paths: train.map(({ path }) => path), field: train[0]!.field };
+  const sets = valid?.map(({ path, field = train[0]!.field }) => ({ paths: [path], field })) ?? [heldBack];
+  const validations: ValidationSet[] = [];
+  for (const [i, name] of validationNames(recipe.data).entries()) {
+    const { paths, field } = sets[i]!;
+    const digest = digests[`data.valid.${i}.path`] ?? train.map((_, j) => digests[`data.train.${j}.path`]).join(' ');
+    const text = {
+      name,
+      digest,
+      part: valid ? 'all' : 'heldBack',
+      field,
+      weightField: undefined,
+      weightPower: 1,
+    } as const;
+    const { documents, textBytes } = await open(text, paths, i === 0 ? 'valid' : `valid-${i}`);
+    if (textBytes === null) {
+      const setting = sets.length === 1 ? 'data.valid' : `data.valid.${i}.path`;
+      throw new ConfigError(`recipe ${recipe.name}`, [
+        `${setting} is a folder of token shards; bits per byte need the text itself (.jsonl, .jsonl.gz, .txt)`,
+      ]);
+    }
+    validations.push({ name, documents, textBytes });
   }
-  return { sources, validation: { documents, textBytes } };
+  return { sources, validations };
 }

@@ -1,0 +1,102 @@
+/** What a step adds up, and what is kept beside the weights, against the formulas computed slowly. */
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import test from 'node:test';
+import { assertClose } from '../../test/support/close.ts';
+import { config, ids, trainer } from '../../test/support/tiny-trainer.ts';
+import { forward } from '../model/llama.ts';
+import { prepareBatch, splitMicroBatch } from './micro-batch.ts';
+
+test('zLoss adds its mean of (ln Z)² to what is made small, and is told beside the loss', async () => {
+  const zLoss = 0.05;
+  const micro = { ids, rows: 2, length: 16 };
+  const { device, model, trainer: own } = trainer({ zLoss });
+  const { batch, targets_N } = prepareBatch(micro, config.vocabSize);
+  const logits_NV = Float64Array.from(await device.read(forward(model, device.ops, batch)));
+  let [losses, penalties] = [0, 0];
+  for (const [n, label] of targets_N.entries()) {
+    if (label < 0) continue;
+    const row = logits_NV.subarray(n * config.vocabSize, (n + 1) * config.vocabSize);
+    const lnZ = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    losses += (lnZ - row[label]!) / 30;
+    penalties += (zLoss * lnZ ** 2) / 30;
+  }
+  const first = await own.step([micro]);
+  assertClose('means', [first.loss, first.zLoss!], [losses, penalties], { rtol: 1e-9 });
+  const { trainer: split } = trainer({ zLoss });
+  const parts = await split.step([0, 16].map((from) => ({ ids: ids.slice(from, from + 16), rows: 1, length: 16 })));
+  const told = ({ loss, zLoss: z, gradientNorm }: typeof parts) => [loss, z!, gradientNorm];
+  assertClose('in two parts', told(parts), told(first), { rtol: 1e-6 });
+  const plain = trainer().trainer;
+  equal((await plain.step([micro])).zLoss, undefined);
+  let [with_, without] = [first, first];
+  for (let i = 0; i < 100; i++) [with_, without] = [await own.step([micro]), await plain.step([micro])];
+  ok(with_.zLoss! < 0.2 * first.zLoss!, `the normalizer comes to 1: ${first.zLoss} → ${with_.zLoss}`);
+  ok(without.loss < with_.loss);
+});
+
+test('the average of the weights is that of all steps so far, weighed by the decay, and computes as a model of its own', async () => {
+  const micro = [{ ids, rows: 2, length: 16 }];
+  const decay = 0.8;
+  const { device, parameters, trainer: own } = trainer({ ema: decay, guard: { onAnomaly: 'skip' } });
+  const seen: Float64Array[] = [];
+  for (let n = 0; n < 5; n++) {
+    await own.step(micro);
+    seen.push(Float64Array.from(await device.read(parameters[0]!.tensor)));
+  }
+  const shares = seen.map((_, i) => decay ** (seen.length - 1 - i));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  const expected = seen[0]!.map((_, at) => seen.reduce((mean, w, i) => mean + (shares[i]! / sum) * w[at]!, 0));
+  const { average } = own;
+  const mean = await device.read(average!.of(parameters[0]!.tensor));
+  assertClose('average', mean, expected, { atol: 1e-7 });
+
+  const prepared = prepareBatch(micro[0]!, config.vocabSize);
+  const averaged = await own.losses(prepared, 'averaged');
+  const trained = await own.losses(prepared);
+  ok(averaged.some((loss, n) => loss !== trained[n]));
+  for (const { tensor } of parameters) device.copy(tensor, average!.of(tensor));
+  deepEqual(await own.losses(prepared), averaged);
+
+  device.write(parameters[0]!.tensor, [Number.NaN]);
+  match((await own.step(micro)).skipped!, /NaN/);
+  deepEqual(await device.read(average!.of(parameters[0]!.tensor)), mean, 'a step that is left out moves no average');
+});
+
+test('the loss of each source is that of its documents, however they are split', async () => {
+  const documents = [5, 3, 8, 7, 9];
+  const sources = [1, 0, 1, 2, 0];
+  const micro = { ids, rows: 2, length: 16, documents, sources };
+  const { trainer: own } = trainer({ sourceCount: 4, zLoss: 0.1 });
+  const { targets_N } = prepareBatch(micro, config.vocabSize);
+  const losses = await own.losses(prepareBatch(micro, config.vocabSize));
+  const sums = [0, 0, 0, 0];
+  const counts = [0, 0, 0, 0];
+  let row = 0;
+  for (const [i, count] of documents.entries()) {
+    for (const end = row + count; row < end; row++) {
+      sums[sources[i]!]! += losses[row]!;
+      counts[sources[i]!]! += Number(targets_N[row]! >= 0);
+    }
+  }
+  const found = await own.computeGradients([micro]);
+  assertClose(
+    'by source',
+    found.sources!.slice(0, 3).map(({ loss }) => loss),
+    sums.slice(0, 3).map((sum, i) => sum / counts[i]!),
+    { rtol: 1e-9 },
+  );
+  deepEqual(
+    found.sources!.map(({ labelCount }) => labelCount),
+    counts,
+  );
+  const parts = splitMicroBatch(micro, 10);
+  ok(parts.length > 2);
+  const split = await own.computeGradients(parts);
+  assertClose(
+    'split',
+    split.sources!.slice(0, 3).map(({ loss }) => loss),
+    found.sources!.slice(0, 3).map(({ loss }) => loss),
+    { rtol: 1e-9 },
+  );
+  throws(() => prepareBatch({ ...micro, sources: [1] }, 11), /expected one source per document = 5, got 1/);
+});
