@@ -4,7 +4,6 @@ import { attention, attentionCombine } from './attention/assembly';
 import { kvAppend } from './attention/kv.assembly';
 import { roundBf16 } from './gemm/round.assembly';
 import { linearBlas } from './linear/blas.assembly';
-import { linearFloats } from './linear/floats.assembly';
 import { pack } from './linear/pack.assembly';
 import { quantizeRows } from './linear/quantize.assembly';
 import { embed, unpackPanels } from './linear/unpack.assembly';
@@ -16,7 +15,6 @@ import {
   TASK_EMBED,
   TASK_KV_APPEND,
   TASK_LINEAR_BLAS,
-  TASK_LINEAR_FLOATS,
   TASK_PACK,
   TASK_QUANTIZE_ROWS,
   TASK_ROUND_BF16,
@@ -26,7 +24,6 @@ import {
 export { partialBytes } from './attention/assembly';
 export { kvChunkBytes } from './attention/kv.assembly';
 export { limitF32, limitInt8, limitRead } from './limits/assembly';
-export { mayScale } from './linear/floats.assembly';
 export { panelBytes, matrixBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
 export { close, describe, leave, open, prepareTeam, runAlone, runShared, serve, takePart } from './team/assembly';
@@ -44,8 +41,6 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
   switch (task) {
     case TASK_QUANTIZE_ROWS:
       return quantizeRows(first, last);
-    case TASK_LINEAR_FLOATS:
-      return linearFloats(first, last, thread);
     case TASK_LINEAR_BLAS:
       return linearBlas(first, last, thread);
     case TASK_PACK:

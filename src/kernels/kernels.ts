@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { add } from './add/kernel.ts';
 import { swiglu } from './gated/kernel.ts';
+import { linearFloats } from './linear/floats/kernel.ts';
 import { linearMatrix, linearVector } from './linear/int8/kernel.ts';
 import { rmsNorm } from './rms-norm/kernel.ts';
 import { rope } from './rope/kernel.ts';
@@ -13,7 +14,15 @@ import { call, dispatch, type KernelFunction } from './writer/statements.ts';
 import type { Task } from './writer/task.ts';
 import type { I32 } from './writer/values.ts';
 
-const tasks = [add, swiglu, rmsNorm, rope, ...Object.values(linearVector), ...Object.values(linearMatrix)];
+const tasks = [
+  add,
+  swiglu,
+  rmsNorm,
+  rope,
+  ...Object.values(linearFloats),
+  ...Object.values(linearVector),
+  ...Object.values(linearMatrix),
+];
 
 const numbers = new Map<unknown, number>(tasks.map((it, i) => [it, FIRST_WRITTEN_TASK + i]));
 

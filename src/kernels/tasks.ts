@@ -3,7 +3,6 @@
  * (src/devices/wasm). A task is a kernel over `units` that threads may share out among themselves in any way.
  */
 export const TASK_QUANTIZE_ROWS = 0;
-export const TASK_LINEAR_FLOATS = 2;
 export const TASK_PACK = 3;
 export const TASK_UNPACK = 4;
 export const TASK_EMBED = 5;

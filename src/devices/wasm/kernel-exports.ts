@@ -22,7 +22,6 @@ export interface KernelExports {
   serve(thread: number): number;
   leave(): void;
   panelBytes(kind: number, columns: number): number;
-  mayScale(pointer: number, count: number): number;
   matrixBytes(kind: number, columns: number, rows: number): number;
   kvChunkBytes(type: number, headSize: number): number;
   partialBytes(): number;

@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { floatScratch, linearFloats } from '../../kernels/linear/floats/kernel.ts';
 import { int8Scratch, linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -38,14 +39,12 @@ export function createPlacedLinear(
     if (N === 0) return y;
 
     const mark = arena.mark();
-    const scratchBytes = isInt8 ? int8Scratch(N, I) : I * 64;
+    const scratchBytes = isInt8 ? int8Scratch(N, I) : floatScratch(I);
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     const panels = Math.ceil(O / 8);
     const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };
     if (!isInt8) {
-      const scales = mayScale(segment, kind, x.pointer, N, I);
-      setArguments(segment, [kind, pointer, I, O, x.pointer, N, scales, y.pointer, bias, scratch, scratchBytes]);
-      team.run(segment, tasks.TASK_LINEAR_FLOATS, panels, chunkOf(segment, kind, N, I, O));
+      team.perform(segment, linearFloats[kind]!, { ...places, N }, panels, chunkOf(segment, kind, N, I, O));
     } else if (N === 1) {
       const bytes = panels * (segment.kernels.panelBytes(kind, I) >>> 0);
       streams.begin(bytes);
@@ -97,12 +96,6 @@ export function createPlacedLinear(
     const together = N === 1 && !isFloatKind(kind) ? groupPanels(kind) * streams.count : 8;
     return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
-}
-
-/** Whether the rows of x that the kernels take one by one may carry the power of two of f16 weights (kernels/linear/floats). */
-function mayScale({ kernels }: Segment, kind: number, pointer: number, N: number, I: number): number {
-  const single = N % 4;
-  return kind === tasks.PACK_F16 && single > 0 ? kernels.mayScale(pointer + (N - single) * I * 4, single * I) : 0;
 }
 
 /** x as int8 in tiles of R rows; kept with x. */

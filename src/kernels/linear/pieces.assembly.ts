@@ -63,26 +63,3 @@ export function scaleMask(): v128 {
 export function scalePower(): v128 {
   return kept(i32x4.splat(0x77800000));
 }
-
-/** Writes 8 results, or as many rows as the matrix still has. */
-@inline
-export function storeEight(acca: v128, accb: v128, y: usize, bias: usize, rows: i32): void {
-  if (rows >= 8) {
-    if (bias != 0) {
-      acca = f32x4.add(acca, v128.load(bias));
-      accb = f32x4.add(accb, v128.load(bias, 16));
-    }
-    v128.store(y, acca);
-    v128.store(y, accb, 16);
-  } else {
-    storeLanes(acca, y, bias, min(rows, 4));
-    if (rows > 4) storeLanes(accb, y + 16, bias == 0 ? 0 : bias + 16, rows - 4);
-  }
-}
-
-function storeLanes(lanes: v128, y: usize, bias: usize, rows: i32): void {
-  for (let r = 0; r < rows; r++) {
-    store<f32>(y + (r << 2), f32x4.extract_lane(lanes, 0) + (bias == 0 ? <f32>0 : load<f32>(bias + (r << 2))));
-    lanes = v128.shuffle<f32>(lanes, lanes, 1, 2, 3, 0);
-  }
-}

@@ -1,8 +1,11 @@
 /**
- * Kernels as machine code, for the processors that have an encoding here: today x86-64 with AVX-512 VNNI, of `linear` over int8
- * activations. The task, its arguments and its bits are those of the WebAssembly kernel.
+ * Kernels as machine code, for the processors that have an encoding here: today x86-64 with AVX-512 VNNI, of `linear`.
+ * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
 import { taskNumber } from '../kernels.ts';
+import { linearFloats } from '../linear/floats/kernel.ts';
+import { floatPackings } from '../linear/floats/packing.ts';
+import { writeFloats } from '../linear/floats/x64/products.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
 import { writeMatrix, writeVector } from '../linear/int8/x64/products.ts';
@@ -31,7 +34,8 @@ export type Perform = (first: number, last: number, thread: number) => void;
 /** Functions begin at addresses that are multiples of this. */
 const ALIGNMENT = 64;
 
-export function nativeCode(): NativeCode {
+/** `isFused`: multiply-adds of floats round once, as in the relaxed builds of WebAssembly. */
+export function nativeCode({ isFused }: { readonly isFused: boolean }): NativeCode {
   const parts: Uint8Array[] = [];
   const entries: [number, number][] = [];
   let length = 0;
@@ -46,6 +50,10 @@ export function nativeCode(): NativeCode {
     const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
     add(taskNumber(vector), (code) => writeVector(code, packing, vector));
     add(taskNumber(matrix), (code) => writeMatrix(code, packing, matrix));
+  }
+  for (const packing of floatPackings) {
+    const task = linearFloats[packing.kind]!;
+    add(taskNumber(task), (code) => writeFloats(code, packing, task, isFused));
   }
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {

@@ -154,6 +154,10 @@ export class I32x4 extends Lanes<I32x4> {
   static loadHalves(at: I32, offset = 0): I32x4 {
     return new I32x4(sayAt('v128.load16x4_s', at, offset));
   }
+  /** … and without. */
+  static loadUnsignedHalves(at: I32, offset = 0): I32x4 {
+    return new I32x4(sayAt('v128.load16x4_u', at, offset));
+  }
   add(other: I32x4): I32x4 {
     return this.with('i32x4.add', other);
   }

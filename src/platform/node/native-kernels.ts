@@ -4,7 +4,7 @@
  */
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import type { CompiledKernels } from '../../devices/wasm/modules.ts';
-import { differing, quantizedResults } from '../../devices/wasm/self-test.ts';
+import { differing, linearResults } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { loadNative } from './native/machine-code.ts';
 
@@ -16,10 +16,10 @@ export interface NativeChoice {
 }
 
 export async function nativeForThisMachine(kernels: CompiledKernels, wanted: boolean): Promise<NativeChoice> {
-  const native = wanted ? loadNative() : 'not asked for';
+  const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' }) : 'not asked for';
   if (typeof native === 'string') return { kernels: null, note: null };
   const results = async (native: NativeKernels | null) =>
-    quantizedResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
+    linearResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
   const wrong = differing(await results(null), await results(native));
   if (wrong.length === 0) return { kernels: native, note: null };
   process.emitWarning(`machine code differs from WebAssembly in ${wrong.join(', ')}; WebAssembly runs`, 'CriaWarning');

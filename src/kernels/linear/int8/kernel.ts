@@ -6,9 +6,10 @@
  * Cost  2·O·I·N integer operations; at N = 1 bound by reading the weights.
  */
 import { QUANTIZED_GROUP_PANELS } from '../../tasks.ts';
-import { clear, each, functionOf, store, storeVectors, variable, when } from '../../writer/statements.ts';
+import { clear, each, when } from '../../writer/statements.ts';
 import { task } from '../../writer/task.ts';
-import { F32, F32x4, I32 } from '../../writer/values.ts';
+import type { I32 } from '../../writer/values.ts';
+import { storePanel } from '../store-panel.ts';
 import { ACC_BYTES, GROUP_ACC_BYTES, gemm, gemmInTurns, widenScales } from './gemm.ts';
 import { gemv } from './gemv.ts';
 import { blockBytes, groupBytes, hasSuperBlocks, type Packing, packings } from './packing.ts';
@@ -126,43 +127,3 @@ export const linearMatrix = byKind((packing) =>
 
 const groupOf = (packing: Packing, w: I32, panel: I32, columns: I32): I32 =>
   w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
-
-/** Writes the 8 sums of a panel into the row that begins at y, as many as the matrix has rows there, and adds the bias if it is not 0. */
-const storePanel = functionOf(
-  'storePanel',
-  { sums: I32, panel: I32, rows: I32, y: I32, bias: I32 },
-  null,
-  ({ sums, panel, rows, y, bias }) => {
-    const done = panel.mul(8);
-    when(done.lt(rows), () => {
-      const to = y.add(done.mul(4));
-      const from = bias.add(done.mul(4));
-      const left = rows.sub(done);
-      when(
-        left.ge(8),
-        () => {
-          const acc = [0, 16].map((at) => variable(F32x4.load(sums, at)));
-          when(bias.ne(0), () => {
-            acc.forEach((sum, i) => {
-              sum.value = sum.value.add(F32x4.load(from, 16 * i));
-            });
-          });
-          storeVectors(
-            to,
-            acc.map((sum) => sum.value),
-          );
-        },
-        () => {
-          each(0, left, 1, (r) => {
-            const sum = variable(F32.load(sums.add(r.mul(4))));
-            when(bias.ne(0), () => {
-              sum.value = sum.value.add(F32.load(from.add(r.mul(4))));
-            });
-            store(to.add(r.mul(4)), sum.value);
-          });
-        },
-      );
-    });
-    return undefined;
-  },
-);

@@ -19,15 +19,20 @@ export const rsi = 6;
 export const rdi = 7;
 export const [r8, r9, r10, r11, r12, r13, r14, r15] = [8, 9, 10, 11, 12, 13, 14, 15] as const;
 
-/** Bytes at a register's address and so many on; `each`: 4 of them, which fill all lanes. */
+/** Bytes at a register's address and so many on; `each`: 4 of them, which fill all lanes. `index`, `times`: another register is added, once or twice. */
 export interface Place {
   readonly base: General;
   readonly offset: number;
   readonly each?: true;
+  readonly index?: General;
+  readonly times?: 1 | 2;
 }
 export const at = (base: General, offset = 0): Place => ({ base, offset });
 /** One number of 32 bits in all lanes. */
 export const eachOf = (base: General, offset = 0): Place => ({ base, offset, each: true });
+
+/** One of the registers that name lanes; 0 stands for all of them. */
+export type Mask = 1 | 2;
 
 /** Where a jump goes. */
 export interface Label {
@@ -69,6 +74,8 @@ const three = {
   dotPairs: opcode(2, 1, 0, 0x52),
   addFloats: opcode(1, 0, 0, 0x58),
   multiply: opcode(1, 0, 0, 0x59),
+  /** target + first · second, rounded once. */
+  multiplyAdd: opcode(2, 1, 0, 0xb8),
   subtract: opcode(1, 0, 0, 0x5c),
 } as const;
 export type Three = keyof typeof three;
@@ -221,8 +228,9 @@ export class Code {
   three(name: Three, target: VectorRegister, first: VectorRegister, second: VectorRegister | Place): void {
     this.#vector(three[name], target, first, second);
   }
+  /** What is widened is half as long, in memory too. */
   two(name: Two, target: VectorRegister, source: VectorRegister | Place): void {
-    this.#vector(two[name], target, 0, source);
+    this.#vector(two[name], target, 0, source, { unit: name.startsWith('widen') ? 32 : 0 });
   }
   shift(name: Shift, target: VectorRegister, source: VectorRegister, by: number): void {
     const { code, digit } = shifts[name];
@@ -240,17 +248,21 @@ export class Code {
   storeVector(place: Place, source: VectorRegister): void {
     this.#vector(STORE, source, 0, place);
   }
-  /** The lanes that mask register 1 names; loaded ones are zero elsewhere. */
-  loadMasked(target: VectorRegister, place: Place): void {
-    this.#vector(LOAD, target, 0, place, { mask: 1, zero: 1 });
+  /** The lanes that a mask register names; loaded ones are zero elsewhere. */
+  loadMasked(target: VectorRegister, place: Place, mask: Mask = 1): void {
+    this.#vector(LOAD, target, 0, place, { mask, zero: 1 });
   }
-  storeMasked(place: Place, source: VectorRegister): void {
-    this.#vector(STORE, source, 0, place, { mask: 1 });
+  storeMasked(place: Place, source: VectorRegister, mask: Mask = 1): void {
+    this.#vector(STORE, source, 0, place, { mask });
   }
-  /** Mask register 1 = the low 16 bits. */
-  mask(source: General): void {
+  /** A mask register = the low 16 bits. */
+  mask(source: General, mask: Mask = 1): void {
     assert(source < 8, 'machine code: a mask from one of the first eight registers');
-    this.#say(0xc5, 0xf8, 0x92, 0xc8 | source);
+    this.#say(0xc5, 0xf8, 0x92, 0xc0 | (mask << 3) | source);
+  }
+  /** One number of 32 bits in all lanes, or in those that a mask register names: others stay. */
+  loadEach(target: VectorRegister, place: Place, mask: Mask | 0 = 0): void {
+    this.#vector(opcode(2, 1, 0, 0x18), target, 0, place, { unit: 4, mask });
   }
   /** 32 bytes from one place, and 32 from another. */
   loadHalves(target: VectorRegister, low: Place, high: Place): void {
@@ -297,7 +309,11 @@ export class Code {
     const length = bits === 512 ? 2 : bits === 256 ? 1 : 0;
     this.#say(
       0x62,
-      (not(reg & 8) << 7) | (not(isPlace ? 0 : rm & 16) << 6) | (not(rm & 8) << 5) | (not(reg & 16) << 4) | map,
+      (not(reg & 8) << 7) |
+        (not(isPlace ? (operand.index ?? 0) & 8 : rm & 16) << 6) |
+        (not(rm & 8) << 5) |
+        (not(reg & 16) << 4) |
+        map,
       (wide << 7) | ((~first & 15) << 3) | 4 | prefix,
       (zero << 7) | (length << 5) | ((isEach ? 1 : 0) << 4) | (not(first & 16) << 3) | mask,
       code,
@@ -316,11 +332,13 @@ export class Code {
     this.#int32(value);
   }
   /** ModRM, and the offset, short where it is a small multiple of `unit`. */
-  #place(reg: number, { base, offset }: Place, unit: number): void {
+  #place(reg: number, { base, offset, index, times = 1 }: Place, unit: number): void {
     const short = offset / unit;
     const isShort = Number.isInteger(short) && short >= -128 && short < 128;
-    this.#say((isShort ? 0x40 : 0x80) | ((reg & 7) << 3) | (base & 7));
-    if ((base & 7) === rsp) this.#say(0x24);
+    const hasIndex = index !== undefined;
+    this.#say((isShort ? 0x40 : 0x80) | ((reg & 7) << 3) | (hasIndex ? rsp : base & 7));
+    if (hasIndex) this.#say(((times - 1) << 6) | ((index & 7) << 3) | (base & 7));
+    else if ((base & 7) === rsp) this.#say(0x24);
     if (isShort) this.#say(short & 255);
     else this.#int32(offset);
   }

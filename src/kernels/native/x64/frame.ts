@@ -1,4 +1,5 @@
 /** What functions are made of: what they keep on the stack, loops and conditions. */
+import { assert } from '../../../base/assert.ts';
 import { at, type Code, type General, type Label, r12, r13, r14, r15, rax, rbp, rbx, rcx, rsp } from './code.ts';
 
 /** What a function keeps of its own on the stack, by name. */
@@ -6,7 +7,7 @@ export class Frame {
   readonly #code: Code;
   readonly #names: string[] = [];
   readonly #kept: readonly General[] = [rbx, rbp, r12, r13, r14, r15];
-  readonly #bytes = 128;
+  readonly #bytes = 256;
 
   constructor(code: Code) {
     this.#code = code;
@@ -15,6 +16,7 @@ export class Frame {
   }
   #at(name: string) {
     if (!this.#names.includes(name)) this.#names.push(name);
+    assert(8 * this.#names.length <= this.#bytes, 'machine code: too much is kept on the stack');
     return at(rsp, 8 * this.#names.indexOf(name));
   }
   keep(name: string, register: General): void {

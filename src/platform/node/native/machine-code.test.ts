@@ -5,7 +5,7 @@ import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { randomFloats, randomWeights } from '../../../devices/wasm/testing.ts';
 import { isFloatKind, packKinds } from '../../../devices/wasm/weights.ts';
 import { nativeCode } from '../../../kernels/native/kernels.ts';
-import { at, Code, eachOf, r9, r13, rax, rcx, rsp } from '../../../kernels/native/x64/code.ts';
+import { at, Code, eachOf, r8, r9, r10, r13, rax, rcx, rsi, rsp } from '../../../kernels/native/x64/code.ts';
 import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
@@ -21,24 +21,28 @@ test('the processor, the system and FFI let machine code run', { skip }, () => {
   strictEqual(why, null);
 });
 
-const quantized = weightTypes.filter((type) => !isFloatKind(packKinds[type]));
+const [quantized, floats] = [false, true].map((isFloat) =>
+  weightTypes.filter((type) => isFloatKind(packKinds[type]) === isFloat),
+) as [WeightType[], WeightType[]];
 
 /** What both ways give for these sizes, bits as whole numbers. */
 async function bothWays(
   type: WeightType,
   threads: number,
   sizes: readonly (readonly [N: number, I: number, O: number])[],
+  simd: 'auto' | 'plain' = 'auto',
 ) {
+  const kernels = simd === 'auto' ? native : loadNative({ isFused: false });
   const [machine, wasm] = await Promise.all(
-    [typeof native === 'string' ? null : native, null].map((each) =>
-      createWasmDevice({ activations: 'int8', native: each, threads, host: nodeThreads }),
+    [typeof kernels === 'string' ? null : kernels, null].map((each) =>
+      createWasmDevice({ activations: 'int8', native: each, threads, host: nodeThreads, simd }),
     ),
   );
   ok(machine!.description.includes('machine code') && !wasm!.description.includes('machine code'));
   for (const [N, I, O] of sizes) {
     const { source } = randomWeights(type, O, I, N + O);
     const x = randomFloats(N * I, 5);
-    if (N > 2) x[I + 3] = Number.NaN;
+    if (N > 2) x[I + (3 % I)] = Number.NaN;
     if (N > 3) x.fill(0, 2 * I, 3 * I);
     const results = [];
     for (const device of [machine!, wasm!]) {
@@ -80,8 +84,20 @@ for (const type of quantized) {
   });
 }
 
+for (const type of floats) {
+  for (const simd of ['auto', 'plain'] as const) {
+    const rounded = simd === 'auto' ? 'once' : 'twice';
+    test(`${type}: so are those of multiply-adds of floats, rounded ${rounded}`, { skip }, async () => {
+      const few = [1, 2, 3, 4, 5, 6].map((N) => [N, 250 + N, 13 + 16 * N] as const);
+      const many = [7, 8, 11, 19, 25].map((N) => [N, 380 + N, 16 * N + 1] as const);
+      const sizes = [...few, ...many, [1, 7, 1], [7, 1, 64], [13, 192, 32], [31, 64, 33]] as const;
+      await bothWays(type, 1, sizes, simd);
+    });
+  }
+}
+
 test('several threads run it, each on its share, and the bits are the same', { skip }, async () => {
-  for (const type of ['Q4_0', 'Q4_K', 'Q8_0'] as const) {
+  for (const type of ['Q4_0', 'Q4_K', 'Q8_0', 'f16'] as const) {
     await bothWays(type, 3, [
       [1, 1024, 600],
       [6, 1024, 600],
@@ -109,9 +125,9 @@ test('it is used where it may be, and only if it is asked for', { skip }, async 
 });
 
 test('the code is small and soon written', () => {
-  nativeCode();
+  nativeCode({ isFused: true });
   const from = performance.now();
-  const { bytes, entries } = nativeCode();
+  const { bytes, entries } = nativeCode({ isFused: true });
   ok(performance.now() - from < 500, `${performance.now() - from} ms`);
   ok(bytes.length < 192 * 1024, `${bytes.length} bytes`);
   strictEqual(new Set(entries.map(([task]) => task)).size, entries.length);
@@ -133,6 +149,16 @@ const encodings: readonly (readonly [line: string, write: (code: Code) => void, 
   ['vmovdqu32 zmm20, [rax+64]', (code) => code.loadVector(20, at(rax, 64)), '62e17e486f6001'],
   ['vmovdqu32 [rax+100]{k1}, zmm20', (code) => code.storeMasked(at(rax, 100), 20), '62e17e497fa064000000'],
   ['vmovdqu32 zmm20{k1}{z}, [rsp+64]', (code) => code.loadMasked(20, at(rsp, 64)), '62e17ec96f642401'],
+  ['vmovdqu32 [rax+64]{k2}, zmm3', (code) => code.storeMasked(at(rax, 64), 3, 2), '62f17e4a7f5801'],
+  ['vfmadd231ps zmm3, zmm24, zmm28', (code) => code.three('multiplyAdd', 3, 24, 28), '62923d40b8dc'],
+  ['vcvtph2ps zmm25, [rsi+32]', (code) => code.two('widenHalves', 25, at(rsi, 32)), '62627d48134e01'],
+  [
+    'vbroadcastss zmm28, [r10+r8*2+4]',
+    (code) => code.loadEach(28, { ...at(r10, 4), index: r8, times: 2 }),
+    '62027d4818644201',
+  ],
+  ['vbroadcastss zmm24{k1}, [rcx+16]', (code) => code.loadEach(24, at(rcx, 16), 1), '62627d49184104'],
+  ['kmovw k2, eax', (code) => code.mask(rax, 2), 'c5f892d0'],
   ['vpsrlw zmm7, zmm22, 4', (code) => code.shift('wordsRight', 7, 22, 4), '62b1454871d604'],
   ['vpternlogd zmm3, zmm20, zmm30, 0xf8', (code) => code.orAnd(3, 20, 30), '62935d4025def8'],
   [

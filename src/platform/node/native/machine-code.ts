@@ -12,15 +12,15 @@ const READ_WRITE = 3;
 const READ_EXECUTE = 5;
 const PRIVATE_ANONYMOUS = 0x22;
 
-/** The kernels as machine code or, in words, why they are not to be had. */
-export function loadNative(): NativeKernels | string {
+/** The kernels as machine code or, in words, why they are not to be had. `isFused`: as the build of WebAssembly beside them, if not plain. */
+export function loadNative({ isFused } = { isFused: true }): NativeKernels | string {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `there is none for ${process.platform} on ${process.arch}`;
   if (findFfi() === null) return noFfi;
   try {
     const missing = missingFeature();
     if (missing !== null) return missing;
-    const { bytes, entries } = nativeCode();
+    const { bytes, entries } = nativeCode({ isFused });
     return nativeAt({ address: Number(placeCode(bytes)), entries });
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

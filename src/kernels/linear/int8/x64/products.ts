@@ -18,16 +18,17 @@ import {
   r15,
   rax,
   rbp,
-  rbx,
   rcx,
   rdi,
   rdx,
   rsi,
   type VectorRegister,
 } from '../../../native/x64/code.ts';
-import { countDown, eachBelow, Frame, unless } from '../../../native/x64/frame.ts';
-import { CONTROL_ARGUMENTS, QUANTIZED_GROUP_PANELS } from '../../../tasks.ts';
-import { argumentOffset, type Task } from '../../../writer/task.ts';
+import { countDown, eachBelow, type Frame, unless } from '../../../native/x64/frame.ts';
+import { enter } from '../../../native/x64/task.ts';
+import { QUANTIZED_GROUP_PANELS } from '../../../tasks.ts';
+import type { Task } from '../../../writer/task.ts';
+import { nextGroup, storeRows } from '../../x64/rows.ts';
 import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
 import { Blocks, T } from './blocks.ts';
@@ -36,44 +37,6 @@ import { Blocks, T } from './blocks.ts';
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
 const four = tileOf(4);
 const one = tileOf(1);
-
-/**
- * The start of both: the arguments under their names, pointers as addresses. A function of C: memory, first unit, unit after the last, thread.
- */
-function enter(code: Code, task: Task, blocks: Blocks): Frame {
-  const frame = new Frame(code);
-  code.move(rbx, rdi);
-  const argument = (name: string, register: General) => {
-    code.load32(register, at(rbx, CONTROL_ARGUMENTS + argumentOffset(task, name)));
-    if (task.takes[name] === 'pointer') code.add(register, rbx);
-  };
-  // the upper halves of whole numbers of 32 bits that C hands over may hold anything
-  for (const [name, register] of [
-    ['first', rsi],
-    ['last', rdx],
-  ] as const) {
-    code.shiftLeft(register, 32);
-    code.shiftRight(register, 32);
-    frame.keep(name, register);
-  }
-  code.shiftLeft(rcx, 32);
-  code.shiftRight(rcx, 32);
-  argument('scratchBytes', rax);
-  code.multiply(rcx, rax);
-  argument('scratch', rax);
-  code.add(rax, rcx);
-  frame.keep('sums', rax);
-  for (const name of Object.keys(task.takes)) {
-    if (name.startsWith('scratch')) continue;
-    argument(name, rax);
-    frame.keep(name, rax);
-  }
-  // a bias that is not there
-  code.load32(rax, at(rbx, CONTROL_ARGUMENTS + argumentOffset(task, 'bias')));
-  frame.keep('hasBias', rax);
-  blocks.constants();
-  return frame;
-}
 
 /** The group of the panel in `first`, at rsi; the blocks of a row in r13. Changes rax, rcx. */
 function toGroup(code: Code, frame: Frame, packing: Packing): void {
@@ -108,52 +71,11 @@ function overHeads(code: Code, packing: Packing, done: General): void {
   });
 }
 
-/** Mask register 1 and whether anything is left: the rows of two panels, the first of them `panel`, that the matrix has. Changes rax, rcx. */
-function rowsLeft(code: Code, frame: Frame, pair: number, nothing: Label): void {
-  frame.get(rax, 'first');
-  code.shiftLeft(rax, 3);
-  code.addNumber(rax, 16 * pair);
-  frame.get(rcx, 'rows');
-  code.compare(rcx, rax);
-  code.jumpIf('belowOrEqual', nothing);
-  code.subtract(rcx, rax);
-  code.compareNumber(rcx, 16);
-  unless(code, 'belowOrEqual', () => code.moveNumber(rcx, 16));
-  code.moveNumber(rax, 1);
-  code.shiftLeftByRcx(rax);
-  code.addNumber(rax, -1);
-  code.mask(rax);
-}
-
-/** y of this pair of panels += bias: `source` holds the sums, rdi is where y's row begins, rdx where the bias does. Changes rax, rcx. */
-function storeRows(code: Code, frame: Frame, source: VectorRegister, pair: number): void {
-  const nothing: Label = { at: null };
-  rowsLeft(code, frame, pair, nothing);
-  frame.get(rax, 'first');
-  code.shiftLeft(rax, 5);
-  frame.get(rcx, 'hasBias');
-  code.compareNumber(rcx, 0);
-  unless(code, 'equal', () => {
-    code.sum(rcx, rdx, rax);
-    code.loadMasked(T, at(rcx, 64 * pair));
-    code.three('addFloats', source, source, T);
-  });
-  code.add(rax, rdi);
-  code.storeMasked(at(rax, 64 * pair), source);
-  code.place(nothing);
-}
-
-/** Goes on to the next group of panels. */
-function nextGroup(code: Code, frame: Frame): void {
-  frame.get(rax, 'first');
-  code.addNumber(rax, QUANTIZED_GROUP_PANELS);
-  frame.keep('first', rax);
-}
-
 /** y = W · x for one activation row: the task linearVector (../kernel.ts). */
 export function writeVector(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
-  const frame = enter(code, task, blocks);
+  const frame = enter(code, task);
+  blocks.constants();
   const SUMS: readonly VectorRegister[] = [18, 19];
   eachBelow(code, frame, 'first', 'last', () => {
     toGroup(code, frame, packing);
@@ -187,9 +109,9 @@ export function writeVector(code: Code, packing: Packing, task: Task): void {
     frame.get(rdi, 'y');
     frame.get(rdx, 'bias');
     SUMS.forEach((sum, pair) => {
-      storeRows(code, frame, sum, pair);
+      storeRows(code, frame, { source: sum, pair, between: T });
     });
-    nextGroup(code, frame);
+    nextGroup(code, frame, QUANTIZED_GROUP_PANELS);
   });
   frame.leave();
 }
@@ -197,7 +119,8 @@ export function writeVector(code: Code, packing: Packing, task: Task): void {
 /** y = W · x for N activation rows in tiles of 4: the task linearMatrix (../kernel.ts). */
 export function writeMatrix(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
-  const frame = enter(code, task, blocks);
+  const frame = enter(code, task);
+  blocks.constants();
   eachBelow(code, frame, 'first', 'last', () => {
     code.moveNumber(rax, 0);
     frame.keep('n', rax);
@@ -210,7 +133,7 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
       code.move(r15, rcx);
       code.addNumber(r15, 3);
       code.shiftRight(r15, 2);
-      frame.get(r14, 'sums');
+      frame.get(r14, 'scratch');
       code.three('xor', T, T, T);
       code.move(rdi, r14);
       code.move(rdx, r15);
@@ -245,7 +168,7 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
       code.addNumber(rax, SUM_ROWS);
       frame.keep('n', rax);
     });
-    nextGroup(code, frame);
+    nextGroup(code, frame, QUANTIZED_GROUP_PANELS);
   });
   frame.leave();
 }
@@ -309,7 +232,7 @@ function storeAll(code: Code, frame: Frame): void {
   countDown(code, r10, () => {
     for (const pair of [0, 1]) {
       code.loadVector(T + 1, at(r14, 64 * pair));
-      storeRows(code, frame, T + 1, pair);
+      storeRows(code, frame, { source: T + 1, pair, between: T });
     }
     code.add(rdi, r9);
     code.addNumber(r14, ROW_SUM_BYTES);
