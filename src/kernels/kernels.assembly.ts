@@ -1,6 +1,5 @@
 // Entry of the WASM build: which kernel a task number means. Every kernel works on units first … last − 1 of the running task, whose
 // arguments lie in the control area (tasks.ts), so any thread can do any part of it.
-import { attention, attentionCombine } from './attention/assembly';
 import { kvAppend } from './attention/kv.assembly';
 import { roundBf16 } from './gemm/round.assembly';
 import { linearBlas } from './linear/blas.assembly';
@@ -10,8 +9,6 @@ import { embed, unpackPanels } from './linear/unpack.assembly';
 import { performTraining } from './training.assembly';
 import {
   FIRST_WRITTEN_TASK,
-  TASK_ATTENTION,
-  TASK_ATTENTION_COMBINE,
   TASK_EMBED,
   TASK_KV_APPEND,
   TASK_LINEAR_BLAS,
@@ -21,8 +18,6 @@ import {
   TASK_UNPACK,
 } from './tasks';
 
-export { partialBytes } from './attention/assembly';
-export { kvChunkBytes } from './attention/kv.assembly';
 export { limitF32, limitInt8, limitRead } from './limits/assembly';
 export { panelBytes, matrixBytes } from './linear/layout.assembly';
 export { attentionBackwardBytes, attentionForwardBytes } from './training.assembly';
@@ -51,10 +46,6 @@ export function perform(task: i32, first: i32, last: i32, thread: i32): void {
       return embed(first, last);
     case TASK_KV_APPEND:
       return kvAppend(first, last);
-    case TASK_ATTENTION:
-      return attention(first, last, thread);
-    case TASK_ATTENTION_COMBINE:
-      return attentionCombine(first, last);
     case TASK_ROUND_BF16:
       return roundBf16(first, last);
     default:

@@ -1,6 +1,6 @@
 /** Pieces that kernels of several rooms are made of, four lanes at a time. */
 import { CONTROL_ZERO } from './tasks.ts';
-import { F32x4, I32, I32x4, type ValueClass, type Vector } from './writer/values.ts';
+import { choose, type F32, F32x4, I32, I32x4, type ValueClass, type Vector } from './writer/values.ts';
 
 /** The two vectors of eight numbers, in neighbouring statements: an engine that joins pairs of 128-bit operations finds them there. */
 export function pair<T>(of: (half: 0 | 1) => T): [T, T] {
@@ -58,4 +58,30 @@ export function exp(x: F32x4, [high, low]: readonly [F32x4, F32x4]): F32x4 {
     .mul(power.as(F32x4))
     .mul(c(2))
     .andNot(x.lt(c(-86)));
+}
+
+/** tanh x to a few ulp: a polynomial below 0.625 (coefficients of Cephes tanhf), 1 − 2 / (e^2|x| + 1) beyond. NaN stays NaN. */
+export function tanh(x: F32x4, ln2: readonly [F32x4, F32x4]): F32x4 {
+  const c = F32x4.constant;
+  const z = x.mul(x);
+  let p = c(-5.70498872745e-3);
+  for (const coefficient of [2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]) {
+    p = p.mul(z).add(c(coefficient));
+  }
+  const near = p.mul(z).mul(x).add(x);
+  const size = x.abs();
+  const rest = c(1).sub(c(2).div(exp(size.add(size), ln2).add(c(1))));
+  return rest.or(x.xor(size)).where(size.ge(c(0.625)), near);
+}
+
+/** f16 bits → f32; exact, all cases. */
+export function halfToF32(bits: I32): F32 {
+  const sign = bits.and(0x8000).shl(16);
+  const rest = bits.and(0x7fff).shl(13);
+  const finite = rest
+    .asF32()
+    .mul(2 ** 112)
+    .asI32();
+  const wide = choose(rest.ge(0x0f800000), rest.or(0x70000000), finite); // exponent 31: infinity, NaN
+  return wide.or(sign).asF32();
 }

@@ -7,8 +7,6 @@ export const TASK_PACK = 3;
 export const TASK_UNPACK = 4;
 export const TASK_EMBED = 5;
 export const TASK_KV_APPEND = 10;
-export const TASK_ATTENTION = 11;
-export const TASK_ATTENTION_COMBINE = 12;
 export const TASK_LINEAR_BLAS = 13;
 export const TASK_ROUND_BF16 = 14;
 /** From here on, tasks are kernels that are written by TypeScript (kernels.ts). */

@@ -1,4 +1,6 @@
 import { assert } from '../../base/assert.ts';
+import { attention, attentionCombine, attentionScratch, partialBytes } from '../../kernels/attention/cached/kernel.ts';
+import { cacheLayout } from '../../kernels/attention/cached/layout.ts';
 import type { Batch } from '../../kernels/batch.ts';
 import { type AttentionOptions, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
@@ -12,8 +14,6 @@ import { activation } from './tensors.ts';
 const FEW_ROWS = 8;
 const MANY_ROWS = 32;
 const SPLIT_TOKENS = tasks.SPLIT_BLOCKS * BLOCK_TOKENS;
-const SCORE_BYTES = (32 + 2) * 4; // a row
-const BLOCK_FLOATS = 2 * 32; // keys and values of a block, per column
 
 /** One layer's keys and values, in blocks. */
 interface Blocks {
@@ -50,7 +50,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       const { k_NP, v_NP } = keyValues;
       const { segment } = activation(k_NP);
       const kvHeadCount = columnCount(k_NP.shape) / headSize;
-      const chunkBytes = segment.kernels.kvChunkBytes(kvTypeNumbers.f32, headSize);
+      const { chunkBytes } = cacheLayout('f32', headSize);
       let blockCount = 0;
       const tables = batch.spans.map(({ rowCount }) =>
         Uint32Array.from({ length: Math.ceil(rowCount / BLOCK_TOKENS) }, () => blockCount++),
@@ -149,39 +149,41 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
 
     const units = tileCount * kvHeadCount * headGroups;
     const splits = Math.ceil(longest / SPLIT_TOKENS);
-    segment.ints[3] = headSize; // partialBytes reads both
-    segment.ints[15] = tileRows;
-    const partialBytes = segment.kernels.partialBytes();
-    const scratchBytes = tileRows * SCORE_BYTES + 4 * BLOCK_FLOATS * (headSize + 8) + 2 * partialBytes;
+    const layout = cacheLayout(type, headSize);
+    const scratchBytes = attentionScratch(tileRows, headSize, layout.paddedSize);
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
     // Few units and long contexts: the splits are shared out too.
     const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;
-    const partials = shared ? arena.scratch(segment, units * splits * partialBytes).pointer : 0;
-    const { ints } = segment; // not before: scratch may make the memory grow, and its views are others then
-    ints[0] = kvTypeNumbers[type];
-    ints[1] = pointer;
-    ints[2] = kvHeadCount;
-    ints[3] = headSize;
-    ints[4] = q.pointer;
-    ints[5] = into ?? mix.pointer;
-    ints[6] = tiles;
-    ints[7] = G;
-    ints[8] = window ?? 0;
-    segment.floats[9] = cap === 0 ? scale : 1;
-    ints[10] = shared;
-    ints[11] = partials;
-    ints[12] = scratch;
-    ints[13] = scratchBytes;
-    ints[14] = headGroups;
-    ints[16] = blockCount;
-    segment.floats[17] = cap;
-    segment.floats[18] = cap === 0 ? 0 : scale / cap;
-    ints[15] = tileRows;
-    ints[19] = sinks;
+    const sharedBytes = shared * units * partialBytes(tileRows, layout.paddedSize);
+    const partials = shared ? arena.scratch(segment, sharedBytes).pointer : 0;
+    const given = {
+      ...layout,
+      base: pointer,
+      blocks: blockCount,
+      kvHeads: kvHeadCount,
+      headSize,
+      q: q.pointer,
+      mix: into ?? mix.pointer,
+      tiles,
+      tileRows,
+      groupHeads: G,
+      headGroups,
+      window: window ?? 0,
+      scale: cap === 0 ? scale : 1,
+      splits: shared,
+      partials,
+      scratch,
+      scratchBytes,
+      cap,
+      capFactor: cap === 0 ? 0 : scale / cap,
+      sinks,
+    };
     if (shared) {
-      team.run(segment, tasks.TASK_ATTENTION, units * splits, 1);
-      team.run(segment, tasks.TASK_ATTENTION_COMBINE, units, 1);
-    } else team.run(segment, tasks.TASK_ATTENTION, units, Math.max(1, Math.floor(units / (16 * team.size))));
+      team.perform(segment, attention[type], given, units * splits, 1);
+      team.perform(segment, attentionCombine, given, units, 1);
+    } else {
+      team.perform(segment, attention[type], given, units, Math.max(1, Math.floor(units / (16 * team.size))));
+    }
     arena.release(mark);
     return mix;
   }

@@ -23,8 +23,6 @@ export interface KernelExports {
   leave(): void;
   panelBytes(kind: number, columns: number): number;
   matrixBytes(kind: number, columns: number, rows: number): number;
-  kvChunkBytes(type: number, headSize: number): number;
-  partialBytes(): number;
 }
 
 /** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one, `native` the tasks that it has. */

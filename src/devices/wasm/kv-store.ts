@@ -1,8 +1,8 @@
+import { BLOCK_POSITIONS, cacheLayout } from '../../kernels/attention/cached/layout.ts';
 import type { KvStore, KvType } from '../../kernels/ops.ts';
 import type { Segment } from './segment.ts';
 
-/** Positions of a block; the kernels count on it (kernels/attention/kv.assembly.ts). */
-export const BLOCK_TOKENS = 32;
+export const BLOCK_TOKENS = BLOCK_POSITIONS;
 
 export const kvTypeNumbers = { f32: 0, f16: 1, q8_0: 2, q4_0: 3 } as const satisfies Record<KvType, number>;
 
@@ -18,7 +18,7 @@ export function createKvStore(
   segmentOf: (layer: number) => Segment,
 ): WasmKvStore {
   const { layerCount, blockCount, kvHeadCount, headSize, type } = options;
-  const chunkBytes = segmentOf(0).kernels.kvChunkBytes(kvTypeNumbers[type], headSize);
+  const { chunkBytes } = cacheLayout(type, headSize);
   const layers = Array.from({ length: layerCount }, (_, layer) => {
     const segment = segmentOf(layer);
     const bytes = chunkBytes * kvHeadCount * blockCount;

@@ -1,19 +1,4 @@
-// The KV cache's memory. A block holds 32 neighbouring positions of one sequence, in a chunk for every key/value head. The chunks of one
-// head lie together, block after block, as attention reads them. A chunk:
-//
-//   keys     4 panels of 8 positions; a panel holds, column after column, the 8 positions' numbers side by side (as `linear` packs rows),
-//            so that scores of 8 positions come out of one pair of v128 without horizontal sums
-//   values   position after position, columns side by side, padded to a multiple of 8
-//
-//   type     key panel                          value row
-//   f32      32 E bytes                         4 E' bytes          E' = E rounded up to 8
-//   f16      16 E                               2 E'
-//   q8_0     16 ⌈E/32⌉ (f16 scales) + 8 E       E' + scales: 2 ⌈E/32⌉, rounded up to 4
-//   q4_0     16 ⌈E/32⌉ (f16 scales) + 16 ⌈E/4⌉  16 ⌈E/32⌉ + scales: 2 ⌈E/32⌉, rounded up to 4
-//
-// q8_0: one f16 scale per position and 32 columns, q = round(x / scale), as the block type of the same name.
-// q4_0: the same with x = scale · (q − 8), q in 0 … 15; the number of largest magnitude is −8 · scale. A byte of keys holds columns 2i
-// (low nibble) and 2i + 1 of a position; a byte of values columns i and i + 16 of 32.
+// New keys and values go into the KV cache, which lies as cached/layout.ts says.
 import { arg, f16ToF32, f32ToF16 } from '../simd.assembly';
 
 export const KV_F32 = 0;

@@ -29,11 +29,6 @@ export function lookUp(levels: v128, nibbles: v128): v128 {
 }
 
 @inline
-export function startOfSum(): v128 {
-  return v128.load32_splat(CONTROL_ZERO);
-}
-
-@inline
 export function nibbleHigh(packed: v128, mask: v128): v128 {
   return v128.and(i16x8.shr_u(packed, 4), mask);
 }

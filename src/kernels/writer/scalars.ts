@@ -165,6 +165,12 @@ export class F32 extends Value {
   neg(): F32 {
     return new F32(say('f32.neg', [this.item]));
   }
+  max(other: F32 | number): F32 {
+    return this.#with('f32.max', other);
+  }
+  eq(other: F32 | number): I32 {
+    return new I32(say('f32.eq', [this.item, real(other)]));
+  }
   lt(other: F32 | number): I32 {
     return new I32(say('f32.lt', [this.item, real(other)]));
   }

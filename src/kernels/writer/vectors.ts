@@ -29,6 +29,14 @@ abstract class Lanes<Self extends Vector> extends Vector {
   xor(other: Vector): Self {
     return this.with('v128.xor', other);
   }
+  /** Bits of this where those of the condition are set, else the other's. */
+  where(condition: Vector, other: Self): Self {
+    return this.like(say('v128.bitselect', [this.item, other.item, condition.item]));
+  }
+  /** Whether any bit is set. */
+  any(): I32 {
+    return new I32(say('v128.any_true', [this.item]));
+  }
   protected with(name: string, other: Vector): Self {
     return this.like(say(name, [this.item, other.item]));
   }
@@ -56,6 +64,17 @@ export class I8x16 extends Lanes<I8x16> {
   }
   sub(other: I8x16): I8x16 {
     return this.with('i8x16.sub', other);
+  }
+  /** Unsigned. */
+  shr(bits: I32 | number): I8x16 {
+    return this.by('i8x16.shr_u', bits);
+  }
+  /** The first or the last eight, with their sign. */
+  widenLow(): I16x8 {
+    return new I16x8(say('i16x8.extend_low_i8x16_s', [this.item]));
+  }
+  widenHigh(): I16x8 {
+    return new I16x8(say('i16x8.extend_high_i8x16_s', [this.item]));
   }
   shuffle(other: I8x16, ...lanes: number[]): I8x16 {
     return new I8x16(say('i8x16.shuffle', [this.item, other.item], lanes));
@@ -121,6 +140,19 @@ export class I16x8 extends Lanes<I16x8> {
   }
   shrSigned(bits: I32 | number): I16x8 {
     return this.by('i16x8.shr_s', bits);
+  }
+  max(other: I16x8): I16x8 {
+    return this.with('i16x8.max_s', other);
+  }
+  gt(other: I16x8): I16x8 {
+    return this.with('i16x8.gt_s', other);
+  }
+  /** The first or the last four, with their sign. */
+  widenLow(): I32x4 {
+    return new I32x4(say('i32x4.extend_low_i16x8_s', [this.item]));
+  }
+  widenHigh(): I32x4 {
+    return new I32x4(say('i32x4.extend_high_i16x8_s', [this.item]));
   }
   /** Products added in neighbouring pairs. */
   dot(other: I16x8): I32x4 {
