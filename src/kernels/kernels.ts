@@ -1,7 +1,7 @@
 /** The kernels that write themselves, as one module: which kernel a task is, and what the device finds of it by name. */
 import { assert } from '../base/assert.ts';
 import { add } from './add/kernel.ts';
-import { attention, attentionCombine } from './attention/cached/kernel.ts';
+import { attention, attentionAltered, attentionCombine } from './attention/cached/kernel.ts';
 import { swiglu } from './gated/kernel.ts';
 import { linearFloats } from './linear/floats/kernel.ts';
 import { linearMatrix, linearVector } from './linear/int8/kernel.ts';
@@ -21,6 +21,7 @@ const tasks = [
   rmsNorm,
   rope,
   ...Object.values(attention),
+  ...Object.values(attentionAltered),
   attentionCombine,
   ...Object.values(linearFloats),
   ...Object.values(linearVector),

@@ -1,5 +1,11 @@
 import { assert } from '../../base/assert.ts';
-import { attention, attentionCombine, attentionScratch, partialBytes } from '../../kernels/attention/cached/kernel.ts';
+import {
+  attention,
+  attentionAltered,
+  attentionCombine,
+  attentionScratch,
+  partialBytes,
+} from '../../kernels/attention/cached/kernel.ts';
 import { cacheLayout } from '../../kernels/attention/cached/layout.ts';
 import type { Batch } from '../../kernels/batch.ts';
 import { type AttentionOptions, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
@@ -178,11 +184,12 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       capFactor: cap === 0 ? 0 : scale / cap,
       sinks,
     };
+    const task = (cap === 0 && sinks === 0 ? attention : attentionAltered)[type];
     if (shared) {
-      team.perform(segment, attention[type], given, units * splits, 1);
+      team.perform(segment, task, given, units * splits, 1);
       team.perform(segment, attentionCombine, given, units, 1);
     } else {
-      team.perform(segment, attention[type], given, units, Math.max(1, Math.floor(units / (16 * team.size))));
+      team.perform(segment, task, given, units, Math.max(1, Math.floor(units / (16 * team.size))));
     }
     arena.release(mark);
     return mix;

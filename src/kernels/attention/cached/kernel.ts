@@ -63,36 +63,35 @@ export const partialBytes = (tileRows: number, paddedSize: number): number => 4 
 export const attentionScratch = (tileRows: number, headSize: number, paddedSize: number): number =>
   tileRows * (SCORE_BYTES + 8) + 4 * 2 * BLOCK_POSITIONS * (headSize + 8) + 2 * partialBytes(tileRows, paddedSize);
 
+type Attention = Readonly<Record<KvType, ReturnType<typeof task<typeof takes>>>>;
+
 /** By the cache's type. Unit = ((tile · K + head) · head groups + group) · splits + split. */
-export const attention = Object.fromEntries(
-  kvTypes.map((type) => [
-    type,
-    task(`attention_${type}`, takes, (given, { first, last, thread }) => {
-      const { splits, partials } = given;
-      const scratch = given.scratch.add(thread.mul(given.scratchBytes));
-      const part = new Part(given);
-      const total = scratch.add(scratchBeforeParts(given));
-      const isShared = splits.ne(0);
-      each(first, last, 1, (unit) => {
-        const own = unit.rem(splits.max(1));
-        const tile = new Tile(given, unit.div(splits.max(1)));
-        const begin = choose(isShared, tile.firstSplit.max(own), tile.firstSplit);
-        const end = choose(isShared, tile.splits.min(own.add(1)), tile.splits);
-        each(begin, end, 1, (split) => {
-          const isFirst = isShared.or(split.eq(begin));
-          const out = choose(
-            isShared,
-            partials.add(unit.mul(part.bytes)),
-            choose(isFirst, total, total.add(part.bytes)),
-          );
-          attendSplit(type, { given, tile, part, out, split, scratch });
-          when(isFirst.not(), () => fold({ tile, part, total, next: total.add(part.bytes) }));
-        });
-        when(isShared.not(), () => finish(given, { tile, part, total }));
+export const attention = Object.fromEntries(kvTypes.map((type) => [type, taskOf(type, false)])) as Attention;
+/** With a cap of the scores, or with sinks. */
+export const attentionAltered = Object.fromEntries(kvTypes.map((type) => [type, taskOf(type, true)])) as Attention;
+
+function taskOf(type: KvType, isAltered: boolean) {
+  return task(`attention_${type}${isAltered ? '_altered' : ''}`, takes, (given, { first, last, thread }) => {
+    const { splits, partials } = given;
+    const scratch = given.scratch.add(thread.mul(given.scratchBytes));
+    const part = new Part(given);
+    const total = scratch.add(scratchBeforeParts(given));
+    const isShared = splits.ne(0);
+    each(first, last, 1, (unit) => {
+      const own = unit.rem(splits.max(1));
+      const tile = new Tile(given, unit.div(splits.max(1)));
+      const begin = choose(isShared, tile.firstSplit.max(own), tile.firstSplit);
+      const end = choose(isShared, tile.splits.min(own.add(1)), tile.splits);
+      each(begin, end, 1, (split) => {
+        const isFirst = isShared.or(split.eq(begin));
+        const out = choose(isShared, partials.add(unit.mul(part.bytes)), choose(isFirst, total, total.add(part.bytes)));
+        attendSplit({ type, isAltered, given, tile, part, out, split, scratch });
+        when(isFirst.not(), () => fold({ tile, part, total, next: total.add(part.bytes) }));
       });
-    }),
-  ]),
-) as Readonly<Record<KvType, ReturnType<typeof task<typeof takes>>>>;
+      when(isShared.not(), () => finish(given, { tile, part, total }));
+    });
+  });
+}
 
 /** Folds the shared-out splits of each tile. Unit = (tile · K + head) · head groups + group. */
 export const attentionCombine = task('attentionCombine', takes, (given, { first, last }) => {
@@ -190,6 +189,8 @@ class Tile {
 }
 
 interface Split {
+  readonly type: KvType;
+  readonly isAltered: boolean;
   readonly given: Given;
   readonly tile: Tile;
   readonly part: Part;
@@ -199,7 +200,7 @@ interface Split {
 }
 
 /** One split of the tile: m, l, o of all its rows. */
-function attendSplit(type: KvType, { given, tile, part, out, split, scratch }: Split): void {
+function attendSplit({ type, isAltered, given, tile, part, out, split, scratch }: Split): void {
   const { base, blocks, chunkBytes, headSize, keyPanelBytes, tileRows, scale, cap, capFactor } = given;
   const { rows } = tile;
   const { stride } = part;
@@ -236,7 +237,9 @@ function attendSplit(type: KvType, { given, tile, part, out, split, scratch }: S
     each(whole, rows, 1, (r) =>
       scoresOfOne({ scores: scoresAt(r), queries: queries.add(r.mul(4)), keys, size: headSize }),
     );
-    when(cap.eq(0).not(), () => capScores({ scores: scratch, end: scoresAt(rows), cap, factor: capFactor }));
+    if (isAltered) {
+      when(cap.eq(0).not(), () => capScores({ scores: scratch, end: scoresAt(rows), cap, factor: capFactor }));
+    }
     /** Row r sees the positions from … to − 1 of the block. */
     const seen = (r: I32) => {
       const position = I32.load(positions.add(r.mul(4)));

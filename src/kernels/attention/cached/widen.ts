@@ -53,7 +53,7 @@ class Halves {
 /** `count` numbers, a multiple of 8; infinities and NaN included. */
 const widenF16 = functionOf('widenF16', { out: I32, from: I32, count: I32 }, null, ({ out, from, count }) => {
   const halves = new Halves();
-  const isFinite = areFinite({ from, count });
+  const areAll = areFinite({ from, count });
   each(0, count.mul(4), 32, (at) => {
     const half = from.add(at.shr(1));
     storeVectors(
@@ -61,7 +61,7 @@ const widenF16 = functionOf('widenF16', { out: I32, from: I32, count: I32 }, nul
       pair((h) => halves.widened(I32x4.loadHalves(half, 8 * h))),
     );
   });
-  when(isFinite.not(), () => {
+  when(areAll.not(), () => {
     each(0, count, 1, (i) => store(out.add(i.mul(4)), halfToF32(I32.loadHalf(from.add(i.mul(2))))));
   });
   return undefined;
