@@ -23,6 +23,8 @@ export interface OptimizerOptions {
   readonly decay: 'matrices' | 'all';
   /** What moves the matrices of the blocks; everything else is AdamW's. */
   readonly matrices: 'adamw' | 'muon';
+  /** Factors on the learning rate of what AdamW moves, by the parameters' names; absent: 1. */
+  readonly rateScales?: Readonly<Record<string, number>>;
 }
 
 /** Touvron et al. 2023, arXiv:2302.13971 §2.3. */
@@ -70,7 +72,7 @@ export class Optimizer {
 
   /** Moves every parameter by its gradient times `gradientScale`; then all ranks hold all of it. */
   async update(learningRate: number, gradientScale: number): Promise<void> {
-    const { weightDecay, decay, eps, betas } = this.options;
+    const { weightDecay, decay, eps, betas, rateScales = {} } = this.options;
     this.step++;
     for (const { parameter, parts, own, moments } of this.shards) {
       const decays = decay === 'all' || parameter.tensor.shape.length >= 2;
@@ -79,7 +81,7 @@ export class Optimizer {
         this.device.muon(parameter.tensor, parameter.gradient.tensor, moments.m, step);
       } else if (moments) {
         this.device.adamW(parameter.tensor, parameter.gradient.tensor, moments, own.from, {
-          learningRate,
+          learningRate: learningRate * (rateScales[parameter.name] ?? 1),
           gradientScale,
           beta1: betas[0],
           beta2: betas[1],

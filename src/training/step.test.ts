@@ -100,3 +100,29 @@ test('the loss of each source is that of its documents, however they are split',
   );
   throws(() => prepareBatch({ ...micro, sources: [1] }, 11), /expected one source per document = 5, got 1/);
 });
+
+test('embeddings and head have rates of their own, the rest has the schedule’s', async () => {
+  const micro = [{ ids, rows: 2, length: 16 }];
+  const moved = async (rate: number, rateScales: Record<string, number>) => {
+    const optimizer = { weightDecay: 0, rateScales };
+    const own = trainer({ optimizer, clip: null, schedule: () => rate }, { tiedEmbeddings: false });
+    const read = () =>
+      Promise.all(own.parameters.map(async ({ tensor }) => Float32Array.from(await own.device.read(tensor))));
+    const before = await read();
+    await own.trainer.step(micro);
+    const after = await read();
+    return new Map(own.parameters.map(({ name }, i) => [name, after[i]!.map((x, at) => x - before[i]![at]!)]));
+  };
+  const scales: Record<string, number> = { embed_VD: 3, head_VD: 0.25 };
+  const scaled = await moved(0.01, scales);
+  for (const [name, change] of await moved(0.01, {})) {
+    const factor = scales[name] ?? 1;
+    ok(change.some((x) => x !== 0));
+    assertClose(
+      name,
+      scaled.get(name)!,
+      change.map((x) => x * factor),
+      { rtol: 1e-4, atol: 1e-7 },
+    );
+  }
+});

@@ -74,6 +74,10 @@ test('settings that contradict each other are refused', () => {
   const averaged = { ...smallest, output: { weights: 'averaged' } };
   match(problemsOf(averaged)[0]!, /output\.weights is averaged, and no average is kept; .*training\.ema=0\.999/);
   deepEqual(problemsOf({ ...averaged, training: { ema: 0.999 } }), []);
+  match(
+    problemsOf({ ...smallest, training: { headLearningRate: 0.1 } })[0]!,
+    /headLearningRate is given, and the head is the embedding matrix; .*model\.tiedEmbeddings=false/,
+  );
   deepEqual(problemsOf({ ...smallest, training: { ema: 1 } }), [
     'training.ema must be a number above 0 and at most 0.999999, got 1',
   ]);
@@ -137,6 +141,13 @@ test('the dial gives the shapes that it is pinned to: 7.2M at depth 6, LLaMA 7B 
   equal(large.warmupSteps, Math.ceil(large.totalSteps * 0.02));
   equal(large.totalSteps, Math.ceil((20 * large.parameters) / 4_194_304));
   ok(small.notes.some((note) => note.startsWith('learningRate')));
+});
+
+test('rates of their own are factors on the learning rate', () => {
+  const training = { learningRate: 0.5, embeddingLearningRate: 1, headLearningRate: 0.05 };
+  const recipe = checkRecipe({ ...smallest, model: { tiedEmbeddings: false }, training }, 'r.yaml');
+  deepEqual(deriveRecipe(recipe, 100).rateScales, { embed_VD: 2, positions_CD: 2, head_VD: 0.1 });
+  deepEqual(deriveRecipe(recipeOfDepth(6), 100).rateScales, {});
 });
 
 test('what a recipe says is not derived; a shape that cannot be is refused', () => {

@@ -103,6 +103,9 @@ export const recipeSchema = {
         /** Tokens that go through the model at once. */
         microBatchTokens: { ...count, default: 4096 },
         learningRate: positive,
+        /** Of the embeddings and learned positions, and of the head where it is not the embeddings; absent: learningRate. The schedule is the same. */
+        embeddingLearningRate: positive,
+        headLearningRate: positive,
         warmupSteps: { kind: 'integer', min: 0 },
         schedule: { kind: 'choice', values: ['cosine', 'stable', 'linear', 'inverse-sqrt'], default: 'cosine' },
         /** Of the steps, how many the 'stable' schedule takes to come down at the end. */
@@ -158,10 +161,14 @@ export function checkRecipe(value: unknown, file: string): Recipe {
 }
 
 /** What does not go together. */
-function contradictionsOf({ data, training, output }: Recipe): string[] {
+function contradictionsOf({ data, model, training, output }: Recipe): string[] {
   const problems: string[] = [];
   if (output.weights === 'averaged' && training.ema === undefined) {
     problems.push('output.weights is averaged, and no average is kept; give its decay, as in training.ema=0.999');
+  }
+  if (training.headLearningRate !== undefined && model.tiedEmbeddings) {
+    const advice = 'leave it out for training.embeddingLearningRate, or set model.tiedEmbeddings=false';
+    problems.push(`training.headLearningRate is given, and the head is the embedding matrix; ${advice}`);
   }
   const names = validationNames(data);
   for (const [i, name] of names.entries()) {
@@ -189,6 +196,8 @@ export interface DerivedRecipe {
   readonly config: LlamaConfig;
   readonly parameters: number;
   readonly learningRate: number;
+  /** Factors on it, by the parameters' names. */
+  readonly rateScales: Readonly<Record<string, number>>;
   readonly warmupSteps: number;
   readonly batchTokens: number;
   readonly microBatches: number;
@@ -274,6 +283,7 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     config,
     parameters,
     learningRate,
+    rateScales: rateScalesOf(training, learningRate),
     warmupSteps,
     batchTokens,
     microBatches,
@@ -281,5 +291,16 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     totalSteps,
     recompute,
     notes,
+  };
+}
+
+function rateScalesOf(
+  { embeddingLearningRate, headLearningRate }: Recipe['training'],
+  learningRate: number,
+): Record<string, number> {
+  const [embedding, head] = [embeddingLearningRate, headLearningRate].map((rate) => rate && rate / learningRate);
+  return {
+    ...(embedding && { embed_VD: embedding, positions_CD: embedding }),
+    ...(head && { head_VD: head }),
   };
 }

@@ -103,6 +103,7 @@ async function trainWithin(
         eps: training.eps,
         weightDecay: training.weightDecay,
         matrices: training.matrices,
+        rateScales: derived.rateScales,
       },
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,

@@ -37,7 +37,7 @@ export function describeRun(
     ],
     [
       'training',
-      `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} ${derived.microBatches === 1 ? 'micro-batch' : 'micro-batches'} of ${derived.rows} × ${config.contextLength}, learning rate ${derived.learningRate}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
+      `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} ${derived.microBatches === 1 ? 'micro-batch' : 'micro-batches'} of ${derived.rows} × ${config.contextLength}, learning rate ${ratesOf(recipe, derived)}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
     ],
     [
       'device',
@@ -49,6 +49,12 @@ export function describeRun(
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];
+}
+
+function ratesOf({ training }: Recipe, { learningRate }: DerivedRecipe): string {
+  const { embeddingLearningRate: embeddings, headLearningRate: head } = training;
+  const others = [embeddings && `${embeddings} for embeddings`, head && `${head} for the head`].filter(Boolean);
+  return others.length === 0 ? String(learningRate) : `${learningRate} (${others.join(', ')})`;
 }
 
 /** Beyond this many epochs a text teaches less and less: Muennighoff et al. 2023, arXiv:2305.16264. */
