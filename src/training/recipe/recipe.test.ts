@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { ConfigError } from '../../base/errors.ts';
 import { estimateMemory, flopsPerToken } from '../run/estimate.ts';
 import { reportHtml, reportSvg } from '../run/report.ts';
+import { microBatchesAfter } from './batch-ramp.ts';
 import { checkRecipe, deriveRecipe, type Recipe, validationNames } from './recipe.ts';
 import { setValue } from './schema.ts';
 
@@ -148,6 +149,37 @@ test('rates of their own are factors on the learning rate', () => {
   const recipe = checkRecipe({ ...smallest, model: { tiedEmbeddings: false }, training }, 'r.yaml');
   deepEqual(deriveRecipe(recipe, 100).rateScales, { embed_VD: 2, positions_CD: 2, head_VD: 0.1 });
   deepEqual(deriveRecipe(recipeOfDepth(6), 100).rateScales, {});
+});
+
+test('a batch that grows does so by whole micro-batches over the first tokens, and the steps are counted accordingly', () => {
+  const training = {
+    tokens: 40_000,
+    batchTokens: 2048,
+    microBatchTokens: 512,
+    rampFromTokens: 600,
+    rampTokens: 10_000,
+  };
+  const { ramp, totalSteps, totalTokens } = deriveRecipe(checkRecipe({ ...smallest, training }, 'r.yaml'), 100);
+  deepEqual(ramp, { first: 1, full: 4, rampTokens: 10_000 });
+  const batches: number[] = [];
+  for (let seen = 0; seen < 40_000; seen += batches.at(-1)! * 512) {
+    batches.push(seen >= 10_000 ? 4 : 1 + Math.floor((3 * seen) / 10_000));
+    equal(microBatchesAfter(seen, ramp), batches.at(-1));
+  }
+  equal(totalSteps, batches.length);
+  equal(
+    totalTokens,
+    batches.reduce((sum, count) => sum + count * 512, 0),
+  );
+  deepEqual([...new Set(batches)], [1, 2, 3, 4]);
+  const plain = deriveRecipe(recipeOfDepth(6), 4096);
+  equal(plain.totalTokens, plain.totalSteps * plain.batchTokens);
+  deepEqual(problemsOf({ ...smallest, training: { rampTokens: 5 } }), [
+    'training.rampTokens is given, and training.rampFromTokens is not: a batch that grows needs both',
+  ]);
+  deepEqual(problemsOf({ ...smallest, training: { rampFromTokens: 50, rampTokens: 5, batchTokens: 10 } }), [
+    'training.rampFromTokens is 50, more than training.batchTokens, 10',
+  ]);
 });
 
 test('what a recipe says is not derived; a shape that cannot be is refused', () => {

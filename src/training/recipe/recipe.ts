@@ -14,6 +14,7 @@ import {
   paperChoices,
 } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
+import { type BatchRamp, stepsOf } from './batch-ramp.ts';
 import { type Checked, check, type Schema } from './schema.ts';
 
 const positive = { kind: 'number', min: 0, above: true } as const;
@@ -100,6 +101,9 @@ export const recipeSchema = {
         /** Tokens to see in all; absent: 20 per parameter. */
         tokens: count,
         batchTokens: count,
+        /** The batch grows from rampFromTokens to batchTokens over the first rampTokens tokens, by whole micro-batches; absent: it is the same from the first step on. */
+        rampFromTokens: count,
+        rampTokens: count,
         /** Tokens that go through the model at once. */
         microBatchTokens: { ...count, default: 4096 },
         learningRate: positive,
@@ -170,6 +174,15 @@ function contradictionsOf({ data, model, training, output }: Recipe): string[] {
     const advice = 'leave it out for training.embeddingLearningRate, or set model.tiedEmbeddings=false';
     problems.push(`training.headLearningRate is given, and the head is the embedding matrix; ${advice}`);
   }
+  const { rampFromTokens, rampTokens, batchTokens } = training;
+  if ((rampFromTokens === undefined) !== (rampTokens === undefined)) {
+    const [given, missing] =
+      rampTokens === undefined ? ['rampFromTokens', 'rampTokens'] : ['rampTokens', 'rampFromTokens'];
+    problems.push(`training.${given} is given, and training.${missing} is not: a batch that grows needs both`);
+  }
+  if (rampFromTokens !== undefined && batchTokens !== undefined && rampFromTokens > batchTokens) {
+    problems.push(`training.rampFromTokens is ${rampFromTokens}, more than training.batchTokens, ${batchTokens}`);
+  }
   const names = validationNames(data);
   for (const [i, name] of names.entries()) {
     if (names.indexOf(name) < i) problems.push(`data.valid[${i}].name is ${name}, and an earlier one is, too`);
@@ -202,7 +215,11 @@ export interface DerivedRecipe {
   readonly batchTokens: number;
   readonly microBatches: number;
   readonly rows: number;
+  /** How the batch comes to that size. */
+  readonly ramp: BatchRamp;
   readonly totalSteps: number;
+  /** What they see. */
+  readonly totalTokens: number;
   readonly recompute: Recompute;
   /** How each derived value came about, for people. */
   readonly notes: readonly string[];
@@ -275,7 +292,14 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
   if (batchTokens !== wanted)
     notes.push(`batchTokens ${batchTokens} (${microBatches} × ${rows} rows of ${model.contextLength})`);
   const tokens = derive('tokens', training.tokens, 20 * parameters, '20 a parameter');
-  const totalSteps = Math.max(1, Math.ceil(tokens / batchTokens));
+  const { rampFromTokens = batchTokens, rampTokens = 0 } = training;
+  const first = Math.min(microBatches, Math.max(1, Math.round(rampFromTokens / (rows * model.contextLength))));
+  const ramp = { first, full: microBatches, rampTokens };
+  if (rampTokens > 0) {
+    const from = first * rows * model.contextLength;
+    notes.push(`the batch grows from ${from} to ${batchTokens} tokens over the first ${rampTokens}`);
+  }
+  const { steps: totalSteps, tokens: totalTokens } = stepsOf(tokens, rows * model.contextLength, ramp);
   const warm = Math.min(2000, Math.ceil(totalSteps * 0.02));
   const warmupSteps = derive('warmupSteps', training.warmupSteps, warm, '2,000, at most 2 % of the steps');
   const { recompute } = training;
@@ -288,7 +312,9 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     batchTokens,
     microBatches,
     rows,
+    ramp,
     totalSteps,
+    totalTokens,
     recompute,
     notes,
   };

@@ -7,6 +7,7 @@ import type { Packer } from '../data/packer.ts';
 import { isDestroyed } from '../guard.ts';
 import type { MicroBatch } from '../micro-batch.ts';
 import { shardOf } from '../ranks/parts.ts';
+import { microBatchesAfter } from '../recipe/batch-ramp.ts';
 import type { DerivedRecipe, Recipe } from '../recipe/recipe.ts';
 import type { StepTrainer } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';
@@ -19,6 +20,8 @@ import { type ValidationMetrics, type ValidationSet, validate } from './validate
 export interface StepMetrics {
   readonly step: number;
   readonly tokens: number;
+  /** Of the step, where the batch grows. */
+  readonly batchTokens?: number;
   readonly loss: number;
   /** The penalty of the normalizer, where the recipe has one. */
   readonly zLoss?: number;
@@ -88,11 +91,13 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   const pace = new Pace(begun);
   while (state.step < derived.totalSteps && !ports.isStopped()) {
     const from = ports.clock();
-    const micro = Array.from({ length: derived.microBatches }, () => packer.next(derived.rows, length));
+    const count = microBatchesAfter(state.tokens, derived.ramp);
+    const batchTokens = count * derived.rows * length;
+    const micro = Array.from({ length: count }, () => packer.next(derived.rows, length));
     const result = await trainer.step(micro.flatMap((all) => rowsOfRank(all, collective)));
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
-    const tokens = state.tokens + derived.batchTokens;
+    const tokens = state.tokens + batchTokens;
     const last = step === derived.totalSteps;
     const counted = result.skipped === null ? result.loss : null;
     const smoothedLoss = smoothed(state.smoothedLoss, counted, step, SMOOTHING);
@@ -105,7 +110,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
       if (isBest && !isDestroyed(loss, derived.config.vocabSize)) best = { step, bitsPerByte };
     }
     const seconds = secondsBefore + (ports.clock() - begun) / 1000;
-    const rate = derived.batchTokens / elapsed;
+    const rate = batchTokens / elapsed;
     state = {
       ...state,
       step,
@@ -121,6 +126,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         step,
         tokens,
         loss: result.loss,
+        ...(derived.ramp.rampTokens > 0 && { batchTokens }),
         ...(result.zLoss !== undefined && { zLoss: result.zLoss }),
         smoothedLoss,
         learningRate: result.learningRate,
@@ -134,7 +140,8 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         ...(result.sources && { sources: sourceMetrics(packer.progress(), result.sources) }),
         ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: await ports.sample(step) }),
       },
-      ((derived.totalSteps - step) * pace.next(ports.clock())) / 1000,
+      // In steps like this one.
+      (((derived.totalTokens - tokens) / batchTokens) * pace.next(ports.clock())) / 1000,
     );
     if (last || step % checkpointEvery === 0 || best?.step === step || isKept(step, recipe.output)) {
       await ports.save(state);

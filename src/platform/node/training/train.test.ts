@@ -170,7 +170,7 @@ test('the model of a checkpoint is the averaged one where the recipe says so, an
   deepEqual(bits('averaged-other'), bits('first'));
 });
 
-test('several sources and validation sets are told apart, and the one that the recipe names chooses the best', async () => {
+test('several sources and validation sets are told apart, the one that the recipe names chooses the best; the batch grows', async () => {
   writeFileSync(
     at('several.yaml'),
     readFileSync(at('recipe.yaml'), 'utf8')
@@ -178,9 +178,12 @@ test('several sources and validation sets are told apart, and the one that the r
         all.replace('[{', '[{ name: cats, share: 3,').replace(' }]', ` }, { path: ${at('valid.jsonl')} }]`),
       )
       .replace(/^ {2}valid: (.*)$/m, `  valid: [{ path: $1 }, { name: cats, path: ${at('train.jsonl.gz')} }]`)
-      .replace('output: {', 'output: { bestBy: cats,'),
+      .replace('output: {', 'output: { bestBy: cats, keepEvery: 3,')
+      .replace('training: {', 'training: { rampFromTokens: 32, rampTokens: 128,'),
   );
-  const { status, stderr } = await inProcess(['train', at('several.yaml'), '--out', at('several'), '-t', '1']);
+  const several = (out: string, ...more: string[]) =>
+    inProcess(['train', at('several.yaml'), '--out', at(out), '-t', '1', ...more]);
+  const { status, stderr } = await several('several');
   equal(status, 0, stderr);
   match(stderr, /by set: validation 1 [\d.]+, cats [\d.]+/);
   const metrics = readFileSync(join(at('several'), 'metrics.jsonl'), 'utf8')
@@ -190,8 +193,14 @@ test('several sources and validation sets are told apart, and the one that the r
   const { sources, validation } = metrics.at(-1)!;
   deepEqual(Object.keys(sources!), ['cats', 'source 2']);
   const tokens = Object.values(sources!).map((source) => source.tokens);
-  equal(tokens[0]! + tokens[1]!, STEPS * 64, 'every token is of a source');
-  equal(sources!.cats!.share, tokens[0]! / (STEPS * 64));
+  const all = metrics.reduce((sum, { batchTokens }) => sum + batchTokens!, 0);
+  equal(tokens[0]! + tokens[1]!, all, 'every token is of a source');
+  equal(sources!.cats!.share, tokens[0]! / all);
+  deepEqual(
+    metrics.slice(0, 6).map(({ batchTokens }) => batchTokens),
+    [32, 32, 32, 32, 64, 64],
+  );
+  ok(all >= STEPS * 64 && all < STEPS * 64 + 64);
   ok(Math.abs(sources!.cats!.share - 0.75) < 0.05);
   deepEqual(Object.keys(validation!.sets!), ['validation 1', 'cats']);
   const { loss, bitsPerByte } = validation!;
@@ -205,6 +214,15 @@ test('several sources and validation sets are told apart, and the one that the r
     readFileSync(join(at('several'), 'metrics.csv'), 'utf8'),
     /sources\.cats\.loss.*validation\.sets\.cats\.bitsPerByte/,
   );
+  const steps = metrics.length;
+  cpSync(at('several'), at('several-again'), { recursive: true });
+  for (const name of checkpointsOf('several-again').filter((folder) => Number(folder.slice(5)) > 3)) {
+    rmSync(join(at('several-again'), 'checkpoints', name), { recursive: true });
+  }
+  const again = await several('several-again', '--resume');
+  equal(again.status, 0, again.stderr);
+  match(again.stderr, /resuming after step 3/);
+  deepEqual(bits('several-again', steps), bits('several', steps));
 });
 
 test('--resume without a run to go on with begins one, and says so', () => {

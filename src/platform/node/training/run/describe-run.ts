@@ -20,7 +20,7 @@ export function describeRun(
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
   const isAveraged = recipe.training.ema !== undefined;
   const memory = estimateMemory(config, tokens, derived.recompute, { ranks: size, isAveraged });
-  const all = derived.totalSteps * derived.batchTokens;
+  const all = derived.totalTokens;
   // Steps reach about half of the rate of one large product.
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
   return [
@@ -37,7 +37,7 @@ export function describeRun(
     ],
     [
       'training',
-      `${derived.totalSteps} steps of ${derived.batchTokens} tokens (${formatCount(all)}), ${derived.microBatches} ${derived.microBatches === 1 ? 'micro-batch' : 'micro-batches'} of ${derived.rows} × ${config.contextLength}, learning rate ${ratesOf(recipe, derived)}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
+      `${derived.totalSteps} steps of ${batchOf(derived)} tokens (${formatCount(all)}), ${derived.microBatches} ${derived.microBatches === 1 ? 'micro-batch' : 'micro-batches'} of ${derived.rows} × ${config.contextLength}, learning rate ${ratesOf(recipe, derived)}, ${derived.warmupSteps} steps of warm-up, schedule ${recipe.training.schedule}`,
     ],
     [
       'device',
@@ -49,6 +49,12 @@ export function describeRun(
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];
+}
+
+function batchOf({ ramp, batchTokens, microBatches }: DerivedRecipe): string {
+  if (ramp.rampTokens === 0) return String(batchTokens);
+  const first = (batchTokens / microBatches) * ramp.first;
+  return `${first} to ${batchTokens} (growing over the first ${formatCount(ramp.rampTokens)})`;
 }
 
 function ratesOf({ training }: Recipe, { learningRate }: DerivedRecipe): string {
@@ -74,8 +80,8 @@ function rounded(epochs: number): string {
 }
 
 /** Sources that are seen so often that more text would teach more. */
-export function epochWarnings(sources: readonly Source[], { totalSteps, batchTokens }: DerivedRecipe): string[] {
-  return epochsOf(sources, totalSteps * batchTokens)
+export function epochWarnings(sources: readonly Source[], { totalTokens }: DerivedRecipe): string[] {
+  return epochsOf(sources, totalTokens)
     .filter(({ epochs }) => epochs > USEFUL_EPOCHS)
     .map(
       ({ words }) =>
