@@ -1,5 +1,6 @@
 import type { Collective } from './collective.ts';
 import type { PreparedBatch } from './micro-batch.ts';
+import type { SmallBatch } from './run/noise-scale.ts';
 
 /** Over all labels of a step, of all micro-batches and ranks. */
 export interface StepLosses {
@@ -44,6 +45,15 @@ export function meanLosses(
     ...(hasPenalty && { zLoss: sums[1]! / labelCount }),
     ...(sourceCount > 0 && { sources }),
   };
+}
+
+/** The mean over the ranks that have a small batch with labels; null where none has. Every rank must ask. */
+export function meanSmallBatch(own: SmallBatch | null, collective: Collective): SmallBatch | null {
+  const sums = own && Number.isFinite(own.inverseLabels) ? [own.squares, own.inverseLabels, 1] : [0, 0, 0];
+  const all = Float64Array.from(sums);
+  collective.sum(all);
+  const [squares, inverseLabels, count] = all as unknown as [number, number, number];
+  return count === 0 ? null : { squares: squares / count, inverseLabels: inverseLabels / count };
 }
 
 function total(values: Float64Array): number {

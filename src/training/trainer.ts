@@ -18,8 +18,9 @@ import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
+import type { SmallBatch } from './run/noise-scale.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
-import { meanLosses, type StepLosses } from './step-losses.ts';
+import { meanLosses, meanSmallBatch, type StepLosses } from './step-losses.ts';
 import { WeightAverage } from './weight-average.ts';
 
 export interface TrainerOptions {
@@ -34,6 +35,8 @@ export interface TrainerOptions {
   readonly recompute?: Recompute;
   /** How many sources the micro-batches' documents are from, to tell their losses apart; absent: they are not. */
   readonly sourceCount?: number;
+  /** Whether steps tell the gradient of a part of their batch: see run/noise-scale.ts. */
+  readonly measuresNoise?: boolean;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
   /** Wraps the operations that the model is given: adapters. */
@@ -43,6 +46,8 @@ export interface TrainerOptions {
 }
 
 export interface StepResult extends StepLosses {
+  /** Where a step has several passes or ranks, and it was asked for. */
+  readonly smallBatch?: SmallBatch;
   /** Before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -72,6 +77,7 @@ export class StepTrainer {
   private readonly zLoss: number;
   private readonly recompute: Recompute;
   private readonly sourceCount: number;
+  private readonly measuresNoise: boolean;
   private readonly collective: Collective;
   private readonly decorate: (ops: Tape['ops']) => Ops;
   private readonly afterUpdate: (() => Promise<void>) | undefined;
@@ -98,6 +104,7 @@ export class StepTrainer {
     this.zLoss = zLoss;
     this.recompute = recompute;
     this.sourceCount = options.sourceCount ?? 0;
+    this.measuresNoise = options.measuresNoise ?? false;
     this.collective = collective;
     this.decorate = decorate;
     this.afterUpdate = options.afterUpdate;
@@ -122,7 +129,7 @@ export class StepTrainer {
 
   /** Queues the passes of a step, and the reading of their losses. */
   private queueGradients(microBatches: readonly MicroBatch[]): {
-    readonly losses: () => Promise<StepLosses>;
+    readonly losses: () => Promise<StepLosses & Pick<StepResult, 'smallBatch'>>;
     readonly labelCount: number;
   } {
     const { vocabSize, norm } = this.model.config;
@@ -143,9 +150,13 @@ export class StepTrainer {
     }
     this.clearGradients();
     const { zLoss, sourceCount, collective } = this;
-    const queued = prepared.map((one) => {
+    let small: Promise<SmallBatch> | null = null;
+    const queued = prepared.map((one, i) => {
       const weights_N = new Float64Array(one.targets_N.length).fill(1 / labelCount);
       const losses_N = this.pass(one.batch, one.targets_N, weights_N, zLoss);
+      if (i === 0 && this.measuresNoise && (prepared.length > 1 || collective.size > 1)) {
+        small = this.readSmallBatch(one.targetCount, labelCount);
+      }
       return { prepared: one, reading: readDoubles(this.device, losses_N) };
     });
     const losses = async () => {
@@ -154,9 +165,20 @@ export class StepTrainer {
         losses: await reading,
       });
       const parts = { hasPenalty: zLoss > 0, sourceCount };
-      return meanLosses(await Promise.all(queued.map(read)), labelCount, parts, collective);
+      const means = meanLosses(await Promise.all(queued.map(read)), labelCount, parts, collective);
+      const smallBatch = this.measuresNoise ? meanSmallBatch(await small, collective) : null;
+      return { ...means, ...(smallBatch && { smallBatch }) };
     };
     return { losses, labelCount };
+  }
+
+  /** The gradient of what has gone through so far, `count` labels of the step's `labelCount`. */
+  private async readSmallBatch(count: number, labelCount: number): Promise<SmallBatch> {
+    const gradients = this.parameters
+      .filter(({ gradient }) => !gradient.isEmpty)
+      .map(({ gradient }) => gradient.tensor);
+    const squares = await readDoubles(this.device, this.device.sumSquares(gradients));
+    return { squares: total(squares) * (labelCount / count) ** 2, inverseLabels: 1 / count };
   }
 
   /** What every pass over a step begins with. */

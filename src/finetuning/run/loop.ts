@@ -3,8 +3,9 @@
  * passed in. Stopped anywhere, it loses at most what came after the last checkpoint, and goes on to the same bits.
  */
 import type { Guard, GuardState } from '../../training/guard.ts';
-import { isKept, Pace, smoothed } from '../../training/run/loop.ts';
+import { isKept, Pace } from '../../training/run/loop.ts';
 import type { RunInputs } from '../../training/run/resume.ts';
+import { smoothed } from '../../training/run/smoothed.ts';
 import type { TuningMethod } from '../methods/method.ts';
 
 /** One line of metrics.jsonl. */

@@ -11,7 +11,9 @@ import { microBatchesAfter } from '../recipe/batch-ramp.ts';
 import type { DerivedRecipe, Recipe } from '../recipe/recipe.ts';
 import type { StepTrainer } from '../trainer.ts';
 import { flopsPerToken } from './estimate.ts';
+import { noiseScale, withStep } from './noise-scale.ts';
 import type { RunInputs } from './resume.ts';
+import { SMOOTHING, smoothed } from './smoothed.ts';
 import { type SourceMetrics, sourceMetrics } from './source-metrics.ts';
 import type { RunState } from './state.ts';
 import { type ValidationMetrics, type ValidationSet, validate } from './validate.ts';
@@ -28,6 +30,8 @@ export interface StepMetrics {
   readonly smoothedLoss: number;
   readonly learningRate: number;
   readonly gradientNorm: number;
+  /** Tokens of a batch from which on larger ones pay less; where a step has several passes or ranks. */
+  readonly noiseScale?: number;
   readonly tokensPerSecond: number;
   /** Part of the machine's measured matrix-product rate. */
   readonly utilization: number;
@@ -70,8 +74,6 @@ export interface RunParts {
 
 /** Steps that the expected time looks back on. */
 const PACE_STEPS = 200;
-/** The part of its weight that a loss keeps with each step after it. */
-export const SMOOTHING = 0.98;
 
 /** Runs from `start` (null: from the beginning) and returns the last state. */
 export async function runTraining(parts: RunParts, start: RunState | null, ports: RunPorts): Promise<RunState> {
@@ -101,6 +103,9 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     const last = step === derived.totalSteps;
     const counted = result.skipped === null ? result.loss : null;
     const smoothedLoss = smoothed(state.smoothedLoss, counted, step, SMOOTHING);
+    const small = result.skipped === null ? result.smallBatch : undefined;
+    const noise = small ? withStep(state.noise ?? null, small, result) : (state.noise ?? null);
+    const scale = noiseScale(noise);
     let { best } = state;
     let validation: StepMetrics['validation'];
     if (last || step % validateEvery === 0) {
@@ -116,6 +121,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
       step,
       tokens,
       smoothedLoss,
+      ...(noise && { noise }),
       best,
       seconds,
       cursor: packer.cursor(),
@@ -131,6 +137,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         smoothedLoss,
         learningRate: result.learningRate,
         gradientNorm: result.gradientNorm,
+        ...(scale !== null && { noiseScale: scale }),
         tokensPerSecond: rate,
         utilization: (flops * rate) / collective.size / parts.peakFlops,
         seconds,
@@ -151,19 +158,6 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
   }
   if (saved !== state.step) await ports.save(state);
   return state;
-}
-
-/**
- * The mean of all losses so far, each weighing `keep` times as much as the next: from the first step on without a bias towards it.
- *
- *   s_n = Σ keep^(n−i) · loss_i / Σ keep^(n−i) = s_(n−1) + (loss_n − s_(n−1)) · (1 − keep) / (1 − keep^n)
- *
- * A step that was left out (null) changes nothing.
- */
-export function smoothed(before: number | null, loss: number | null, step: number, keep: number): number {
-  if (loss === null) return before ?? Number.NaN;
-  if (before === null || !Number.isFinite(before)) return loss;
-  return before + ((loss - before) * (1 - keep)) / (1 - keep ** step);
 }
 
 /** Milliseconds that a step takes with all that goes with it, over the last of them: a pause long ago says nothing of the time that is left. */

@@ -1,6 +1,7 @@
 /** A run on one page: curves as SVG, and an HTML page around them that reloads itself while the run goes on. */
 import { formatCount, formatDuration } from '../../base/units.ts';
-import { SMOOTHING, type StepMetrics, smoothed } from './loop.ts';
+import type { StepMetrics } from './loop.ts';
+import { SMOOTHING, smoothed } from './smoothed.ts';
 import type { ValidationMetrics } from './validate.ts';
 
 export interface Curve {
@@ -38,6 +39,10 @@ export function reportSvg(metrics: readonly StepMetrics[]): string {
     ['validation, bits per byte', validationCurves(validation)],
     ['learning rate', [{ label: '', color: '#383', points: series(metrics, ({ learningRate }) => learningRate) }]],
     ['gradient norm', [{ label: '', color: '#639', points: series(metrics, ({ gradientNorm }) => gradientNorm) }]],
+    [
+      'gradient noise scale (tokens)',
+      [{ label: '', color: '#a80', points: series(metrics, ({ noiseScale }) => noiseScale ?? Number.NaN) }],
+    ],
     [
       'tokens a second',
       [{ label: '', color: '#888', points: series(metrics, ({ tokensPerSecond }) => tokensPerSecond) }],
@@ -145,11 +150,16 @@ function progressFacts(last: StepMetrics): (readonly [string, string])[] {
     ['tokens seen', formatCount(last.tokens)],
     ['time so far', formatDuration(last.seconds)],
     ['smoothed loss', last.smoothedLoss.toFixed(4)],
+    ...(last.noiseScale === undefined ? [] : [['gradient noise scale', noiseWords(last.noiseScale)] as const]),
     ...Object.entries(last.sources ?? {}).map(([name, { tokens, share, epochs }]) => {
       const part = `${(100 * share).toFixed(2)} % of all tokens`;
       return [`source ${name}`, `${part}: ${formatCount(tokens)}, ${epochs.toPrecision(3)} epochs`] as const;
     }),
   ];
+}
+
+function noiseWords(tokens: number): string {
+  return `${formatCount(tokens)} tokens: smaller batches need fewer tokens for the same loss, larger ones fewer steps`;
 }
 
 export function series<Metrics extends { readonly tokens: number }>(

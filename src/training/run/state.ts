@@ -7,6 +7,7 @@ import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
 import type { GuardState } from '../guard.ts';
 import type { Optimizer } from '../optimizer.ts';
+import type { NoiseState } from './noise-scale.ts';
 import type { RunInputs } from './resume.ts';
 
 /** A run that went back: `rate` is the part of the schedule's learning rate from there on. */
@@ -24,6 +25,8 @@ export interface RunState {
   readonly cursor: PackerCursor;
   readonly guard: GuardState;
   readonly smoothedLoss: number | null;
+  /** Of the gradient noise scale; absent until a step has told something. */
+  readonly noise?: NoiseState;
   readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
   /** What the run was given, to notice what has changed; an earlier version kept the recipe alone. */
   readonly recipe: unknown;

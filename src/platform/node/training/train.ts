@@ -107,6 +107,7 @@ async function trainWithin(
       },
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
       clip: training.clip,
+      measuresNoise: true,
       ...(sources.length > 1 && { sourceCount: sources.length }),
       zLoss: training.zLoss ?? 0,
       ema: training.ema ?? null,
