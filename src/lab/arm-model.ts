@@ -66,11 +66,12 @@ export function baselineConfig(size: LabSize): LlamaConfig {
 export function armConfig(arm: Arm, size: LabSize): LlamaConfig {
   const { changes, match = 'parameters' } = arm;
   const base = baselineConfig(size);
-  const { norm, normPlacement, positions, activation } = { ...base, ...changes };
+  const { norm, normPlacement, qkNorm, positions, activation } = { ...base, ...changes };
   const changed = {
     ...base,
     norm,
     normPlacement,
+    qkNorm,
     positions,
     activation,
     kvHeadCount: kvHeads(changes, base.headCount),

@@ -8,6 +8,7 @@ import type { LlamaConfig } from '../model/config.ts';
 export interface ArmChanges {
   readonly norm?: LlamaConfig['norm'];
   readonly normPlacement?: LlamaConfig['normPlacement'];
+  readonly qkNorm?: LlamaConfig['qkNorm'];
   readonly positions?: LlamaConfig['positions'];
   readonly activation?: LlamaConfig['activation'];
   /** Key and value heads: as many as √H, or one for all query heads. */
@@ -66,6 +67,14 @@ export const experiments: readonly Experiment[] = [
       { name: 'norm after, no warm-up', changes: { normPlacement: 'after', warmup: false }, expected: 'worse' },
       { name: 'norm before, no warm-up', changes: { warmup: false }, expected: 'equal' },
     ],
+  },
+  {
+    name: 'scores',
+    question: 'Do queries and keys need norms of their own?',
+    claim:
+      'Norms of queries and keys keep the scores of attention from growing, which lets larger models train at rates where others diverge; at a good rate the loss is about the same.',
+    source: 'Dehghani et al. 2023, arXiv:2302.05442 §2; Wortsman et al. 2023, arXiv:2309.14322 §3.1',
+    arms: [{ name: 'norms of queries and keys', changes: { qkNorm: 'head' }, expected: 'equal' }],
   },
   {
     name: 'positions',

@@ -127,6 +127,7 @@ export const paperChoices = {
 export const labChoices = {
   norm: ['rms', 'layer', 'batch'],
   normPlacement: ['before', 'after'],
+  qkNorm: ['none', 'head', 'row'],
   activation: ['swiglu', 'geglu', 'relu', 'gelu'],
   positions: ['rope', 'learned', 'sinusoidal', 'none'],
 } as const satisfies { readonly [key in keyof LlamaConfig]?: readonly LlamaConfig[key][] };

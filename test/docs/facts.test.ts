@@ -15,7 +15,7 @@ const words = (values: readonly string[]) => [...values].sort();
 test('the READMEs list every choice of the architecture lab', () => {
   const { keys } = recipeSchema.keys.model;
   for (const page of readmes) {
-    for (const name of ['norm', 'normPlacement', 'activation', 'positions'] as const) {
+    for (const name of ['norm', 'normPlacement', 'qkNorm', 'activation', 'positions'] as const) {
       const listed = new RegExp(`\`model\\.${name}\`(.*?)(?:,? \`model\\.|중 하나|\\.)`).exec(page)![1]!;
       deepEqual(
         words(listed.match(/[a-z]+/g)!.filter((word) => word !== 'is' && word !== 'or')),

@@ -88,7 +88,7 @@ function readLab(keys: Facts): LabChoices {
   if (!isObject(given)) keys.problem('lab', `is ${show(given)}, expected an object`);
   const inner = new Facts(keys.where, isObject(given) ? given : {}, 'lab.');
   const choose = (key: keyof typeof labChoices) => {
-    const value = inner.take(key);
+    const value = inner.take(key) ?? paperChoices[key]; // what an earlier version did not know
     const values: readonly string[] = labChoices[key];
     if (typeof value === 'string' && values.includes(value)) return value;
     inner.problem(key, `is ${show(value)}, expected one of ${values.join(', ')}`);

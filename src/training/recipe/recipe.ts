@@ -44,6 +44,8 @@ export const recipeSchema = {
         // The architecture lab: what the papers compare with, or chose; their choices are the defaults.
         norm: { kind: 'choice', values: labChoices.norm, default: paperChoices.norm },
         normPlacement: { kind: 'choice', values: labChoices.normPlacement, default: paperChoices.normPlacement },
+        /** Norms of queries and keys, of each head (as Qwen 3) or of all at once (as OLMo 2), which keep the scores from growing. */
+        qkNorm: { kind: 'choice', values: labChoices.qkNorm, default: paperChoices.qkNorm },
         activation: { kind: 'choice', values: labChoices.activation, default: paperChoices.activation },
         positions: { kind: 'choice', values: labChoices.positions, default: paperChoices.positions },
       },
@@ -249,11 +251,12 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     Math.max(1, Math.round(width / headSizeByDepth)),
     `width / ${headSizeByDepth}`,
   );
-  const { norm, normPlacement, activation, positions } = model;
+  const { norm, normPlacement, qkNorm, activation, positions } = model;
   const config: LlamaConfig = {
     ...paperChoices,
     norm,
     normPlacement,
+    qkNorm,
     activation,
     positions,
     width,

@@ -35,7 +35,9 @@ export function openStoredWeights(path: string, wanted: LlamaConfig): StoredWeig
   const { config, tensors } = checkpoint;
   const problems = (Object.keys(wanted) as (keyof LlamaConfig)[]).flatMap((key) => {
     const [mine, theirs] = [JSON.stringify(wanted[key]), JSON.stringify(config[key])];
-    return key === 'contextLength' || mine === theirs ? [] : [`${key} is ${theirs} there, ${mine} in the recipe`];
+    return key === 'contextLength' || key === 'family' || mine === theirs
+      ? []
+      : [`${key} is ${theirs} there, ${mine} in the recipe`];
   });
   if (problems.length > 0) {
     checkpoint.close();

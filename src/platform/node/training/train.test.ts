@@ -178,6 +178,7 @@ test('several sources and validation sets are told apart, the one that the recip
         all.replace('[{', '[{ name: cats, share: 3,').replace(' }]', ` }, { path: ${at('valid.jsonl')} }]`),
       )
       .replace(/^ {2}valid: (.*)$/m, `  valid: [{ path: $1 }, { name: cats, path: ${at('train.jsonl.gz')} }]`)
+      .replace('model: {', 'model: { qkNorm: head,')
       .replace('output: {', 'output: { bestBy: cats, keepEvery: 3,')
       .replace('training: {', 'training: { rampFromTokens: 32, rampTokens: 128,'),
   );
@@ -215,6 +216,8 @@ test('several sources and validation sets are told apart, the one that the recip
     /sources\.cats\.loss.*validation\.sets\.cats\.bitsPerByte/,
   );
   const steps = metrics.length;
+  const config = readFileSync(join(at('several'), 'checkpoints', 'step-00000003', 'config.json'), 'utf8');
+  equal(JSON.parse(config).model_type, 'qwen3', 'the form that transformers has for norms of heads');
   cpSync(at('several'), at('several-again'), { recursive: true });
   for (const name of checkpointsOf('several-again').filter((folder) => Number(folder.slice(5)) > 3)) {
     rmSync(join(at('several-again'), 'checkpoints', name), { recursive: true });
@@ -447,8 +450,8 @@ test('a full disk in the middle of a save leaves the earlier folder whole', () =
 });
 
 const labs = [
-  { norm: 'layer', normPlacement: 'after', activation: 'geglu', positions: 'learned', kvHeads: '1', heads: '2' },
-  { norm: 'batch', normPlacement: 'before', activation: 'relu', positions: 'sinusoidal', kvHeads: '2', heads: '2' },
+  { norm: 'layer', normPlacement: 'after', qkNorm: 'row', activation: 'geglu', positions: 'learned', kvHeads: '1' },
+  { norm: 'batch', normPlacement: 'before', qkNorm: 'none', activation: 'relu', positions: 'sinusoidal', kvHeads: '2' },
 ];
 for (const choices of labs) {
   const name = `lab-${choices.norm}`;
@@ -464,9 +467,9 @@ for (const choices of labs) {
     match(again.stderr, /resuming after step 12/);
     equal(weights(`${name}-again`), weights(name));
     const checkpoint = openCheckpointAt(path);
-    const { norm, normPlacement, activation, positions, kvHeadCount } = checkpoint.config;
+    const { norm, normPlacement, qkNorm, activation, positions, kvHeadCount } = checkpoint.config;
     checkpoint.close();
-    deepEqual({ norm, normPlacement, activation, positions, kvHeads: String(kvHeadCount), heads: '2' }, choices);
+    deepEqual({ norm, normPlacement, qkNorm, activation, positions, kvHeads: String(kvHeadCount) }, choices);
 
     const text = spawnSync(process.execPath, [bin, 'perplexity', '-m', path, '-f', at('valid.jsonl'), '-c', '16'], {
       encoding: 'utf8',

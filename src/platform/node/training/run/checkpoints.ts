@@ -106,7 +106,7 @@ export class Checkpoints {
     const checkpoint = openCheckpointAt(path);
     try {
       const differences = (Object.keys(config) as (keyof LlamaConfig)[]).filter(
-        (key) => JSON.stringify(checkpoint.config[key]) !== JSON.stringify(config[key]),
+        (key) => key !== 'family' && JSON.stringify(checkpoint.config[key]) !== JSON.stringify(config[key]),
       );
       if (differences.length > 0) {
         const values = (of: LlamaConfig) => differences.map((key) => `${key} ${JSON.stringify(of[key])}`).join(', ');
