@@ -65,14 +65,21 @@ const perform: KernelFunction = {
   },
 };
 
-/** The bytes of the module for an engine; it imports the memory that it works in. */
+const modules = new Map<string, Uint8Array<ArrayBuffer>>();
+
+/** The bytes of the module for an engine, written once in a process; it imports the memory that it works in. */
 export function kernelModule(target: Target): Uint8Array<ArrayBuffer> {
-  return moduleOf({
-    target,
-    exports: { perform },
-    constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
-    memory: { initial: 2, maximum: 65536 },
-  });
+  const key = JSON.stringify(target);
+  const bytes =
+    modules.get(key) ??
+    moduleOf({
+      target,
+      exports: { perform },
+      constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
+      memory: { initial: 2, maximum: 65536 },
+    });
+  modules.set(key, bytes);
+  return bytes;
 }
 
 /** The tasks of this name as they are written for a target, for people. */

@@ -46,8 +46,25 @@ export interface CompileOptions {
   readonly isApart?: boolean;
 }
 
-/** Compiles the fastest build that the engine takes, or the one asked for. */
-export async function compileKernels({ simd = 'auto', shared, isApart }: CompileOptions): Promise<CompiledKernels> {
+/** The kernels of one build, as they are handed to the engine: AssemblyScript's, and those that TypeScript has written. */
+export interface KernelBinaries {
+  readonly simd: SimdBuild;
+  readonly shared: boolean;
+  readonly module: Uint8Array<ArrayBuffer>;
+  readonly written: Uint8Array<ArrayBuffer>;
+}
+
+/** The fastest build that the engine takes, or the one asked for, compiled. */
+export async function compileKernels(options: CompileOptions): Promise<CompiledKernels> {
+  return compileBinaries(await kernelBinaries(options));
+}
+
+export async function compileBinaries({ module, written, ...build }: KernelBinaries): Promise<CompiledKernels> {
+  const [one, two] = await Promise.all([module, written].map((each) => WebAssembly.compile(each)));
+  return { ...build, module: one!, written: two! };
+}
+
+export async function kernelBinaries({ simd = 'auto', shared, isApart }: CompileOptions): Promise<KernelBinaries> {
   const usable = usableBuilds();
   const chosen = simd === 'auto' ? (usable[0] ?? 'plain') : simd;
   if (texts[chosen] === '') {
@@ -65,10 +82,7 @@ export async function compileKernels({ simd = 'auto', shared, isApart }: Compile
     );
   }
   const target = { isRelaxed: chosen !== 'plain', hasDot: chosen === 'dot', isShared: shared };
-  const [module, written] = await Promise.all(
-    [bytes, asWanted(kernelModule(target))].map((each) => WebAssembly.compile(each)),
-  );
-  return { module: module!, written: written!, simd: chosen, shared };
+  return { simd: chosen, shared, module: bytes, written: asWanted(kernelModule(target)) };
 }
 
 function apart(kernels: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

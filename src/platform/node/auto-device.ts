@@ -1,17 +1,14 @@
 /** What `auto` means on this machine: measured once, and remembered in a small file until something about the machine changes. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { cpus, homedir, hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { cpus, hostname } from 'node:os';
 import type { Choice } from '../../devices/choose.ts';
 import { packagePath } from './package-folder.ts';
 import { probeGpu } from './probe-gpu.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, recall, remember, rememberedFile } from './remembered.ts';
 
 /** Where the choice is remembered. */
 export function choiceFile(env: Environment): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cria', 'device.json');
+  return rememberedFile(env, 'device.json');
 }
 
 let chosen: Promise<Choice> | undefined;
@@ -48,21 +45,7 @@ function versionOfWebGpu(): string | null {
 }
 
 function remembered(file: string, key: string): Choice | null {
-  try {
-    const { key: found, device, why } = JSON.parse(readFileSync(file, 'utf8'));
-    const isChoice = (device === 'wasm' || device === 'webgpu') && typeof why === 'string';
-    return found === key && isChoice ? { device, why } : null;
-  } catch {
-    return null; // none yet, or one that is damaged
-  }
-}
-
-/** Where nothing can be written, it is measured again next time. */
-function remember(file: string, content: object): void {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-    const temporary = `${file}.${process.pid}`;
-    writeFileSync(temporary, `${JSON.stringify(content)}\n`);
-    renameSync(temporary, file);
-  } catch {}
+  const { key: found, device, why } = (recall(file) ?? {}) as { key?: unknown } & Partial<Choice>;
+  const isChoice = (device === 'wasm' || device === 'webgpu') && typeof why === 'string';
+  return found === key && isChoice ? { device, why } : null;
 }

@@ -1,12 +1,13 @@
 /**
  * Machine code instead of WebAssembly where this processor has one of ours (native/machine-code.ts), after a look: every kernel that it
- * replaces computes something small both ways, and the bits must be the same.
+ * replaces computes something small both ways, and the bits must be the same. Code that has passed here is remembered (remembered.ts).
  */
 import { createWasmDevice } from '../../devices/wasm/device.ts';
-import type { CompiledKernels } from '../../devices/wasm/modules.ts';
+import { type CompiledKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
 import { differing, linearResults } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { loadNative } from './native/machine-code.ts';
+import { Verdicts } from './remembered.ts';
 
 export interface NativeChoice {
   /** For createWasmDevice. */
@@ -15,13 +16,23 @@ export interface NativeChoice {
   readonly note: string | null;
 }
 
-export async function nativeForThisMachine(kernels: CompiledKernels, wanted: boolean): Promise<NativeChoice> {
+export async function nativeForThisMachine(
+  kernels: CompiledKernels,
+  wanted: boolean,
+  verdicts = new Verdicts(),
+): Promise<NativeChoice> {
   const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' }) : 'not asked for';
   if (typeof native === 'string') return { kernels: null, note: null };
+  const { module, written } = await kernelBinaries(kernels);
+  const key = verdicts.keyOf('native', native.code, module, written);
+  if (verdicts.hasPassed(key)) return { kernels: native, note: null };
   const results = async (native: NativeKernels | null) =>
     linearResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
   const wrong = differing(await results(null), await results(native));
-  if (wrong.length === 0) return { kernels: native, note: null };
+  if (wrong.length === 0) {
+    verdicts.pass(key);
+    return { kernels: native, note: null };
+  }
   process.emitWarning(`machine code differs from WebAssembly in ${wrong.join(', ')}; WebAssembly runs`, 'CriaWarning');
   return { kernels: null, note: 'WebAssembly (machine code failed the self-test)' };
 }

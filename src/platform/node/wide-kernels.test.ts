@@ -1,10 +1,16 @@
 import { deepStrictEqual, match, ok } from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import { compileKernels } from '../../devices/wasm/modules.ts';
 import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
 import { describeMachine } from './machine.ts';
+import { Verdicts } from './remembered.ts';
 import { compileForThisMachine } from './wide-kernels.ts';
+
+const plainly = { threads: 1, revectorize: true, blas: null, training: false } as const;
 
 test('the kernels that this machine gets compute the bits of unoptimized 128-bit ones', async () => {
   const { kernels, note } = await compileForThisMachine({ threads: 1, revectorize: true, blas: null, training: true });
@@ -17,6 +23,30 @@ test('the kernels that this machine gets compute the bits of unoptimized 128-bit
     ),
   );
   deepStrictEqual(differing(results[0]!, results[1]!), []);
+});
+
+test('what has passed on this machine is compiled without a second look, and other code or another machine is looked at', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-verdicts-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const verdicts = new Verdicts({ XDG_CACHE_HOME: folder });
+  const [one, other] = [verdicts.keyOf('joined', Uint8Array.of(1)), verdicts.keyOf('joined', Uint8Array.of(2))];
+  ok(!verdicts.hasPassed(one));
+  verdicts.pass(one);
+  deepStrictEqual([verdicts.hasPassed(one), verdicts.hasPassed(other)], [true, false]);
+  writeFileSync(join(folder, 'cria', 'kernels.json'), '{"passed": "all"}');
+  ok(!verdicts.hasPassed(one));
+  if (!describeMachine().revectorizer) return;
+  const compile = async () => {
+    const from = process.cpuUsage();
+    const { kernels } = await compileForThisMachine({ ...plainly, verdicts });
+    const { user, system } = process.cpuUsage(from);
+    return { kernels, microseconds: user + system };
+  };
+  const first = await compile();
+  const second = await compile();
+  ok(second.microseconds < 0.8 * first.microseconds, `${second.microseconds} µs after ${first.microseconds}`);
+  const results = [first, second].map(async ({ kernels }) => kernelResults(await createWasmDevice({ kernels })));
+  deepStrictEqual(differing(await results[0]!, await results[1]!), []);
 });
 
 test('the comparison sees one flipped bit', async () => {

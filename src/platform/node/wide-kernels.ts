@@ -3,17 +3,20 @@
  * written in such pairs: about twice the speed. The switch is experimental and process-wide, so
  *
  *   - it is on only while our own kernels compile: every kernel runs once, with the optimizing compiler at once;
- *   - every kernel's results are compared, bit for bit, with those of kernels compiled before. One difference, and the 128-bit kernels run;
+ *   - every kernel's results are compared, bit for bit, with those of kernels compiled before. One difference, and the 128-bit kernels run.
+ *     What has passed on this machine is remembered (remembered.ts), and only compiled the next time;
  *   - it is used only in the V8 versions in which it has been tried, as a kernel that it cannot digest ends the process.
  */
 import { isUtf8 } from 'node:buffer';
 import { setFlagsFromString } from 'node:v8';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
-import { type CompiledKernels, compileKernels } from '../../devices/wasm/modules.ts';
+import { type CompiledKernels, compileBinaries, compileKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
 import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
 import { trainingResults } from '../../devices/wasm/training-self-test.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
+import type { Floats } from '../../tensor/tensor.ts';
 import { describeMachine } from './machine.ts';
+import { Verdicts } from './remembered.ts';
 
 /** V8 (major.minor) of the Node versions whose revectorizer has been tried on these kernels: the pinned one. */
 const TRIED_V8 = ['14.6'];
@@ -35,9 +38,10 @@ export async function compileForThisMachine(options: {
   readonly revectorize: boolean;
   readonly blas: Blas | null;
   readonly training: boolean;
+  readonly verdicts?: Verdicts;
 }): Promise<WideKernels> {
   const shared = options.threads > 1;
-  const { blas, training } = options;
+  const { blas, training, verdicts = new Verdicts() } = options;
   const narrow = async (why: string): Promise<WideKernels> => ({
     kernels: await compileKernels({ shared }),
     wideVectors: false,
@@ -47,12 +51,19 @@ export async function compileForThisMachine(options: {
   const obstacle = canJoinPairs();
   if (obstacle !== null) return narrow(obstacle);
 
+  const binaries = await kernelBinaries({ shared });
+  const key = verdicts.keyOf('joined', `${training} ${blas?.description}`, binaries.module, binaries.written);
+  const isKnown = verdicts.hasPassed(key);
   return optimizingAtOnce(async () => {
-    const expected = await run(await compileKernels({ shared, isApart: true }), false, blas, training);
+    const expected = isKnown ? null : await run(await compileKernels({ shared, isApart: true }), false, blas, training);
     joinPairs();
-    const kernels = await compileKernels({ shared });
-    const wrong = differing(expected, await run(kernels, true, blas, training));
-    if (wrong.length === 0) return { kernels, wideVectors: training, note: '256-bit', leave: clearUpperHalves };
+    const kernels = await compileBinaries(binaries);
+    const results = await run(kernels, true, blas, training, expected === null ? 1 : 2); // compiles them, in any case
+    const wrong = expected === null ? [] : differing(expected, results);
+    if (wrong.length === 0) {
+      if (!isKnown) verdicts.pass(key);
+      return { kernels, wideVectors: training, note: '256-bit', leave: clearUpperHalves };
+    }
     process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
     setFlagsFromString('--no-experimental-wasm-revectorize');
     return {
@@ -103,13 +114,19 @@ export function joinPairs(): void {
 /** V8's own default, which cannot be asked for. */
 const DEFAULT_BUDGET = 13_000_000;
 
-/** The second run's results: by then every kernel has been optimized. */
-async function run(kernels: CompiledKernels, wideVectors: boolean, blas: Blas | null, training: boolean) {
+/** The last run's results: by the second one every kernel has been optimized. */
+async function run(
+  kernels: CompiledKernels,
+  wideVectors: boolean,
+  blas: Blas | null,
+  training: boolean,
+  times = 2,
+): Promise<Map<string, Floats>> {
   const device = await createWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => 7 });
   const rows = blas ? [1, 6, 7] : [1, 6];
   const trained = training ? await createWasmDevice({ kernels, wideVectors }) : null;
   const results = async () =>
     new Map([...(await kernelResults(device, { rows })), ...(trained ? await trainingResults(trained) : [])]);
-  await results();
+  for (let i = 1; i < times; i++) await results();
   return results();
 }

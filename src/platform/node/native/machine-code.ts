@@ -12,8 +12,13 @@ const READ_WRITE = 3;
 const READ_EXECUTE = 5;
 const PRIVATE_ANONYMOUS = 0x22;
 
+export interface LoadedNative extends NativeKernels {
+  /** What was placed. */
+  readonly code: Uint8Array;
+}
+
 /** The kernels as machine code or, in words, why they are not to be had. `isFused`: as the build of WebAssembly beside them, if not plain. */
-export function loadNative({ isFused } = { isFused: true }): NativeKernels | string {
+export function loadNative({ isFused } = { isFused: true }): LoadedNative | string {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `there is none for ${process.platform} on ${process.arch}`;
   if (findFfi() === null) return noFfi;
@@ -21,7 +26,7 @@ export function loadNative({ isFused } = { isFused: true }): NativeKernels | str
     const missing = missingFeature();
     if (missing !== null) return missing;
     const { bytes, entries } = nativeCode({ isFused });
-    return nativeAt({ address: Number(placeCode(bytes)), entries });
+    return { ...nativeAt({ address: Number(placeCode(bytes)), entries }), code: bytes };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
