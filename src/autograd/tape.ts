@@ -21,6 +21,8 @@ export const recomputePolicies = ['none', 'cheap', 'block'] as const;
 export type Recompute = (typeof recomputePolicies)[number];
 
 interface Segment {
+  /** Its place among the segments, in the order in which they were run. */
+  readonly index: number;
   readonly input: Tensor;
   readonly output: Tensor;
   readonly run: (input: Tensor) => Tensor;
@@ -48,6 +50,7 @@ export class Tape {
   private readonly dependent = new WeakSet<Tensor>();
   private readonly gradients = new Map<Tensor, Gradient>();
   private pass: Pass | null = null;
+  private segments = 0;
   /** How many recorded calls read an activation. */
   private readonly readers = new Map<Tensor, number>();
   /** Of a gradient's memory that several activations have: how many others there still are. */
@@ -66,6 +69,7 @@ export class Tape {
   segment(input: Tensor, run: (input: Tensor) => Tensor): Tensor {
     assert(this.pass === null, 'tape: segments do not nest');
     const { device, recompute } = this;
+    const index = this.segments++;
     const mark = device.mark();
     const calls: RecordedCall[] | null = recompute === 'none' ? [] : null;
     const keep: Tensor[] | null = recompute === 'cheap' ? [] : null;
@@ -82,7 +86,7 @@ export class Tape {
     }
     if (isDependent) {
       this.dependent.add(output);
-      this.items.push({ input, output, run, calls, kept });
+      this.items.push({ index, input, output, run, calls, kept });
     }
     return output;
   }
@@ -103,16 +107,28 @@ export class Tape {
 
   /** Runs the rules of everything recorded, last first. The caller has put the loss's gradient into its inputs' gradients. */
   backward(): void {
+    for (const _ of this.backwardSteps());
+  }
+
+  /**
+   * The same, yielding the number of each segment once the gradients of its parameters are finished: in between they may be passed on.
+   * `enter` is called before a segment is worked on.
+   */
+  *backwardSteps(enter: (segment: number) => void = () => {}): Generator<number, void> {
     for (const item of this.items.reverse()) {
+      if (!('op' in item)) enter(item.index);
       const dy = this.gradients.get(item.output);
-      if (!dy || dy.isEmpty) continue;
-      if ('op' in item) this.runCall(item, dy.tensor);
-      else {
-        this.gradientOf(item.input); // outlives the segment, so it has its place before
-        this.runSegment(item);
+      if (dy && !dy.isEmpty) {
+        if ('op' in item) this.runCall(item, dy.tensor);
+        else {
+          this.gradientOf(item.input); // outlives the segment, so it has its place before
+          this.runSegment(item);
+        }
+        this.done(item.output, dy);
       }
-      this.done(item.output, dy);
+      if (!('op' in item)) yield item.index;
     }
+    this.segments = 0;
     this.items.length = 0;
     this.gradients.clear();
     this.readers.clear();

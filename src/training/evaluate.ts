@@ -26,12 +26,15 @@ export async function evaluate(
   let tokenCount = 0;
   const { vocabSize } = trainer.model.config;
   let turn = 0;
+  let own = 0;
   for (const micro of pieces(documents, rows * length, length)) {
     if (turn++ % collective.size !== collective.rank) continue;
+    own++;
     const prepared = prepareBatch(micro, vocabSize);
     for (const loss of await trainer.losses(prepared, weights)) sum += loss;
     tokenCount += prepared.targetCount;
   }
+  if (trainer.isJoint && own < Math.ceil(turn / collective.size)) trainer.idleLosses();
   const totals = Float64Array.of(sum, tokenCount);
   collective.sum(totals);
   const [all, count] = totals as unknown as [number, number];

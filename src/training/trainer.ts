@@ -18,6 +18,7 @@ import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
+import { DataParallel, type DataParallelOptions } from './ranks/data-parallel.ts';
 import type { SmallBatch } from './run/noise-scale.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
 import { meanLosses, meanSmallBatch, type StepLosses } from './step-losses.ts';
@@ -39,6 +40,8 @@ export interface TrainerOptions {
   readonly measuresNoise?: boolean;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
+  /** Of several ranks; the parameters must have been placed for the same sharding. Default: { sharding: 'optimizer', overlap: true }. */
+  readonly parallel?: DataParallelOptions;
   /** Wraps the operations that the model is given: adapters. */
   readonly decorate?: (ops: Tape['ops']) => Ops;
   /** After every update: what is computed from the parameters once a step. */
@@ -79,6 +82,8 @@ export class StepTrainer {
   private readonly sourceCount: number;
   private readonly measuresNoise: boolean;
   private readonly collective: Collective;
+  /** null on one rank. */
+  private readonly parallel: DataParallel | null;
   private readonly decorate: (ops: Tape['ops']) => Ops;
   private readonly afterUpdate: (() => Promise<void>) | undefined;
 
@@ -108,40 +113,44 @@ export class StepTrainer {
     this.collective = collective;
     this.decorate = decorate;
     this.afterUpdate = options.afterUpdate;
-    this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, collective);
+    const parallel = options.parallel ?? { sharding: 'optimizer', overlap: true };
+    const ranks = { rank: collective.rank, size: collective.size, sharding: parallel.sharding };
+    this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, ranks);
+    this.parallel = collective.size > 1 ? new DataParallel(device, collective, this.optimizer, parallel) : null;
     this.guard = new Guard({ ...defaultGuard, ...options.guard });
   }
 
   /** One step over one entry per micro-batch. Throws AnomalyError when the guard says stop; nothing has been updated then. */
   async step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
     const mark = this.device.mark();
-    const { losses, labelCount } = this.queueGradients(microBatches);
+    const { losses, labelCount } = await this.computePasses(microBatches);
     return this.update({ loss: losses, labelCount }, mark);
   }
 
   /** The mean loss over all labels, and its gradients in every parameter's `gradient`. */
   async computeGradients(microBatches: readonly MicroBatch[]): Promise<StepLosses & { readonly labelCount: number }> {
     const mark = this.device.mark();
-    const { losses, labelCount } = this.queueGradients(microBatches);
+    const { losses, labelCount } = await this.computePasses(microBatches);
     this.device.release(mark);
     return { ...(await losses()), labelCount };
   }
 
-  /** Queues the passes of a step, and the reading of their losses. */
-  private queueGradients(microBatches: readonly MicroBatch[]): {
+  /** The passes of a step, and the reading of their losses. */
+  private async computePasses(microBatches: readonly MicroBatch[]): Promise<{
     readonly losses: () => Promise<StepLosses & Pick<StepResult, 'smallBatch'>>;
     readonly labelCount: number;
-  } {
+  }> {
     const { vocabSize, norm } = this.model.config;
     for (const micro of microBatches) checkMicroBatch(micro);
     // A batch norm looks at the whole micro-batch.
     const passes = norm === 'batch' ? microBatches : microBatches.flatMap((micro) => splitMicroBatch(micro));
     const prepared = passes.map((micro) => prepareBatch(micro, vocabSize));
-    const totals = Float64Array.of(
-      prepared.reduce((sum, { targetCount }) => sum + targetCount, 0),
-      0,
-    );
-    this.collective.sum(totals);
+    const { collective, parallel } = this;
+    // The labels of all ranks, and how many passes each of them has.
+    const totals = new Float64Array(1 + collective.size);
+    totals[0] = prepared.reduce((sum, { targetCount }) => sum + targetCount, 0);
+    totals[1 + collective.rank] = prepared.length;
+    collective.sum(totals);
     const labelCount = totals[0]!;
     if (labelCount === 0) {
       const message =
@@ -149,16 +158,20 @@ export class StepTrainer {
       throw new ArgumentError('training.no-labels', message);
     }
     this.clearGradients();
-    const { zLoss, sourceCount, collective } = this;
+    const { zLoss, sourceCount } = this;
+    const measured = this.measuresNoise && (prepared.length > 1 || collective.size > 1);
     let small: Promise<SmallBatch> | null = null;
-    const queued = prepared.map((one, i) => {
+    const queued: { readonly prepared: PreparedBatch; readonly reading: Promise<Float64Array> }[] = [];
+    for (const [i, one] of prepared.entries()) {
       const weights_N = new Float64Array(one.targets_N.length).fill(1 / labelCount);
-      const losses_N = this.pass(one.batch, one.targets_N, weights_N, zLoss);
-      if (i === 0 && this.measuresNoise && (prepared.length > 1 || collective.size > 1)) {
-        small = this.readSmallBatch(one.targetCount, labelCount);
-      }
-      return { prepared: one, reading: readDoubles(this.device, losses_N) };
-    });
+      const steps = this.passSteps(one.batch, one.targets_N, weights_N, zLoss);
+      const handsOver = parallel?.handsOver(i === prepared.length - 1) === true;
+      const losses_N = handsOver ? await this.handOver(steps) : resultOf(steps);
+      if (i === 0 && measured) small = this.readSmallBatch(one.targetCount, labelCount);
+      queued.push({ prepared: one, reading: readDoubles(this.device, losses_N) });
+    }
+    const most = Math.max(...totals.subarray(1));
+    if (parallel?.sumsEveryPass) for (let i = prepared.length; i < most; i++) await parallel.idlePass();
     const losses = async () => {
       const read = async ({ prepared: one, reading }: (typeof queued)[number]) => ({
         prepared: one,
@@ -174,6 +187,8 @@ export class StepTrainer {
 
   /** The gradient of what has gone through so far, `count` labels of the step's `labelCount`. */
   private async readSmallBatch(count: number, labelCount: number): Promise<SmallBatch> {
+    const sent = this.parallel?.sentSquares() ?? null;
+    if (sent !== null) return { squares: sent * (labelCount / count) ** 2, inverseLabels: 1 / count };
     const gradients = this.parameters
       .filter(({ gradient }) => !gradient.isEmpty)
       .map(({ gradient }) => gradient.tensor);
@@ -185,6 +200,7 @@ export class StepTrainer {
   clearGradients(): void {
     for (const [i, tensor] of this.statistics.entries()) this.device.copy(this.statisticsBefore[i]!, tensor);
     for (const { gradient } of this.parameters) gradient.isEmpty = true;
+    this.parallel?.clear();
   }
 
   /**
@@ -192,11 +208,30 @@ export class StepTrainer {
    * with zLoss the penalties of the normalizer are behind the losses, and part of the gradient.
    */
   pass(batch: PreparedBatch['batch'], targets_N: Int32Array, weights_N: Float64Array, zLoss = 0): Tensor {
+    return resultOf(this.passSteps(batch, targets_N, weights_N, zLoss));
+  }
+
+  /** The same; yields the number of each block whose gradients are finished. */
+  private *passSteps(
+    batch: PreparedBatch['batch'],
+    targets_N: Int32Array,
+    weights_N: Float64Array,
+    zLoss: number,
+  ): Generator<number, Tensor> {
     const { device } = this;
     const mark = device.mark();
     const { tape, x_ND, head_VD, gradients } = this.forwardPass(batch);
-    const losses_N = this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N, zLoss);
+    const losses_N = yield* this.backwardSteps(tape, x_ND, head_VD, gradients, targets_N, weights_N, zLoss);
     return device.keep(mark, [losses_N])[0]!;
+  }
+
+  /** Runs a pass whose gradients travel as they are finished. */
+  private async handOver(steps: Generator<number, Tensor>): Promise<Tensor> {
+    for (;;) {
+      const { done, value } = steps.next();
+      await this.parallel!.handOver(done ? null : value);
+      if (done) return value;
+    }
   }
 
   /** A pass whose weights follow from the rows' own losses (preference losses): these are read in between. */
@@ -212,7 +247,8 @@ export class StepTrainer {
     const { cap } = this;
     const losses_N = device.backward.crossEntropy(null, null, x_ND, head_VD, targets_N, none, { cap });
     const weights_N = weigh(await readDoubles(device, losses_N));
-    const result = readDoubles(device, this.backwardPass(tape, x_ND, head_VD, gradients, targets_N, weights_N));
+    const steps = this.backwardSteps(tape, x_ND, head_VD, gradients, targets_N, weights_N);
+    const result = readDoubles(device, resultOf(steps));
     device.release(mark);
     return result;
   }
@@ -227,11 +263,17 @@ export class StepTrainer {
     const gradients = new Map(this.parameters.map(({ tensor, gradient }) => [tensor, gradient]));
     const tape = new Tape(device, gradients, this.recompute);
     const ops = this.decorate(tape.ops);
-    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: tape.segment.bind(tape) }));
+    const segment = this.brought(tape.segment.bind(tape));
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment }));
     return { tape, x_ND, head_VD: model.head_VD ?? model.embed_VD, gradients };
   }
 
-  private backwardPass(
+  /** `segment` on several ranks that share the parameters. */
+  private brought(segment: ReturnType<typeof keepOutputs>): typeof segment {
+    return this.parallel?.sharesParameters ? this.parallel.brought(segment) : segment;
+  }
+
+  private *backwardSteps(
     tape: Tape,
     x_ND: Tensor,
     head_VD: Tensor,
@@ -239,13 +281,13 @@ export class StepTrainer {
     targets_N: Int32Array,
     weights_N: Float64Array,
     zLoss = 0,
-  ): Tensor {
+  ): Generator<number, Tensor> {
     const dHead_VD = gradients.get(head_VD) ?? null;
     const dx_ND = tape.gradientOf(x_ND);
     const { cap } = this;
     const { backward } = this.device;
     const losses_N = backward.crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, targets_N, weights_N, { cap, zLoss });
-    tape.backward();
+    yield* tape.backwardSteps((block) => this.parallel?.bring(block));
     return losses_N;
   }
 
@@ -262,7 +304,7 @@ export class StepTrainer {
     const model = this.evaluatedBy(weights);
     const mark = device.mark();
     const ops = this.decorate(exactly(device.ops));
-    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: keepOutputs(device) }));
+    const x_ND = model.headInput(ops, hidden(model, ops, batch, { segment: this.brought(keepOutputs(device)) }));
     const head_VD = model.head_VD ?? model.embed_VD;
     const weights_N = new Float64Array(targets_N.length);
     const { backward } = device;
@@ -270,6 +312,21 @@ export class StepTrainer {
     const losses = readDoubles(device, losses_N);
     device.release(mark);
     return losses;
+  }
+
+  /** What a rank does that has nothing to compute where others call `losses`. */
+  idleLosses(): void {
+    this.parallel?.idleForward();
+  }
+
+  /** Bytes that several ranks need outside of the device. */
+  heldBytes(): number {
+    return this.parallel?.heldBytes() ?? 0;
+  }
+
+  /** Whether every rank must take part in every forward pass. */
+  get isJoint(): boolean {
+    return this.parallel?.sharesParameters === true;
   }
 
   /** The scores of what comes after `ids`: one number per piece of the vocabulary. */
@@ -293,15 +350,8 @@ export class StepTrainer {
     mark = this.device.mark(),
   ): Promise<StepResult> {
     const { device, clip, guard } = this;
-    for (const { gradient } of this.parameters) {
-      if (gradient.isEmpty) device.fill(gradient.tensor, 0);
-      gradient.isEmpty = false;
-      if (this.collective.size === 1) continue;
-      const numbers = (await device.read(gradient.tensor)) as Float32Array;
-      this.collective.sum(numbers);
-      device.write(gradient.tensor, numbers);
-    }
-    const reading = readDoubles(device, device.sumSquares(this.parameters.map(({ gradient }) => gradient.tensor)));
+    await this.parallel?.finish();
+    const reading = this.parallel?.squares() ?? this.readSquares();
     device.release(mark);
     const means = typeof loss === 'number' ? { loss } : await loss();
     const squares = await reading;
@@ -318,11 +368,32 @@ export class StepTrainer {
     }
     if (verdict) this.optimizer.step++;
     else {
-      await this.optimizer.update(learningRate, clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)));
+      await (this.parallel ?? this.optimizer).update(
+        learningRate,
+        clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)),
+      );
       await this.afterUpdate?.();
       this.average?.update();
     }
     return { ...means, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
+  }
+
+  /** Σ g² of each parameter. */
+  private readSquares(): Promise<Float64Array> {
+    const { device, parameters } = this;
+    for (const { gradient } of parameters) {
+      if (gradient.isEmpty) device.fill(gradient.tensor, 0);
+      gradient.isEmpty = false;
+    }
+    return readDoubles(device, device.sumSquares(parameters.map(({ gradient }) => gradient.tensor)));
+  }
+}
+
+/** What a generator comes to, without a stop in between. */
+function resultOf(steps: Generator<unknown, Tensor>): Tensor {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
   }
 }
 

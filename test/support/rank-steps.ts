@@ -3,50 +3,31 @@
  * rank prints what they came to as JSON. Without mpirun there is one rank.
  */
 import { createHash } from 'node:crypto';
+import type { Device } from '../../src/devices/device.ts';
 import { createWasmDevice } from '../../src/devices/wasm/device.ts';
 import { compileKernels } from '../../src/devices/wasm/modules.ts';
-import { type LlamaConfig, paperChoices } from '../../src/model/config.ts';
 import { joinMpi, mpiJob } from '../../src/platform/node/native/mpi.ts';
+import { newestSound } from '../../src/platform/node/training/run/checkpoint-folder.ts';
+import { Checkpoints, type SavedState } from '../../src/platform/node/training/run/checkpoints.ts';
+import { elementCount, rowCount } from '../../src/tensor/tensor.ts';
 import { type Collective, solo } from '../../src/training/collective.ts';
+import { evaluate } from '../../src/training/evaluate.ts';
 import { initialWeights } from '../../src/training/initialize.ts';
-import type { MicroBatch } from '../../src/training/micro-batch.ts';
-import type { OptimizerOptions } from '../../src/training/optimizer.ts';
 import { shardOf } from '../../src/training/ranks/parts.ts';
-import { placeModel } from '../../src/training/trainable-model.ts';
+import { type RunState, weightTensors } from '../../src/training/run/state.ts';
+import { type PlacedWeight, placeModel } from '../../src/training/trainable-model.ts';
 import { StepTrainer } from '../../src/training/trainer.ts';
+import { config, LENGTH, type RankCase, type RankResult } from './rank-case.ts';
 
-export interface RankCase {
-  /** Of a micro-batch, over all ranks. */
-  readonly rows: number;
-  readonly microBatches: number;
-  readonly optimizer?: Partial<OptimizerOptions>;
-}
-
-export interface RankResult {
-  readonly losses: readonly number[];
-  readonly norms: readonly number[];
-  /** Of all weights after the last step. */
-  readonly digest: string;
-}
-
-const STEPS = 3;
-const LENGTH = 12;
-const config: LlamaConfig = {
-  ...paperChoices,
-  width: 16,
-  blockCount: 2,
-  headCount: 2,
-  kvHeadCount: 1,
-  headSize: 8,
-  ffnWidth: 24,
-  vocabSize: 29,
-  contextLength: LENGTH,
-  normEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: { kind: 'none' },
-  tiedEmbeddings: true,
-  attentionBias: false,
-  slidingWindow: null,
+const freshState: RunState = {
+  step: 0,
+  tokens: 0,
+  cursor: { sources: [], open: null },
+  guard: { loss: [], norm: [] },
+  smoothedLoss: null,
+  best: null,
+  seconds: 0,
+  recipe: null,
 };
 
 const kernels = await compileKernels({ simd: 'auto', shared: false });
@@ -57,26 +38,80 @@ for (const one of JSON.parse(process.argv[2]!) as RankCase[]) results.push(await
 if (collective.rank === 0) console.log(JSON.stringify(results));
 mpi?.finish();
 
-async function run({ rows, microBatches, optimizer = {} }: RankCase, ranks: Collective): Promise<RankResult> {
+async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
+  const {
+    rows,
+    microBatches,
+    optimizer = {},
+    sharding = 'optimizer',
+    overlap = true,
+    recompute = 'none',
+    steps = 3,
+  } = one;
+  const { rank, size } = ranks;
   const device = await createWasmDevice({ kernels });
-  const { model, parameters, weights } = placeModel(device, config, initialWeights(config, 3));
-  const trainer = new StepTrainer(device, model, parameters, { schedule: () => 0.01, optimizer, collective: ranks });
+  const division = { sharding, rank, size, matrices: optimizer.matrices ?? 'adamw' } as const;
+  const all = initialWeights(config, 3);
+  const { model, parameters, weights } = placeModel(device, config, all, () => true, division);
+  const parallel = { sharding, overlap };
+  const options = { schedule: () => 0.01, optimizer, collective: ranks, parallel, recompute, measuresNoise: true };
+  const trainer = new StepTrainer(device, model, parameters, options);
+  const saving = one.checkpoints ? openCheckpoints(one.checkpoints, device, weights, trainer, ranks) : null;
+  const found = saving && newestSound<SavedState>(saving.folder, () => {});
+  if (found) saving.load(found);
   const losses: number[] = [];
   const norms: number[] = [];
-  for (let step = 0; step < STEPS; step++) {
+  const small: number[] = [];
+  const begin = trainer.optimizer.step;
+  for (let step = begin; step < begin + steps; step++) {
     const own = Array.from({ length: microBatches }, (_, i) => rowsOf(step * microBatches + i, rows, ranks)).flat();
-    const { loss, gradientNorm } = await trainer.step(own);
+    const { loss, gradientNorm, smallBatch } = await trainer.step(own);
+    if (smallBatch) small.push(smallBatch.squares);
     losses.push(loss);
     norms.push(gradientNorm);
   }
+  await saving?.save({ ...freshState, step: begin + steps }, { keepLast: 9 });
   const digest = createHash('sha256');
-  for (const { tensor } of weights) digest.update((await device.read(tensor)) as Float32Array);
+  for (const source of (await weightTensors(device, weights, ranks)).values()) {
+    const bytes = new Uint8Array(4 * elementCount(source.shape));
+    source.readRows(bytes, 0, rowCount(source.shape));
+    digest.update(bytes);
+  }
+  const { ids } = rowsOf(99, 1, solo)[0]!;
+  const tokens = (_: number, from = 0, to = LENGTH) => ids.slice(from, to);
+  const held = { name: 'held out', count: 1, tokenCount: LENGTH, weights: null, lengthOf: () => LENGTH, tokens };
+  // Three pieces: one rank of two has nothing to do in the end.
+  const { loss: evaluated } = await evaluate(trainer, held, 1, { rows: 1, length: 5 }, ranks);
+  const bytes = new Float64Array(size);
+  bytes[rank] = device.memory().allocated + trainer.heldBytes();
+  ranks.sum(bytes);
   device.close();
-  return { losses, norms, digest: digest.digest('hex') };
+  return { losses, norms, small, digest: digest.digest('hex'), evaluated, bytes: [...bytes] };
+}
+
+function openCheckpoints(
+  folder: string,
+  device: Device,
+  weights: readonly PlacedWeight[],
+  { optimizer }: StepTrainer,
+  ranks: Collective,
+): Checkpoints {
+  const content = {
+    config,
+    weights,
+    optimizer,
+    tokenizer: null,
+    bosId: null,
+    eosId: null,
+    collective: ranks,
+    average: null,
+    output: 'trained' as const,
+  };
+  return new Checkpoints(folder, device, content);
 }
 
 /** This rank's rows of a micro-batch. */
-function rowsOf(number: number, rows: number, { rank, size }: Collective): MicroBatch[] {
+function rowsOf(number: number, rows: number, { rank, size }: Collective) {
   const { from, count } = shardOf(rows, rank, size);
   if (count === 0) return [];
   const all = Uint32Array.from({ length: rows * LENGTH }, (_, i) => (i * i + 7 * i + 5 * number) % config.vocabSize);

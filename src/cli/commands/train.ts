@@ -49,6 +49,7 @@ export const command = defineCommand({
   details:
     'Trains a LLaMA from scratch. The recipe says what is not derived from its one dial, model.depth; what is derived is printed.\n' +
     'Over several processes or machines: mpirun -np N npx cria train … (Open MPI); the same recipe gives the same curve.\n' +
+    'What every rank holds whole is said by training.sharding: optimizer (ZeRO-1, the default), gradients or parameters share more, to the same numbers.\n' +
     'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
     'What has changed since is said; what would spoil the run is refused, the rest needs --allow-change.\n' +
     'With a BLAS the bits depend on the number of threads; with --no-blas they are the same with any.\n' +

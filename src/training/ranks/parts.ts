@@ -1,4 +1,5 @@
 /** Which rank holds what of a parameter: the elements that it moves, and whose moments it keeps. */
+import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 
 /** Elements [from, from + count). */
 export interface Part {
@@ -12,8 +13,47 @@ export function shardOf(length: number, rank: number, size: number): Part {
   return { from, count: Math.floor((length * (rank + 1)) / size) - from };
 }
 
+/** What is divided: parameters by their names and shapes, and what moves the matrices of the blocks. */
+interface Named {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+export type MatrixOptimizer = 'adamw' | 'muon';
+
+/**
+ * Of each parameter, every rank's part: a shard of its elements; or, of the matrices that Muon moves, which it needs whole, all of some,
+ * so that all ranks have about as much work.
+ */
+export function partsOf(parameters: readonly Named[], matrices: MatrixOptimizer, size: number): Part[][] {
+  const whole = parameters.filter((parameter) => isMuons(parameter, matrices));
+  const owners = shareOut(whole.map(newtonSchulzCost), size);
+  return parameters.map((parameter) => {
+    const length = elementCount(parameter.shape);
+    const owner = owners[whole.indexOf(parameter)];
+    if (owner !== undefined) return wholeFor(owner, length, size);
+    return Array.from({ length: size }, (_, rank) => shardOf(length, rank, size));
+  });
+}
+
+export function isMuons({ name, shape }: Named, matrices: MatrixOptimizer): boolean {
+  return matrices === 'muon' && shape.length === 2 && blockOf(name) !== null;
+}
+
+/** The number of the block that a parameter is in; null: outside of the blocks. */
+export function blockOf(name: string): number | null {
+  const [, number] = /^blocks\.(\d+)\./.exec(name) ?? [];
+  return number === undefined ? null : Number(number);
+}
+
+/** Multiply-adds of a Newton–Schulz step on an R × C matrix (kernels/muon). */
+function newtonSchulzCost({ shape }: Named): number {
+  const [R, C] = [rowCount(shape), columnCount(shape)];
+  const [small, large] = [Math.min(R, C), Math.max(R, C)];
+  return small * small * (2 * large + small);
+}
+
 /** Every rank's part of `length` elements that are not divided: all of them for `owner`. */
-export function wholeFor(owner: number, length: number, size: number): Part[] {
+function wholeFor(owner: number, length: number, size: number): Part[] {
   return Array.from({ length: size }, (_, rank) => ({
     from: rank > owner ? length : 0,
     count: rank === owner ? length : 0,

@@ -22,7 +22,7 @@ const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string]
   [/^data\.valid/, 'asked', 'what is validated from now on is not comparable, the best checkpoint neither'],
   [/^training\.ema$/, 'asked', 'an average that was not kept until now begins with the weights as they are'],
   [/^training\.matrices$/, 'never', "the optimizer's moments belong to the other one"],
-  [/^training\.(onAnomaly|spikeDeviations|recompute)$/, 'said'],
+  [/^training\.(onAnomaly|spikeDeviations|recompute|sharding|overlap)$/, 'said'],
 ];
 
 /** `step`: where the run stands. Until a 'stable' schedule comes down, nothing depends on how long the run will be. */

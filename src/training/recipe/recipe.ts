@@ -14,6 +14,7 @@ import {
   paperChoices,
 } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
+import { shardings } from '../ranks/sharding.ts';
 import { type BatchRamp, stepsOf } from './batch-ramp.ts';
 import { type Checked, check, type Schema } from './schema.ts';
 
@@ -129,6 +130,10 @@ export const recipeSchema = {
         /** Decay of the exponential moving average of the weights that is kept beside them; absent: none is. */
         ema: { ...positive, max: 0.999999 },
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
+        /** Of several ranks, what each holds its part of only (ranks/sharding.ts): less memory, more that travels. */
+        sharding: { kind: 'choice', values: shardings, default: 'optimizer' },
+        /** Whether gradients travel between ranks while the backward pass goes on. */
+        overlap: { kind: 'boolean', default: true },
         /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
         products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },
         /** What comes of a spike or a number that is none: an end, a step left out, or a return to the last good checkpoint with half the rate. */

@@ -4,6 +4,7 @@ import type { Recompute } from '../../autograd/tape.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { dimensions, isGated } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
+import { type Division, sharesGradients, sharesParameters } from '../ranks/sharding.ts';
 
 /**
  * Floating-point operations of one token's forward and backward pass: 6 for every weight that multiplies, and attention's two
@@ -26,22 +27,38 @@ function floatsPerToken(
 }
 
 export interface MemoryEstimate {
-  /** Weights, gradients, two moments and, where it is kept, the weights' average: 4 bytes each. */
+  /** Weights, gradients, on several ranks their sums, two moments and, where it is kept, the weights' average: 4 bytes each. */
   readonly parameters: number;
   readonly activations: number;
 }
 
+/** What a rank needs (ranks/sharding.ts): of what is shared its part, and one block as it is at work. */
 export function estimateMemory(
   config: LlamaConfig,
   tokens: number,
   recompute: Recompute,
-  { ranks = 1, isAveraged = false }: { readonly ranks?: number; readonly isAveraged?: boolean } = {},
+  {
+    size = 1,
+    sharding = 'none',
+    isAveraged = false,
+  }: Partial<Pick<Division, 'size' | 'sharding'>> & { readonly isAveraged?: boolean } = {},
 ): MemoryEstimate {
   const floats = floatsPerToken(config);
-  const count = parameterCount(config);
   const logits = 16 * 2 ** 20;
   return {
-    parameters: count * (8 + 8 / ranks + (isAveraged ? 4 : 0)),
+    parameters: 4 * (stateCount(config, { size, sharding }) + (isAveraged ? parameterCount(config) : 0)),
     activations: 4 * tokens * (config.blockCount * floats[recompute] + floats.working) + 2 * logits,
   };
+}
+
+function stateCount(config: LlamaConfig, division: Pick<Division, 'size' | 'sharding'>): number {
+  const all = parameterCount(config);
+  const { size } = division;
+  if (size === 1) return 4 * all;
+  const outside = parameterCount({ ...config, blockCount: 0 });
+  const present = outside + (all - outside) / config.blockCount;
+  const parameters = sharesParameters(division) ? present + (all - outside) / size : all;
+  const gradients = sharesGradients(division) ? present : all;
+  const moments = 2 * (division.sharding === 'none' ? all : all / size);
+  return parameters + gradients + all / size + moments;
 }

@@ -114,6 +114,8 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
       const isBest = best === null || bitsPerByte < best.bitsPerByte;
       if (isBest && !isDestroyed(loss, derived.config.vocabSize)) best = { step, bitsPerByte };
     }
+    const isSampled = last || step % sampleEvery === 0;
+    const sample = isSampled && (collective.rank === 0 || trainer.isJoint) ? await ports.sample(step) : undefined;
     const seconds = secondsBefore + (ports.clock() - begun) / 1000;
     const rate = batchTokens / elapsed;
     state = {
@@ -145,7 +147,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
         ...(back && step === back.to + 1 && { returned: back.because }),
         ...(validation && { validation }),
         ...(result.sources && { sources: sourceMetrics(packer.progress(), result.sources) }),
-        ...(collective.rank === 0 && (last || step % sampleEvery === 0) && { sample: await ports.sample(step) }),
+        ...(sample !== undefined && { sample }),
       },
       // In steps like this one.
       (((derived.totalTokens - tokens) / batchTokens) * pace.next(ports.clock())) / 1000,

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import { ids, trainer } from '../../../test/support/tiny-trainer.ts';
 import { Random } from '../../base/random.ts';
+import { solo } from '../collective.ts';
 import { meanSmallBatch } from '../step-losses.ts';
 import { type NoiseState, noiseScale, withStep } from './noise-scale.ts';
 
@@ -62,13 +63,11 @@ test('a step tells the gradient of its first part, which changes no bit of it', 
 
 test('ranks take the mean of their small batches, without those that have no labels', () => {
   const others = (...numbers: number[]) => ({
-    rank: 0,
+    ...solo,
     size: 3,
     sum(values: Float32Array | Float64Array) {
       for (const [i, x] of numbers.entries()) values[i]! += x;
     },
-    broadcast: () => {},
-    barrier: () => {},
   });
   const own = { squares: 2, inverseLabels: 0.1 };
   deepEqual(meanSmallBatch(own, others(4, 0.3, 1)), { squares: 3, inverseLabels: 0.2 });

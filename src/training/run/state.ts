@@ -7,6 +7,7 @@ import type { Collective } from '../collective.ts';
 import type { PackerCursor } from '../data/packer.ts';
 import type { GuardState } from '../guard.ts';
 import type { Optimizer } from '../optimizer.ts';
+import type { PlacedWeight } from '../trainable-model.ts';
 import type { NoiseState } from './noise-scale.ts';
 import type { RunInputs } from './resume.ts';
 
@@ -54,31 +55,75 @@ export async function readTensors(
 }
 
 /**
- * The optimizer's moments under their parameters' names, whole: every rank sends its part. All ranks must call this; what it gives
- * is of use on rank 0 only.
+ * A model's weights for a checkpoint. What every rank has only its part of is gathered when it is read: all ranks must read the same of
+ * these sources, in the same order. The others' numbers are right on rank 0 only.
+ */
+export async function weightTensors(
+  device: Device,
+  weights: readonly PlacedWeight[],
+  collective: Collective,
+): Promise<Map<string, TensorSource>> {
+  const gathering = new Gathering(collective);
+  const sources = new Map<string, TensorSource>();
+  for (const { name, tensor, own } of weights) {
+    if (own) sources.set(name, gathering.source(name, tensor.shape, own.numbers));
+    else if (collective.rank === 0) sources.set(name, await readTensor(device, name, tensor));
+    else sources.set(name, { name, dtype: 'f32', shape: tensor.shape, readRows: () => {} });
+  }
+  return sources;
+}
+
+/**
+ * The optimizer's moments under their parameters' names, whole: gathered when they are read, as `weightTensors` are. What was read of
+ * them now is this rank's part.
  */
 export async function momentTensors(
   device: Device,
   optimizer: Optimizer,
   collective: Collective,
 ): Promise<NamedTensor[]> {
+  const gathering = new Gathering(collective);
   const found: NamedTensor[] = [];
   for (const { parameter, parts, own, moments } of optimizer.shards) {
+    const length = elementCount(parameter.tensor.shape);
     for (const kind of ['m', 'v'] as const) {
       const name = `${kind}.${parameter.name}`;
-      if (collective.size === 1) {
-        found.push([name, await readTensor(device, name, moments![kind])]);
-        continue;
-      }
-      const whole = new Float32Array(elementCount(parameter.tensor.shape));
-      if (moments) whole.set(await device.read(moments[kind]), own.from);
-      for (const [rank, { from, count }] of parts.entries()) {
-        if (count > 0) collective.broadcast(whole.subarray(from, from + count), rank);
-      }
-      found.push([name, arraySource(name, whole, [whole.length])]);
+      const part = moments ? Float32Array.from(await device.read(moments[kind])) : new Float32Array();
+      // A rank that holds all sends the others' nothing but its own part.
+      const { from, count } = parts[collective.rank]!;
+      const sent = own.count === count ? part : part.subarray(from, from + count);
+      found.push([name, gathering.source(name, [length], sent)]);
     }
   }
   return found;
+}
+
+/** Sources whose parts lie on the ranks, in their order; one of them is held whole at a time. */
+class Gathering {
+  private readonly collective: Collective;
+  private current: TensorSource | null = null;
+
+  constructor(collective: Collective) {
+    this.collective = collective;
+  }
+
+  source(name: string, shape: readonly number[], own: Float32Array): TensorSource {
+    const readRows: TensorSource['readRows'] = (target, firstRow, rows) => {
+      if (this.current?.name !== name) this.current = arraySource(name, this.whole(elementCount(shape), own), shape);
+      this.current.readRows(target, firstRow, rows);
+    };
+    return { name, dtype: 'f32', shape, readRows };
+  }
+
+  private whole(length: number, own: Float32Array): Float32Array {
+    const { rank, size } = this.collective;
+    const counts = new Float64Array(size);
+    counts[rank] = own.length;
+    this.collective.sum(counts);
+    const whole = new Float32Array(length);
+    this.collective.gather(whole, own, Array.from(counts));
+    return whole;
+  }
 }
 
 /** Numbers in memory as a source. */

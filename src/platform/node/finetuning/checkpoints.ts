@@ -20,6 +20,7 @@ import { makeFolder } from '../make-folder.ts';
 import {
   type FoundCheckpoint,
   type Keeping,
+  nowhere,
   pruneCheckpoints,
   writeCheckpoint,
 } from '../training/run/checkpoint-folder.ts';
@@ -60,6 +61,8 @@ export class TuningCheckpoints {
     const { device, parameters, optimizer, collective } = this.content;
     const moments = await momentTensors(device, optimizer, collective);
     if (collective.rank > 0) {
+      // Moments are gathered while they are written.
+      writeSafetensors(nowhere.create(MOMENTS), moments);
       collective.barrier();
       return path;
     }

@@ -6,9 +6,15 @@
 import { createRequire } from 'node:module';
 import { UnsupportedError } from '../../../base/errors.ts';
 
+export interface NativeFunction {
+  (...values: unknown[]): unknown;
+  /** Calls it in a thread of its own; the last value is told of an error, or of the result. Memory that it is given must not move or go. */
+  async(...values: unknown[]): void;
+}
+
 export interface NativeLibrary {
   /** A function by its C declaration. Throws where the library has no such symbol. */
-  func(declaration: string): (...values: unknown[]) => unknown;
+  func(declaration: string): NativeFunction;
   symbol(name: string): unknown;
   unload(): void;
 }

@@ -1,12 +1,15 @@
 /** Data-parallel training over MPI: `mpirun -np N npx cria train …`. Binds the system's Open MPI; no home-made cluster. */
 
 import { UnsupportedError } from '../../../base/errors.ts';
-import type { Collective } from '../../../training/collective.ts';
+import { type Collective, sumInOrder } from '../../../training/collective.ts';
 import { ffi } from './ffi.ts';
 import { findMpiLibrary } from './native-library.ts';
 
 /** Elements of one call at most: MPI counts in 32-bit integers. */
 const MOST_ELEMENTS = 2 ** 28;
+
+/** MPI_THREAD_MULTIPLE: any thread may call, at any time. */
+const ANY_THREAD = 3;
 
 /** What mpirun tells the processes that it starts; null when this one was started alone. */
 export function mpiJob(env: Readonly<Record<string, string | undefined>>): { size: number; localSize: number } | null {
@@ -40,21 +43,22 @@ export function joinMpi(): MpiCollective {
   // Its own plug-ins look for its symbols.
   const library = calls.load(name, { global: true });
   const symbol = (text: string): unknown => library.symbol(text);
+  const check = (definition: string, code: unknown) => {
+    if (code === 0) return;
+    throw new UnsupportedError(
+      'mpi.call',
+      `mpi: ${definition.split('(')[0]} failed with code ${code}. See mpirun’s words above.`,
+    );
+  };
   const call = (definition: string) => {
     const run = library.func(definition);
-    return (...values: unknown[]) => {
-      const code = run(...values) as number;
-      if (code !== 0)
-        throw new UnsupportedError(
-          'mpi.call',
-          `mpi: ${definition.split('(')[0]} failed with code ${code}. See mpirun’s words above.`,
-        );
-    };
+    return (...values: unknown[]) => check(definition, run(...values));
   };
   const world = symbol('ompi_mpi_comm_world');
   const sumOf = symbol('ompi_mpi_op_sum');
   const types = { Float32Array: symbol('ompi_mpi_float'), Float64Array: symbol('ompi_mpi_double') };
-  call('int MPI_Init(void *argc, void *argv)')(null, null);
+  const allowed = new Int32Array(1);
+  call('int MPI_Init_thread(void *argc, void *argv, int required, void *provided)')(null, null, ANY_THREAD, allowed);
   const number = (definition: string): number => {
     const out = new Int32Array(1);
     call(definition)(world, out);
@@ -66,6 +70,47 @@ export function joinMpi(): MpiCollective {
   const bcast = call('int MPI_Bcast(void *data, int count, void *type, int root, void *comm)');
   const barrier = call('int MPI_Barrier(void *comm)');
   const inPlace = 1n; // MPI_IN_PLACE
+  // What travels beside other calls is told from them by a communicator of its own.
+  const communicator = new BigInt64Array(1);
+  call('int MPI_Comm_dup(void *comm, void *out)')(world, communicator);
+  const beside = communicator[0]!;
+  const exchange =
+    'int MPI_Alltoallv(void *in, void *inCounts, void *inAt, void *inType, void *out, void *outCounts, void *outAt, void *outType, void *comm)';
+  const alltoallv = library.func(exchange);
+  const allgatherv = call(
+    'int MPI_Allgatherv(void *in, int count, void *inType, void *out, void *counts, void *at, void *outType, void *comm)',
+  );
+  /** Sends every rank its numbers; returns what each sent here, in the order of the ranks. */
+  const exchanged = async (
+    values: Float32Array,
+    counts: readonly number[],
+    isBeside: boolean,
+  ): Promise<Float32Array> => {
+    const count = counts[rank]!;
+    const received = new Float32Array(count * size);
+    const even = Int32Array.from({ length: size }, () => count);
+    const type = types.Float32Array;
+    const words = [
+      values,
+      Int32Array.from(counts),
+      placesOf(counts),
+      type,
+      received,
+      even,
+      placesOf(even),
+      type,
+      beside,
+    ] as const;
+    if (!isBeside || allowed[0]! < ANY_THREAD) check(exchange, alltoallv(...words));
+    else {
+      const code = await new Promise((resolve, reject) => {
+        alltoallv.async(...words, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)));
+      });
+      check(exchange, code);
+      void words; // they stay where they are until the call is over
+    }
+    return received;
+  };
   return {
     rank,
     size,
@@ -82,8 +127,20 @@ export function joinMpi(): MpiCollective {
         bcast(part, part.length, types.Float32Array, from, world);
       }
     },
+    sumParts: async (values, counts, when) => sumInOrder(await exchanged(values, counts, when === 'beside'), size),
+    gather(whole, own, counts) {
+      const type = types.Float32Array;
+      allgatherv(own, own.length, type, whole, Int32Array.from(counts), placesOf(counts), type, world);
+    },
     barrier: () => barrier(world),
     abort: () => call('int MPI_Abort(void *comm, int code)')(world, 1),
     finish: () => call('int MPI_Finalize()')(),
   };
+}
+
+/** Where each of several runs of numbers begins that lie one after the other. */
+function placesOf(counts: ArrayLike<number>): Int32Array {
+  const places = new Int32Array(counts.length);
+  for (let i = 1; i < places.length; i++) places[i] = places[i - 1]! + counts[i - 1]!;
+  return places;
 }

@@ -5,6 +5,7 @@ import { solo } from '../../../training/collective.ts';
 import { Packer } from '../../../training/data/packer.ts';
 import { AnomalyError } from '../../../training/guard.ts';
 import { initialWeights } from '../../../training/initialize.ts';
+import { sharesParameters } from '../../../training/ranks/sharding.ts';
 import { trainingRules } from '../../../training/recipe/changes.ts';
 import { type DerivedRecipe, deriveRecipe, type Recipe, recipeSchema } from '../../../training/recipe/recipe.ts';
 import { check } from '../../../training/recipe/schema.ts';
@@ -93,7 +94,9 @@ async function trainWithin(
     const { from } = recipe.model;
     const stored = from === undefined || found ? null : openStoredWeights(from, derived.config);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
-    const { model, parameters, weights } = placeModel(device, derived.config, begin);
+    const { sharding, overlap, matrices } = training;
+    const division = { sharding, matrices, rank: collective.rank, size: collective.size };
+    const { model, parameters, weights } = placeModel(device, derived.config, begin, () => true, division);
     stored?.close();
     const schedule = scheduleOf(recipe, derived);
     let start = found;
@@ -102,7 +105,7 @@ async function trainWithin(
         betas: [training.beta1, training.beta2],
         eps: training.eps,
         weightDecay: training.weightDecay,
-        matrices: training.matrices,
+        matrices,
         rateScales: derived.rateScales,
       },
       schedule: (step) => schedule(step) * rateOf(start?.state ?? null),
@@ -118,6 +121,7 @@ async function trainWithin(
         guessing: Math.log(derived.config.vocabSize),
       },
       collective,
+      parallel: { sharding, overlap },
     });
     const checkpoints = new Checkpoints(run.checkpoints, device, {
       config: derived.config,
@@ -217,6 +221,11 @@ function checkRequest({ recipe, blas }: TrainOptions, { size }: Collective): voi
   if (recipe.training.products === 'bf16' && !blas) {
     const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
     throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
+  }
+  if (recipe.training.ema !== undefined && sharesParameters({ sharding: recipe.training.sharding, size })) {
+    const both =
+      'training.ema keeps an average of whole weights, and with training.sharding=parameters no rank has them';
+    throw new ArgumentError('training.ema', `${both}. Leave the average out, or share no more than the gradients.`);
   }
   if (recipe.model.norm === 'batch' && size > 1) {
     const found = `model.norm is batch on ${size} ranks, and each would standardize its own rows only`;

@@ -62,6 +62,9 @@ export function writeCheckpoint(path: string, state: unknown, write: (folder: Fo
   }
 }
 
+/** A folder of which nothing is kept. */
+export const nowhere: FolderSink = { create: () => ({ write: () => {}, close: () => {} }) };
+
 /** Which checkpoints stay, besides the best: as recipes say it under `output`. */
 export interface Keeping {
   readonly keepLast: number;

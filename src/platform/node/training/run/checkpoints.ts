@@ -8,13 +8,13 @@ import { readSafetensors } from '../../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../../formats/safetensors-write.ts';
 import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
 import { noGeneration } from '../../../../model/checkpoint/checkpoint.ts';
-import { writeHfCheckpoint } from '../../../../model/checkpoint/write/write-hf.ts';
+import { type FolderSink, writeHfCheckpoint } from '../../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../../model/config.ts';
 import type { TensorSource } from '../../../../tensor/source.ts';
 import { elementCount, rowCount } from '../../../../tensor/tensor.ts';
 import type { Collective } from '../../../../training/collective.ts';
 import type { Optimizer } from '../../../../training/optimizer.ts';
-import { momentTensors, type RunState, readTensors, restoreMoments } from '../../../../training/run/state.ts';
+import { momentTensors, type RunState, restoreMoments, weightTensors } from '../../../../training/run/state.ts';
 import type { TrainableModel } from '../../../../training/trainable-model.ts';
 import type { Weights } from '../../../../training/trainer.ts';
 import type { WeightAverage } from '../../../../training/weight-average.ts';
@@ -22,7 +22,7 @@ import { openCheckpointAt, openFile } from '../../files.ts';
 import { makeFolder } from '../../make-folder.ts';
 import { BEST, checkpointName } from '../run-checkpoint.ts';
 import { writeWholeFile } from '../whole-folder.ts';
-import { type FoundCheckpoint, type Keeping, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
+import { type FoundCheckpoint, type Keeping, nowhere, pruneCheckpoints, writeCheckpoint } from './checkpoint-folder.ts';
 
 const MOMENTS = 'optimizer.safetensors';
 /** Where the model's file holds one kind of weights, the other is beside it. */
@@ -63,19 +63,14 @@ export class Checkpoints {
   /** Writes the checkpoint of a step, then removes those that are neither among the last `keepLast` nor the best nor kept. */
   async save(state: RunState, keep: Keeping): Promise<string> {
     const path = join(this.folder, checkpointName(state.step));
-    const { collective } = this.content;
-    const momentsNow = await momentTensors(this.device, this.content.optimizer, collective);
-    if (collective.rank > 0) {
-      collective.barrier();
-      return path;
-    }
-    const { config, weights, optimizer, average, output, tokenizer, bosId, eosId } = this.content;
+    const { collective, config, weights, optimizer, average, output, tokenizer, bosId, eosId } = this.content;
     const averages = average && weights.map(({ name, tensor }) => ({ name, tensor: average.of(tensor) }));
     const [model, other] = averages && output === 'averaged' ? [averages, weights] : [weights, averages];
-    const tensors = await readTensors(this.device, model);
-    const otherTensors = other && (await readTensors(this.device, other));
+    const tensors = await weightTensors(this.device, model, collective);
+    const otherTensors = other && (await weightTensors(this.device, other, collective));
+    const momentsNow = await momentTensors(this.device, optimizer, collective);
     const saved = { ...state, optimizerStep: optimizer.step, ...(average && { averageCount: average.count }) };
-    writeCheckpoint(path, saved, (folder) => {
+    const write = (folder: FolderSink) => {
       const generation = { ...noGeneration, bosId, eosIds: eosId === null ? [] : [eosId] };
       writeHfCheckpoint(
         folder,
@@ -93,7 +88,14 @@ export class Checkpoints {
       const file = folder.create(OTHER_WEIGHTS[output]);
       writeSafetensors(file, [...otherTensors], {});
       file.close();
-    });
+    };
+    // Every rank writes, as the numbers are gathered while they are read; what the others write goes nowhere.
+    if (collective.rank > 0) {
+      write(nowhere);
+      collective.barrier();
+      return path;
+    }
+    writeCheckpoint(path, saved, write);
     if (state.best?.step === state.step) writeWholeFile(join(this.folder, BEST), `${JSON.stringify(state.best)}\n`);
     pruneCheckpoints(this.folder, keep, state.best?.step ?? null);
     collective.barrier();
@@ -157,11 +159,12 @@ export class Checkpoints {
 
   /** Writes numbers into tensors of the same names and sizes: those of a model of the same configuration. */
   private fill(targets: TrainableModel['weights'], sources: ReadonlyMap<string, TensorSource>): void {
-    for (const { name, tensor } of targets) {
+    for (const { name, tensor, own } of targets) {
       const source = sources.get(name)!;
       const values = new Float32Array(elementCount(tensor.shape));
       source.readRows(new Uint8Array(values.buffer), 0, rowCount(source.shape));
-      this.device.write(tensor, values);
+      if (own) own.numbers.set(values.subarray(own.part.from, own.part.from + own.part.count));
+      else this.device.write(tensor, values);
     }
   }
 }

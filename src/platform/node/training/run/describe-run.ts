@@ -18,8 +18,9 @@ export function describeRun(
   const { config } = derived;
   const rankTokens = Math.ceil(derived.rows / size) * config.contextLength;
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
-  const isAveraged = recipe.training.ema !== undefined;
-  const memory = estimateMemory(config, tokens, derived.recompute, { ranks: size, isAveraged });
+  const { ema, sharding } = recipe.training;
+  const isAveraged = ema !== undefined;
+  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, isAveraged });
   const all = derived.totalTokens;
   // Steps reach about half of the rate of one large product.
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
@@ -45,7 +46,7 @@ export function describeRun(
     ],
     [
       'memory',
-      `about ${formatBytes(memory.parameters)} for weights, gradients${isAveraged ? ', moments and the average' : ' and moments'}, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})`,
+      `about ${formatBytes(memory.parameters)} for weights, gradients${isAveraged ? ', moments and the average' : ' and moments'}, ${formatBytes(memory.activations)} for activations (recompute: ${derived.recompute})${size > 1 ? ` on each rank; sharded: ${sharding}` : ''}`,
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];

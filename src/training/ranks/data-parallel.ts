@@ -1,0 +1,217 @@
+/**
+ * How several ranks train one model: each computes the gradients of its rows, the sums of its part of every parameter's gradient come to
+ * it, it moves that part, and sends it to the others. sharding.ts says what each holds.
+ *
+ *   travels in a step, as a multiple of the parameters   none, optimizer  2      gradients  1 + passes      parameters  1 or 2 a pass more
+ *
+ * Sums are made in the order of the ranks, whatever is sharded and whether they are made while the backward pass goes on.
+ * Source   Rajbhandari et al. 2020, arXiv:1910.02054 §5, §7; overlap: Touvron et al. 2023, arXiv:2302.13971 §2.4.
+ */
+import type { Device } from '../../devices/device.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import type { Collective } from '../collective.ts';
+import type { Optimizer } from '../optimizer.ts';
+import { type Sharding, sharesGradients, sharesParameters } from './sharding.ts';
+import { type Member, pack, totalOf, type Unit, unitsOf, unpack } from './unit.ts';
+
+export interface DataParallelOptions {
+  readonly sharding: Sharding;
+  /** Whether a block's gradients travel while the blocks before it are worked on. */
+  readonly overlap: boolean;
+}
+
+export class DataParallel {
+  /** Gradients are summed after every pass, and every rank must make as many. */
+  readonly sumsEveryPass: boolean;
+  /** Every rank must take part in every forward pass. */
+  readonly sharesParameters: boolean;
+  private readonly device: Device;
+  private readonly collective: Collective;
+  private readonly optimizer: Optimizer;
+  private readonly options: DataParallelOptions;
+  private readonly units: readonly Unit[];
+  /** This rank's sums of a step's gradients. */
+  private readonly sums = new Map<Unit, Float32Array>();
+  /** Σ g² of what this rank handed over in a step so far. */
+  private sent = 0;
+  private travelling: Promise<void> = Promise.resolve();
+  /** The block whose parameters are in their place. */
+  private present: number | null = null;
+
+  constructor(device: Device, collective: Collective, optimizer: Optimizer, options: DataParallelOptions) {
+    this.device = device;
+    this.collective = collective;
+    this.optimizer = optimizer;
+    this.options = options;
+    const division = { sharding: options.sharding, size: collective.size };
+    this.sumsEveryPass = sharesGradients(division);
+    this.sharesParameters = sharesParameters(division);
+    this.units = unitsOf(optimizer.shards, collective.rank);
+  }
+
+  /** Whether the gradients of a pass are to be handed over block by block. */
+  handsOver(isLastPass: boolean): boolean {
+    return this.sumsEveryPass || (this.options.overlap && isLastPass);
+  }
+
+  /** Puts the parameters of a block in their place. */
+  bring(block: number): void {
+    if (!this.sharesParameters || this.present === block) return;
+    const unit = this.units.find((one) => one.block === block)!;
+    const own = new Float32Array(unit.counts[this.collective.rank]!);
+    for (const { shard, at } of unit.members) own.set(shard.parameter.own!.numbers, at);
+    this.spread(unit, own, ({ tensor }) => tensor);
+    this.present = block;
+  }
+
+  /** A `segment` that brings each block's parameters before it is run. */
+  brought(segment: (input_ND: Tensor, run: (input_ND: Tensor) => Tensor) => Tensor): typeof segment {
+    let block = 0;
+    return (input_ND, run) => {
+      this.bring(block++);
+      return segment(input_ND, run);
+    };
+  }
+
+  /** Lets the finished gradients of a block (null: of what is outside of the blocks) travel to the ranks that sum them. */
+  async handOver(block: number | null): Promise<void> {
+    const unit = this.units.find((one) => one.block === block);
+    if (unit) await this.send(unit);
+  }
+
+  private async send(unit: Unit): Promise<void> {
+    const { device, collective } = this;
+    const gradients = unit.members.map(({ shard }) => shard.parameter.gradient);
+    const reading = gradients.map((gradient) => (gradient.isEmpty ? null : device.read(gradient.tensor)));
+    // The next block's, or the next pass's, may lie in the same place.
+    if (this.sumsEveryPass) for (const gradient of gradients) gradient.isEmpty = true;
+    const wholes = await Promise.all(reading);
+    for (const whole of this.sumsEveryPass ? wholes : []) for (const x of whole ?? []) this.sent += x * x;
+    const packed = pack(unit, wholes);
+    await this.travelling;
+    const when = this.options.overlap ? 'beside' : 'now';
+    this.travelling = collective.sumParts(packed, unit.counts, when).then((sums) => this.add(unit, sums));
+    this.travelling.catch(() => {}); // whoever waits for it hears of it
+  }
+
+  private add(unit: Unit, more: Float32Array): void {
+    const sums = this.sums.get(unit);
+    if (!sums) this.sums.set(unit, more);
+    else for (let i = 0; i < sums.length; i++) sums[i]! += more[i]!;
+  }
+
+  /** Σ g² over what this rank has handed over in this step, where its gradients are gone by then; null: they are there. */
+  sentSquares(): number | null {
+    return this.sumsEveryPass ? this.sent : null;
+  }
+
+  /** What a rank does that has no pass where others have one. */
+  async idlePass(): Promise<void> {
+    this.idleForward();
+    for (const { block } of this.units) {
+      if (block !== null) this.bring(block);
+      await this.handOver(block);
+    }
+  }
+
+  idleForward(): void {
+    for (const { block } of this.units.toReversed()) if (block !== null) this.bring(block);
+  }
+
+  /** Waits until all gradients are summed: those that were not handed over yet, too. */
+  async finish(): Promise<void> {
+    await this.travelling;
+    for (const unit of this.units) if (!this.sums.has(unit)) await this.send(unit);
+    await this.travelling;
+    if (this.options.sharding !== 'none') return;
+    for (const unit of this.units) this.spread(unit, this.sums.get(unit)!, ({ gradient }) => gradient.tensor);
+  }
+
+  /** Σ g² of each parameter's gradient, summed in the order of the ranks. */
+  squares(): Float64Array {
+    const { rank, size } = this.collective;
+    const count = this.optimizer.shards.length;
+    const parts = new Float64Array(size * count);
+    for (const unit of this.units) {
+      for (const member of unit.members) {
+        let sum = 0;
+        for (const x of this.sumsOf(unit, member)) sum += x * x;
+        parts[rank * count + member.index] = sum;
+      }
+    }
+    this.collective.sum(parts); // every number has one rank: the others add zeros
+    return Float64Array.from({ length: count }, (_, i) => {
+      let sum = 0;
+      for (let at = i; at < parts.length; at += count) sum += parts[at]!;
+      return sum;
+    });
+  }
+
+  /** Moves the parameters by their summed gradients; then every rank has them as sharding says. */
+  async update(learningRate: number, gradientScale: number): Promise<void> {
+    const { optimizer } = this;
+    if (this.options.sharding === 'none') {
+      optimizer.update(learningRate, gradientScale);
+      return;
+    }
+    optimizer.step++;
+    for (const unit of this.units) {
+      const moved = new Float32Array(unit.counts[this.collective.rank]!);
+      for (const member of unit.members) {
+        if (member.shard.own.count === 0) continue;
+        const numbers = await this.moved(member, this.sumsOf(unit, member), learningRate, gradientScale);
+        moved.set(numbers, member.at);
+        member.shard.parameter.own?.numbers.set(numbers);
+      }
+      if (!this.sharesParameters || unit.block === null) this.spread(unit, moved, ({ tensor }) => tensor);
+    }
+    this.present = null;
+  }
+
+  /** What a step begins with: no sums, and no trust in what was in a place before. */
+  clear(): void {
+    this.sums.clear();
+    this.sent = 0;
+    this.present = null;
+  }
+
+  /** Bytes outside of the device: this rank's sums, and its part of parameters that lie there. */
+  heldBytes(): number {
+    const { rank } = this.collective;
+    const shards = this.optimizer.shards;
+    const own = shards.reduce((sum, { parameter }) => sum + (parameter.own?.numbers.byteLength ?? 0), 0);
+    return shards.reduce((sum, { parts }) => sum + 4 * parts[rank]!.count, own);
+  }
+
+  /** This rank's numbers of a parameter after the step. */
+  private async moved({ shard }: Member, sums: Float32Array, learningRate: number, gradientScale: number) {
+    const { device, optimizer } = this;
+    const { parameter, own } = shard;
+    const { shape } = parameter.tensor;
+    const numbers = parameter.own?.numbers ?? (await device.read(parameter.tensor, own.from, own.count));
+    const isWhole = own.count === elementCount(shape);
+    const mark = device.mark();
+    const part = device.scratch(isWhole ? shape : [own.count]);
+    const gradient = device.scratch(part.shape);
+    device.write(part, numbers);
+    device.write(gradient, sums);
+    optimizer.move(shard, part, gradient, learningRate, gradientScale);
+    const reading = device.read(part);
+    device.release(mark);
+    return reading;
+  }
+
+  private sumsOf(unit: Unit, { shard, at }: Member): Float32Array {
+    const { count } = shard.parts[this.collective.rank]!;
+    return this.sums.get(unit)!.subarray(at, at + count);
+  }
+
+  /** Every rank's own numbers of a unit, into the tensors of all. */
+  private spread(unit: Unit, own: Float32Array, where: (parameter: Member['shard']['parameter']) => Tensor): void {
+    const packed = new Float32Array(totalOf(unit));
+    this.collective.gather(packed, own, unit.counts);
+    for (const [i, whole] of unpack(unit, packed).entries()) {
+      this.device.write(where(unit.members[i]!.shard.parameter), whole);
+    }
+  }
+}
