@@ -13,7 +13,7 @@ import { evaluate } from './evaluate.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
 import { NO_LABEL, prepareBatch, splitMicroBatch } from './micro-batch.ts';
 import { shardOf } from './ranks/parts.ts';
-import { Pace } from './run/loop.ts';
+import { Pace, rowsOfRank } from './run/loop.ts';
 import { cosineSchedule, stableSchedule } from './schedule.ts';
 
 test('schedules by hand: warm-up, peak, half-way and end', () => {
@@ -297,6 +297,34 @@ function documents(
     tokens: (i, from = 0, to = texts[i]!.length) => Uint32Array.from(texts[i]!.slice(from, to)),
   };
 }
+
+test('the rows of a step are shared evenly, whatever its micro-batches are', () => {
+  const step = [0, 1, 2].map((i) => ({
+    ids: [0, 1, 2, 3].map((k) => 4 * i + k),
+    rows: 2,
+    length: 2,
+    documents: [2, 1, 1],
+    sources: [0, 1, i],
+  }));
+  const shares = [0, 1, 2, 3].map((rank) => rowsOfRank(step, { rank, size: 4 }));
+  // Six rows: one, two, one, two of them; the second rank's are of two micro-batches.
+  deepEqual(
+    shares.map((parts) => parts.map(({ ids, rows }) => ({ rows, ids: Array.from(ids) }))),
+    [
+      [{ rows: 1, ids: [0, 1] }],
+      [
+        { rows: 1, ids: [2, 3] },
+        { rows: 1, ids: [4, 5] },
+      ],
+      [{ rows: 1, ids: [6, 7] }],
+      [{ rows: 2, ids: [8, 9, 10, 11] }],
+    ],
+  );
+  deepEqual(shares[0]![0]!.documents, [2]);
+  deepEqual(shares[3]![0]!.documents, [2, 1, 1]);
+  deepEqual(shares[3]![0]!.sources, [0, 1, 2]);
+  equal(rowsOfRank(step, { rank: 0, size: 1 }), step);
+});
 
 test('documents longer than the context are cut there, and nothing is lost', () => {
   const weights = Float32Array.of(1, 2, 3);

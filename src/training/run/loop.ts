@@ -96,7 +96,7 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     const count = microBatchesAfter(state.tokens, derived.ramp);
     const batchTokens = count * derived.rows * length;
     const micro = Array.from({ length: count }, () => packer.next(derived.rows, length));
-    const result = await trainer.step(micro.flatMap((all) => rowsOfRank(all, collective)));
+    const result = await trainer.step(rowsOfRank(micro, collective));
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
     const tokens = state.tokens + batchTokens;
@@ -194,22 +194,39 @@ function freshState(packer: Packer): Omit<RunState, 'recipe'> {
   };
 }
 
-/** Every rank draws all rows, so that the data order does not depend on how many there are, and keeps its own. */
-function rowsOfRank(all: MicroBatch, { rank, size }: { readonly rank: number; readonly size: number }): MicroBatch[] {
-  if (size === 1) return [all];
-  const { from: firstRow, count: rows } = shardOf(all.rows, rank, size);
-  if (rows === 0) return [];
-  const from = firstRow * all.length;
-  const to = from + rows * all.length;
+/**
+ * Every rank draws all rows of a step, so that the data order does not depend on how many there are, and keeps its own: as many in a row as
+ * the others, in parts that are no larger than the micro-batches.
+ */
+export function rowsOfRank(
+  step: readonly MicroBatch[],
+  { rank, size }: { readonly rank: number; readonly size: number },
+): readonly MicroBatch[] {
+  if (size === 1) return step;
+  const all = step.reduce((sum, { rows }) => sum + rows, 0);
+  const own = shardOf(all, rank, size);
+  let before = 0;
+  return step.flatMap((micro) => {
+    const first = Math.max(0, own.from - before);
+    const last = Math.min(micro.rows, own.from + own.count - before);
+    before += micro.rows;
+    return last > first ? [sliceRows(micro, first, last - first)] : [];
+  });
+}
+
+function sliceRows(micro: MicroBatch, firstRow: number, rows: number): MicroBatch {
+  const { length } = micro;
+  const from = firstRow * length;
+  const to = from + rows * length;
   const documents: number[] = [];
   const sources: number[] = [];
   let at = 0;
-  for (const [i, count] of all.documents!.entries()) {
+  for (const [i, count] of micro.documents!.entries()) {
     if (at >= from && at < to) {
       documents.push(count);
-      sources.push(all.sources![i]!);
+      sources.push(micro.sources![i]!);
     }
     at += count;
   }
-  return [{ ids: Array.prototype.slice.call(all.ids, from, to), rows, length: all.length, documents, sources }];
+  return { ids: Array.prototype.slice.call(micro.ids, from, to), rows, length, documents, sources };
 }

@@ -16,7 +16,8 @@ export function describeRun(
   { size }: Collective,
 ): (readonly [string, string])[] {
   const { config } = derived;
-  const rankTokens = Math.ceil(derived.rows / size) * config.contextLength;
+  const rows = Math.min(derived.rows, Math.ceil((derived.rows * derived.microBatches) / size));
+  const rankTokens = rows * config.contextLength;
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
   const { ema, sharding } = recipe.training;
   const isAveraged = ema !== undefined;
