@@ -21,10 +21,11 @@ export interface Member {
 
 /** In the order in which a backward pass is done with them: the last block first, what is outside of the blocks last. */
 export function unitsOf(shards: readonly OptimizerShard[], rank: number): Unit[] {
-  const groups = Map.groupBy(
-    shards.map((shard, index) => ({ shard, index })),
-    ({ shard }) => blockOf(shard.parameter.name),
-  );
+  const groups = new Map<number | null, { readonly shard: OptimizerShard; readonly index: number }[]>();
+  for (const [index, shard] of shards.entries()) {
+    const block = blockOf(shard.parameter.name);
+    groups.set(block, [...(groups.get(block) ?? []), { shard, index }]);
+  }
   const last = (block: number | null) => block ?? Number.NEGATIVE_INFINITY;
   return [...groups]
     .sort(([a], [b]) => last(b) - last(a))
