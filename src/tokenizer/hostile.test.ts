@@ -102,7 +102,23 @@ test('duplicate pieces, invalid UTF-8 and NaN scores are refused', () => {
   throws(() => read(unknown, piece([0xff, 0xfe]), trainer), /expected UTF-8 text/);
   throws(() => read(unknown, piece([0x61], [0, 0, 0xc0, 0x7f]), trainer), /expected a score, found NaN/);
   throws(() => read(piece([0x61]), trainer), /expected a piece of kind "unknown"/);
-  throws(() => read(unknown, [0x12, 2, 0x18, 1]), /found model type unigram/);
+  throws(
+    () => read(unknown, [0x12, 2, 0x18, 3]),
+    /expected a SentencePiece BPE or unigram model, found model type word/,
+  );
+  const unigram = [0x12, 2, 0x18, 1];
+  throws(
+    () => read(unknown, piece([0x61], [0, 0, 0x80, 0x7f]), unigram),
+    /piece 1: expected a finite score, found Infinity/,
+  );
+  const table = (...bytes: number[]) => [0x1a, bytes.length + 2, 0x12, bytes.length, ...bytes];
+  throws(() => read(unknown, unigram, table(1, 2, 3)), /normalisation table: expected a trie of whole units/);
+  throws(() => read(unknown, unigram, table(4, 0, 0, 0, 0, 0, 0, 0, 0x61)), /and replacements that end/);
+  // A trie whose offsets lead out of it maps nothing.
+  strictEqual(
+    read(unknown, piece([0x61]), unigram, table(4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0)).encode('a').length,
+    2,
+  );
 });
 
 test('tokenizer.json: wrong types, missing merges, absurd ids, unknown stages, deep nesting', () => {

@@ -14,6 +14,7 @@ import { SPACE } from './encode/merges.ts';
 import type { TextModel, WordMerges } from './encode/text-model.ts';
 import { type FimTokens, fimTokensOf } from './fim.ts';
 import { ByteTexts, createStreamDecoder, type Spelling, type StreamDecoder } from './stream-decoder.ts';
+import { UnigramModel } from './unigram/unigram-model.ts';
 import { byteOfPiece, PieceKind, type Vocabulary } from './vocabulary.ts';
 
 export interface EncodeOptions {
@@ -258,6 +259,11 @@ export class Tokenizer {
   merges(text: string): readonly WordMerges[] {
     const { model } = this.parts;
     return model.merges(model.normalize(text.toWellFormed(), true));
+  }
+
+  /** Pieces are chosen by their probabilities, not merged. */
+  get isUnigram(): boolean {
+    return this.parts.model instanceof UnigramModel;
   }
 
   private required(name: 'bos' | 'eos', id: number | null): number {

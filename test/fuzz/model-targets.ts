@@ -301,7 +301,11 @@ export const modelTargets: readonly Target[] = [
   {
     name: 'sentencepiece',
     what: 'tokenizer.model of SentencePiece, used on a text',
-    seeds: () => [golden('tokenizers/sp-bpe-512/tokenizer.model')],
+    // The second is the same as a unigram model, with a normalisation table of one unit.
+    seeds: () => {
+      const bpe = golden('tokenizers/sp-bpe-512/tokenizer.model');
+      return [bpe, Buffer.concat([bpe, Uint8Array.of(0x12, 2, 0x18, 1, 0x1a, 11, 0x12, 9, 4, 0, 0, 0, 0, 1, 0, 0, 0)])];
+    },
     words: ['\u2581', '<0x41>', '\x0a', '\x15', '\x18\x03'],
     run: (data) => useTokenizer({ kind: 'sentencepiece', file: 't.model', bytes: data }),
   },

@@ -12,7 +12,13 @@ import { writeJson, writeLine } from '../io.ts';
 import { longName } from '../option-table.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 
-const SENTENCEPIECE_ONLY = ['characterCoverage', 'maxLineBytes', 'maxPieceLength', 'hardVocabLimit'] as const;
+const SENTENCEPIECE_ONLY = [
+  'modelType',
+  'characterCoverage',
+  'maxLineBytes',
+  'maxPieceLength',
+  'hardVocabLimit',
+] as const;
 const BYTE_LEVEL_ONLY = ['pattern', 'begin', 'end', 'minCount'] as const;
 
 export const command = defineCommand({
@@ -36,6 +42,12 @@ export const command = defineCommand({
       values: ['sentencepiece', 'byte-level'],
       default: 'sentencepiece',
       help: 'LLaMA 1 and 2: sentencepiece, which writes tokenizer.model and tokenizer.json; Llama 3: byte-level, tokenizer.json',
+    },
+    modelType: {
+      kind: 'choice',
+      values: ['bpe', 'unigram'],
+      otherwise: 'bpe',
+      help: "sentencepiece: pairs that are merged, as LLaMA has it, or pieces chosen by their probability (Kudo 2018), as T5's are",
     },
     characterCoverage: {
       kind: 'number',
@@ -92,10 +104,12 @@ export const command = defineCommand({
   positionals: ['input'],
   details:
     "Sentencepiece trains with exactly LLaMA's settings (identity normalization, digits apart, byte fallback, pieces of one script) and gives\n" +
-    "the pieces and scores of Google's sentencepiece on the same lines. All lines are read; memory is bounded by the distinct words.",
+    "the pieces and scores of Google's sentencepiece on the same lines. All lines are read; memory is bounded by the distinct words. A unigram vocabulary goes\n" +
+    'into tokenizer.model and tokenizer.json; models with one are saved as Hugging Face folders.',
   examples: [
     ['tokenizer train train.jsonl.gz -o tokenizer --vocab-size 4096', 'the tokenizer of the bundled model'],
     ['tokenizer train *.txt -o tokenizer --kind byte-level', 'a byte-level one'],
+    ['tokenizer train *.txt -o tokenizer --model-type unigram', "SentencePiece's other algorithm"],
   ],
   async run(options, io) {
     const foreign = (options.kind === 'sentencepiece' ? BYTE_LEVEL_ONLY : SENTENCEPIECE_ONLY).filter(
@@ -116,7 +130,7 @@ export const command = defineCommand({
           progress?.end();
           stage = now.stage;
           progress = startProgress(io, {
-            what: now.stage === 'reading' ? 'reading' : 'merging',
+            what: now.stage,
             total: now.total ?? totalBytes,
             json: options.json,
             ...(now.stage === 'reading' && { amount: formatBytes }),
@@ -135,6 +149,7 @@ interface Chosen {
   readonly kind: TokenizerKind['kind'];
   readonly vocabSize: number;
   readonly maxWords: number;
+  readonly modelType?: 'bpe' | 'unigram' | undefined;
   readonly characterCoverage?: number | undefined;
   readonly maxLineBytes?: number | undefined;
   readonly maxPieceLength?: number | undefined;
@@ -150,6 +165,7 @@ function tokenizerOf(options: Chosen): TokenizerKind {
   if (kind === 'sentencepiece') {
     return {
       kind,
+      modelType: options.modelType ?? 'bpe',
       vocabSize,
       maxWords,
       characterCoverage: options.characterCoverage ?? llamaTrainDefaults.characterCoverage,

@@ -1,7 +1,7 @@
 import type { IdBuffer } from './id-buffer.ts';
 import type { Merge } from './merge.ts';
 
-/** How a tokenizer turns text that holds no special tokens into ids. Two make it: metaspace-model and byte-level-model. */
+/** How a tokenizer turns text that holds no special tokens into ids. Three make it: metaspace-model, byte-level-model and unigram-model. */
 export interface TextModel {
   /** The text as the model sees it. `atStart`: nothing stands before it, no token either. */
   normalize(text: string, atStart: boolean): string;

@@ -1,5 +1,5 @@
 /**
- * `tokenizer.json` (tokenizers library) with its `tokenizer_config.json`: BPE models, byte-level or with byte fallback.
+ * `tokenizer.json` (tokenizers library) with its `tokenizer_config.json`: BPE models, byte-level or with byte fallback, and unigram models.
  */
 import { UnsupportedError } from '../../base/errors.ts';
 import type { AddedToken } from '../encode/added-tokens.ts';
@@ -8,8 +8,9 @@ import { mergesFromList } from '../encode/merges.ts';
 import { MetaspaceModel } from '../encode/metaspace-model.ts';
 import { metaspaceNormalizer } from '../encode/normalize.ts';
 import type { TextModel } from '../encode/text-model.ts';
-import { byteFallbackIds, endOfGenerationIds } from '../special-ids.ts';
+import { byteFallbackIds, checkedId, endOfGenerationIds } from '../special-ids.ts';
 import { Tokenizer } from '../tokenizer.ts';
+import { UnigramModel } from '../unigram/unigram-model.ts';
 import { byteOfPiece, createVocabulary, MAX_PIECES, PieceKind, type Vocabulary } from '../vocabulary.ts';
 import {
   type PreTokenizer,
@@ -18,7 +19,7 @@ import {
   readTemplate,
   stripsLeadingSpace,
 } from './hf-pipeline.ts';
-import { JsonNode, parseJson } from './json.ts';
+import { type Json, JsonNode, parseJson } from './json.ts';
 
 interface AddedEntry extends AddedToken {
   readonly normalized: boolean;
@@ -37,7 +38,10 @@ export function readHfTokenizer(
   checkModel(file, model);
   const added = readAddedTokens(root.at('added_tokens'));
   const byteFallback = model.at('byte_fallback').flag(false);
-  const vocabulary = readVocabulary(model.at('vocab'), added, byteFallback);
+  const isUnigram = model.at('type').text('BPE') === 'Unigram';
+  const scored = isUnigram ? readScored(model.at('vocab')) : null;
+  const listed = scored ? scored.map(({ piece }, id) => [piece, id] as const) : model.at('vocab').entries();
+  const vocabulary = readVocabulary(model.at('vocab'), listed, added, byteFallback);
   const normalize = readNormalizer(root.at('normalizer'));
   const words = readPreTokenizer(root.at('pre_tokenizer'), normalize);
   const strips = stripsLeadingSpace(root.at('decoder'), words);
@@ -49,10 +53,17 @@ export function readHfTokenizer(
   const bosId = named('bos_token') ?? idOf(template.before[0]) ?? control(vocabulary, '<s>', '<|begin_of_text|>');
   const eosId =
     named('eos_token') ?? idOf(template.after[0]) ?? control(vocabulary, '</s>', '<|end_of_text|>', '<|endoftext|>');
-  const unknownId = tokenNamed(vocabulary, model.at('unk_token'));
+  const unknown = model.at('unk_id');
+  const unknownId = !isUnigram
+    ? tokenNamed(vocabulary, model.at('unk_token'))
+    : unknown.isMissing
+      ? null
+      : checkedId(vocabulary, 'model.unk_id', unknown.value);
   return new Tokenizer({
     vocabulary,
-    model: createModel(vocabulary, model, words, normalize, unknownId),
+    model: scored
+      ? unigramModel(vocabulary, scored, model, words, normalize, unknownId)
+      : createModel(vocabulary, model, words, normalize, unknownId),
     spelling: {
       vocabulary,
       kind: words.kind === 'byte-level' ? 'byte-level' : 'metaspace',
@@ -80,10 +91,10 @@ function optionalRoot(file: string, text: string | null): JsonNode {
 
 function checkModel(file: string, model: JsonNode): void {
   const type = model.at('type').text('BPE');
-  if (type !== 'BPE') {
+  if (type !== 'BPE' && type !== 'Unigram') {
     throw new UnsupportedError(
       'tokenizer.unsupported',
-      `${file} @ model.type: expected BPE, found ${type}. LLaMA-family models use BPE; use the model's own tokenizer.`,
+      `${file} @ model.type: expected BPE or Unigram, found ${type}. LLaMA-family models use BPE; use the model's own tokenizer.`,
     );
   }
   for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix']) {
@@ -110,8 +121,12 @@ function readAddedTokens(list: JsonNode): AddedEntry[] {
 }
 
 /** `vocab` and the added tokens, by id. Ids that nothing has are gaps: unused, without text. */
-function readVocabulary(vocab: JsonNode, added: readonly AddedEntry[], byteFallback: boolean): Vocabulary {
-  const entries = vocab.entries();
+function readVocabulary(
+  vocab: JsonNode,
+  entries: readonly (readonly [piece: string, id: Json])[],
+  added: readonly AddedEntry[],
+  byteFallback: boolean,
+): Vocabulary {
   let count = 0;
   const claim = (id: unknown, where: JsonNode): number => {
     if (!(typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < MAX_PIECES)) {
@@ -120,14 +135,15 @@ function readVocabulary(vocab: JsonNode, added: readonly AddedEntry[], byteFallb
     count = Math.max(count, id + 1);
     return id;
   };
-  for (const [piece, id] of entries) claim(id, vocab.at(piece));
+  for (const [piece, id] of entries) claim(id, new JsonNode(vocab.file, id, `${vocab.path}.${piece}`));
   for (const token of added) claim(token.id, new JsonNode(vocab.file, token.id, `added_tokens (${token.content})`));
 
   const pieces = new Array<string>(count).fill('');
   const kinds = new Uint8Array(count).fill(PieceKind.unused);
   for (const [piece, value] of entries) {
     const id = value as number;
-    if (kinds[id] !== PieceKind.unused) throw vocab.at(piece).expected(`an id of its own (${id} is taken)`);
+    if (kinds[id] !== PieceKind.unused)
+      throw new JsonNode(vocab.file, id, `${vocab.path}.${piece}`).expected(`an id of its own (${id} is taken)`);
     pieces[id] = piece;
     kinds[id] = byteFallback && byteOfPiece(piece) >= 0 ? PieceKind.byte : PieceKind.normal;
   }
@@ -141,6 +157,36 @@ function readVocabulary(vocab: JsonNode, added: readonly AddedEntry[], byteFallb
     kinds[id] = control ? PieceKind.control : PieceKind.userDefined;
   }
   return createVocabulary(vocab.file, pieces, kinds, 'refuse');
+}
+
+/** A unigram model's pieces with their log-probabilities, in order of ids. */
+function readScored(vocab: JsonNode): { readonly piece: string; readonly score: number }[] {
+  return vocab.items().map((item) => {
+    const [piece, score] = Array.isArray(item.value) ? item.value : [];
+    if (typeof piece === 'string' && typeof score === 'number' && Number.isFinite(score)) return { piece, score };
+    throw item.expected('a piece and its score');
+  });
+}
+
+function unigramModel(
+  vocabulary: Vocabulary,
+  scored: readonly { readonly score: number }[],
+  model: JsonNode,
+  words: PreTokenizer,
+  normalize: (text: string, atStart: boolean) => string,
+  unknownId: number | null,
+): TextModel {
+  if (words.kind === 'byte-level') throw model.at('type').expected('BPE where the pre-tokenizer is ByteLevel');
+  const metaspace = words.kind === 'metaspace' ? metaspaceNormalizer(words.rule) : null;
+  return new UnigramModel({
+    vocabulary,
+    scores: vocabulary.pieces.map((_, id) => scored[id]?.score ?? 0),
+    normalize: metaspace === null ? normalize : (text, atStart) => metaspace(normalize(text, atStart), atStart),
+    words: words.kind === 'metaspace' ? words.words : 'free',
+    sums: 'f64',
+    byteIds: model.at('byte_fallback').flag(false) ? byteFallbackIds(vocabulary) : null,
+    unknownId,
+  });
 }
 
 function* mergePairs(merges: JsonNode): Generator<readonly [string, string]> {

@@ -1,6 +1,6 @@
 /**
- * `tokenizer.model`: a SentencePiece ModelProto. BPE models with identity normalisation are read, which is what LLaMA and its
- * relatives are; unigram, word and character models and normalisation tables are refused.
+ * `tokenizer.model`: a SentencePiece ModelProto. BPE models, which LLaMA and its relatives have, and unigram models are read, with the
+ * normalisation table that they bring; word and character models are refused.
  * Source   sentencepiece_model.proto (field numbers below are its).
  */
 import { UnsupportedError } from '../../base/errors.ts';
@@ -9,6 +9,8 @@ import { MetaspaceModel } from '../encode/metaspace-model.ts';
 import { metaspaceNormalizer } from '../encode/normalize.ts';
 import { byteFallbackIds, endOfGenerationIds } from '../special-ids.ts';
 import { controlTokens, Tokenizer } from '../tokenizer.ts';
+import { CharacterMap } from '../unigram/character-map.ts';
+import { UnigramModel } from '../unigram/unigram-model.ts';
 import { badTokenizer, createVocabulary, MAX_PIECES, PieceKind } from '../vocabulary.ts';
 import { type Field, readFields } from './protobuf.ts';
 
@@ -49,23 +51,18 @@ export function readSentencePiece(file: string, bytes: Uint8Array): Tokenizer {
   const refuse = (what: string, advice: string) =>
     new UnsupportedError(
       'tokenizer.unsupported',
-      `${file}: expected a SentencePiece BPE model, found ${what}. ${advice}`,
+      `${file}: expected a SentencePiece BPE or unigram model, found ${what}. ${advice}`,
     );
 
   const modelType = number(trainer, trainerField.modelType, 1);
-  if (modelType !== 2) {
+  if (modelType !== 1 && modelType !== 2) {
     throw refuse(
       `model type ${modelTypes[modelType] ?? modelType}`,
       "LLaMA-family models use BPE; use the model's own tokenizer.",
     );
   }
   const table = normalizer.get(normalizerField.table);
-  if (table?.wire === 'bytes' && table.value.length > 0) {
-    throw refuse(
-      `the normalisation table ${text(normalizer, normalizerField.name) ?? '(unnamed)'}`,
-      'Only identity normalisation is implemented.',
-    );
-  }
+  const map = table?.wire === 'bytes' && table.value.length > 0 ? new CharacterMap(file, table.value) : null;
   if (number(trainer, trainerField.whitespaceAsSuffix, 0) !== 0)
     throw refuse('treat_whitespace_as_suffix', 'Only leading ▁ is implemented.');
   if (number(normalizer, normalizerField.escapeSpaces, 1) === 0)
@@ -86,18 +83,20 @@ export function readSentencePiece(file: string, bytes: Uint8Array): Tokenizer {
   const collapse = number(normalizer, normalizerField.removeExtraSpaces, 1) !== 0;
   const bosId = idOfKind(PieceKind.control, trainerField.bosId, 1);
   const eosId = idOfKind(PieceKind.control, trainerField.eosId, 2);
+  const spaces = metaspaceNormalizer({ prefix: dummyPrefix ? 'always' : 'never', collapse });
+  const normalize = map === null ? spaces : (text: string, atStart: boolean) => spaces(map.apply(text), atStart);
+  const common = { vocabulary, normalize, words: 'free', byteIds, unknownId } as const;
   return new Tokenizer({
     vocabulary,
-    model: new MetaspaceModel({
-      vocabulary,
-      merges: mergesFromScores(vocabulary, proto.scores),
-      normalize: metaspaceNormalizer({ prefix: dummyPrefix ? 'always' : 'never', collapse }),
-      words: 'free',
-      byteIds,
-      unknownId,
-      fuseUnknown: true,
-      ignoreMerges: false,
-    }),
+    model:
+      modelType === 1
+        ? new UnigramModel({ ...common, scores: checkedScores(file, proto), sums: 'f32' })
+        : new MetaspaceModel({
+            ...common,
+            merges: mergesFromScores(vocabulary, proto.scores),
+            fuseUnknown: true,
+            ignoreMerges: false,
+          }),
     spelling: {
       vocabulary,
       kind: 'metaspace',
@@ -115,6 +114,13 @@ export function readSentencePiece(file: string, bytes: Uint8Array): Tokenizer {
     addEos: false,
     chatTemplate: null,
   });
+}
+
+/** A score that is no number would win or lose every comparison. */
+function checkedScores(file: string, { scores }: ModelProto): readonly number[] {
+  const wrong = scores.findIndex((score) => !Number.isFinite(score));
+  if (wrong < 0) return scores;
+  throw badTokenizer(file, `piece ${wrong}`, `expected a finite score, found ${scores[wrong]}`);
 }
 
 function readModelProto(file: string, bytes: Uint8Array): ModelProto {

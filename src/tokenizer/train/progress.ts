@@ -2,8 +2,8 @@
 export type OnTrainProgress = (progress: TrainProgress) => void | Promise<void>;
 
 export interface TrainProgress {
-  readonly stage: 'reading' | 'merging';
+  readonly stage: 'reading' | 'merging' | 'seeding' | 'pruning';
   readonly done: number;
-  /** Merges wanted; null while reading, as a stream does not say its length. */
+  /** Merges wanted, or rounds; null while reading, as a stream does not say its length. */
   readonly total: number | null;
 }

@@ -45,6 +45,7 @@ export interface TrainedPiece {
 }
 
 export interface TrainedSentencePiece {
+  readonly modelType: 'bpe' | 'unigram';
   readonly pieces: readonly TrainedPiece[];
   readonly options: Required<SentencePieceTrainOptions>;
   /** What was left out, to be said. */
@@ -56,7 +57,7 @@ export interface TrainedSentencePiece {
 }
 
 /** Stands for a rare character in sentencepiece's trainer; sentences that hold it are skipped there, and here. */
-const UNKNOWN = '▅';
+export const UNKNOWN = '▅';
 const BOUNDARY = '\t';
 
 export const metaPieces: readonly TrainedPiece[] = [
@@ -78,25 +79,14 @@ export async function trainSentencePieceBpe(
   const options = { ...llamaTrainDefaults, ...trainOptions };
   checkOptions(options);
   const { words, ...read } = await countWords(sentences, options, onProgress);
-  const characters = requiredCharacters(words.counts, options.characterCoverage);
-  const wanted = options.vocabSize - metaPieces.length - characters.length;
-  if (!(wanted >= 0)) {
-    throw new ArgumentError(
-      'tokenizer.vocab-too-small',
-      `tokenizer training: expected vocabSize of at least ${options.vocabSize - wanted} for ${metaPieces.length} fixed pieces and ` +
-        `${characters.length} characters, found ${options.vocabSize}. Raise it (--vocab-size), or lower characterCoverage (--character-coverage).`,
-    );
-  }
+  const characters = [...requiredCharacters(words.counts, options.characterCoverage).keys()];
+  const wanted = wantedPieces(options.vocabSize, characters.length);
   const merged = await learnPieces(words.counts, new Set(characters), wanted, options, onProgress);
-  if (merged.length < wanted && options.hardVocabLimit) {
-    throw new ArgumentError(
-      'tokenizer.vocab-too-large',
-      `tokenizer training: expected text for ${options.vocabSize} pieces, found text for ${options.vocabSize - wanted + merged.length}. ` +
-        'Lower vocabSize (--vocab-size) to that or less, take what there is (--hard-vocab-limit no), or give more text.',
-    );
-  }
+  if (merged.length < wanted && options.hardVocabLimit)
+    throw tooFewPieces(options.vocabSize, options.vocabSize - wanted + merged.length);
   const learned = [...merged, ...characters].map((piece, i) => ({ piece, score: -i, kind: PieceKind.normal }));
   return {
+    modelType: 'bpe',
     pieces: [...metaPieces, ...learned],
     options,
     ...read,
@@ -105,7 +95,26 @@ export async function trainSentencePieceBpe(
   };
 }
 
-function checkOptions({
+/** Pieces beside the fixed ones and the characters. Throws ArgumentError `tokenizer.vocab-too-small`. */
+export function wantedPieces(vocabSize: number, characters: number): number {
+  const wanted = vocabSize - metaPieces.length - characters;
+  if (wanted >= 0) return wanted;
+  throw new ArgumentError(
+    'tokenizer.vocab-too-small',
+    `tokenizer training: expected vocabSize of at least ${vocabSize - wanted} for ${metaPieces.length} fixed pieces and ` +
+      `${characters} characters, found ${vocabSize}. Raise it (--vocab-size), or lower characterCoverage (--character-coverage).`,
+  );
+}
+
+export function tooFewPieces(wanted: number, found: number): ArgumentError {
+  return new ArgumentError(
+    'tokenizer.vocab-too-large',
+    `tokenizer training: expected text for ${wanted} pieces, found text for ${found}. ` +
+      'Lower vocabSize (--vocab-size) to that or less, take what there is (--hard-vocab-limit no), or give more text.',
+  );
+}
+
+export function checkOptions({
   vocabSize,
   characterCoverage,
   maxSentenceBytes,
@@ -126,11 +135,12 @@ function checkOptions({
     throw new ArgumentError('tokenizer.train-options', `tokenizer training: expected ${problems.join('; ')}.`);
 }
 
-/** Words of all sentences with their counts: a word is a run of ▁ and what follows it up to the next. */
-async function countWords(
+/** Words of all sentences with their counts: a word is a run of ▁ and what follows it up to the next. `lastMark` is put behind the last of a sentence. */
+export async function countWords(
   sentences: Iterable<string> | AsyncIterable<string>,
   options: Required<SentencePieceTrainOptions>,
   onProgress: OnTrainProgress,
+  lastMark = '',
 ): Promise<{ words: WordCounts; sentences: number; tooLong: number; reserved: number }> {
   const words = new WordCounts(options.maxWords);
   const meta = new RegExp(metaPieces.map(({ piece }) => piece).join('|'), 'g');
@@ -147,7 +157,7 @@ async function countWords(
     } else {
       let normalized = SPACE + text.replaceAll(' ', SPACE);
       if (normalized.includes('<')) normalized = normalized.replace(meta, BOUNDARY);
-      splitWords(normalized, words);
+      splitWords(normalized, words, lastMark);
       count++;
       if (count % 10_000 === 0) await onProgress({ stage: 'reading', done: count, total: null });
     }
@@ -163,14 +173,14 @@ async function countWords(
   return { words, sentences: count, tooLong, reserved };
 }
 
-function splitWords(normalized: string, words: WordCounts): void {
+function splitWords(normalized: string, words: WordCounts, lastMark: string): void {
   const space = SPACE.charCodeAt(0);
   for (let begin = 0; begin < normalized.length; ) {
     let end = begin;
     while (end < normalized.length && normalized.charCodeAt(end) === space) end++;
     end = normalized.indexOf(SPACE, end);
     if (end === -1) end = normalized.length;
-    words.add(normalized.slice(begin, end));
+    words.add(end === normalized.length ? normalized.slice(begin) + lastMark : normalized.slice(begin, end));
     begin = end;
   }
 }
@@ -184,13 +194,17 @@ function utf8Length(text: string): number {
   return bytes;
 }
 
-/** The most frequent characters until `coverage` of all are covered, most frequent first, then by code point. */
-function requiredCharacters(words: ReadonlyMap<string, number>, coverage: number): string[] {
+/** The most frequent characters until `coverage` of all are covered, with their counts: most frequent first, then by code point. `mark` is none. */
+export function requiredCharacters(
+  words: ReadonlyMap<string, number>,
+  coverage: number,
+  mark = '',
+): Map<string, number> {
   const counts = new Map<string, number>();
   let total = 0;
   for (const [word, count] of words) {
     for (const character of word) {
-      if (character === BOUNDARY || character === '\0') continue;
+      if (character === BOUNDARY || character === '\0' || character === mark) continue;
       counts.set(character, (counts.get(character) ?? 0) + count);
       total += count;
     }
@@ -198,13 +212,13 @@ function requiredCharacters(words: ReadonlyMap<string, number>, coverage: number
   const sorted = Array.from(counts).sort(
     ([a, countA], [b, countB]) => countB - countA || a.codePointAt(0)! - b.codePointAt(0)!,
   );
-  const required: string[] = [];
+  const required = new Map<string, number>();
   const limit = Math.fround(coverage); // sentencepiece compares in f32
   let covered = 0;
   for (const [character, count] of sorted) {
     if (Math.fround(covered / total) >= limit) break;
     covered += count;
-    required.push(character);
+    required.set(character, count);
   }
   return required;
 }

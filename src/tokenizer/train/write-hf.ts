@@ -1,6 +1,6 @@
 /**
  * `tokenizer.json` and `tokenizer_config.json` of a trained vocabulary, as transformers writes them for LLaMA (SentencePiece as BPE
- * with byte fallback) and for Llama 3 (byte-level BPE).
+ * or unigram with byte fallback) and for Llama 3 (byte-level BPE).
  */
 import { beginWith, byteLevelJson, type HfTokenizerFiles, stringify } from '../files/byte-level-json.ts';
 import { PieceKind } from '../vocabulary.ts';
@@ -36,21 +36,10 @@ export function sentencePieceToHf(trained: TrainedSentencePiece): HfTokenizerFil
         { type: 'Strip', content: ' ', start: 1, stop: 0 },
       ],
     },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: '<unk>',
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: true,
-      byte_fallback: true,
-      ignore_merges: false,
-      vocab: Object.fromEntries(ids),
-      merges: mergesOf(trained, ids),
-    },
+    model: trained.modelType === 'bpe' ? bpeModel(trained, ids) : unigramModel(trained),
   };
   const config = {
-    tokenizer_class: 'LlamaTokenizer',
+    tokenizer_class: trained.modelType === 'bpe' ? 'LlamaTokenizer' : 'PreTrainedTokenizerFast',
     add_bos_token: true,
     add_eos_token: false,
     add_prefix_space: true,
@@ -61,6 +50,30 @@ export function sentencePieceToHf(trained: TrainedSentencePiece): HfTokenizerFil
     clean_up_tokenization_spaces: false,
   };
   return { json: stringify(json), config: stringify(config) };
+}
+
+function bpeModel(trained: TrainedSentencePiece, ids: ReadonlyMap<string, number>): object {
+  return {
+    type: 'BPE',
+    dropout: null,
+    unk_token: '<unk>',
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: true,
+    byte_fallback: true,
+    ignore_merges: false,
+    vocab: Object.fromEntries(ids),
+    merges: mergesOf(trained, ids),
+  };
+}
+
+function unigramModel({ pieces }: TrainedSentencePiece): object {
+  return {
+    type: 'Unigram',
+    unk_id: pieces.findIndex(({ kind }) => kind === PieceKind.unknown),
+    vocab: pieces.map(({ piece, score }) => [piece, score]),
+    byte_fallback: true,
+  };
 }
 
 /** Every way to join two pieces into a third, best score first; of one piece, the longest left part first, as transformers. */

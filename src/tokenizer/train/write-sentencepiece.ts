@@ -9,7 +9,7 @@ export function writeSentencePieceModel(trained: TrainedSentencePiece): Uint8Arr
   for (const piece of trained.pieces) out.message(1, pieceMessage(piece));
   const { vocabSize, characterCoverage, maxSentenceBytes, maxPieceLength } = trained.options;
   const trainer = new Message()
-    .varint(3, 2) // model_type: BPE
+    .varint(3, trained.modelType === 'bpe' ? 2 : 1) // model_type
     .varint(4, vocabSize)
     .text(7, 'text')
     .float(10, characterCoverage)

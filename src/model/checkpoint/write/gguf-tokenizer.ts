@@ -84,18 +84,38 @@ function modelOf(files: Exclude<TokenizerFiles, { kind: 'gguf' }>, tokenizer: To
   }
 }
 
-/** Field 2 of each piece (field 1 of the model), as sentencepiece_model.proto has them; a missing score is 0. */
+/**
+ * Field 2 of each piece (field 1 of the model), as sentencepiece_model.proto has them; a missing score is 0. Throws UnsupportedError for what "llama" in a GGUF
+ * file does not say: a unigram model, a normalisation table.
+ */
 function sentencePieceScores(file: string, bytes: Uint8Array): number[] {
   const scores: number[] = [];
+  let isBpe = false;
   for (const piece of readFields(file, bytes)) {
-    if (piece.number !== 1 || piece.wire !== 'bytes') continue;
+    if (piece.wire !== 'bytes') continue;
+    if (piece.number === 2 || piece.number === 3) {
+      for (const field of readFields(file, piece.value, piece.at)) {
+        if (piece.number === 2 && field.number === 3) isBpe = field.wire === 'varint' && field.value === 2;
+        if (piece.number === 3 && field.number === 2 && field.wire === 'bytes' && field.value.length > 0)
+          throw notInGguf(file, 'a normalisation table');
+      }
+    }
+    if (piece.number !== 1) continue;
     let score = 0;
     for (const field of readFields(file, piece.value, piece.at)) {
       if (field.number === 2 && field.wire === 'fixed32') score = field.value;
     }
     scores.push(score);
   }
+  if (!isBpe) throw notInGguf(file, 'a unigram model');
   return scores;
+}
+
+function notInGguf(file: string, what: string): UnsupportedError {
+  return new UnsupportedError(
+    'gguf.tokenizer',
+    `${file}: expected SentencePiece BPE without a normalisation table, found ${what}, which Cria does not write to GGUF. Save in another format.`,
+  );
 }
 
 function llama2cScores(file: string, bytes: Uint8Array): number[] {
@@ -111,6 +131,7 @@ function llama2cScores(file: string, bytes: Uint8Array): number[] {
 function hfModel(file: string, json: string, tokenizer: Tokenizer): Model {
   const root = parseJsonObject(file, json);
   const model = isObject(root.model) ? root.model : {};
+  if (model.type === 'Unigram') throw notInGguf(file, 'a unigram model');
   const merges = mergeList(model);
   if (model.byte_fallback === true) return { kind: 'llama', pre: 'default', scores: scoresOfMerges(merges, tokenizer) };
   return {

@@ -17,7 +17,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { InvariantError } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
-import { parseUnigramModel } from '../../../corpus/ngram/unigram-pieces.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
 import { addressBelow, isAddress } from '../../remote/address.ts';
@@ -148,8 +147,6 @@ function readTokenizer(given: string): CorpusTokenizer {
   const bytes = readFileSync(path);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const name = basename(path);
-  const unigram = name.endsWith('.model') && bytes[0] === 0x0a ? parseUnigramModel(bytes, name) : undefined;
-  if (unigram) return piecesOnly(name, sha256, (text) => unigram.encode(text));
   const tokenizer = loadTokenizer(path);
   const { vocabSize, bosId, eosId } = tokenizer;
   return {
@@ -159,8 +156,13 @@ function readTokenizer(given: string): CorpusTokenizer {
     bosId,
     eosId,
     encode: (text) => tokenizer.encode(text),
-    pieces: (text) => tokenizer.pieces(tokenizer.encode(text)),
-    pieceOfId: (id) => tokenizer.pieceOf(id),
+    // A language model knows characters that are no piece of a unigram vocabulary by their own text, as CCNet's do.
+    ...(tokenizer.isUnigram
+      ? { pieces: (text) => tokenizer.merges(text).flatMap(({ states }) => states.at(-1)!) }
+      : {
+          pieces: (text) => tokenizer.pieces(tokenizer.encode(text)),
+          pieceOfId: (id) => tokenizer.pieceOf(id),
+        }),
   };
 }
 
@@ -172,25 +174,6 @@ function tokenizerFileIn(folder: string): string {
     'no tokenizer.model or tokenizer.json in this folder',
     'Name the file.',
   );
-}
-
-/** CCNet's unigram models cut words for the language model; LLaMA's tokens are not made with them. */
-function piecesOnly(name: string, sha256: string, pieces: (text: string) => string[]): CorpusTokenizer {
-  return {
-    name,
-    sha256,
-    vocabSize: 0,
-    bosId: null,
-    eosId: null,
-    pieces,
-    encode() {
-      throw new FormatError(
-        { code: 'corpus.unigram', file: name, where: 'model type' },
-        'a unigram model only cuts words for language models',
-        'Give a BPE tokenizer for tokens.',
-      );
-    },
-  };
 }
 
 /** What earlier runs may have left in the folders of results; other files there are not ours to remove. */

@@ -9,6 +9,7 @@ import {
   type SentencePieceTrainOptions,
   trainSentencePieceBpe,
 } from '../../../tokenizer/train/sentencepiece-trainer.ts';
+import { trainSentencePieceUnigram } from '../../../tokenizer/train/unigram/unigram-trainer.ts';
 import { byteLevelToHf, sentencePieceToHf } from '../../../tokenizer/train/write-hf.ts';
 import { writeSentencePieceModel } from '../../../tokenizer/train/write-sentencepiece.ts';
 import { makeFolder } from '../make-folder.ts';
@@ -16,7 +17,7 @@ import { filesAt, textFiles } from './data/text-files.ts';
 import { readTextLines } from './data/texts.ts';
 
 export type TokenizerKind =
-  | (SentencePieceTrainOptions & { readonly kind: 'sentencepiece' })
+  | (SentencePieceTrainOptions & { readonly kind: 'sentencepiece'; readonly modelType: 'bpe' | 'unigram' })
   | {
       readonly kind: 'byte-level';
       readonly vocabSize: number;
@@ -78,8 +79,9 @@ export async function trainTokenizer(job: TrainTokenizerJob): Promise<TrainedTok
     job.signal.throwIfAborted();
   };
   if (tokenizer.kind === 'sentencepiece') {
-    const { kind: _, ...options } = tokenizer;
-    const trained = await trainSentencePieceBpe(texts(), options, onProgress);
+    const { kind: _, modelType, ...options } = tokenizer;
+    const train = modelType === 'unigram' ? trainSentencePieceUnigram : trainSentencePieceBpe;
+    const trained = await train(texts(), options, onProgress);
     const { json, config } = sentencePieceToHf(trained);
     const { tooLong, reserved } = trained;
     const short = tokenizer.vocabSize - trained.pieces.length;
