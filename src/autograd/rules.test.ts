@@ -70,6 +70,7 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     { H: 4, K: 2, window: null, scale: 0.4 },
     { H: 2, K: 1, window: null, scale: 1.5, cap: 2 },
     { H: 4, K: 2, window: 2, sinks: 4 },
+    { H: 4, K: 2, window: 3, cap: 2, dropout: { rate: 0.3, key: 5, firstToken: 9 } },
   ].map(({ H, K, sinks = 0, ...options }) => ({
     inputs: [tensor(7, H * 2), tensor(7, K * 2), tensor(7, K * 2), ...(sinks > 0 ? [tensor(sinks)] : [])],
     run: (ops, q, k, v, sinks_H) =>
@@ -112,6 +113,7 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
       run: (ops, x, weights_NU) => ops.spreadRoutes(x!, { ...routes, weights_NU: weights_NU! }),
     },
   ],
+  dropout: [{ inputs: [tensor(6, 5)], run: (ops, x) => ops.dropout(x!, { rate: 0.4, key: 7, firstToken: 3 }) }],
   softcap: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.softcap(x!, 1.3) }],
   scale: [{ inputs: [tensor(3, 5)], run: (ops, x) => ops.scale(x!, -1.7) }],
   selectRows: [{ inputs: [tensor(5, 3)], run: (ops, x) => ops.selectRows(x!, Uint32Array.of(4, 1, 4)) }],

@@ -73,6 +73,7 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
   add: (backward, of, dy_ND, { inputs }) => {
     for (const input of inputs) wanted(of(input), (dx) => backward.accumulate(dx, dy_ND, 1));
   },
+  dropout: (backward, of, dy, { inputs: [x, options] }) => wanted(of(x), (dx) => backward.dropout(dx, dy, options)),
   scale: (backward, of, dy, { inputs: [x, factor] }) => wanted(of(x), (dx) => backward.accumulate(dx, dy, factor)),
   route: (backward, of, dWeights_NU, { inputs: [scores_NX, options], routes }) =>
     wanted(of(scores_NX), (dScores) => backward.route(dScores, dWeights_NU, scores_NX, routes!, options)),

@@ -281,6 +281,7 @@ export class Tape {
       spreadRoutes: (x, routes) =>
         this.record('spreadRoutes', [x, routes], [x, routes.weights_NU], ops.spreadRoutes(x, routes)),
       ones: (shape, beside) => ops.ones(shape, beside),
+      dropout: (x, options) => this.record('dropout', [x, options], [x], ops.dropout(x, options)),
       softcap: (x, cap) => this.record('softcap', [x, cap], [x], ops.softcap(x, cap)),
       scale: (x, factor) => this.record('scale', [x, factor], [x], ops.scale(x, factor)),
       selectRows: (x, rows) => this.record('selectRows', [x, rows], [x], ops.selectRows(x, rows)),

@@ -185,6 +185,7 @@ function recordingOps(config: LlamaConfig, batch: Batch, note: Note, parameterOf
         [x, chosen_NU],
       ),
     ones: (shape) => ({ dtype: 'f32', shape }),
+    dropout: (x) => like('dropout', x),
     scale: (x) => like('scale', x),
     softcap: (x) => like('softcap', x),
     selectRows: (x, rows) => make('selectRows', [rows.length, columnCount(x.shape)], lettersOf(x), [x]),

@@ -8,6 +8,7 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batch.ts';
 import type { CrossEntropyOptions } from './cross-entropy/reference.ts';
+import type { Dropout } from './dropout/reference.ts';
 import type { AttentionOptions, BatchStatistics, GeluForm, Ops, RouteOptions, Routes } from './ops.ts';
 
 /** A gradient that is being summed up. While `isEmpty`, its memory holds nothing: the first contribution is written, later ones are added. */
@@ -128,6 +129,7 @@ export interface BackwardOps {
   ): void;
   mixRoutes(dx_MD: Gradient | null, dWeights_NU: Gradient | null, dy_ND: Tensor, x_MD: Tensor, routes: Routes): void;
   spreadRoutes(dx_ND: Gradient | null, dWeights_NU: Gradient | null, dy_MD: Tensor, x_ND: Tensor, routes: Routes): void;
+  dropout(dx_ND: Gradient, dy_ND: Tensor, options: Dropout): void;
   /** `y` is the result of the forward pass. */
   softcap(dx: Gradient, dy: Tensor, y: Tensor, cap: number): void;
   /** dx[rows[r]] += dy[r] */

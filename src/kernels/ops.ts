@@ -9,6 +9,7 @@
  */
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batch.ts';
+import type { Dropout } from './dropout/reference.ts';
 
 export interface Ops {
   /** Rows of a table: y_ND[n] = table_VD[ids[n]]. */
@@ -52,6 +53,8 @@ export interface Ops {
   ones(shape: readonly number[], beside: Tensor): Tensor;
   /** y = factor · x */
   scale(x_ND: Tensor, factor: number): Tensor;
+  /** Random numbers of each row become 0, and the others 1 / (1 − rate) times as large. */
+  dropout(x_ND: Tensor, options: Dropout): Tensor;
   /** y = cap · tanh(x / cap) */
   softcap(x_RV: Tensor, cap: number): Tensor;
   /** y_RD[r] = x_ND[rows[r]]. */
@@ -92,6 +95,8 @@ export interface AttentionOptions {
   readonly cap?: number;
   /** A score a query head that has no key: it takes its share of the softmax, and adds nothing. */
   readonly sinks_H?: Tensor | undefined;
+  /** Of the probabilities, in training alone; absent: none. */
+  readonly dropout?: Dropout | undefined;
 }
 
 /** Keys and values of this call's rows alone (no cache), or all that a cache holds after appendToCache. */

@@ -24,6 +24,7 @@ export const TASK_COLUMN_AFFINE = 87;
 export const TASK_ADD_BIAS = 88;
 export const TASK_SOFTCAP = 89;
 export const TASK_SOFTCAP_BACKWARD = 90;
+export const TASK_DROPOUT = 91;
 /** All training tasks lie in [first, last]. */
 export const FIRST_TRAINING_TASK = 64;
 

@@ -5,6 +5,7 @@ import { accumulate, addBias } from './add/backward.assembly';
 import { attentionBackward, attentionForward } from './attention/training.assembly';
 import { columnAffine, columnMoments } from './batch-norm/assembly';
 import { crossEntropyRows } from './cross-entropy/assembly';
+import { dropoutRows } from './dropout/assembly';
 import { embedBackward } from './embed/backward.assembly';
 import { gatherRows } from './embed/gather.assembly';
 import { swigluBackward } from './gated/backward.assembly';
@@ -21,6 +22,7 @@ import {
   TASK_ATTENTION_FORWARD,
   TASK_COLUMN_SUMS,
   TASK_CROSS_ENTROPY_ROWS,
+  TASK_DROPOUT,
   TASK_EMBED_BACKWARD,
   TASK_GEMM,
   TASK_GEMM_BLAS,
@@ -96,6 +98,8 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
       return columnAffine(first, last);
     case TASK_ADD_BIAS:
       return addBias(first, last);
+    case TASK_DROPOUT:
+      return dropoutRows(first, last);
     default:
       unreachable();
   }

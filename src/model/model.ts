@@ -4,6 +4,7 @@ import type { AttentionOptions, KvStore } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { formatShape, type Tensor } from '../tensor/tensor.ts';
 import { attentionOptionsOf, type Reach, reachOf } from './choices/attention.ts';
+import { blockSites, type Dropping, dropAt, EMBEDDING_SITE } from './choices/dropout.ts';
 import { type FeedForward, feedForwardOf } from './choices/feed-forward.ts';
 import { headInputOf, logitsOf } from './choices/head.ts';
 import { normOf, type Step, type Surroundings, surroundingsOf } from './choices/norm.ts';
@@ -51,6 +52,8 @@ export type Model = OuterWeights & {
 export interface BuildOptions {
   /** The lab's batch norms take their statistics from the batch and move the running ones: while training. */
   readonly usesBatch?: boolean;
+  /** Random zeros in training; absent: none. */
+  readonly dropping?: Dropping | undefined;
   /** The longest sequence that will be run, for positions that are stretched by it; absent: none beyond the original context. */
   readonly runLength?: number;
 }
@@ -97,14 +100,16 @@ function resolve(
   blocks: readonly BlockWeights[],
   build: BuildOptions,
 ): Model {
-  const usesBatch = build.usesBatch ?? false;
+  const { usesBatch = false, dropping } = build;
+  const embed = embedOf(config, weights.embed_VD, weights.positions_CD);
+  const dropEmbedding = dropAt(dropping, 'embedding', EMBEDDING_SITE);
   const norm = (gain_D?: Tensor, shift_D?: Tensor, mean_D?: Tensor, variance_D?: Tensor) =>
     normOf(config, { gain_D, shift_D, mean_D, variance_D }, usesBatch);
   return {
     ...weights,
     config,
     build,
-    embed: embedOf(config, weights.embed_VD, weights.positions_CD),
+    embed: (ops, batch) => dropEmbedding(ops, embed(ops, batch)),
     rotations: rotationsOf(config, build.runLength ?? 0),
     norm: norm(weights.norm_D, weights.normShift_D, weights.normMean_D, weights.normVariance_D),
     headInput: headInputOf(config),
@@ -114,16 +119,18 @@ function resolve(
       index,
       attention: {
         ...surroundingsOf(config, {
+          branch: dropAt(dropping, 'residual', blockSites(index).attention),
           own: norm(w.attnNorm_D, w.attnNormShift_D, w.attnNormMean_D, w.attnNormVariance_D),
           output: norm(w.attnOutNorm_D),
         }),
         turnQueries: turnOf(config, index, 'queries', w.qNorm_E ?? w.qNorm_Q),
         turnKeys: turnOf(config, index, 'keys', w.kNorm_E ?? w.kNorm_P),
         reach: reachOf(config, index),
-        options: attentionOptionsOf(config, index, w.sinks_H),
+        options: attentionOptionsOf(config, index, w.sinks_H, dropping),
       },
       feedForward: {
         ...surroundingsOf(config, {
+          branch: dropAt(dropping, 'residual', blockSites(index).feedForward),
           own: norm(w.ffnNorm_D, w.ffnNormShift_D, w.ffnNormMean_D, w.ffnNormVariance_D),
           output: norm(w.ffnOutNorm_D),
         }),

@@ -16,6 +16,8 @@ export interface MicroBatch {
   readonly documents?: readonly number[];
   /** Of each of the documents, the number of the source that it is from. */
   readonly sources?: readonly number[];
+  /** The place of its first token among all of the step's, on whatever rank; absent: behind the micro-batches before it. Dropout follows from it. */
+  readonly firstToken?: number;
 }
 
 /** The label of a token that is no target. */
@@ -24,9 +26,19 @@ export const NO_LABEL = -100;
 /** Tokens that go through the model at once: enough to keep its matrix products large; more would only need more memory. */
 export const PASS_TOKENS = 4096;
 
+/** The micro-batches of a step, each with the place of its first token. */
+export function placed(microBatches: readonly MicroBatch[]): MicroBatch[] {
+  let next = 0;
+  return microBatches.map((micro) => {
+    const { firstToken = next } = micro;
+    next = firstToken + micro.rows * micro.length;
+    return { ...micro, firstToken };
+  });
+}
+
 /** A micro-batch in parts of at most `limit` tokens, or of one sequence where that is longer. Their gradients add up to the whole's. */
 export function splitMicroBatch(micro: MicroBatch, limit = PASS_TOKENS): MicroBatch[] {
-  const { ids, labels, rows, length } = micro;
+  const { ids, labels, rows, length, firstToken = 0 } = micro;
   if (rows * length <= limit) return [micro];
   const parts: MicroBatch[] = [];
   let documents: number[] = [];
@@ -36,7 +48,7 @@ export function splitMicroBatch(micro: MicroBatch, limit = PASS_TOKENS): MicroBa
   const flush = () => {
     if (to === from) return;
     const slice = (values: ArrayLike<number>) => Array.prototype.slice.call(values, from, to) as number[];
-    const texts = { documents, ...(micro.sources && { sources }) };
+    const texts = { documents, ...(micro.sources && { sources }), firstToken: firstToken + from };
     parts.push({ ids: slice(ids), ...(labels && { labels: slice(labels) }), rows: 1, length: to - from, ...texts });
     documents = [];
     sources = [];
@@ -59,6 +71,7 @@ export interface PreparedBatch {
   readonly targetCount: number;
   /** Of each of the batch's spans. */
   readonly sources: readonly number[] | null;
+  readonly firstToken: number;
 }
 
 /** Lays a micro-batch out as a flat batch: spans, positions, and targets shifted by one. Throws ArgumentError when it is inconsistent. */
@@ -92,6 +105,7 @@ export function prepareBatch(micro: MicroBatch, vocabSize: number): PreparedBatc
     targets_N,
     targetCount,
     sources: micro.sources ?? null,
+    firstToken: micro.firstToken ?? 0,
   };
 }
 

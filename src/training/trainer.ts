@@ -16,13 +16,21 @@ import { type Model, rebuild, statisticsOf } from '../model/model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Collective, solo } from './collective.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
-import { checkMicroBatch, type MicroBatch, type PreparedBatch, prepareBatch, splitMicroBatch } from './micro-batch.ts';
+import {
+  checkMicroBatch,
+  type MicroBatch,
+  type PreparedBatch,
+  placed,
+  prepareBatch,
+  splitMicroBatch,
+} from './micro-batch.ts';
 import { Optimizer, type OptimizerOptions, paperOptimizer, type TrainableParameter } from './optimizer.ts';
 import { DataParallel, type DataParallelOptions } from './ranks/data-parallel.ts';
 import type { SmallBatch } from './run/noise-scale.ts';
 import { type CosineSchedule, cosineSchedule, type Schedule } from './schedule.ts';
-import { meanLosses, meanSmallBatch, type StepLosses } from './step-losses.ts';
-import { WeightAverage } from './weight-average.ts';
+import { type DropoutOptions, StepDropping } from './step/dropping.ts';
+import { meanLosses, meanSmallBatch, type StepLosses } from './step/losses.ts';
+import { WeightAverage } from './step/weight-average.ts';
 
 export interface TrainerOptions {
   readonly optimizer?: Partial<OptimizerOptions>;
@@ -36,6 +44,8 @@ export interface TrainerOptions {
   readonly recompute?: Recompute;
   /** How many sources the micro-batches' documents are from, to tell their losses apart; absent: they are not. */
   readonly sourceCount?: number;
+  /** Random zeros in training, as GPT has them; absent: none, as in LLaMA's papers. */
+  readonly dropout?: DropoutOptions;
   /** Whether steps tell the gradient of a part of their batch: see run/noise-scale.ts. */
   readonly measuresNoise?: boolean;
   readonly guard?: Partial<GuardOptions>;
@@ -78,6 +88,7 @@ export class StepTrainer {
   private readonly schedule: Schedule;
   private readonly clip: number | null;
   private readonly zLoss: number;
+  private readonly dropping: StepDropping | null;
   private readonly recompute: Recompute;
   private readonly sourceCount: number;
   private readonly measuresNoise: boolean;
@@ -98,7 +109,8 @@ export class StepTrainer {
       decorate = (ops) => ops,
     } = options;
     this.device = device;
-    this.model = model;
+    this.dropping = options.dropout ? new StepDropping(options.dropout) : null;
+    this.model = this.dropping ? rebuild(model, { ...model.build, dropping: this.dropping }) : model;
     this.evaluated = rebuild(model, { usesBatch: false });
     this.average = ema === null ? null : new WeightAverage(device, this.evaluated, parameters, ema);
     this.statistics = statisticsOf(model);
@@ -143,7 +155,8 @@ export class StepTrainer {
     const { vocabSize, norm } = this.model.config;
     for (const micro of microBatches) checkMicroBatch(micro);
     // A batch norm looks at the whole micro-batch.
-    const passes = norm === 'batch' ? microBatches : microBatches.flatMap((micro) => splitMicroBatch(micro));
+    const all = placed(microBatches);
+    const passes = norm === 'batch' ? all : all.flatMap((micro) => splitMicroBatch(micro));
     const prepared = passes.map((micro) => prepareBatch(micro, vocabSize));
     const { collective, parallel } = this;
     // The labels of all ranks, and how many passes each of them has.
@@ -164,6 +177,7 @@ export class StepTrainer {
     const queued: { readonly prepared: PreparedBatch; readonly reading: Promise<Float64Array> }[] = [];
     for (const [i, one] of prepared.entries()) {
       const weights_N = new Float64Array(one.targets_N.length).fill(1 / labelCount);
+      this.dropping?.begin(this.optimizer.step, one.firstToken);
       const steps = this.passSteps(one.batch, one.targets_N, weights_N, zLoss);
       const handsOver = parallel?.handsOver(i === prepared.length - 1) === true;
       const losses_N = handsOver ? await this.handOver(steps) : resultOf(steps);

@@ -109,6 +109,33 @@ cases['attention with sinks'] = {
   run: (ops, [q, k, v, sinks_H]) =>
     ops.attention(q!, { k_NP: k!, v_NP: v! }, lengths([4, 5]), { headSize: 3, window: null, sinks_H }),
 };
+for (const [N, D] of [
+  [1, 1],
+  [5, 7],
+  [9, 64],
+] as const) {
+  cases[`dropout of ${N} × ${D}`] = {
+    shapes: [[N, D]],
+    run: (ops, [x]) => ops.dropout(x!, { rate: 0.3, key: 0xdeadbeef, firstToken: 4_000_000_000 }),
+  };
+}
+for (const [counts, window, cap] of [
+  [[5, 1], null, 30],
+  [[100, 5], 60, 2],
+] as const) {
+  const batch = lengths(counts);
+  const N = batch.ids.length;
+  const [H, K, E] = [4, 2, 12];
+  const dropout = { rate: 0.4, key: 77, firstToken: 12 };
+  cases[`attention of ${counts.join(' + ')}, window ${window}, with dropout`] = {
+    shapes: [
+      [N, H * E],
+      [N, K * E],
+      [N, K * E],
+    ],
+    run: (ops, [q, k, v]) => ops.attention(q!, { k_NP: k!, v_NP: v! }, batch, { headSize: E, window, cap, dropout }),
+  };
+}
 cases['swiglu within limits'] = {
   shapes: [
     [3, 7],

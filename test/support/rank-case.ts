@@ -6,6 +6,7 @@ import { elementCount } from '../../src/tensor/tensor.ts';
 import type { OptimizerOptions } from '../../src/training/optimizer.ts';
 import { blockOf } from '../../src/training/ranks/parts.ts';
 import type { Sharding } from '../../src/training/ranks/sharding.ts';
+import type { DropoutOptions } from '../../src/training/step/dropping.ts';
 
 export interface RankCase {
   /** Of a micro-batch, over all ranks. */
@@ -15,6 +16,7 @@ export interface RankCase {
   readonly sharding?: Sharding;
   readonly overlap?: boolean;
   readonly recompute?: Recompute;
+  readonly dropout?: DropoutOptions;
   /** A folder of checkpoints to go on after the newest of, if there is one, and to write another to. */
   readonly checkpoints?: string;
   readonly steps?: number;

@@ -46,6 +46,7 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
     sharding = 'optimizer',
     overlap = true,
     recompute = 'none',
+    dropout = { rates: { embedding: 0, attention: 0, residual: 0 }, seed: 1 },
     steps = 3,
   } = one;
   const { rank, size } = ranks;
@@ -54,7 +55,15 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
   const all = initialWeights(config, 3);
   const { model, parameters, weights } = placeModel(device, config, all, () => true, division);
   const parallel = { sharding, overlap };
-  const options = { schedule: () => 0.01, optimizer, collective: ranks, parallel, recompute, measuresNoise: true };
+  const options = {
+    schedule: () => 0.01,
+    optimizer,
+    collective: ranks,
+    parallel,
+    recompute,
+    dropout,
+    measuresNoise: true,
+  };
   const trainer = new StepTrainer(device, model, parameters, options);
   const saving = one.checkpoints ? openCheckpoints(one.checkpoints, device, weights, trainer, ranks) : null;
   const found = saving && newestSound<SavedState>(saving.folder, () => {});
@@ -64,7 +73,10 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
   const small: number[] = [];
   const begin = trainer.optimizer.step;
   for (let step = begin; step < begin + steps; step++) {
-    const own = Array.from({ length: microBatches }, (_, i) => rowsOf(step * microBatches + i, rows, ranks)).flat();
+    const own = Array.from({ length: microBatches }, (_, i) => {
+      const mine = rowsOf(step * microBatches + i, rows, ranks);
+      return mine.map((micro) => ({ ...micro, firstToken: micro.firstToken + i * rows * LENGTH }));
+    }).flat();
     const { loss, gradientNorm, smallBatch } = await trainer.step(own);
     if (smallBatch) small.push(smallBatch.squares);
     losses.push(loss);
@@ -115,5 +127,7 @@ function rowsOf(number: number, rows: number, { rank, size }: Collective) {
   const { from, count } = shardOf(rows, rank, size);
   if (count === 0) return [];
   const all = Uint32Array.from({ length: rows * LENGTH }, (_, i) => (i * i + 7 * i + 5 * number) % config.vocabSize);
-  return [{ ids: all.slice(from * LENGTH, (from + count) * LENGTH), rows: count, length: LENGTH }];
+  return [
+    { ids: all.slice(from * LENGTH, (from + count) * LENGTH), rows: count, length: LENGTH, firstToken: from * LENGTH },
+  ];
 }

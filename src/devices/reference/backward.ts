@@ -6,6 +6,7 @@ import type { AttentionSizes } from '../../kernels/attention/reference.ts';
 import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
 import { batchNormBackward } from '../../kernels/batch-norm/backward.reference.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/reference.ts';
+import { addDropout } from '../../kernels/dropout/reference.ts';
 import { embedBackward } from '../../kernels/embed/backward.reference.ts';
 import {
   mixRoutesBackward,
@@ -156,6 +157,7 @@ export const referenceBackward: BackwardOps = {
       dataOf(weights_NU),
       columnCount(weights_NU.shape),
     ),
+  dropout: (dx, dy, options) => addDropout(into(dx), dataOf(dy), columnCount(dy.shape), options),
   softcap: (dx, dy, y, cap) => softcapBackward(into(dx), dataOf(dy), dataOf(y), cap),
   selectRows: (dx_ND, dy_RD, rows_R) => embedBackward(into(dx_ND), dataOf(dy_RD), rows_R, columnCount(dy_RD.shape)),
   crossEntropy: (dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, options) => {

@@ -4,6 +4,7 @@ import { gelu, relu, softcap } from '../../kernels/activation/reference.ts';
 import { add, addSinusoids, scale } from '../../kernels/add/reference.ts';
 import { attendOne } from '../../kernels/attention/reference.ts';
 import { batchNorm } from '../../kernels/batch-norm/reference.ts';
+import { dropout } from '../../kernels/dropout/reference.ts';
 import { embed } from '../../kernels/embed/reference.ts';
 import { mixRoutes, route, routedLinear, spreadRoutes } from '../../kernels/experts/reference.ts';
 import { geglu, swiglu } from '../../kernels/gated/reference.ts';
@@ -84,7 +85,10 @@ export const referenceOps: Ops = {
           : (s: number) => firstRow + s;
         for (let row = firstRow; row < firstRow + rows; row++) {
           const at = [row * Q, (row + 1) * Q] as const;
-          attendOne(mix.subarray(...at), q.subarray(...at), k, v, keyRow, firstPosition + row - firstRow, sizes);
+          attendOne(mix.subarray(...at), q.subarray(...at), k, v, keyRow, firstPosition + row - firstRow, {
+            ...sizes,
+            row,
+          });
         }
       }
     });
@@ -118,6 +122,7 @@ export const referenceOps: Ops = {
     ),
   ones: (shape) => make(shape, (y) => y.fill(1)),
   scale: (x_ND, factor) => make(x_ND.shape, (y) => scale(y, dataOf(x_ND), factor)),
+  dropout: (x_ND, options) => make(x_ND.shape, (y) => dropout(y, dataOf(x_ND), columnCount(x_ND.shape), options)),
   softcap: (x_RV, cap) => make(x_RV.shape, (y) => softcap(y, dataOf(x_RV), cap)),
   selectRows: (x_ND, rows_R) => {
     const D = columnCount(x_ND.shape);

@@ -47,6 +47,7 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
 
     attention(q_NQ, keyValues, batch, options) {
       const { headSize } = options;
+      assert(options.dropout === undefined, 'attention: shares are dropped in training alone');
       if (isCacheLayer(keyValues)) {
         const { layers, kvHeadCount, blockCount, type } = keyValues.store as WasmKvStore;
         const { segment, pointer } = layers[keyValues.layer]!;

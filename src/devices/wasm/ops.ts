@@ -220,6 +220,11 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     geglu: (gate_NF, up_NF, form = 'exact') =>
       gated(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
     scale: (x_ND, factor) => one(TASK_ACCUMULATE, x_ND, factor),
+    dropout(x_ND, options) {
+      const y = kernels.scratch(x_ND.shape);
+      kernels.dropout(y.pointer, x_ND, options, 0);
+      return y;
+    },
     softcap: (x_RV, cap) => one(TASK_SOFTCAP, x_RV, cap),
   };
   return ops;

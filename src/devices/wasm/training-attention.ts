@@ -1,6 +1,7 @@
 /** Attention for training: the forward task, and what it shares with the backward one. */
 import type { AttentionResult, Gradient, OwnKeyValues } from '../../kernels/backward-ops.ts';
 import type { Batch } from '../../kernels/batch.ts';
+import { type Dropout, dropoutThreshold } from '../../kernels/dropout/reference.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
 import { TASK_ATTENTION_FORWARD } from '../../kernels/training-tasks.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
@@ -32,13 +33,13 @@ export function attentionTask(
   q_NQ: Tensor,
   k_NP: Tensor,
   batch: Batch,
-  { headSize: E, window, scale = 1 / Math.sqrt(E), cap = 0, sinks_H }: AttentionOptions,
+  { headSize: E, window, scale = 1 / Math.sqrt(E), cap = 0, sinks_H, dropout }: AttentionOptions,
   scratchBytes: (rows: number, headSize: number) => number,
 ): {
   readonly units: number;
   readonly arguments: readonly (number | { readonly f32: number })[];
-  /** Their last two: the cap, and where the sinks are. */
-  readonly last: readonly [cap: { readonly f32: number }, sinks: number];
+  /** Their last: the cap, where the sinks are, and what dropout drops. */
+  readonly last: readonly (number | { readonly f32: number })[];
 } {
   const H = columnCount(q_NQ.shape) / E;
   const K = columnCount(k_NP.shape) / E;
@@ -55,7 +56,13 @@ export function attentionTask(
   const scratch = kernels.take(perThread * kernels.threads);
   const sinks = sinks_H ? kernels.at(sinks_H) : 0;
   const factor = { f32: cap === 0 ? scale : scale / cap };
-  return { units, arguments: [table, H, K, E, window ?? 0, factor, scratch, perThread], last: [{ f32: cap }, sinks] };
+  const last = [{ f32: cap }, sinks, ...(dropout ? dropoutNumbers(dropout) : [0, { f32: 1 }, 0, 0])];
+  return { units, arguments: [table, H, K, E, window ?? 0, factor, scratch, perThread], last };
+}
+
+/** What the kernels are told: threshold, factor, key, first token. */
+export function dropoutNumbers({ rate, key, firstToken }: Dropout): (number | { readonly f32: number })[] {
+  return [dropoutThreshold(rate), { f32: 1 / (1 - rate) }, key, firstToken];
 }
 
 /** The gradient of the sinks: dSink_h −= Σ_n exp(sink_h − L_nh) · dMix_nh · mix_nh (kernels/attention/backward.reference.ts). */

@@ -108,6 +108,11 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       kernels.run(TASK_SWIGLU_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, gate.add, up.add);
     },
 
+    dropout(dx_ND, dy_ND, options) {
+      const { pointer, add } = target(dx_ND);
+      kernels.dropout(pointer, dy_ND, options, add);
+    },
+
     softcap(dx, dy, y, cap) {
       const { pointer, add } = target(dx);
       const count = elementCount(dy.shape);

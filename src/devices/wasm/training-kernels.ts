@@ -1,6 +1,8 @@
 /** What operations on f32 numbers of the home segment share, forward and backward: places, tasks and the matrix product. */
+
 import type { AdamWStep } from '../../kernels/adamw/reference.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
+import type { Dropout } from '../../kernels/dropout/reference.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { taskNumber } from '../../kernels/kernels.ts';
 import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
@@ -15,6 +17,7 @@ import {
   TASK_ADAMW,
   TASK_BLEND,
   TASK_COLUMN_SUMS,
+  TASK_DROPOUT,
   TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
@@ -23,7 +26,7 @@ import {
   TILE_ROWS,
 } from '../../kernels/training-tasks.ts';
 import type { ArgumentNumbers, Arguments, Task } from '../../kernels/writer/task.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Moments } from '../device.ts';
 import type { ActivationArena } from './activation-arena.ts';
 import type { KernelExports } from './modules.ts';
@@ -31,6 +34,7 @@ import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import type { Team } from './team.ts';
 import { activation, floatsOf, type WasmTensor } from './tensors.ts';
+import { dropoutNumbers } from './training-attention.ts';
 
 /** Runs every task of a device that is being measured */
 export type TaskWatch = (task: number, work: () => void) => void;
@@ -257,6 +261,13 @@ export class TrainingKernels {
   blend(to: Tensor, factor: number, source: Tensor, other: number): void {
     const count = elementCount(to.shape);
     this.run(TASK_BLEND, chunks(count), 4, pointerOf(to), this.at(source), count, { f32: factor }, { f32: other });
+  }
+
+  /** y (+)= dropout(x) */
+  dropout(y: number, x: Tensor, options: Dropout, add: number): void {
+    const [threshold, factor, key, firstToken] = dropoutNumbers(options);
+    const columns = columnCount(x.shape);
+    this.run(TASK_DROPOUT, rowCount(x.shape), 16, y, this.at(x), columns, key!, firstToken!, threshold!, factor!, add);
   }
 
   /** gradient (+)= the sums of the columns of `rows` rows at `source`. */

@@ -77,6 +77,13 @@ export async function trainingResults(device: Device): Promise<Map<string, Float
   const [dq, dk, dv] = gradients(q, k, v) as [Gradient, Gradient, Gradient];
   backward.attention({ q_NQ: dq, k_NP: dk, v_NP: dv }, filled(73, 24), saved, batch, options);
   keep('attention', saved.mix_NQ, saved.logSumExp_NH, dq.tensor, dk.tensor, dv.tensor);
+  const dropping = { ...options, dropout: { rate: 0.2, key: 3, firstToken: 1 } };
+  const dropped = { ...saved, ...ops.attentionWithLogSumExp(q, { k_NP: k, v_NP: v }, batch, dropping) };
+  const [dq2, dk2, dv2] = gradients(q, k, v) as [Gradient, Gradient, Gradient];
+  backward.attention({ q_NQ: dq2, k_NP: dk2, v_NP: dv2 }, filled(73, 24), dropped, batch, dropping);
+  const [dx2] = gradients(q) as [Gradient];
+  backward.dropout(dx2, q, dropping.dropout);
+  keep('dropout', ops.dropout(q, dropping.dropout), dx2.tensor, dropped.mix_NQ, dq2.tensor, dk2.tensor, dv2.tensor);
 
   const [x, head] = [filled(9, 8), filled(37, 8)];
   const ce = gradients(x, head) as [Gradient, Gradient];

@@ -11,6 +11,7 @@ import {
 } from '../../kernels/attention/webgpu.ts';
 import type { AttentionResult } from '../../kernels/backward-ops.ts';
 import type { Batch } from '../../kernels/batch.ts';
+import { dropoutValues } from '../../kernels/dropout/webgpu.ts';
 import {
   type AttentionOptions,
   type CacheLayer,
@@ -105,8 +106,8 @@ export function append(
 }
 
 /** The numbers that attention and its gradient are told of the options. */
-export function attentionNumbers({ headSize: E, window, scale = 1 / Math.sqrt(E), cap }: AttentionOptions) {
-  return { window: window ?? 0, scale, cap: cap ?? 0 };
+export function attentionNumbers({ headSize: E, window, scale = 1 / Math.sqrt(E), cap, dropout }: AttentionOptions) {
+  return { window: window ?? 0, scale, cap: cap ?? 0, ...dropoutValues(dropout) };
 }
 
 export function attend(
@@ -139,7 +140,7 @@ export function attend(
   const mark = context.memory.mark();
   const parts = splits === 1 ? mix_NQ : context.scratch([N * splits, H * E]);
   const sums = splits === 1 ? logSumExp_NH : context.scratch([N * splits, H * 2]);
-  const key: AttentionKey = `${place}, ${R}, ${E}`;
+  const key: AttentionKey = options.dropout ? `${place}, ${R}, ${E}, dropout` : `${place}, ${R}, ${E}`;
   const keyBytes = store ? (store.blockWords + store.blockScales) / (KV_BLOCK_TOKENS / 4) : K * E * 4;
   const seen = batch.spans.reduce(
     (sum, span) => sum + span.rowCount * (span.firstPosition + (span.rowCount + 1) / 2),

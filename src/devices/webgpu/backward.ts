@@ -12,6 +12,7 @@ import {
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
 import { batchNormBackward } from '../../kernels/batch-norm/webgpu.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/webgpu.ts';
+import { dropout, dropoutValues } from '../../kernels/dropout/webgpu.ts';
 import { embedBackward } from '../../kernels/embed/webgpu.ts';
 import {
   mixRoutes,
@@ -297,6 +298,11 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
         const buffers = { dy_MD: region(dy_MD), x_ND: region(x_ND), dWeights_M: to.region };
         context.each(spreadWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
       }
+    },
+    dropout(dx_ND, dy, options) {
+      const to = into(dx_ND);
+      const parameters = { ...dropoutValues(options), D: columnCount(dy.shape), adds: to.adds };
+      context.each(dropout, elementCount(dy.shape), { x_ND: region(dy), y_ND: to.region }, parameters);
     },
     crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, { cap = 0, zLoss = 0 } = {}) {
       const [N, D] = [labels_N.length, columnCount(head_VD.shape)];

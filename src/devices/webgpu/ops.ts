@@ -5,6 +5,7 @@ import { addSinusoids } from '../../kernels/add/reference.ts';
 import { add, fill } from '../../kernels/add/webgpu.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
 import { batchNorm } from '../../kernels/batch-norm/webgpu.ts';
+import { dropout, dropoutValues } from '../../kernels/dropout/webgpu.ts';
 import { embed, placeRows, selectRows } from '../../kernels/embed/webgpu.ts';
 import { mixRoutes, route, routeWeights, spreadRoutes } from '../../kernels/experts/webgpu.ts';
 import { type GateForm, gated } from '../../kernels/gated/webgpu.ts';
@@ -151,6 +152,12 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
     scale(x, factor) {
       const y = like(x);
       context.accumulate(y.region, region(x), elementCount(x.shape), factor, false);
+      return y;
+    },
+    dropout(x, options) {
+      const y = like(x);
+      const parameters = { ...dropoutValues(options), D: columnCount(x.shape), adds: 0 };
+      context.each(dropout, elementCount(x.shape), { x_ND: region(x), y_ND: y.region }, parameters);
       return y;
     },
     softcap(x, cap) {

@@ -1,7 +1,7 @@
 import type { Floats } from '../../tensor/tensor.ts';
 import type { Batch } from '../batch.ts';
 import { logSumExp } from '../softmax/reference.ts';
-import { type AttentionSizes, bendScore } from './reference.ts';
+import { type AttentionSizes, bendScore, keptShare } from './reference.ts';
 
 /**
  * The log-sum-exp of each query's scores over the keys that it sees: what is saved instead of the probabilities.
@@ -37,8 +37,10 @@ export function attentionLogSumExp(
  * the T × T matrix never exists.
  *
  *   p_s = exp(score_s − L)           m = Σ_e dMix_e · mix_e  (= Σ_s p_s · dMix · v_s)
- *   dv_s += p_s · dMix               c_s = p_s · (dMix · v_s − m) · scale · (1 − (score_s / cap)²)
+ *   dv_s += p_s · r_s · dMix         c_s = p_s · (r_s · dMix · v_s − m) · scale · (1 − (score_s / cap)²)
  *   dq += Σ_s c_s · k_s              dk_s += c_s · q              dSink_h −= Σ_n exp(sink_h − L) · m
+ *
+ * r is what dropout multiplies a probability with (keptShare), 1 where there is none; m = Σ_s p_s · r_s · dMix · v_s then.
  *
  * Shapes   dq_NQ, dk_NP, dv_NP (null: not wanted); dMix_NQ, mix_NQ, q_NQ, k_NP, v_NP, logSumExp_NH
  * Source   Dao et al. 2022, arXiv:2205.14135 appendix B.2 (m is the identity that makes the softmax row-local).
@@ -72,16 +74,18 @@ export function attentionBackward(
         const query = (n * H + h) * E;
         const m = dot(dMix_NQ, query, saved.mix_NQ, query, E);
         if (d.sinks_H) d.sinks_H[h]! -= m * Math.exp(sizes.sinks_H![h]! - saved.logSumExp_NH[n * H + h]!);
+        const kept = keptShare(sizes, n, h);
         for (let s = firstKey; s <= n; s++) {
           const key = (s * K + g) * E;
           const score = bend(dot(q_NQ, query, k_NP, key, E));
           const p = Math.exp(score - saved.logSumExp_NH[n * H + h]!);
           const slope = cap === undefined ? scale : scale * (1 - (score / cap) ** 2);
-          const c = p * (dot(dMix_NQ, query, v_NP, key, E) - m) * slope;
+          const r = kept(n - s);
+          const c = p * (r * dot(dMix_NQ, query, v_NP, key, E) - m) * slope;
           for (let e = 0; e < E; e++) {
             if (d.q_NQ) d.q_NQ[query + e]! += c * k_NP[key + e]!;
             if (d.k_NP) d.k_NP[key + e]! += c * q_NQ[query + e]!;
-            if (d.v_NP) d.v_NP[key + e]! += p * dMix_NQ[query + e]!;
+            if (d.v_NP) d.v_NP[key + e]! += p * r * dMix_NQ[query + e]!;
           }
         }
       }

@@ -6,6 +6,7 @@
  * no two workgroups write one number, so nothing is added by atomics, and sums have one order.
  */
 import { softcapFunction } from '../activation/webgpu.ts';
+import { dropoutFunctions, dropoutParameters } from '../dropout/webgpu.ts';
 import { elementwise, kernel, perChoice, unrolled } from '../wgsl.ts';
 import { ROW_WORDS, rowTable } from './webgpu.ts';
 
@@ -43,11 +44,12 @@ const parameters = {
   window: 'u32',
   scale: 'f32',
   cap: 'f32',
+  ...dropoutParameters,
 } as const;
 
-/** share(query, key, head): p, and the gradient c of q·k. Rows of E: `query` is n·H + h, `key` is s·K + g. */
+/** share(query, key): p as it multiplies the value, and the gradient c of q·k. Rows of E: `query` is n·H + h, `key` is s·K + g. */
 const SHARE = `
-${softcapFunction}
+${softcapFunction}${dropoutFunctions}
 fn share(query: u32, key: u32) -> vec2f {
   let E = parameters.E;
   var product = 0.0;
@@ -63,7 +65,13 @@ fn share(query: u32, key: u32) -> vec2f {
     slope *= 1.0 - (score / parameters.cap) * (score / parameters.cap);
   }
   let p = exp(score - pairs_NH[query].x);
-  return vec2f(p, p * (dP - pairs_NH[query].y) * slope);
+  var kept = 1.0;
+  if (parameters.dropThreshold > 0u) {
+    let n = query / parameters.H;
+    let base = dropoutRow(parameters.dropKey, parameters.dropFirst + n, query % parameters.H);
+    kept = select(0.0, parameters.dropFactor, dropoutNumber(base, n - key / parameters.K) >= parameters.dropThreshold);
+  }
+  return vec2f(p * kept, p * (dP * kept - pairs_NH[query].y) * slope);
 }`;
 const inputs = {
   q_NQ: 'f32',

@@ -1,4 +1,5 @@
 import type { Floats } from '../../tensor/tensor.ts';
+import { type Dropout, dropoutNumber, dropoutRow, dropoutThreshold } from '../dropout/reference.ts';
 import { logSumExp, softmax } from '../softmax/reference.ts';
 
 /** Where the keys and values of one sequence lie: row of position s, in units of P floats. */
@@ -13,6 +14,16 @@ export interface AttentionSizes {
   readonly cap?: number | undefined;
   /** A score a head that has no key: it takes its share of the softmax, and adds nothing. */
   readonly sinks_H?: Floats | undefined;
+  /** Of the probabilities, in training. */
+  readonly dropout?: Dropout | undefined;
+}
+
+/** The factor on the probability that a query's row gives a key so many positions before it: 0, or what keeps the mean. */
+export function keptShare({ dropout }: AttentionSizes, row: number, head: number): (distance: number) => number {
+  if (dropout === undefined) return () => 1;
+  const { rate, key, firstToken } = dropout;
+  const base = dropoutRow(key, firstToken + row, head);
+  return (distance) => (dropoutNumber(base, distance) >= dropoutThreshold(rate) ? 1 / (1 - rate) : 0);
 }
 
 /** From q·k to the score: scaled, and bent where there is a cap. */
@@ -25,7 +36,7 @@ export function bendScore({ E, scale = 1 / Math.sqrt(E), cap }: AttentionSizes):
  *
  *   score_s = scale · q_h · k_s,g     p = softmax over the visible s     mix_h = Σ_s p_s · v_s,g     g = ⌊h·K/H⌋
  *
- * scale is 1/√E unless given; with a cap, score ← cap · tanh(score / cap). A sink is one more score, whose value is nothing.
+ * With dropout the mix is Σ_s p_s · r_s · v_s, r by keptShare. scale is 1/√E unless given; with a cap, score ← cap · tanh(score / cap). A sink is one more score, whose value is nothing.
  *
  * Key s is visible to the query at position t iff s ≤ t and (window = null or s > t − window).
  *
@@ -40,10 +51,10 @@ export function attendOne(
   v_SP: Floats,
   keyRow: KeyRow,
   position: number,
-  sizes: AttentionSizes,
+  sizes: AttentionSizes & { readonly row?: number },
   probabilities?: Floats,
 ): void {
-  const { H, K, E, window, sinks_H } = sizes;
+  const { H, K, E, window, sinks_H, row = 0 } = sizes;
   const bend = bendScore(sizes);
   const P = K * E;
   const group = H / K;
@@ -62,9 +73,10 @@ export function attendOne(
     softmax(visible, visible);
     if (sinks_H) for (let s = first; s <= position; s++) p[s]! *= share;
     mix_Q.fill(0, h * E, (h + 1) * E);
+    const kept = keptShare(sizes, row, h);
     for (let s = first; s <= position; s++) {
       const value = keyRow(s) * P + kvOffset;
-      for (let e = 0; e < E; e++) mix_Q[h * E + e]! += p[s]! * v_SP[value + e]!;
+      for (let e = 0; e < E; e++) mix_Q[h * E + e]! += p[s]! * kept(position - s) * v_SP[value + e]!;
     }
     if (probabilities)
       for (let s = 0; s <= position; s++) probabilities[h * (position + 1) + s] = s < first ? 0 : p[s]!;

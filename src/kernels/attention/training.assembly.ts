@@ -2,6 +2,7 @@
 // The formulas are those of backward.reference.ts; the products are the GEMM's register tile on blocks that stay in the cache, and
 // skip the tiles above the diagonal: blocks begin at whole tiles, so that a tile of six queries ends with a tile of six keys.
 // Unit = one key/value head of one sequence: nobody else writes its gradients, so the sums have one order.
+import { dropoutInPlace, dropoutRow } from '../dropout/assembly';
 import { packPanel } from '../gemm/assembly';
 import { tile } from '../gemm/tile.assembly';
 import { arg, argF32, exp1, exp4, lnTwoHigh, lnTwoLow, one, sumLanes, tanh4 } from '../simd.assembly';
@@ -18,6 +19,7 @@ const BLOCK_BYTES: usize = QUERIES * SCORE_ROW;
 /**
  * Arguments of both tasks: 0 units (per unit: first row, row count, kv head), 1 H, 2 K, 3 E, 4 window (0: none), 5 scale (with a cap: scale / cap),
  * 6 scratch, 7 bytes of scratch per thread, 8 q, 9 k, 10 v, 11 mix, 12 logSumExp, 18 cap (f32; 0: none), 19 sinks (a query head; 0: none);
+ * 20 dropout's threshold (0: none), 21 its factor (f32), 22 key, 23 firstToken;
  * backward: 13 dMix, 14 dq, 15 dk, 16 dv (0: not wanted), 17 add (bits 0, 1, 2: dq, dk, dv).
  */
 export function attentionForward(first: i32, last: i32, thread: i32): void {
@@ -179,6 +181,7 @@ function forwardUnit(unit: usize, scratch: usize): void {
           const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
           if (cap != 0) tanhRow(scores + i * SCORE_ROW, all, cap);
           softmaxRow(scores + i * SCORE_ROW, from, to, all, peak + i * 4, sums + i * 4, mix + i * row, row);
+          if (arg(20)) dropRow(scores + i * SCORE_ROW, all, firstRow, q0 + i, s0, h);
         }
         addWeighted(mix, scores, values + s0 * row, row, q0, queries, s0, count);
       }
@@ -192,6 +195,12 @@ function forwardUnit(unit: usize, scratch: usize): void {
       }
     }
   }
+}
+
+/** Drops of a row of probabilities (or of their gradients), those of a query and of the keys from s0 on: by their distance. */
+function dropRow(x: usize, all: usize, firstRow: usize, position: usize, s0: usize, h: usize): void {
+  const base = dropoutRow(<u32>arg(22), <u32>arg(23) + <u32>(firstRow + position), <u32>h);
+  dropoutInPlace(x, all, base, <u32>(position - s0), -1, <u32>arg(20), argF32(21));
 }
 
 /** The first block of keys that any query from q0 on sees. */
@@ -327,8 +336,10 @@ function backwardUnit(unit: usize, scratch: usize): void {
           const all = roundUp(seenBy(i - (i % ROWS), q0, s0, count), COLUMNS);
           const logSum = load<f32>(arg(12) + ((firstRow + q0 + i) * H + h) * 4);
           const m = load<f32>(inner + i * 4);
+          if (arg(20)) dropRow(dp + i * SCORE_ROW, all, firstRow, q0 + i, s0, h);
           if (cap == 0) slopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, m);
           else cappedSlopeRow(p + i * SCORE_ROW, dp + i * SCORE_ROW, from, to, all, logSum, m, cap);
+          if (arg(20)) dropRow(p + i * SCORE_ROW, all, firstRow, q0 + i, s0, h);
         }
         addTransposed(dv + s0 * row, p, dMix, row, q0, queries, s0, count);
         addTransposed(dk + s0 * row, dp, q, row, q0, queries, s0, count);

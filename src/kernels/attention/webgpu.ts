@@ -13,6 +13,7 @@
  * Source   Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691 (tiles; splits of the keys).
  */
 import { softcapFunction } from '../activation/webgpu.ts';
+import { dropoutFunctions, dropoutParameters } from '../dropout/webgpu.ts';
 import { KV_BLOCK_TOKENS, type KvType } from '../ops.ts';
 import { type ElementType, elementwise, kernel, LOWEST, perChoice, unrolled } from '../wgsl.ts';
 
@@ -113,15 +114,25 @@ const ROW = `
   let firstKey = select(0u, position + 1u - min(window, position + 1u), window != 0u);`;
 
 const shape = (key: string) => {
-  const [place, heads, size] = key.split(', ') as [KeyPlace, string, string];
-  return { place, R: Number(heads), E: Number(size) };
+  const [place, heads, size, drops] = key.split(', ') as [KeyPlace, string, string, string?];
+  return { place, R: Number(heads), E: Number(size), drops: drops !== undefined };
 };
 
-/** `${place}, ${heads at once}, ${head size}` */
-export type AttentionKey = `${KeyPlace}, ${number}, ${number}`;
+/** `${place}, ${heads at once}, ${head size}`; of probabilities some may be dropped. */
+export type AttentionKey = `${KeyPlace}, ${number}, ${number}${'' | ', dropout'}`;
+
+/** Drops of the tile's shares, whose sums are made. */
+const DROP = (R: number, W: number) => `    workgroupBarrier();
+    for (var i = lane; i < ${R * TILE}u; i += ${W}u) {
+      let key = tile + i % ${TILE}u;
+      let base = dropoutRow(dropKey, dropFirst + n, firstHead + i / ${TILE}u);
+      let stays = dropoutNumber(base, position - key) >= dropThreshold;
+      shares[i] = select(0.0, dropFactor * shares[i], stays);
+    }
+    workgroupBarrier();`;
 
 export const attention = perChoice((key: AttentionKey) => {
-  const { place, R, E } = shape(key);
+  const { place, R, E, drops } = shape(key);
   const W = workgroupOf(E);
   const fours = Math.ceil(E / 4);
   const sides = sidesOf(place, E);
@@ -140,6 +151,7 @@ export const attention = perChoice((key: AttentionKey) => {
       splits: 'u32',
       splitKeys: 'u32',
       scalesAt: 'u32',
+      ...dropoutParameters,
       startRow: 'u32',
     },
     inputs: { q_NQ: rowType(E), sinks_H: 'f32', words: 'u32', ...sides.inputs },
@@ -147,7 +159,7 @@ export const attention = perChoice((key: AttentionKey) => {
     declarations: `
 ${fourOf('query4', 'q_NQ', E)}
 ${sides.functions}
-${bend}
+${bend}${drops ? dropoutFunctions : ''}
 var<workgroup> queries: array<vec4f, ${R * fours}>;
 var<workgroup> shares: array<f32, ${R * TILE}>;
 var<workgroup> factors: array<f32, ${R}>;
@@ -213,6 +225,7 @@ ${unrolled(R, (r) => `  var sum${r} = vec4f();`)}
       for (var s = 0u; s < ${TILE}u; s++) { total += shares[lane * ${TILE}u + s]; }
       totals[lane] = total;
     }
+${drops ? DROP(R, W) : ''}
     if (sharer < sharers) {
 ${unrolled(R, (r) => `      sum${r} *= factors[${r}];`)}
       for (var s = sharer; s < ${TILE}u; s += sharers) {

@@ -3,17 +3,33 @@ import type { Batch, Span } from '../../kernels/batch.ts';
 import { type AttentionOptions, KV_BLOCK_TOKENS } from '../../kernels/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { LlamaConfig } from '../config.ts';
+import { blockSites, type Dropping } from './dropout.ts';
 import { windowOf } from './positions.ts';
 
-export function attentionOptionsOf(config: LlamaConfig, block: number, sinks_H: Tensor | undefined): AttentionOptions {
+export function attentionOptionsOf(
+  config: LlamaConfig,
+  block: number,
+  sinks_H: Tensor | undefined,
+  dropping?: Dropping,
+): AttentionOptions {
   const { headSize, attentionScale, attentionCap } = config;
   const window = config.windowKind === 'sliding' ? windowOf(config, block) : null;
-  return {
+  const options = {
     headSize,
     window,
     ...(attentionScale === null ? {} : { scale: attentionScale }),
     ...(attentionCap === null ? {} : { cap: attentionCap }),
     ...(sinks_H === undefined ? {} : { sinks_H }),
+  };
+  const rate = dropping?.rates.attention ?? 0;
+  if (!dropping || rate === 0) return options;
+  const { shares } = blockSites(block);
+  return {
+    ...options,
+    /** Another in every pass. */
+    get dropout() {
+      return { rate, ...dropping.place(shares) };
+    },
   };
 }
 

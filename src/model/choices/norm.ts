@@ -36,13 +36,13 @@ export interface Surroundings {
   readonly join: Join;
 }
 
-/** `before`: the norm whose place is before the branch or, in the lab, after the sum; `output`: the norm of the branch's output. */
+/** `branch` is the last step of what is added. `before`: the norm whose place is before the branch or, in the lab, after the sum; `output`: the norm of the branch's output. */
 export function surroundingsOf(
   config: LlamaConfig,
-  norms: { readonly own: Step; readonly output: Step },
+  steps: { readonly own: Step; readonly output: Step; readonly branch: Step },
 ): Surroundings {
-  const { own, output } = norms;
-  const add = residualSum(config);
+  const { own, output, branch } = steps;
+  const add = residualSum(config, branch);
   switch (config.normPlacement) {
     case 'before':
       return { enter: own, join: add };
@@ -57,9 +57,10 @@ export function surroundingsOf(
   }
 }
 
-function residualSum({ residualScale }: LlamaConfig): Join {
+function residualSum({ residualScale }: LlamaConfig, branch: Step): Join {
   return (ops, x_ND, branch_ND, tap) => {
-    const added_ND = residualScale === 1 ? branch_ND : ops.scale(branch_ND, residualScale);
+    const scaled_ND = residualScale === 1 ? branch_ND : ops.scale(branch_ND, residualScale);
+    const added_ND = branch(ops, scaled_ND);
     tap(added_ND);
     return ops.add(x_ND, added_ND);
   };

@@ -144,6 +144,20 @@ test('the dial gives the shapes that it is pinned to: 7.2M at depth 6, LLaMA 7B 
   ok(small.notes.some((note) => note.startsWith('learningRate')));
 });
 
+test('one rate of dropout is for all places; two have rates of their own', () => {
+  const of = (training: object) => deriveRecipe(checkRecipe({ ...smallest, seed: 3, training }, 'r.yaml'), 100).dropout;
+  equal(of({}), null);
+  equal(of({ dropout: 0 }), null);
+  deepEqual(of({ dropout: 0.1 }), { rates: { embedding: 0.1, attention: 0.1, residual: 0.1 }, seed: 3 });
+  deepEqual(of({ dropout: 0.1, attentionDropout: 0, embeddingDropout: 0.2 }), {
+    rates: { embedding: 0.2, attention: 0, residual: 0.1 },
+    seed: 3,
+  });
+  deepEqual(problemsOf({ ...smallest, training: { dropout: 1 } }), [
+    'training.dropout must be a number of at least 0 and at most 0.9, got 1',
+  ]);
+});
+
 test('rates of their own are factors on the learning rate', () => {
   const training = { learningRate: 0.5, embeddingLearningRate: 1, headLearningRate: 0.05 };
   const recipe = checkRecipe({ ...smallest, model: { tiedEmbeddings: false }, training }, 'r.yaml');

@@ -15,11 +15,13 @@ import {
 } from '../../model/config.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { shardings } from '../ranks/sharding.ts';
+import type { DropoutOptions } from '../step/dropping.ts';
 import { type BatchRamp, stepsOf } from './batch-ramp.ts';
 import { type Checked, check, type Schema } from './schema.ts';
 
 const positive = { kind: 'number', min: 0, above: true } as const;
 const count = { kind: 'integer', min: 1 } as const;
+const dropped = { kind: 'number', min: 0, max: 0.9 } as const;
 
 /** Every key of a recipe. An unknown key is an error. */
 export const recipeSchema = {
@@ -127,6 +129,13 @@ export const recipeSchema = {
         clip: { ...positive, default: 1 },
         /** Weight of the penalty (ln Z)², which keeps the logits from drifting; absent: none, as in LLaMA's papers. PaLM: 1e-4. */
         zLoss: positive,
+        /**
+         * The part of the numbers that is dropped in training, as in GPT-2: of embeddings, attention's shares, and what the layers add.
+         * Absent: none, as in LLaMA's papers. The other two are for one place alone.
+         */
+        dropout: dropped,
+        attentionDropout: dropped,
+        embeddingDropout: dropped,
         /** Decay of the exponential moving average of the weights that is kept beside them; absent: none is. */
         ema: { ...positive, max: 0.999999 },
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
@@ -222,6 +231,8 @@ export interface DerivedRecipe {
   readonly batchTokens: number;
   readonly microBatches: number;
   readonly rows: number;
+  /** null: nothing is dropped. */
+  readonly dropout: DropoutOptions | null;
   /** How the batch comes to that size. */
   readonly ramp: BatchRamp;
   readonly totalSteps: number;
@@ -320,12 +331,19 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     batchTokens,
     microBatches,
     rows,
+    dropout: dropoutOf(recipe),
     ramp,
     totalSteps,
     totalTokens,
     recompute,
     notes,
   };
+}
+
+function dropoutOf({ seed, training }: Recipe): DropoutOptions | null {
+  const { dropout = 0, attentionDropout = dropout, embeddingDropout = dropout } = training;
+  const rates = { embedding: embeddingDropout, attention: attentionDropout, residual: dropout };
+  return Object.values(rates).every((rate) => rate === 0) ? null : { rates, seed };
 }
 
 function rateScalesOf(

@@ -95,7 +95,9 @@ export async function runTraining(parts: RunParts, start: RunState | null, ports
     const from = ports.clock();
     const count = microBatchesAfter(state.tokens, derived.ramp);
     const batchTokens = count * derived.rows * length;
-    const micro = Array.from({ length: count }, () => packer.next(derived.rows, length));
+    const micro = Array.from({ length: count }, (_, i) => {
+      return { ...packer.next(derived.rows, length), firstToken: i * derived.rows * length };
+    });
     const result = await trainer.step(rowsOfRank(micro, collective));
     const elapsed = (ports.clock() - from) / 1000;
     const step = state.step + 1;
@@ -228,5 +230,7 @@ function sliceRows(micro: MicroBatch, firstRow: number, rows: number): MicroBatc
     }
     at += count;
   }
-  return { ids: Array.prototype.slice.call(micro.ids, from, to), rows, length, documents, sources };
+  const ids = Array.prototype.slice.call(micro.ids, from, to);
+  const place = micro.firstToken === undefined ? {} : { firstToken: micro.firstToken + from };
+  return { ids, rows, length, documents, sources, ...place };
 }

@@ -4,7 +4,7 @@ import { assertClose } from '../../../test/support/close.ts';
 import { ids, trainer } from '../../../test/support/tiny-trainer.ts';
 import { Random } from '../../base/random.ts';
 import { solo } from '../collective.ts';
-import { meanSmallBatch } from '../step-losses.ts';
+import { meanSmallBatch } from '../step/losses.ts';
 import { type NoiseState, noiseScale, withStep } from './noise-scale.ts';
 
 test('two batch sizes whose squared norms are as expected give the noise scale exactly', () => {

@@ -48,6 +48,9 @@ test('gradients by name; wrong options are refused, all at once', async () => {
   await using trainer = await Trainer.create(model, recipe);
   const { loss, gradients } = await trainer.gradients([{ ids: [1, 2, 3, 4], rows: 2, length: 2 }]);
   ok(loss > 0 && gradients.get('blocks.1.wDown_DF')!.data.some((x) => x !== 0));
-  const wrong = { ...recipe, recompute: 'all', clip: -1, decay: 'all' } as unknown as typeof recipe;
-  await rejects(Trainer.create(model, wrong), /decay is not an option; recompute is all.*clip is -1/);
+  const dropout = { rates: { embedding: 1 } };
+  const wrong = { ...recipe, recompute: 'all', clip: -1, decay: 'all', ema: 0.9, dropout } as unknown as typeof recipe;
+  const words =
+    /decay is not an option; ema is not an option; recompute is all.*clip is -1.*; dropout must be \{ rates/;
+  await rejects(Trainer.create(model, wrong), words);
 });

@@ -27,12 +27,15 @@ export { NO_LABEL } from '../../../training/micro-batch.ts';
 export type { StepResult } from '../../../training/trainer.ts';
 export { type FinetuneCallOptions, finetune, type TuningMetrics, type TuningResult } from '../finetuning/index.ts';
 
-export interface TrainerOptions extends Omit<StepOptions, 'collective' | 'decorate' | 'afterUpdate'> {
+/** What a run of `cria train` asks of its steps, and a program does not. */
+type OfRuns = 'collective' | 'decorate' | 'afterUpdate' | 'ema' | 'sourceCount' | 'measuresNoise';
+
+export interface TrainerOptions extends Omit<StepOptions, OfRuns> {
   /** Matrix products by the system's BLAS where one is installed. Default true; the model's devices "reference" and "webgpu" have none. */
   readonly blas?: boolean;
 }
 
-const knownOptions = ['optimizer', 'schedule', 'clip', 'zLoss', 'recompute', 'guard', 'blas'];
+const knownOptions = ['optimizer', 'schedule', 'clip', 'zLoss', 'dropout', 'recompute', 'guard', 'blas'];
 
 /**
  * Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights.
@@ -133,7 +136,7 @@ function checkOptions(options: TrainerOptions): void {
   const problems = Object.keys(options).flatMap((name) =>
     knownOptions.includes(name) ? [] : [`${name} is not an option`],
   );
-  const { schedule, recompute, clip, zLoss } = options;
+  const { schedule, recompute, clip, zLoss, dropout } = options;
   if (typeof schedule !== 'function' && !(schedule && Number.isFinite(schedule.learningRate))) {
     problems.push(
       'schedule must be { learningRate, warmupSteps, totalSteps, finalFraction } or a function of the step',
@@ -146,6 +149,15 @@ function checkOptions(options: TrainerOptions): void {
     problems.push(`clip is ${clip}, expected a number above 0 or null`);
   if (zLoss !== undefined && !(zLoss >= 0 && zLoss < Number.POSITIVE_INFINITY))
     problems.push(`zLoss is ${zLoss}, expected a number of at least 0`);
+  if (dropout !== undefined) {
+    const { rates, seed } = dropout;
+    const isRate = (rate: unknown) => typeof rate === 'number' && rate >= 0 && rate < 1;
+    if (![rates?.embedding, rates?.attention, rates?.residual].every(isRate) || !Number.isSafeInteger(seed)) {
+      problems.push(
+        'dropout must be { rates: { embedding, attention, residual }, seed }, with rates of at least 0 and below 1',
+      );
+    }
+  }
   if (problems.length === 0) return;
   const all = `${problems.join('; ')}. The options are ${knownOptions.join(', ')}.`;
   throw new ArgumentError('trainer.options', `Trainer.create: ${all}`);

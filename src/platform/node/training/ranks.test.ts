@@ -28,8 +28,8 @@ const chain = { ...oneRow, checkpoints: join(work, 'chain') };
 const bases: Readonly<Record<string, RankCase>> = {
   adamw: { rows: 3, microBatches: 1 },
   muon: { rows: 3, microBatches: 1, optimizer: muon, recompute: 'block' },
-  // Of three ranks one has no pass.
-  passes: { rows: 2, microBatches: 2 },
+  // Of three ranks one has no pass. What is dropped does not depend on the rank.
+  passes: { rows: 2, microBatches: 2, dropout: { rates: { embedding: 0.1, attention: 0.2, residual: 0.3 }, seed: 2 } },
 };
 const cases: Readonly<Record<string, RankCase>> = {
   ...Object.fromEntries(

@@ -180,7 +180,7 @@ test('several sources and validation sets are told apart, the one that the recip
       .replace(/^ {2}valid: (.*)$/m, `  valid: [{ path: $1 }, { name: cats, path: ${at('train.jsonl.gz')} }]`)
       .replace('model: {', 'model: { qkNorm: head,')
       .replace('output: {', 'output: { bestBy: cats, keepEvery: 3,')
-      .replace('training: {', 'training: { rampFromTokens: 32, rampTokens: 128,'),
+      .replace('training: {', 'training: { dropout: 0.1, rampFromTokens: 32, rampTokens: 128,'),
   );
   const several = (out: string, ...more: string[]) =>
     inProcess(['train', at('several.yaml'), '--out', at(out), '-t', '1', ...more]);

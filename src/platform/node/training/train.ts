@@ -115,6 +115,7 @@ async function trainWithin(
       zLoss: training.zLoss ?? 0,
       ema: training.ema ?? null,
       recompute: derived.recompute,
+      ...(derived.dropout && { dropout: derived.dropout }),
       guard: {
         onAnomaly: training.onAnomaly,
         spikeDeviations: training.spikeDeviations ?? null,

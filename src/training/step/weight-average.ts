@@ -1,7 +1,7 @@
-import type { Device } from '../devices/device.ts';
-import { type Model, replaceWeights } from '../model/model.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import type { TrainableParameter } from './optimizer.ts';
+import type { Device } from '../../devices/device.ts';
+import { type Model, replaceWeights } from '../../model/model.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { TrainableParameter } from '../optimizer.ts';
 
 /**
  * The exponential moving average of the weights, without a bias towards the first ones:

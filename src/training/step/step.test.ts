@@ -1,10 +1,10 @@
 /** What a step adds up, and what is kept beside the weights, against the formulas computed slowly. */
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import test from 'node:test';
-import { assertClose } from '../../test/support/close.ts';
-import { config, ids, trainer } from '../../test/support/tiny-trainer.ts';
-import { forward } from '../model/llama.ts';
-import { prepareBatch, splitMicroBatch } from './micro-batch.ts';
+import { assertClose } from '../../../test/support/close.ts';
+import { config, ids, trainer } from '../../../test/support/tiny-trainer.ts';
+import { forward } from '../../model/llama.ts';
+import { prepareBatch, splitMicroBatch } from '../micro-batch.ts';
 
 test('zLoss adds its mean of (ln Z)² to what is made small, and is told beside the loss', async () => {
   const zLoss = 0.05;
@@ -124,5 +124,66 @@ test('embeddings and head have rates of their own, the rest has the schedule’s
       change.map((x) => x * factor),
       { rtol: 1e-4, atol: 1e-7 },
     );
+  }
+});
+
+const dropout = { rates: { embedding: 0.1, attention: 0.2, residual: 0.3 }, seed: 4 };
+
+test('dropout follows from seed, step and token alone: recomputing changes no bit, and splitting a batch only rounding', async () => {
+  const micro = { ids, rows: 2, length: 16, documents: [16, 7, 9] };
+  const runs = (['none', 'cheap', 'block'] as const).map((recompute) => trainer({ dropout, recompute }));
+  const results = await Promise.all(runs.map((run) => run.trainer.step([micro])));
+  deepEqual(results[1], results[0]);
+  deepEqual(results[2], results[0]);
+  for (const [i, { tensor }] of runs[0]!.parameters.entries()) {
+    const expected = await runs[0]!.device.read(tensor);
+    for (const run of runs.slice(1)) deepEqual(await run.device.read(run.parameters[i]!.tensor), expected);
+  }
+  const told = ({ loss, gradientNorm }: (typeof results)[number]) => [loss, gradientNorm];
+  const split = await trainer({ dropout }).trainer.step(splitMicroBatch({ ...micro, firstToken: 0 }, 12));
+  assertClose('split', told(split), told(results[0]!), { rtol: 1e-6 });
+  // What a rank has of the step's rows, with their places.
+  const [first, second] = [0, 16].map((from) => ({
+    ids: ids.slice(from, from + 16),
+    rows: 1,
+    length: 16,
+    documents: from === 0 ? [16] : [7, 9],
+    firstToken: from,
+  }));
+  assertClose('in another order', told(await trainer({ dropout }).trainer.step([second!, first!])), told(results[0]!), {
+    rtol: 1e-6,
+  });
+});
+
+test('another step, seed or rate drops others; nothing is dropped where the model is evaluated', async () => {
+  const micro = { ids, rows: 2, length: 16 };
+  const loss = async (options: Parameters<typeof trainer>[0], steps = 1) => {
+    const { trainer: own } = trainer({ schedule: () => 0, ...options });
+    for (let i = 1; i < steps; i++) await own.step([micro]);
+    return (await own.step([micro])).loss;
+  };
+  const rates = { embedding: 0, attention: 0, residual: 0 };
+  const plain = await loss({});
+  const found = [
+    plain,
+    await loss({ dropout }),
+    await loss({ dropout }, 2),
+    await loss({ dropout: { ...dropout, seed: 5 } }),
+    await loss({ dropout: { ...dropout, rates: { ...rates, embedding: 0.1 } } }),
+    await loss({ dropout: { ...dropout, rates: { ...rates, attention: 0.1 } } }),
+    await loss({ dropout: { ...dropout, rates: { ...rates, residual: 0.1 } } }),
+  ];
+  equal(new Set(found).size, found.length);
+  equal(await loss({ dropout: { ...dropout, rates } }), plain);
+  const prepared = prepareBatch(micro, config.vocabSize);
+  deepEqual(await trainer({ dropout }).trainer.losses(prepared), await trainer().trainer.losses(prepared));
+});
+
+test('a model with dropout learns, of every kind that has a norm behind its branches', async () => {
+  for (const changed of [{}, { normPlacement: 'after' }, { normPlacement: 'both', positions: 'learned' }] as const) {
+    const { trainer: own } = trainer({ dropout, recompute: 'block' }, changed);
+    const losses: number[] = [];
+    for (let i = 0; i < 40; i++) losses.push((await own.step([{ ids, rows: 2, length: 16 }])).loss);
+    ok(losses.at(-1)! < losses[0]! - 0.3, `${losses[0]} → ${losses.at(-1)}`);
   }
 });

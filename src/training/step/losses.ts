@@ -1,6 +1,6 @@
-import type { Collective } from './collective.ts';
-import type { PreparedBatch } from './micro-batch.ts';
-import type { SmallBatch } from './run/noise-scale.ts';
+import type { Collective } from '../collective.ts';
+import type { PreparedBatch } from '../micro-batch.ts';
+import type { SmallBatch } from '../run/noise-scale.ts';
 
 /** Over all labels of a step, of all micro-batches and ranks. */
 export interface StepLosses {
