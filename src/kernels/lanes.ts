@@ -29,10 +29,16 @@ export function kept<V extends Vector>(constant: V): V {
     .as(constant.constructor as ValueClass<V>);
 }
 
-const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.1219444e-4;
+/** ln 2 cut to 9 bits, and what is left of it. */
+export const LN2_HIGH = 0.693359375;
+export const LN2_LOW = -2.1219444e-4;
 
-/** ln 2 cut to 9 bits, and what is left of it. A loop loads the two once: V8 joins nothing that loads them twice. */
+/** Of the polynomial for e^r, the highest degree first; 1 and r end it. */
+export const expCoefficients = [
+  1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+];
+
+/** The two parts of ln 2. A loop loads them once: V8 joins nothing that loads them twice. */
 export function lnTwo(): readonly [F32x4, F32x4] {
   return [F32x4.constant(LN2_HIGH), F32x4.constant(LN2_LOW)];
 }
@@ -48,10 +54,9 @@ export function exp(x: F32x4, [high, low]: readonly [F32x4, F32x4]): F32x4 {
   const shifted = bounded.mul(c(Math.LOG2E)).add(c(12582912));
   const n = shifted.sub(c(12582912));
   const r = bounded.sub(n.mul(high)).sub(n.mul(low));
-  let p = c(1.98756915e-4);
-  for (const coefficient of [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]) {
-    p = p.mul(r).add(c(coefficient));
-  }
+  const [first, ...others] = expCoefficients;
+  let p = c(first!);
+  for (const coefficient of others) p = p.mul(r).add(c(coefficient));
   p = p.mul(r.mul(r)).add(r).add(c(1));
   const power = shifted.as(I32x4).add(I32x4.constant(126)).shl(23);
   return p

@@ -45,6 +45,33 @@ export async function kernelResults(
   results.set('swiglu', await device.read(ops.swiglu(x, y)));
   results.set('rmsNorm', await device.read(ops.rmsNorm(x, numbers(1, 96), 1e-5)));
   results.set('rope', await device.read(ops.rope(x, numbers(5, HEAD_SIZE))));
+  await attentionResults(device, results, caches, random);
+  device.release(mark);
+  return results;
+}
+
+/** Those that machine code computes: `linear`, with a type of every way in which weights lie in memory, and attention. */
+export async function nativeResults(device: Device): Promise<Map<string, Floats>> {
+  const results = new Map<string, Floats>();
+  const mark = device.mark();
+  const random = new Random(1);
+  const byKind = new Map(weightTypes.map((type) => [packKinds[type], type]));
+  for (const dtype of byKind.values()) {
+    await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
+  }
+  await attentionResults(device, results, kvTypes, random);
+  device.release(mark);
+  return results;
+}
+
+async function attentionResults(
+  device: Device,
+  results: Map<string, Floats>,
+  caches: readonly KvType[],
+  random: Random,
+): Promise<void> {
+  const { ops } = device;
+  const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
   for (const type of caches) {
     const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
     const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
@@ -57,21 +84,6 @@ export async function kernelResults(
       results.set(`attention ${type}, ${group} heads a key`, await device.read(mix));
     }
   }
-  device.release(mark);
-  return results;
-}
-
-/** Those of `linear` alone, with a type of every way in which weights lie in memory. */
-export async function linearResults(device: Device): Promise<Map<string, Floats>> {
-  const results = new Map<string, Floats>();
-  const mark = device.mark();
-  const random = new Random(1);
-  const byKind = new Map(weightTypes.map((type) => [packKinds[type], type]));
-  for (const dtype of byKind.values()) {
-    await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
-  }
-  device.release(mark);
-  return results;
 }
 
 async function productResults(

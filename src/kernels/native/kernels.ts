@@ -1,7 +1,11 @@
 /**
- * Kernels as machine code, for the processors that have an encoding here: today x86-64 with AVX-512 VNNI, of `linear`.
+ * Kernels as machine code, for the processors that have an encoding here: today x86-64 with AVX-512 VNNI, of `linear` and of
+ * attention over the cache, but for caps and sinks.
  * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
+
+import { attention } from '../attention/cached/kernel.ts';
+import { writeAttention } from '../attention/cached/x64/attention.ts';
 import { taskNumber } from '../kernels.ts';
 import { linearFloats } from '../linear/floats/kernel.ts';
 import { floatPackings } from '../linear/floats/packing.ts';
@@ -9,6 +13,7 @@ import { writeFloats } from '../linear/floats/x64/products.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
 import { writeMatrix, writeVector } from '../linear/int8/x64/products.ts';
+import { kvTypes } from '../ops.ts';
 import { Code } from './x64/code.ts';
 
 /** Machine code, and where in it each task's function begins. It may lie anywhere in memory. */
@@ -54,6 +59,10 @@ export function nativeCode({ isFused }: { readonly isFused: boolean }): NativeCo
   for (const packing of floatPackings) {
     const task = linearFloats[packing.kind]!;
     add(taskNumber(task), (code) => writeFloats(code, packing, task, isFused));
+  }
+  for (const type of kvTypes) {
+    const task = attention[type];
+    add(taskNumber(task), (code) => writeAttention(code, type, task, isFused));
   }
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {

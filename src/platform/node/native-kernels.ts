@@ -4,7 +4,7 @@
  */
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import { type CompiledKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
-import { differing, linearResults } from '../../devices/wasm/self-test.ts';
+import { differing, nativeResults } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { loadNative } from './native/machine-code.ts';
 import { Verdicts } from './remembered.ts';
@@ -27,7 +27,7 @@ export async function nativeForThisMachine(
   const key = verdicts.keyOf('native', native.code, module, written);
   if (verdicts.hasPassed(key)) return { kernels: native, note: null };
   const results = async (native: NativeKernels | null) =>
-    linearResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
+    nativeResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
   const wrong = differing(await results(null), await results(native));
   if (wrong.length === 0) {
     verdicts.pass(key);

@@ -33,11 +33,8 @@ export function widenBlock(type: Exclude<KvType, 'f32'>, out: I32, chunk: Chunk)
     const quants = scales.add(keyQuantsAt);
     widenKeys[type]({ out: out.add(panel.mul(headSize).mul(4 * PANEL_POSITIONS)), scales, quants, size: headSize });
   });
-  each(0, count, 1, (s) => {
-    const row = values.add(s.mul(valueRowBytes));
-    const to = outValues.add(s.mul(paddedSize).mul(4));
-    widenValues[type]({ out: to, row, scales: row.add(valueScalesAt), size: paddedSize });
-  });
+  const rows = { first: values, end: values.add(count.mul(valueRowBytes)), rowBytes: valueRowBytes };
+  widenValues[type]({ ...rows, out: outValues, scalesAt: valueScalesAt, size: paddedSize });
 }
 
 /** What takes the bits of finite f16, sign-extended, to f32. */
@@ -54,12 +51,14 @@ class Halves {
 const widenF16 = functionOf('widenF16', { out: I32, from: I32, count: I32 }, null, ({ out, from, count }) => {
   const halves = new Halves();
   const areAll = areFinite({ from, count });
-  each(0, count.mul(4), 32, (at) => {
-    const half = from.add(at.shr(1));
+  const to = variable(out);
+  each(from, from.add(count.mul(2)), 16, (at) => {
+    const place = to.value;
     storeVectors(
-      out.add(at),
-      pair((h) => halves.widened(I32x4.loadHalves(half, 8 * h))),
+      place,
+      pair((half) => halves.widened(I32x4.loadHalves(at, 8 * half))),
     );
+    to.value = place.add(32);
   });
   when(areAll.not(), () => {
     each(0, count, 1, (i) => store(out.add(i.mul(4)), halfToF32(I32.loadHalf(from.add(i.mul(2))))));
@@ -109,7 +108,7 @@ function keysOf(type: 'q8_0' | 'q4_0') {
       const lowBits = kept(I8x16.splat(15));
       const eight = kept(I8x16.splat(8));
       each(0, size, 32, (e) => {
-        const scalesAt = scales.add(e.div(2));
+        const scalesAt = scales.add(e.shr(1));
         const to = out.add(e.mul(32));
         const scale = pair((half) => variable(halves.widened(I32x4.loadHalves(scalesAt, 8 * half))));
         when(areFinite({ from: scalesAt, count: I32.of(8) }).not(), () => {
@@ -122,16 +121,20 @@ function keysOf(type: 'q8_0' | 'q4_0') {
         const both = [scale[0].value, scale[1].value] as const;
         const columns = size.sub(e).min(32);
         const from = quants.add(e.mul(type === 'q8_0' ? 8 : 4));
+        const quant = variable(from);
         if (type === 'q8_0') {
-          each(0, columns, 1, (c) => storeEight(to.add(c.mul(32)), I16x8.loadSigned(from.add(c.mul(8))), both));
+          each(to, to.add(columns.mul(32)), 32, (column) => {
+            storeEight(column, I16x8.loadSigned(quant.value), both);
+            quant.value = quant.value.add(8);
+          });
         } else {
-          each(0, columns, 4, (c) => {
-            const [even, odd] = nibbles(I8x16.load(from.add(c.mul(4))), lowBits, eight);
-            const column = to.add(c.mul(32));
+          each(to, to.add(columns.mul(32)), 128, (column) => {
+            const [even, odd] = nibbles(I8x16.load(quant.value), lowBits, eight);
             storeEight(column, even.widenLow(), both);
             storeEight(column, odd.widenLow(), both, 32);
             storeEight(column, even.widenHigh(), both, 64);
             storeEight(column, odd.widenHigh(), both, 96);
+            quant.value = quant.value.add(16);
           });
         }
       });
@@ -141,29 +144,39 @@ function keysOf(type: 'q8_0' | 'q4_0') {
 }
 const widenKeys = { q8_0: keysOf('q8_0'), q4_0: keysOf('q4_0') };
 
-/** A row of values. `size`: E' */
+/** Rows of values from `first` to `end`. `size`: E' */
 function valuesOf(type: 'q8_0' | 'q4_0') {
   return functionOf(
     `widenValues_${type}`,
-    { out: I32, row: I32, scales: I32, size: I32 },
+    { first: I32, end: I32, rowBytes: I32, scalesAt: I32, out: I32, size: I32 },
     null,
-    ({ out, row, scales, size }) => {
+    ({ first, end, rowBytes, scalesAt, out, size }) => {
       const lowBits = kept(I8x16.splat(15));
       const eight = kept(I8x16.splat(8));
-      each(0, size, 32, (e) => {
-        const scale = F32x4.splat(halfToF32(I32.loadHalf(scales.add(e.div(16)))));
-        const both = [scale, scale] as const;
-        const to = out.add(e.mul(4));
-        const columns = size.sub(e).min(32);
-        if (type === 'q8_0') {
-          each(0, columns, 8, (c) => storeEight(to.add(c.mul(4)), I16x8.loadSigned(row.add(e).add(c)), both));
-        } else {
-          const [low, high] = nibbles(I8x16.load(row.add(e.div(2))), lowBits, eight);
-          storeEight(to, low.widenLow(), both);
-          when(columns.gt(8), () => storeEight(to, low.widenHigh(), both, 32));
-          when(columns.gt(16), () => storeEight(to, high.widenLow(), both, 64));
-          when(columns.gt(24), () => storeEight(to, high.widenHigh(), both, 96));
-        }
+      const to = variable(out);
+      each(first, end, rowBytes, (row) => {
+        const scales = row.add(scalesAt);
+        each(0, size, 32, (e) => {
+          const scale = F32x4.splat(halfToF32(I32.loadHalf(scales.add(e.shr(4)))));
+          const both = [scale, scale] as const;
+          const columns = size.sub(e).min(32);
+          const begin = to.value;
+          const after = begin.add(columns.mul(4));
+          if (type === 'q8_0') {
+            const quant = variable(row.add(e));
+            each(begin, after, 32, (column) => {
+              storeEight(column, I16x8.loadSigned(quant.value), both);
+              quant.value = quant.value.add(8);
+            });
+          } else {
+            const [low, high] = nibbles(I8x16.load(row.add(e.shr(1))), lowBits, eight);
+            storeEight(begin, low.widenLow(), both);
+            when(columns.gt(8), () => storeEight(begin, low.widenHigh(), both, 32));
+            when(columns.gt(16), () => storeEight(begin, high.widenLow(), both, 64));
+            when(columns.gt(24), () => storeEight(begin, high.widenHigh(), both, 96));
+          }
+          to.value = after;
+        });
       });
       return undefined;
     },

@@ -213,10 +213,10 @@ function tileOf(name: string, stride: number) {
   return functionOf(name, { w: I32, x: I32, columns: I32, sums: I32 }, null, ({ w, x, columns, sums }) => {
     const zero = zeros(F32x4);
     const acc = times(TILE_ROWS, () => times(TILE_PANELS, () => pair(() => variable(zero))));
-    const rows = times(TILE_ROWS, (n) => variable(x.add(columns.mul(4 * n))));
+    const others = times(TILE_ROWS - 1, (n) => variable(x.add(columns.mul(4 * (n + 1)))));
     const from = variable(w);
-    const turn = (count: number) => {
-      const xAt = rows.map((it) => it.value);
+    const turn = (first: I32, count: number) => {
+      const xAt = [first, ...others.map((it) => it.value)];
       const at = from.value;
       for (let column = 0; column < count; column++) {
         const ws = times(TILE_PANELS, (panel) =>
@@ -232,12 +232,13 @@ function tileOf(name: string, stride: number) {
         });
       }
       from.value = at.add(count * stride);
-      rows.forEach((it, n) => {
-        it.value = xAt[n]!.add(4 * count);
+      others.forEach((it, n) => {
+        it.value = xAt[n + 1]!.add(4 * count);
       });
     };
-    each(0, columns.and(~1), 2, () => turn(2));
-    when(columns.and(1), () => turn(1));
+    const whole = x.add(columns.and(~1).mul(4));
+    each(x, whole, 8, (at) => turn(at, 2));
+    when(columns.and(1), () => turn(whole, 1));
     storeVectors(
       sums,
       acc.flat(2).map((it) => it.value),

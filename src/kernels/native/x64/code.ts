@@ -23,7 +23,7 @@ export const [r8, r9, r10, r11, r12, r13, r14, r15] = [8, 9, 10, 11, 12, 13, 14,
 export interface Place {
   readonly base: General;
   readonly offset: number;
-  readonly each?: true;
+  readonly each?: boolean;
   readonly index?: General;
   readonly times?: 1 | 2;
 }
@@ -32,7 +32,7 @@ export const at = (base: General, offset = 0): Place => ({ base, offset });
 export const eachOf = (base: General, offset = 0): Place => ({ base, offset, each: true });
 
 /** One of the registers that name lanes; 0 stands for all of them. */
-export type Mask = 1 | 2;
+export type Mask = 1 | 2 | 6 | 7;
 
 /** Where a jump goes. */
 export interface Label {
@@ -74,6 +74,12 @@ const three = {
   dotPairs: opcode(2, 1, 0, 0x52),
   addFloats: opcode(1, 0, 0, 0x58),
   multiply: opcode(1, 0, 0, 0x59),
+  divide: opcode(1, 0, 0, 0x5e),
+  /** The second where it is not below (above) the first, and where one is NaN. */
+  least: opcode(1, 0, 0, 0x5d),
+  most: opcode(1, 0, 0, 0x5f),
+  /** Numbers of the second, by the first's low four bits. */
+  pickFloats: opcode(2, 1, 0, 0x16),
   /** target + first · second, rounded once. */
   multiplyAdd: opcode(2, 1, 0, 0xb8),
   subtract: opcode(1, 0, 0, 0x5c),
@@ -89,6 +95,9 @@ const two = {
   /** 32 bytes become numbers of 16 bits. */
   widenSigned: opcode(2, 1, 0, 0x20),
   widenUnsigned: opcode(2, 1, 0, 0x30),
+  /** 16 bytes become numbers of 32 bits. */
+  bytesToInts: opcode(2, 1, 0, 0x31),
+  bytesToIntsSigned: opcode(2, 1, 0, 0x21),
 } as const;
 export type Two = keyof typeof two;
 
@@ -97,9 +106,12 @@ const shifts = {
   wordsLeft: { code: 0x71, digit: 6 },
   wordsRight: { code: 0x71, digit: 2 },
   intsLeft: { code: 0x72, digit: 6 },
+  intsRight: { code: 0x72, digit: 2 },
   intsRightSigned: { code: 0x72, digit: 4 },
 } as const;
 export type Shift = keyof typeof shifts;
+
+const comparisons = { equal: 0, notBelow: 5 } as const;
 
 const LOAD = opcode(1, 2, 0, 0x6f);
 const STORE = opcode(1, 2, 0, 0x7f);
@@ -144,6 +156,15 @@ export class Code {
   store(place: Place, source: General): void {
     this.#say(rex(1, source, place.base), 0x89);
     this.#place(source, place, 1);
+  }
+  store32(place: Place, source: General): void {
+    this.#say(rex(0, source, place.base), 0x89);
+    this.#place(source, place, 1);
+  }
+  /** rax = rax / by, rdx = what is left; unsigned. */
+  divide(by: General): void {
+    this.moveNumber(rdx, 0);
+    this.#say(rex(1, 0, by), 0xf7, 0xc0 | (6 << 3) | (by & 7));
   }
   /** target = the address base + index */
   sum(target: General, base: General, index: General): void {
@@ -225,12 +246,44 @@ export class Code {
 
   // ---- vectors of 512 bits
 
-  three(name: Three, target: VectorRegister, first: VectorRegister, second: VectorRegister | Place): void {
-    this.#vector(three[name], target, first, second);
+  /** With a mask other lanes are zero. */
+  three(
+    name: Three,
+    target: VectorRegister,
+    first: VectorRegister,
+    second: VectorRegister | Place,
+    mask: Mask | 0 = 0,
+  ): void {
+    this.#vector(three[name], target, first, second, { mask, zero: mask ? 1 : 0 });
   }
-  /** What is widened is half as long, in memory too. */
-  two(name: Two, target: VectorRegister, source: VectorRegister | Place): void {
-    this.#vector(two[name], target, 0, source, { unit: name.startsWith('widen') ? 32 : 0 });
+  /** A mask register = the lanes in which the first is equal to the second, or not below it (or one is NaN). */
+  compareFloats(
+    how: keyof typeof comparisons,
+    mask: Mask,
+    first: VectorRegister,
+    second: VectorRegister | Place,
+  ): void {
+    this.#vector(opcode(1, 0, 0, 0xc2), mask, first, second);
+    this.#say(comparisons[how]);
+  }
+  /** In every 128 bits, the lanes that four times two bits of `lanes` name. */
+  permute(target: VectorRegister, source: VectorRegister, lanes: number): void {
+    this.#vector(opcode(3, 1, 0, 0x04), target, 0, source);
+    this.#say(lanes);
+  }
+  /** The upper half, and the second quarter, in the lowest lanes. */
+  upperHalf(target: VectorRegister | Place, source: VectorRegister): void {
+    this.#vector(opcode(3, 1, 0, 0x1b), source, 0, target, { unit: 32 });
+    this.#say(1);
+  }
+  secondQuarter(target: VectorRegister, source: VectorRegister): void {
+    this.#vector(opcode(3, 1, 0, 0x19), source, 0, target);
+    this.#say(1);
+  }
+  /** What is widened is shorter, in memory too. With a mask other lanes are zero, and what they would read is not. */
+  two(name: Two, target: VectorRegister, source: VectorRegister | Place, mask: Mask | 0 = 0): void {
+    const unit = name.startsWith('widen') ? 32 : name.startsWith('bytes') ? 16 : 0;
+    this.#vector(two[name], target, 0, source, { unit, mask, zero: mask ? 1 : 0 });
   }
   shift(name: Shift, target: VectorRegister, source: VectorRegister, by: number): void {
     const { code, digit } = shifts[name];
@@ -252,6 +305,13 @@ export class Code {
   loadMasked(target: VectorRegister, place: Place, mask: Mask = 1): void {
     this.#vector(LOAD, target, 0, place, { mask, zero: 1 });
   }
+  /** … and stay elsewhere. */
+  loadInto(target: VectorRegister, place: Place, mask: Mask): void {
+    this.#vector(LOAD, target, 0, place, { mask });
+  }
+  storeLowerHalf(place: Place, source: VectorRegister): void {
+    this.#vector(STORE, source, 0, place, { bits: 256 });
+  }
   storeMasked(place: Place, source: VectorRegister, mask: Mask = 1): void {
     this.#vector(STORE, source, 0, place, { mask });
   }
@@ -260,9 +320,20 @@ export class Code {
     assert(source < 8, 'machine code: a mask from one of the first eight registers');
     this.#say(0xc5, 0xf8, 0x92, 0xc0 | (mask << 3) | source);
   }
-  /** One number of 32 bits in all lanes, or in those that a mask register names: others stay. */
-  loadEach(target: VectorRegister, place: Place, mask: Mask | 0 = 0): void {
-    this.#vector(opcode(2, 1, 0, 0x18), target, 0, place, { unit: 4, mask });
+  /** 16 numbers of 16 bits, all the same. */
+  loadEachHalf(target: VectorRegister, place: Place): void {
+    this.#vector(opcode(2, 1, 0, 0x79), target, 0, place, { bits: 256, unit: 2 });
+  }
+  /** The lanes of a mask register as bits. */
+  maskBits(target: General, mask: Mask): void {
+    assert(target < 8, 'machine code: a mask to one of the first eight registers');
+    this.#say(0xc5, 0xf8, 0x93, 0xc0 | (target << 3) | mask);
+  }
+  /** One number of 32 bits, or a register's lowest, in all lanes, or in those that a mask register names: others stay. */
+  loadEach(target: VectorRegister, from: Place | VectorRegister, mask: Mask | 0 = 0): void {
+    // the instruction does it by itself
+    const source = typeof from === 'number' ? from : { ...from, each: false as const };
+    this.#vector(opcode(2, 1, 0, 0x18), target, 0, source, { unit: 4, mask });
   }
   /** 32 bytes from one place, and 32 from another. */
   loadHalves(target: VectorRegister, low: Place, high: Place): void {

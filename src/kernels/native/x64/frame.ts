@@ -1,13 +1,28 @@
 /** What functions are made of: what they keep on the stack, loops and conditions. */
 import { assert } from '../../../base/assert.ts';
-import { at, type Code, type General, type Label, r12, r13, r14, r15, rax, rbp, rbx, rcx, rsp } from './code.ts';
+import {
+  at,
+  type Code,
+  type General,
+  type Label,
+  type Place,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rsp,
+} from './code.ts';
 
 /** What a function keeps of its own on the stack, by name. */
 export class Frame {
   readonly #code: Code;
   readonly #names: string[] = [];
   readonly #kept: readonly General[] = [rbx, rbp, r12, r13, r14, r15];
-  readonly #bytes = 256;
+  readonly #bytes = 640;
 
   constructor(code: Code) {
     this.#code = code;
@@ -24,6 +39,15 @@ export class Frame {
   }
   get(register: General, name: string): void {
     this.#code.load(register, this.#at(name));
+  }
+  /** A number of 32 bits that stays. Changes rax. */
+  keepNumber(name: string, bits: number): void {
+    this.#code.moveNumber(rax, bits);
+    this.keep(name, rax);
+  }
+  /** The low 32 bits in all lanes. */
+  each(name: string): Place {
+    return { ...this.#at(name), each: true };
   }
   leave(): void {
     this.#code.forgetUpperHalves();
@@ -61,4 +85,25 @@ export function eachBelow(code: Code, frame: Frame, name: string, end: string, w
   write();
   code.jump(again);
   code.place(out);
+}
+
+/** target = the larger of both, unsigned. */
+export function atLeast(code: Code, target: General, other: General): void {
+  code.compare(target, other);
+  unless(code, 'aboveOrEqual', () => code.move(target, other));
+}
+/** target = the smaller of both, unsigned. */
+export function atMost(code: Code, target: General, other: General): void {
+  code.compare(target, other);
+  unless(code, 'belowOrEqual', () => code.move(target, other));
+}
+export function atMostNumber(code: Code, target: General, number: number): void {
+  code.compareNumber(target, number);
+  unless(code, 'belowOrEqual', () => code.moveNumber(target, number));
+}
+/** name = name + number. Changes rax. */
+export function increase(code: Code, frame: Frame, name: string, number: number): void {
+  frame.get(rax, name);
+  code.addNumber(rax, number);
+  frame.keep(name, rax);
 }

@@ -129,7 +129,7 @@ test('the code is small and soon written', () => {
   const from = performance.now();
   const { bytes, entries } = nativeCode({ isFused: true });
   ok(performance.now() - from < 500, `${performance.now() - from} ms`);
-  ok(bytes.length < 192 * 1024, `${bytes.length} bytes`);
+  ok(bytes.length < 256 * 1024, `${bytes.length} bytes`);
   strictEqual(new Set(entries.map(([task]) => task)).size, entries.length);
 });
 
