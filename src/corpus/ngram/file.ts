@@ -1,34 +1,51 @@
 /**
  * A finished n-gram model as its columns, for our own work folder: loads as fast as the disk reads, where an ARPA file must be parsed.
  *
- *   u32 magic · u32 version · u32 order · u32 header bytes · JSON { size, words, counts } padded to 8 · columns, each padded to 8
+ *   u32 magic · u32 version · u32 order · u32 header bytes · JSON { size, words, counts, layout? } padded to 8 · columns, each padded to 8
+ *
+ * Two kinds: our own automaton, and KenLM's hash tables, which have a layout.
  */
 import { FormatError } from '../../base/errors.ts';
 import type { ByteSource } from '../../tensor/source.ts';
+import { type HashedLayout, HashedNgramModel, type HashedParts } from './kenlm/hashed.ts';
 import { type NgramColumns, NgramModel } from './model.ts';
 
 const MAGIC = 0x676e7243; // "Crng"
 const VERSION = 2;
 const HEAD_BYTES = 16;
 
-const columnTypes = { slots: Int32Array, contexts: Int32Array, lengths: Uint8Array } as const;
+const columnTypes = { slots: Int32Array, contexts: Int32Array, lengths: Uint8Array, units: Uint32Array } as const;
 type ColumnName = keyof typeof columnTypes;
-const columnNames = Object.keys(columnTypes) as ColumnName[];
+type Columns = Readonly<Partial<Record<ColumnName, Int32Array | Uint8Array | Uint32Array>>>;
+const automatonColumns: readonly ColumnName[] = ['slots', 'contexts', 'lengths'];
+const hashedColumns: readonly ColumnName[] = ['units'];
+
+/** What sentences are scored with. */
+export type SentenceModel = NgramModel | HashedNgramModel;
 
 interface Header {
   readonly size: number;
   readonly words: readonly string[];
   readonly counts: readonly number[];
+  readonly layout?: HashedLayout;
 }
 
-export function writeNgramModel(model: NgramModel, write: (bytes: Uint8Array) => void): void {
-  const { size, words, columns } = model;
-  const header: Header = { size, words, counts: columnNames.map((name) => columns[name].length) };
+export function writeNgramModel(model: SentenceModel, write: (bytes: Uint8Array) => void): void {
+  const {
+    size,
+    words,
+    columns: given,
+    layout,
+  }: Omit<NgramParts, 'order'> = model instanceof NgramModel ? model : model.parts;
+  const columns: Columns = given;
+  const columnNames = layout ? hashedColumns : automatonColumns;
+  const counts = columnNames.map((name) => columns[name]!.length);
+  const header: Header = { size, words, counts, ...(layout ? { layout } : {}) };
   const bytes = padded(new TextEncoder().encode(JSON.stringify(header)), 32);
   write(new Uint8Array(Uint32Array.of(MAGIC, VERSION, model.order, bytes.length).buffer));
   write(bytes);
   for (const name of columnNames) {
-    const { buffer, byteOffset, byteLength } = columns[name];
+    const { buffer, byteOffset, byteLength } = columns[name]!;
     write(padded(new Uint8Array(buffer, byteOffset, byteLength), 0));
   }
 }
@@ -38,11 +55,15 @@ export interface NgramParts {
   readonly order: number;
   readonly size: number;
   readonly words: readonly string[];
-  readonly columns: NgramColumns;
+  readonly columns: NgramColumns | HashedParts['columns'];
+  /** Of hash tables. */
+  readonly layout?: HashedLayout;
 }
 
-export function createNgramModel({ order, size, words, columns }: NgramParts): NgramModel {
-  return new NgramModel(order, size, words, columns);
+export function createNgramModel({ order, size, words, columns, layout }: NgramParts): SentenceModel {
+  return 'units' in columns
+    ? new HashedNgramModel({ order, size, words, columns, layout: layout! })
+    : new NgramModel(order, size, words, columns);
 }
 
 /** `allocate` makes the memory of each column. Throws FormatError `ngram-file.damaged`. */
@@ -66,9 +87,9 @@ export function readNgramParts(
   }
   const header = new Uint8Array(headerBytes);
   source.readInto(header, HEAD_BYTES);
-  const { size, words, counts } = JSON.parse(new TextDecoder().decode(header)) as Header;
+  const { size, words, counts, layout } = JSON.parse(new TextDecoder().decode(header)) as Header;
   let at = HEAD_BYTES + headerBytes;
-  const columns = columnNames.map((name, i) => {
+  const columns = (layout ? hashedColumns : automatonColumns).map((name, i) => {
     const byteLength = counts[i]! * columnTypes[name].BYTES_PER_ELEMENT;
     if (at + byteLength > source.byteLength) fail(`column ${name} of ${counts[i]} goes beyond the end`);
     const memory = allocate(byteLength);
@@ -76,11 +97,12 @@ export function readNgramParts(
     at += Math.ceil(byteLength / 8) * 8;
     return [name, viewOf(name, memory)] as const;
   });
-  return { order, size, words, columns: Object.fromEntries(columns) as unknown as NgramColumns };
+  const named = Object.fromEntries(columns) as unknown as NgramParts['columns'];
+  return { order, size, words, columns: named, ...(layout ? { layout } : {}) };
 }
 
-function viewOf(name: ColumnName, memory: ArrayBufferLike): Uint8Array | Int32Array {
-  const View: new (memory: ArrayBufferLike) => Uint8Array | Int32Array = columnTypes[name];
+function viewOf(name: ColumnName, memory: ArrayBufferLike): Uint8Array | Int32Array | Uint32Array {
+  const View: new (memory: ArrayBufferLike) => Uint8Array | Int32Array | Uint32Array = columnTypes[name];
   return new View(memory);
 }
 

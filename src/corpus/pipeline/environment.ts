@@ -3,8 +3,7 @@
 import type { ByteSource } from '../../tensor/source.ts';
 import type { Document } from '../document.ts';
 import { FastText } from '../language/fasttext.ts';
-import { createNgramModel, type NgramParts, readNgramParts } from '../ngram/file.ts';
-import type { NgramModel } from '../ngram/model.ts';
+import { createNgramModel, type NgramParts, readNgramParts, type SentenceModel } from '../ngram/file.ts';
 import { isOfTheMachine } from '../readers/reader.ts';
 import { createReader, type ReaderChoice } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
@@ -63,7 +62,7 @@ export function createEnvironment(
 }
 
 /** Text → word ids: a table lookup per token, or per piece where a tokenizer's pieces are not numbered. */
-function wordFinder(tokenizer: CorpusTokenizer, model: NgramModel): PerplexityModel['words'] {
+function wordFinder(tokenizer: CorpusTokenizer, model: SentenceModel): PerplexityModel['words'] {
   const { pieceOfId } = tokenizer;
   if (!pieceOfId) return (text) => Int32Array.from(tokenizer.pieces(text), (piece) => model.scoringId(piece));
   const wordOfId = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => model.scoringId(pieceOfId(id)));

@@ -31,7 +31,7 @@ const material = object({
 const modelTable = {
   /** A fastText file to read. */
   fasttext: { options: object({ file: text }) },
-  /** An ARPA file to read, with the SentencePiece model that cuts its words. */
+  /** An ARPA file or a binary file of KenLM to read, with the SentencePiece model that cuts its words. */
   ngram: { options: object({ file: text, pieces: text }) },
   /** A modified Kneser–Ney model to train, on the pieces of these texts. */
   'train-ngram': {

@@ -11,12 +11,12 @@
 
 import { normaliseForLanguageModel } from '../dedup/normalise.ts';
 import type { Document } from '../document.ts';
-import type { NgramModel } from '../ngram/model.ts';
+import type { SentenceModel } from '../ngram/file.ts';
 import type { Drop, Stage } from './stage.ts';
 
 export interface PerplexityModel {
-  readonly model: NgramModel;
-  /** Text → the words of the language model, by NgramModel.scoringId. */
+  readonly model: SentenceModel;
+  /** Text → the words of the language model, by the model's scoringId. */
   readonly words: (text: string) => Int32Array;
 }
 

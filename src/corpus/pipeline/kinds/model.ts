@@ -4,7 +4,9 @@ import type { Document } from '../../document.ts';
 import { encodeFastText } from '../../language/fasttext-format.ts';
 import { SupervisedTrainer } from '../../language/fasttext-train.ts';
 import { ArpaReader } from '../../ngram/arpa.ts';
-import { writeNgramModel } from '../../ngram/file.ts';
+import { type SentenceModel, writeNgramModel } from '../../ngram/file.ts';
+import { isKenlm } from '../../ngram/kenlm/layout.ts';
+import { readKenlm } from '../../ngram/kenlm/read.ts';
 import { KneserNeyTrainer } from '../../ngram/kneser-ney.ts';
 import type { Material } from '../../recipe/recipe.ts';
 import { GramCollector } from '../../stages/rules/decontaminate.ts';
@@ -22,14 +24,21 @@ export async function trainModel(task: TaskOf<'model'>, folder: UnitFolder, cont
   if (model.name === 'train-classifier') return trainClassifier(model.options, folder, context);
   if (model.name === 'evaluation-sets') return collectGrams(model.options, folder, context);
   if (model.name === 'ngram') {
-    const reader = new ArpaReader(model.options.file);
-    eachLine(context.host.openRaw(model.options.file), (line) => reader.line(line));
-    const read = reader.finish();
+    const read = readModel(model.options.file, context);
     const output = folder.create('model.ngram');
     writeNgramModel(read, (bytes) => output.write(bytes));
     return { ngrams: read.size, order: read.order };
   }
   throw new InvariantError(`model ${task.model} is read where it is used, not made`);
+}
+
+/** A binary file of KenLM, or an ARPA file. */
+function readModel(file: string, { host }: TaskContext): SentenceModel {
+  const source = host.openRaw(file);
+  if (isKenlm(source)) return readKenlm(source);
+  const reader = new ArpaReader(file);
+  eachLine(source, (line) => reader.line(line));
+  return reader.finish();
 }
 
 type NgramOptions = Extract<TaskContext['recipe']['models'][string], { name: 'train-ngram' }>['options'];
