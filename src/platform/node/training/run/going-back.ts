@@ -34,21 +34,23 @@ export function withCheckpoints(error: AnomalyError, folder: string, advice: str
 }
 
 /**
- * Goes back to the last good checkpoint: the newest, or the best where the weights were spoilt or the newest did not help. The
- * checkpoints after it are removed, and it is written again with the lower rate, so that a run that is killed now does the same.
- * null: there is none, or it was done too often.
+ * Goes back to the last good checkpoint: the newest, or the best where the weights were spoilt or the newest did not help. One from which
+ * the very next step failed is none: with any rate, that step would compute the same. The checkpoints after it are removed, and it is
+ * written again with the lower rate, so that a run that is killed now does the same. null: there is none, or it was done too often.
  */
 export async function goBack(
   error: AnomalyError,
   step: number,
-  checkpoints: Checkpoints,
+  checkpoints: Pick<Checkpoints, 'folder' | 'load' | 'save'>,
   keep: Keeping,
   collective: Collective,
 ): Promise<FoundCheckpoint<SavedState> | null> {
-  const sound = soundCheckpoints<SavedState>(checkpoints.folder);
+  const all = soundCheckpoints<SavedState>(checkpoints.folder);
+  const returns = all[0]?.state.returns ?? [];
+  const failed = new Set([step, ...returns.map(({ from }) => from)]);
+  const sound = all.filter(({ state }) => !failed.has(state.step + 1));
   const [newest] = sound;
   if (newest === undefined) return null;
-  const returns = newest.state.returns ?? [];
   const wasThere = returns.some(({ to }) => to === newest.state.step);
   const bestStep = newest.state.best?.step;
   const best = sound.find(({ state }) => state.step === bestStep) ?? sound.at(-1)!;
