@@ -6,6 +6,7 @@ import { command as serve } from '../../src/cli/commands/serve.ts';
 import { samplingOptions } from '../../src/inference/sampler/options.ts';
 import { holdBack } from '../../src/training/data/hold-back.ts';
 import { recipeSchema } from '../../src/training/recipe/recipe.ts';
+import type { Schema } from '../../src/training/recipe/schema.ts';
 
 const read = (page: string) => readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8').replace(/\s+/g, ' ');
 const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
@@ -23,6 +24,26 @@ test('the READMEs list every choice of the architecture lab', () => {
       );
     }
   }
+});
+
+test('docs/training.md has every key of a training recipe, and no other', () => {
+  const named = new Set(Array.from(read('docs/training.md').matchAll(/`((?:\w+\.)*\w+)`/g), ([, key]) => key!));
+  const keysOf = (schema: Schema, path: string): string[] => {
+    if (schema.kind !== 'object') return [path];
+    return Object.entries(schema.keys).flatMap(([key, inner]) => keysOf(inner, path === '' ? key : `${path}.${key}`));
+  };
+  const keys = keysOf(recipeSchema, '');
+  deepEqual(
+    keys.filter((key) => !named.has(key)),
+    [],
+  );
+  const { train, valid } = recipeSchema.keys.data.keys;
+  for (const key of Object.keys({ ...train.item.keys, ...valid.item.keys })) ok(named.has(key), key);
+  const groups = Object.keys(recipeSchema.keys).join('|');
+  deepEqual(
+    [...named].filter((name) => new RegExp(`^(${groups})\\.`).test(name) && !keys.includes(name)),
+    [],
+  );
 });
 
 test('the address of the server is its default', () => {
