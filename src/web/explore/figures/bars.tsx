@@ -13,10 +13,19 @@ export interface BarRow {
   readonly onClick?: () => void;
 }
 
-export function Bars({ rows, label }: { readonly rows: readonly BarRow[]; readonly label: string }) {
+export function Bars({
+  rows,
+  label,
+  sums = false,
+}: {
+  readonly rows: readonly BarRow[];
+  readonly label: string;
+  /** The values are several numbers each. */
+  readonly sums?: boolean;
+}) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a list would need bullets taken away again
-    <div class="bars" role="list" aria-label={label}>
+    <div class={sums ? 'bars sums' : 'bars'} role="list" aria-label={label}>
       {rows.map(({ key, label, share, value, detail, kind = 'plain', onClick }) => (
         // biome-ignore lint/a11y/useSemanticElements: see above
         <div key={key} role="listitem" class={`bar-row ${kind}${detail ? ' detailed' : ''}`}>

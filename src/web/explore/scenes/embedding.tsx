@@ -1,5 +1,5 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { NearRow } from '../../../inference/reading/parameters.ts';
+import { type Asked, Missing, useAsked } from '../asked.tsx';
 import { Bars } from '../figures/bars.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { Strip } from '../figures/heat.tsx';
@@ -49,9 +49,10 @@ export function EmbeddingScene({ x }: { readonly x: X }) {
         }}
       </Traced>
       <Figure x={x} title={`${t.neighbours}: “${tokenText(x, id)}”`}>
+        {near.value === null && <Missing asked={near} />}
         <Bars
           label={t.neighbours}
-          rows={near.map(({ row, cosine }) => ({
+          rows={(near.value ?? []).map(({ row, cosine }) => ({
             key: String(row),
             label: tokenText(x, row),
             share: cosine,
@@ -91,9 +92,11 @@ function Pair({ x, a, b }: { readonly x: X; readonly a: string; readonly b: stri
   const [first, second] = [a, b].map((word) =>
     x.model.pieces!.findIndex((piece) => piece === `▁${word}` || piece === `Ġ${word}`),
   ) as [number, number];
-  const near = useNear(x, first, FAR);
-  const place = near.findIndex(({ row }) => row === second);
-  const what = first < 0 || second < 0 ? '–' : place < 0 ? `> ${FAR}` : null;
+  const isThere = first >= 0 && second >= 0;
+  const near = useNear(x, isThere ? first : null, FAR);
+  const rows = near.value ?? [];
+  const place = rows.findIndex(({ row }) => row === second);
+  const what = !isThere ? '–' : near.value === null ? <Missing asked={near} /> : place < 0 ? `> ${FAR}` : null;
   return (
     <tr>
       <th scope="row">
@@ -101,24 +104,13 @@ function Pair({ x, a, b }: { readonly x: X; readonly a: string; readonly b: stri
       </th>
       <td>{what ?? <Count value={place + 1} />}</td>
       <td>
-        {what === null && <Made by={`cosine(embed_VD[${first}], embed_VD[${second}])`} value={near[place]!.cosine} />}
+        {what === null && <Made by={`cosine(embed_VD[${first}], embed_VD[${second}])`} value={rows[place]!.cosine} />}
       </td>
     </tr>
   );
 }
 
-function useNear(x: X, id: number, count: number): readonly NearRow[] {
-  const [near, setNear] = useState<readonly NearRow[]>([]);
-  useEffect(() => {
-    let current = true;
-    if (id >= 0)
-      x.model.nearestRows('embed_VD', id, count).then(
-        (rows) => current && setNear(rows),
-        () => {},
-      );
-    return () => {
-      current = false;
-    };
-  }, [x.model, id, count]);
-  return near;
+function useNear(x: X, id: number | null, count: number): Asked<readonly NearRow[]> {
+  const key = id === null ? null : `${x.serial} ${id} ${count}`;
+  return useAsked(key, () => x.model.nearestRows('embed_VD', id!, count));
 }

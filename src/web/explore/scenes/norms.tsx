@@ -1,9 +1,9 @@
-import { useEffect, useState } from 'preact/hooks';
 import { lengthOf } from '../../../explorer/numbers.ts';
 import { batchNorm } from '../../../kernels/batch-norm/reference.ts';
 import { layerNorm } from '../../../kernels/layer-norm/reference.ts';
 import { rmsNorm } from '../../../kernels/rms-norm/reference.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
+import { type Asked, Missing, useAsked } from '../asked.tsx';
 import { Bars } from '../figures/bars.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { largest, Strip } from '../figures/heat.tsx';
@@ -24,7 +24,8 @@ export function NormsScene({ x }: { readonly x: X }) {
   const { t, w, block, query, state, set } = x;
   const { config } = x.model.facts;
   const [before, after] = placesOf(config, block);
-  const gain_D = useGain(x, `blocks.${block}.attnNorm_D`);
+  const gain = useGain(x, `blocks.${block}.attnNorm_D`);
+  const gain_D = gain.value;
   return (
     <Traced x={x} names={[before, after]}>
       {(traces, shown) => {
@@ -73,13 +74,14 @@ export function NormsScene({ x }: { readonly x: X }) {
                 chosen={column}
                 onChoose={choose}
               />
-              {gain_D.length === x_D.length && (
+              {gain.trouble !== '' && <Missing asked={gain} />}
+              {gain_D?.length === x_D.length && (
                 <>
                   <h4>
                     {t.gain} − 1 (blocks.{block}.attnNorm_D)
                   </h4>
                   <Strip
-                    values={gain_D.map((gain) => gain - 1)}
+                    values={gain_D!.map((gain) => gain - 1)}
                     label={`${t.gain} − 1: blocks.${block}.attnNorm_D`}
                     chosen={column}
                     onChoose={choose}
@@ -223,22 +225,9 @@ function Cells({ kind, label }: { readonly kind: (typeof kinds)[number]; readonl
 }
 
 /** The learned gain of a norm, where it is a parameter of this model. */
-function useGain(x: X, name: string): Float32Array {
-  const [gain, setGain] = useState<{ readonly key: string; readonly values: Float32Array } | null>(null);
-  const key = `${x.serial} ${name}`;
+function useGain(x: X, name: string): Asked<Float32Array> {
   const isThere = Object.hasOwn(x.model.facts.dtypeOf, name);
-  useEffect(() => {
-    if (!isThere) return;
-    let current = true;
-    x.model.parameterRows(name, 0, 1).then(
-      (values) => current && setGain({ key, values }),
-      () => {},
-    );
-    return () => {
-      current = false;
-    };
-  }, [key]);
-  return gain?.key === key ? gain.values : new Float32Array();
+  return useAsked(isThere ? `${x.serial} ${name}` : null, () => x.model.parameterRows(name, 0, 1));
 }
 
 function rowAt(values: Float32Array, row: number, columns: number): Float32Array {

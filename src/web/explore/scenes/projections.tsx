@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { Missing, useAsked } from '../asked.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { Groups } from '../figures/groups.tsx';
 import { Strip } from '../figures/heat.tsx';
@@ -22,7 +22,10 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
   const output = `blocks.${block}.attention.${name}`;
   const column = Math.max(0, Math.min(config[heads] * E - 1, state.column));
   const parameter = `blocks.${block}.${weight}`;
-  const row_D = useRow(x, parameter, column);
+  const matrixRow = useAsked(`${x.serial} ${parameter} ${column}`, () =>
+    x.model.parameterRows(parameter, column, column + 1),
+  );
+  const row_D = matrixRow.value;
   return (
     <>
       <p class="dials">
@@ -42,7 +45,7 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
           const row = shown.query;
           const x_D = rowOf(traces.get(input), 0);
           const y_O = rowOf(traces.get(output), 0);
-          const products = row_D.length === x_D.length ? x_D.map((value, i) => value * row_D[i]!) : new Float32Array(0);
+          const products = row_D && x_D.map((value, i) => value * row_D[i]!);
           return (
             <>
               <Figure
@@ -67,11 +70,15 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
               <Figure
                 x={x}
                 title={t.cellIs}
-                values={[
-                  [input, x_D],
-                  [`${parameter}[${column}]`, row_D],
-                  [t.product, products],
-                ]}
+                values={
+                  products
+                    ? [
+                        [input, x_D],
+                        [`${parameter}[${column}]`, row_D!],
+                        [t.product, products],
+                      ]
+                    : [[input, x_D]]
+                }
               >
                 <h4>
                   {t.inputRow} ({input})
@@ -80,18 +87,24 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
                 <h4>
                   × {t.weightRow} ({parameter}[{column}])
                 </h4>
-                <Strip values={row_D} label={t.weightRow} />
-                <h4>=</h4>
-                <Strip values={products} label={t.cellIs} />
-                <p class="reading">
-                  {t.sum}{' '}
-                  <Made
-                    by={`Σ ${input}[${row}] · ${parameter}[${column}]`}
-                    value={products.reduce((a, b) => a + b, 0)}
-                  />{' '}
-                  · {t.printed} <Num name={output} at={[row, column]} value={y_O[column] ?? Number.NaN} />{' '}
-                  <small>({t.rounding})</small>
-                </p>
+                {products ? (
+                  <>
+                    <Strip values={row_D!} label={t.weightRow} />
+                    <h4>=</h4>
+                    <Strip values={products} label={t.cellIs} />
+                    <p class="reading">
+                      {t.sum}{' '}
+                      <Made
+                        by={`Σ ${input}[${row}] · ${parameter}[${column}]`}
+                        value={products.reduce((a, b) => a + b, 0)}
+                      />{' '}
+                      · {t.printed} <Num name={output} at={[row, column]} value={y_O[column] ?? Number.NaN} />{' '}
+                      <small>({t.rounding})</small>
+                    </p>
+                  </>
+                ) : (
+                  <Missing asked={matrixRow} />
+                )}
               </Figure>
             </>
           );
@@ -111,23 +124,4 @@ export function ProjectionsScene({ x }: { readonly x: X }) {
       </Figure>
     </>
   );
-}
-
-function useRow(x: X, name: string, row: number): Float32Array {
-  const [values, setValues] = useState<{ readonly key: string; readonly row: Float32Array }>({
-    key: '',
-    row: new Float32Array(),
-  });
-  const key = `${x.serial} ${name} ${row}`;
-  useEffect(() => {
-    let current = true;
-    x.model.parameterRows(name, row, row + 1).then(
-      (found) => current && setValues({ key, row: found }),
-      () => {},
-    );
-    return () => {
-      current = false;
-    };
-  }, [key]);
-  return values.key === key ? values.row : new Float32Array();
 }

@@ -1,8 +1,8 @@
-import { useEffect, useState } from 'preact/hooks';
 import { lengthOf } from '../../../explorer/numbers.ts';
 import { geluExact, geluTanh, silu } from '../../../kernels/activation/reference.ts';
 import { linear } from '../../../kernels/linear/reference.ts';
 import { isGated } from '../../../model/config.ts';
+import { Missing, useAsked } from '../asked.tsx';
 import { Bars } from '../figures/bars.tsx';
 import { Figure } from '../figures/figure.tsx';
 import { largest, Strip } from '../figures/heat.tsx';
@@ -135,6 +135,7 @@ export function SwigluScene({ x }: { readonly x: X }) {
             <Figure x={x} title={t.strongest}>
               <Bars
                 label={t.strongest}
+                sums
                 rows={order.slice(0, 8).map((each) => ({
                   key: String(each),
                   label: `${w.column} ${each}`,
@@ -215,25 +216,16 @@ function Swapped({
   row: number;
 }) {
   const { width: D, ffnWidth: F, feedForwardBias } = x.model.facts.config;
-  const [down, setDown] = useState<{ readonly key: string; readonly w_DF: Float32Array } | null>(null);
-  const key = `${x.serial} ${x.block}`;
-  useEffect(() => {
-    const isThere = Object.hasOwn(x.model.facts.dtypeOf, `blocks.${x.block}.wDown_DF`);
-    if (!isThere || D * F > MOST_WEIGHTS || feedForwardBias) return;
-    let current = true;
-    x.model.parameterRows(`blocks.${x.block}.wDown_DF`, 0, D).then(
-      (w_DF) => current && setDown({ key, w_DF }),
-      () => {},
-    );
-    return () => {
-      current = false;
-    };
-  }, [key]);
+  const name_DF = `blocks.${x.block}.wDown_DF`;
+  const isAsked = Object.hasOwn(x.model.facts.dtypeOf, name_DF) && D * F <= MOST_WEIGHTS && !feedForwardBias;
+  const down = useAsked(isAsked ? `${x.serial} ${x.block}` : null, () => x.model.parameterRows(name_DF, 0, D));
   const hidden = (f: (x: number) => number) => Float64Array.from(gate, (value, i) => f(value) * up[i]!);
   const [a, b] = [hidden(own), hidden(other)];
   const far = (from: ArrayLike<number>, to: ArrayLike<number>) =>
     lengthOf(Array.from(from, (value, i) => to[i]! - value)) / (lengthOf(from) || 1);
-  if (down?.key !== key)
+  if (isAsked && down.value === null) return <Missing asked={down} />;
+  const w_DF = down.value;
+  if (w_DF === null)
     return (
       <p>
         |hidden′ − hidden| / |hidden| = <Made by={`hidden with ${name}`} value={far(a, b)} form="share" />
@@ -241,7 +233,7 @@ function Swapped({
     );
   const project = (hidden_F: Float64Array) => {
     const y_D = new Float64Array(D);
-    linear(y_D, hidden_F, down.w_DF, null, F);
+    linear(y_D, hidden_F, w_DF, null, F);
     return y_D;
   };
   return (
