@@ -1,6 +1,7 @@
 /** Readers of training text. What they cannot read they report; they throw where a stream is broken. */
 import { existsSync, readFileSync } from 'node:fs';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
+import { readKenlm } from '../../src/corpus/ngram/kenlm/read.ts';
 import { oneChunk } from '../../src/corpus/readers/byte-queue.ts';
 import { bunzip2 } from '../../src/corpus/readers/bzip2.ts';
 import { htmlToText } from '../../src/corpus/readers/html-text.ts';
@@ -8,8 +9,13 @@ import { defaultFields } from '../../src/corpus/readers/jsonl.ts';
 import type { InputFile, ReadContext } from '../../src/corpus/readers/reader.ts';
 import { createReader, type ReaderChoice } from '../../src/corpus/readers/table.ts';
 import { MemorySource } from '../../src/formats/memory-source.ts';
+import { kenlmFile, kinds } from '../support/kenlm.ts';
 import { shared } from '../support/shared.ts';
 import type { Target } from './targets.ts';
+
+const smallArpa =
+  '\\data\\\nngram 1=5\nngram 2=2\nngram 3=1\n\n\\1-grams:\n-1\t<unk>\n-9\t<s>\t-0.3\n-1\t</s>\n-1\ta\t-0.2\n-1\tb\t-0.1\n\n' +
+  '\\2-grams:\n-0.5\t<s> a\t-0.1\n-0.5\ta b\t-0.2\n\n\\3-grams:\n-0.25\t<s> a b\n\n\\end\\\n';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -139,6 +145,13 @@ export const corpusTargets: readonly Target[] = [
     run: async (data) => {
       for await (const chunk of bunzip2(oneChunk(data), 'a.bz2')) void chunk.length;
     },
+  },
+  {
+    name: 'kenlm',
+    what: 'binary language models of KenLM, used on a sentence',
+    seeds: () => kinds.map((kind) => kenlmFile(smallArpa, kind)),
+    words: ['mmap lm http://kheafield.com/code format version 5', '<unk>'],
+    run: (data) => void readKenlm(new MemorySource('m.bin', data)).score(['a', 'b', 'x']),
   },
   {
     name: 'html',

@@ -36,3 +36,14 @@ export function literalPrefix(pattern: string): string | undefined {
   const at = pattern.search(/[*?[{]|[!+@]\(/);
   return at < 0 ? undefined : pattern.slice(0, at);
 }
+
+/** False for a bucket, a host or a data set alone, which the parents of a file's folder may be. */
+export function namesFile(address: string): boolean {
+  try {
+    const parsed = parseAddress(address);
+    if (parsed.scheme === 's3') return parsed.key !== '';
+    return parsed.scheme === 'https' ? parsed.url.pathname !== '/' : parsed.path !== '';
+  } catch {
+    return false;
+  }
+}

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parquetReadObjects } from 'hyparquet';
 import { COMMIT, startHub, type TestHub } from '../../../test/support/hub.ts';
 import { startBucket, type TestBucket } from '../../../test/support/s3.ts';
 import { CriaError } from '../../base/errors.ts';
 import { parseRecipe } from '../../corpus/recipe/recipe.ts';
 import { buildCorpus } from '../node/corpus/build.ts';
-import { parseAddress } from './address.ts';
+import { namesFile, parseAddress } from './address.ts';
 import type { Pending, Question } from './protocol.ts';
 import { RemoteSource } from './remote-source.ts';
 import { RemoteFiles } from './service.ts';
@@ -29,6 +30,8 @@ before(async () => {
     'crawl/empty': '',
     'crawl/folder/': '',
     'other/big.bin': big,
+    'code/LICENSE': 'Permission is hereby granted, free of charge, to any person obtaining a copy',
+    'code/src/a.ts': 'export const a = 1;',
   });
   hub = await startHub(
     'owner/texts',
@@ -72,6 +75,17 @@ test('addresses have three forms, and others are refused', () => {
   deepStrictEqual(parseAddress('hf://datasets/a/b'), { scheme: 'hf', repo: 'a/b', revision: 'main', path: '' });
   for (const wrong of ['hf://models/a/b', 's3://', 'hf://datasets/../x', 'https://'])
     throws(() => parseAddress(wrong), { code: 'source.address' });
+  const alone = [
+    's3://bucket',
+    's3://LICENSE',
+    'https://LICENSE',
+    'hf://datasets/LICENSE',
+    'hf://datasets/a/LICENSE',
+    's3:/',
+  ];
+  for (const none of alone) strictEqual(namesFile(none), false, none);
+  for (const one of ['s3://b1x/LICENSE', 'https://h/LICENSE', 'hf://datasets/a/b@main/LICENSE'])
+    strictEqual(namesFile(one), true, one);
 });
 
 test('a bucket is listed by prefix or pattern over many pages, and every key is read and signed', async () => {
@@ -210,6 +224,7 @@ test('cria corpus builds from a bucket, a web server and the hub, and knows an u
         s3: source('a/*'),
         web: source(`${bucket.url}/web/crawl/a/1.jsonl.gz`),
         hub: source('hf://datasets/owner/texts/en/*.jsonl'),
+        code: { reader: 'code', files: ['s3://bucket/code/src/*'], stages: [] },
       },
     },
     'recipe',
@@ -219,6 +234,12 @@ test('cria corpus builds from a bucket, a web server and the hub, and knows an u
     request.headers.range !== 'bytes=0-0' && from === 0 && breaks-- > 0 && !!response.destroy();
   const built = await buildCorpus(recipe, { workers: 1, patience });
   const kept = (name: string) => Object.values(built.audit.sources[name]!.audit.stages)[0]!.out.documents;
+  // The licence lies above the code, as on a disk.
+  const table = readFileSync(join(folder, 'out', 'attributes', 'code-00000-attributes-0.parquet'));
+  const [row] = await parquetReadObjects({
+    file: table.buffer.slice(table.byteOffset, table.byteOffset + table.length),
+  });
+  deepStrictEqual([row!.id, row!.licence], ['code/s3://bucket/code/src/a.ts', 'mit']);
   deepStrictEqual([kept('s3'), kept('web'), kept('hub')], [3, 3, 3], 'two files of the bucket hold the same texts');
   deepStrictEqual(
     Object.values(built.audit.sources).flatMap(({ audit }) => audit.problems),

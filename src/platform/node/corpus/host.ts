@@ -19,7 +19,7 @@ import { InvariantError } from '../../../base/assert.ts';
 import { CriaError, FormatError } from '../../../base/errors.ts';
 import type { CorpusHost, CorpusTokenizer, InputEntry } from '../../../corpus/pipeline/host.ts';
 import type { Publisher } from '../../../corpus/pipeline/run.ts';
-import { addressBelow, isAddress } from '../../remote/address.ts';
+import { addressBelow, isAddress, namesFile } from '../../remote/address.ts';
 import { type Listed, RemoteReader } from '../../remote/remote.ts';
 import { openFile } from '../files.ts';
 import { filesLike } from '../glob.ts';
@@ -27,7 +27,7 @@ import { loadTokenizer } from '../load-tokenizer.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { ClaimOptions } from './claims.ts';
 import { evaluationTexts } from './evaluation-texts.ts';
-import { inputFrom, NEARBY_BYTES, openInput, readContext } from './input.ts';
+import { inputFrom, NEARBY_BYTES, NEARBY_FILES, openInput, readContext } from './input.ts';
 import { openWorkStore } from './work-store.ts';
 
 export interface Folders {
@@ -49,6 +49,7 @@ export function createCorpusHost(folders: Folders, beat?: () => void): CorpusHos
   const work = openWorkStore(join(output, 'work'), { verify, ...(claims ? { claims } : {}) });
   const onBeat = beat ?? (() => work.claims.refresh());
   const tokenizers = new Map<string, CorpusTokenizer>();
+  const smallTexts = new Map<string, string | undefined>();
   const reader = folders.remote && new RemoteReader(folders.remote, onBeat, folders.listed);
   const remote = (): RemoteReader => reader ?? noRemote();
   /** Undefined for files of this machine. */
@@ -66,9 +67,15 @@ export function createCorpusHost(folders: Folders, beat?: () => void): CorpusHos
       return address === undefined ? openFile(resolve(root, name)) : remote().open(address);
     },
     readContext(problem, maximumRecordBytes) {
-      const nearby = (name: string) => smallText(addressOf(name)!, remote());
-      const isRemote = isAddress(root);
-      return readContext(root, problem, maximumRecordBytes, isRemote ? nearby : undefined);
+      const context = readContext(isAddress(root) ? '' : root, problem, maximumRecordBytes);
+      const nearby = (name: string) => {
+        const address = addressOf(name);
+        if (address === undefined) return context.nearby(name);
+        if (smallTexts.size >= NEARBY_FILES) smallTexts.clear();
+        if (!smallTexts.has(address)) smallTexts.set(address, smallText(address, remote()));
+        return smallTexts.get(address);
+      };
+      return { ...context, nearby };
     },
     tokenizer(path) {
       let tokenizer = tokenizers.get(path);
@@ -111,8 +118,9 @@ function listFiles(
   return [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** A LICENSE beside code, say; undefined when there is none. */
+/** A LICENSE beside code, say; undefined when there is none, or none that may be read: some servers say so of all that is not there. */
 function smallText(address: string, remote: RemoteReader): string | undefined {
+  if (!namesFile(address)) return undefined;
   try {
     const source = remote.open(address);
     if (source.byteLength > NEARBY_BYTES) return undefined;
@@ -120,8 +128,9 @@ function smallText(address: string, remote: RemoteReader): string | undefined {
     source.readInto(bytes, 0);
     return new TextDecoder().decode(bytes);
   } catch (error) {
-    if (error instanceof CriaError && error.code === 'source.missing') return undefined;
-    throw error;
+    const isThere = !(error instanceof CriaError && /^(?:source\.missing|network\.(?:refused|no-))/.test(error.code));
+    if (isThere) throw error;
+    return undefined;
   }
 }
 

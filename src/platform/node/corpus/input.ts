@@ -149,16 +149,10 @@ const inflaters = {
   zstd: (bytes: Uint8Array, options: { maxOutputLength: number }) => zstd().zstdDecompressSync(bytes, options),
 } as const;
 
-/** `nearby`: the text of a small file beside the input, where it is not on the disk. */
-export function readContext(
-  root: string,
-  problem: ReadContext['problem'],
-  maximumRecordBytes: number,
-  nearby: ReadContext['nearby'] = (name) => readNearby(join(root, name)),
-): ReadContext {
+export function readContext(root: string, problem: ReadContext['problem'], maximumRecordBytes: number): ReadContext {
   return {
     problem,
-    nearby,
+    nearby: (name) => readNearby(join(root, name)),
     maximumRecordBytes,
     inflate: (kind, bytes, maximumBytes) => inflaters[kind](bytes, { maxOutputLength: Math.max(1, maximumBytes) }),
     scratch: createScratch,
@@ -166,7 +160,7 @@ export function readContext(
 }
 
 export const NEARBY_BYTES = 64 * 1024;
-const NEARBY_FILES = 20_000;
+export const NEARBY_FILES = 20_000;
 const nearbyTexts = new Map<string, string | undefined>();
 
 /** Remembers what it found: every file of a repository asks for the same LICENSE. */
