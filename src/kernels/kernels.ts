@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import { add } from './add/kernel.ts';
 import { attention, attentionAltered, attentionCombine } from './attention/cached/kernel.ts';
 import { swiglu } from './gated/kernel.ts';
+import { gemm } from './gemm/kernel.ts';
 import { linearFloats } from './linear/floats/kernel.ts';
 import { linearMatrix, linearVector } from './linear/int8/kernel.ts';
 import { rmsNorm } from './rms-norm/kernel.ts';
@@ -23,6 +24,7 @@ const tasks = [
   ...Object.values(attention),
   ...Object.values(attentionAltered),
   attentionCombine,
+  gemm,
   ...Object.values(linearFloats),
   ...Object.values(linearVector),
   ...Object.values(linearMatrix),

@@ -1,6 +1,5 @@
 /** Numbers of the tasks that only training performs; read by training.assembly.ts and by the wasm device. Continues tasks.ts. */
 export const TASK_GEMM_PACK = 64;
-export const TASK_GEMM = 65;
 export const TASK_ATTENTION_FORWARD = 66;
 export const TASK_ATTENTION_BACKWARD = 67;
 export const TASK_CROSS_ENTROPY_ROWS = 68;

@@ -9,7 +9,7 @@ import { dropoutRows } from './dropout/assembly';
 import { embedBackward } from './embed/backward.assembly';
 import { gatherRows } from './embed/gather.assembly';
 import { swigluBackward } from './gated/backward.assembly';
-import { gemm, gemmPack } from './gemm/assembly';
+import { gemmPack } from './gemm/assembly';
 import { gemmBlas } from './gemm/blas.assembly';
 import { layerNorm, layerNormBackward } from './layer-norm/assembly';
 import { blend } from './muon/assembly';
@@ -24,7 +24,6 @@ import {
   TASK_CROSS_ENTROPY_ROWS,
   TASK_DROPOUT,
   TASK_EMBED_BACKWARD,
-  TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
   TASK_RMS_NORM_BACKWARD,
@@ -50,8 +49,6 @@ export function performTraining(task: i32, first: i32, last: i32, thread: i32): 
   switch (task) {
     case TASK_GEMM_PACK:
       return gemmPack(first, last);
-    case TASK_GEMM:
-      return gemm(first, last, thread);
     case TASK_GEMM_BLAS:
       return gemmBlas(first, last);
     case TASK_ATTENTION_FORWARD:

@@ -73,7 +73,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
     {
       name: 'machine code',
       here: typeof native !== 'string',
-      found: typeof native === 'string' ? native : '512-bit vectors (AVX-512 VNNI), for products with weights',
+      found: typeof native === 'string' ? native : '512-bit vectors (AVX-512 VNNI), for products and attention',
       advice: 'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI.',
     },
     {

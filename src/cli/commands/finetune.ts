@@ -9,7 +9,7 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption, resumeOptions, timer } from '../model-options.ts';
+import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -49,6 +49,7 @@ export const command = defineCommand({
       default: true,
       help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
     },
+    native: modelOptions.native,
     json: { kind: 'flag', help: 'one JSON object per step, and one with the result' },
   },
   positionals: ['recipe'],
@@ -86,6 +87,7 @@ export const command = defineCommand({
         threads: options.threads ?? threads,
         blas: options.blas,
         revectorize: options.revectorize,
+        native: options.native,
         resume: options.resume,
         allowChange: options.allowChange,
         ...(collective && { collective }),

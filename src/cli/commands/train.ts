@@ -7,7 +7,7 @@ import { checkRecipe } from '../../training/recipe/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
-import { deviceOption, resumeOptions, timer } from '../model-options.ts';
+import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 
 const ROOT = 'runs';
@@ -43,6 +43,7 @@ export const command = defineCommand({
       default: true,
       help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
     },
+    native: modelOptions.native,
     json: { kind: 'flag', help: 'one JSON object per step, and one with the result' },
   },
   positionals: ['recipe'],
@@ -74,6 +75,7 @@ export const command = defineCommand({
         threads: options.threads ?? threads,
         blas: options.blas,
         revectorize: options.revectorize,
+        native: options.native,
         resume: options.resume,
         allowChange: options.allowChange,
         ...(collective && { collective }),

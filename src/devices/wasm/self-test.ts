@@ -50,7 +50,7 @@ export async function kernelResults(
   return results;
 }
 
-/** Those that machine code computes: `linear`, with a type of every way in which weights lie in memory, and attention. */
+/** Those that machine code computes: `linear`, with a type of every way in which weights lie in memory, f32 products, and attention. */
 export async function nativeResults(device: Device): Promise<Map<string, Floats>> {
   const results = new Map<string, Floats>();
   const mark = device.mark();
@@ -59,6 +59,8 @@ export async function nativeResults(device: Device): Promise<Map<string, Floats>
   for (const dtype of byKind.values()) {
     await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
   }
+  const [x, w] = [floats(device, random, 37, 300), floats(device, random, 50, 300)];
+  results.set('linear of parameters', await device.read(device.ops.linear(x, w)));
   await attentionResults(device, results, kvTypes, random);
   device.release(mark);
   return results;

@@ -4,6 +4,7 @@ import type { AdamWStep } from '../../kernels/adamw/reference.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import type { Dropout } from '../../kernels/dropout/reference.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
+import { gemm } from '../../kernels/gemm/kernel.ts';
 import { taskNumber } from '../../kernels/kernels.ts';
 import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
 import {
@@ -18,7 +19,6 @@ import {
   TASK_BLEND,
   TASK_COLUMN_SUMS,
   TASK_DROPOUT,
-  TASK_GEMM,
   TASK_GEMM_BLAS,
   TASK_GEMM_PACK,
   TASK_SUM_SQUARES,
@@ -173,7 +173,9 @@ export class TrainingKernels {
         const packedB = this.pack(b, n, k, columns, depth, TILE_COLUMNS);
         const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(columns / BLOCK_COLUMNS);
         const adds = add || k > 0 ? 1 : 0;
-        this.run(TASK_GEMM, units, 1, packedA, packedB, c + n * 4, cRow * 4, M, columns, depth, adds, this.edges);
+        const operands = { a: packedA, b: packedB, c: c + n * 4, cRow: cRow * 4, M, N: columns, K: depth, adds };
+        const scratch = { scratch: this.edges, scratchBytes: EDGE_BYTES };
+        this.perform(this.segment, gemm, { ...operands, ...scratch }, units, 1);
         this.release(inner);
       }
       this.release(mark);

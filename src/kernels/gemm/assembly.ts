@@ -1,69 +1,8 @@
-// C (+)= A · B in f32, for any strides: the three products of a linear layer's training.
-//
-//   forward  y = x · Wᵀ        backward  dx = dy · W        dW = dyᵀ · x
-//
-// Both operands are first packed into panels (6 rows of A, 16 columns of B, side by side for each k), so that the register tile
-// reads them in a line. A thread takes blocks of 96 × 128 of C; inside, k is cut so that a panel of B stays in the first cache
-// and a block of A in the second. Every element of C adds its products in the order of k, whoever computes it.
-// Source  Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
+// Operands of the f32 products (kernel.ts) are packed into panels: 6 rows of A, 16 columns of B, side by side for each k, for any strides.
 import { arg } from '../simd.assembly';
-import { BLOCK_COLUMNS, BLOCK_ROWS, EDGE_BYTES, PANEL_GROUP, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
-import { panelTile } from './tile.assembly';
+import { PANEL_GROUP, TILE_COLUMNS } from '../training-tasks';
 
-const ROWS: usize = TILE_ROWS;
 const COLUMNS: usize = TILE_COLUMNS;
-const WIDE: usize = BLOCK_COLUMNS;
-const TALL: usize = BLOCK_ROWS;
-
-const DEPTH: usize = 256;
-
-/** Arguments: packed A, packed B, C, bytes of a row of C, M, N, K, add (0: overwrite C), edge scratch. Unit = one block of C. */
-export function gemm(first: i32, last: i32, thread: i32): void {
-  const M = arg(4);
-  const N = arg(5);
-  const K = arg(6);
-  const columnBlocks = (N + WIDE - 1) / WIDE;
-  const edge = arg(8) + <usize>(thread * EDGE_BYTES);
-  for (let unit: usize = first; unit < <usize>last; unit++) {
-    const row = (unit / columnBlocks) * TALL;
-    const column = (unit % columnBlocks) * WIDE;
-    block(row, min<usize>(M, row + TALL), column, min<usize>(N, column + WIDE), K, edge);
-  }
-}
-
-function block(row: usize, rowEnd: usize, column: usize, columnEnd: usize, K: usize, edge: usize): void {
-  const a = arg(0);
-  const b = arg(1);
-  const c = arg(2);
-  const cRow = arg(3);
-  for (let k: usize = 0; k < K; k += DEPTH) {
-    const count = min(DEPTH, K - k);
-    const add = k > 0 || arg(7) != 0;
-    for (let j = column; j < columnEnd; j += COLUMNS) {
-      const panelB = b + (j * K + k * COLUMNS) * 4;
-      for (let i = row; i < rowEnd; i += ROWS) {
-        const panelA = a + (i * K + k * ROWS) * 4;
-        const target = c + i * cRow + j * 4;
-        if (i + ROWS <= rowEnd && j + COLUMNS <= columnEnd) {
-          panelTile(target, cRow, panelA, panelB, count, add);
-        } else {
-          panelTile(edge, COLUMNS * 4, panelA, panelB, count, false);
-          copyEdge(target, cRow, edge, rowEnd - i, columnEnd - j, add);
-        }
-      }
-    }
-  }
-}
-
-function copyEdge(c: usize, cRow: usize, edge: usize, rows: usize, columns: usize, add: bool): void {
-  for (let i: usize = 0; i < min<usize>(rows, ROWS); i++) {
-    for (let j: usize = 0; j < min<usize>(columns, COLUMNS); j++) {
-      const at = c + i * cRow + j * 4;
-      const value = load<f32>(edge + (i * COLUMNS + j) * 4);
-      store<f32>(at, add ? load<f32>(at) + value : value);
-    }
-  }
-}
 
 /**
  * Packs a matrix into panels of `width` rows: panel[k][r], zeros below the last row.

@@ -1,8 +1,8 @@
-// The register tile of all f32 matrix products: C[6 × 16] (+)= A · B over `count` steps of k. Twelve accumulators of 256 bits, two
+// The register tile of attention's products in training: C[6 × 16] (+)= A · B over `count` steps of k. Twelve accumulators of 256 bits, two
 // vectors of B and one number of A: what fifteen registers hold. An engine that does not join pairs has as many registers of
 // 128 bits, and gets the tile in two halves of 6 × 8. Both add in the order of k and give the same bits.
 import { madd } from '../simd.assembly';
-import { CONTROL_WIDE, TILE_COLUMNS, TILE_ROWS } from '../training-tasks';
+import { CONTROL_WIDE } from '../training-tasks';
 
 /** A and B anywhere: `aRow`, `aStep`, `bStep`, `cRow` are bytes from one row or step to the next. */
 export function tile(
@@ -19,13 +19,6 @@ export function tile(
   if (load<u32>(CONTROL_WIDE)) return wideTile(c, cRow, a, aRow, aStep, b, bStep, count, add);
   narrowTile(c, cRow, a, aRow, aStep, b, bStep, count, add);
   narrowTile(c + 32, cRow, a, aRow, aStep, b + 32, bStep, count, add);
-}
-
-/** A and B in panels: for each k the 6 numbers of A, or the 16 of B, side by side. */
-export function panelTile(c: usize, cRow: usize, a: usize, b: usize, count: usize, add: bool): void {
-  if (load<u32>(CONTROL_WIDE)) return widePanelTile(c, cRow, a, b, count, add);
-  narrowTile(c, cRow, a, 4, TILE_ROWS * 4, b, TILE_COLUMNS * 4, count, add);
-  narrowTile(c + 32, cRow, a, 4, TILE_ROWS * 4, b + 32, TILE_COLUMNS * 4, count, add);
 }
 
 /** C[6 × 16], for engines that join pairs. */
@@ -93,60 +86,6 @@ function wideTile(
     a4 += aStep;
     a5 += aStep;
     b += bStep;
-  }
-  put4(c, c00, c01, c02, c03, add);
-  put4(c + cRow, c10, c11, c12, c13, add);
-  put4(c + 2 * cRow, c20, c21, c22, c23, add);
-  put4(c + 3 * cRow, c30, c31, c32, c33, add);
-  put4(c + 4 * cRow, c40, c41, c42, c43, add);
-  put4(c + 5 * cRow, c50, c51, c52, c53, add);
-}
-
-/** As wideTile, but with two pointers to move instead of seven. */
-function widePanelTile(c: usize, cRow: usize, a: usize, b: usize, count: usize, add: bool): void {
-  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
-  let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
-  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
-  let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
-  let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
-  let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
-  for (let k: usize = 0; k < count; k++) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const b2 = v128.load(b, 32);
-    const b3 = v128.load(b, 48);
-    let s = v128.load32_splat(a);
-    c00 = madd(s, b0, c00);
-    c01 = madd(s, b1, c01);
-    c02 = madd(s, b2, c02);
-    c03 = madd(s, b3, c03);
-    s = v128.load32_splat(a, 4);
-    c10 = madd(s, b0, c10);
-    c11 = madd(s, b1, c11);
-    c12 = madd(s, b2, c12);
-    c13 = madd(s, b3, c13);
-    s = v128.load32_splat(a, 8);
-    c20 = madd(s, b0, c20);
-    c21 = madd(s, b1, c21);
-    c22 = madd(s, b2, c22);
-    c23 = madd(s, b3, c23);
-    s = v128.load32_splat(a, 12);
-    c30 = madd(s, b0, c30);
-    c31 = madd(s, b1, c31);
-    c32 = madd(s, b2, c32);
-    c33 = madd(s, b3, c33);
-    s = v128.load32_splat(a, 16);
-    c40 = madd(s, b0, c40);
-    c41 = madd(s, b1, c41);
-    c42 = madd(s, b2, c42);
-    c43 = madd(s, b3, c43);
-    s = v128.load32_splat(a, 20);
-    c50 = madd(s, b0, c50);
-    c51 = madd(s, b1, c51);
-    c52 = madd(s, b2, c52);
-    c53 = madd(s, b3, c53);
-    a += TILE_ROWS * 4;
-    b += TILE_COLUMNS * 4;
   }
   put4(c, c00, c01, c02, c03, add);
   put4(c + cRow, c10, c11, c12, c13, add);

@@ -6,6 +6,8 @@
 
 import { attention } from '../attention/cached/kernel.ts';
 import { writeAttention } from '../attention/cached/x64/attention.ts';
+import { gemm } from '../gemm/kernel.ts';
+import { writeGemm } from '../gemm/x64/gemm.ts';
 import { taskNumber } from '../kernels.ts';
 import { linearFloats } from '../linear/floats/kernel.ts';
 import { floatPackings } from '../linear/floats/packing.ts';
@@ -64,6 +66,7 @@ export function nativeCode({ isFused }: { readonly isFused: boolean }): NativeCo
     const task = attention[type];
     add(taskNumber(task), (code) => writeAttention(code, type, task, isFused));
   }
+  add(taskNumber(gemm), (code) => writeGemm(code, gemm, isFused));
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {
     bytes.set(parts[i]!, offset);

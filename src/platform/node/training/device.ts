@@ -6,6 +6,7 @@ import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import { createGpu } from '../gpu.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
+import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
 import { compileForThisMachine } from '../wide-kernels.ts';
 
@@ -18,6 +19,8 @@ export interface TrainingMachine {
   /** Matrix products of the wasm device by a BLAS, where one is installed. */
   readonly blas: boolean;
   readonly revectorize: boolean;
+  /** Machine code where this processor has some of ours, with the same bits; unless false. */
+  readonly native?: boolean;
 }
 
 export interface TrainingDevice {
@@ -28,7 +31,7 @@ export interface TrainingDevice {
 
 /** The device for training on this machine. Throws UnsupportedError `training.products`, `webgpu.…`. */
 export async function createTrainingDevice(
-  { device, threads, blas, revectorize }: TrainingMachine,
+  { device, threads, blas, revectorize, native: wantsNative = true }: TrainingMachine,
   products: 'f32' | 'bf16',
   tell: (message: string) => void,
 ): Promise<TrainingDevice> {
@@ -47,6 +50,7 @@ export async function createTrainingDevice(
   const library = products === 'bf16' ? needBf16() : blas ? loadProducts(['f32']) : null;
   if (blas && library === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   const compiled = await compileForThisMachine({ threads, revectorize, blas: null, training: true });
+  const native = await nativeForThisMachine(compiled.kernels, wantsNative);
   const bits = library
     ? { device: 'wasm', 'matrix products': library.description, threads: String(threads) }
     : { device: 'wasm', 'matrix products': 'our own kernels' };
@@ -54,5 +58,6 @@ export async function createTrainingDevice(
   const note = library
     ? `${compiled.note}, matrix products by ${library.description}: the bits depend on the number of threads`
     : `${compiled.note}, the same bits with any number of threads`;
-  return { device: await createWasmDevice({ threads, host: nodeThreads, ...compiled, blas: library, note }), bits };
+  const common = { threads, host: nodeThreads, ...compiled, native: native.kernels, blas: library };
+  return { device: await createWasmDevice({ ...common, note: [note, native.note].filter(Boolean).join(', ') }), bits };
 }

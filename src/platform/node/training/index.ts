@@ -73,7 +73,8 @@ export class Trainer {
         'Trainer.create: the model was loaded with adapters, expected one without. Merge them into it (model.save), or train an adapter (cria finetune).',
       );
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
-    const machine = { device: kind, threads, blas, revectorize: found.options.revectorize ?? true };
+    const { revectorize = true, native = true } = found.options;
+    const machine = { device: kind, threads, blas, revectorize, native };
     const { device } = await createTrainingDevice(machine, 'f32', () => {});
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
