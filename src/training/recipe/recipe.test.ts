@@ -219,6 +219,8 @@ test('estimates: 16 bytes a parameter, less activations the more is computed aga
   // Over two ranks half of the moments, and the sums of half of the gradients: 4 + 4 + 4 + 2 bytes.
   equal(estimateMemory(config, 4096, 'none', { size: 2, sharding: 'optimizer' }).parameters, parameters * 14);
   equal(estimateMemory(config, 4096, 'none', { isAveraged: true }).parameters, parameters * 20);
+  const dropped = estimateMemory(config, 4096, 'none', { isDropped: true });
+  equal(dropped.activations - none!.activations, 4 * 4096 * (6 + 2) * 2 * 288);
   const byHand = 6 * (6 * (4 * 288 * 288 + 3 * 288 * 768) + 4096 * 288) + 6 * 6 * 256 * 288;
   equal(flopsPerToken(config, 256), byHand);
 });

@@ -19,10 +19,12 @@ export function flopsPerToken(config: LlamaConfig, length: number): number {
 /** Floats that one token leaves in one block until the backward pass, by policy; the last is what a block needs while it is worked on. */
 function floatsPerToken(
   config: LlamaConfig,
+  isDropped: boolean,
 ): { readonly [policy in Recompute]: number } & { readonly working: number } {
   const { D, H, Q, P, F } = dimensions(config);
   const projections = isGated(config.activation) ? 2 : 1;
-  const none = 6 * D + 3 * Q + 3 * P + (projections + 1) * F + H;
+  // What is dropped of both branches is a copy of them.
+  const none = (isDropped ? 8 : 6) * D + 3 * Q + 3 * P + (projections + 1) * F + H;
   return { none, cheap: 3 * D + 2 * Q + 2 * P + projections * F + H, block: D, working: 2 * none };
 }
 
@@ -41,9 +43,13 @@ export function estimateMemory(
     size = 1,
     sharding = 'none',
     isAveraged = false,
-  }: Partial<Pick<Division, 'size' | 'sharding'>> & { readonly isAveraged?: boolean } = {},
+    isDropped = false,
+  }: Partial<Pick<Division, 'size' | 'sharding'>> & {
+    readonly isAveraged?: boolean;
+    readonly isDropped?: boolean;
+  } = {},
 ): MemoryEstimate {
-  const floats = floatsPerToken(config);
+  const floats = floatsPerToken(config, isDropped);
   const logits = 16 * 2 ** 20;
   return {
     parameters: 4 * (stateCount(config, { size, sharding }) + (isAveraged ? parameterCount(config) : 0)),

@@ -21,7 +21,8 @@ export function describeRun(
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
   const { ema, sharding } = recipe.training;
   const isAveraged = ema !== undefined;
-  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, isAveraged });
+  const isDropped = derived.dropout !== null;
+  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, isAveraged, isDropped });
   const all = derived.totalTokens;
   // Steps reach about half of the rate of one large product.
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
