@@ -192,7 +192,7 @@ const cases: Record<string, Build> = {
   'decoder-layer': decoderLayer,
 };
 
-for (const { name: deviceName, create } of [...trainingDevices, ...gpuDevices]) {
+for (const { name: deviceName, create } of [...trainingDevices, ...(await gpuDevices())]) {
   describe(`golden gradients on ${deviceName}`, () => {
     for (const [name, build] of Object.entries(cases)) {
       test(name, async () => {

@@ -282,7 +282,7 @@ function ropeCase({ ops, input, expected, attributes, check, device }: Setup, ha
   }
 }
 
-for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
+for (const { name: deviceName, create } of [...testDevices, ...(await gpuDevices())]) {
   describe(`golden components on ${deviceName}`, () => {
     for (const [name, run] of Object.entries(cases)) {
       test(name, async () => {

@@ -18,7 +18,7 @@ interface ForwardCase {
 
 const folder = (name: string) => `forward/${name}`;
 
-for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
+for (const { name: deviceName, create } of [...testDevices, ...(await gpuDevices())]) {
   describe(`golden forward on ${deviceName}`, () => {
     for (const name of readdirSync(goldenPath('forward'))) {
       test(name, async () => {

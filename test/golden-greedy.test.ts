@@ -15,7 +15,7 @@ import { gpuDevices } from './support/webgpu.ts';
 const stories = 'real/models/stories260K';
 const expectedTexts = 'real/reference/stories260K_expected_outputs.json';
 
-for (const { name: deviceName, create } of [...testDevices, ...gpuDevices]) {
+for (const { name: deviceName, create } of [...testDevices, ...(await gpuDevices())]) {
   describe(`greedy continuations on ${deviceName}`, () => {
     for (const name of readdirSync(goldenPath('forward'))) {
       test(name, async () => {

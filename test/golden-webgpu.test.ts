@@ -12,15 +12,16 @@ const chosen = [
   ...['llama2-recipe', 'lora-qv-r4'],
   ...['gemma2', 'gpt-oss', 'granite', 'mixtral', 'olmo2', 'phi4-mini-long', 'qwen3', 'smollm3'],
 ];
+const devices = await gpuDevices();
 const isAll = process.env.CRIA_GPU_TESTS === 'all';
 
 function onGpu(kind: AnyGoldenKind): AnyGoldenKind {
   return {
     ...kind,
-    devices: gpuDevices,
+    devices,
     matches: (item) => kind.matches(item) && (isAll || chosen.includes(item.name)),
   };
 }
 
-if (gpuDevices.length === 0) test('golden cases on webgpu', { skip: noGpu }, () => {});
+if (devices.length === 0) test('golden cases on webgpu', { skip: noGpu }, () => {});
 else runGoldenKinds([...goldenKinds.training, ...goldenKinds.relatives].map(onGpu));
