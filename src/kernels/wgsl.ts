@@ -10,8 +10,8 @@
  */
 
 export type ParameterType = 'u32' | 'i32' | 'f32';
-/** What an array in a buffer holds. */
-export type ElementType = 'f32' | 'vec2f' | 'vec4f' | 'u32' | 'vec2u' | 'vec4u';
+/** What an array in a buffer holds; a kernel with vec4h enables f16. */
+export type ElementType = 'f32' | 'vec2f' | 'vec4f' | 'vec4h' | 'u32' | 'vec2u' | 'vec4u';
 
 export interface Kernel<Parameter extends string = string, Buffer extends string = string> {
   readonly name: string;
@@ -35,7 +35,7 @@ export interface KernelText<Parameter extends string, Input extends string, Outp
   readonly outputs: Readonly<Record<Output, ElementType>>;
   /** The body may join the lanes of a subgroup: `subgroup`, its number, `subgroupLane` and `subgroupSize`; lanes are numbered by them. */
   readonly subgroups?: boolean;
-  /** Directives for what of the language not everybody has: `requires …;`. */
+  /** Directives for what of the language not everybody has: `requires …;`, `enable …;`. */
   readonly requires?: string;
   /** Workgroup memory and functions. */
   readonly declarations?: string;

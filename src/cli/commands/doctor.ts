@@ -130,7 +130,8 @@ async function findWebGpu({ env }: Io): Promise<Finding> {
     return { name, here: false, found: `${adapterName}, a software adapter`, advice, ...more };
   }
   const offered = features.length > 0 ? ` (${features.join(', ')})` : '';
-  const prompts = products === null ? '' : `; prompts by ${products.by} products (${products.why})`;
+  const halves = products && products.ofHalves !== products.by ? `, with f16 weights by ${products.ofHalves}` : '';
+  const prompts = products === null ? '' : `; prompts by ${products.by} products (${products.why})${halves}`;
   return { name, here: true, found: `${adapterName}${offered}${prompts}; use it by \`--device webgpu\``, ...more };
 }
 

@@ -16,36 +16,54 @@ export interface OpenGpu {
   readonly products: Products;
 }
 
-/** How products of many rows are computed with weights that are integers with scales, and why so. */
+/** How products of many rows are computed, and why so. */
 export interface Products {
-  readonly by: 'int8' | 'f32';
+  /** With weights that are integers with scales. */
+  readonly by: 'int8' | 'f16' | 'f32';
+  /** With weights that are stored as f16. */
+  readonly ofHalves: 'f16' | 'f32';
   readonly why: string;
 }
 
 /** WGSL's language feature of packed products of 8-bit integers. */
 const PACKED_DOTS = 'packed_4x8_integer_dot_product';
+const HALVES = 'shader-f16';
 
 /**
  * The one place that decides. Apple's GPUs, and adapters that compute on the CPU, have no instruction for products of packed integers:
- * the language offers them all the same, and they are slower than f32 there (llama.cpp#23594, three.js#34451).
+ * the language offers them all the same, and they are slower than f32 there (llama.cpp#23594, three.js#34451). f16 halves the bytes that
+ * go through workgroup memory, which bounds tiles of f32.
  */
 export function chooseProducts(
-  { vendor, isSoftware, hasDots }: { readonly vendor: string; readonly isSoftware: boolean; readonly hasDots: boolean },
+  adapter: {
+    readonly vendor: string;
+    readonly isSoftware: boolean;
+    readonly hasDots: boolean;
+    readonly hasHalves: boolean;
+  },
   wanted?: Products['by'],
 ): Products {
-  if (!hasDots) {
-    if (wanted === 'int8')
-      throw new UnsupportedError(
-        'webgpu.int8',
-        `webgpu: products of 8-bit integers are asked for, which need WGSL's ${PACKED_DOTS}; it is not here. Leave the choice to the device.`,
-      );
-    return { by: 'f32', why: `WGSL's ${PACKED_DOTS} is not here` };
+  const { vendor, isSoftware, hasDots, hasHalves } = adapter;
+  if (wanted !== undefined) {
+    if (wanted === 'int8' && !hasDots) throw missing('int8', 'products of 8-bit integers', `WGSL's ${PACKED_DOTS}`);
+    if (wanted === 'f16' && !hasHalves) throw missing('f16', 'products in f16', `the feature ${HALVES}`);
+    return { by: wanted, ofHalves: wanted === 'f16' ? 'f16' : 'f32', why: 'asked for' };
   }
-  if (wanted !== undefined) return { by: wanted, why: 'asked for' };
-  if (isSoftware) return { by: 'f32', why: 'a software adapter' };
-  if (/apple/i.test(vendor)) return { by: 'f32', why: 'Apple has no instruction for products of packed integers' };
-  return { by: 'int8', why: 'products of packed integers' };
+  if (isSoftware) return { by: 'f32', ofHalves: 'f32', why: 'a software adapter' };
+  const ofHalves = hasHalves ? 'f16' : 'f32';
+  const isApple = /apple/i.test(vendor);
+  if (hasDots && !isApple) return { by: 'int8', ofHalves, why: 'products of packed integers' };
+  const noDots = isApple
+    ? 'Apple has no instruction for products of packed integers'
+    : `WGSL's ${PACKED_DOTS} is not here`;
+  return { by: ofHalves, ofHalves, why: hasHalves ? `${noDots}, and ${HALVES} is` : noDots };
 }
+
+const missing = (wanted: string, products: string, needed: string) =>
+  new UnsupportedError(
+    `webgpu.${wanted}`,
+    `webgpu: ${products} are asked for, which need ${needed}; it is not here. Leave the choice to the device.`,
+  );
 
 /** Raised to what the adapter offers; the others' guaranteed values are enough. */
 const raisedLimits = ['maxBufferSize', 'maxStorageBufferBindingSize'] as const;
@@ -69,18 +87,20 @@ export async function openGpu(
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = adapter.info;
   const areJoined = subgroupMinSize >= 4 && subgroupMaxSize <= 32;
   const hasSubgroups = has('subgroups') && areJoined && gpu.wgslLanguageFeatures?.has('subgroup_id') === true;
-  const device = await adapter.requestDevice({
-    requiredFeatures: [
-      ...(hasTimestamps ? (['timestamp-query'] as const) : []),
-      ...(hasSubgroups ? (['subgroups'] as const) : []),
-    ],
-    requiredLimits: Object.fromEntries(raisedLimits.map((limit) => [limit, adapter.limits[limit]])),
-  });
   const { info } = adapter;
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word !== '');
   const name = info.description || words.join(' ') || 'an adapter without a name';
   const isSoftware = info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software/i.test(words.join(' '));
   const hasDots = gpu.wgslLanguageFeatures?.has(PACKED_DOTS) === true;
-  const choice = chooseProducts({ vendor: info.vendor, isSoftware, hasDots }, products);
+  const facts = { vendor: info.vendor, isSoftware, hasDots, hasHalves: has(HALVES) };
+  const choice = chooseProducts(facts, products);
+  const device = await adapter.requestDevice({
+    requiredFeatures: [
+      ...(hasTimestamps ? (['timestamp-query'] as const) : []),
+      ...(hasSubgroups ? (['subgroups'] as const) : []),
+      ...(choice.by === 'f16' || choice.ofHalves === 'f16' ? ([HALVES] as const) : []),
+    ],
+    requiredLimits: Object.fromEntries(raisedLimits.map((limit) => [limit, adapter.limits[limit]])),
+  });
   return { device, name, isSoftware, hasTimestamps, hasSubgroups, products: choice };
 }

@@ -9,7 +9,6 @@ import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
 import { embed } from '../../kernels/embed/webgpu.ts';
-import { hasIntegers, integerProduct, roundRows } from '../../kernels/gemm/int8.webgpu.ts';
 import { type MatvecChoice, matvec } from '../../kernels/gemm/matvec.webgpu.ts';
 import { type StoredType, storedType } from '../../kernels/gemm/stored.webgpu.ts';
 import { product } from '../../kernels/gemm/webgpu.ts';
@@ -35,6 +34,7 @@ import {
 import { Memory } from './memory.ts';
 import { createOps, largestOf } from './ops.ts';
 import { adamWStep, blend, muonStep, sumSquares } from './optimizers.ts';
+import { roundedProductOf } from './products.ts';
 import { type Counts, Queue } from './queue.ts';
 import { selfTest } from './self-test.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
@@ -49,7 +49,7 @@ export interface WebGpuDeviceOptions {
   readonly dispatchFlops?: number;
   /** What the adapter has and is not to be used. For tests. */
   readonly without?: readonly GPUFeatureName[];
-  /** How products of many rows with quantized weights are computed; absent: as suits the adapter (adapter.ts). */
+  /** How products of many rows are computed, of the weights that allow it; absent: as suits the adapter (adapter.ts). */
   readonly products?: Products['by'];
   /** Milliseconds: with it the rate of the adapter is measured, and dispatches that would take long are cut by it. */
   readonly clock?: () => number;
@@ -128,7 +128,7 @@ export async function createWebGpuDevice({
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
       );
-      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups, products.by)));
+      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups, products)));
       await selfTest(made, types);
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       const cacheBytes = cache ? `, and the cache, ${storeBytes(cache)} bytes,` : ',';
@@ -191,8 +191,9 @@ export async function createWebGpuDevice({
 }
 
 /** Those of a weight type that a model will meet, for rows of whole units. A software adapter takes seconds for each. */
-function kernelsOf(dtype: WeightType, hasSubgroups: boolean, products: Products['by']): Kernel[] {
+function kernelsOf(dtype: WeightType, hasSubgroups: boolean, products: Products): Kernel[] {
   const type = storedType(dtype, UNIT);
+  const rounded = roundedProductOf(products, type, UNIT);
   return [
     embed(type),
     ...[1, 2, 4].flatMap((rows) =>
@@ -201,11 +202,9 @@ function kernelsOf(dtype: WeightType, hasSubgroups: boolean, products: Products[
       ),
     ),
     ...([32, 64] as const).map((tile) =>
-      products === 'int8' && hasIntegers(type)
-        ? integerProduct({ type, tile })
-        : product({ form: 'forward', type, tile, whole: true }),
+      rounded ? rounded.product(tile) : product({ form: 'forward', type, tile, whole: true }),
     ),
-    ...(products === 'int8' && hasIntegers(type) ? [roundRows] : []),
+    ...(rounded ? [rounded.round] : []),
   ];
 }
 const UNIT = 32;

@@ -50,6 +50,15 @@ for (const dtype of ['Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q2_K', 'Q3_K', 'Q4
   });
 }
 
+test('what is not finite makes its row NaN, and no other', { skip }, async () => {
+  const { source } = randomWeights('Q8_0', 9, 64, 3);
+  const x = randomFloats(6 * 64, 4);
+  x[5] = Number.NaN;
+  x[3 * 64 + 40] = Number.NEGATIVE_INFINITY;
+  const y = await gpu!.read(gpu!.ops.linear(fromFloats(gpu!, x, [6, 64]), gpu!.placeWeight(source, 0)));
+  for (const [i, one] of y.entries()) strictEqual(Number.isFinite(one), i >= 9 && (i < 27 || i >= 36), `[${i}] ${one}`);
+});
+
 test('x is rounded to 8 bits by 32 numbers, rows of zeros are zeros, and linearExact rounds nothing', {
   skip,
 }, async () => {
@@ -78,20 +87,26 @@ test('x is rounded to 8 bits by 32 numbers, rows of zeros are zeros, and linearE
 });
 
 test('one place decides how products of many rows are computed, and says why', () => {
-  const nvidia = { vendor: 'nvidia', isSoftware: false, hasDots: true };
-  strictEqual(chooseProducts(nvidia).by, 'int8');
-  for (const [adapter, why] of [
-    [{ ...nvidia, vendor: 'apple' }, /Apple/],
-    [{ ...nvidia, isSoftware: true }, /software/],
-    [{ ...nvidia, hasDots: false }, /packed_4x8_integer_dot_product is not here/],
+  const nvidia = { vendor: 'nvidia', isSoftware: false, hasDots: true, hasHalves: true };
+  const without = { ...nvidia, hasHalves: false };
+  for (const [adapter, by, ofHalves, why] of [
+    [nvidia, 'int8', 'f16', /packed integers/],
+    [without, 'int8', 'f32', /packed integers/],
+    [{ ...nvidia, vendor: 'apple' }, 'f16', 'f16', /Apple .*, and shader-f16 is/],
+    [{ ...without, vendor: 'apple' }, 'f32', 'f32', /Apple/],
+    [{ ...nvidia, hasDots: false }, 'f16', 'f16', /packed_4x8_integer_dot_product is not here/],
+    [{ ...without, hasDots: false }, 'f32', 'f32', /packed_4x8_integer_dot_product is not here/],
+    [{ ...nvidia, isSoftware: true }, 'f32', 'f32', /software/],
   ] as const) {
-    const { by, why: found } = chooseProducts(adapter);
-    strictEqual(by, 'f32');
-    match(found, why);
+    const found = chooseProducts(adapter);
+    deepStrictEqual([found.by, found.ofHalves], [by, ofHalves]);
+    match(found.why, why);
   }
-  strictEqual(chooseProducts(nvidia, 'f32').by, 'f32');
+  deepStrictEqual(chooseProducts(nvidia, 'f32'), { by: 'f32', ofHalves: 'f32', why: 'asked for' });
   strictEqual(chooseProducts({ ...nvidia, isSoftware: true }, 'int8').by, 'int8');
+  strictEqual(chooseProducts({ ...nvidia, isSoftware: true }, 'f16').ofHalves, 'f16');
   throws(() => chooseProducts({ ...nvidia, hasDots: false }, 'int8'), UnsupportedError);
+  throws(() => chooseProducts(without, 'f16'), /products in f16 are asked for, which need the feature shader-f16/);
 });
 
 test('the description says it', { skip }, () => {

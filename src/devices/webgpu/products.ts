@@ -1,10 +1,12 @@
 /** Products with matrices: which kernel, in which pieces. */
 import { COLUMN_SUM_ROWS, columnSums } from '../../kernels/add/webgpu.ts';
+import { halfProduct, halveRows, isExactInHalves } from '../../kernels/gemm/f16.webgpu.ts';
 import { hasIntegers, integerProduct, roundRows } from '../../kernels/gemm/int8.webgpu.ts';
 import { MATVEC_ROWS, matvec, matvecGroupRows, routedMatvec } from '../../kernels/gemm/matvec.webgpu.ts';
-import type { BlockType } from '../../kernels/gemm/stored.webgpu.ts';
+import type { StoredType } from '../../kernels/gemm/stored.webgpu.ts';
 import { type ProductChoice, product } from '../../kernels/gemm/webgpu.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
+import type { Products } from './adapter.ts';
 import type { Context } from './context.ts';
 import type { Region } from './memory.ts';
 import type { GpuMatrix, GpuTensor } from './tensors.ts';
@@ -12,7 +14,26 @@ import type { GpuMatrix, GpuTensor } from './tensors.ts';
 /** Rows from which tiles of 64 are filled well enough. */
 const LARGE_TILE = 48;
 
-/** y_NO = x_NI · Wᵀ (+ bias). `exact`: x as it is, where the device would round it to integers. */
+/** Kernels of a product whose rows of x are rounded before it, in units of 32 numbers. */
+interface RoundedProduct {
+  readonly round: typeof roundRows | typeof halveRows;
+  /** Bytes of a rounded unit, without its scale. */
+  readonly unitBytes: number;
+  readonly product: (tile: 32 | 64) => ReturnType<typeof integerProduct>;
+}
+
+/** Null: x stays as it is. */
+export function roundedProductOf(products: Products, type: StoredType, I: number): RoundedProduct | null {
+  if (I % 32 !== 0) return null;
+  const by = type === 'f16' ? products.ofHalves : products.by;
+  if (by === 'int8' && hasIntegers(type))
+    return { round: roundRows, unitBytes: 32, product: (tile) => integerProduct({ type, tile }) };
+  if (by === 'f16' && isExactInHalves(type))
+    return { round: halveRows, unitBytes: 64, product: (tile) => halfProduct({ type, tile }) };
+  return null;
+}
+
+/** y_NO = x_NI · Wᵀ (+ bias). `exact`: x as it is, where the device would round it. */
 export function linear(
   context: Context,
   y: Region,
@@ -26,18 +47,19 @@ export function linear(
     few(context, y, x, w, bias, N);
     return;
   }
-  const isRounded = !exact && context.products.by === 'int8' && hasIntegers(w.stored);
+  const rounded = exact ? null : roundedProductOf(context.products, w.stored, columnCount(w.shape));
   const most = rowsAtOnce(context, 2 * columnCount(w.shape) * rowCount(w.shape));
   for (let firstRow = 0; firstRow < N; firstRow += most) {
     const range = { firstRow, rows: Math.min(most, N - firstRow) };
-    if (isRounded) roundedProduct(context, y, x, w, bias, range);
+    if (rounded) roundedProduct(context, rounded, y, x, w, bias, range);
     else forwardProduct(context, y, x, w, bias, range, firstRow);
   }
 }
 
-/** The rows of x, rounded to integers, through the integers of W; they become the same rows of y. */
+/** The rows of x, rounded, with W; they become the same rows of y. */
 function roundedProduct(
   context: Context,
+  { round, unitBytes, product }: RoundedProduct,
   y: Region,
   x: GpuTensor,
   w: GpuMatrix,
@@ -45,22 +67,21 @@ function roundedProduct(
   { firstRow, rows }: RowRange,
 ): void {
   const { memory, queue } = context;
-  const type = w.stored as BlockType;
   const I = columnCount(w.shape);
   const O = rowCount(w.shape);
   const units = (rows * I) / 32;
   const mark = memory.mark();
-  const [a, aScales] = [memory.take(units * 32), memory.take(units * 16)];
-  context.each(roundRows, units, { x_NI: x.region, quants_NI: a, scales_N: aScales }, { start: firstRow * I });
+  const [a, aScales] = [memory.take(units * unitBytes), memory.take(units * 16)];
+  context.each(round, units, { x_NI: x.region, rounded_NI: a, scales_N: aScales }, { start: firstRow * I });
   for (const { quants, rest, firstRow: yStart, rowCount: C } of w.pieces) {
     const tile = rows >= LARGE_TILE && C >= LARGE_TILE ? 64 : 32;
     const tilesM = Math.ceil(rows / tile);
     queue.dispatch(
-      integerProduct({ type, tile }),
+      product(tile),
       { a, aScales, quants, rest, bias: bias ?? aScales, y_MC: y },
       { M: rows, C, I, stride: O, yStart, yOffset: firstRow * O, tilesM, hasBias: bias ? 1 : 0 },
       tilesM * Math.ceil(C / tile),
-      w.bytes * (C / O) + units * 48 + rows * C * 4,
+      w.bytes * (C / O) + units * (unitBytes + 16) + rows * C * 4,
       2 * rows * C * I,
     );
   }
