@@ -1,10 +1,11 @@
 /**
  * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
  * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas,bf16] [--tasks]
- * [--peer "python3 bench/adapters/pytorch_train.py"]`
+ * [--peer "python3 bench/adapters/pytorch_train.py"] [--write]`
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
- * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second.
+ * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second; each way is
+ * compared with the peer's run of the same round. --write puts the comparison into bench/RESULTS.md.
  * --tasks adds the milliseconds of a step that each kernel takes, and those outside of all ('other').
  */
 import { spawnSync } from 'node:child_process';
@@ -14,8 +15,8 @@ import { Random } from '../src/base/random.ts';
 import { createWasmDevice } from '../src/devices/wasm/device.ts';
 import * as inferenceTasks from '../src/kernels/tasks.ts';
 import * as trainingTasks from '../src/kernels/training-tasks.ts';
-import { type LlamaConfig, paperChoices } from '../src/model/config.ts';
 import { parameterCount } from '../src/model/parameters.ts';
+import { describeMachine } from '../src/platform/node/machine.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { needBf16 } from '../src/platform/node/native/products.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
@@ -26,13 +27,9 @@ import type { OptimizerOptions } from '../src/training/optimizer.ts';
 import { estimateMemory, flopsPerToken } from '../src/training/run/estimate.ts';
 import { placeModel } from '../src/training/trainable-model.ts';
 import { StepTrainer } from '../src/training/trainer.ts';
-
-const shapes = {
-  '7M': { vocabSize: 4096, width: 288, ffnWidth: 768, blockCount: 6, headCount: 6 },
-  /** recipes/stories.yaml: --length 512. */
-  stories: { vocabSize: 4096, width: 256, ffnWidth: 704, blockCount: 6, headCount: 4 },
-  '110M': { vocabSize: 32000, width: 768, ffnWidth: 2048, blockCount: 12, headCount: 12 },
-} as const;
+import { median, toSection } from './report.ts';
+import { updateResults } from './results-file.ts';
+import { shapeConfig } from './shapes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -47,16 +44,14 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '2' },
     ways: { type: 'string', default: 'wasm,blas' },
     peer: { type: 'string' },
+    write: { type: 'boolean', default: false },
     /** One measurement in this process: for the bench itself. */
     only: { type: 'string' },
   },
 });
 
-const shape = shapes[values.shape as keyof typeof shapes];
-if (!shape || !recomputePolicies.includes(values.recompute as Recompute)) {
-  console.error(
-    `bench: --shape is one of ${Object.keys(shapes).join(', ')}, --recompute one of ${recomputePolicies.join(', ')}`,
-  );
+if (!recomputePolicies.includes(values.recompute as Recompute)) {
+  console.error(`bench: --recompute is one of ${recomputePolicies.join(', ')}`);
   process.exit(2);
 }
 const [threads, length, batch, steps, rounds] = [
@@ -66,19 +61,7 @@ const [threads, length, batch, steps, rounds] = [
   values.steps,
   values.rounds,
 ].map(Number) as [number, number, number, number, number];
-const config: LlamaConfig = {
-  ...paperChoices,
-  ...shape,
-  kvHeadCount: shape.headCount,
-  headSize: shape.width / shape.headCount,
-  contextLength: length,
-  normEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: { kind: 'none' },
-  tiedEmbeddings: true,
-  attentionBias: false,
-  slidingWindow: null,
-};
+const config = shapeConfig(values.shape, length);
 
 if (values.only) {
   console.log(JSON.stringify(await measure(values.only)));
@@ -86,30 +69,46 @@ if (values.only) {
 }
 
 const results = new Map<string, number[]>();
+const peerRates: number[] = [];
+const names: Record<string, string> = { node: process.versions.node };
 for (let round = 0; round < rounds; round++) {
   for (const way of values.ways.split(',')) {
     const words = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), '--only', way];
     const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
-    const result = JSON.parse(stdout) as { way: string; tokensPerSecond: number };
+    const result = JSON.parse(stdout) as { way: string; device: string; tokensPerSecond: number };
     console.log(stdout.trim());
+    names[way] = result.device;
     results.set(way, [...(results.get(way) ?? []), result.tokensPerSecond]);
   }
   if (values.peer) {
-    const { vocabSize, width, ffnWidth, blockCount, headCount } = shape;
+    const { vocabSize, width, ffnWidth, blockCount, headCount } = config;
     const sizes = [threads, vocabSize, width, ffnWidth, blockCount, headCount, length, batch, steps];
-    const { stdout } = spawnSync(`${values.peer} ${sizes.join(' ')}`, { shell: true, encoding: 'utf8' });
+    const { stdout, stderr, status } = spawnSync(`${values.peer} ${sizes.join(' ')}`, {
+      shell: true,
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(stderr);
     console.log(stdout.trim());
-    const { median_tokens_per_second } = JSON.parse(stdout) as { median_tokens_per_second: number };
-    results.set('peer', [...(results.get('peer') ?? []), median_tokens_per_second]);
+    const peer = JSON.parse(stdout) as { peer: string; median_tokens_per_second: number };
+    names.peer = peer.peer;
+    peerRates.push(peer.median_tokens_per_second);
   }
 }
-const peer = results.get('peer');
-for (const [way, rates] of results) {
-  const best = Math.max(...rates);
-  const against = peer && way !== 'peer' ? `, ${(best / Math.max(...peer)).toFixed(2)} × the peer` : '';
-  console.log(`${way}: ${best.toFixed(0)} tokens/s (${rates.map((rate) => rate.toFixed(0)).join(', ')})${against}`);
-}
+if (values.peer) {
+  const section = toSection({
+    title: `Training beside ${names.peer!.split(' ')[0]}, shape ${values.shape}, threads: ${threads}`,
+    command: [
+      'node bench/training.ts',
+      ...process.argv.slice(2).map((word) => (word.includes(' ') ? `"${word}"` : word)),
+    ].join(' '),
+    machine: describeMachine(),
+    versions: names,
+    comparisons: [...results].map(([test, ours]) => ({ test, threads, ours, theirs: peerRates })),
+  });
+  console.log(section);
+  if (values.write) updateResults(section);
+} else for (const [way, rates] of results) console.log(`${way}: ${median(rates)} tokens/s (${rates.join(', ')})`);
 
 async function measure(way: string) {
   const spent = new Map<number, number>();

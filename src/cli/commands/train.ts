@@ -1,14 +1,18 @@
 import { basename, join } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
 import { formatCount, formatDuration } from '../../base/units.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
+import type { TrainingMachine } from '../../platform/node/training/device.ts';
+import { parseMachines, planMachines } from '../../platform/node/training/run/plan-machines.ts';
 import { type TrainResult, train } from '../../platform/node/training/train.ts';
-import { checkRecipe } from '../../training/recipe/recipe.ts';
+import { checkRecipe, type Recipe } from '../../training/recipe/recipe.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
+import { alignColumns } from '../terminal/columns.ts';
 
 const ROOT = 'runs';
 
@@ -44,6 +48,25 @@ export const command = defineCommand({
       help: 'stay with 128-bit vectors, where this Node could join two to 256 bits',
     },
     native: modelOptions.native,
+    plan: {
+      kind: 'text',
+      value: 'MACHINES',
+      help: 'print what so many machines like this one need, by arithmetic, and train nothing: 8,64,2048',
+    },
+    network: {
+      kind: 'number',
+      value: 'GBIT',
+      min: 0.01,
+      otherwise: '100',
+      help: 'with --plan: gigabits a second that a machine sends',
+    },
+    gflops: {
+      kind: 'number',
+      value: 'N',
+      min: 0.01,
+      otherwise: 'measured here',
+      help: 'with --plan: 10⁹ operations a second that a machine reaches in large products',
+    },
     json: { kind: 'flag', help: 'one JSON object per step, and one with the result' },
   },
   positionals: ['recipe'],
@@ -59,9 +82,12 @@ export const command = defineCommand({
     ['train own-text', 'a small model of own-text.txt, with the tokenizer in own-tokenizer'],
     ['train stories --set data.train.0.path=train.jsonl.gz', 'the bundled model'],
     ['train stories --resume', 'go on with it'],
+    ['train llama1-7b --plan 8,64,2048', "what the paper's run needs"],
   ],
   async run(options, io) {
     const recipe = checkRecipe(readRecipeFile(options.recipe, options.set), basename(options.recipe));
+    if (options.plan !== undefined || options.network !== undefined || options.gflops !== undefined)
+      return writePlan(recipe, options, io);
     const isOver = timer(options.maxTime);
     let isStopped = false;
     const job = mpiJob(io.env);
@@ -98,6 +124,47 @@ export const command = defineCommand({
     collective?.finish();
   },
 });
+
+interface PlanWords {
+  readonly plan?: string | undefined;
+  readonly network?: number | undefined;
+  readonly gflops?: number | undefined;
+  readonly device: TrainingMachine['device'];
+  readonly threads?: number | undefined;
+  readonly blas: boolean;
+  readonly revectorize: boolean;
+  readonly native: boolean;
+}
+
+async function writePlan(recipe: Recipe, words: PlanWords, io: Io): Promise<void> {
+  const {
+    plan,
+    network = 100,
+    gflops = null,
+    device,
+    blas,
+    revectorize,
+    native,
+    threads = describeMachine().physicalCores,
+  } = words;
+  if (plan === undefined)
+    throw new UsageError(['--network, --gflops: expected --plan beside them, which says how many machines']);
+  const machines = parseMachines(plan);
+  const tell = (message: string) => writeLine(io.stderr, message);
+  const table = await planMachines({
+    recipe,
+    machines,
+    network,
+    gflops,
+    device,
+    threads,
+    blas,
+    revectorize,
+    native,
+    tell,
+  });
+  writeLine(io.stdout, alignColumns(table, [0, 2, 3, 5, 6, 7, 8]));
+}
 
 function writeResult(io: Io, result: TrainResult, json: boolean): void {
   if (json) {

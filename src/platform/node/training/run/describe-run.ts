@@ -5,6 +5,7 @@ import type { Source } from '../../../../training/data/packer.ts';
 import { PASS_TOKENS } from '../../../../training/micro-batch.ts';
 import type { DerivedRecipe, Recipe } from '../../../../training/recipe/recipe.ts';
 import { estimateMemory, flopsPerToken } from '../../../../training/run/estimate.ts';
+import { STEP_RATE } from '../../../../training/run/plan.ts';
 
 /** What is said before the first step, and what heads the report. */
 export function describeRun(
@@ -24,8 +25,7 @@ export function describeRun(
   const isDropped = derived.dropout !== null;
   const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, isAveraged, isDropped });
   const all = derived.totalTokens;
-  // Steps reach about half of the rate of one large product.
-  const seconds = (flopsPerToken(config, config.contextLength) * all) / (0.5 * peakFlops * size);
+  const seconds = (flopsPerToken(config, config.contextLength) * all) / (STEP_RATE * peakFlops * size);
   return [
     [
       'model',

@@ -1,0 +1,111 @@
+/** `cria train --plan`: what so many machines like this one need for a recipe, by arithmetic. Nothing is trained. */
+import { existsSync } from 'node:fs';
+import { ArgumentError } from '../../../../base/errors.ts';
+import { formatBytes, formatCount, formatDuration } from '../../../../base/units.ts';
+import { shardings } from '../../../../training/ranks/sharding.ts';
+import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../../training/recipe/recipe.ts';
+import { type Machine, planRate, planStep, STEP_RATE, type StepPlan } from '../../../../training/run/plan.ts';
+import { describeMachine } from '../../machine.ts';
+import { openTokenizer } from '../data/open-data.ts';
+import { createTrainingDevice, type TrainingMachine } from '../device.ts';
+import { measurePeak } from '../measure-peak.ts';
+
+/** What is assumed where a recipe's tokenizer is not here: LLaMA's. */
+const VOCABULARY = 32000;
+/** Seconds of a message between machines, as Ethernet has them. */
+const LATENCY = 20e-6;
+/** A WebAssembly memory, in which the wasm device holds all that is trained. */
+const WASM_BYTES = 2 ** 32;
+
+export interface PlanOptions extends TrainingMachine {
+  readonly recipe: Recipe;
+  /** Numbers of machines. */
+  readonly machines: readonly number[];
+  /** Gigabits a second that a machine sends. */
+  readonly network: number;
+  /** 10⁹ operations a second of a machine's large products; null: those of this one are measured. */
+  readonly gflops: number | null;
+  tell(message: string): void;
+}
+
+/** A table whose first row is its head; what it was computed with is told. */
+export async function planMachines(options: PlanOptions): Promise<string[][]> {
+  const { recipe, tell, network } = options;
+  const isHere = existsSync(recipe.tokenizer.path);
+  if (!isHere) tell(`${recipe.tokenizer.path} is not here: a vocabulary of ${VOCABULARY}, LLaMA's, is assumed`);
+  const derived = deriveRecipe(recipe, isHere ? openTokenizer(recipe).tokenizer.vocabSize : VOCABULARY);
+  const { device } = await createTrainingDevice(options, recipe.training.products, () => {});
+  const peak = options.gflops === null ? await measurePeak(device) : options.gflops * 1e9;
+  device.close();
+  const machine = { flops: STEP_RATE * peak, copying: measureCopying(), bandwidth: network * 1.25e8, latency: LATENCY };
+  const { memoryBytes } = describeMachine();
+  tell(
+    `a machine: ${device.description}; large products at ${(peak / 1e9).toFixed(0)} GFLOP/s, of which a step reaches half; ${(machine.copying / 1e9).toFixed(1)} GB/s copied; ${formatBytes(memoryBytes)}; ${network} Gbit/s between machines`,
+  );
+  const { batchTokens, totalSteps, parameters } = derived;
+  tell(
+    `${recipe.name}: ${formatCount(parameters)} parameters, ${totalSteps} steps of ${formatCount(batchTokens)} tokens`,
+  );
+  const head = ['machines', 'sharded', 'device', 'beside it', 'fits', 'a step', 'network', 'tokens/s', 'all steps'];
+  return [
+    head,
+    ...options.machines.flatMap((size) => rowsFor(size, derived, recipe, machine, memoryBytes, device.kind)),
+  ];
+}
+
+function rowsFor(
+  size: number,
+  derived: DerivedRecipe,
+  { training: { overlap } }: Recipe,
+  machine: Machine,
+  memoryBytes: number,
+  kind: string,
+): string[][] {
+  return shardings
+    .filter((sharding) => size > 1 || sharding === 'none')
+    .map((sharding) => {
+      const plan = planStep(derived, { size, sharding, overlap }, machine);
+      const onDevice = plan.device + plan.activations;
+      return [
+        String(size),
+        sharding,
+        formatBytes(onDevice),
+        formatBytes(plan.beside),
+        fit(plan, memoryBytes, kind),
+        formatDuration(plan.seconds),
+        `${Math.round((100 * (plan.seconds - plan.compute - plan.update)) / plan.seconds)} %`,
+        formatCount(Number(planRate(derived, plan).toPrecision(3))),
+        inDays(plan.seconds * derived.totalSteps),
+      ];
+    });
+}
+
+function inDays(seconds: number): string {
+  const days = seconds / 86_400;
+  return days < 1 ? formatDuration(seconds) : `${formatCount(Number(days.toPrecision(3)))} days`;
+}
+
+function fit({ device, activations, beside }: StepPlan, memoryBytes: number, kind: string): string {
+  if (device + activations + beside > memoryBytes) return 'no: memory';
+  return kind === 'wasm' && device + activations > WASM_BYTES ? 'no: 4 GiB of wasm' : 'yes';
+}
+
+/** Bytes a second at which numbers are copied in memory. */
+function measureCopying(): number {
+  const from = new Float32Array(2 ** 23).fill(1);
+  const to = new Float32Array(from.length);
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 5; i++) {
+    const begun = performance.now();
+    to.set(from);
+    least = Math.min(least, performance.now() - begun);
+  }
+  return from.byteLength / (least / 1000);
+}
+
+/** '8,64,2048' as numbers. Throws ArgumentError `plan.machines`. */
+export function parseMachines(text: string): number[] {
+  const counts = text.split(',').map(Number);
+  if (counts.every((count) => Number.isInteger(count) && count >= 1 && count <= 2 ** 20)) return counts;
+  throw new ArgumentError('plan.machines', `--plan ${text}: expected numbers of machines, as in --plan 8,64,2048`);
+}
