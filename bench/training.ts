@@ -1,6 +1,6 @@
 /**
  * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
- * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm,blas,bf16] [--tasks]
+ * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm128,wasm,native,blas,bf16] [--tasks]
  * [--peer "python3 bench/adapters/pytorch_train.py"] [--write]`
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
@@ -19,6 +19,7 @@ import { parameterCount } from '../src/model/parameters.ts';
 import { describeMachine } from '../src/platform/node/machine.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { needBf16 } from '../src/platform/node/native/products.ts';
+import { nativeForThisMachine } from '../src/platform/node/native-kernels.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
 import { compileForThisMachine } from '../src/platform/node/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
@@ -118,10 +119,12 @@ async function measure(way: string) {
     spent.set(task, (spent.get(task) ?? 0) + performance.now() - from);
   };
   const compiled = await compileForThisMachine({ threads, revectorize: way !== 'wasm128', blas: null, training: true });
+  const native = await nativeForThisMachine(compiled.kernels, !way.startsWith('wasm'));
   const device = await createWasmDevice({
     threads,
     host: nodeThreads,
     ...compiled,
+    native: native.kernels,
     blas: way === 'blas' ? loadBlas() : way === 'bf16' ? needBf16() : null,
     watch: values.tasks ? watch : null,
   });
