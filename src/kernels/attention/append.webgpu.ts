@@ -117,7 +117,10 @@ function textOf(key: AppendKey) {
     most = max(most, max(max(x.x, x.y), max(x.z, x.w)));
   }
   let wide = ${type === 'q4_0' ? 'select(-least, -most, most >= -least) / 8.0' : 'max(most, -least) / 127.0'};
-  let scale = unpack2x16float(pack2x16float(vec2f(wide, 0.0))).x;${type === 'q4_0' ? nibbles : bytes}
+  // Rounded to f16 by its bits: drivers leave out what is packed and unpacked.
+  let bits = bitcast<u32>(wide);
+  let even = bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);
+  let scale = select(even, round(wide * 16777216.0) / 16777216.0, abs(wide) < 0.00006103515625);${type === 'q4_0' ? nibbles : bytes}
   let scaleAt = scalesAt + row * perRow + part;
   if (isValue) { values[scaleAt] = bitcast<u32>(scale); } else { keys[scaleAt] = bitcast<u32>(scale); }`;
   return {
