@@ -2,7 +2,7 @@
 // Prints each skip with its reason; with CI set, a skip that test/allowed-skips.json does not list fails the run.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeStubs } from './build.js';
 import { buildKernels } from './build-kernels.js';
@@ -32,6 +32,8 @@ const { status } = spawnSync(
   process.execPath,
   [
     '--test',
+    // Half of the time one core waits for the other, or both for a timer: Node's own choice on two cores is one file at a time.
+    `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
     `--test-timeout=${process.env.CRIA_TEST_TIMEOUT_MS ?? 600000}`,
     '--test-reporter=./scripts/test-summary.js',
     '--test-reporter-destination=stdout',

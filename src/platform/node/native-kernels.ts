@@ -3,6 +3,7 @@
  * replaces computes something small both ways, and the bits must be the same. Code that has passed here is remembered (remembered.ts).
  */
 import { createWasmDevice } from '../../devices/wasm/device.ts';
+import { hasFusedMultiplyAdd } from '../../devices/wasm/dot-probe.ts';
 import { type CompiledKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
 import { differing, nativeResults } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
@@ -21,7 +22,7 @@ export async function nativeForThisMachine(
   wanted: boolean,
   verdicts = new Verdicts(),
 ): Promise<NativeChoice> {
-  const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' }) : 'not asked for';
+  const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' && hasFusedMultiplyAdd() }) : 'not asked for';
   if (typeof native === 'string') return { kernels: null, note: null };
   const { module, written } = await kernelBinaries(kernels);
   const key = verdicts.keyOf('native', native.code, module, written);

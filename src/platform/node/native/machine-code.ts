@@ -17,7 +17,10 @@ export interface LoadedNative extends NativeKernels {
   readonly code: Uint8Array;
 }
 
-/** The kernels as machine code or, in words, why they are not to be had. `isFused`: as the build of WebAssembly beside them, if not plain. */
+/**
+ * The kernels as machine code or, in words, why they are not to be had. `isFused`: multiply-adds of floats
+ * round once, as in the WebAssembly beside them.
+ */
 export function loadNative({ isFused } = { isFused: true }): LoadedNative | string {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `there is none for ${process.platform} on ${process.arch}`;
