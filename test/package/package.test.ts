@@ -169,7 +169,8 @@ test(`import 'cria' takes less than ${IMPORT_LIMIT_MS} ms of processor time`, { 
     starts.push(Number((await must(process.execPath, ['-e', empty], { cwd: shop.project })).stdout));
     times.push(Number((await must(process.execPath, ['speed.mjs'], { cwd: shop.project })).stdout));
   }
-  const limit = IMPORT_LIMIT_MS * Math.max(1, Math.min(...starts) / EMPTY_START_MS);
+  const usual = starts.toSorted((a, b) => a - b)[starts.length >> 1]!;
+  const limit = IMPORT_LIMIT_MS * Math.max(1, usual / EMPTY_START_MS);
   assert.ok(Math.min(...times) < limit, `${times.join(', ')} ms; an empty Node: ${starts.join(', ')} ms`);
 });
 

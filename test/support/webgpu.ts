@@ -1,6 +1,6 @@
 /**
  * A GPU for tests: the package `webgpu` on a driver that computes on the CPU. That is the SwiftShader that Chromium brings with it, or
- * Mesa's lavapipe (from Mesa 24 on), which has shader-f16 and takes seven to eight times as much processor time, most of it to compile our
+ * Mesa's lavapipe (from Mesa 24 on), which has shader-f16 and takes four to eight times as much processor time, most of it to compile our
  * kernels. CRIA_TEST_ADAPTER names one of the two; VK_DRIVER_FILES any driver. LP_NATIVE_VECTOR_WIDTH=128, 256 or 512 gives lavapipe
  * subgroups of 4, 8 or 16 lanes. Only correctness and counts are tested here: how fast it is says nothing about a GPU.
  */
