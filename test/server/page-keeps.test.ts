@@ -87,6 +87,23 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await page.context().close();
   });
 
+  test('what is typed right after the key for a new conversation is in that one, before anything was drawn', async () => {
+    const { page, complaints } = await open();
+    await ask(page, 'before');
+    await page.evaluate(async () => {
+      const key = { key: 'O', ctrlKey: true, shiftKey: true, bubbles: true, cancelable: true };
+      document.activeElement!.dispatchEvent(new KeyboardEvent('keydown', key));
+      for (let i = 0; i < 10; i++) await null; // what waits for no frame
+      document.execCommand('insertText', false, 'typed on');
+    });
+    strictEqual(await field(page).inputValue(), 'typed on');
+    await page.keyboard.press('Enter');
+    await page.locator('.message.user').getByText('typed on').waitFor();
+    strictEqual(await page.locator('.message.user').count(), 1);
+    deepStrictEqual(complaints, []);
+    await page.context().close();
+  });
+
   test('two tabs: each shows what the other writes, and neither undoes the other', async () => {
     const { page: one, complaints } = await open();
     await ask(one, 'common');
@@ -228,8 +245,7 @@ describe('what the chat page keeps', { skip: noBrowser }, async () => {
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await ask(page, 'one');
     await page.keyboard.press('Control+Shift+O');
-    const prompt = await page.getByLabel('System prompt').elementHandle();
-    await page.waitForFunction((box) => (box as HTMLTextAreaElement).value === '', prompt);
+    strictEqual(await page.getByLabel('System prompt').inputValue(), '');
     await ask(page, 'two');
     await page.getByLabel('Preset').selectOption('Pirate');
     await ask(page, 'three');

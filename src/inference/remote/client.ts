@@ -18,6 +18,13 @@ interface Pending {
   resolve(value: unknown): void;
   reject(error: unknown): void;
   event(event: unknown): void;
+  /** Listens to the caller's signal no longer. */
+  release(): void;
+}
+
+interface CallListener<Event> {
+  readonly onEvent?: ((event: Event) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Calls an engine and matches its answers to the calls. */
@@ -39,27 +46,29 @@ export class EngineClient {
     port.hold(false);
   }
 
-  /** Calls a method. `id` is for abort(). */
+  /** Calls a method. `signal` ends the job that it began, if it began one: with an aborted signal, before anything is computed. */
   call<M extends Method>(
     method: M,
     args: Methods[M]['args'],
-    onEvent: (event: Methods[M]['event']) => void = () => {},
-  ): { readonly id: number; readonly value: Promise<Methods[M]['value']> } {
-    const id = this.nextCall++;
-    const value = new Promise<Methods[M]['value']>((resolve, reject) => {
+    { onEvent = () => {}, signal }: CallListener<Methods[M]['event']> = {},
+  ): Promise<Methods[M]['value']> {
+    const call = this.nextCall++;
+    return new Promise<Methods[M]['value']>((resolve, reject) => {
       if (this.ended) {
         reject(this.ended);
         return;
       }
-      this.pending.set(id, {
+      const abort = () => this.port.post({ kind: 'abort', call });
+      this.pending.set(call, {
         resolve: resolve as (value: unknown) => void,
         reject,
         event: onEvent as (event: unknown) => void,
+        release: () => signal?.removeEventListener('abort', abort),
       });
       this.port.hold(true);
-      this.port.post({ kind: 'call', call: id, method, args } as ToEngine);
+      this.port.post({ kind: 'call', call, method, args, aborted: signal?.aborted ?? false } as ToEngine);
+      signal?.addEventListener('abort', abort, { once: true });
     });
-    return { id, value };
   }
 
   whenEnded(): Promise<void> {
@@ -68,10 +77,6 @@ export class EngineClient {
 
   get isRunning(): boolean {
     return this.ended === null;
-  }
-
-  abort(id: number): void {
-    if (this.pending.has(id)) this.port.post({ kind: 'abort', call: id });
   }
 
   /** Ends the worker; every call that is still waiting is rejected with `reason`. */
@@ -86,7 +91,10 @@ export class EngineClient {
     const waiting = [...this.pending.values()];
     this.pending.clear();
     this.port.hold(false);
-    for (const { reject } of waiting) reject(reason);
+    for (const { reject, release } of waiting) {
+      release();
+      reject(reason);
+    }
   }
 
   private receive(message: FromEngine): void {
@@ -97,6 +105,7 @@ export class EngineClient {
     const pending = this.pending.get(message.call);
     if (!pending) return;
     this.pending.delete(message.call);
+    pending.release();
     if (this.pending.size === 0) this.port.hold(false);
     if (message.kind === 'value') pending.resolve(message.value);
     else pending.reject(decodeError(message.error));

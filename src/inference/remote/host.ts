@@ -91,7 +91,9 @@ export class EngineHost {
     }
     const { call } = message;
     try {
-      const value = await this.answer(message);
+      const answer = this.answer(message);
+      if (message.aborted) this.jobs.get(call)?.abort();
+      const value = await answer;
       this.flush();
       this.world.post({ kind: 'value', call, value }, buffersOf(value));
     } catch (error) {

@@ -106,7 +106,7 @@ export async function loadRemote(
   const abort = () => void client.terminate(signal!.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    return { client, facts: await client.call('load', [source, settings], onProgress).value };
+    return { client, facts: await client.call('load', [source, settings], { onEvent: onProgress }) };
   } catch (error) {
     await client.terminate(error as Error);
     throw error;

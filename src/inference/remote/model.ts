@@ -104,26 +104,25 @@ export class RemoteModel {
   ): GenerationStream {
     const { signal, adapters, onAdmitted, onPromptRead, onPiece, grammar, jsonSchema, constraint, schema, ...rest } =
       options;
-    let abortCall = () => {};
-    const abort = () => abortCall();
+    const ending = new AbortController();
+    const abort = () => ending.abort();
     const start = async (push: (piece: Piece) => void): Promise<GenerationResult> => {
       resolveOptions('generate', generationOptions, rest); // refused here, before anything is sent
       const spec = constraintOf({ grammar, jsonSchema, constraint, schema });
-      if (this.refresh) await this.refreshed();
-      const { client } = this;
-      const call = client.call('generate', [cloneable(prompt), rest, spec, adapters ?? null], (event) => {
+      signal?.addEventListener('abort', abort, { once: true });
+      if (signal?.aborted) abort();
+      const onEvent = (event: Methods['generate']['event']) => {
         if ('cachedTokens' in event) onAdmitted?.(event.cachedTokens);
         else if ('promptLogprobs' in event) onPromptRead?.(event.promptLogprobs);
         else {
           push(event);
           onPiece?.(event);
         }
-      });
-      abortCall = () => client.abort(call.id);
-      signal?.addEventListener('abort', abort, { once: true });
-      if (signal?.aborted) abort();
+      };
       try {
-        return await call.value;
+        if (this.refresh) await this.refreshed();
+        const args: Methods['generate']['args'] = [cloneable(prompt), rest, spec, adapters ?? null];
+        return await this.client.call('generate', args, { onEvent, signal: ending.signal });
       } finally {
         signal?.removeEventListener('abort', abort);
       }
@@ -204,7 +203,7 @@ export class RemoteModel {
     ids: ArrayLike<number>,
     { pooling = 'mean', signal, adapters }: { readonly pooling?: Pooling } & CallOptions = {},
   ): Promise<Float32Array> {
-    return this.abortable(signal, (client) => client.call('embed', [cloneable(ids), pooling, adapters ?? null]));
+    return this.call('embed', [cloneable(ids), pooling, adapters ?? null], signal);
   }
 
   /**
@@ -217,27 +216,7 @@ export class RemoteModel {
     continuations: readonly ArrayLike<number>[],
     { signal, adapters }: CallOptions = {},
   ): Promise<readonly TokenScores[]> {
-    return this.abortable(signal, (client) =>
-      client.call('score', [cloneable(context), continuations.map(cloneable), adapters ?? null]),
-    );
-  }
-
-  /** A call whose job the signal ends. */
-  private async abortable<Value>(
-    signal: AbortSignal | undefined,
-    begin: (client: EngineClient) => { readonly id: number; readonly value: Promise<Value> },
-  ): Promise<Value> {
-    signal?.throwIfAborted();
-    if (this.refresh) await this.refreshed();
-    const { client } = this;
-    const { id, value } = begin(client);
-    const abort = () => client.abort(id);
-    signal?.addEventListener('abort', abort, { once: true });
-    try {
-      return await value;
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
+    return this.call('score', [cloneable(context), continuations.map(cloneable), adapters ?? null], signal);
   }
 
   /** What the engine is busy with. */
@@ -302,15 +281,20 @@ export class RemoteModel {
     await before.terminate(new CriaError('engine.replaced', reason));
   }
 
-  private async call<M extends Method>(method: M, args: Methods[M]['args']): Promise<Methods[M]['value']> {
+  private async call<M extends Method>(
+    method: M,
+    args: Methods[M]['args'],
+    signal?: AbortSignal,
+  ): Promise<Methods[M]['value']> {
+    signal?.throwIfAborted();
     if (this.refresh) await this.refreshed();
-    return this.client.call(method, args).value;
+    return this.client.call(method, args, { signal });
   }
 
   /** Frees the model. Generations under way are ended with an error. May be called twice. */
   async close(): Promise<void> {
     // What was read is written to its folder first.
-    if (this.facts.keepsCache && this.client.isRunning) await this.client.call('close', []).value.catch(() => {});
+    if (this.facts.keepsCache && this.client.isRunning) await this.client.call('close', []).catch(() => {});
     await this.client.terminate(
       new CriaError('engine.closed', 'engine: the model was closed while this was waiting, or before. Load it again.'),
     );

@@ -191,6 +191,8 @@ export type ToEngine =
         readonly call: number;
         readonly method: M;
         readonly args: Methods[M]['args'];
+        /** Whether its caller had given it up already: its job ends before its first step. */
+        readonly aborted: boolean;
       };
     }[Method]
   | { readonly kind: 'abort'; readonly call: number };

@@ -50,7 +50,13 @@ test('a GPU that computes wrong numbers: auto runs on wasm and says so, webgpu r
       drawSeed: () => 1,
     });
     const source = { kind: 'path', path: bundledModels()[0]!.path } as const;
-    await host.receive({ kind: 'call', call: 1, method: 'load', args: [source, loadSettings({ device })] });
+    await host.receive({
+      kind: 'call',
+      call: 1,
+      method: 'load',
+      args: [source, loadSettings({ device })],
+      aborted: false,
+    });
     return JSON.stringify(heard);
   };
   match(

@@ -271,12 +271,12 @@ test('when the worker dies, everything pending is rejected with the reason', asy
   const silent = createServer(() => {});
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/never.gguf`;
-  const { value } = client.call('load', [{ kind: 'url', url }, {} as never]);
+  const value = client.call('load', [{ kind: 'url', url }, {} as never]);
   port.post(null as never); // not a message: the host breaks
   await rejects(value, { code: 'engine.died', message: /null/ });
   silent.closeAllConnections();
   silent.close();
-  await rejects(client.call('memory', []).value, { code: 'engine.died' });
+  await rejects(client.call('memory', []), { code: 'engine.died' });
 });
 
 test('an open model that nobody waits for does not keep the program running', async () => {

@@ -54,9 +54,22 @@ export class Answers {
       );
       world.tell({ kind: 'writing', message: start.id });
     };
-    const change = (next: Message) => {
-      message = next;
-      host.put(id, (shown) => (shown.messages.some((each) => each.id === next.id) ? withMessage(shown, next) : shown));
+    const show = () => {
+      const written = message;
+      host.put(id, (shown) =>
+        shown.messages.some((each) => each.id === written.id) ? withMessage(shown, written) : shown,
+      );
+    };
+    // However fast tokens come, they are shown once a frame. What the reader does is shown at once: a key that opens another
+    // conversation has opened it when the next key comes.
+    let waits = false;
+    const showSoon = () => {
+      if (waits) return;
+      waits = true;
+      world.nextFrame(() => {
+        waits = false;
+        if (this.running.has(start.id)) show();
+      });
     };
     const leave = () => {
       const { tokens: _tokens, ...rest } = message;
@@ -76,24 +89,27 @@ export class Answers {
       const path = pathOf({ ...conversation, leaf: start.content === '' ? start.parent : start.id });
       const answer = streamAnswer(world.fetch, model, settings, conversation.system, path, controller.signal);
       for await (const { text, thoughts, tokens, finish, stats } of answer) {
-        change({
+        message = {
           ...message,
           content: message.content + text,
           ...(thoughts !== '' && { thoughts: (message.thoughts ?? '') + thoughts }),
           ...(tokens.length > 0 && { tokens: [...(message.tokens ?? []), ...tokens] }),
           ...(finish !== null && { finish }),
           ...(stats !== null && { stats }),
-        });
+        };
+        showSoon();
         if (world.now() - keptAt >= SAVE_MS) keep();
       }
     } catch (error) {
       const isSaid = error instanceof ApiFailure;
-      if (controller.signal.aborted) change({ ...message, finish: 'stopped' });
-      else change({ ...message, finish: 'error', ...(isSaid && { error: error.message }) });
+      message = controller.signal.aborted
+        ? { ...message, finish: 'stopped' }
+        : { ...message, finish: 'error', ...(isSaid && { error: error.message }) };
       if (!isSaid && !controller.signal.aborted) host.lost();
     } finally {
       endTicks();
       this.running.delete(start.id);
+      show();
       keep();
       host.changed(new Set(this.running.keys()));
     }

@@ -2,6 +2,7 @@
 import type { ModelInfo } from './api.ts';
 import type { Conversation, Preset } from './conversation/conversation.ts';
 import type { Settings } from './conversation/settings.ts';
+import type { Keeping } from './keeper.ts';
 import type { Strings } from './strings/languages.ts';
 
 /** A word of the page's own, in whatever language is chosen when it is drawn. */
@@ -27,7 +28,7 @@ export interface ChatState {
   /** Something that was done or could not be done. */
   readonly notice: Word | null;
   /** Whether what is written outlives the page. */
-  readonly keeping: 'kept' | 'page only' | 'failed';
+  readonly keeping: Keeping;
   /** Messages that are being written by this page. */
   readonly writing: ReadonlySet<string>;
   /** Messages that another tab is writing. */

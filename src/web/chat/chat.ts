@@ -16,6 +16,7 @@ import {
 import { presetsFrom } from './conversation/kept.ts';
 import { defaultSettings, type Settings, settingsFrom } from './conversation/settings.ts';
 import { fromFile } from './conversation/transfer.ts';
+import { Keeper } from './keeper.ts';
 import type { Notice, PageWorld } from './world.ts';
 
 /** A server that is not there may be starting. */
@@ -29,6 +30,7 @@ export class Chat {
   state: ChatState;
   private readonly world: PageWorld;
   private readonly listeners = new Set<() => void>();
+  private readonly keeper: Keeper;
   private readonly answers: Answers;
   private readonly believed = new Map<string, () => void>();
   private loaded = false;
@@ -52,9 +54,12 @@ export class Chat {
       elsewhere: new Set(),
       undos: [],
     };
+    this.keeper = new Keeper(world, (keeping) => {
+      if (keeping !== 'kept' || this.state.keeping === 'failed') this.set({ keeping });
+    });
     this.answers = new Answers(world, {
       put: (id, update) => this.put(id, update),
-      keep: (id, update) => this.keep(id, update),
+      keep: (id, update) => this.keeper.keep(id, update),
       changed: (writing) => this.set({ writing }),
       lost: () => void this.look(),
     });
@@ -108,24 +113,27 @@ export class Chat {
   /** Keeps what a page that went had only noted: of a message, unless more of it was kept after all. */
   private async takeNotes(): Promise<void> {
     for (const note of this.world.storage.noted()) {
-      if (note.kind === 'draft') await this.keepValue(`draft ${note.conversation}`, () => note.draft);
+      if (note.kind === 'draft') await this.keeper.keepValue(`draft ${note.conversation}`, () => note.draft);
       else {
         const { id, content } = note.message;
         const isMore = (kept: Conversation) =>
           kept.messages.some((each) => each.id === id && each.content.length < content.length);
-        await this.keep(note.conversation, (kept) => (kept && isMore(kept) ? withMessage(kept, note.message) : kept));
+        await this.keeper.keep(note.conversation, (kept) =>
+          kept && isMore(kept) ? withMessage(kept, note.message) : kept,
+        );
       }
     }
   }
 
   private async readSettings(): Promise<void> {
-    const kept = (await this.world.storage.value('settings')) as Record<string, unknown> | undefined;
-    if (kept) this.set({ settings: { ...this.state.settings, ...settingsFrom(kept) } });
-    this.chooseModel();
+    await this.keeper.readValue('settings', (kept) => {
+      if (kept) this.set({ settings: { ...this.state.settings, ...settingsFrom(kept as Record<string, unknown>) } });
+      this.chooseModel();
+    });
   }
 
   private async readPresets(): Promise<void> {
-    this.set({ presets: presetsFrom(await this.world.storage.value('presets')) });
+    await this.keeper.readValue('presets', (kept) => this.set({ presets: presetsFrom(kept) }));
   }
 
   // ── The server ──
@@ -154,7 +162,7 @@ export class Chat {
 
   changeSettings(change: Partial<Settings>): void {
     this.set({ settings: { ...this.state.settings, ...change } });
-    void this.keepValue('settings', (kept) => ({
+    void this.keeper.keepValue('settings', (kept) => ({
       ...settingsFrom((kept ?? {}) as Record<string, unknown>),
       ...change,
     }));
@@ -167,7 +175,7 @@ export class Chat {
   /** Makes a change to what is shown and to what is kept. */
   private change(id: string, update: (conversation: Conversation) => Conversation): void {
     this.put(id, update);
-    void this.keep(id, (kept) => kept && update(kept));
+    void this.keeper.keep(id, (kept) => kept && update(kept));
   }
 
   private put(id: string, update: (conversation: Conversation) => Conversation): void {
@@ -179,24 +187,6 @@ export class Chat {
     this.set({ conversations: latestFirst([next, ...others]), ...(current.id === id && { current: next }) });
   }
 
-  private async keep(id: string, update: (kept: Conversation | null) => Conversation | null): Promise<void> {
-    await this.guarded(() => this.world.storage.change(id, update), { kind: 'conversation', id });
-  }
-
-  private async keepValue(key: string, update: (kept: unknown) => unknown): Promise<void> {
-    await this.guarded(() => this.world.storage.changeValue(key, update), { kind: 'value', key });
-  }
-
-  private async guarded(work: () => Promise<void>, notice: Notice): Promise<void> {
-    try {
-      await work();
-      this.world.tell(notice);
-      if (this.state.keeping === 'failed') this.set({ keeping: 'kept' });
-    } catch {
-      this.set({ keeping: this.world.storage.keeps ? 'failed' : 'page only' });
-    }
-  }
-
   /** What another tab said. */
   private async heard(notice: Notice): Promise<void> {
     if (notice.kind === 'writing') this.believe(notice.message);
@@ -204,9 +194,10 @@ export class Chat {
       if (notice.key === 'settings') await this.readSettings();
       if (notice.key === 'presets') await this.readPresets();
     } else {
-      const kept = await this.world.storage.conversation(notice.id);
-      if (kept) this.take(kept);
-      else this.forget(notice.id);
+      await this.keeper.read(notice.id, (kept) => {
+        if (kept) this.take(kept);
+        else this.forget(notice.id);
+      });
     }
   }
 
@@ -323,7 +314,7 @@ export class Chat {
       const next = add(current);
       this.set({ conversations: [next, ...this.state.conversations], current: next });
       // The same beginning may have been gone on with in a copy of this tab.
-      void this.keep(current.id, (kept) => (kept ? add(kept) : next));
+      void this.keeper.keep(current.id, (kept) => (kept ? add(kept) : next));
       world.address.go(current.id, world.randomId(), 'same');
     }
     this.write(current.id, answer);
@@ -375,12 +366,12 @@ export class Chat {
     const wasShown = this.state.current.id;
     for (const { id } of removed) {
       this.forget(id);
-      void this.keep(id, () => null);
+      void this.keeper.keep(id, () => null);
     }
     if (removed.length === 0) return;
     this.offerUndo(words?.(removed[0]!.title) ?? ((t) => t.removedMany(removed.length)), () => {
       for (const each of removed) {
-        void this.keep(each.id, (kept) => (kept ? merged(kept, each) : each));
+        void this.keeper.keep(each.id, (kept) => (kept ? merged(kept, each) : each));
         this.take(each);
       }
       if (ids.includes(wasShown) && this.state.current.messages.length === 0) this.open(wasShown);
@@ -424,7 +415,7 @@ export class Chat {
 
   private changePresets(update: (presets: readonly Preset[]) => readonly Preset[]): void {
     this.set({ presets: update(this.state.presets) });
-    void this.keepValue('presets', (kept) => update(presetsFrom(kept)));
+    void this.keeper.keepValue('presets', (kept) => update(presetsFrom(kept)));
   }
 
   offerUndo(words: Word, restore: () => void): void {
@@ -448,7 +439,7 @@ export class Chat {
       return;
     }
     for (const each of found.conversations) {
-      void this.keep(each.id, (kept) => (kept ? merged(kept, each) : each));
+      void this.keeper.keep(each.id, (kept) => (kept ? merged(kept, each) : each));
       const shown = this.state.conversations.find(({ id }) => id === each.id);
       this.take(shown ? merged(shown, each) : each);
     }
@@ -477,7 +468,7 @@ export class Chat {
 
   keepDraft(id: string, { text, files }: Draft): void {
     const isEmpty = text === '' && files.length === 0;
-    void this.keepValue(`draft ${id}`, () => (isEmpty ? undefined : { text, files }));
+    void this.keeper.keepValue(`draft ${id}`, () => (isEmpty ? undefined : { text, files }));
   }
 
   noteDraft(conversation: string, draft: Draft): void {

@@ -57,6 +57,8 @@ export interface PageWorld {
   now(): number;
   /** Runs it later; the function returned says not to. */
   after(milliseconds: number, run: () => void): () => void;
+  /** Runs it before the page is drawn next; out of sight, where nothing is drawn, in a moment. */
+  nextFrame(run: () => void): void;
   randomId(): string;
   copy(text: string): Promise<void>;
   /** Gives the reader a file. */

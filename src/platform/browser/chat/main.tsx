@@ -1,12 +1,9 @@
 /** The chat page in a browser: its services, and the page itself. */
-import { options, render } from 'preact';
+import { render } from 'preact';
 import { App } from '../../../web/chat/app.tsx';
 import { Chat } from '../../../web/chat/chat.ts';
 import type { Address, Notice, PageWorld } from '../../../web/chat/world.ts';
 import { openStorage } from './storage.ts';
-
-// However fast tokens come, the page is drawn once a frame; out of sight, where there are no frames, now and then.
-options.debounceRendering = (draw) => void (document.hidden ? setTimeout(draw, 200) : requestAnimationFrame(draw));
 
 const randomId = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join('');
 
@@ -53,6 +50,7 @@ const world: PageWorld = {
     const timer = setTimeout(run, milliseconds);
     return () => clearTimeout(timer);
   },
+  nextFrame: (run) => void (document.hidden ? setTimeout(run, 200) : requestAnimationFrame(run)),
   randomId,
   copy: (text) => (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text)),
   download(name, type, text) {

@@ -1,5 +1,5 @@
 /** Where the next message is written. What is in it is kept for its conversation, until it is sent. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../chat.ts';
 import type { ChatState } from '../chat-state.ts';
 import { type Draft, pathOf } from '../conversation/conversation.ts';
@@ -29,8 +29,9 @@ export function Composer({ chat, state, world, t, busy, onEditLast }: ComposerPr
   const field = useRef<HTMLTextAreaElement>(null);
   const { id } = current;
 
+  // With the drawing and not after it: the keys of somebody who types on go into this field.
+  useLayoutEffect(() => field.current?.focus(), [id]);
   useEffect(() => {
-    field.current?.focus();
     void chat.draftOf(id).then((kept) => {
       if (!kept || touched.current) return;
       latest.current = kept;
