@@ -73,15 +73,15 @@ describe('while a costly request is worked on', () => {
       ok([200, 400].includes(status), `status ${status}`);
       strictEqual((await small).status, 200);
       // A bound for a loaded machine: what this test is about took seconds.
-      ok(worst < 1000, `${worst} ms`);
-      ok(performance.now() - begun < 20_000);
+      ok(worst < 2500, `${worst} ms`);
+      ok(performance.now() - begun < 60_000);
     });
   }
 
   test('the given cases', { skip: missing('cases/server') }, async () => {
     for (const name of ['01-regex-nested-counts', '04-oneof-recursive-rangeerror']) {
       const request = post(server, '/v1/chat/completions', readFileSync(shared(`cases/server/${name}.json`), 'utf8'));
-      ok((await worstHealth(request)) < 1000);
+      ok((await worstHealth(request)) < 2500);
       ok([200, 400].includes((await request).status));
     }
   });
