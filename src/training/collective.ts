@@ -10,13 +10,13 @@ export interface Collective {
   /** values ← those of rank `from`, on every rank. */
   broadcast(values: Float32Array, from: number): void;
   /**
-   * Σ over ranks of their numbers for this rank. `values` has those for rank 0, then those for rank 1, …: `counts` says how many each;
-   * they may be written again when the promise is kept. A sum is made in the order of the ranks, in f64, and rounded once.
+   * sums ← Σ over ranks of their numbers for this rank. `values` has those for rank 0, then those for rank 1, …: `counts` says how many
+   * each. A sum is made in the order of the ranks, in f64, and rounded once. Until the promise is kept the numbers stay where they are,
+   * and no other sum of parts is asked for.
    *
-   * 'beside': the call returns at once, and the numbers travel while the caller computes, or makes other calls. Several travel in the
-   * order of their calls.
+   * 'beside': the call returns at once, and the numbers travel while the caller computes, or makes other calls.
    */
-  sumParts(values: Float32Array, counts: readonly number[], when: 'now' | 'beside'): Promise<Float32Array>;
+  sumParts(sums: Float32Array, values: Float32Array, counts: readonly number[], when: 'now' | 'beside'): Promise<void>;
   /** whole ← every rank's own numbers, in the order of the ranks; `counts` says how many each has. */
   gather(whole: Float32Array, own: Float32Array, counts: readonly number[]): void;
   barrier(): void;
@@ -27,19 +27,34 @@ export const solo: Collective = {
   size: 1,
   sum: () => {},
   broadcast: () => {},
-  sumParts: async (values) => values.slice(),
+  sumParts: async (sums, values) => sums.set(values),
   gather: (whole, own) => whole.set(own),
   barrier: () => {},
 };
 
-/** For collectives: the sum over ranks of `received`, which has as many numbers from each, one rank's after the other's. */
-export function sumInOrder(received: Float32Array, size: number): Float32Array {
-  const count = received.length / size;
-  const sums = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    let sum = 0;
-    for (let at = i; at < received.length; at += count) sum += received[at]!;
-    sums[i] = sum;
+/** So many sums are made at a time: they stay near the processor. */
+const SUM_BLOCK = 2048;
+
+/** For collectives: sums ← the sum over ranks of `received`, which has as many numbers from each, one rank's after the other's. */
+export function sumInOrder(sums: Float32Array, received: Float32Array, size: number): void {
+  const block = new Float64Array(Math.min(SUM_BLOCK, sums.length));
+  for (let from = 0; from < sums.length; from += block.length) {
+    const count = Math.min(block.length, sums.length - from);
+    for (let i = 0; i < count; i++) block[i] = received[from + i]!;
+    for (let at = from + sums.length; at < size * sums.length; at += sums.length) {
+      for (let i = 0; i < count; i++) block[i]! += received[at + i]!;
+    }
+    for (let i = 0; i < count; i++) sums[from + i] = block[i]!;
   }
-  return sums;
+}
+
+/** Memory that is used again for what is on its way: it grows to the most that was asked for. */
+export class TravelSpace {
+  private numbers = new Float32Array();
+
+  /** What was here before is void. */
+  take(count: number): Float32Array {
+    if (this.numbers.length < count) this.numbers = new Float32Array(count);
+    return this.numbers.subarray(0, count);
+  }
 }

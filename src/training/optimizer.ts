@@ -86,30 +86,22 @@ export class Optimizer {
   /** Moves every parameter by its gradient times `gradientScale`: on one rank, or where nothing is sharded. */
   update(learningRate: number, gradientScale: number): void {
     this.step++;
-    for (const shard of this.shards) {
-      const { tensor, gradient } = shard.parameter;
-      this.move(shard, tensor, gradient.tensor, learningRate, gradientScale);
-    }
+    for (const shard of this.shards) this.move(shard, learningRate, gradientScale);
   }
 
-  /** Moves this rank's part of a parameter: `part` and `gradient` hold it. `update` counts the steps; who calls this does it himself. */
-  move(
-    { parameter, moments }: OptimizerShard,
-    part: Tensor,
-    gradient: Tensor,
-    learningRate: number,
-    gradientScale: number,
-  ): void {
+  /** Moves this rank's part of a parameter by that of its gradient. `update` counts the steps; who calls this does it himself. */
+  move({ parameter, own, moments }: OptimizerShard, learningRate: number, gradientScale: number): void {
     if (moments === null) return;
     const { weightDecay, decay, eps, betas, matrices, rateScales = {} } = this.options;
     const { name, tensor } = parameter;
+    const gradient = parameter.gradient.tensor;
     if (isMuons({ name, shape: tensor.shape }, matrices)) {
       const step = { learningRate, momentum: MUON_MOMENTUM, weightDecay, gradientScale };
-      this.device.muon(part, gradient, moments.m, step);
+      this.device.muon(tensor, gradient, moments.m, step);
       return;
     }
     const decays = decay === 'all' || tensor.shape.length >= 2;
-    this.device.adamW(part, gradient, moments, 0, {
+    this.device.adamW(tensor, gradient, moments, own.from, {
       learningRate: learningRate * (rateScales[name] ?? 1),
       gradientScale,
       beta1: betas[0],

@@ -8,11 +8,11 @@
  * Source   Rajbhandari et al. 2020, arXiv:1910.02054 §5, §7; overlap: Touvron et al. 2023, arXiv:2302.13971 §2.4.
  */
 import type { Device } from '../../devices/device.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
-import type { Collective } from '../collective.ts';
+import type { Floats, Tensor } from '../../tensor/tensor.ts';
+import { type Collective, TravelSpace } from '../collective.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { type Sharding, sharesGradients, sharesParameters } from './sharding.ts';
-import { type Member, pack, totalOf, type Unit, unitsOf, unpack } from './unit.ts';
+import { eachPart, type Member, pack, totalOf, type Unit, unitsOf } from './unit.ts';
 
 export interface DataParallelOptions {
   readonly sharding: Sharding;
@@ -31,7 +31,13 @@ export class DataParallel {
   private readonly options: DataParallelOptions;
   private readonly units: readonly Unit[];
   /** This rank's sums of a step's gradients. */
-  private readonly sums = new Map<Unit, Float32Array>();
+  private readonly sums: ReadonlyMap<Unit, Float32Array>;
+  /** Those that have any yet in this step. */
+  private readonly summed = new Set<Unit>();
+  private readonly leaving = new TravelSpace();
+  private readonly oneMorePass = new TravelSpace();
+  private readonly own = new TravelSpace();
+  private readonly gathered = new TravelSpace();
   /** Σ g² of what this rank handed over in a step so far. */
   private sent = 0;
   private travelling: Promise<void> = Promise.resolve();
@@ -47,6 +53,7 @@ export class DataParallel {
     this.sumsEveryPass = sharesGradients(division);
     this.sharesParameters = sharesParameters(division);
     this.units = unitsOf(optimizer.shards, collective.rank);
+    this.sums = new Map(this.units.map((unit) => [unit, new Float32Array(unit.counts[collective.rank]!)]));
   }
 
   /** Whether the gradients of a pass are to be handed over block by block. */
@@ -58,7 +65,7 @@ export class DataParallel {
   bring(block: number): void {
     if (!this.sharesParameters || this.present === block) return;
     const unit = this.units.find((one) => one.block === block)!;
-    const own = new Float32Array(unit.counts[this.collective.rank]!);
+    const own = this.own.take(unit.counts[this.collective.rank]!);
     for (const { shard, at } of unit.members) own.set(shard.parameter.own!.numbers, at);
     this.spread(unit, own, ({ tensor }) => tensor);
     this.present = block;
@@ -80,24 +87,28 @@ export class DataParallel {
   }
 
   private async send(unit: Unit): Promise<void> {
-    const { device, collective } = this;
+    const { device } = this;
     const gradients = unit.members.map(({ shard }) => shard.parameter.gradient);
     const reading = gradients.map((gradient) => (gradient.isEmpty ? null : device.read(gradient.tensor)));
     // The next block's, or the next pass's, may lie in the same place.
     if (this.sumsEveryPass) for (const gradient of gradients) gradient.isEmpty = true;
     const wholes = await Promise.all(reading);
-    for (const whole of this.sumsEveryPass ? wholes : []) for (const x of whole ?? []) this.sent += x * x;
-    const packed = pack(unit, wholes);
+    for (const whole of this.sumsEveryPass ? wholes : []) this.sent += sumOfSquares(whole ?? []);
     await this.travelling;
-    const when = this.options.overlap ? 'beside' : 'now';
-    this.travelling = collective.sumParts(packed, unit.counts, when).then((sums) => this.add(unit, sums));
+    const packed = this.leaving.take(totalOf(unit));
+    pack(packed, unit, wholes);
+    this.travelling = this.sumOverRanks(unit, packed);
     this.travelling.catch(() => {}); // whoever waits for it hears of it
   }
 
-  private add(unit: Unit, more: Float32Array): void {
-    const sums = this.sums.get(unit);
-    if (!sums) this.sums.set(unit, more);
-    else for (let i = 0; i < sums.length; i++) sums[i]! += more[i]!;
+  private async sumOverRanks(unit: Unit, packed: Float32Array): Promise<void> {
+    const when = this.options.overlap ? 'beside' : 'now';
+    const sums = this.sums.get(unit)!;
+    const isFirst = !this.summed.has(unit);
+    this.summed.add(unit);
+    const more = isFirst ? sums : this.oneMorePass.take(sums.length);
+    await this.collective.sumParts(more, packed, unit.counts, when);
+    if (!isFirst) for (let i = 0; i < sums.length; i++) sums[i]! += more[i]!;
   }
 
   /** Σ g² over what this rank has handed over in this step, where its gradients are gone by then; null: they are there. */
@@ -121,7 +132,7 @@ export class DataParallel {
   /** Waits until all gradients are summed: those that were not handed over yet, too. */
   async finish(): Promise<void> {
     await this.travelling;
-    for (const unit of this.units) if (!this.sums.has(unit)) await this.send(unit);
+    for (const unit of this.units) if (!this.summed.has(unit)) await this.send(unit);
     await this.travelling;
     if (this.options.sharding !== 'none') return;
     for (const unit of this.units) this.spread(unit, this.sums.get(unit)!, ({ gradient }) => gradient.tensor);
@@ -134,9 +145,7 @@ export class DataParallel {
     const parts = new Float64Array(size * count);
     for (const unit of this.units) {
       for (const member of unit.members) {
-        let sum = 0;
-        for (const x of this.sumsOf(unit, member)) sum += x * x;
-        parts[rank * count + member.index] = sum;
+        parts[rank * count + member.index] = sumOfSquares(this.sumsOf(unit, member));
       }
     }
     this.collective.sum(parts); // every number has one rank: the others add zeros
@@ -156,7 +165,7 @@ export class DataParallel {
     }
     optimizer.step++;
     for (const unit of this.units) {
-      const moved = new Float32Array(unit.counts[this.collective.rank]!);
+      const moved = this.own.take(unit.counts[this.collective.rank]!);
       for (const member of unit.members) {
         if (member.shard.own.count === 0) continue;
         const numbers = await this.moved(member, this.sumsOf(unit, member), learningRate, gradientScale);
@@ -170,7 +179,7 @@ export class DataParallel {
 
   /** What a step begins with: no sums, and no trust in what was in a place before. */
   clear(): void {
-    this.sums.clear();
+    this.summed.clear();
     this.sent = 0;
     this.present = null;
   }
@@ -184,21 +193,14 @@ export class DataParallel {
   }
 
   /** This rank's numbers of a parameter after the step. */
-  private async moved({ shard }: Member, sums: Float32Array, learningRate: number, gradientScale: number) {
+  private moved({ shard }: Member, sums: Float32Array, learningRate: number, gradientScale: number): Promise<Floats> {
     const { device, optimizer } = this;
-    const { parameter, own } = shard;
-    const { shape } = parameter.tensor;
-    const numbers = parameter.own?.numbers ?? (await device.read(parameter.tensor, own.from, own.count));
-    const isWhole = own.count === elementCount(shape);
-    const mark = device.mark();
-    const part = device.scratch(isWhole ? shape : [own.count]);
-    const gradient = device.scratch(part.shape);
-    device.write(part, numbers);
-    device.write(gradient, sums);
-    optimizer.move(shard, part, gradient, learningRate, gradientScale);
-    const reading = device.read(part);
-    device.release(mark);
-    return reading;
+    const { own } = shard;
+    const { tensor, gradient, own: kept } = shard.parameter;
+    if (kept) device.write(tensor, kept.numbers, own.from);
+    device.write(gradient.tensor, sums, own.from);
+    optimizer.move(shard, learningRate, gradientScale);
+    return device.read(tensor, own.from, own.count);
   }
 
   private sumsOf(unit: Unit, { shard, at }: Member): Float32Array {
@@ -208,10 +210,18 @@ export class DataParallel {
 
   /** Every rank's own numbers of a unit, into the tensors of all. */
   private spread(unit: Unit, own: Float32Array, where: (parameter: Member['shard']['parameter']) => Tensor): void {
-    const packed = new Float32Array(totalOf(unit));
+    const packed = this.gathered.take(totalOf(unit));
     this.collective.gather(packed, own, unit.counts);
-    for (const [i, whole] of unpack(unit, packed).entries()) {
-      this.device.write(where(unit.members[i]!.shard.parameter), whole);
-    }
+    eachPart(unit, (i, { from, count }, at) => {
+      const tensor = where(unit.members[i]!.shard.parameter);
+      if (count > 0) this.device.write(tensor, packed.subarray(at, at + count), from);
+    });
   }
+}
+
+/** By places: going over a typed array by its iterator takes ten times as long. */
+function sumOfSquares(numbers: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += numbers[i]! * numbers[i]!;
+  return sum;
 }

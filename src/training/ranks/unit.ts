@@ -1,7 +1,7 @@
 /** Parameters that travel together: those of a block, or those outside of the blocks. */
 import type { Floats } from '../../tensor/tensor.ts';
 import type { OptimizerShard } from '../optimizer.ts';
-import { blockOf } from './parts.ts';
+import { blockOf, type Part } from './parts.ts';
 
 export interface Unit {
   /** null: outside of the blocks. */
@@ -48,34 +48,23 @@ export function totalOf({ counts }: Unit): number {
   return counts.reduce((a, b) => a + b, 0);
 }
 
-/** The members' whole numbers (null: zeros), one rank's parts after the other's. */
-export function pack(unit: Unit, wholes: readonly (Floats | null)[]): Float32Array {
-  const packed = new Float32Array(totalOf(unit));
-  eachPart(unit, (i, from, count, at) => {
+/** packed ← the members' whole numbers (null: zeros), one rank's parts after the other's. */
+export function pack(packed: Float32Array, unit: Unit, wholes: readonly (Floats | null)[]): void {
+  eachPart(unit, (i, { from, count }, at) => {
     const whole = wholes[i];
     if (whole) packed.set(whole.subarray(from, from + count), at);
+    else packed.fill(0, at, at + count);
   });
-  return packed;
 }
 
-/** What `pack` was given. */
-export function unpack(unit: Unit, packed: Float32Array): Float32Array[] {
-  const wholes = unit.members.map(({ shard }) => new Float32Array(lengthOf(shard)));
-  eachPart(unit, (i, from, count, at) => wholes[i]!.set(packed.subarray(at, at + count), from));
-  return wholes;
-}
-
-function eachPart(unit: Unit, work: (member: number, from: number, count: number, at: number) => void): void {
+/** Calls `work` for every rank's part of every member, in the order in which they travel, where a part begins at `at`. */
+export function eachPart(unit: Unit, work: (member: number, part: Part, at: number) => void): void {
   let at = 0;
   for (const rank of unit.counts.keys()) {
     for (const [i, { shard }] of unit.members.entries()) {
-      const { from, count } = shard.parts[rank]!;
-      work(i, from, count, at);
-      at += count;
+      const part = shard.parts[rank]!;
+      work(i, part, at);
+      at += part.count;
     }
   }
-}
-
-function lengthOf({ parts }: OptimizerShard): number {
-  return parts.reduce((sum, { count }) => sum + count, 0);
 }

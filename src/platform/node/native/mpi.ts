@@ -1,7 +1,7 @@
 /** Data-parallel training over MPI: `mpirun -np N npx cria train …`. Binds the system's Open MPI; no home-made cluster. */
 
 import { UnsupportedError } from '../../../base/errors.ts';
-import { type Collective, sumInOrder } from '../../../training/collective.ts';
+import { type Collective, sumInOrder, TravelSpace } from '../../../training/collective.ts';
 import { ffi } from './ffi.ts';
 import { findMpiLibrary } from './native-library.ts';
 
@@ -80,14 +80,15 @@ export function joinMpi(): MpiCollective {
   const allgatherv = call(
     'int MPI_Allgatherv(void *in, int count, void *inType, void *out, void *counts, void *at, void *outType, void *comm)',
   );
-  /** Sends every rank its numbers; returns what each sent here, in the order of the ranks. */
+  const arriving = new TravelSpace();
+  /** Sends every rank its numbers; returns what each sent here, in the order of the ranks: it is there until the next exchange. */
   const exchanged = async (
     values: Float32Array,
     counts: readonly number[],
     isBeside: boolean,
   ): Promise<Float32Array> => {
     const count = counts[rank]!;
-    const received = new Float32Array(count * size);
+    const received = arriving.take(count * size);
     const even = Int32Array.from({ length: size }, () => count);
     const type = types.Float32Array;
     const words = [
@@ -127,7 +128,9 @@ export function joinMpi(): MpiCollective {
         bcast(part, part.length, types.Float32Array, from, world);
       }
     },
-    sumParts: async (values, counts, when) => sumInOrder(await exchanged(values, counts, when === 'beside'), size),
+    async sumParts(sums, values, counts, when) {
+      sumInOrder(sums, await exchanged(values, counts, when === 'beside'), size);
+    },
     gather(whole, own, counts) {
       const type = types.Float32Array;
       allgatherv(own, own.length, type, whole, Int32Array.from(counts), placesOf(counts), type, world);
