@@ -2,8 +2,8 @@
  * Steps on several ranks of this machine beside the arithmetic of src/training/run/plan.ts:
  * `node bench/scale.ts [--ranks 1,2,3,4] [--shape 7M] [--length 128] [--rows 12] [--steps 5] [--no-blas] [--overlap both|yes|no]`
  *
- * Every number of ranks is one job of mpirun, a thread a rank. What the arithmetic needs of the machine is measured: its rate of passes by
- * the steps of one rank, shared where there are more ranks than cores; copies, messages and bytes by themselves, in the same job.
+ * Every number of ranks is one job of mpirun, a thread a rank. What the arithmetic needs of the machine is measured in the same job: its
+ * rate of passes by steps of which each rank makes its rows' alone, all ranks at once; copies, sums, messages and bytes by themselves.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { markdownTable } from '../src/cli/terminal/columns.ts';
 import { describeMachine } from '../src/platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../src/platform/node/native/mpi.ts';
 import { createTrainingDevice } from '../src/platform/node/training/device.ts';
+import { measureHandling } from '../src/platform/node/training/run/plan-machines.ts';
 import { type Collective, solo } from '../src/training/collective.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { type Sharding, shardings } from '../src/training/ranks/sharding.ts';
@@ -49,7 +50,7 @@ interface Measured {
   /** Of the first rank, on the device and beside it. */
   readonly bytes: number;
 }
-type Links = Pick<Machine, 'copying' | 'bandwidth' | 'latency'>;
+type Links = Omit<Machine, 'flops'>;
 
 if (values.rank) {
   const mpi = mpiJob(process.env) && joinMpi();
@@ -61,17 +62,13 @@ if (values.rank) {
 function compare(): void {
   const { cpu, physicalCores, memoryBytes } = describeMachine();
   const table: string[][] = [];
-  let flops = 0;
   for (const size of values.ranks.split(',').map(Number)) {
-    const { links, measured } = job(size);
-    const division = { rows, microBatches: 1, config, recompute: 'none' as const };
-    // What one rank needs besides its passes is taken off.
-    if (size === 1) {
-      const rest = planStep(division, { size, sharding: 'none', overlap: false }, { ...links, flops: 1 }).update;
-      flops = (flopsPerToken(config, length) * rows * length) / (measured[0]!.seconds - rest);
-    }
-    const shared = Math.min(1, physicalCores / size);
-    const machine = { ...links, flops: flops * shared };
+    const { links, alone, measured } = job(size);
+    const division = { rows, microBatches: 1, config, recompute: 'none' as const, dropout: null };
+    // What a rank needs besides its passes is taken off.
+    const { update } = planStep(division, { size: 1, sharding: 'none', overlap: false }, { ...links, flops: 1 });
+    const flops = (flopsPerToken(config, length) * Math.ceil(rows / size) * length) / (alone - update);
+    const machine = { ...links, flops };
     for (const { sharding, overlap, seconds, spread, bytes } of measured) {
       const plan = planStep(division, { size, sharding, overlap }, machine);
       table.push([
@@ -87,11 +84,10 @@ function compare(): void {
       ]);
     }
     const between = `, ${(links.bandwidth / 1e9).toFixed(1)} GB/s between ranks, ${(links.latency * 1e6).toFixed(0)} µs a message`;
-    console.log(`ranks: ${size}; ${(links.copying / 1e9).toFixed(1)} GB/s copied${size > 1 ? between : ''}`);
+    const own = `${(links.copying / 1e9).toFixed(1)} GB/s copied, ${(links.adding / 1e9).toFixed(1)} added up`;
+    console.log(`ranks: ${size}; ${(flops / 1e9).toFixed(0)} GFLOP/s of passes, ${own}${size > 1 ? between : ''}`);
   }
-  console.log(
-    `${cpu}, ${physicalCores} cores, ${formatBytes(memoryBytes)}; ${(flops / 1e9).toFixed(0)} GFLOP/s of one rank's passes\n`,
-  );
+  console.log(`${cpu}, ${physicalCores} cores, ${formatBytes(memoryBytes)}\n`);
   const head = [
     'ranks',
     'sharding',
@@ -106,55 +102,70 @@ function compare(): void {
   console.log(markdownTable([head, ...table], [0, 3, 4, 5, 6, 7, 8]));
 }
 
-function job(size: number): { readonly links: Links; readonly measured: readonly Measured[] } {
+interface Job {
+  readonly links: Links;
+  /** Seconds of a step whose ranks have nothing to do with each other. */
+  readonly alone: number;
+  readonly measured: readonly Measured[];
+}
+
+function job(size: number): Job {
   const own = [process.argv[1]!, ...process.argv.slice(2), '--rank'];
   const mpi = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', '-np', String(size), process.execPath];
   const [program, words] = size === 1 ? [process.execPath, own] : ['mpirun', [...mpi, ...own]];
   const { stdout, stderr, status } = spawnSync(program, words, { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as ReturnType<typeof job>;
+  return JSON.parse(stdout) as Job;
 }
 
-async function runRank(ranks: Collective) {
-  const machine = { device: 'wasm', threads: 1, blas: !values['no-blas'], revectorize: true } as const;
-  const measured: Measured[] = [];
+async function runRank(ranks: Collective): Promise<Job> {
   const links = await measureLinks(ranks);
+  const alone = (await measureSteps(ranks, solo, 'none', false)).seconds;
+  const measured: Measured[] = [];
   for (const sharding of ranks.size === 1 ? (['none'] as const) : shardings) {
     for (const overlap of ranks.size === 1 ? [false] : overlaps) {
-      const { device } = await createTrainingDevice(machine, 'f32', () => {});
-      const division = { sharding, rank: ranks.rank, size: ranks.size, matrices: 'adamw' } as const;
-      const { model, parameters } = placeModel(device, config, initialWeights(config, 1), () => true, division);
-      const options = { schedule: () => 5e-4, collective: ranks, parallel: { sharding, overlap } };
-      const trainer = new StepTrainer(device, model, parameters, options);
-      const ids = Uint32Array.from({ length: rows * length }, (_, i) => (i * i + 7 * i) % config.vocabSize);
-      const documents = new Array<number>(rows).fill(length);
-      const own = rowsOfRank([{ ids, rows, length, documents, sources: documents.map(() => 0) }], ranks);
-      const seconds: number[] = [];
-      for (let step = 0; step < steps + 1; step++) {
-        ranks.barrier();
-        const from = performance.now();
-        await trainer.step(own);
-        ranks.barrier();
-        if (step > 0) seconds.push((performance.now() - from) / 1000);
-      }
-      const bytes = device.memory().allocated + trainer.heldBytes();
-      measured.push({
-        sharding,
-        overlap,
-        seconds: median(seconds),
-        spread: [Math.min(...seconds), Math.max(...seconds)],
-        bytes,
-      });
-      device.close();
+      measured.push(await measureSteps(ranks, ranks, sharding, overlap));
     }
   }
-  return { links, measured };
+  return { links, alone, measured };
+}
+
+/** Steps of this rank's rows, which all ranks begin and end together; `collective` is what the trainer has of them: all, or itself. */
+async function measureSteps(
+  ranks: Collective,
+  collective: Collective,
+  sharding: Sharding,
+  overlap: boolean,
+): Promise<Measured> {
+  const machine = { device: 'wasm', threads: 1, blas: !values['no-blas'], revectorize: true } as const;
+  const { device } = await createTrainingDevice(machine, 'f32', () => {});
+  const division = { sharding, rank: collective.rank, size: collective.size, matrices: 'adamw' } as const;
+  const { model, parameters } = placeModel(device, config, initialWeights(config, 1), () => true, division);
+  const options = { schedule: () => 5e-4, collective, parallel: { sharding, overlap } };
+  const trainer = new StepTrainer(device, model, parameters, options);
+  const ids = Uint32Array.from({ length: rows * length }, (_, i) => (i * i + 7 * i) % config.vocabSize);
+  const documents = new Array<number>(rows).fill(length);
+  const own = rowsOfRank([{ ids, rows, length, documents, sources: documents.map(() => 0) }], ranks);
+  const seconds: number[] = [];
+  for (let step = 0; step < steps + 1; step++) {
+    ranks.barrier();
+    const from = performance.now();
+    await trainer.step(own);
+    ranks.barrier();
+    if (step > 0) seconds.push((performance.now() - from) / 1000);
+  }
+  const bytes = device.memory().allocated + trainer.heldBytes();
+  device.close();
+  const spread = [Math.min(...seconds), Math.max(...seconds)] as const;
+  return { sharding, overlap, seconds: median(seconds), spread, bytes };
 }
 
 /** All ranks at once, as in a step. */
 async function measureLinks(ranks: Collective): Promise<Links> {
   const count = 4 * 2 ** 20;
   const [a, b] = [new Float32Array(count).fill(1), new Float32Array(count)];
+  ranks.barrier();
+  const handling = measureHandling();
   const least = async (work: () => unknown) => {
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 5; i++) {
@@ -165,8 +176,7 @@ async function measureLinks(ranks: Collective): Promise<Links> {
     }
     return best;
   };
-  const copying = (4 * count) / (await least(() => b.set(a)));
-  if (ranks.size === 1) return { copying, bandwidth: Number.MAX_VALUE, latency: 0 };
+  if (ranks.size === 1) return { ...handling, bandwidth: Number.MAX_VALUE, latency: 0 };
   const { size } = ranks;
   const gather = (each: number) => {
     const counts = new Array<number>(size).fill(each);
@@ -175,5 +185,5 @@ async function measureLinks(ranks: Collective): Promise<Links> {
   const latency = (await gather(1)) / (size - 1);
   const each = Math.floor(count / size);
   const bandwidth = (4 * each * (size - 1)) / ((await gather(each)) - (size - 1) * latency);
-  return { copying, bandwidth, latency };
+  return { ...handling, bandwidth, latency };
 }

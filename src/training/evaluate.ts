@@ -34,7 +34,7 @@ export async function evaluate(
     for (const loss of await trainer.losses(prepared, weights)) sum += loss;
     tokenCount += prepared.targetCount;
   }
-  if (trainer.isJoint && own < Math.ceil(turn / collective.size)) trainer.idleLosses();
+  if (trainer.isJoint && own < Math.ceil(turn / collective.size)) trainer.idleLosses(weights);
   const totals = Float64Array.of(sum, tokenCount);
   collective.sum(totals);
   const [all, count] = totals as unknown as [number, number];

@@ -2,10 +2,10 @@
  * AdamW over a list of parameters; Muon for the blocks' matrices where asked for. Its state is sharded over the ranks (ZeRO-1): a rank
  * moves a part of every parameter, or, as Muon needs whole matrices, all of some of them.
  */
-import type { Device, Moments } from '../devices/device.ts';
+import type { Device } from '../devices/device.ts';
 import type { Gradient } from '../kernels/backward-ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
-import { isMuons, type MatrixOptimizer, type Part, partsOf } from './ranks/parts.ts';
+import { type MatrixOptimizer, momentsOf, type Part, partsOf } from './ranks/parts.ts';
 import type { Place, Sharding } from './ranks/sharding.ts';
 
 /** A parameter that is trained, with the place where its gradient is summed up. */
@@ -45,8 +45,10 @@ export interface OptimizerShard {
   readonly parts: readonly Part[];
   /** This rank's; where nothing is sharded, all of it. */
   readonly own: Part;
-  /** null when that is nothing. */
-  readonly moments: Moments | null;
+  /** What is kept of it, on whichever rank. */
+  readonly kinds: ReturnType<typeof momentsOf>;
+  /** null when `own` is nothing. */
+  readonly moments: { readonly m: Tensor; readonly v: Tensor | null } | null;
 }
 
 /** Momentum of Muon, as its source has it. */
@@ -78,8 +80,10 @@ export class Optimizer {
     const parts = partsOf(named, options.matrices, size);
     this.shards = parameters.map((parameter, i) => {
       const own = sharding === 'none' ? { from: 0, count: elementCount(parameter.tensor.shape) } : parts[i]![rank]!;
-      const moments = own.count > 0 ? { m: device.allocate([own.count]), v: device.allocate([own.count]) } : null;
-      return { parameter, parts: parts[i]!, own, moments };
+      const kinds = momentsOf(named[i]!, options.matrices);
+      const allocate = (kind: 'm' | 'v') => (kinds.includes(kind) ? device.allocate([own.count]) : null);
+      const moments = own.count > 0 ? { m: allocate('m')!, v: allocate('v') } : null;
+      return { parameter, parts: parts[i]!, own, kinds, moments };
     });
   }
 
@@ -92,16 +96,17 @@ export class Optimizer {
   /** Moves this rank's part of a parameter by that of its gradient. `update` counts the steps; who calls this does it himself. */
   move({ parameter, own, moments }: OptimizerShard, learningRate: number, gradientScale: number): void {
     if (moments === null) return;
-    const { weightDecay, decay, eps, betas, matrices, rateScales = {} } = this.options;
+    const { weightDecay, decay, eps, betas, rateScales = {} } = this.options;
     const { name, tensor } = parameter;
     const gradient = parameter.gradient.tensor;
-    if (isMuons({ name, shape: tensor.shape }, matrices)) {
+    const { m, v } = moments;
+    if (v === null) {
       const step = { learningRate, momentum: MUON_MOMENTUM, weightDecay, gradientScale };
-      this.device.muon(tensor, gradient, moments.m, step);
+      this.device.muon(tensor, gradient, m, step);
       return;
     }
     const decays = decay === 'all' || tensor.shape.length >= 2;
-    this.device.adamW(tensor, gradient, moments, own.from, {
+    this.device.adamW(tensor, gradient, { m, v }, own.from, {
       learningRate: learningRate * (rateScales[name] ?? 1),
       gradientScale,
       beta1: betas[0],

@@ -305,11 +305,15 @@ export class StepTrainer {
     return losses_N;
   }
 
-  /** The model as it computes outside of steps. */
+  /** The model as it computes outside of steps; its blocks are brought as they are run. */
   private evaluatedBy(weights: Weights): Model {
-    if (weights === 'trained') return this.evaluated;
-    assert(this.average !== null, 'trainer: the averaged weights are asked for, and none are kept');
-    return this.average.model;
+    assert(
+      weights === 'trained' || this.average !== null,
+      'trainer: averaged weights are asked for, and none are kept',
+    );
+    const average = weights === 'averaged' ? this.average : null;
+    this.parallel?.show(average);
+    return average?.model ?? this.evaluated;
   }
 
   /** Forward only: the loss of every row. */
@@ -329,13 +333,14 @@ export class StepTrainer {
   }
 
   /** What a rank does that has nothing to compute where others call `losses`. */
-  idleLosses(): void {
+  idleLosses(weights: Weights = 'trained'): void {
+    this.evaluatedBy(weights);
     this.parallel?.idleForward();
   }
 
   /** Bytes that several ranks need outside of the device. */
   heldBytes(): number {
-    return this.parallel?.heldBytes() ?? 0;
+    return (this.parallel?.heldBytes() ?? 0) + (this.average?.heldBytes() ?? 0);
   }
 
   /** Whether every rank must take part in every forward pass. */
@@ -350,7 +355,8 @@ export class StepTrainer {
     const mark = device.mark();
     const ops = this.decorate(exactly(device.ops));
     const { batch } = prepareBatch({ ids, rows: 1, length: ids.length }, model.config.vocabSize);
-    const logits = readDoubles(device, forward(model, ops, batch, { rows_R: Uint32Array.of(ids.length - 1) }));
+    const segment = this.brought(keepOutputs(device));
+    const logits = readDoubles(device, forward(model, ops, batch, { segment, rows_R: Uint32Array.of(ids.length - 1) }));
     device.release(mark);
     return logits;
   }
@@ -387,7 +393,7 @@ export class StepTrainer {
         clip === null ? 1 : Math.min(1, clip / (gradientNorm + 1e-6)),
       );
       await this.afterUpdate?.();
-      this.average?.update();
+      await this.average?.update();
     }
     return { ...means, gradientNorm, learningRate, labelCount, skipped: verdict?.words ?? null };
   }

@@ -136,7 +136,7 @@ async function trajectory({ path }: GoldenCase, check: Check, create: () => Prom
       [v, 'final_exp_avg_sq.'],
     ] as const) {
       const wanted = goldenParameter(tensors, parameter, config, prefix);
-      check.closeByNorm(prefix + parameter.name, Float32Array.from(await device.read(moment)), wanted, 1e-3);
+      check.closeByNorm(prefix + parameter.name, Float32Array.from(await device.read(moment!)), wanted, 1e-3);
     }
   }
   finish(check);

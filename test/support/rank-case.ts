@@ -17,6 +17,8 @@ export interface RankCase {
   readonly overlap?: boolean;
   readonly recompute?: Recompute;
   readonly dropout?: DropoutOptions;
+  /** Decay of an average of the weights. */
+  readonly ema?: number;
   /** A folder of checkpoints to go on after the newest of, if there is one, and to write another to. */
   readonly checkpoints?: string;
   readonly steps?: number;
@@ -31,6 +33,10 @@ export interface RankResult {
   readonly digest: string;
   /** Of held-out rows, after the last step. */
   readonly evaluated: number;
+  /** The scores of what comes after a row. */
+  readonly next: readonly number[];
+  /** The same of the weights' average; null: none is kept. */
+  readonly averaged: Pick<RankResult, 'digest' | 'evaluated'> | null;
   /** For each rank, the bytes that it allocated on the device, and those beside it. */
   readonly bytes: readonly number[];
 }

@@ -16,7 +16,7 @@ import { initialWeights } from '../../src/training/initialize.ts';
 import { shardOf } from '../../src/training/ranks/parts.ts';
 import { type RunState, weightTensors } from '../../src/training/run/state.ts';
 import { type PlacedWeight, placeModel } from '../../src/training/trainable-model.ts';
-import { StepTrainer } from '../../src/training/trainer.ts';
+import { StepTrainer, type Weights } from '../../src/training/trainer.ts';
 import { config, LENGTH, type RankCase, type RankResult } from './rank-case.ts';
 
 const freshState: RunState = {
@@ -47,6 +47,7 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
     overlap = true,
     recompute = 'none',
     dropout = { rates: { embedding: 0, attention: 0, residual: 0 }, seed: 1 },
+    ema = null,
     steps = 3,
   } = one;
   const { rank, size } = ranks;
@@ -62,12 +63,13 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
     parallel,
     recompute,
     dropout,
+    ema,
     measuresNoise: true,
   };
   const trainer = new StepTrainer(device, model, parameters, options);
   const saving = one.checkpoints ? openCheckpoints(one.checkpoints, device, weights, trainer, ranks) : null;
-  const found = saving && newestSound<SavedState>(saving.folder, () => {});
-  if (found) saving.load(found);
+  const last = saving && newestSound<SavedState>(saving.folder, () => {});
+  if (last) saving.load(last);
   const losses: number[] = [];
   const norms: number[] = [];
   const small: number[] = [];
@@ -83,29 +85,45 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
     norms.push(gradientNorm);
   }
   await saving?.save({ ...freshState, step: begin + steps }, { keepLast: 9 });
+  const { ids } = rowsOf(99, 1, solo)[0]!;
+  const tokens = (_: number, from = 0, to = LENGTH) => ids.slice(from, to);
+  const held = { name: 'held out', count: 1, tokenCount: LENGTH, weights: null, lengthOf: () => LENGTH, tokens };
+  const found = async (of: Weights, placed: readonly PlacedWeight[]) => {
+    // Three pieces: one rank of two has nothing to do in the end.
+    const { loss } = await evaluate(trainer, held, 1, { rows: 1, length: 5, weights: of }, ranks);
+    return { digest: await digestOf(device, placed, ranks), evaluated: loss };
+  };
+  const { average } = trainer;
+  const averaged =
+    average &&
+    (await found(
+      'averaged',
+      weights.map((weight) => average.of(weight)),
+    ));
+  const trained = await found('trained', weights);
+  const next = [...(await trainer.nextLogits(ids))];
+  const bytes = new Float64Array(size);
+  bytes[rank] = device.memory().allocated + trainer.heldBytes();
+  ranks.sum(bytes);
+  device.close();
+  return { losses, norms, small, ...trained, next, averaged, bytes: [...bytes] };
+}
+
+async function digestOf(device: Device, weights: readonly PlacedWeight[], ranks: Collective): Promise<string> {
   const digest = createHash('sha256');
   for (const source of (await weightTensors(device, weights, ranks)).values()) {
     const bytes = new Uint8Array(4 * elementCount(source.shape));
     source.readRows(bytes, 0, rowCount(source.shape));
     digest.update(bytes);
   }
-  const { ids } = rowsOf(99, 1, solo)[0]!;
-  const tokens = (_: number, from = 0, to = LENGTH) => ids.slice(from, to);
-  const held = { name: 'held out', count: 1, tokenCount: LENGTH, weights: null, lengthOf: () => LENGTH, tokens };
-  // Three pieces: one rank of two has nothing to do in the end.
-  const { loss: evaluated } = await evaluate(trainer, held, 1, { rows: 1, length: 5 }, ranks);
-  const bytes = new Float64Array(size);
-  bytes[rank] = device.memory().allocated + trainer.heldBytes();
-  ranks.sum(bytes);
-  device.close();
-  return { losses, norms, small, digest: digest.digest('hex'), evaluated, bytes: [...bytes] };
+  return digest.digest('hex');
 }
 
 function openCheckpoints(
   folder: string,
   device: Device,
   weights: readonly PlacedWeight[],
-  { optimizer }: StepTrainer,
+  { optimizer, average }: StepTrainer,
   ranks: Collective,
 ): Checkpoints {
   const content = {
@@ -116,7 +134,7 @@ function openCheckpoints(
     bosId: null,
     eosId: null,
     collective: ranks,
-    average: null,
+    average,
     output: 'trained' as const,
   };
   return new Checkpoints(folder, device, content);

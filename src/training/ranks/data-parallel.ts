@@ -11,6 +11,7 @@ import type { Device } from '../../devices/device.ts';
 import type { Floats, Tensor } from '../../tensor/tensor.ts';
 import { type Collective, TravelSpace } from '../collective.ts';
 import type { Optimizer } from '../optimizer.ts';
+import type { WeightAverage } from '../step/weight-average.ts';
 import { type Sharding, sharesGradients, sharesParameters } from './sharding.ts';
 import { eachPart, type Member, pack, totalOf, type Unit, unitsOf } from './unit.ts';
 
@@ -43,6 +44,8 @@ export class DataParallel {
   private travelling: Promise<void> = Promise.resolve();
   /** The block whose parameters are in their place. */
   private present: number | null = null;
+  /** Whose parameters are brought: the averages; null: those that are trained. */
+  private shown: WeightAverage | null = null;
 
   constructor(device: Device, collective: Collective, optimizer: Optimizer, options: DataParallelOptions) {
     this.device = device;
@@ -61,12 +64,21 @@ export class DataParallel {
     return this.sumsEveryPass || (this.options.overlap && isLastPass);
   }
 
+  /** Of which weights the blocks are from here on, until a step begins. */
+  show(average: WeightAverage | null): void {
+    if (this.shown !== average) this.present = null;
+    this.shown = average;
+  }
+
   /** Puts the parameters of a block in their place. */
   bring(block: number): void {
     if (!this.sharesParameters || this.present === block) return;
     const unit = this.units.find((one) => one.block === block)!;
     const own = this.own.take(unit.counts[this.collective.rank]!);
-    for (const { shard, at } of unit.members) own.set(shard.parameter.own!.numbers, at);
+    for (const { shard, at } of unit.members) {
+      const { name, tensor, own: trained = null } = shard.parameter;
+      own.set((this.shown?.of({ name, tensor, own: trained }).own ?? trained)!.numbers, at);
+    }
     this.spread(unit, own, ({ tensor }) => tensor);
     this.present = block;
   }
@@ -182,6 +194,7 @@ export class DataParallel {
     this.summed.clear();
     this.sent = 0;
     this.present = null;
+    this.shown = null;
   }
 
   /** Bytes outside of the device: this rank's sums, and its part of parameters that lie there. */

@@ -39,6 +39,11 @@ export function isMuons({ name, shape }: Named, matrices: MatrixOptimizer): bool
   return matrices === 'muon' && shape.length === 2 && blockOf(name) !== null;
 }
 
+/** What an optimizer remembers of a parameter: m, the running mean of its gradient, and v, that of its square, for which Muon has no use. */
+export function momentsOf(parameter: Named, matrices: MatrixOptimizer): readonly ('m' | 'v')[] {
+  return isMuons(parameter, matrices) ? ['m'] : ['m', 'v'];
+}
+
 /** The number of the block that a parameter is in; null: outside of the blocks. */
 export function blockOf(name: string): number | null {
   const [, number] = /^blocks\.(\d+)\./.exec(name) ?? [];

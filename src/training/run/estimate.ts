@@ -3,7 +3,9 @@
 import type { Recompute } from '../../autograd/tape.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { dimensions, isGated } from '../../model/config.ts';
-import { parameterCount } from '../../model/parameters.ts';
+import { listParameters, parameterCount } from '../../model/parameters.ts';
+import { elementCount } from '../../tensor/tensor.ts';
+import { isMuons } from '../ranks/parts.ts';
 import { type Division, sharesGradients, sharesParameters } from '../ranks/sharding.ts';
 
 /**
@@ -29,9 +31,15 @@ function floatsPerToken(
 }
 
 export interface MemoryEstimate {
-  /** Weights, gradients, on several ranks their sums, two moments and, where it is kept, the weights' average: 4 bytes each. */
+  /** Weights, gradients, on several ranks their sums, moments (two, and one of what Muon moves) and, where it is kept, the weights' average: 4 bytes each. */
   readonly parameters: number;
   readonly activations: number;
+}
+
+/** What it depends on besides the model; what is absent is as on one rank, with AdamW and no more. */
+export interface MemoryFacts extends Partial<Pick<Division, 'size' | 'sharding' | 'matrices'>> {
+  readonly isAveraged?: boolean;
+  readonly isDropped?: boolean;
 }
 
 /** What a rank needs (ranks/sharding.ts): of what is shared its part, and one block as it is at work. */
@@ -39,32 +47,27 @@ export function estimateMemory(
   config: LlamaConfig,
   tokens: number,
   recompute: Recompute,
-  {
-    size = 1,
-    sharding = 'none',
-    isAveraged = false,
-    isDropped = false,
-  }: Partial<Pick<Division, 'size' | 'sharding'>> & {
-    readonly isAveraged?: boolean;
-    readonly isDropped?: boolean;
-  } = {},
+  { size = 1, sharding = 'none', matrices = 'adamw', isAveraged = false, isDropped = false }: MemoryFacts = {},
 ): MemoryEstimate {
   const floats = floatsPerToken(config, isDropped);
   const logits = 16 * 2 ** 20;
   return {
-    parameters: 4 * (stateCount(config, { size, sharding }) + (isAveraged ? parameterCount(config) : 0)),
+    parameters: 4 * stateCount(config, { size, sharding, matrices }, isAveraged),
     activations: 4 * tokens * (config.blockCount * floats[recompute] + floats.working) + 2 * logits,
   };
 }
 
-function stateCount(config: LlamaConfig, division: Pick<Division, 'size' | 'sharding'>): number {
+function stateCount(config: LlamaConfig, division: Omit<Division, 'rank'>, isAveraged: boolean): number {
   const all = parameterCount(config);
-  const { size } = division;
-  if (size === 1) return 4 * all;
-  const outside = parameterCount({ ...config, blockCount: 0 });
-  const present = outside + (all - outside) / config.blockCount;
-  const parameters = sharesParameters(division) ? present + (all - outside) / size : all;
+  const { size, sharding, matrices } = division;
+  const inBlocks = all - parameterCount({ ...config, blockCount: 0 });
+  const ofMuon = listParameters(config).filter((parameter) => isMuons(parameter, matrices));
+  const moments = 2 * all - ofMuon.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (size === 1) return 2 * all + moments + (isAveraged ? all : 0);
+  const present = all - inBlocks + inBlocks / config.blockCount;
+  const shared = all - inBlocks + inBlocks / size;
+  const parameters = sharesParameters(division) ? present + inBlocks / size : all;
+  const averages = isAveraged ? (sharesParameters(division) ? shared : all) : 0;
   const gradients = sharesGradients(division) ? present : all;
-  const moments = 2 * (division.sharding === 'none' ? all : all / size);
-  return parameters + gradients + all / size + moments;
+  return parameters + gradients + all / size + (sharding === 'none' ? moments : moments / size) + averages;
 }

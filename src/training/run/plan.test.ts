@@ -19,7 +19,7 @@ const derived = deriveRecipe(checkRecipe(given, 'hand.yaml'), 100);
 const { config } = derived;
 const all = parameterCount(config);
 const outside = parameterCount({ ...config, blockCount: 0 });
-const machine: Machine = { flops: 1e9, copying: 1e30, bandwidth: 1e6, latency: 0 };
+const machine: Machine = { flops: 1e9, copying: 1e30, adding: 1e30, bandwidth: 1e6, latency: 0 };
 
 test('one rank computes, updates, and sends nothing', () => {
   const plan = planStep(derived, { size: 1, sharding: 'none', overlap: true }, { ...machine, copying: 1e6 });
@@ -56,7 +56,7 @@ test('a rank needs less the more is shared, and in sum what the estimate says', 
   let least = Number.POSITIVE_INFINITY;
   for (const sharding of shardings) {
     const { device, beside } = planStep(derived, { size: 8, sharding, overlap: true }, machine);
-    const travelling = 8 * Math.max(outside, (all - outside) / 4);
+    const travelling = 12 * Math.max(outside, (all - outside) / 4);
     const estimate = estimateMemory(config, 1, 'none', { size: 8, sharding }).parameters;
     assertClose(sharding, [device + beside], [estimate + travelling], { rtol: 1e-12 });
     ok(device < least, sharding);

@@ -14,7 +14,7 @@ import { parameterCount } from '../../model/parameters.ts';
 import { PASS_TOKENS } from '../micro-batch.ts';
 import { type Sharding, sharesGradients, sharesParameters } from '../ranks/sharding.ts';
 import type { DerivedRecipe } from '../recipe/recipe.ts';
-import { estimateMemory, flopsPerToken } from './estimate.ts';
+import { estimateMemory, flopsPerToken, type MemoryFacts } from './estimate.ts';
 
 /** A machine, which runs one rank, and what joins it to the others. */
 export interface Machine {
@@ -22,6 +22,8 @@ export interface Machine {
   readonly flops: number;
   /** Bytes a second at which a rank goes over numbers in its memory: reads them and writes them elsewhere. */
   readonly copying: number;
+  /** Bytes a second of what has arrived at which a rank adds it up (collective.ts). */
+  readonly adding: number;
   /** Bytes a second that a rank sends, while as many come in. */
   readonly bandwidth: number;
   /** Seconds that a message takes besides. */
@@ -50,9 +52,15 @@ export interface StepPlan {
   readonly seconds: number;
 }
 
-/** How often a rank goes over the numbers of a sum (read, packed, added up), and of a gather (unpacked, written). */
-const SUM_COPIES = 4;
-const GATHER_COPIES = 3;
+/**
+ * How often a rank copies numbers: those of a sum before they travel (read to memory that is new, which takes as long as four copies, and
+ * packed), those of a gather after it (written), and its own in an update (to the gradient, and back from the device).
+ */
+const SUM_COPIES = 5;
+const GATHER_COPIES = 1;
+const UPDATE_COPIES = 6;
+/** How often the numbers of a unit are there while they travel: as they leave, as they arrive, and as they are gathered. */
+const TRAVELLING = 3;
 /** Numbers that AdamW reads or writes for a parameter. */
 const UPDATE_NUMBERS = 7;
 /** What whole steps reach of the rate of one large product, about. */
@@ -62,18 +70,26 @@ export const STEP_RATE = 0.5;
 const BACKWARD = 2 / 3;
 const AGAIN = 4 / 3;
 
+export interface PlannedRanks extends Pick<MemoryFacts, 'matrices' | 'isAveraged'> {
+  readonly size: number;
+  readonly sharding: Sharding;
+  readonly overlap: boolean;
+}
+
 export function planStep(
-  { config, rows, microBatches, recompute }: Pick<DerivedRecipe, 'config' | 'rows' | 'microBatches' | 'recompute'>,
-  { size, sharding, overlap }: { readonly size: number; readonly sharding: Sharding; readonly overlap: boolean },
+  derived: Pick<DerivedRecipe, 'config' | 'rows' | 'microBatches' | 'recompute' | 'dropout'>,
+  { size, sharding, overlap, matrices = 'adamw', isAveraged = false }: PlannedRanks,
   machine: Machine,
 ): StepPlan {
+  const { config, rows, microBatches, recompute } = derived;
   const division = { size, sharding };
   const length = config.contextLength;
   const ownRows = Math.ceil((rows * microBatches) / size);
   const passRows = Math.min(ownRows, rows, Math.max(1, Math.floor(PASS_TOKENS / length)));
   const passes = Math.ceil(ownRows / passRows);
   const { all, outside, block, blocks } = sizesOf(config);
-  const { parameters, activations } = estimateMemory(config, passRows * length, recompute, division);
+  const facts = { ...division, matrices, isAveraged, isDropped: derived.dropout !== null };
+  const { parameters, activations } = estimateMemory(config, passRows * length, recompute, facts);
 
   const again = recompute === 'block' ? AGAIN : 1;
   const compute = (again * flopsPerToken(config, length) * ownRows * length) / machine.flops;
@@ -90,12 +106,18 @@ export function planStep(
   const gathers = travel(gathered, 1 + blockGathers * blocks);
   const moved = sharding === 'none' ? all : all / size;
   const many = size > 1 ? 1 : 0;
-  const held = (4 * many * (all + (sharesParameters(division) ? blocks * block : 0))) / size;
-  const handling = (many * 4 * (SUM_COPIES * sumRounds * all + GATHER_COPIES * gathered)) / machine.copying;
+  const shared = sharesParameters(division) ? (isAveraged ? 2 : 1) * blocks * block : 0;
+  const held = (4 * many * (all + shared)) / size;
+  // What is summed is added up when it has arrived; and its squares are, once a step.
+  const summed = many * 4 * sumRounds * all;
+  const own = (many * 4 * all) / size;
+  const copied =
+    SUM_COPIES * summed + GATHER_COPIES * many * 4 * gathered + (sharding === 'none' ? 0 : UPDATE_COPIES * own);
+  const handling = copied / machine.copying + (summed + own) / machine.adding;
   const update = (4 * UPDATE_NUMBERS * moved) / machine.copying;
   return {
     device: parameters - held,
-    beside: held + many * 8 * Math.max(outside, block),
+    beside: held + many * 4 * TRAVELLING * Math.max(outside, block),
     activations,
     passes,
     sent: (many * 4 * (sumRounds * all + gathered) * (size - 1)) / size,

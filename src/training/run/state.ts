@@ -84,11 +84,11 @@ export async function momentTensors(
 ): Promise<NamedTensor[]> {
   const gathering = new Gathering(collective);
   const found: NamedTensor[] = [];
-  for (const { parameter, parts, own, moments } of optimizer.shards) {
+  for (const { parameter, parts, own, kinds, moments } of optimizer.shards) {
     const length = elementCount(parameter.tensor.shape);
-    for (const kind of ['m', 'v'] as const) {
+    for (const kind of kinds) {
       const name = `${kind}.${parameter.name}`;
-      const part = moments ? Float32Array.from(await device.read(moments[kind])) : new Float32Array();
+      const part = moments ? Float32Array.from(await device.read(moments[kind]!)) : new Float32Array();
       // A rank that holds all sends the others' nothing but its own part.
       const { from, count } = parts[collective.rank]!;
       const sent = own.count === count ? part : part.subarray(from, from + count);
@@ -140,12 +140,12 @@ function arraySource(name: string, values: Float32Array, shape: readonly number[
   };
 }
 
-/** Fills this rank's moments. Throws ArgumentError `training.moments` when they are of another shape. */
+/** Fills this rank's moments; those that are not kept any more, as an earlier version did of Muon's, are left. Throws ArgumentError `training.moments` when they are of another shape. */
 export function restoreMoments(device: Device, optimizer: Optimizer, tensors: ReadonlyMap<string, TensorSource>): void {
-  for (const { parameter, own, moments } of optimizer.shards) {
+  for (const { parameter, own, kinds, moments } of optimizer.shards) {
     if (!moments) continue;
     const length = elementCount(parameter.tensor.shape);
-    for (const kind of ['m', 'v'] as const) {
+    for (const kind of kinds) {
       const source = tensors.get(`${kind}.${parameter.name}`);
       if (source?.dtype !== 'f32' || elementCount(source.shape) !== length) {
         const found = source ? `${elementCount(source.shape)} of ${source.dtype}` : 'none';
@@ -154,7 +154,7 @@ export function restoreMoments(device: Device, optimizer: Optimizer, tensors: Re
       }
       const whole = new Float32Array(length);
       source.readRows(new Uint8Array(whole.buffer), 0, rowCount(source.shape));
-      device.write(moments[kind], whole.subarray(own.from, own.from + own.count));
+      device.write(moments[kind]!, whole.subarray(own.from, own.from + own.count));
     }
   }
 }

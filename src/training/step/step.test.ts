@@ -47,19 +47,19 @@ test('the average of the weights is that of all steps so far, weighed by the dec
   const sum = shares.reduce((a, b) => a + b, 0);
   const expected = seen[0]!.map((_, at) => seen.reduce((mean, w, i) => mean + (shares[i]! / sum) * w[at]!, 0));
   const { average } = own;
-  const mean = await device.read(average!.of(parameters[0]!.tensor));
+  const mean = await device.read(average!.of(parameters[0]!).tensor);
   assertClose('average', mean, expected, { atol: 1e-7 });
 
   const prepared = prepareBatch(micro[0]!, config.vocabSize);
   const averaged = await own.losses(prepared, 'averaged');
   const trained = await own.losses(prepared);
   ok(averaged.some((loss, n) => loss !== trained[n]));
-  for (const { tensor } of parameters) device.copy(tensor, average!.of(tensor));
+  for (const parameter of parameters) device.copy(parameter.tensor, average!.of(parameter).tensor);
   deepEqual(await own.losses(prepared), averaged);
 
   device.write(parameters[0]!.tensor, [Number.NaN]);
   match((await own.step(micro)).skipped!, /NaN/);
-  deepEqual(await device.read(average!.of(parameters[0]!.tensor)), mean, 'a step that is left out moves no average');
+  deepEqual(await device.read(average!.of(parameters[0]!).tensor), mean, 'a step that is left out moves no average');
 });
 
 test('the loss of each source is that of its documents, however they are split', async () => {

@@ -21,13 +21,13 @@ after(() => rmSync(work, { recursive: true, force: true }));
 
 const muon = { matrices: 'muon' } as const;
 // One row is one rank's: to its gradients the others add zeros, and no sum is in another order than on one rank.
-const oneRow = { rows: 1, microBatches: 1, optimizer: muon } as const;
+const oneRow = { rows: 1, microBatches: 1, optimizer: muon, ema: 0.8 } as const;
 const chain = { ...oneRow, checkpoints: join(work, 'chain') };
 
 /** Each of these with whatever is sharded, and some without overlap. */
 const bases: Readonly<Record<string, RankCase>> = {
   adamw: { rows: 3, microBatches: 1 },
-  muon: { rows: 3, microBatches: 1, optimizer: muon, recompute: 'block' },
+  muon: { rows: 3, microBatches: 1, optimizer: muon, recompute: 'block', ema: 0.8 },
   // Of three ranks one has no pass. What is dropped does not depend on the rank.
   passes: { rows: 2, microBatches: 2, dropout: { rates: { embedding: 0.1, attention: 0.2, residual: 0.3 }, seed: 2 } },
 };
@@ -55,7 +55,7 @@ function run(ranks: number, asked: Readonly<Record<string, RankCase>>): Readonly
   return Object.fromEntries(Object.keys(asked).map((name, i) => [name, results[i]!]));
 }
 
-const numbers = ({ losses, norms, digest, evaluated }: RankResult) => ({ losses, norms, digest, evaluated });
+const numbers = ({ bytes, small, ...rest }: RankResult) => rest;
 
 test('on two and three ranks', { skip }, async (t) => {
   // The chain of checkpoints is written by three ranks, then two, then one.
@@ -66,7 +66,10 @@ test('on two and three ranks', { skip }, async (t) => {
   await t.test('steps are those of one, to f32', () => {
     for (const result of [two, three]) {
       for (const name of Object.keys(cases)) {
-        const series = ({ losses, norms, evaluated }: RankResult) => [...losses, ...norms, evaluated];
+        const series = ({ losses, norms, evaluated, next, averaged }: RankResult) => [
+          ...[...losses, ...norms, evaluated, ...next],
+          averaged?.evaluated ?? 0,
+        ];
         assertClose(name, series(result[name]!), series(one[name]!), { rtol: 2e-5 });
       }
     }
@@ -106,6 +109,7 @@ test('on two and three ranks', { skip }, async (t) => {
 
   await t.test('checkpoints are read by any number of ranks: 3, 2, 1 go on as 1 does', () => {
     equal(one.chain!.digest, one.straight!.digest);
+    deepEqual(one.chain!.averaged, one.straight!.averaged);
     const moments = (step: number) =>
       readFileSync(join(chain.checkpoints, checkpointName(step), 'optimizer.safetensors'));
     equal(moments(3).length, moments(9).length);
@@ -132,6 +136,11 @@ test('on two and three ranks', { skip }, async (t) => {
         assertClose(`${sharding}, ${size} ranks`, [mean], [expected[sharding]], { rtol: 1e-12 });
         const { parameters } = estimateMemory(config, 1, 'none', { size, sharding });
         assertClose(`the estimate of ${sharding}, ${size} ranks`, [parameters], [mean], { rtol: 1e-12 });
+        // Muon keeps one moment of a matrix; an average is kept of all, or, of what is shared, of a part.
+        const facts = { size, sharding, matrices: 'muon', isAveraged: true } as const;
+        const withMuon = result[`muon, ${sharding}`]!.bytes.reduce((a, b) => a + b, 0) / size;
+        const estimate = estimateMemory(config, 1, 'none', facts).parameters;
+        assertClose(`Muon and an average, ${sharding}, ${size} ranks`, [withMuon], [estimate], { rtol: 1e-12 });
       }
     }
   });

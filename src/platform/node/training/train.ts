@@ -5,7 +5,6 @@ import { solo } from '../../../training/collective.ts';
 import { Packer } from '../../../training/data/packer.ts';
 import { AnomalyError } from '../../../training/guard.ts';
 import { initialWeights } from '../../../training/initialize.ts';
-import { sharesParameters } from '../../../training/ranks/sharding.ts';
 import { trainingRules } from '../../../training/recipe/changes.ts';
 import { type DerivedRecipe, deriveRecipe, type Recipe, recipeSchema } from '../../../training/recipe/recipe.ts';
 import { check } from '../../../training/recipe/schema.ts';
@@ -222,11 +221,6 @@ function checkRequest({ recipe, blas }: TrainOptions, { size }: Collective): voi
   if (recipe.training.products === 'bf16' && !blas) {
     const both = '--no-blas and training.products=bf16 were given: bf16 products are those of a system library';
     throw new ArgumentError('training.products', `${both}. Leave one of the two out.`);
-  }
-  if (recipe.training.ema !== undefined && sharesParameters({ sharding: recipe.training.sharding, size })) {
-    const both =
-      'training.ema keeps an average of whole weights, and with training.sharding=parameters no rank has them';
-    throw new ArgumentError('training.ema', `${both}. Leave the average out, or share no more than the gradients.`);
   }
   if (recipe.model.norm === 'batch' && size > 1) {
     const found = `model.norm is batch on ${size} ranks, and each would standardize its own rows only`;

@@ -64,7 +64,7 @@ export class Checkpoints {
   async save(state: RunState, keep: Keeping): Promise<string> {
     const path = join(this.folder, checkpointName(state.step));
     const { collective, config, weights, optimizer, average, output, tokenizer, bosId, eosId } = this.content;
-    const averages = average && weights.map(({ name, tensor }) => ({ name, tensor: average.of(tensor) }));
+    const averages = average && weights.map((weight) => average.of(weight));
     const [model, other] = averages && output === 'averaged' ? [averages, weights] : [weights, averages];
     const tensors = await weightTensors(this.device, model, collective);
     const otherTensors = other && (await weightTensors(this.device, other, collective));
@@ -142,7 +142,7 @@ export class Checkpoints {
     const { average, weights } = this.content;
     if (!average) return;
     this.fill(
-      weights.map(({ name, tensor }) => ({ name, tensor: average.of(tensor) })),
+      weights.map((weight) => average.of(weight)),
       sources,
     );
     average.count = averageCount;

@@ -20,10 +20,10 @@ export function describeRun(
   const rows = Math.min(derived.rows, Math.ceil((derived.rows * derived.microBatches) / size));
   const rankTokens = rows * config.contextLength;
   const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
-  const { ema, sharding } = recipe.training;
+  const { ema, sharding, matrices } = recipe.training;
   const isAveraged = ema !== undefined;
   const isDropped = derived.dropout !== null;
-  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, isAveraged, isDropped });
+  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, matrices, isAveraged, isDropped });
   const all = derived.totalTokens;
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (STEP_RATE * peakFlops * size);
   return [

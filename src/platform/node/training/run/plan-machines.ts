@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { ArgumentError } from '../../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../../base/units.ts';
+import { sumInOrder } from '../../../../training/collective.ts';
 import { shardings } from '../../../../training/ranks/sharding.ts';
 import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../../training/recipe/recipe.ts';
 import { type Machine, planRate, planStep, STEP_RATE, type StepPlan } from '../../../../training/run/plan.ts';
@@ -37,10 +38,10 @@ export async function planMachines(options: PlanOptions): Promise<string[][]> {
   const { device } = await createTrainingDevice(options, recipe.training.products, () => {});
   const peak = options.gflops === null ? await measurePeak(device) : options.gflops * 1e9;
   device.close();
-  const machine = { flops: STEP_RATE * peak, copying: measureCopying(), bandwidth: network * 1.25e8, latency: LATENCY };
+  const machine = { flops: STEP_RATE * peak, ...measureHandling(), bandwidth: network * 1.25e8, latency: LATENCY };
   const { memoryBytes } = describeMachine();
   tell(
-    `a machine: ${device.description}; large products at ${(peak / 1e9).toFixed(0)} GFLOP/s, of which a step reaches half; ${(machine.copying / 1e9).toFixed(1)} GB/s copied; ${formatBytes(memoryBytes)}; ${network} Gbit/s between machines`,
+    `a machine: ${device.description}; large products at ${(peak / 1e9).toFixed(0)} GFLOP/s, of which a step reaches half; ${(machine.copying / 1e9).toFixed(1)} GB/s copied, ${(machine.adding / 1e9).toFixed(1)} added up; ${formatBytes(memoryBytes)}; ${network} Gbit/s between machines`,
   );
   const { batchTokens, totalSteps, parameters } = derived;
   tell(
@@ -56,7 +57,7 @@ export async function planMachines(options: PlanOptions): Promise<string[][]> {
 function rowsFor(
   size: number,
   derived: DerivedRecipe,
-  { training: { overlap } }: Recipe,
+  { training: { overlap, matrices, ema } }: Recipe,
   machine: Machine,
   memoryBytes: number,
   kind: string,
@@ -64,7 +65,7 @@ function rowsFor(
   return shardings
     .filter((sharding) => size > 1 || sharding === 'none')
     .map((sharding) => {
-      const plan = planStep(derived, { size, sharding, overlap }, machine);
+      const plan = planStep(derived, { size, sharding, overlap, matrices, isAveraged: ema !== undefined }, machine);
       const onDevice = plan.device + plan.activations;
       return [
         String(size),
@@ -90,17 +91,25 @@ function fit({ device, activations, beside }: StepPlan, memoryBytes: number, kin
   return kind === 'wasm' && device + activations > WASM_BYTES ? 'no: 4 GiB of wasm' : 'yes';
 }
 
-/** Bytes a second at which numbers are copied in memory. */
-function measureCopying(): number {
+/** How fast this machine copies numbers in memory, and adds up what two ranks have sent. */
+export function measureHandling(): Pick<Machine, 'copying' | 'adding'> {
   const from = new Float32Array(2 ** 23).fill(1);
   const to = new Float32Array(from.length);
+  const sums = to.subarray(0, from.length / 2);
+  return {
+    copying: from.byteLength / leastSeconds(() => to.set(from)),
+    adding: from.byteLength / leastSeconds(() => sumInOrder(sums, from, 2)),
+  };
+}
+
+function leastSeconds(work: () => void): number {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 5; i++) {
     const begun = performance.now();
-    to.set(from);
+    work();
     least = Math.min(least, performance.now() - begun);
   }
-  return from.byteLength / (least / 1000);
+  return least / 1000;
 }
 
 /** '8,64,2048' as numbers. Throws ArgumentError `plan.machines`. */
