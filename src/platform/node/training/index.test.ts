@@ -49,8 +49,31 @@ test('gradients by name; wrong options are refused, all at once', async () => {
   const { loss, gradients } = await trainer.gradients([{ ids: [1, 2, 3, 4], rows: 2, length: 2 }]);
   ok(loss > 0 && gradients.get('blocks.1.wDown_DF')!.data.some((x) => x !== 0));
   const dropout = { rates: { embedding: 1 } };
-  const wrong = { ...recipe, recompute: 'all', clip: -1, decay: 'all', ema: 0.9, dropout } as unknown as typeof recipe;
+  const wrong = { ...recipe, recompute: 'all', clip: -1, decay: 'all', ema: 1, dropout } as unknown as typeof recipe;
   const words =
-    /decay is not an option; ema is not an option; recompute is all.*clip is -1.*; dropout must be \{ rates/;
+    /decay is not an option; recompute is all.*clip is -1.*; ema is 1, expected .*; dropout must be \{ rates/;
   await rejects(Trainer.create(model, wrong), words);
+  const averaged = { ...recipe, weights: 'averaged' } as const;
+  await rejects(Trainer.create(model, averaged), /weights is averaged, and no average is kept.*ema: 0\.999/);
+});
+
+test('with an average of the weights the model computes with it, or with what is trained, as was asked', async () => {
+  const decay = 0.5;
+  const micro = [{ ids: [1, 2, 3, 4], rows: 2, length: 2 }];
+  const weightsOf = async (weights: 'trained' | 'averaged') => {
+    await using model = await Llama.load(goldenPath(`${folder}/init`), { threads: 1 });
+    await using trainer = await Trainer.create(model, { ...recipe, blas: false, ema: decay, weights });
+    const seen: Float32Array[] = [];
+    for (let step = 0; step < 2; step++) {
+      await trainer.step(micro);
+      seen.push(await model.parameterRows('norm_D', 0, 1));
+    }
+    return seen as [Float32Array, Float32Array];
+  };
+  const [first, second] = await weightsOf('trained');
+  const [begun, averaged] = await weightsOf('averaged');
+  deepEqual(begun, first);
+  const mean = Float32Array.from(first, (w, i) => (decay * w + second[i]!) / (1 + decay));
+  ok(averaged.some((x, i) => x !== second[i]));
+  assertClose('average', averaged, mean, { atol: 1e-6 });
 });

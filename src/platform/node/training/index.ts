@@ -14,7 +14,12 @@ import { elementCount } from '../../../tensor/tensor.ts';
 import type { MicroBatch } from '../../../training/micro-batch.ts';
 import { readTensors } from '../../../training/run/state.ts';
 import { placeModel, type TrainableModel } from '../../../training/trainable-model.ts';
-import { type TrainerOptions as StepOptions, type StepResult, StepTrainer } from '../../../training/trainer.ts';
+import {
+  type TrainerOptions as StepOptions,
+  type StepResult,
+  StepTrainer,
+  type Weights,
+} from '../../../training/trainer.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
 import { createTrainingDevice } from './device.ts';
@@ -28,14 +33,27 @@ export type { StepResult } from '../../../training/trainer.ts';
 export { type FinetuneCallOptions, finetune, type TuningMetrics, type TuningResult } from '../finetuning/index.ts';
 
 /** What a run of `cria train` asks of its steps, and a program does not. */
-type OfRuns = 'collective' | 'decorate' | 'afterUpdate' | 'ema' | 'sourceCount' | 'measuresNoise';
+type OfRuns = 'collective' | 'parallel' | 'decorate' | 'afterUpdate' | 'sourceCount' | 'measuresNoise';
 
 export interface TrainerOptions extends Omit<StepOptions, OfRuns> {
   /** Matrix products by the system's BLAS where one is installed. Default true; the model's devices "reference" and "webgpu" have none. */
   readonly blas?: boolean;
+  /** Which weights the model computes with and saves: those of the last step, or their average, of which `ema` is the decay. Default 'trained'. */
+  readonly weights?: Weights;
 }
 
-const knownOptions = ['optimizer', 'schedule', 'clip', 'zLoss', 'dropout', 'recompute', 'guard', 'blas'];
+const knownOptions: readonly (keyof TrainerOptions)[] = [
+  'optimizer',
+  'schedule',
+  'clip',
+  'zLoss',
+  'ema',
+  'weights',
+  'dropout',
+  'recompute',
+  'guard',
+  'blas',
+];
 
 /**
  * Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights.
@@ -47,11 +65,19 @@ export class Trainer {
   private readonly steps: StepTrainer;
   private readonly checkpoint: Checkpoint;
   private readonly folder: string;
+  private readonly weights: Weights;
   private version = 0;
   private written = 0;
 
-  private constructor(device: Device, trainable: TrainableModel, checkpoint: Checkpoint, options: StepOptions) {
+  private constructor(
+    device: Device,
+    trainable: TrainableModel,
+    checkpoint: Checkpoint,
+    weights: Weights,
+    options: StepOptions,
+  ) {
     this.device = device;
+    this.weights = weights;
     this.trainable = trainable;
     this.checkpoint = checkpoint;
     this.steps = new StepTrainer(device, trainable.model, trainable.parameters, options);
@@ -62,7 +88,7 @@ export class Trainer {
   /** Reads the model's weights from where it was loaded. Throws ArgumentError `trainer.options`. */
   static async create(model: RemoteModel, options: TrainerOptions): Promise<Trainer> {
     checkOptions(options);
-    const { blas = true, ...rest } = options;
+    const { blas = true, weights = 'trained', ...rest } = options;
     const found = trainables.get(model);
     if (!found)
       throw new ArgumentError('trainer.model', 'Trainer.create: expected a model of Llama.load, got something else.');
@@ -78,7 +104,7 @@ export class Trainer {
     const { device } = await createTrainingDevice(machine, 'f32', () => {});
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
-    const trainer = new Trainer(device, trainable, checkpoint, rest);
+    const trainer = new Trainer(device, trainable, checkpoint, weights, rest);
     found.useWeights(() => trainer.writeChanged());
     return trainer;
   }
@@ -120,7 +146,10 @@ export class Trainer {
     if (this.version === this.written) return null;
     this.written = this.version;
     const path = join(this.folder, `weights-${this.version}`);
-    const tensors = await readTensors(this.device, this.trainable.weights);
+    const { average } = this.steps;
+    const { weights } = this.trainable;
+    const chosen = this.weights === 'averaged' ? weights.map((weight) => average!.of(weight)) : weights;
+    const tensors = await readTensors(this.device, chosen);
     const encode = () => assert(false, 'trainer: f32 weights are written as they are');
     writeWholeFolder(path, (folder) =>
       writeHfCheckpoint(
@@ -135,9 +164,9 @@ export class Trainer {
 
 function checkOptions(options: TrainerOptions): void {
   const problems = Object.keys(options).flatMap((name) =>
-    knownOptions.includes(name) ? [] : [`${name} is not an option`],
+    (knownOptions as readonly string[]).includes(name) ? [] : [`${name} is not an option`],
   );
-  const { schedule, recompute, clip, zLoss, dropout } = options;
+  const { schedule, recompute, clip, zLoss, dropout, ema = null, weights = 'trained' } = options;
   if (typeof schedule !== 'function' && !(schedule && Number.isFinite(schedule.learningRate))) {
     problems.push(
       'schedule must be { learningRate, warmupSteps, totalSteps, finalFraction } or a function of the step',
@@ -150,6 +179,11 @@ function checkOptions(options: TrainerOptions): void {
     problems.push(`clip is ${clip}, expected a number above 0 or null`);
   if (zLoss !== undefined && !(zLoss >= 0 && zLoss < Number.POSITIVE_INFINITY))
     problems.push(`zLoss is ${zLoss}, expected a number of at least 0`);
+  if (ema !== null && !(ema > 0 && ema < 1)) problems.push(`ema is ${ema}, expected a decay between 0 and 1, or null`);
+  if (weights !== 'trained' && weights !== 'averaged')
+    problems.push(`weights is ${String(weights)}, expected trained or averaged`);
+  else if (weights === 'averaged' && ema === null)
+    problems.push('weights is averaged, and no average is kept; give its decay, as in ema: 0.999');
   if (dropout !== undefined) {
     const { rates, seed } = dropout;
     const isRate = (rate: unknown) => typeof rate === 'number' && rate >= 0 && rate < 1;
