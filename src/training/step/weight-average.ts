@@ -73,6 +73,6 @@ export class WeightAverage {
 
   /** Bytes outside of the device. */
   heldBytes(): number {
-    return this.parts.values().reduce((sum, { numbers }) => sum + numbers.byteLength, 0);
+    return [...this.parts.values()].reduce((sum, { numbers }) => sum + numbers.byteLength, 0);
   }
 }
