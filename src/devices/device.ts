@@ -1,7 +1,8 @@
 import type { AdamWStep } from '../kernels/adamw/reference.ts';
+import type { Seen } from '../kernels/attention/maps/reference.ts';
 import type { BackwardOps, TrainingOps } from '../kernels/backward-ops.ts';
 import type { MuonStep } from '../kernels/muon/reference.ts';
-import type { KvStore, KvType } from '../kernels/ops.ts';
+import type { AttentionOptions, KvStore, KvType } from '../kernels/ops.ts';
 import type { TensorSource } from '../tensor/source.ts';
 import { elementCount, type Floats, type Tensor } from '../tensor/tensor.ts';
 
@@ -80,6 +81,9 @@ export interface Device {
   largest?(x_RV: Tensor, k: number): Tensor;
   readonly mostLargest?: number;
 
+  /** For devices with a kernel for it: what attention looks at (kernels/attention/maps). */
+  attentionMaps?(q_RQ: Tensor, k_NP: Tensor, options: MapOptions): AttentionMaps;
+
   /** Σ x² of each tensor: as many numbers as tensors, in f64. */
   sumSquares(tensors: readonly Tensor[]): Tensor;
   /** One AdamW step on the elements [from, from + m's length) of a parameter. */
@@ -92,6 +96,20 @@ export interface Device {
   /** Bytes held: for placed weights, for what `allocate` gave, for caches and for the arena. */
   memory(): { readonly weights: number; readonly allocated: number; readonly cache: number; readonly arena: number };
   close(): void;
+}
+
+export interface MapOptions extends AttentionOptions {
+  /** The keys that each row of q sees. */
+  readonly seen_R: readonly Seen[];
+  /** Query heads. */
+  readonly heads: Uint32Array;
+  readonly wanted: ReadonlySet<keyof AttentionMaps>;
+}
+
+/** heads × R × N numbers of each that is wanted. */
+export interface AttentionMaps {
+  readonly scores?: Tensor;
+  readonly probabilities?: Tensor;
 }
 
 /** Running mean of the gradient and of its square. */

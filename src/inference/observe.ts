@@ -13,7 +13,7 @@ import { isGated, type LlamaConfig } from '../model/config.ts';
 import { hidden, keepOutputs } from '../model/llama.ts';
 import type { Model } from '../model/model.ts';
 import { columnCount, type Floats, rowCount, type Tensor } from '../tensor/tensor.ts';
-import { attentionScores, headParts, probabilitiesOf } from './reading/attention-maps.ts';
+import { attentionMaps, headParts } from './reading/attention-maps.ts';
 import { type Change, changedOps } from './reading/changes.ts';
 
 export interface Trace {
@@ -122,8 +122,6 @@ export async function trace(
     };
     const x_ND = hidden(model, ops, batchOfSequences([ids_N]), { tap, segment: keepOutputs(device) });
     reader.logits('logits', 'probabilities', (rows_R) => model.logits(ops, ops.selectRows(x_ND, rows_R)));
-    // Scores become probabilities here, not in kernels: the device hears that numbers leave it.
-    void device.read(x_ND, 0, 0);
   } finally {
     device.release(mark);
   }
@@ -205,15 +203,17 @@ class Reader {
 
   private maps(block: number, q_NQ: Tensor, k_NP: Tensor): void {
     const { wanted, rows_R, heads } = this.slice;
-    const [scores, probabilities] = ['scores', 'probabilities'].map((part) => `blocks.${block}.attention.${part}`);
-    if (!wanted.has(scores!) && !wanted.has(probabilities!)) return;
+    const nameOf = (part: string) => `blocks.${block}.attention.${part}`;
+    const parts = (['scores', 'probabilities'] as const).filter((part) => wanted.has(nameOf(part)));
+    if (parts.length === 0) return;
     const { options, reach } = this.model.blocks[block]!.attention;
-    const sinks = options.sinks_H && this.device.read(options.sinks_H);
-    const { spans } = reach(batchOfSequences([new Uint32Array(rowCount(k_NP.shape))]));
-    const made = attentionScores(this.device, { q_NQ, k_NP, options, spans, rows_R, heads });
-    this.readings.set(scores!, made);
-    if (wanted.has(probabilities!))
-      this.readings.set(probabilities!, probabilitiesOf(made, { rows_R, heads, sinks, inPlace: !wanted.has(scores!) }));
+    const N = rowCount(k_NP.shape);
+    const { spans } = reach(batchOfSequences([new Uint32Array(N)]));
+    const slice = { rows_R, heads, wanted: new Set(parts) };
+    const readings = attentionMaps(this.device, { q_NQ, k_NP, options, spans, ...slice });
+    for (const part of parts) {
+      this.readings.set(nameOf(part), join(readings[part], [heads.length, rows_R.length, N]));
+    }
   }
 
   private heads(block: number, mix_NQ: Tensor): void {
@@ -253,9 +253,12 @@ function readRows(device: Device, tensor: Tensor, N: number, rows_R: Uint32Array
 }
 
 async function join(parts: readonly Promise<Floats>[], shape: readonly number[]): Promise<Trace> {
+  const read = await Promise.all(parts);
+  const [only] = read;
+  if (read.length === 1 && only instanceof Float32Array) return { shape, data: only };
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   let at = 0;
-  for (const part of await Promise.all(parts)) {
+  for (const part of read) {
     data.set(part, at);
     at += part.length;
   }

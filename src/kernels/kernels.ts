@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { add } from './add/kernel.ts';
 import { attention, attentionAltered, attentionCombine } from './attention/cached/kernel.ts';
+import { attentionMaps } from './attention/maps/kernel.ts';
 import { swiglu } from './gated/kernel.ts';
 import { gemm } from './gemm/kernel.ts';
 import { linearFloats } from './linear/floats/kernel.ts';
@@ -24,6 +25,7 @@ const tasks = [
   ...Object.values(attention),
   ...Object.values(attentionAltered),
   attentionCombine,
+  attentionMaps,
   gemm,
   ...Object.values(linearFloats),
   ...Object.values(linearVector),

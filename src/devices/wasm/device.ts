@@ -18,6 +18,7 @@ import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import type { Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
+import { attentionMaps } from './attention-maps.ts';
 import { copyKvBlock, createKvStore, readKvBlock, type WasmKvStore, writeKvBlock } from './kv-store.ts';
 import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
 import { muonStep } from './muon.ts';
@@ -202,6 +203,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     release: (mark) => arena.release(mark),
     keep: (mark, tensors) => arena.keep(mark, tensors.map(activation)),
 
+    attentionMaps: (q_RQ, k_NP, options) => attentionMaps(trained, q_RQ, k_NP, options),
     sumSquares(tensors) {
       const sums = trained.doubles(tensors.length);
       for (let i = 0; i < tensors.length; i++) {

@@ -46,6 +46,7 @@ export async function kernelResults(
   results.set('rmsNorm', await device.read(ops.rmsNorm(x, numbers(1, 96), 1e-5)));
   results.set('rope', await device.read(ops.rope(x, numbers(5, HEAD_SIZE))));
   await attentionResults(device, results, caches, random);
+  await mapResults(device, results, random);
   device.release(mark);
   return results;
 }
@@ -85,6 +86,17 @@ async function attentionResults(
       const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
       results.set(`attention ${type}, ${group} heads a key`, await device.read(mix));
     }
+  }
+}
+
+async function mapResults(device: Device, results: Map<string, Floats>, random: Random): Promise<void> {
+  const seen_R = Array.from({ length: 40 }, (_, n) => ({ first: n >> 1, last: n }));
+  const options = { headSize: HEAD_SIZE, window: null, seen_R, heads: Uint32Array.of(0, 1) };
+  const [q, k] = [floats(device, random, 40, 2 * HEAD_SIZE), floats(device, random, 40, HEAD_SIZE)];
+  for (const cap of [undefined, 5]) {
+    const wanted = new Set(['scores', 'probabilities'] as const);
+    const made = device.attentionMaps?.(q, k, { ...options, ...(cap === undefined ? {} : { cap }), wanted }) ?? {};
+    for (const [name, map] of Object.entries(made)) results.set(`${name}, cap ${cap}`, await device.read(map));
   }
 }
 

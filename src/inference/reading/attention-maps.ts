@@ -1,81 +1,103 @@
 /**
- * What fast attention never holds: every score of every head, their softmax, and each head's part of the result. Made by the device's
- * ordinary products out of the rotated queries, the keys and the mix.
+ * What fast attention never holds: every score of every head, their softmax, and each head's part of the result. Made out of the rotated
+ * queries, the keys and the mix: by a kernel where the device has one, else by its ordinary products.
  */
-import { assert } from '../../base/assert.ts';
-import type { Device } from '../../devices/device.ts';
-import { bendScore } from '../../kernels/attention/reference.ts';
+import type { AttentionMaps, Device, MapOptions } from '../../devices/device.ts';
+import { mapScores, mapShares, type Seen } from '../../kernels/attention/maps/reference.ts';
 import type { Batch } from '../../kernels/batch.ts';
 import type { AttentionOptions } from '../../kernels/ops.ts';
-import { logSumExp, softmax } from '../../kernels/softmax/reference.ts';
 import { columnCount, type Floats, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import type { Trace } from '../observe.ts';
 
-/** Queries of one product: they meet the keys up to the last of them only, and the arena need not hold more. */
-const QUERIES_AT_ONCE = 64;
+/** Numbers of maps that the device holds at a time. */
+const NUMBERS_AT_ONCE = 1 << 22;
+/** Rows of one product with a head's part of the output matrix. */
+const ROWS_AT_ONCE = 64;
 
 interface MapSlice {
   readonly rows_R: Uint32Array;
   readonly heads: Uint32Array;
 }
 
-/**
- * score_hns = bend(q_nh · k_sg), g the key head of query head h; −∞ where query n may not look at key s.
- *
- * Shapes  heads × R × N, in the order of the slice
- */
-export async function attentionScores(
+/** Readings whose numbers, one after the other, are heads × R × N, in the order of the slice; none of what is not wanted. */
+export type MapReadings = Readonly<Record<keyof AttentionMaps, Promise<Floats>[]>>;
+
+/** Scores, −∞ where a query may not look, and their softmax (kernels/attention/maps). */
+export function attentionMaps(
   device: Device,
   {
     q_NQ,
     k_NP,
     options,
     spans,
+    wanted,
     rows_R,
     heads,
+    numbersAtOnce = NUMBERS_AT_ONCE,
   }: MapSlice & {
     readonly q_NQ: Tensor;
     readonly k_NP: Tensor;
     readonly options: AttentionOptions;
     /** Rows that attend to each other. */
     readonly spans: Batch['spans'];
+    readonly wanted: MapOptions['wanted'];
+    readonly numbersAtOnce?: number;
   },
-): Promise<Trace> {
-  const { headSize: E, window, scale, cap } = options;
-  const N = rowCount(k_NP.shape);
-  const [H, K] = [columnCount(q_NQ.shape) / E, columnCount(k_NP.shape) / E];
-  const { ops } = device;
-  const R = rows_R.length;
-  const readings: { readonly at: number; readonly keys: number; readonly products: Promise<Floats> }[] = [];
-  for (const [i, h] of heads.entries()) {
-    const g = Math.floor((h * K) / H);
-    for (let first = 0; first < R; first += QUERIES_AT_ONCE) {
-      const rows = rows_R.subarray(first, first + QUERIES_AT_ONCE);
-      const keys = rows.reduce((most, n) => Math.max(most, n + 1), 0);
+): MapReadings {
+  const readings: MapReadings = { scores: [], probabilities: [] };
+  const { length: R } = rows_R;
+  const rowsAtOnce = Math.max(1, Math.floor(numbersAtOnce / rowCount(k_NP.shape)));
+  const headsAtOnce = Math.max(1, Math.floor(rowsAtOnce / R));
+  const make = device.attentionMaps ? mapsByKernel : mapsByProducts;
+  for (let h = 0; h < heads.length; h += headsAtOnce) {
+    for (let r = 0; r < R; r += rowsAtOnce) {
+      const rows = rows_R.subarray(r, r + rowsAtOnce);
+      const seen_R = Array.from(rows, (n) => seenBy(n, spans, options.window));
       const mark = device.mark();
-      const q_RE = headOf(device, q_NQ, H, h, rows, E);
-      const k_SE = headOf(device, k_NP, K, g, firstRows(keys), E);
-      readings.push({ at: (i * R + first) * N, keys, products: device.read(ops.linear(q_RE, k_SE)) });
+      const q_RQ = device.ops.selectRows(q_NQ, rows);
+      make(device, readings, q_RQ, k_NP, { ...options, seen_R, heads: heads.subarray(h, h + headsAtOnce), wanted });
       device.release(mark);
     }
   }
-  const data = new Float32Array(heads.length * R * N);
-  for (const { at, keys, products } of readings) {
-    const numbers = await products;
-    for (let row = 0; row * keys < numbers.length; row++)
-      data.set(numbers.subarray(row * keys, (row + 1) * keys), at + row * N);
+  return readings;
+}
+
+function seenBy(n: number, spans: Batch['spans'], window: number | null): Seen {
+  const { firstRow } = spans.findLast((span) => span.firstRow <= n)!;
+  return { first: window === null ? firstRow : Math.max(firstRow, n - window + 1), last: n };
+}
+
+function mapsByKernel(device: Device, readings: MapReadings, q_RQ: Tensor, k_NP: Tensor, options: MapOptions): void {
+  const made = device.attentionMaps!(q_RQ, k_NP, options);
+  for (const name of options.wanted) readings[name].push(device.read(made[name]!));
+}
+
+/** A product a head, of the keys up to the last that a query sees. */
+function mapsByProducts(device: Device, readings: MapReadings, q_RQ: Tensor, k_NP: Tensor, options: MapOptions): void {
+  const { headSize: E, scale, cap, sinks_H, seen_R, heads, wanted } = options;
+  const [N, R] = [rowCount(k_NP.shape), seen_R.length];
+  const [H, K] = [columnCount(q_RQ.shape) / E, columnCount(k_NP.shape) / E];
+  const keys = seen_R.reduce((most, { last }) => Math.max(most, last + 1), 0);
+  const sinks = sinks_H && device.read(sinks_H);
+  for (const h of heads) {
+    const mark = device.mark();
+    const q_RE = headOf(device, q_RQ, H, h, firstRows(R), E);
+    const k_SE = headOf(device, k_NP, K, Math.floor((h * K) / H), firstRows(keys), E);
+    const products = device.read(device.ops.linear(q_RE, k_SE));
+    device.release(mark);
+    const scores = products.then((products_RS) => {
+      const scores_RN = new Float32Array(R * N);
+      mapScores(scores_RN, products_RS, seen_R, { E, scale, cap });
+      return scores_RN;
+    });
+    if (wanted.has('scores')) readings.scores.push(scores);
+    if (!wanted.has('probabilities')) continue;
+    const shares = Promise.all([scores, sinks]).then(([scores_RN, sinks_H]) => {
+      const shares_RN = new Float32Array(R * N);
+      mapShares(shares_RN, scores_RN, seen_R, sinks_H?.[h]);
+      return shares_RN;
+    });
+    readings.probabilities.push(shares);
   }
-  const bend = bendScore({ H, K, E, window, scale, cap });
-  for (let row = 0; row < heads.length * R; row++) {
-    const n = rows_R[row % R]!;
-    const { firstRow } = spans.findLast((span) => span.firstRow <= n)!;
-    const first = window === null ? firstRow : Math.max(firstRow, n - window + 1);
-    const scores = data.subarray(row * N, (row + 1) * N);
-    scores.fill(Number.NEGATIVE_INFINITY, 0, first);
-    for (let s = first; s <= n; s++) scores[s] = bend(scores[s]!);
-    scores.fill(Number.NEGATIVE_INFINITY, n + 1);
-  }
-  return { shape: [heads.length, R, N], data };
 }
 
 const firstRows = (count: number) => Uint32Array.from({ length: count }, (_, s) => s);
@@ -87,34 +109,6 @@ function headOf(device: Device, x_NQ: Tensor, H: number, h: number, rows_R: Uint
     x_ME,
     rows_R.map((n) => n * H + h),
   );
-}
-
-/** The softmax of scores (`inPlace`: over them): how much each query looks at each key; with a sink, a head's share goes there. */
-export async function probabilitiesOf(
-  scores: Promise<Trace>,
-  {
-    rows_R,
-    heads,
-    sinks,
-    inPlace,
-  }: MapSlice & { readonly sinks?: Promise<Floats> | undefined; readonly inPlace: boolean },
-): Promise<Trace> {
-  const { shape, data } = await scores;
-  const sinks_H = await sinks;
-  const [, R, N] = shape as [number, number, number];
-  assert(R === rows_R.length, `attention maps: ${R} rows of scores, expected ${rows_R.length}`);
-  const p_HRN = inPlace ? data : new Float32Array(data.length);
-  const z = new Float64Array(N);
-  for (let row = 0; row < heads.length * R; row++) {
-    const count = rows_R[row % R]! + 1;
-    z.set(data.subarray(row * N, row * N + count));
-    const sink = sinks_H?.[heads[Math.floor(row / R)]!];
-    const share = sink === undefined ? 1 : 1 / (1 + Math.exp(sink - logSumExp(z, count)));
-    softmax(z, z, count);
-    for (let s = 0; s < count; s++) p_HRN[row * N + s] = z[s]! * share;
-    p_HRN.fill(0, row * N + count, (row + 1) * N);
-  }
-  return { shape, data: p_HRN };
 }
 
 /**
@@ -138,7 +132,7 @@ export function headParts(
   const Q = columnCount(mix_NQ.shape);
   const H = Q / E;
   const R = rows_R.length;
-  const atOnce = Math.max(1, Math.floor(QUERIES_AT_ONCE / R));
+  const atOnce = Math.max(1, Math.floor(ROWS_AT_ONCE / R));
   const groups = Array.from({ length: Math.ceil(heads.length / atOnce) }, (_, i) =>
     heads.subarray(i * atOnce, (i + 1) * atOnce),
   );

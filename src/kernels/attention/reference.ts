@@ -26,8 +26,11 @@ export function keptShare({ dropout }: AttentionSizes, row: number, head: number
   return (distance) => (dropoutNumber(base, distance) >= dropoutThreshold(rate) ? 1 / (1 - rate) : 0);
 }
 
+/** What a score depends on beside q·k. */
+export type Bend = Pick<AttentionSizes, 'E' | 'scale' | 'cap'>;
+
 /** From q·k to the score: scaled, and bent where there is a cap. */
-export function bendScore({ E, scale = 1 / Math.sqrt(E), cap }: AttentionSizes): (product: number) => number {
+export function bendScore({ E, scale = 1 / Math.sqrt(E), cap }: Bend): (product: number) => number {
   return cap === undefined ? (product) => product * scale : (product) => cap * Math.tanh((product * scale) / cap);
 }
 
