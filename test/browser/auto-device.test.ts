@@ -3,7 +3,7 @@ import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import type * as Library from '../../src/platform/browser/index.ts';
-import { launchBrowser, noBrowser, serveSources, softwareGpu } from '../support/browser.ts';
+import { launchBrowser, newPage, noBrowser, serveSources, softwareGpu } from '../support/browser.ts';
 
 const address = '/test/golden/formats/gguf-llama-mixed/model.gguf';
 
@@ -16,7 +16,7 @@ describe('auto, in Chromium with a software adapter', { skip: noBrowser }, () =>
 
   test('wasm, remembered with the site, measured again for another GPU', async () => {
     const server = await serveSources('open');
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     try {
       await page.goto(server.url);
       const found = await page.evaluate(async (model) => {

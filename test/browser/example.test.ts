@@ -3,7 +3,7 @@ import { match, ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createServer } from 'vite';
-import { launchBrowser, noBrowser, softwareGpu } from '../support/browser.ts';
+import { launchBrowser, newPage, noBrowser, softwareGpu } from '../support/browser.ts';
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
@@ -19,12 +19,12 @@ async function storyOn(device: 'wasm' | 'webgpu', length: number): Promise<strin
   const browser = await launchBrowser(device === 'webgpu' ? softwareGpu : []);
   try {
     await server.listen();
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     await page.goto(server.resolvedUrls!.local[0]!);
     await page.selectOption('#device', device);
     await page.setInputFiles('#file', path('models/stories-11m.gguf'));
     const enough = (most: number) => document.querySelector('#story')!.textContent!.length > most;
-    await page.waitForFunction(enough, length, { timeout: 240_000 });
+    await page.waitForFunction(enough, length);
     return (await page.textContent('#story'))!;
   } finally {
     await browser.close();

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type * as Library from '../../src/platform/browser/index.ts';
 import { Llama } from '../../src/platform/node/index.ts';
-import { launchBrowser, noBrowser, type SourceServer, serveSources } from '../support/browser.ts';
+import { launchBrowser, newPage, noBrowser, type SourceServer, serveSources } from '../support/browser.ts';
 import { goldenPath } from '../support/golden.ts';
 
 const gguf = 'formats/gguf-llama-mixed/model.gguf';
@@ -86,7 +86,7 @@ describe('in Chromium', { skip: noBrowser }, () => {
 });
 
 async function openPage(browser: Browser, server: SourceServer): Promise<Page> {
-  const page = await browser.newPage();
+  const page = await newPage(browser);
   page.on('console', (message) => message.type() === 'error' && console.error(`page: ${message.text()}`));
   await page.goto(server.url);
   return page;

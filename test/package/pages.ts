@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { bundledModels } from '../../src/platform/node/bundled-models.ts';
+import { newPage } from '../support/browser.ts';
 
 export const isolation = {
   'cross-origin-opener-policy': 'same-origin',
@@ -20,13 +21,13 @@ export interface Story {
 
 /** What `window.story` of the page at an address comes to. */
 export async function storyAt(browser: Browser, address: string): Promise<Story> {
-  const page = await browser.newPage();
+  const page = await newPage(browser);
   const said: string[] = [];
   page.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => said.push(error.message));
   try {
     await page.goto(address);
-    await page.waitForFunction(() => 'story' in window, null, { timeout: 60_000 });
+    await page.waitForFunction(() => 'story' in window);
     return await page.evaluate(() => (window as unknown as { story: Promise<Story> }).story);
   } catch (cause) {
     throw new Error(`${address}: ${cause instanceof Error ? cause.message : cause}\n${said.join('\n')}`);

@@ -21,7 +21,7 @@ import { explorerFiles } from '../../src/platform/node/serve/page.ts';
 import { startServer } from '../../src/platform/node/serve/server.ts';
 import { formatState, initial, type State } from '../../src/web/explore/state.ts';
 import { cria } from '../e2e/cria.ts';
-import { launchBrowser, noBrowser } from '../support/browser.ts';
+import { launchBrowser, newPage, noBrowser } from '../support/browser.ts';
 import { serveDefaults } from '../support/server.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -105,8 +105,7 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
   });
 
   const open = async (state: Partial<State>, base = `${server.url}/explore/`, before = () => {}) => {
-    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-    page.setDefaultTimeout(60_000); // a busy machine draws late
+    const page = await newPage(browser, { viewport: { width: 1440, height: 900 } });
     await page.addInitScript(before);
     const complaints: string[] = [];
     page.on('console', (message) => {

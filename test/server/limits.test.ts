@@ -107,7 +107,7 @@ describe('limits', () => {
     await eventually(() => strict.core.gate.inside > 0, 'it is inside');
     const healthy = await post(strict, '/v1/completions', story(2));
     strictEqual(healthy.json.choices[0].text, (await post(server, '/v1/completions', story(2))).json.choices[0].text);
-    await eventually(() => strict.log.some(({ status }) => status === 499), 'it was let go', 8000);
+    await eventually(() => strict.log.some(({ status }) => status === 499), 'it was let go');
     await eventually(async () => (await strict.model.engineLoad()).running === 0, 'it does not run');
     socket.destroy();
   });

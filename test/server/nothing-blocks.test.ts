@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { post, testServer } from '../support/server.ts';
 import { missing, shared } from '../support/shared.ts';
 
-const server = await testServer({ bodyBytes: 1 << 24, readSeconds: 3 }, { contextLength: 1024 });
+const server = await testServer({ bodyBytes: 1 << 24, readSeconds: 8 }, { contextLength: 1024 });
 const messages = [{ role: 'user', content: 'hi' }];
 const withSchema = (schema: object) => ({
   messages,

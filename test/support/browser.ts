@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const executable = [
@@ -15,8 +15,24 @@ const executable = [
 /** For node:test's `skip` option. */
 export const noBrowser: false | string = executable ? false : 'no Chromium on this machine (CRIA_CHROMIUM names one)';
 
-export function launchBrowser(switches: readonly string[] = []): Promise<Browser> {
-  return chromium.launch({ executablePath: executable!, args: ['--no-sandbox', ...switches] });
+/** A busy machine draws late, and a test that waits for what comes loses nothing by waiting long. */
+const PATIENCE_MS = 240_000;
+
+export async function launchBrowser(switches: readonly string[] = []): Promise<Browser> {
+  const args = ['--no-sandbox', ...switches];
+  return chromium.launch({ executablePath: executable!, args, timeout: PATIENCE_MS });
+}
+
+/** In a context of its own, which goes with its last page. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
+  context.on('page', (page) =>
+    page.once('close', () => {
+      if (context.pages().length === 0) void context.close().catch(() => {}); // the whole browser may be closing
+    }),
+  );
+  return context.newPage();
 }
 
 /** For launchBrowser: WebGPU on Chromium's software adapter, without work for kernels that count on workgroup memory being zero. */

@@ -3,12 +3,9 @@ import type { Browser, Page } from 'playwright-core';
 import { createLog } from '../../src/platform/node/serve/log.ts';
 import { type ModelServer, type ServeSettings, startServer } from '../../src/platform/node/serve/server.ts';
 import type { ServedModel } from '../../src/server/world.ts';
-import { launchBrowser } from './browser.ts';
+import { launchBrowser, newPage } from './browser.ts';
 import { scriptedModel } from './scripted-model.ts';
 import { serveDefaults } from './server.ts';
-
-/** A busy machine draws late, and a test that waits for what comes loses nothing by waiting long. */
-const PATIENCE_MS = 90_000;
 
 export interface ChatPage {
   readonly page: Page;
@@ -41,7 +38,6 @@ export async function chatPages(answerTo: (prompt: string) => string): Promise<C
   let server = await serveChat(model);
   const browser = await launchBrowser();
   const watch = async (page: Page, path = '/'): Promise<ChatPage> => {
-    page.setDefaultTimeout(PATIENCE_MS);
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
@@ -63,8 +59,7 @@ export async function chatPages(answerTo: (prompt: string) => string): Promise<C
       server = await serveChat(model, { port: Number(new URL(server.url).port) });
     },
     async open(options = {}) {
-      const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-      return watch(await context.newPage());
+      return watch(await newPage(browser, { viewport: { width: 1200, height: 800 }, ...options }));
     },
     openBeside: async (page, path) => watch(await page.context().newPage(), path),
     async close() {

@@ -29,21 +29,21 @@ export const serveDefaults: ServeSettings & ServerSettings = {
   refuseBeyondContext: false,
   template: 'chatml',
   pooling: 'mean',
-  queueSeconds: 10,
-  timeLimitSeconds: 60,
+  queueSeconds: 120,
+  timeLimitSeconds: 300,
   version: 'test',
   host: '127.0.0.1',
   port: 0,
   apiKeys: [],
   corsOrigins: [],
   bodyBytes: 1 << 20,
-  stallSeconds: 5,
+  stallSeconds: 60,
   page: false,
   parallel: 8,
   queue: 64,
   connections: 2000,
   drainSeconds: 5,
-  readSeconds: 20,
+  readSeconds: 120,
 };
 
 /** An answer of so many tokens takes most of a minute: where it ends within a test's seconds, it has been ended. It needs this room. */
@@ -90,7 +90,7 @@ export async function post(server: RunningServer, path: string, body: unknown, i
 }
 
 /** Waits until `check` holds; it is asked again after short pauses. */
-export async function eventually(check: () => boolean | Promise<boolean>, what: string, milliseconds = 4000) {
+export async function eventually(check: () => boolean | Promise<boolean>, what: string, milliseconds = 120_000) {
   const deadline = performance.now() + milliseconds;
   while (!(await check())) {
     if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
