@@ -33,6 +33,8 @@ function floatsPerToken(
 export interface MemoryEstimate {
   /** Weights, gradients, on several ranks their sums, moments (two, and one of what Muon moves) and, where it is kept, the weights' average: 4 bytes each. */
   readonly parameters: number;
+  /** Those of them that several ranks hold outside of the device: sums, and their parts of what is shared. */
+  readonly beside: number;
   readonly activations: number;
 }
 
@@ -51,16 +53,23 @@ export function estimateMemory(
 ): MemoryEstimate {
   const floats = floatsPerToken(config, isDropped);
   const logits = 16 * 2 ** 20;
+  const division = { size, sharding, matrices };
+  const blocks = sharesParameters(division) ? (isAveraged ? 2 : 1) * inBlocksCount(config) : 0;
   return {
-    parameters: 4 * stateCount(config, { size, sharding, matrices }, isAveraged),
+    parameters: 4 * stateCount(config, division, isAveraged),
+    beside: size === 1 ? 0 : (4 * (parameterCount(config) + blocks)) / size,
     activations: 4 * tokens * (config.blockCount * floats[recompute] + floats.working) + 2 * logits,
   };
+}
+
+function inBlocksCount(config: LlamaConfig): number {
+  return parameterCount(config) - parameterCount({ ...config, blockCount: 0 });
 }
 
 function stateCount(config: LlamaConfig, division: Omit<Division, 'rank'>, isAveraged: boolean): number {
   const all = parameterCount(config);
   const { size, sharding, matrices } = division;
-  const inBlocks = all - parameterCount({ ...config, blockCount: 0 });
+  const inBlocks = inBlocksCount(config);
   const ofMuon = listParameters(config).filter((parameter) => isMuons(parameter, matrices));
   const moments = 2 * all - ofMuon.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   if (size === 1) return 2 * all + moments + (isAveraged ? all : 0);

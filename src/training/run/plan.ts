@@ -89,7 +89,7 @@ export function planStep(
   const passes = Math.ceil(ownRows / passRows);
   const { all, outside, block, blocks } = sizesOf(config);
   const facts = { ...division, matrices, isAveraged, isDropped: derived.dropout !== null };
-  const { parameters, activations } = estimateMemory(config, passRows * length, recompute, facts);
+  const { parameters, beside, activations } = estimateMemory(config, passRows * length, recompute, facts);
 
   const again = recompute === 'block' ? AGAIN : 1;
   const compute = (again * flopsPerToken(config, length) * ownRows * length) / machine.flops;
@@ -106,8 +106,6 @@ export function planStep(
   const gathers = travel(gathered, 1 + blockGathers * blocks);
   const moved = sharding === 'none' ? all : all / size;
   const many = size > 1 ? 1 : 0;
-  const shared = sharesParameters(division) ? (isAveraged ? 2 : 1) * blocks * block : 0;
-  const held = (4 * many * (all + shared)) / size;
   // What is summed is added up when it has arrived; and its squares are, once a step.
   const summed = many * 4 * sumRounds * all;
   const own = (many * 4 * all) / size;
@@ -116,8 +114,8 @@ export function planStep(
   const handling = copied / machine.copying + (summed + own) / machine.adding;
   const update = (4 * UPDATE_NUMBERS * moved) / machine.copying;
   return {
-    device: parameters - held,
-    beside: held + many * 4 * TRAVELLING * Math.max(outside, block),
+    device: parameters - beside,
+    beside: beside + many * 4 * TRAVELLING * Math.max(outside, block),
     activations,
     passes,
     sent: (many * 4 * (sumRounds * all + gathered) * (size - 1)) / size,

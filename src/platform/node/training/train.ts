@@ -21,8 +21,9 @@ import { measurePeak } from './measure-peak.ts';
 import { checkPaths } from './recipe-paths.ts';
 import type { FoundCheckpoint } from './run/checkpoint-folder.ts';
 import { Checkpoints, type SavedState } from './run/checkpoints.ts';
-import { describeRun, epochWarnings } from './run/describe-run.ts';
+import { describeRun, epochWarnings, memoryOf } from './run/describe-run.ts';
 import { goBack, rateOf, withCheckpoints } from './run/going-back.ts';
+import { checkMemory } from './run/memory-limit.ts';
 import { openRun, type ResumeOptions } from './run/open-run.ts';
 import { RunFolder } from './run/run-folder.ts';
 import { openStoredWeights } from './stored-weights.ts';
@@ -81,6 +82,9 @@ async function trainWithin(
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
   }
+  const kind = options.device === 'auto' ? 'wasm' : options.device;
+  const { size } = collective;
+  checkMemory(recipe.name, memoryOf(recipe, derived, size), { kind, size, sharding: training.sharding });
   const { contextLength } = derived.config;
   const { threads, isStopped } = options;
   const reading = { files, tokenizer, threads, contextLength, digests, tell, isStopped };

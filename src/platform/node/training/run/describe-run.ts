@@ -4,7 +4,7 @@ import type { Collective } from '../../../../training/collective.ts';
 import type { Source } from '../../../../training/data/packer.ts';
 import { PASS_TOKENS } from '../../../../training/micro-batch.ts';
 import type { DerivedRecipe, Recipe } from '../../../../training/recipe/recipe.ts';
-import { estimateMemory, flopsPerToken } from '../../../../training/run/estimate.ts';
+import { estimateMemory, flopsPerToken, type MemoryEstimate } from '../../../../training/run/estimate.ts';
 import { STEP_RATE } from '../../../../training/run/plan.ts';
 
 /** What is said before the first step, and what heads the report. */
@@ -17,13 +17,9 @@ export function describeRun(
   { size }: Collective,
 ): (readonly [string, string])[] {
   const { config } = derived;
-  const rows = Math.min(derived.rows, Math.ceil((derived.rows * derived.microBatches) / size));
-  const rankTokens = rows * config.contextLength;
-  const tokens = Math.min(rankTokens, Math.max(PASS_TOKENS, config.contextLength));
-  const { ema, sharding, matrices } = recipe.training;
+  const { ema, sharding } = recipe.training;
   const isAveraged = ema !== undefined;
-  const isDropped = derived.dropout !== null;
-  const memory = estimateMemory(config, tokens, derived.recompute, { size, sharding, matrices, isAveraged, isDropped });
+  const memory = memoryOf(recipe, derived, size);
   const all = derived.totalTokens;
   const seconds = (flopsPerToken(config, config.contextLength) * all) / (STEP_RATE * peakFlops * size);
   return [
@@ -52,6 +48,16 @@ export function describeRun(
     ],
     ['time', `about ${formatDuration(seconds)} at half of that rate`],
   ];
+}
+
+/** What a rank needs. */
+export function memoryOf({ training }: Recipe, derived: DerivedRecipe, size: number): MemoryEstimate {
+  const { config, recompute, dropout } = derived;
+  const { ema, sharding, matrices } = training;
+  const rows = Math.min(derived.rows, Math.ceil((derived.rows * derived.microBatches) / size));
+  const tokens = Math.min(rows * config.contextLength, Math.max(PASS_TOKENS, config.contextLength));
+  const facts = { size, sharding, matrices, isAveraged: ema !== undefined, isDropped: dropout !== null };
+  return estimateMemory(config, tokens, recompute, facts);
 }
 
 function batchOf({ ramp, batchTokens, microBatches }: DerivedRecipe): string {

@@ -2,22 +2,21 @@
 import { existsSync } from 'node:fs';
 import { ArgumentError } from '../../../../base/errors.ts';
 import { formatBytes, formatCount, formatDuration } from '../../../../base/units.ts';
+import type { DeviceKind } from '../../../../devices/device.ts';
 import { sumInOrder } from '../../../../training/collective.ts';
-import { shardings } from '../../../../training/ranks/sharding.ts';
+import { type Sharding, shardings } from '../../../../training/ranks/sharding.ts';
 import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../../training/recipe/recipe.ts';
 import { type Machine, planRate, planStep, STEP_RATE, type StepPlan } from '../../../../training/run/plan.ts';
 import { describeMachine } from '../../machine.ts';
 import { openTokenizer } from '../data/open-data.ts';
 import { createTrainingDevice, type TrainingMachine } from '../device.ts';
 import { measurePeak } from '../measure-peak.ts';
+import { memoryProblem } from './memory-limit.ts';
 
 /** What is assumed where a recipe's tokenizer is not here: LLaMA's. */
 const VOCABULARY = 32000;
 /** Seconds of a message between machines, as Ethernet has them. */
 const LATENCY = 20e-6;
-/** A WebAssembly memory, in which the wasm device holds all that is trained. */
-const WASM_BYTES = 2 ** 32;
-
 export interface PlanOptions extends TrainingMachine {
   readonly recipe: Recipe;
   /** Numbers of machines. */
@@ -48,47 +47,58 @@ export async function planMachines(options: PlanOptions): Promise<string[][]> {
     `${recipe.name}: ${formatCount(parameters)} parameters, ${totalSteps} steps of ${formatCount(batchTokens)} tokens`,
   );
   const head = ['machines', 'sharded', 'device', 'beside it', 'fits', 'a step', 'network', 'tokens/s', 'all steps'];
-  return [
-    head,
-    ...options.machines.flatMap((size) => rowsFor(size, derived, recipe, machine, memoryBytes, device.kind)),
-  ];
+  const plans = options.machines.map((size) => plansFor(size, derived, recipe, machine));
+  for (const ofSize of plans) {
+    const problems = ofSize.map((plan) => problemOf(plan, memoryBytes, device.kind));
+    const { size, sharding } = ofSize.at(-1)!;
+    const machines = size === 1 ? 'one machine' : `${size} machines, sharded: ${sharding}`;
+    if (problems.every((problem) => problem !== null)) tell(`${machines}: ${problems.at(-1)!.words}`);
+  }
+  return [head, ...plans.flat().map((plan) => rowFor(plan, problemOf(plan, memoryBytes, device.kind), derived))];
 }
 
-function rowsFor(
+interface MachinesPlan extends StepPlan {
+  readonly size: number;
+  readonly sharding: Sharding;
+}
+
+/** From what shares least to what shares most. */
+function plansFor(
   size: number,
   derived: DerivedRecipe,
   { training: { overlap, matrices, ema } }: Recipe,
   machine: Machine,
-  memoryBytes: number,
-  kind: string,
-): string[][] {
+): MachinesPlan[] {
+  const isAveraged = ema !== undefined;
   return shardings
     .filter((sharding) => size > 1 || sharding === 'none')
     .map((sharding) => {
-      const plan = planStep(derived, { size, sharding, overlap, matrices, isAveraged: ema !== undefined }, machine);
-      const onDevice = plan.device + plan.activations;
-      return [
-        String(size),
-        sharding,
-        formatBytes(onDevice),
-        formatBytes(plan.beside),
-        fit(plan, memoryBytes, kind),
-        formatDuration(plan.seconds),
-        `${Math.round((100 * (plan.seconds - plan.compute - plan.update)) / plan.seconds)} %`,
-        formatCount(Number(planRate(derived, plan).toPrecision(3))),
-        inDays(plan.seconds * derived.totalSteps),
-      ];
+      const plan = planStep(derived, { size, sharding, overlap, matrices, isAveraged }, machine);
+      return { ...plan, size, sharding };
     });
+}
+
+function problemOf({ device, ...plan }: MachinesPlan, memoryBytes: number, kind: DeviceKind) {
+  return memoryProblem({ ...plan, parameters: device, kind }, memoryBytes);
+}
+
+function rowFor(plan: MachinesPlan, problem: ReturnType<typeof memoryProblem>, derived: DerivedRecipe): string[] {
+  return [
+    String(plan.size),
+    plan.sharding,
+    formatBytes(plan.device + plan.activations),
+    formatBytes(plan.beside),
+    problem?.short ?? 'yes',
+    formatDuration(plan.seconds),
+    `${Math.round((100 * (plan.seconds - plan.compute - plan.update)) / plan.seconds)} %`,
+    formatCount(Number(planRate(derived, plan).toPrecision(3))),
+    inDays(plan.seconds * derived.totalSteps),
+  ];
 }
 
 function inDays(seconds: number): string {
   const days = seconds / 86_400;
   return days < 1 ? formatDuration(seconds) : `${formatCount(Number(days.toPrecision(3)))} days`;
-}
-
-function fit({ device, activations, beside }: StepPlan, memoryBytes: number, kind: string): string {
-  if (device + activations + beside > memoryBytes) return 'no: memory';
-  return kind === 'wasm' && device + activations > WASM_BYTES ? 'no: 4 GiB of wasm' : 'yes';
 }
 
 /** How fast this machine copies numbers in memory, and adds up what two ranks have sent. */
