@@ -5,6 +5,8 @@
 export interface Collective {
   readonly rank: number;
   readonly size: number;
+  /** Whether all ranks are processes of one machine, where what travels is copied by the cores that compute. */
+  readonly isOneMachine: boolean;
   /** values ← Σ over ranks, on every rank. */
   sum(values: Float32Array | Float64Array): void;
   /** values ← those of rank `from`, on every rank. */
@@ -25,6 +27,7 @@ export interface Collective {
 export const solo: Collective = {
   rank: 0,
   size: 1,
+  isOneMachine: true,
   sum: () => {},
   broadcast: () => {},
   sumParts: async (sums, values) => sums.set(values),

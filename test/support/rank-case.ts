@@ -37,6 +37,8 @@ export interface RankResult {
   readonly next: readonly number[];
   /** The same of the weights' average; null: none is kept. */
   readonly averaged: Pick<RankResult, 'digest' | 'evaluated'> | null;
+  /** What mpirun said of where the ranks are. */
+  readonly isOneMachine: boolean;
   /** For each rank, the bytes that it allocated on the device, and those beside it. */
   readonly bytes: readonly number[];
 }

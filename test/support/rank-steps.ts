@@ -106,7 +106,7 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
   bytes[rank] = device.memory().allocated + trainer.heldBytes();
   ranks.sum(bytes);
   device.close();
-  return { losses, norms, small, ...trained, next, averaged, bytes: [...bytes] };
+  return { losses, norms, small, ...trained, next, averaged, bytes: [...bytes], isOneMachine: ranks.isOneMachine };
 }
 
 async function digestOf(device: Device, weights: readonly PlacedWeight[], ranks: Collective): Promise<string> {

@@ -141,8 +141,8 @@ export const recipeSchema = {
         recompute: { kind: 'choice', values: recomputePolicies, default: 'none' },
         /** Of several ranks, what each holds its part of only (ranks/sharding.ts): less memory, more that travels. */
         sharding: { kind: 'choice', values: shardings, default: 'optimizer' },
-        /** Whether gradients travel between ranks while the backward pass goes on. */
-        overlap: { kind: 'boolean', default: true },
+        /** Whether gradients travel between ranks while the backward pass goes on; absent: between machines, not between ranks of one. */
+        overlap: { kind: 'boolean' },
         /** What matrix products read: f32, or both sides rounded to bf16 and summed in f32, where the processor multiplies bf16 faster. */
         products: { kind: 'choice', values: ['f32', 'bf16'], default: 'f32' },
         /** What comes of a spike or a number that is none: an end, a step left out, or a return to the last good checkpoint with half the rate. */

@@ -112,9 +112,11 @@ export function joinMpi(): MpiCollective {
     }
     return received;
   };
+  const { localSize = size } = mpiJob(process.env) ?? {};
   return {
     rank,
     size,
+    isOneMachine: localSize === size,
     sum(values) {
       const type = values instanceof Float32Array ? types.Float32Array : types.Float64Array;
       for (let from = 0; from < values.length; from += MOST_ELEMENTS) {

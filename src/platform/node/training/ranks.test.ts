@@ -1,5 +1,5 @@
 /** Training steps on several ranks: what each holds, and which bits depend on what they share and on how many there are. */
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,6 +65,7 @@ test('on two and three ranks', { skip }, async (t) => {
 
   await t.test('steps are those of one, to f32', () => {
     for (const result of [two, three]) {
+      ok(Object.values(result).every(({ isOneMachine }) => isOneMachine));
       for (const name of Object.keys(cases)) {
         const series = ({ losses, norms, evaluated, next, averaged }: RankResult) => [
           ...[...losses, ...norms, evaluated, ...next],

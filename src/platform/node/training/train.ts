@@ -97,7 +97,7 @@ async function trainWithin(
     const { from } = recipe.model;
     const stored = from === undefined || found ? null : openStoredWeights(from, derived.config);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
-    const { sharding, overlap, matrices } = training;
+    const { sharding, overlap = !collective.isOneMachine, matrices } = training;
     const division = { sharding, matrices, rank: collective.rank, size: collective.size };
     const { model, parameters, weights } = placeModel(device, derived.config, begin, () => true, division);
     stored?.close();

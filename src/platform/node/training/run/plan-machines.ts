@@ -66,7 +66,7 @@ interface MachinesPlan extends StepPlan {
 function plansFor(
   size: number,
   derived: DerivedRecipe,
-  { training: { overlap, matrices, ema } }: Recipe,
+  { training: { overlap = true, matrices, ema } }: Recipe,
   machine: Machine,
 ): MachinesPlan[] {
   const isAveraged = ema !== undefined;
