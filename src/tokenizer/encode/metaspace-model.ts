@@ -36,7 +36,6 @@ export class MetaspaceModel implements TextModel {
   private readonly unusedParts: ReadonlyMap<number, readonly number[]>;
   private readonly cache = new ChunkCache();
   private readonly symbols = new Symbols();
-  private readonly encoder = new TextEncoder();
 
   constructor(options: MetaspaceOptions) {
     this.options = options;
@@ -149,7 +148,7 @@ export class MetaspaceModel implements TextModel {
       out.push(symbol);
     } else if (byteIds !== null) {
       const character = symbol < 0 ? text : merges.looseCharacters[symbol - pieceCount]!;
-      for (const byte of this.encoder.encode(character)) out.push(byteIds[byte]!);
+      pushUtf8(character.codePointAt(0)!, byteIds, out);
     } else if (unknownId !== null && !(fuseUnknown && unknownBefore)) {
       out.push(unknownId);
     }
@@ -178,4 +177,23 @@ export class MetaspaceModel implements TextModel {
     const spread = (symbol: number): number[] => halves.get(symbol)?.flatMap(spread) ?? [symbol];
     return new Map(Array.from(halves.keys(), (id) => [id, spread(id)]));
   }
+}
+
+/** The ids of a character's bytes: an encoder's call would take longer than all else that the character costs. */
+function pushUtf8(codePoint: number, byteIds: Int32Array, out: IdBuffer): void {
+  const point = codePoint >= 0xd800 && codePoint < 0xe000 ? 0xfffd : codePoint; // half a pair
+  if (point < 0x80) {
+    out.push(byteIds[point]!);
+    return;
+  }
+  if (point < 0x800) out.push(byteIds[0xc0 | (point >> 6)]!);
+  else {
+    if (point < 0x10000) out.push(byteIds[0xe0 | (point >> 12)]!);
+    else {
+      out.push(byteIds[0xf0 | (point >> 18)]!);
+      out.push(byteIds[0x80 | ((point >> 12) & 63)]!);
+    }
+    out.push(byteIds[0x80 | ((point >> 6) & 63)]!);
+  }
+  out.push(byteIds[0x80 | (point & 63)]!);
 }
