@@ -2,7 +2,7 @@
 export interface SystemError extends Error {
   readonly code: string;
   readonly syscall: string;
-  readonly path?: string;
+  path?: string;
 }
 
 export function isSystemError(error: unknown): error is SystemError {

@@ -106,6 +106,8 @@ class TerminalReader implements Reader {
         reader.write(null, { ctrl: true, name: 'u' });
         reader.prompt();
       });
+      // The terminal has gone, and cannot be told to leave raw mode.
+      reader.on('error', () => resolve(null));
       reader.on('close', () => finish(lines.length > 0 ? lines.join('\n') : null));
       reader.prompt();
     });

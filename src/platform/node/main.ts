@@ -6,8 +6,10 @@ import { packageVersion } from './serve/version.ts';
 const SAME_KEY_MS = 500;
 
 export async function main(words: readonly string[]): Promise<void> {
+  let isHungUp = false;
   // A reader that has seen enough (`cria tokenize … | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (isHungUp) return;
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
     process.stderr.write(`cria: standard output: ${error.message}\n`, () => process.exit(exitCodes.failed));
   });
@@ -25,6 +27,13 @@ export async function main(words: readonly string[]): Promise<void> {
   };
   process.on('SIGINT', () => (handlers.at(-1) ?? end)());
   process.on('SIGTERM', end);
+  // Its window was closed: what is kept at the end is kept. nohup gives a standard input that is no terminal, and means to go on.
+  if (process.stdin.isTTY) {
+    process.on('SIGHUP', () => {
+      isHungUp = true;
+      end();
+    });
+  }
 
   const io: Io = {
     stdout: process.stdout,

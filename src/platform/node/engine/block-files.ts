@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path';
 import type { BlockFiles } from '../../../inference/remote/kept-state.ts';
 import { makeFolder } from '../make-folder.ts';
 
+/** What a file's name ends with until it is whole. */
+export const PARTIAL = '.partial';
 const MAGIC = Buffer.from('CRIAKVB1');
 const DIGEST_BYTES = 32;
 /** Blocks that may wait to be written: more are let go. */
@@ -17,23 +19,29 @@ const MOST_WAITING = 256;
 const KEPT_SHARE = 0.9;
 /** A file that its writer has left unfinished for so long has no writer any more. */
 const ABANDONED_MS = 10 * 60_000;
+/** After a write that failed none is tried for so long: a full disk may be emptied. */
+const PAUSE_MS = 60_000;
 
 export class FolderOfBlocks implements BlockFiles {
   private readonly folder: string;
   private readonly mostBytes: number;
   private readonly say: (message: string) => void;
-  /** Bytes in the folder, as far as this process knows. */
-  private bytes = 0;
+  private readonly now: () => number;
+  /** Bytes in the folder when they were counted last, and what this process has written since. */
+  private counted = 0;
+  private written = 0;
   private waiting = 0;
   private writing: Promise<void> = Promise.resolve();
   private hasFailed = false;
+  private pausedUntil = 0;
   private nextPartial = 0;
 
-  /** Throws what the system says where the folder cannot be made. */
-  constructor(folder: string, mostBytes: number, say: (message: string) => void) {
+  /** `now`: milliseconds of the day's time. Throws what the system says where the folder cannot be made. */
+  constructor(folder: string, mostBytes: number, say: (message: string) => void, now = Date.now) {
     this.folder = folder;
     this.mostBytes = mostBytes;
     this.say = say;
+    this.now = now;
     makeFolder(folder);
     this.makeRoom();
   }
@@ -62,15 +70,19 @@ export class FolderOfBlocks implements BlockFiles {
   }
 
   put(name: string, read: () => Promise<Uint8Array>): boolean {
-    if (this.waiting >= MOST_WAITING || this.hasFailed) return false;
+    if (this.waiting >= MOST_WAITING || this.isPaused) return false;
     this.waiting++;
     const bytes = read();
     this.writing = this.writing.then(async () => {
       try {
-        await this.write(this.pathOf(name), await bytes);
+        const content = await bytes;
+        if (this.isPaused) return;
+        await this.write(this.pathOf(name), content);
+        this.hasFailed = false;
       } catch (error) {
-        if (!this.hasFailed) this.say(`${this.folder} takes no more blocks: ${(error as Error).message}`);
+        if (!this.hasFailed) this.say(`${this.folder} takes no blocks for now: ${(error as Error).message}`);
         this.hasFailed = true; // said once
+        this.pausedUntil = this.now() + PAUSE_MS;
       } finally {
         this.waiting--;
       }
@@ -80,6 +92,10 @@ export class FolderOfBlocks implements BlockFiles {
 
   flush(): Promise<void> {
     return this.writing;
+  }
+
+  private get isPaused(): boolean {
+    return this.now() < this.pausedUntil;
   }
 
   private pathOf(name: string): string {
@@ -92,7 +108,7 @@ export class FolderOfBlocks implements BlockFiles {
       return;
     }
     makeFolder(dirname(path));
-    const partial = `${path}.${process.pid}-${this.nextPartial++}.partial`;
+    const partial = `${path}.${process.pid}-${this.nextPartial++}${PARTIAL}`;
     try {
       await writeFile(partial, [MAGIC, digestOf(bytes), bytes]);
       await rename(partial, path);
@@ -100,8 +116,10 @@ export class FolderOfBlocks implements BlockFiles {
       await rm(partial, { force: true });
       throw error;
     }
-    this.bytes += MAGIC.length + DIGEST_BYTES + bytes.length;
-    if (this.bytes > this.mostBytes) this.makeRoom();
+    this.written += MAGIC.length + DIGEST_BYTES + bytes.length;
+    // Others write, too: it is counted anew before they could have added much.
+    const allowed = Math.min(this.mostBytes - this.counted, (1 - KEPT_SHARE) * this.mostBytes);
+    if (this.written > allowed) this.makeRoom();
   }
 
   /** Counts what is there, by whomever, and removes what was not used for longest while it is too much. */
@@ -113,20 +131,27 @@ export class FolderOfBlocks implements BlockFiles {
         const path = join(this.folder, prefix, name);
         const stat = statSync(path, { throwIfNoEntry: false });
         if (!stat) continue;
-        const isPartial = name.endsWith('.partial');
-        if (isPartial && Date.now() - stat.mtimeMs > ABANDONED_MS) rmSync(path, { force: true });
+        const isPartial = name.endsWith(PARTIAL);
+        if (isPartial) removeIfAbandoned(path);
         if (!isPartial) files.push({ path, size: stat.size, mtimeMs: stat.mtimeMs });
       }
     }
-    this.bytes = files.reduce((sum, { size }) => sum + size, 0);
-    if (this.bytes <= this.mostBytes) return;
+    this.written = 0;
+    this.counted = files.reduce((sum, { size }) => sum + size, 0);
+    if (this.counted <= this.mostBytes) return;
     files.sort((a, b) => a.mtimeMs - b.mtimeMs);
     for (const { path, size } of files) {
-      if (this.bytes <= KEPT_SHARE * this.mostBytes) return;
+      if (this.counted <= KEPT_SHARE * this.mostBytes) return;
       rmSync(path, { force: true });
-      this.bytes -= size;
+      this.counted -= size;
     }
   }
+}
+
+/** What a process that was killed has left. */
+export function removeIfAbandoned(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat && Date.now() - stat.mtimeMs > ABANDONED_MS) rmSync(path, { force: true });
 }
 
 function digestOf(bytes: Uint8Array): Buffer {

@@ -167,6 +167,46 @@ test('the folder stays within its size: what was not used for longest goes', asy
   ok(blocks.get(nameOf(29)));
 });
 
+test('of several that write to one folder, none lets it grow beyond its size by more than a tenth', async () => {
+  const cacheDir = join(folder, 'bounded-together');
+  const mostBytes = 20_000;
+  const writers = [0, 1, 2].map(() => new FolderOfBlocks(cacheDir, mostBytes, () => {}));
+  for (let i = 0; i < 90; i++) {
+    const writer = writers[i % writers.length]!;
+    writer.put(i.toString(16).padStart(64, '0'), async () => new Uint8Array(960));
+    await writer.flush();
+    const bytes = files(cacheDir).reduce((sum, path) => sum + statSync(path).size, 0);
+    ok(bytes <= (1 + 0.1 * writers.length) * mostBytes, `${bytes} bytes after block ${i}`);
+  }
+});
+
+test('where nothing can be written, that is said once, nothing is tried for a while, and then again', async () => {
+  const cacheDir = join(folder, 'full');
+  const said: string[] = [];
+  let now = 0;
+  const blocks = new FolderOfBlocks(
+    cacheDir,
+    2 ** 20,
+    (message) => void said.push(message),
+    () => now,
+  );
+  const inTheWay = join(cacheDir, 'aa');
+  writeFileSync(inTheWay, 'a file where a folder is to be');
+  const name = 'a'.repeat(64);
+  const put = () => blocks.put(name, async () => new Uint8Array(100));
+  deepStrictEqual([put(), put()], [true, true]);
+  await blocks.flush();
+  strictEqual(put(), false);
+  strictEqual(said.length, 1);
+  ok(said[0]!.startsWith(`${cacheDir} takes no blocks for now: `));
+  rmSync(inTheWay);
+  now += 10 * 60_000;
+  strictEqual(put(), true);
+  await blocks.flush();
+  strictEqual(blocks.get(name)?.length, 100);
+  strictEqual(said.length, 1);
+});
+
 test('saveState and loadState: a text, what was read of it, and a note', async () => {
   const path = join(folder, 'story.state');
   const { pieces, promptIds } = await fresh;

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isSystemError } from '../../../base/system-error.ts';
 import type { Storage } from '../../../inference/remote/kept-state.ts';
 import type { Source } from '../../../inference/remote/protocol.ts';
 import { packageVersion } from '../serve/version.ts';
-import { FolderOfBlocks } from './block-files.ts';
+import { FolderOfBlocks, PARTIAL, removeIfAbandoned } from './block-files.ts';
 
 export const storage: Storage = {
   version: packageVersion(),
@@ -36,12 +37,18 @@ export const storage: Storage = {
     new FolderOfBlocks(resolve(folder), mostBytes, (message) => process.emitWarning(message, 'CriaWarning')),
   readFile: (path) => readFileSync(path),
   writeFile(path, parts) {
-    const partial = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+    const folder = dirname(path);
+    const beginning = `.${basename(path)}.`;
+    const partial = join(folder, `${beginning}${process.pid}${PARTIAL}`);
     try {
+      for (const name of readdirSync(folder)) {
+        if (name.startsWith(beginning) && name.endsWith(PARTIAL)) removeIfAbandoned(join(folder, name));
+      }
       writeFileSync(partial, Buffer.concat(parts), { flush: true });
       renameSync(partial, path);
     } catch (error) {
       rmSync(partial, { force: true });
+      if (isSystemError(error)) error.path = path; // the file that is meant: of a full disk the system names none
       throw error;
     }
   },
