@@ -32,7 +32,7 @@ export type {
   Timings,
 } from '../inference/generation.ts';
 export type { ConstraintSpec } from '../inference/grammar/compile-constraint.ts';
-export type { JsonSchema } from '../inference/grammar/schema/document.ts';
+export type { JsonSchema } from '../inference/grammar/schema/json-schema.ts';
 export type { Trace, TraceSlice } from '../inference/observe.ts';
 export type { LogitBias } from '../inference/option-table.ts';
 export { type GenerationOptions, generationOptions } from '../inference/options.ts';

@@ -12,7 +12,7 @@ import { MemorySink } from '../../src/formats/sink.ts';
 import { readTorch } from '../../src/formats/torch/torch.ts';
 import { parseGbnf } from '../../src/inference/grammar/gbnf.ts';
 import { compilePossibleSchema } from '../../src/inference/grammar/schema/compile-schema.ts';
-import { parseSchema } from '../../src/inference/grammar/schema/document.ts';
+import { parseSchema } from '../../src/inference/grammar/schema/json-schema.ts';
 import { noGeneration } from '../../src/model/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../src/model/checkpoint/open.ts';
 import { ggufTokenizerFields } from '../../src/model/checkpoint/write/gguf-tokenizer.ts';

@@ -9,6 +9,7 @@ import { createLog } from '../../src/platform/node/serve/log.ts';
 import { startShelf } from '../../src/platform/node/serve/server.ts';
 import { memberIsTrue } from '../../src/server/models/named-in.ts';
 import type { EngineSpec, Face } from '../../src/server/models/shelf.ts';
+import { createTokenizer } from '../../src/tokenizer/create-tokenizer.ts';
 import { serveDefaults, tinyFolder } from '../support/server.ts';
 
 const bytes = 1 << 20;
@@ -27,7 +28,7 @@ function engine(name: string): EngineSpec {
       if (name === 'broken') throw new Error('the file is damaged');
       const options = { threads: 1, contextLength: 256, signal };
       const { client, facts } = await loadRemote(startEngine, { kind: 'path', path: tinyFolder }, options);
-      return new RemoteModel(client, facts);
+      return new RemoteModel(client, facts, createTokenizer);
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   startServer,
 } from '../../src/platform/node/serve/server.ts';
 import type { ServerSettings } from '../../src/server/world.ts';
+import { createTokenizer } from '../../src/tokenizer/create-tokenizer.ts';
 import { goldenPath } from './golden.ts';
 import { checkReply } from './replies.ts';
 
@@ -58,7 +59,7 @@ export async function testServer(
 ): Promise<TestServer> {
   const options = { threads: 1, contextLength: 512, ...load };
   const { client, facts } = await loadRemote(startEngine, { kind: 'path', path }, options);
-  const model = new RemoteModel(client, facts);
+  const model = new RemoteModel(client, facts, createTokenizer);
   const lines: Record<string, unknown>[] = [];
   const log = createLog(
     { write: (line) => void lines.push(JSON.parse(line)) },

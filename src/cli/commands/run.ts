@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import { type ConstraintSpec, compileConstraint } from '../../inference/grammar/compile-constraint.ts';
-import { parseSchema } from '../../inference/grammar/schema/document.ts';
+import { parseSchema } from '../../inference/grammar/schema/json-schema.ts';
 import { generationOptions } from '../../inference/options.ts';
 import { openSession, saveSession, sessionOption } from '../chat/kept-session.ts';
 import { defineCommand } from '../command.ts';

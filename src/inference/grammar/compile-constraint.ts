@@ -6,7 +6,7 @@ import type { Grammar } from './expression.ts';
 import { parseGbnf } from './gbnf.ts';
 import { buildNetwork, type Network } from './network/network.ts';
 import { compileSchema, jsonGrammar, ofSchema } from './schema/compile-schema.ts';
-import type { JsonSchema } from './schema/document.ts';
+import type { JsonSchema } from './schema/json-schema.ts';
 import { TokenConstraint } from './token-constraint.ts';
 import { TokenMasks } from './token-masks.ts';
 import { type ToolsSpec, toolsGrammar } from './tools.ts';

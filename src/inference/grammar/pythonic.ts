@@ -4,7 +4,7 @@
  */
 import { choice, type Expression, type Grammar, sequence, text } from './expression.ts';
 import { compilePossibleSchema } from './schema/compile-schema.ts';
-import type { JsonSchema } from './schema/document.ts';
+import type { JsonSchema } from './schema/json-schema.ts';
 import type { ToolEvent } from './tool-reader.ts';
 
 /** Keywords of a schema that say no more of an object than its properties do. */

@@ -19,7 +19,7 @@ import { keywordArguments } from './pythonic.ts';
 import { termExpression } from './regex/automaton.ts';
 import { Budget, Terms } from './regex/terms.ts';
 import { compilePossibleSchema, jsonGrammar } from './schema/compile-schema.ts';
-import type { JsonSchema } from './schema/document.ts';
+import type { JsonSchema } from './schema/json-schema.ts';
 
 export interface ToolFunction {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { ArgumentError, CriaError } from '../../base/errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { AdapterChoice } from '../../model/adapter/select.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { EngineLoad } from '../engine.ts';
 import type { GenerationResult, Piece, PieceLogProbabilities, Prompt } from '../generation.ts';
@@ -33,6 +33,8 @@ export type GenerateOptions = GenerationOptions &
     readonly onPiece?: ((piece: Piece) => void) | undefined;
   };
 
+type CreateTokenizer = (files: TokenizerFiles, sizes: { readonly vocabSize: number }) => Tokenizer;
+
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly adapters?: AdapterChoice | undefined;
@@ -50,11 +52,14 @@ export class RemoteModel {
   private refresh: (() => Promise<EngineClient | null>) | null = null;
   private refreshing: Promise<void> | null = null;
   private cachedTokenizer: Tokenizer | null = null;
+  private readonly createTokenizer: CreateTokenizer;
 
-  constructor(client: EngineClient, facts: ModelFacts) {
+  /** `create`: the code of tokenizers is large, so that who makes a model chooses when to load it. */
+  constructor(client: EngineClient, facts: ModelFacts, create: CreateTokenizer) {
     this.client = client;
     this.facts = facts;
     this.config = facts.config;
+    this.createTokenizer = create;
   }
 
   /** Longest sequence of this engine, prompt and generated text together. */
@@ -84,7 +89,7 @@ export class RemoteModel {
         `model.tokenizer: expected a tokenizer in the files of ${this.facts.name}, found none. Put tokenizer.json or tokenizer.model beside the model, or work with token ids.`,
       );
     }
-    this.cachedTokenizer ??= createTokenizer(this.facts.tokenizer, { vocabSize: this.config.vocabSize });
+    this.cachedTokenizer ??= this.createTokenizer(this.facts.tokenizer, { vocabSize: this.config.vocabSize });
     return this.cachedTokenizer;
   }
 

@@ -2,7 +2,7 @@
 import { ArgumentError, CriaError } from '../../base/errors.ts';
 import type { GenerationResult } from '../generation.ts';
 import type { CompiledConstraint, ConstraintSpec } from '../grammar/compile-constraint.ts';
-import { type JsonSchema, parseSchema } from '../grammar/schema/document.ts';
+import { type JsonSchema, parseSchema } from '../grammar/schema/json-schema.ts';
 import { GenerationStream } from './generation-stream.ts';
 
 /** What the text must be; one of them. */

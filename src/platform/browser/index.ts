@@ -3,6 +3,7 @@ import { UnsupportedError } from '../../base/errors.ts';
 import { loadRemote, noBundledModel } from '../../inference/remote/load.ts';
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
 import { startEngine } from './engine.ts';
 import { absolute } from './tokenizer.ts';
@@ -13,7 +14,7 @@ export class Llama extends RemoteModel {
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     if (source === undefined) throw noBundledModel();
     const { client, facts } = await loadRemote(startEngine, toSource(source), await engineOptions(options, toSource));
-    return new Llama(client, facts);
+    return new Llama(client, facts, createTokenizer);
   }
 
   /** Only in Node. Throws UnsupportedError `save.browser`. */

@@ -6,7 +6,6 @@ import { type EngineOptions, loadRemote, loadSettings, noBundledModel } from '..
 import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
-import { type MixName, parseMix } from '../../quant/mixes.ts';
 import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
 import { bundledAdapters, bundledModels } from './bundled-models.ts';
 import { startEngine } from './engine/start.ts';
@@ -43,8 +42,11 @@ export class Llama extends RemoteModel {
       given.adapters || own.length === 0 ? given : { ...given, adapters: own },
       toSource,
     );
-    const { client, facts } = await loadRemote(startEngine, found, options);
-    const model = new Llama(client, facts);
+    const [{ client, facts }, { createTokenizer }] = await Promise.all([
+      loadRemote(startEngine, found, options),
+      import('../../tokenizer/create-tokenizer.ts'), // meanwhile: the import of the library does not wait for it
+    ]);
+    const model = new Llama(client, facts, createTokenizer);
     model.source = found;
     model.openOptions = loadSettings(options).open;
     model.usedAdapters = options.adapters?.filter(({ usual = true }) => usual === true) ?? [];
@@ -74,7 +76,9 @@ export class Llama extends RemoteModel {
     if (format !== 'gguf' && format !== 'safetensors') {
       throw new ArgumentError('save.format', `save: format is ${String(format)}, expected gguf or safetensors.`);
     }
-    const mix: MixName | null = dtype === undefined ? null : parseMix(dtype);
+    // few programs save: the import of the library does not wait for it
+    const [{ parseMix }, { saveModel }] = await Promise.all([import('../../quant/mixes.ts'), import('./save/save.ts')]);
+    const mix = dtype === undefined ? null : parseMix(dtype);
     await this.refreshed();
     if (this.source?.kind !== 'path') {
       throw new UnsupportedError(
@@ -91,7 +95,6 @@ export class Llama extends RemoteModel {
     });
     const source = { kind: 'checkpoint', path: this.source.path, open: this.openOptions, adapters } as const;
     const { signal = new AbortController().signal, onProgress = () => {} } = options;
-    const { saveModel } = await import('./save/save.ts'); // few programs save: the import of the library does not wait for it
     await saveModel({ source, format, mix, measure: false }, path, { threads, signal, onProgress });
   }
 }

@@ -1,9 +1,8 @@
 /** Tokenizers without a model: `import { Tokenizer } from 'cria/tokenizer'`. */
 import { fileURLToPath } from 'node:url';
 import type { Tokenizer as LoadedTokenizer } from '../../tokenizer/tokenizer.ts';
-import { downloadTokenizer } from '../download-tokenizer.ts';
 
-/** Text ⇄ token ids, without a model. */
+/** Text ⇄ token ids, without a model. The readers of all formats are many files: the import of the library does not wait for them. */
 export type Tokenizer = LoadedTokenizer;
 export const Tokenizer = {
   /**
@@ -15,11 +14,10 @@ export const Tokenizer = {
     if (!isUrl) return loadFile(source as string);
     const url = new URL(source);
     if (url.protocol === 'file:') return loadFile(fileURLToPath(url));
-    return downloadTokenizer(url.href);
+    return (await import('../download-tokenizer.ts')).downloadTokenizer(url.href);
   },
 };
 
-/** The readers of all formats are many files: the import of the library does not wait for them. */
 async function loadFile(path: string): Promise<Tokenizer> {
   return (await import('./load-tokenizer.ts')).loadTokenizer(path);
 }

@@ -1,7 +1,7 @@
 /** Where a request says what its answer must look like: response_format, tools, grammar, json_schema. */
 import { z } from 'zod';
 import type { ConstraintSpec } from '../../inference/grammar/compile-constraint.ts';
-import type { JsonSchema } from '../../inference/grammar/schema/document.ts';
+import type { JsonSchema } from '../../inference/grammar/schema/json-schema.ts';
 import { type ToolFormat, type ToolsSpec, toolFormatOf } from '../../inference/grammar/tools.ts';
 import { ApiError } from '../api-error.ts';
 import { templateShowsTools } from './tool-messages.ts';

@@ -1,8 +1,7 @@
 /** A JSON Schema as a document: its size is bounded, its references are found, and what is wrong with it or not held is collected. */
 import { ArgumentError } from '../../../base/errors.ts';
 import { Budget, type Term, Terms } from '../regex/terms.ts';
-
-export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
+import { isSchema, type JsonSchema } from './json-schema.ts';
 
 /** A schema and where it stands, as a JSON pointer: `#/properties/name`. */
 export interface Located {
@@ -218,23 +217,6 @@ function absolute(reference: string, base: string): { readonly document: string;
   } catch {
     return null;
   }
-}
-
-/** A schema from its text, or from an object as a program has it. Throws ArgumentError `schema.invalid`. */
-export function parseSchema(schema: JsonSchema | string): JsonSchema {
-  try {
-    return JSON.parse(typeof schema === 'string' ? schema : JSON.stringify(schema)) as JsonSchema;
-  } catch (cause) {
-    throw new ArgumentError(
-      'schema.invalid',
-      `json schema: expected JSON, found what is none: ${(cause as Error).message}.`,
-      { cause },
-    );
-  }
-}
-
-export function isSchema(value: unknown): value is JsonSchema {
-  return typeof value === 'boolean' || (typeof value === 'object' && value !== null && !Array.isArray(value));
 }
 
 export function escapePointer(key: string): string {

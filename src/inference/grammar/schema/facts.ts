@@ -3,8 +3,9 @@
  * alternative (anyOf, oneOf, and what "not", "if" and dependencies come to) makes a Facts of its own, so that a schema is a list of
  * them, of which one must hold.
  */
-import type { Conjunction, JsonSchema, Located, SchemaDocument } from './document.ts';
+import type { Conjunction, Located, SchemaDocument } from './document.ts';
 import { isStringFormat, numberFormats } from './formats.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { EXCLUDED, FRACTION, KeywordReader, NOT_PATTERN, noteUnknown, schemasIn, tighter } from './keywords.ts';
 import { negate } from './negate.ts';
 import type { Bound } from './numbers.ts';

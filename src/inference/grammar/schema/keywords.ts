@@ -1,5 +1,6 @@
 /** Which keywords there are, and one schema's own, read one by one; values that are none are told to the document. */
-import { escapePointer, isSchema, type JsonSchema, type Located, type SchemaDocument } from './document.ts';
+import { escapePointer, type Located, type SchemaDocument } from './document.ts';
+import { isSchema, type JsonSchema } from './json-schema.ts';
 import type { Bound } from './numbers.ts';
 import { type TypeName, typeNames, typesOf } from './types.ts';
 

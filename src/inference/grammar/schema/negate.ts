@@ -1,6 +1,7 @@
 /** What a value is that is not valid for a schema, said as schemas. */
-import { isSchema, type JsonSchema, type Located, type SchemaDocument } from './document.ts';
+import type { Located, SchemaDocument } from './document.ts';
 import { isStringFormat, numberFormats } from './formats.ts';
+import { isSchema, type JsonSchema } from './json-schema.ts';
 import { assertions, EXCLUDED, FRACTION, KeywordReader, NOT_PATTERN } from './keywords.ts';
 import { typeNames, typesOf } from './types.ts';
 

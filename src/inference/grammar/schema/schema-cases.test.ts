@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { accepts } from '../testing/grammars.ts';
 import { ajv, checkWalks, draft7 } from '../testing/schemas.ts';
 import { compileSchema } from './compile-schema.ts';
-import type { JsonSchema } from './document.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 const cases: readonly (readonly [
   name: string,

@@ -6,7 +6,7 @@ import { Random } from '../../../base/random.ts';
 import { accepts, follow, idsOfSet, masksOf } from '../testing/grammars.ts';
 import { ajv, checkWalks, randomText, vocabulary } from '../testing/schemas.ts';
 import { compilePossibleSchema, compileSchema, jsonGrammar } from './compile-schema.ts';
-import type { JsonSchema } from './document.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 /** A schema and values that are valid for it, with their properties in the schema's order. */
 interface Pair {

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { Random } from '../../../base/random.ts';
 import { compileSchema } from '../schema/compile-schema.ts';
-import type { JsonSchema } from '../schema/document.ts';
+import type { JsonSchema } from '../schema/json-schema.ts';
 import type { TokenMasks } from '../token-masks.ts';
 import { idsOfSet, masksOf, testVocabulary } from './grammars.ts';
 
