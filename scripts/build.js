@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { buildKernels } from './build-kernels.js';
 import { buildStandalone } from './build-standalone.js';
 import { buildWeb } from './build-web.js';
 import { filesIn } from './files.js';
@@ -31,7 +30,6 @@ export function writeStubs() {
 }
 
 export async function build(target = root) {
-  await buildKernels();
   await buildWeb();
   const dist = join(target, 'dist');
   rmSync(dist, { recursive: true, force: true });

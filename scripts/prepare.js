@@ -1,9 +1,8 @@
 // Runs after `npm ci` in a clone: puts the `cria` command where npx looks for it, leads `import 'cria'` to the sources, and builds the
-// CPU kernels and the chat page.
+// pages.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeStubs } from './build.js';
-import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
 
 const isWindows = process.platform === 'win32';
@@ -19,5 +18,4 @@ if (!existsSync(`node_modules/node/bin/node${isWindows ? '.exe' : ''}`)) {
   spawnSync('npm', ['rebuild', 'node'], { stdio: 'inherit', shell: isWindows });
 }
 writeStubs();
-await buildKernels({ here: true });
 await buildWeb();

@@ -5,12 +5,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeStubs } from './build.js';
-import { buildKernels } from './build-kernels.js';
 import { buildWeb } from './build-web.js';
 import { filesIn } from './files.js';
 
 writeStubs();
-await buildKernels();
 await buildWeb();
 
 const patterns = process.argv.slice(2);

@@ -1,6 +1,7 @@
 /** Pieces that kernels of several rooms are made of, four lanes at a time. */
 import { CONTROL_ZERO } from './tasks.ts';
-import { choose, type F32, F32x4, I32, I32x4, type ValueClass, type Vector } from './writer/values.ts';
+import { functionOf } from './writer/statements.ts';
+import { choose, F32, F32x4, I32, I32x4, type ValueClass, type Vector } from './writer/values.ts';
 
 /** The two vectors of eight numbers, in neighbouring statements: an engine that joins pairs of 128-bit operations finds them there. */
 export function pair<T>(of: (half: 0 | 1) => T): [T, T] {
@@ -90,3 +91,16 @@ export function halfToF32(bits: I32): F32 {
   const wide = choose(rest.ge(0x0f800000), rest.or(0x70000000), finite); // exponent 31: infinity, NaN
   return wide.or(sign).asF32();
 }
+
+/** f32 → f16 bits, to nearest even; NaN stays NaN, overflow becomes infinity. */
+export const halfOfF32 = functionOf('halfOfF32', { value: F32 }, I32, ({ value }) => {
+  const bits = value.asI32();
+  const magnitude = bits.and(0x7fffffff);
+  // subnormal: adding 2⁻¹ makes f32 round at the f16 unit 2⁻²⁴
+  const small = magnitude.asF32().add(0.5).asI32().sub(0x3f000000);
+  const even = magnitude.shr(13).and(1);
+  const normal = magnitude.add(0xfff).add(even).sub(0x38000000).shr(13);
+  const finite = choose(magnitude.lt(0x38800000), small, normal);
+  const large = choose(magnitude.gt(0x7f800000), I32.of(0x7e00), I32.of(0x7c00));
+  return choose(magnitude.ge(0x477ff000), large, finite).or(bits.shr(16).and(0x8000));
+});

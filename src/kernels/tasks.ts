@@ -1,16 +1,4 @@
-/**
- * Numbers of the tasks that the WASM kernels perform, read by AssemblyScript (kernels.assembly.ts) and by the device
- * (src/devices/wasm). A task is a kernel over `units` that threads may share out among themselves in any way.
- */
-export const TASK_QUANTIZE_ROWS = 0;
-export const TASK_PACK = 3;
-export const TASK_UNPACK = 4;
-export const TASK_EMBED = 5;
-export const TASK_KV_APPEND = 10;
-export const TASK_LINEAR_BLAS = 13;
-export const TASK_ROUND_BF16 = 14;
-/** From here on, tasks are kernels that are written by TypeScript (kernels.ts). */
-export const FIRST_WRITTEN_TASK = 128;
+/** Sizes that kernels and the wasm device share, and where a memory's first bytes go. */
 
 /** Panels (of 8 rows) that lie together in a packed matrix, so that reading them is one stream. */
 export const QUANTIZED_GROUP_PANELS = 4;
@@ -19,9 +7,6 @@ export const FLOAT_GROUP_PANELS = 8;
 /** Attention: query heads of a tile, at most, and blocks of the cache that one split goes through. */
 export const TILE_HEADS = 8;
 export const SPLIT_BLOCKS = 16;
-
-/** Numbers that a unit of TASK_ROUND_BF16 rounds. */
-export const ROUND_UNIT = 4096;
 
 /** Numbers between the columns that `linear` by BLAS unpacks, beside those of the tile: without them a tile's columns would share a few lines of the cache. */
 export const BLAS_GAP = 16;
@@ -44,15 +29,16 @@ export const CONTROL_ARGUMENTS = 1536;
 export const CONTROL_FAILED = 1792;
 /** Counts the answers of workers that were given a memory. */
 export const CONTROL_READY = 1856;
-/** Holds zero for ever: a constant that compilers cannot see through (kernels/linear/pieces.assembly.ts). */
+/** Holds zero for ever: a constant that engines cannot see through (lanes.ts). */
 export const CONTROL_ZERO = 1920;
-export const CONTROL_END = 2048;
 /** Numbers that written kernels load (writer/body.ts). */
 export const CONTROL_CONSTANTS = 2048;
 export const CONTROL_CONSTANTS_END = 4096;
 /** Counters of the shares into which a task's units are cut, a cache line each, up to the end of the first page. */
 export const CONTROL_SHARES = 4096;
 export const MAXIMUM_SHARES = 960;
+/** The first byte that is free. */
+export const CONTROL_PAGE_END = 65536;
 
 /**
  * How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. A type is kept in its own
@@ -77,17 +63,3 @@ export const PACK_Q6_K = 14;
 export const PACK_TABLE = 15;
 export const PACK_TABLE_HALVES = 16;
 export const PACK_KINDS = 17;
-
-/** The types that are kept as levels of a table, by their numbers in GGUF (tensor/dtype.ts). */
-export const FILE_IQ2_XXS = 16;
-export const FILE_IQ2_XS = 17;
-export const FILE_IQ3_XXS = 18;
-export const FILE_IQ1_S = 19;
-export const FILE_IQ4_NL = 20;
-export const FILE_IQ3_S = 21;
-export const FILE_IQ2_S = 22;
-export const FILE_IQ4_XS = 23;
-export const FILE_IQ1_M = 29;
-export const FILE_TQ1_0 = 34;
-export const FILE_TQ2_0 = 35;
-export const FILE_MXFP4 = 39;

@@ -26,7 +26,7 @@ export interface SourceFile {
 export function readSources(pattern: string): SourceFile[] {
   return globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })
     .map((path) => path.replaceAll('\\', '/'))
-    .filter((path) => !path.includes('/generated/') && !path.endsWith('assembly.ts'))
+    .filter((path) => !path.includes('/generated/'))
     .sort()
     .map((path) => {
       const text = readFileSync(root + path, 'utf8');

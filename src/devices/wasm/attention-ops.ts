@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { append as appendTask } from '../../kernels/attention/cached/append.ts';
 import {
   attention,
   attentionAltered,
@@ -11,7 +12,7 @@ import type { Batch } from '../../kernels/batch.ts';
 import { type AttentionOptions, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { columnCount } from '../../tensor/tensor.ts';
-import { BLOCK_TOKENS, kvTypeNumbers, type WasmKvStore } from './kv-store.ts';
+import { BLOCK_TOKENS, type WasmKvStore } from './kv-store.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import { activation } from './tensors.ts';
@@ -98,16 +99,12 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
         segment.setWord(places + (firstRow + r) * 4, block * BLOCK_TOKENS + (position & 31));
       }
     }
-    const { ints } = segment;
-    ints[0] = kvTypeNumbers[type];
-    ints[1] = pointer;
-    ints[2] = kvHeadCount;
-    ints[3] = headSize;
-    ints[4] = k.pointer;
-    ints[5] = v.pointer;
-    ints[6] = places;
-    ints[7] = blockCount;
-    team.run(segment, tasks.TASK_KV_APPEND, N, 8);
+    const values = {
+      ...cacheLayout(type, headSize),
+      ...{ base: pointer, blocks: blockCount, kvHeads: kvHeadCount, headSize },
+      ...{ k: k.pointer, v: v.pointer, places },
+    };
+    team.perform(segment, appendTask[type], values, N, 8);
   }
 
   function attend(

@@ -4,7 +4,7 @@
  *
  *   y_NO = x_NI · w_OIᵀ        dx_NI += dy_NO · w_OI
  */
-import * as tasks from '../../kernels/tasks.ts';
+import { embed } from '../../kernels/linear/unpack.kernel.ts';
 import { decodeHeld } from '../../quant/nf4.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import { inSegment } from './op-context.ts';
@@ -41,11 +41,9 @@ function decodeRows(kernels: TrainingKernels, w_OI: FrozenMatrix, first: number,
   }
   const { segment, kind, pointer } = w_OI;
   const decoded = arena.matrix(segment, count, I);
-  const list = arena.scratch(segment, count * 4).pointer;
-  for (let n = 0; n < count; n++) segment.setWord(list + 4 * n, first + n);
-  const values = [kind, pointer, I, decoded.pointer, list];
-  for (const [i, value] of values.entries()) segment.ints[i] = value;
-  team.run(segment, tasks.TASK_EMBED, count, 4);
+  const ids = arena.scratch(segment, count * 4).pointer;
+  for (let n = 0; n < count; n++) segment.setWord(ids + 4 * n, first + n);
+  team.perform(segment, embed, { kind, packed: pointer, columns: I, out: decoded.pointer, ids }, count, 4);
   return inSegment(kernels.context, decoded, kernels.segment).pointer;
 }
 

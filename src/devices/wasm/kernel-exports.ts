@@ -2,16 +2,14 @@ import { assert } from '../../base/assert.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import type { NativeKernels, Perform } from '../../kernels/native/kernels.ts';
 
-/** The kernels, compiled: those of AssemblyScript, with the team, and those that TypeScript has written. */
+/** The kernels and the team that shares their tasks out, compiled. */
 export interface KernelModules {
-  readonly module: WebAssembly.Module;
-  /** Null where only functions of the other are called. */
-  readonly written: WebAssembly.Module | null;
+  readonly kernels: WebAssembly.Module;
+  readonly team: WebAssembly.Module;
 }
 
-/** What the kernels export (src/kernels/kernels.assembly.ts). */
+/** What the team exports (kernels/team/kernel.ts). */
 export interface KernelExports {
-  heapStart(): number;
   prepareTeam(): void;
   describe(task: number, units: number, chunk: number, threads: number): void;
   open(segment: number): void;
@@ -21,23 +19,20 @@ export interface KernelExports {
   runShared(task: number, units: number, chunk: number, threads: number): void;
   serve(thread: number): number;
   leave(): void;
-  panelBytes(kind: number, columns: number): number;
-  matrixBytes(kind: number, columns: number, rows: number): number;
 }
 
 /** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one, `native` the tasks that it has. */
 export function instantiate(
-  { module, written }: KernelModules,
+  modules: KernelModules,
   memory: WebAssembly.Memory,
   { blas, native }: { readonly blas: Blas | null; readonly native: NativeKernels | null },
 ): KernelExports {
-  const none = () => assert(false, 'kernels: a task for a BLAS or a written kernel, and none was given');
-  const sgemm = blas?.sgemm?.(memory) ?? none;
-  const bgemm = blas?.bgemm?.(memory) ?? none;
-  const perform = written ? new WebAssembly.Instance(written, { env: { memory } }).exports.perform! : none;
-  const performWritten = native ? preferring(native.bind(memory), perform as PerformTask) : perform;
-  const env = { memory, sgemm, bgemm, performWritten };
-  return new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;
+  const none = () => assert(false, 'kernels: a task for a BLAS, and none was given');
+  const products = { sgemm: blas?.sgemm?.(memory) ?? none, bgemm: blas?.bgemm?.(memory) ?? none };
+  const kernels = new WebAssembly.Instance(modules.kernels, { env: { memory, ...products } }).exports;
+  const written = kernels.perform as PerformTask;
+  const perform = native ? preferring(native.bind(memory), written) : written;
+  return new WebAssembly.Instance(modules.team, { env: { memory, perform } }).exports as unknown as KernelExports;
 }
 
 type PerformTask = (task: number, first: number, last: number, thread: number) => void;

@@ -1,10 +1,8 @@
 import { BLOCK_POSITIONS, cacheLayout } from '../../kernels/attention/cached/layout.ts';
-import type { KvStore, KvType } from '../../kernels/ops.ts';
+import type { KvStore } from '../../kernels/ops.ts';
 import type { Segment } from './segment.ts';
 
 export const BLOCK_TOKENS = BLOCK_POSITIONS;
-
-export const kvTypeNumbers = { f32: 0, f16: 1, q8_0: 2, q4_0: 3 } as const satisfies Record<KvType, number>;
 
 /** Each layer's blocks lie in the segment of its weights. */
 export interface WasmKvStore extends KvStore {

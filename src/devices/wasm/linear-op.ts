@@ -1,12 +1,16 @@
 import { assert } from '../../base/assert.ts';
+import { roundBf16 } from '../../kernels/gemm/round.kernel.ts';
+import { linearBlas } from '../../kernels/linear/blas.kernel.ts';
 import { floatScratch, linearFloats } from '../../kernels/linear/floats/kernel.ts';
 import { int8Scratch, linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
+import { panelBytes } from '../../kernels/linear/packed-bytes.ts';
+import { quantizeRows } from '../../kernels/linear/quantize.kernel.ts';
 import * as tasks from '../../kernels/tasks.ts';
+import { elementUnits } from '../../kernels/units.ts';
 import { columnCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { inSegment, type OpContext } from './op-context.ts';
-import type { Segment } from './segment.ts';
 import { activation, type WasmMatrix, type WasmTensor } from './tensors.ts';
-import { groupPanels, isFloatKind, setArguments } from './weights.ts';
+import { groupPanels, isFloatKind } from './weights.ts';
 
 /** Work that a thread takes at a time is at least this many bytes of weights, counted once for each activation row. */
 const CHUNK_BYTES = 65536;
@@ -30,7 +34,7 @@ export function createPlacedLinear(
     const O = rowCount(w_OI.shape);
     const N = rowCount(x.shape);
     assert(columnCount(x.shape) === I, `linear: x has ${columnCount(x.shape)} columns, w has ${I}`);
-    if (N >= context.blasRows[kind]!) return linearBlas(x, kind, pointer, O, bias_O ?? null);
+    if (N >= context.blasRows[kind]!) return byBlas(x, kind, pointer, O, bias_O ?? null);
     const isInt8 = !isFloatKind(kind);
     const R = N === 1 ? 1 : 4;
     const operand = isInt8 ? quantizedRows(context, x, N, I, R) : x;
@@ -44,22 +48,22 @@ export function createPlacedLinear(
     const panels = Math.ceil(O / 8);
     const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };
     if (!isInt8) {
-      team.perform(segment, linearFloats[kind]!, { ...places, N }, panels, chunkOf(segment, kind, N, I, O));
+      team.perform(segment, linearFloats[kind]!, { ...places, N }, panels, chunkOf(kind, N, I, O));
     } else if (N === 1) {
-      const bytes = panels * (segment.kernels.panelBytes(kind, I) >>> 0);
+      const bytes = panels * panelBytes(kind, I);
       streams.begin(bytes);
-      const chunk = chunkOf(segment, kind, N, I, O);
+      const chunk = chunkOf(kind, N, I, O);
       team.perform(segment, linearVector[kind]!, { ...places, streams: streams.count }, panels, chunk);
       streams.end(bytes);
     } else {
-      team.perform(segment, linearMatrix[kind]!, { ...places, N }, panels, chunkOf(segment, kind, N, I, O));
+      team.perform(segment, linearMatrix[kind]!, { ...places, N }, panels, chunkOf(kind, N, I, O));
     }
     arena.release(mark);
     return y;
   };
 
   /** Tiles of W's rows, unpacked to f32 and multiplied by the BLAS; as many for each thread. */
-  function linearBlas(x: WasmTensor, kind: number, pointer: number, O: number, bias_O: Tensor | null): WasmTensor {
+  function byBlas(x: WasmTensor, kind: number, pointer: number, O: number, bias_O: Tensor | null): WasmTensor {
     const { segment } = x;
     const N = rowCount(x.shape);
     const I = columnCount(x.shape);
@@ -74,9 +78,10 @@ export function createPlacedLinear(
     const scratchBytes = BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4 + (isHalf ? BLAS_WIDE_BYTES : 0);
     const from = isHalf ? roundedRows(x, N * I) : x.pointer;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
-    const [to, half] = [y.pointer, isHalf ? 1 : 0];
-    setArguments(segment, [kind, pointer, I, O, from, N, tileRows, to, bias, scratch, scratchBytes, depth, half]);
-    team.run(segment, tasks.TASK_LINEAR_BLAS, Math.ceil(O / tileRows), 1);
+    const sizes = { kind, columns: I, rows: O, N, tileRows, depth, scratch, scratchBytes };
+    const places = { w: pointer, x: from, y: y.pointer, bias };
+    const task = linearBlas[isHalf ? 'bf16' : 'f32'];
+    team.perform(segment, task, { ...sizes, ...places }, Math.ceil(O / tileRows), 1);
     arena.release(mark);
     return y;
   }
@@ -84,15 +89,14 @@ export function createPlacedLinear(
   /** x as bf16. */
   function roundedRows({ segment, pointer }: WasmTensor, count: number): number {
     const out = arena.scratch(segment, count * 2).pointer;
-    setArguments(segment, [out, pointer, count]);
-    team.run(segment, tasks.TASK_ROUND_BF16, Math.ceil(count / tasks.ROUND_UNIT), 4);
+    team.perform(segment, roundBf16, { y: out, x: pointer, count }, elementUnits(count), 16);
     return out;
   }
 
   /** Panels that a thread takes at a time: whole groups, and of those as many as a kernel reads side by side. */
-  function chunkOf(segment: Segment, kind: number, N: number, I: number, O: number): number {
+  function chunkOf(kind: number, N: number, I: number, O: number): number {
     const panels = Math.ceil(O / 8);
-    const least = CHUNK_BYTES / ((segment.kernels.panelBytes(kind, I) >>> 0) * N);
+    const least = CHUNK_BYTES / (panelBytes(kind, I) * N);
     const together = N === 1 && !isFloatKind(kind) ? groupPanels(kind) * streams.count : 8;
     return together * Math.ceil(Math.max(least, panels / (team.size * 16)) / together);
   }
@@ -106,12 +110,6 @@ function quantizedRows({ arena, team }: OpContext, x: WasmTensor, N: number, I: 
   const out = arena.scratch(segment, padded * (I / 32) * 40);
   out.owner = x;
   x.quantized = out;
-  const { ints } = segment;
-  ints[0] = x.pointer;
-  ints[1] = out.pointer;
-  ints[2] = N;
-  ints[3] = I;
-  ints[4] = R;
-  team.run(segment, tasks.TASK_QUANTIZE_ROWS, padded, 8);
+  team.perform(segment, quantizeRows, { x: x.pointer, out: out.pointer, N, columns: I, R }, padded, 8);
   return out;
 }

@@ -3,25 +3,19 @@
  * another segment are copied to the one where the weights are. training-lab.ts has the operations that only the lab uses.
  */
 import { assert } from '../../base/assert.ts';
+import { type ActivationName, activation as activations, softcap } from '../../kernels/activation/kernel.ts';
+import { accumulate, addBias } from '../../kernels/add/backward.kernel.ts';
 import { add } from '../../kernels/add/kernel.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
 import { swiglu } from '../../kernels/gated/kernel.ts';
 import { swiglu as limitedSwiglu } from '../../kernels/gated/reference.ts';
+import { embed } from '../../kernels/linear/unpack.kernel.ts';
 import { isCacheLayer, type RopeFrequencies } from '../../kernels/ops.ts';
 import { rmsNorm } from '../../kernels/rms-norm/kernel.ts';
 import { rope } from '../../kernels/rope/kernel.ts';
 import { rotation } from '../../kernels/rope/reference.ts';
-import * as tasks from '../../kernels/tasks.ts';
-import {
-  ACTIVATION_GELU,
-  ACTIVATION_GELU_TANH,
-  TASK_ACCUMULATE,
-  TASK_ACTIVATION,
-  TASK_ADD_BIAS,
-  TASK_SOFTCAP,
-} from '../../kernels/training-tasks.ts';
-import { UNIT_FLOATS } from '../../kernels/units.ts';
+import { elementUnits } from '../../kernels/units.ts';
 import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createAttentionOps } from './attention-ops.ts';
 import { createExpertOps } from './expert-ops.ts';
@@ -31,8 +25,8 @@ import { inSegment } from './op-context.ts';
 import { gatherRows, PositionRows } from './position-rows.ts';
 import { activation, floatsOf, isFrozen, WasmMatrix, type WasmTensor } from './tensors.ts';
 import { attentionForward } from './training-attention.ts';
-import { chunks, type TrainingKernels } from './training-kernels.ts';
-import { createLabOps } from './training-lab.ts';
+import { ELEMENT_CHUNK, type TrainingKernels } from './training-kernels.ts';
+import { createLabOps, geluForms } from './training-lab.ts';
 import { isFloatKind } from './weights.ts';
 
 export function createOps(kernels: TrainingKernels): TrainingOps {
@@ -53,42 +47,28 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     );
     const z = arena.like(segment, b);
     const pointers = { result: z.pointer, x: a.pointer, y: b.pointer };
-    kernels.perform(segment, task, { ...pointers, count }, Math.ceil(count / UNIT_FLOATS), 4);
+    kernels.perform(segment, task, { ...pointers, count }, elementUnits(count), ELEMENT_CHUNK / 4);
     return z;
   }
 
   /** y = f(gate) · up */
-  function gated(kind: number, gate_NF: Tensor, up_NF: Tensor): WasmTensor {
+  function gated(name: ActivationName, gate_NF: Tensor, up_NF: Tensor): WasmTensor {
     const up = activation(up_NF);
     const { segment, shape } = up;
     const gate = inSegment(context, activation(gate_NF), segment);
     const count = elementCount(shape);
     assert(elementCount(gate.shape) === count, `geglu: shapes ${formatShape(gate.shape)} and ${formatShape(shape)}`);
     const y = arena.like(segment, up);
-    const { ints } = segment;
-    ints[0] = y.pointer;
-    ints[1] = gate.pointer;
-    ints[2] = up.pointer;
-    ints[3] = count;
-    ints[4] = kind;
-    kernels.runIn(segment, TASK_ACTIVATION, chunks(count), 1);
+    const values = { y: y.pointer, x: gate.pointer, up: up.pointer, count };
+    kernels.perform(segment, activations[name], values, elementUnits(count), ELEMENT_CHUNK / 4);
     return y;
   }
 
-  /** An element-wise kernel of one operand and one number. */
-  function one(task: number, x_ND: Tensor, factor: number): WasmTensor {
+  /** An element-wise kernel's operand and its result. */
+  function ofOne(x_ND: Tensor) {
     const x = activation(x_ND);
     const { segment } = x;
-    const count = elementCount(x.shape);
-    const y = arena.like(segment, x);
-    const { ints } = segment;
-    ints[0] = y.pointer;
-    ints[1] = x.pointer;
-    ints[2] = count;
-    segment.floats[3] = factor;
-    ints[4] = 0;
-    kernels.runIn(segment, task, chunks(count), 1);
-    return y;
+    return { y: arena.like(segment, x), segment, x: x.pointer, count: elementCount(x.shape) };
   }
 
   function rows(table: Tensor, ids: Uint32Array, what: string): WasmTensor {
@@ -103,14 +83,9 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     const mark = arena.mark();
     const list = arena.scratch(segment, ids.length * 4).pointer;
     segment.wordsAt(list, ids.length).set(ids);
-    const { ints } = segment;
     if (table instanceof WasmMatrix) {
-      ints[0] = table.kind;
-      ints[1] = pointer;
-      ints[2] = D;
-      ints[3] = y.pointer;
-      ints[4] = list;
-      kernels.runIn(segment, tasks.TASK_EMBED, ids.length, 4);
+      const values = { kind: table.kind, packed: pointer, columns: D, out: y.pointer, ids: list };
+      kernels.perform(segment, embed, values, ids.length, 4);
     } else gatherRows(kernels, segment, y.pointer, pointer, list, ids.length, D);
     arena.release(mark);
     return y;
@@ -132,7 +107,7 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       const w = { pointer: kernels.at(w_OI), rowStride: I, kStride: 1 };
       kernels.gemm(y_NO.pointer, N, O, I, x, w, false);
     }
-    if (bias_O) kernels.run(TASK_ADD_BIAS, N, 16, y_NO.pointer, kernels.at(bias_O), O);
+    if (bias_O) kernels.perform(context.home, addBias, { y: y_NO.pointer, bias: kernels.at(bias_O), O }, N, 16);
     return y_NO;
   }
 
@@ -217,15 +192,24 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       limitedSwiglu(floatsOf(y), floatsOf(gate_NF), floatsOf(up), limit);
       return y;
     },
-    geglu: (gate_NF, up_NF, form = 'exact') =>
-      gated(form === 'exact' ? ACTIVATION_GELU : ACTIVATION_GELU_TANH, gate_NF, up_NF),
-    scale: (x_ND, factor) => one(TASK_ACCUMULATE, x_ND, factor),
+    geglu: (gate_NF, up_NF, form = 'exact') => gated(geluForms[form], gate_NF, up_NF),
+    scale(x_ND, factor) {
+      const { y, segment, ...places } = ofOne(x_ND);
+      const values = { dx: y.pointer, dy: places.x, count: places.count, factor, adds: 0 };
+      kernels.perform(segment, accumulate, values, elementUnits(places.count), ELEMENT_CHUNK / 4);
+      return y;
+    },
     dropout(x_ND, options) {
       const y = kernels.scratch(x_ND.shape);
       kernels.dropout(y.pointer, x_ND, options, 0);
       return y;
     },
-    softcap: (x_RV, cap) => one(TASK_SOFTCAP, x_RV, cap),
+    softcap(x_RV, cap) {
+      const { y, segment, ...places } = ofOne(x_RV);
+      const values = { y: y.pointer, ...places, cap };
+      kernels.perform(segment, softcap, values, elementUnits(places.count), ELEMENT_CHUNK / 4);
+      return y;
+    },
   };
   return ops;
 }

@@ -1,5 +1,5 @@
 /** Rows that depend on a position alone (rotations, sinusoids): computed once, then looked up. */
-import { TASK_GATHER_ROWS } from '../../kernels/training-tasks.ts';
+import { gatherRows as gather } from '../../kernels/embed/gather.kernel.ts';
 import type { Segment } from './segment.ts';
 import type { TrainingKernels } from './training-kernels.ts';
 
@@ -63,10 +63,5 @@ export function gatherRows(
   count: number,
   columns: number,
 ): void {
-  const { ints } = segment;
-  ints[0] = y;
-  ints[1] = table;
-  ints[2] = ids;
-  ints[3] = columns;
-  kernels.runIn(segment, TASK_GATHER_ROWS, count, 64);
+  kernels.perform(segment, gather, { y, table, ids, D: columns }, count, 64);
 }

@@ -1,7 +1,7 @@
 /**
  * One WebAssembly.Memory (32-bit, so at most 4 GiB) with the kernels that work in it. A model larger than that is spread over several.
  *
- *   control area (kernels/tasks.ts) · the kernels' constants · allocations, first come first served
+ *   control area (kernels/tasks.ts), with the kernels' constants · allocations, first come first served
  *
  * Weights, caches and parameters are allocated for good; the arena takes chunks and reuses them.
  */
@@ -9,7 +9,7 @@ import { UnsupportedError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
-import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
+import { CONTROL_ARGUMENTS, CONTROL_FAILED, CONTROL_PAGE_END } from '../../kernels/tasks.ts';
 import { Arena } from './arena.ts';
 import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
 
@@ -56,7 +56,7 @@ export class Segment {
     prepare?.(this.memory, 2 ** 32);
     this.kernels = instantiate(modules, this.memory, { blas, native });
     this.kernels.prepareTeam();
-    this.top = align(Math.max(CONTROL_END, this.kernels.heapStart() >>> 0));
+    this.top = CONTROL_PAGE_END;
     this.refresh();
     this.arena = new Arena(this);
   }

@@ -28,7 +28,7 @@ export class WasmTensor implements Tensor {
   }
 }
 
-/** A matrix in packed panels of 8 rows (kernels/linear/layout.assembly.ts). */
+/** A matrix in packed panels of 8 rows (kernels/linear/int8/packing.ts, floats/packing.ts). */
 export class WasmMatrix implements Tensor {
   readonly dtype: WeightType;
   readonly shape: readonly number[];

@@ -1,23 +1,20 @@
 /** The backward operations of the wasm device, in the home segment. */
+
+import { softcap, softcapBackward } from '../../kernels/activation/kernel.ts';
+import { attentionBackward, attentionBackwardBytes } from '../../kernels/attention/training/kernel.ts';
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
-import { swigluBackward } from '../../kernels/gated/backward.reference.ts';
-import {
-  NORM_ROWS,
-  TASK_ATTENTION_BACKWARD,
-  TASK_CROSS_ENTROPY_ROWS,
-  TASK_EMBED_BACKWARD,
-  TASK_RMS_NORM_BACKWARD,
-  TASK_ROPE_BACKWARD,
-  TASK_SOFTCAP,
-  TASK_SOFTCAP_BACKWARD,
-  TASK_SWIGLU_BACKWARD,
-} from '../../kernels/training-tasks.ts';
+import { crossEntropy } from '../../kernels/cross-entropy/kernel.ts';
+import { embedBackward } from '../../kernels/embed/gather.kernel.ts';
+import { swigluBackward } from '../../kernels/gated/backward.kernel.ts';
+import { swigluBackward as limitedSwigluBackward } from '../../kernels/gated/backward.reference.ts';
+import { NORM_ROWS, rmsNormBackward } from '../../kernels/rms-norm/backward.kernel.ts';
+import { ropeBackward } from '../../kernels/rope/kernel.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { createExpertBackward } from './expert-backward.ts';
 import { frozenGradient, frozenProduct } from './frozen.ts';
 import { cleared, floatsOf, isFrozen, WasmMatrix } from './tensors.ts';
-import { attentionTask, sinksBackward } from './training-attention.ts';
-import { chunks, type TrainingKernels, target, transposed } from './training-kernels.ts';
+import { attentionPlaces, attentionTask, sinksBackward } from './training-attention.ts';
+import { type TrainingKernels, target, transposed } from './training-kernels.ts';
 import { createLabBackward } from './training-lab.ts';
 
 /** Logits that exist at once, in bytes. */
@@ -25,13 +22,14 @@ const LOGIT_BYTES = 16 * 2 ** 20;
 
 export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
   const addRows = (gradient: Gradient, dy: Tensor, rows: Uint32Array) => {
-    const { pointer, add } = target(gradient);
-    if (!add) kernels.segment.bytesAt(pointer, elementCount(gradient.tensor.shape) * 4).fill(0);
+    const { pointer, adds } = target(gradient);
+    if (!adds) kernels.segment.bytesAt(pointer, elementCount(gradient.tensor.shape) * 4).fill(0);
     const mark = kernels.mark();
     const ids = kernels.take(rows.length * 4);
     kernels.segment.wordsAt(ids, rows.length).set(rows);
     const D = columnCount(dy.shape);
-    kernels.run(TASK_EMBED_BACKWARD, 1, 1, pointer, kernels.at(dy), ids, rows.length, D);
+    const values = { dTable: pointer, dy: kernels.at(dy), ids, N: rows.length, D };
+    kernels.perform(kernels.segment, embedBackward, values, 1, 1);
     kernels.release(mark);
   };
 
@@ -49,14 +47,14 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const mark = kernels.mark();
       const dy = kernels.shared({ pointer: kernels.at(dy_NO), rowStride: O, kStride: 1 }, N * O);
       if (dx_NI) {
-        const { pointer, add } = target(dx_NI);
-        if (isFrozen(w_OI)) frozenGradient(kernels, pointer, dy, N, w_OI, add === 1);
-        else kernels.gemm(pointer, N, I, O, dy, { pointer: kernels.at(w_OI), rowStride: 1, kStride: I }, add === 1);
+        const { pointer, adds } = target(dx_NI);
+        if (isFrozen(w_OI)) frozenGradient(kernels, pointer, dy, N, w_OI, adds === 1);
+        else kernels.gemm(pointer, N, I, O, dy, { pointer: kernels.at(w_OI), rowStride: 1, kStride: I }, adds === 1);
       }
       if (dw_OI) {
-        const { pointer, add } = target(dw_OI);
+        const { pointer, adds } = target(dw_OI);
         const x = { pointer: kernels.at(x_NI), rowStride: 1, kStride: I };
-        kernels.gemm(pointer, O, I, N, transposed(dy), x, add === 1);
+        kernels.gemm(pointer, O, I, N, transposed(dy), x, adds === 1);
       }
       kernels.release(mark);
       if (dBias_O) kernels.columnSums(dBias_O, kernels.at(dy_NO), N, O);
@@ -69,28 +67,29 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       const mark = kernels.mark();
       const parts = dGain_D ? kernels.take(units * D * 4) : 0;
       const dx = target(dx_ND);
-      const [dy, x, gain] = [kernels.at(dy_ND), kernels.at(x_ND), kernels.at(gain_D)];
-      kernels.run(TASK_RMS_NORM_BACKWARD, units, 1, dx.pointer, parts, dy, x, gain, D, N, { f32: eps }, dx.add);
+      const inputs = { dy: kernels.at(dy_ND), x: kernels.at(x_ND), gain: kernels.at(gain_D), D, N, eps };
+      const outputs = { dx: dx.pointer, dGain: parts, adds: dx.adds };
+      kernels.perform(kernels.segment, rmsNormBackward, { ...outputs, ...inputs }, units, 1);
       if (dGain_D) kernels.columnSums(dGain_D, parts, units, D);
       kernels.release(mark);
     },
     rope(dx_NQ, dy_NQ, rotation_NE) {
-      const { pointer, add } = target(dx_NQ);
+      const { pointer, adds } = target(dx_NQ);
       const Q = columnCount(dy_NQ.shape);
       const E = columnCount(rotation_NE.shape);
-      const [dy, rotation] = [kernels.at(dy_NQ), kernels.at(rotation_NE)];
-      kernels.run(TASK_ROPE_BACKWARD, rowCount(dy_NQ.shape), 16, pointer, dy, rotation, Q, E, add);
+      const values = { y: pointer, x: kernels.at(dy_NQ), rotation: kernels.at(rotation_NE), Q, E, adds };
+      kernels.perform(kernels.segment, ropeBackward, values, rowCount(dy_NQ.shape), 16);
     },
 
     attention(d, dMix_NQ, saved, batch, options) {
-      const { q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH } = saved;
+      const { q_NQ, k_NP } = saved;
       const mark = kernels.mark();
-      const task = attentionTask(kernels, q_NQ, k_NP, batch, options, kernels.exports.attentionBackwardBytes);
+      const { units, values } = attentionTask(kernels, q_NQ, k_NP, batch, options, attentionBackwardBytes);
       const [dq, dk, dv] = [target(d.q_NQ), target(d.k_NP), target(d.v_NP)];
-      const inputs = [q_NQ, k_NP, v_NP, mix_NQ, logSumExp_NH, dMix_NQ].map((tensor) => kernels.at(tensor));
-      const add = dq.add | (dk.add << 1) | (dv.add << 2);
-      const outputs = [dq.pointer, dk.pointer, dv.pointer, add, ...task.last];
-      kernels.run(TASK_ATTENTION_BACKWARD, task.units, 1, ...task.arguments, ...inputs, ...outputs);
+      const outputs = { dq: dq.pointer, dk: dk.pointer, dv: dv.pointer };
+      const adds = { addsToQ: dq.adds, addsToK: dk.adds, addsToV: dv.adds };
+      const inputs = { ...attentionPlaces(kernels, saved), dMix: kernels.at(dMix_NQ) };
+      kernels.perform(kernels.segment, attentionBackward, { ...values, ...inputs, ...outputs, ...adds }, units, 1);
       if (d.sinks_H) sinksBackward(d.sinks_H, options.sinks_H!, dMix_NQ, saved, options.headSize);
       kernels.release(mark);
     },
@@ -98,26 +97,24 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
     swiglu(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, limit) {
       if (limit !== undefined) {
         const [dGate, dUp] = [dGate_NF && cleared(dGate_NF), dUp_NF && cleared(dUp_NF)];
-        swigluBackward(dGate, dUp, floatsOf(dy_NF), floatsOf(gate_NF), floatsOf(up_NF), limit);
+        limitedSwigluBackward(dGate, dUp, floatsOf(dy_NF), floatsOf(gate_NF), floatsOf(up_NF), limit);
         return;
       }
-      const count = elementCount(dy_NF.shape);
       const [gate, up] = [target(dGate_NF), target(dUp_NF)];
-      const inputs = [dy_NF, gate_NF, up_NF].map((tensor) => kernels.at(tensor));
-      const outputs = [gate.pointer, up.pointer];
-      kernels.run(TASK_SWIGLU_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, gate.add, up.add);
+      const outputs = { dGate: gate.pointer, dUp: up.pointer, addsToGate: gate.adds, addsToUp: up.adds };
+      const inputs = { dy: kernels.at(dy_NF), gate: kernels.at(gate_NF), up: kernels.at(up_NF) };
+      kernels.elements(swigluBackward, { ...outputs, ...inputs, count: elementCount(dy_NF.shape) });
     },
 
     dropout(dx_ND, dy_ND, options) {
-      const { pointer, add } = target(dx_ND);
-      kernels.dropout(pointer, dy_ND, options, add);
+      const { pointer, adds } = target(dx_ND);
+      kernels.dropout(pointer, dy_ND, options, adds);
     },
 
     softcap(dx, dy, y, cap) {
-      const { pointer, add } = target(dx);
-      const count = elementCount(dy.shape);
-      const inputs = [kernels.at(dy), kernels.at(y), count, { f32: cap }, add];
-      kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count), 4, pointer, ...inputs);
+      const { pointer, adds } = target(dx);
+      const numbers = { dx: pointer, dy: kernels.at(dy), y: kernels.at(y), cap, adds };
+      kernels.elements(softcapBackward, { ...numbers, count: elementCount(dy.shape) });
     },
 
     crossEntropy(dx_ND, dHead_VD, x_ND, head_VD, labels_N, weights_N, { cap, zLoss = 0 } = {}) {
@@ -143,26 +140,27 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
         if (frozen) frozenProduct(kernels, logits, x, count, frozen);
         else kernels.gemm(logits, count, V, D, x, head!, false);
         if (cap !== undefined) {
-          kernels.run(TASK_SOFTCAP, chunks(count * V), 4, capped, logits, count * V, { f32: cap });
+          kernels.elements(softcap, { y: capped, x: logits, count: count * V, cap });
           kernels.segment.copyWithin(logits, capped, count * V * 4);
         }
         kernels.segment.wordsAt(labels, count).set(labels_N.subarray(first, first + count));
         kernels.segment.floatsAt(weights, count).set(weights_N.subarray(first, first + count));
         const losses = losses_N.pointer + first * 8;
-        const penalty = [{ f32: zLoss }, zLoss > 0 ? losses + N * 8 : 0] as const;
-        kernels.run(TASK_CROSS_ENTROPY_ROWS, count, 4, logits, V, labels, weights, losses, wantsGradient, ...penalty);
+        const penalties = zLoss > 0 ? losses + N * 8 : 0;
+        const values = { logits, V, labels, weights, losses, wantsGradient, zLoss, penalties };
+        kernels.perform(kernels.segment, crossEntropy, values, count, 4);
         if (wantsGradient && cap !== undefined) {
-          const numbers = [logits, logits, capped, count * V, { f32: cap }, 0];
-          kernels.run(TASK_SOFTCAP_BACKWARD, chunks(count * V), 4, ...numbers);
+          const numbers = { dx: logits, dy: logits, y: capped, count: count * V, cap, adds: 0 };
+          kernels.elements(softcapBackward, numbers);
         }
         if (wantsGradient) {
           const dz = kernels.shared({ pointer: logits, rowStride: V, kStride: 1 }, count * V);
           const to = dx.pointer + first * D * 4;
-          if (dx_ND && frozen) frozenGradient(kernels, to, dz, count, frozen, dx.add === 1);
-          else if (dx_ND) kernels.gemm(to, count, D, V, dz, transposed(head!), dx.add === 1);
+          if (dx_ND && frozen) frozenGradient(kernels, to, dz, count, frozen, dx.adds === 1);
+          else if (dx_ND) kernels.gemm(to, count, D, V, dz, transposed(head!), dx.adds === 1);
           if (dHead_VD) {
-            const { pointer, add } = target(dHead_VD);
-            kernels.gemm(pointer, V, D, count, transposed(dz), transposed(x), add === 1);
+            const { pointer, adds } = target(dHead_VD);
+            kernels.gemm(pointer, V, D, count, transposed(dz), transposed(x), adds === 1);
           }
         }
         kernels.release(chunk);

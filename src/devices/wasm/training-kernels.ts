@@ -1,43 +1,39 @@
 /** What operations on f32 numbers of the home segment share, forward and backward: places, tasks and the matrix product. */
 
+import { adamW, SUM_FLOATS, sumSquares } from '../../kernels/adamw/kernel.ts';
 import type { AdamWStep } from '../../kernels/adamw/reference.ts';
+import { accumulate } from '../../kernels/add/backward.kernel.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
+import { dropout } from '../../kernels/dropout/kernel.ts';
 import type { Dropout } from '../../kernels/dropout/reference.ts';
+import { gemmBlas } from '../../kernels/gemm/blas.kernel.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { gemm } from '../../kernels/gemm/kernel.ts';
-import { taskNumber } from '../../kernels/kernels.ts';
-import { ROUND_UNIT, TASK_ROUND_BF16 } from '../../kernels/tasks.ts';
+import { gemmPack } from '../../kernels/gemm/pack.kernel.ts';
+import { roundBf16 } from '../../kernels/gemm/round.kernel.ts';
+import { blend } from '../../kernels/muon/kernel.ts';
+import { columnSums, SUM_COLUMNS } from '../../kernels/rms-norm/backward.kernel.ts';
 import {
   BLOCK_COLUMNS,
   BLOCK_ROWS,
-  CHUNK,
   EDGE_BYTES,
   PANEL_GROUP,
-  SUM_CHUNK,
-  TASK_ACCUMULATE,
-  TASK_ADAMW,
-  TASK_BLEND,
-  TASK_COLUMN_SUMS,
-  TASK_DROPOUT,
-  TASK_GEMM_BLAS,
-  TASK_GEMM_PACK,
-  TASK_SUM_SQUARES,
   TILE_COLUMNS,
   TILE_ROWS,
 } from '../../kernels/training-tasks.ts';
+import { elementUnits } from '../../kernels/units.ts';
 import type { ArgumentNumbers, Arguments, Task } from '../../kernels/writer/task.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Moments } from '../device.ts';
 import type { ActivationArena } from './activation-arena.ts';
-import type { KernelExports } from './modules.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
 import type { Team } from './team.ts';
 import { activation, floatsOf, type WasmTensor } from './tensors.ts';
 import { dropoutNumbers } from './training-attention.ts';
 
-/** Runs every task of a device that is being measured */
-export type TaskWatch = (task: number, work: () => void) => void;
+/** Runs every task of a device that is being measured, and is told its name. */
+export type TaskWatch = (task: string, work: () => void) => void;
 
 /** A matrix as the product sees it: rows × K numbers, `rowStride` and `kStride` floats apart; one of the two is 1. */
 export interface Operand {
@@ -61,9 +57,11 @@ const BLAS_UNIT = 32;
 const PACKED_DEPTH = 1024;
 const PACKED_COLUMNS = 4096;
 
+/** Units of an element-wise task that a thread takes at a time. */
+export const ELEMENT_CHUNK = 16;
+
 export class TrainingKernels {
   readonly segment: Segment;
-  readonly exports: TrainingExports;
   readonly context: OpContext;
   private readonly arena: ActivationArena;
   private readonly team: Team;
@@ -78,7 +76,6 @@ export class TrainingKernels {
     this.arena = context.arena;
     this.blas = blas;
     this.watch = watch;
-    this.exports = this.segment.kernels as TrainingExports;
   }
 
   get threads(): number {
@@ -111,13 +108,9 @@ export class TrainingKernels {
     return floatsOf(inSegment(this.context, activation(tensor), this.segment));
   }
 
-  /** Runs a task; arguments are whole numbers, or { f32 } for real ones. */
-  run(task: number, units: number, chunk: number, ...values: readonly (number | { readonly f32: number })[]): void {
-    values.forEach((value, i) => {
-      if (typeof value === 'number') this.segment.ints[i] = value;
-      else this.segment.floats[i] = value.f32;
-    });
-    this.runIn(this.segment, task, units, chunk);
+  /** Runs an element-wise task over `count` numbers. */
+  elements<A extends Arguments>(task: Task<A>, values: ArgumentNumbers<A> & { readonly count: number }): void {
+    this.perform(this.segment, task, values, elementUnits(values.count), ELEMENT_CHUNK);
   }
 
   /** Runs a task with its arguments, by name. */
@@ -129,14 +122,8 @@ export class TrainingKernels {
     chunk: number,
   ): void {
     const work = () => this.team.perform(segment, task, values, units, chunk);
-    if (this.watch) this.watch(taskNumber(task), work);
+    if (this.watch) this.watch(task.name, work);
     else work();
-  }
-
-  /** Runs a task whose arguments are in the control area of its segment. */
-  runIn(segment: Segment, task: number, units: number, chunk: number): void {
-    if (this.watch) this.watch(task, () => this.team.run(segment, task, units, chunk));
-    else this.team.run(segment, task, units, chunk);
   }
 
   /** C [M × N] (+)= A · Bᵀ, where B is given as its N rows of K numbers; rows of C are `cRow` floats apart. */
@@ -144,9 +131,9 @@ export class TrainingKernels {
     if (M === 0 || N === 0) return;
     const mark = this.mark();
     if (this.blas === 'f32') {
-      this.gemmByBlas(c, M, N, K, a, b, add, 4, cRow);
+      this.gemmByBlas(c, M, N, K, a, b, add, 'f32', cRow);
     } else if (this.blas === 'bf16') {
-      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 2, cRow);
+      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 'bf16', cRow);
     } else this.gemmByPanels(c, M, N, K, a, b, add, cRow);
     this.release(mark);
   }
@@ -191,7 +178,7 @@ export class TrainingKernels {
     a: Operand,
     b: Operand,
     add: boolean,
-    numberBytes: number,
+    operands: BlasOperands,
     cRow: number,
   ): void {
     const isTall = M >= N;
@@ -199,26 +186,10 @@ export class TrainingKernels {
     const parts = this.team.size * Math.max(1, Math.min(4, Math.floor(length / (BLAS_TILE * this.team.size))));
     const cut = this.team.size === 1 ? length : Math.ceil(length / parts / BLAS_UNIT) * BLAS_UNIT;
     const [rows, columns] = isTall ? [cut, N] : [M, cut];
-    this.run(
-      TASK_GEMM_BLAS,
-      Math.ceil(length / cut),
-      1,
-      c,
-      M,
-      N,
-      K,
-      a.pointer,
-      a.rowStride,
-      a.kStride,
-      b.pointer,
-      b.rowStride,
-      b.kStride,
-      add ? 1 : 0,
-      rows,
-      columns,
-      numberBytes,
-      cRow,
-    );
+    const sizes = { c, cRow, M, N, K, adds: add ? 1 : 0, tileRows: rows, tileColumns: columns };
+    const ofA = { a: a.pointer, aRow: a.rowStride, aStep: a.kStride };
+    const ofB = { b: b.pointer, bColumn: b.rowStride, bStep: b.kStride };
+    this.perform(this.segment, gemmBlas[operands], { ...sizes, ...ofA, ...ofB }, Math.ceil(length / cut), 1);
   }
 
   /** An operand of `count` numbers for several products: where they read bf16, it is rounded once. */
@@ -229,7 +200,7 @@ export class TrainingKernels {
   private roundBf16(operand: Operand, count: number): Operand {
     if (operand.isRounded) return operand;
     const pointer = this.take(count * 2);
-    this.run(TASK_ROUND_BF16, Math.ceil(count / ROUND_UNIT), 4, pointer, operand.pointer, count);
+    this.elements(roundBf16, { y: pointer, x: operand.pointer, count });
     return { ...operand, pointer, isRounded: true };
   }
 
@@ -240,93 +211,74 @@ export class TrainingKernels {
     k: number,
     rows: number,
     K: number,
-    width: number,
+    width: keyof typeof gemmPack,
   ): number {
     const panels = Math.ceil(rows / width);
     const target = this.take(panels * width * K * 4);
-    this.run(
-      TASK_GEMM_PACK,
-      Math.ceil(panels / PANEL_GROUP),
-      1,
-      pointer + (row * rowStride + k * kStride) * 4,
-      target,
-      rowStride * 4,
-      kStride * 4,
-      rows,
-      K,
-      width,
-    );
+    const source = pointer + (row * rowStride + k * kStride) * 4;
+    const values = { source, target, rowStride: rowStride * 4, kStride: kStride * 4, rows, K };
+    this.perform(this.segment, gemmPack[width], values, Math.ceil(panels / PANEL_GROUP), 1);
     return target;
   }
 
   /** target ← factor · target + other · source */
   blend(to: Tensor, factor: number, source: Tensor, other: number): void {
     const count = elementCount(to.shape);
-    this.run(TASK_BLEND, chunks(count), 4, pointerOf(to), this.at(source), count, { f32: factor }, { f32: other });
+    this.elements(blend, { target: pointerOf(to), source: this.at(source), count, factor, other });
   }
 
   /** y (+)= dropout(x) */
-  dropout(y: number, x: Tensor, options: Dropout, add: number): void {
-    const [threshold, factor, key, firstToken] = dropoutNumbers(options);
+  dropout(y: number, x: Tensor, options: Dropout, adds: number): void {
     const columns = columnCount(x.shape);
-    this.run(TASK_DROPOUT, rowCount(x.shape), 16, y, this.at(x), columns, key!, firstToken!, threshold!, factor!, add);
+    const values = { y, x: this.at(x), columns, ...dropoutNumbers(options), adds };
+    this.perform(this.segment, dropout, values, rowCount(x.shape), 16);
   }
 
   /** gradient (+)= the sums of the columns of `rows` rows at `source`. */
   columnSums(gradient: Gradient, source: number, rows: number, columns: number): void {
-    const { pointer, add } = target(gradient);
-    this.run(TASK_COLUMN_SUMS, Math.ceil(columns / 16), 1, pointer, source, rows, columns, add);
+    const { pointer, adds } = target(gradient);
+    const values = { target: pointer, source, rows, columns, adds };
+    this.perform(this.segment, columnSums, values, Math.ceil(columns / SUM_COLUMNS), 1);
   }
 
   /** dx (+)= factor · dy */
-  accumulate(dx: Gradient, dy: Tensor, factor: number): void {
-    const count = elementCount(dy.shape);
-    const add = dx.isEmpty ? 0 : 1;
-    this.run(TASK_ACCUMULATE, chunks(count), 4, pointerOf(dx.tensor), this.at(dy), count, { f32: factor }, add);
-    dx.isEmpty = false;
+  accumulate(gradient: Gradient, dy: Tensor, factor: number): void {
+    const { pointer: dx, adds } = target(gradient);
+    this.elements(accumulate, { dx, dy: this.at(dy), count: elementCount(dy.shape), factor, adds });
   }
 
   /** Σ x², in f64. */
   sumSquares(tensor: Tensor): number {
     const count = elementCount(tensor.shape);
-    const units = Math.ceil(count / SUM_CHUNK);
+    const units = Math.ceil(count / SUM_FLOATS);
     const mark = this.mark();
     const sums = this.take(units * 8);
-    this.run(TASK_SUM_SQUARES, units, 1, this.at(tensor), count, sums);
+    this.perform(this.segment, sumSquares, { x: this.at(tensor), count, sums }, units, 1);
     let sum = 0;
     for (const part of this.segment.doublesAt(sums, units)) sum += part;
     this.release(mark);
     return sum;
   }
 
-  adamW(parameter: Tensor, gradient: Tensor, { m, v }: Moments, from: number, step: AdamWStep): void {
-    const count = elementCount(m.shape);
+  adamW(parameter: Tensor, gradient: Tensor, moments: Moments, from: number, step: AdamWStep): void {
     const { learningRate, beta1, beta2, eps, weightDecay, gradientScale } = step;
-    this.run(
-      TASK_ADAMW,
-      chunks(count),
-      4,
-      pointerOf(parameter) + from * 4,
-      pointerOf(gradient) + from * 4,
-      pointerOf(m),
-      pointerOf(v),
-      count,
-      { f32: 1 - learningRate * weightDecay },
-      { f32: learningRate / (1 - beta1 ** step.step) },
-      { f32: beta1 },
-      { f32: 1 - beta1 },
-      { f32: beta2 },
-      { f32: 1 - beta2 },
-      { f32: 1 / Math.sqrt(1 - beta2 ** step.step) },
-      { f32: eps },
-      { f32: gradientScale },
-    );
+    this.elements(adamW, {
+      p: pointerOf(parameter) + from * 4,
+      g: pointerOf(gradient) + from * 4,
+      m: pointerOf(moments.m),
+      v: pointerOf(moments.v),
+      count: elementCount(moments.m.shape),
+      keep: 1 - learningRate * weightDecay,
+      rate: learningRate / (1 - beta1 ** step.step),
+      beta1,
+      rest1: 1 - beta1,
+      beta2,
+      rest2: 1 - beta2,
+      correction: 1 / Math.sqrt(1 - beta2 ** step.step),
+      eps,
+      gradientScale,
+    });
   }
-}
-
-export interface TrainingExports extends KernelExports {
-  attentionForwardBytes(rows: number, headSize: number): number;
-  attentionBackwardBytes(rows: number, headSize: number): number;
 }
 
 /** Where a tensor lies that is in the home segment by its making: a parameter, a gradient, a moment. */
@@ -335,14 +287,9 @@ export function pointerOf(tensor: Tensor): number {
 }
 
 /** A gradient as a task's arguments: its place (0: not wanted) and whether to add. It holds something from now on. */
-export function target(gradient: Gradient | null): { readonly pointer: number; readonly add: number } {
-  if (!gradient) return { pointer: 0, add: 0 };
-  const add = gradient.isEmpty ? 0 : 1;
+export function target(gradient: Gradient | null): { readonly pointer: number; readonly adds: number } {
+  if (!gradient) return { pointer: 0, adds: 0 };
+  const adds = gradient.isEmpty ? 0 : 1;
   gradient.isEmpty = false;
-  return { pointer: pointerOf(gradient.tensor), add };
-}
-
-/** Units of an elementwise task. */
-export function chunks(count: number): number {
-  return Math.ceil(count / CHUNK);
+  return { pointer: pointerOf(gradient.tensor), adds };
 }

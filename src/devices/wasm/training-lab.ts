@@ -1,39 +1,32 @@
 /** The lab's operations, in the home segment: layer and batch norm, ReLU, GELU, GEGLU. */
+
+import { type ActivationName, activation, activationBackward } from '../../kernels/activation/kernel.ts';
 import type { BackwardOps, Gradient, TrainingOps } from '../../kernels/backward-ops.ts';
+import { columnAffine, columnMoments } from '../../kernels/batch-norm/kernel.ts';
+import { layerNorm, layerNormBackward } from '../../kernels/layer-norm/kernel.ts';
 import type { BatchStatistics, GeluForm } from '../../kernels/ops.ts';
-import {
-  ACTIVATION_GELU,
-  ACTIVATION_GELU_TANH,
-  ACTIVATION_RELU,
-  NORM_ROWS,
-  TASK_ACTIVATION,
-  TASK_ACTIVATION_BACKWARD,
-  TASK_COLUMN_AFFINE,
-  TASK_COLUMN_MOMENTS,
-  TASK_LAYER_NORM,
-  TASK_LAYER_NORM_BACKWARD,
-} from '../../kernels/training-tasks.ts';
+import { NORM_ROWS } from '../../kernels/rms-norm/backward.kernel.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { chunks, type TrainingKernels, target } from './training-kernels.ts';
+import { type TrainingKernels, target } from './training-kernels.ts';
 
 type LabOps = Pick<TrainingOps, 'layerNorm' | 'batchNorm' | 'relu' | 'gelu'>;
 type LabBackward = Pick<BackwardOps, keyof LabOps | 'geglu'>;
 
-const geluKinds: { readonly [form in GeluForm]: number } = { exact: ACTIVATION_GELU, tanh: ACTIVATION_GELU_TANH };
+export const geluForms = { exact: 'gelu', tanh: 'geluTanh' } as const satisfies Record<GeluForm, ActivationName>;
 
 export function createLabOps(kernels: TrainingKernels): LabOps {
-  const activate = (x: Tensor, kind: number): Tensor => {
+  const activate = (x: Tensor, name: ActivationName): Tensor => {
     const y = kernels.scratch(x.shape);
-    const count = elementCount(x.shape);
-    kernels.run(TASK_ACTIVATION, chunks(count), 4, y.pointer, kernels.at(x), 0, count, kind);
+    const values = { y: y.pointer, x: kernels.at(x), up: 0, count: elementCount(x.shape) };
+    kernels.elements(activation[name], values);
     return y;
   };
   return {
     layerNorm(x_ND, gain_D, shift_D, eps) {
       const y_ND = kernels.scratch(x_ND.shape);
       const D = columnCount(gain_D.shape);
-      const inputs = [x_ND, gain_D, shift_D].map((tensor) => kernels.at(tensor));
-      kernels.run(TASK_LAYER_NORM, rowCount(x_ND.shape), 16, y_ND.pointer, ...inputs, D, { f32: eps });
+      const inputs = { x: kernels.at(x_ND), gain: kernels.at(gain_D), shift: kernels.at(shift_D), D, eps };
+      kernels.perform(kernels.segment, layerNorm, { y: y_ND.pointer, ...inputs }, rowCount(x_ND.shape), 16);
       return y_ND;
     },
     batchNorm(x_ND, gain_D, shift_D, eps, statistics) {
@@ -47,8 +40,8 @@ export function createLabOps(kernels: TrainingKernels): LabOps {
       kernels.release(mark);
       return y_ND;
     },
-    relu: (x_NF) => activate(x_NF, ACTIVATION_RELU),
-    gelu: (x_NF, form = 'exact') => activate(x_NF, geluKinds[form]),
+    relu: (x_NF) => activate(x_NF, 'relu'),
+    gelu: (x_NF, form = 'exact') => activate(x_NF, geluForms[form]),
   };
 }
 
@@ -59,13 +52,12 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
     dy: Tensor,
     x: Tensor,
     up: Tensor | null,
-    kind: number,
+    name: ActivationName,
   ): void => {
-    const count = elementCount(dy.shape);
     const [own, other] = [target(dx), target(dUp)];
-    const inputs = [kernels.at(dy), kernels.at(x), up ? kernels.at(up) : 0];
-    const outputs = [own.pointer, other.pointer];
-    kernels.run(TASK_ACTIVATION_BACKWARD, chunks(count), 4, ...outputs, ...inputs, count, own.add, other.add, kind);
+    const inputs = { dy: kernels.at(dy), x: kernels.at(x), up: up ? kernels.at(up) : 0, count: elementCount(dy.shape) };
+    const outputs = { dx: own.pointer, dUp: other.pointer, addsToX: own.adds, addsToUp: other.adds };
+    kernels.elements(activationBackward[name], { ...outputs, ...inputs });
   };
   return {
     layerNorm(dx_ND, { gain_D: dGain_D, shift_D: dShift_D }, dy_ND, x_ND, gain_D, eps) {
@@ -75,20 +67,9 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
       const mark = kernels.mark();
       const [gains, shifts] = [dGain_D, dShift_D].map((wanted) => (wanted ? kernels.take(units * D * 4) : 0));
       const dx = target(dx_ND);
-      const inputs = [dy_ND, x_ND, gain_D].map((tensor) => kernels.at(tensor));
-      kernels.run(
-        TASK_LAYER_NORM_BACKWARD,
-        units,
-        1,
-        dx.pointer,
-        gains!,
-        shifts!,
-        ...inputs,
-        D,
-        N,
-        { f32: eps },
-        dx.add,
-      );
+      const inputs = { dy: kernels.at(dy_ND), x: kernels.at(x_ND), gain: kernels.at(gain_D), D, N, eps };
+      const outputs = { dx: dx.pointer, dGain: gains!, dShift: shifts!, adds: dx.adds };
+      kernels.perform(kernels.segment, layerNormBackward, { ...outputs, ...inputs }, units, 1);
       if (dGain_D) kernels.columnSums(dGain_D, gains!, units, D);
       if (dShift_D) kernels.columnSums(dShift_D, shifts!, units, D);
       kernels.release(mark);
@@ -101,10 +82,10 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
       if (dGain_D) addTo(kernels, dGain_D, (c) => products[c]! * norm.rates[c]!);
       if (dShift_D) addTo(kernels, dShift_D, (c) => sums[c]!);
       if (dx_ND) {
-        const { pointer: _, add } = target(dx_ND);
+        const { adds } = target(dx_ND);
         const gain = kernels.view(gain_D);
         const share = statistics.training ? 1 / norm.rows : 0;
-        norm.rewrite(dx_ND.tensor, dy_ND, add === 1, (c) => {
+        norm.rewrite(dx_ND.tensor, dy_ND, adds === 1, (c) => {
           const outer = norm.rates[c]! * gain[c]!;
           const scale = -outer * norm.rates[c]! ** 2 * products[c]! * share;
           return { scale, shift: -outer * sums[c]! * share, outer };
@@ -112,10 +93,10 @@ export function createLabBackward(kernels: TrainingKernels): LabBackward {
       }
       kernels.release(mark);
     },
-    relu: (dx_NF, dy_NF, x_NF) => slopes(dx_NF, null, dy_NF, x_NF, null, ACTIVATION_RELU),
-    gelu: (dx_NF, dy_NF, x_NF, form) => slopes(dx_NF, null, dy_NF, x_NF, null, geluKinds[form]),
+    relu: (dx_NF, dy_NF, x_NF) => slopes(dx_NF, null, dy_NF, x_NF, null, 'relu'),
+    gelu: (dx_NF, dy_NF, x_NF, form) => slopes(dx_NF, null, dy_NF, x_NF, null, geluForms[form]),
     geglu: (dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, form) =>
-      slopes(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, geluKinds[form]),
+      slopes(dGate_NF, dUp_NF, dy_NF, gate_NF, up_NF, geluForms[form]),
   };
 }
 
@@ -173,7 +154,8 @@ class ColumnNorm {
 
   private moments(means: number, dy: number): void {
     const { kernels, x, rows, columns } = this;
-    kernels.run(TASK_COLUMN_MOMENTS, columns, 16, x, rows, columns, means, dy, this.at(4));
+    const values = { x, rows, columns, means, dy, sums: this.at(4) };
+    kernels.perform(kernels.segment, columnMoments, values, columns, 16);
   }
 
   /** y (+)= (x − mean) · scale + shift (+ dy · outer), with what `of` says of each column. */
@@ -190,18 +172,16 @@ class ColumnNorm {
       shifts[c] = shift;
       outers[c] = outer;
     }
-    const places = [0, 1, 2].map((row) => this.at(row));
-    const outside = [dy ? this.kernels.at(dy) : 0, this.at(3), add ? 1 : 0];
-    this.kernels.run(
-      TASK_COLUMN_AFFINE,
-      this.rows,
-      16,
-      this.kernels.at(y),
-      this.x,
-      this.columns,
-      ...places,
-      ...outside,
-    );
+    const { kernels, x, columns, rows } = this;
+    const [centres, scales_, shifts_, outers_] = [0, 1, 2, 3].map((row) => this.at(row)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const ofColumns = { centres, scales: scales_, shifts: shifts_, outers: outers_ };
+    const values = { y: kernels.at(y), x, columns, ...ofColumns, dy: dy ? kernels.at(dy) : 0, adds: add ? 1 : 0 };
+    kernels.perform(kernels.segment, columnAffine, values, rows, 16);
   }
 }
 
@@ -217,7 +197,7 @@ function moveStatistics(kernels: TrainingKernels, statistics: BatchStatistics, n
 }
 
 function addTo(kernels: TrainingKernels, gradient: Gradient, value: (column: number) => number): void {
-  const { add } = target(gradient);
+  const { adds } = target(gradient);
   const numbers = kernels.view(gradient.tensor);
-  for (let c = 0; c < numbers.length; c++) numbers[c] = (add ? numbers[c]! : 0) + value(c);
+  for (let c = 0; c < numbers.length; c++) numbers[c] = (adds ? numbers[c]! : 0) + value(c);
 }

@@ -11,11 +11,13 @@
  */
 import { assert } from '../../base/assert.ts';
 import { FormatError, UnsupportedError } from '../../base/errors.ts';
+import { pack } from '../../kernels/linear/pack.kernel.ts';
 import { packedBytes } from '../../kernels/linear/packed-bytes.ts';
+import { embed, unpackPanels } from '../../kernels/linear/unpack.kernel.ts';
 import * as tasks from '../../kernels/tasks.ts';
 import { gridNames, gridOf } from '../../quant/iq/grids.ts';
 import { isTableType, levels, type TableType } from '../../quant/iq/levels.ts';
-import { dtypes, isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
+import { isWeightType, rowBytes, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { columnCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import type { Segment } from './segment.ts';
@@ -150,12 +152,11 @@ function readVector(source: TensorSource, dtype: WeightType, { segment, pointer 
     return;
   }
   const mark = segment.arena.mark();
-  const packed = segment.arena.take(segment.kernels.matrixBytes(packKinds[dtype], columns, 1) >>> 0);
-  const row = segment.arena.take(4);
+  const packed = segment.arena.take(packedBytes(packKinds[dtype], 1, columns));
+  const ids = segment.arena.take(4);
   readMatrix(source, dtype, packKinds[dtype], 1, columns, packed, segment, team);
-  segment.setWord(row, 0);
-  setArguments(segment, [packKinds[dtype], packed, columns, pointer, row]);
-  team.run(segment, tasks.TASK_EMBED, 1, 1);
+  segment.setWord(ids, 0);
+  team.perform(segment, embed, { kind: packKinds[dtype], packed, columns, out: pointer, ids }, 1, 1);
   segment.arena.release(mark);
 }
 
@@ -176,24 +177,23 @@ function readMatrix(
     Number.isInteger(rawRowBytes),
     `placeWeight: ${source.name}: rows of ${columns} do not fill blocks of ${dtype}`,
   );
-  const matrixBytes = (of: number, count: number) => segment.kernels.matrixBytes(of, columns, count) >>> 0;
   const rowsAtOnce = STAGE_ROWS * Math.max(1, Math.floor(STAGE_BYTES / (STAGE_ROWS * rawRowBytes)));
   const stage = segment.arena.take(Math.min(rows, rowsAtOnce) * rawRowBytes);
   const flag = segment.arena.take(4);
-  const table = isTableType(dtype) ? placeTable(dtype, segment) : [];
-  const decoded = kind === rawKind ? 0 : segment.arena.take(matrixBytes(rawKind, Math.min(rows, rowsAtOnce)));
+  const table = isTableType(dtype) ? placeTable(dtype, segment) : { levels: 0, grid: 0 };
+  const decoded = kind === rawKind ? 0 : segment.arena.take(packedBytes(rawKind, Math.min(rows, rowsAtOnce), columns));
   segment.setWord(flag, 0);
   for (let first = 0; first < rows; first += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - first);
     const panels = panelCount(rawKind, count);
-    const to = pointer + matrixBytes(kind, first);
+    const to = pointer + packedBytes(kind, first, columns);
+    const chunk = Math.ceil(panels / (4 * team.size));
     source.readRows(segment.bytesAt(stage, count * rawRowBytes), first, count);
     const packed = kind === rawKind ? to : decoded;
-    setArguments(segment, [rawKind, packed, stage, count, columns, rawRowBytes, flag, ...table]);
-    team.run(segment, tasks.TASK_PACK, panels, Math.ceil(panels / (4 * team.size)));
+    const values = { packed, raw: stage, rows: count, columns, rowBytes: rawRowBytes, flag, ...table };
+    team.perform(segment, pack[dtype], values, panels, chunk);
     if (kind === rawKind) continue;
-    setArguments(segment, [rawKind, decoded, columns, to, panels]);
-    team.run(segment, tasks.TASK_UNPACK, panels, Math.ceil(panels / (4 * team.size)));
+    team.perform(segment, unpackPanels, { kind: rawKind, packed: decoded, columns, out: to }, panels, chunk);
   }
   if (segment.word(flag) !== 0) {
     throw new FormatError(
@@ -205,8 +205,8 @@ function readMatrix(
   segment.arena.release(mark);
 }
 
-/** What the packing kernel needs beside the rows: the type's number in GGUF, its 16 levels, and its grid. In the arena. */
-function placeTable(dtype: TableType, segment: Segment): [number, number, number] {
+/** What the packing kernel needs beside the rows: the type's 16 levels, and its grid. In the arena. */
+function placeTable(dtype: TableType, segment: Segment): { readonly levels: number; readonly grid: number } {
   const table = levels[dtype];
   const name = gridNames[dtype];
   const points = name === null ? new Uint8Array(0) : gridOf(name);
@@ -214,9 +214,5 @@ function placeTable(dtype: TableType, segment: Segment): [number, number, number
   const bytes = segment.bytesAt(pointer, table.length + points.length);
   bytes.set(new Uint8Array(table.buffer));
   bytes.set(points, table.length);
-  return [dtypes[dtype].gguf, pointer, pointer + table.length];
-}
-
-export function setArguments(segment: Segment, values: readonly number[]): void {
-  for (let i = 0; i < values.length; i++) segment.ints[i] = values[i]!;
+  return { levels: pointer, grid: pointer + table.length };
 }

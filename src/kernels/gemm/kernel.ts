@@ -3,16 +3,16 @@
  *
  *   forward  y = x · Wᵀ        backward  dx = dy · W        dW = dyᵀ · x
  *
- * Both operands come packed into panels (6 rows of A, 16 columns of B, side by side for each k: assembly.ts), so that the register tile
+ * Both operands come packed into panels (6 rows of A, 16 columns of B, side by side for each k: pack.kernel.ts), so that the register tile
  * reads them in a line. A thread takes blocks of C; inside, k is cut so that a panel of B stays in the first cache and a block of A in the
  * second. Every element of C adds its products in the order of k, cut by cut, whoever computes it.
  * Source  Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
-import { pair, times, zeros } from '../lanes.ts';
-import { BLOCK_COLUMNS, BLOCK_ROWS, CONTROL_WIDE, TILE_COLUMNS, TILE_ROWS } from '../training-tasks.ts';
-import { each, functionOf, store, storeVectors, variable, when } from '../writer/statements.ts';
+import { BLOCK_COLUMNS, BLOCK_ROWS, TILE_COLUMNS, TILE_ROWS } from '../training-tasks.ts';
+import { each, functionOf, store, when } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
-import { choose, F32, F32x4, I32 } from '../writer/values.ts';
+import { choose, F32, I32 } from '../writer/values.ts';
+import { panelTile } from './tile.ts';
 
 /** Steps of k whose products are added before C changes. */
 export const DEPTH = 256;
@@ -78,64 +78,6 @@ const copyEdge = functionOf(
         store(at, choose(add, F32.load(at).add(value), value));
       });
     });
-    return undefined;
-  },
-);
-
-/** C[6 × `columns`] (+)= A · B over `count` steps of k. Sums: as many as registers hold, of 256 bits where an engine joins pairs. */
-function tileOf(columns: number) {
-  return functionOf(
-    `panelTile${columns}`,
-    { c: I32, cRow: I32, a: I32, b: I32, count: I32, add: I32 },
-    null,
-    ({ c, cRow, a, b, count, add }) => {
-      const zero = zeros(F32x4);
-      const acc = times(TILE_ROWS, () => times(columns / 8, () => pair(() => variable(zero))));
-      const from = variable(b);
-      each(a, a.add(count.mul(4 * TILE_ROWS)), 4 * TILE_ROWS, (at) => {
-        const row = from.value;
-        const bs = times(columns / 8, (i) => pair((half) => F32x4.load(row, 32 * i + 16 * half)));
-        acc.forEach((ofRow, r) => {
-          const s = F32x4.loadSplat(at, 4 * r);
-          ofRow.forEach((sum, i) => {
-            sum.forEach((it, half) => {
-              it.value = s.mulAdd(bs[i]![half]!, it.value);
-            });
-          });
-        });
-        from.value = row.add(4 * TILE_COLUMNS);
-      });
-      acc.forEach((ofRow, r) => {
-        const to = c.add(cRow.mul(r));
-        when(add, () => {
-          ofRow.flat().forEach((sum, i) => {
-            sum.value = sum.value.add(F32x4.load(to, 16 * i));
-          });
-        });
-        const sums = ofRow.flat().map((it) => it.value);
-        storeVectors(to, sums);
-      });
-      return undefined;
-    },
-  );
-}
-const wide = tileOf(TILE_COLUMNS);
-const narrow = tileOf(TILE_COLUMNS / 2);
-
-/** An engine that does not join pairs has as many registers of 128 bits, and gets the tile in two halves. */
-const panelTile = functionOf(
-  'panelTile',
-  { c: I32, cRow: I32, a: I32, b: I32, count: I32, add: I32 },
-  null,
-  (operands) => {
-    when(
-      I32.load(I32.of(CONTROL_WIDE)),
-      () => wide(operands),
-      () => {
-        narrow(operands);
-        narrow({ ...operands, c: operands.c.add(32), b: operands.b.add(32) });
-      },
-    );
     return undefined;
   },
 );

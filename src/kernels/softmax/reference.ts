@@ -7,7 +7,7 @@ import type { Floats } from '../../tensor/tensor.ts';
  *
  * Shapes   p_V, z_V (may be the same)
  * Numbers  f64; −∞ has probability 0; where +∞ occurs, its places share everything.
- * Also     fused where a row of scores never exists as a whole: online in attention (its assembly.ts), with the output layer in
+ * Also     fused where a row of scores never exists as a whole: online in attention (its kernels), with the output layer in
  *          cross-entropy. Their gradients: p·(dp − Σ p·dp) in attention, softmax − [v = label] in cross-entropy.
  */
 export function softmax(p_V: Floats, z_V: Floats, count = z_V.length): void {

@@ -11,6 +11,8 @@ export type What =
   /** A parameter, or a counter within its loop: never changes while it can be seen. */
   | { readonly is: 'local'; readonly index: number }
   | { readonly is: 'get' | 'set'; readonly index: number }
+  /** Of a number that an instance keeps between calls. */
+  | { readonly is: 'recall' | 'keep'; readonly index: number }
   | { readonly is: 'call'; readonly callee: Callable }
   | { readonly is: 'fill' | 'copy' | 'return' }
   | { readonly is: 'if'; readonly yes: Block; readonly no: Block | null }
@@ -124,7 +126,7 @@ export class Body {
 
 /** Whether it does something beside giving a value, so that it is done exactly where it is said. */
 export function acts(what: What): boolean {
-  return what.is === 'call' || (what.is === 'instruction' && what.instruction.acts);
+  return what.is === 'call' || what.is === 'recall' || (what.is === 'instruction' && what.instruction.acts);
 }
 
 /** Numbers that lie in memory for kernels to load: engines build a literal vector anew at every use, and a load costs a third of that. */

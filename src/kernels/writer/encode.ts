@@ -4,10 +4,11 @@ import { signed, sized, type Type, typeCodes, unsigned } from './instructions.ts
 import { type Placed, placesOf } from './places.ts';
 
 const EMPTY = 0x40;
-const [BLOCK, LOOP, IF, ELSE, END, BR, BR_IF, BR_TABLE, RETURN, CALL, LOCAL_GET, LOCAL_SET] = [
-  0x02, 0x03, 0x04, 0x05, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x20, 0x21,
+const [BLOCK, LOOP, IF, ELSE, END, BR, BR_IF, BR_TABLE, RETURN, CALL, LOCAL_GET, LOCAL_SET, GLOBAL_GET, GLOBAL_SET] = [
+  0x02, 0x03, 0x04, 0x05, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x20, 0x21, 0x23, 0x24,
 ];
 const I32_CONST = 0x41;
+const I64_CONST = 0x42;
 const F32_CONST = 0x43;
 const F64_CONST = 0x44;
 const MEMORY_COPY = [0xfc, 10, 0, 0];
@@ -106,6 +107,10 @@ class Encoder {
       case 'set':
         bytes.push(LOCAL_SET, ...unsigned(what.index));
         break;
+      case 'recall':
+      case 'keep':
+        bytes.push(what.is === 'keep' ? GLOBAL_SET : GLOBAL_GET, ...unsigned(what.index));
+        break;
       case 'call':
         bytes.push(CALL, ...unsigned(this.#indexOf(what.callee)));
         break;
@@ -179,6 +184,7 @@ class Encoder {
 
 function constant(type: Type, number: number): number[] {
   if (type === 'i32') return [I32_CONST, ...signed(number)];
+  if (type === 'i64') return [I64_CONST, ...signed(number)];
   const isShort = type === 'f32';
   const view = new DataView(new ArrayBuffer(isShort ? 4 : 8));
   if (isShort) view.setFloat32(0, number, true);

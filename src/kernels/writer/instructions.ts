@@ -134,6 +134,10 @@ rows(null, false, [
   [0xbe, 'i32 → f32', 'f32.reinterpret_i32'],
 ]);
 
+rows(0xfc, false, [
+  [0, 'f32 → i32', 'i32.trunc_sat_f32_s i32.trunc_sat_f32_u'],
+  [2, 'f64 → i32', 'i32.trunc_sat_f64_s i32.trunc_sat_f64_u'],
+]);
 rows(SIMD, false, [
   [
     0,
@@ -158,7 +162,11 @@ rows(SIMD, false, [
   [32, 'v128 f32 → v128', 'f32x4.replace_lane'],
   [35, 'v128 v128 → v128', 'i8x16.eq i8x16.ne i8x16.lt_s i8x16.lt_u i8x16.gt_s i8x16.gt_u'],
   [45, 'v128 v128 → v128', 'i16x8.eq i16x8.ne i16x8.lt_s i16x8.lt_u i16x8.gt_s i16x8.gt_u'],
-  [55, 'v128 v128 → v128', 'i32x4.eq i32x4.ne i32x4.lt_s i32x4.lt_u i32x4.gt_s i32x4.gt_u'],
+  [
+    55,
+    'v128 v128 → v128',
+    'i32x4.eq i32x4.ne i32x4.lt_s i32x4.lt_u i32x4.gt_s i32x4.gt_u i32x4.le_s i32x4.le_u i32x4.ge_s i32x4.ge_u',
+  ],
   [65, 'v128 v128 → v128', 'f32x4.eq f32x4.ne f32x4.lt f32x4.gt f32x4.le f32x4.ge'],
   [77, 'v128 → v128', 'v128.not'],
   [78, 'v128 v128 → v128', 'v128.and v128.andnot v128.or v128.xor'],

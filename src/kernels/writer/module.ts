@@ -9,26 +9,35 @@ export interface ModuleOptions {
   readonly target: Target;
   /** By the names that the module exports them under. */
   readonly exports: Readonly<Record<string, KernelFunction>>;
+  /** Functions that are imported as env.NAME. */
+  readonly imports?: readonly Callable[];
+  /** Whole numbers that an instance keeps between calls, 0 at first (statements.ts: Kept). */
+  readonly keptCount?: number;
   readonly constants: ConstantPool;
   /** Of the memory that is imported as env.memory, in pages of 64 KiB. */
   readonly memory: { readonly initial: number; readonly maximum: number };
 }
 
+/** A memory of any size that an engine takes. */
+export const MEMORY = { initial: 2, maximum: 65536 } as const;
+
 /** The bytes of the module: the exported functions and all that they call. */
-export function moduleOf({ target, exports, constants, memory }: ModuleOptions): Uint8Array<ArrayBuffer> {
+export function moduleOf(options: ModuleOptions): Uint8Array<ArrayBuffer> {
+  const { target, exports, imports = [], constants, memory, keptCount = 0 } = options;
   const functions = Object.values(exports);
-  const indices = new Map<Callable, number>(functions.map((it, i) => [it, i]));
+  const indices = new Map<Callable, number>([...imports, ...functions].map((it, i) => [it, i]));
   const indexOf = (callee: Callable) => {
-    const index = indices.get(callee) ?? functions.push(callee as KernelFunction) - 1;
+    const index = indices.get(callee) ?? imports.length + functions.push(callee as KernelFunction) - 1;
     indices.set(callee, index);
     return index;
   };
   const code: Uint8Array[] = [];
   for (let i = 0; i < functions.length; i++) code.push(encode(bodyOf(functions[i]!, target, constants), indexOf));
 
-  const types = [...new Set(functions.map(signatureOf))];
-  const places = functions.map((it) => unsigned(types.indexOf(signatureOf(it))));
-  const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(i)]);
+  const types = [...new Set([...imports, ...functions].map(signatureOf))];
+  const typeOf = (it: Callable) => unsigned(types.indexOf(signatureOf(it)));
+  const imported = imports.map((it) => [...text('env'), ...text(it.name), 0, ...typeOf(it)]);
+  const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(imports.length + i)]);
   const limits = [target.isShared ? 3 : 1, ...unsigned(memory.initial), ...unsigned(memory.maximum)];
   const start = [0, 0x41, ...signed(constants.start), 0x0b];
   return joined(
@@ -37,14 +46,18 @@ export function moduleOf({ target, exports, constants, memory }: ModuleOptions):
       1,
       types.map((type) => type.split(',').map(Number)),
     ),
-    ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
-    ...section(3, places),
+    ...section(2, [...imported, [...text('env'), ...text('memory'), 2, ...limits]]),
+    ...section(3, functions.map(typeOf)),
+    ...section(6, new Array(keptCount).fill(ZERO_I32)),
     ...section(7, named),
     ...section(10, code),
     ...section(11, [joined(start, sized(new Uint8Array(Int32Array.from(constants.words).buffer)))]),
-    ...nameSection(functions),
+    ...nameSection([...imports, ...functions]),
   );
 }
+
+/** A global: i32, mutable, i32.const 0, end. */
+const ZERO_I32 = [0x7f, 1, 0x41, 0, 0x0b];
 
 /** "\0asm", version 1. */
 const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];

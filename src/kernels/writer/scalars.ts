@@ -38,6 +38,9 @@ export class I32 extends Value {
   static loadByte(at: I32, offset = 0): I32 {
     return new I32(sayAt('i32.load8_u', at, offset));
   }
+  static loadSignedByte(at: I32, offset = 0): I32 {
+    return new I32(sayAt('i32.load8_s', at, offset));
+  }
   static loadHalf(at: I32, offset = 0): I32 {
     return new I32(sayAt('i32.load16_u', at, offset));
   }
@@ -91,6 +94,9 @@ export class I32 extends Value {
   shr(bits: I32 | number): I32 {
     return bits === 0 ? this : this.#with('i32.shr_u', bits);
   }
+  shrSigned(bits: I32 | number): I32 {
+    return this.#with('i32.shr_s', bits);
+  }
   eq(other: I32 | number): I32 {
     return this.#with('i32.eq', other);
   }
@@ -113,6 +119,16 @@ export class I32 extends Value {
   ltSigned(other: I32 | number): I32 {
     return this.#with('i32.lt_s', other);
   }
+  geSigned(other: I32 | number): I32 {
+    return this.#with('i32.ge_s', other);
+  }
+  /** Zeros ahead of the highest bit that is set; how many bits are set. */
+  leadingZeros(): I32 {
+    return new I32(say('i32.clz', [this.item]));
+  }
+  bitCount(): I32 {
+    return new I32(say('i32.popcnt', [this.item]));
+  }
   not(): I32 {
     return new I32(say('i32.eqz', [this.item]));
   }
@@ -128,6 +144,16 @@ export class I32 extends Value {
   }
   toF32(): F32 {
     return new F32(say('f32.convert_i32_u', [this.item]));
+  }
+  /** Of a number with a sign. */
+  toF32Signed(): F32 {
+    return new F32(say('f32.convert_i32_s', [this.item]));
+  }
+  toF64(): F64 {
+    return new F64(say('f64.convert_i32_u', [this.item]));
+  }
+  toF64Signed(): F64 {
+    return new F64(say('f64.convert_i32_s', [this.item]));
   }
   /** The number whose bits these are. */
   asF32(): F32 {
@@ -165,6 +191,19 @@ export class F32 extends Value {
   neg(): F32 {
     return new F32(say('f32.neg', [this.item]));
   }
+  abs(): F32 {
+    return new F32(say('f32.abs', [this.item]));
+  }
+  /** To the nearest whole number, ties to even. */
+  nearest(): F32 {
+    return new F32(say('f32.nearest', [this.item]));
+  }
+  floor(): F32 {
+    return new F32(say('f32.floor', [this.item]));
+  }
+  min(other: F32 | number): F32 {
+    return this.#with('f32.min', other);
+  }
   max(other: F32 | number): F32 {
     return this.#with('f32.max', other);
   }
@@ -174,8 +213,15 @@ export class F32 extends Value {
   lt(other: F32 | number): I32 {
     return new I32(say('f32.lt', [this.item, real(other)]));
   }
+  le(other: F32 | number): I32 {
+    return new I32(say('f32.le', [this.item, real(other)]));
+  }
   toF64(): F64 {
     return new F64(say('f64.promote_f32', [this.item]));
+  }
+  /** Towards 0; with a sign. */
+  toI32(): I32 {
+    return new I32(say('i32.trunc_sat_f32_s', [this.item]));
   }
   /** Its 32 bits. */
   asI32(): I32 {
@@ -188,8 +234,8 @@ export class F32 extends Value {
 
 export class F64 extends Value {
   static readonly type = 'f64';
-  static of(value: number): F64 {
-    return new F64(constant('f64', value));
+  static of(value: F64 | number): F64 {
+    return typeof value === 'number' ? new F64(constant('f64', value)) : value;
   }
   static load(at: I32, offset = 0): F64 {
     return new F64(sayAt('f64.load', at, offset));
@@ -208,6 +254,21 @@ export class F64 extends Value {
   }
   sqrt(): F64 {
     return new F64(say('f64.sqrt', [this.item]));
+  }
+  /** The smaller and the larger; NaN where either is. */
+  min(other: F64 | number): F64 {
+    return this.#with('f64.min', other);
+  }
+  max(other: F64 | number): F64 {
+    return this.#with('f64.max', other);
+  }
+  /** To the nearest whole number, ties to even. */
+  nearest(): F64 {
+    return new F64(say('f64.nearest', [this.item]));
+  }
+  /** Towards 0; with a sign. */
+  toI32(): I32 {
+    return new I32(say('i32.trunc_sat_f64_s', [this.item]));
   }
   toF32(): F32 {
     return new F32(say('f32.demote_f64', [this.item]));

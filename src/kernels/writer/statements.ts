@@ -129,7 +129,7 @@ export function functionOf<S extends Signature, V extends Value = never>(
   takes: S,
   gives: ValueClass<V> | null,
   write: (values: Values<S>) => V | undefined,
-): (values: Values<S>) => V {
+): ((values: Values<S>) => V) & { readonly callee: KernelFunction } {
   const names = Object.keys(takes);
   const it: KernelFunction = {
     name,
@@ -138,19 +138,51 @@ export function functionOf<S extends Signature, V extends Value = never>(
     write: (parameters) =>
       write(Object.fromEntries(names.map((each, i) => [each, parameters[i]!])) as Values<S>) ?? null,
   };
-  return (values) => {
+  const calling = (values: Values<S>) => {
     const item = call(
       it,
       names.map((each) => values[each]!),
     );
     return gives ? new gives(item) : (undefined as unknown as V);
   };
+  return Object.assign(calling, { callee: it });
 }
 
-export function call(it: KernelFunction, operands: readonly Value[]): Item {
+export function call(it: Callable, operands: readonly Value[]): Item {
   return body().add(
     { is: 'call', callee: it },
     operands.map(({ item }) => item),
     it.gives,
   );
+}
+
+/** A function that the module imports, for its `imports`, and how it is called. */
+export function importOf<S extends Signature>(
+  name: string,
+  takes: S,
+): { readonly callee: Callable; readonly call: (values: Values<S>) => void } {
+  const names = Object.keys(takes);
+  const callee = { name, takes: names.map((each) => takes[each]!.type), gives: null };
+  return {
+    callee,
+    call: (values) =>
+      void call(
+        callee,
+        names.map((each) => values[each]!),
+      ),
+  };
+}
+
+/** A whole number that an instance of the module keeps between calls: the `index`th of its keptCount. */
+export class Kept {
+  readonly #index: number;
+  constructor(index: number) {
+    this.#index = index;
+  }
+  get value(): I32 {
+    return new I32(body().add({ is: 'recall', index: this.#index }, [], 'i32'));
+  }
+  set value(to: I32) {
+    body().add({ is: 'keep', index: this.#index }, [to.item], null);
+  }
 }

@@ -1,6 +1,6 @@
 /** The vectors of kernels: 128 bits, seen as lanes of one type; `as` sees the same bits as lanes of another. */
 import { body, type Item, say } from './body.ts';
-import { F32, I32, real, sayAt, Value, type ValueClass, whole } from './scalars.ts';
+import { F32, F64, I32, real, sayAt, Value, type ValueClass, whole } from './scalars.ts';
 
 /** 128 bits. */
 export abstract class Vector extends Value {
@@ -202,6 +202,10 @@ export class I32x4 extends Lanes<I32x4> {
   max(other: I32x4): I32x4 {
     return this.with('i32x4.max_s', other);
   }
+  /** Unsigned. */
+  ge(other: I32x4): I32x4 {
+    return this.with('i32x4.ge_u', other);
+  }
   shl(bits: I32 | number): I32x4 {
     return this.by('i32x4.shl', bits);
   }
@@ -269,6 +273,9 @@ export class F32x4 extends Lanes<F32x4> {
   lt(other: F32x4): I32x4 {
     return new I32x4(say('f32x4.lt', [this.item, other.item]));
   }
+  le(other: F32x4): I32x4 {
+    return new I32x4(say('f32x4.le', [this.item, other.item]));
+  }
   ge(other: F32x4): I32x4 {
     return new I32x4(say('f32x4.ge', [this.item, other.item]));
   }
@@ -292,11 +299,33 @@ export class F32x4 extends Lanes<F32x4> {
   shuffle(other: F32x4, ...lanes: number[]): F32x4 {
     return new F32x4(say('i8x16.shuffle', [this.item, other.item], lanes.flatMap(wordBytes)));
   }
+  /** The first two lanes, widened. */
+  toF64x2(): F64x2 {
+    return new F64x2(say('f64x2.promote_low_f32x4', [this.item]));
+  }
   /** The four lanes added in a fixed order. */
   sum(): F32 {
     return this.lane(0)
       .add(this.lane(1))
       .add(this.lane(2).add(this.lane(3)));
+  }
+}
+
+export class F64x2 extends Lanes<F64x2> {
+  like(item: Item): F64x2 {
+    return new F64x2(item);
+  }
+  static splat(value: F64 | number): F64x2 {
+    return new F64x2(say('f64x2.splat', [F64.of(value).item]));
+  }
+  add(other: F64x2): F64x2 {
+    return this.with('f64x2.add', other);
+  }
+  mul(other: F64x2): F64x2 {
+    return this.with('f64x2.mul', other);
+  }
+  lane(index: number): F64 {
+    return new F64(say('f64x2.extract_lane', [this.item], [index]));
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the writer makes runs as it was said. */
 import { deepStrictEqual, match, strictEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
+import { atomic } from './atomics.ts';
 import { ConstantPool, type Target } from './body.ts';
 import { moduleOf } from './module.ts';
 import {
@@ -9,6 +10,8 @@ import {
   dispatch,
   each,
   functionOf,
+  importOf,
+  Kept,
   type KernelFunction,
   repeat,
   scope,
@@ -215,4 +218,43 @@ test('a value of another kernel is refused by name', () => {
     },
   );
   throws(() => I.of(1), /only while a kernel is written/);
+});
+
+test('a module imports functions, exports by name, and keeps numbers between calls', () => {
+  const told: number[] = [];
+  const tell = importOf('tell', { number: I32 });
+  const kept = new Kept(1);
+  const count = functionOf('count', { by: I32 }, I32, ({ by }) => {
+    kept.value = kept.value.add(by);
+    tell.call({ number: kept.value });
+    return kept.value;
+  });
+  const bytes = moduleOf({
+    target,
+    exports: { count: count.callee },
+    imports: [tell.callee],
+    constants: new ConstantPool(2048, 4096),
+    memory: { initial: 1, maximum: 1 },
+    keptCount: 2,
+  });
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const env = { memory, tell: (number: number) => void told.push(number) };
+  const [one, other] = [0, 1].map(() => new WebAssembly.Instance(new WebAssembly.Module(bytes), { env }).exports);
+  const call = (instance: unknown, by: number) => (instance as Record<string, Run>).count!(by);
+  deepStrictEqual([call(one, 3), call(one, 4), call(other, 5), told.join()], [3, 7, 5, '3,7,5']);
+});
+
+test('words that several threads change: what was there before is returned', () => {
+  const { call, words } = run({
+    it: of(1, (by) => {
+      const word = atomic(I.of(64));
+      word.store(10);
+      const before = word.add(by).mul(1000);
+      const after = word.sub(1);
+      word.waitUntil((value) => value.ne(0));
+      return before.add(after).add(word.load());
+    }),
+  });
+  strictEqual(call.it!(7), 10_000 + 17 + 16);
+  strictEqual(words[16], 16);
 });

@@ -24,8 +24,7 @@ export async function nativeForThisMachine(
 ): Promise<NativeChoice> {
   const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' && hasFusedMultiplyAdd() }) : 'not asked for';
   if (typeof native === 'string') return { kernels: null, note: null };
-  const { module, written } = await kernelBinaries(kernels);
-  const key = verdicts.keyOf('native', native.code, module, written);
+  const key = verdicts.keyOf('native', native.code, kernelBinaries(kernels).kernels);
   if (verdicts.hasPassed(key)) return { kernels: native, note: null };
   const results = async (native: NativeKernels | null) =>
     nativeResults(await createWasmDevice({ kernels, native, activations: 'int8' }));

@@ -51,8 +51,8 @@ export async function compileForThisMachine(options: {
   const obstacle = canJoinPairs();
   if (obstacle !== null) return narrow(obstacle);
 
-  const binaries = await kernelBinaries({ shared });
-  const key = verdicts.keyOf('joined', `${training} ${blas?.description}`, binaries.module, binaries.written);
+  const binaries = kernelBinaries({ shared });
+  const key = verdicts.keyOf('joined', `${training} ${blas?.description}`, binaries.kernels);
   const isKnown = verdicts.hasPassed(key);
   return optimizingAtOnce(async () => {
     const expected = isKnown ? null : await run(await compileKernels({ shared, isApart: true }), false, blas, training);

@@ -1,7 +1,8 @@
 /** The machine's limits as our kernels meet them: memory read and multiply-adds of f32 by WebAssembly, of int8 by machine code where that runs. */
 import { Worker } from 'node:worker_threads';
-import { instantiate } from '../../../devices/wasm/kernel-exports.ts';
-import { kernelBytes, usableBuilds } from '../../../devices/wasm/modules.ts';
+import { targetOf } from '../../../devices/wasm/modules.ts';
+import { limitsModule } from '../../../kernels/limits/kernel.ts';
+import { CONTROL_PAGE_END } from '../../../kernels/tasks.ts';
 import { joinPairs, optimizingAtOnce } from '../../../platform/node/wide-kernels.ts';
 
 export interface Limits {
@@ -48,11 +49,11 @@ export async function measureLimits(
   return { readBytesPerSecond: sum('read'), int8PerSecond: sum('int8'), f32PerSecond: sum('f32') };
 }
 
-/** The kernels' module, with the limits' functions optimized in it; threads that get it share the code. */
+/** The limits' module, optimized; threads that get it share the code. */
 function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
   return optimizingAtOnce(async () => {
     if (wide) joinPairs();
-    const module = await WebAssembly.compile(await kernelBytes(usableBuilds()[0]!, false));
+    const module = await WebAssembly.compile(limitsModule(targetOf(false)));
     const { kernels, base } = instantiateLimits(module, 32);
     for (let run = 0; run < 2; run++) {
       kernels.limitRead(base, 4096, base + 8192);
@@ -64,7 +65,6 @@ function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
 }
 
 interface LimitKernels {
-  heapStart(): number;
   limitRead(from: number, bytes: number, out: number): void;
   limitInt8(buffer: number, rounds: number, out: number): void;
   limitF32(buffer: number, rounds: number, out: number): void;
@@ -76,9 +76,6 @@ export function instantiateLimits(
   pages: number,
 ): { kernels: LimitKernels; base: number; memory: WebAssembly.Memory } {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
-  const kernels = instantiate({ module, written: null }, memory, {
-    blas: null,
-    native: null,
-  }) as unknown as LimitKernels;
-  return { kernels, memory, base: Math.ceil(kernels.heapStart() / 4096) * 4096 };
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  return { kernels: exports as unknown as LimitKernels, memory, base: CONTROL_PAGE_END };
 }

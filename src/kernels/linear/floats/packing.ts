@@ -1,7 +1,7 @@
 /**
  * How a packed matrix of floats lies in memory. Eight rows make a panel, and eight panels a group: column after column, each the numbers
  * of its 64 rows. Of f16 a group ends with a power of two for each panel, which undoes what widening by a shift of bits does to its numbers
- * (and packing did before, so that none is subnormal: ../pack.assembly.ts).
+ * (and packing did before, so that none is subnormal: ../pack.kernel.ts).
  */
 import { FLOAT_GROUP_PANELS, PACK_BF16, PACK_F16, PACK_F32 } from '../../tasks.ts';
 import type { I32 } from '../../writer/values.ts';

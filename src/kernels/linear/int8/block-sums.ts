@@ -82,9 +82,13 @@ export class BlockSums {
 
   // ---- quants
 
-  /** The levels at `at`, with the offset added; where they are split, the low or the high half of every level. */
+  /** The levels at `at`, with the offset added. */
+  wholeLevels(at: I32): I8x16 {
+    return I8x16.load(at).add(I8x16.splat(this.packing.offset));
+  }
+  /** … and where they are split the low or the high half of every level. */
   levels(at: I32, high: boolean): I8x16 {
-    const whole = I8x16.load(at).add(I8x16.splat(this.packing.offset));
+    const whole = this.wholeLevels(at);
     if (!this.isSplit) return whole;
     return (high ? whole.as(I16x8).shr(4).as(I8x16) : whole).and(I8x16.splat(15));
   }
@@ -100,9 +104,9 @@ export class BlockSums {
    * Group g (0…7: of four columns) of a block, out of the bytes that hold it. `plane`: of high bits, where a quant has two the half that
    * holds the group; of table types the levels.
    */
-  #quants(packed: I8x16, plane: I8x16, g: number): I8x16 {
+  quants(packed: I8x16, plane: I8x16, g: number): I8x16 {
     const { lowBytes, highBytes, isTable } = this.packing;
-    if (lowBytes === 256 && this.#hasDot) return packed;
+    if (lowBytes === 256) return packed;
     const nibbles = g < 4 ? this.#low(packed) : this.#high(packed);
     if (isTable) return plane.pick(nibbles);
     return highBytes === 0 ? nibbles : nibbles.or(this.#highBits(plane, g));
@@ -110,7 +114,7 @@ export class BlockSums {
 
   /** Group k; where quants are split, one part of it: `plane` is then the levels' part. */
   part(packed: I8x16, plane: I8x16, k: number, isHigh: boolean): I8x16 {
-    if (!this.isSplit) return this.#quants(packed, plane, k);
+    if (!this.isSplit) return this.quants(packed, plane, k);
     if (this.packing.isTable) return plane.pick(k < 4 ? this.#low(packed) : this.#high(packed));
     return isHigh ? this.#high(packed) : this.#low(packed);
   }

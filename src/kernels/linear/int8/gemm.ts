@@ -30,7 +30,7 @@ interface Operands {
   /** The group, and the number in it of the first of the two panels. */
   readonly group: I32;
   readonly member: I32;
-  /** Tiles of 4 rows (../quantize.assembly.ts). */
+  /** Tiles of 4 rows (../quantize.kernel.ts). */
   readonly x: I32;
   /** Of 32 columns. */
   readonly blocks: I32;

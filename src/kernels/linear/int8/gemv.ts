@@ -25,7 +25,7 @@ interface Operands {
   readonly first: I32;
   readonly count: I32;
   readonly bytes: I32;
-  /** A tile of one row (../quantize.assembly.ts). */
+  /** A tile of one row (../quantize.kernel.ts). */
   readonly x: I32;
   /** Of 32 columns. */
   readonly blocks: I32;

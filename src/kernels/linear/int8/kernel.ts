@@ -1,5 +1,5 @@
 /**
- * `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (packing.ts, ../quantize.assembly.ts).
+ * `linear` over int8 activations: y_no = Σ_i w_oi · x_ni, where both come as integers with scales (packing.ts, ../quantize.kernel.ts).
  *
  * Within a block of 32 columns everything is integer and exact; then come f32 multiplications and additions in a fixed order, block after
  * block, never fused (block-sums.ts). So one activation row (gemv) and four (gemm), any thread count, relaxed and plain SIMD: the same bits.

@@ -85,7 +85,7 @@ export const blockStride = (packing: Packing): number => QUANTIZED_GROUP_PANELS 
 export const headStride = (packing: Packing): number =>
   QUANTIZED_GROUP_PANELS * (8 * blockBytes(packing) + headBytes(packing));
 
-const tableBytes = ({ isTable }: Packing): number => (isTable ? 16 : 0);
+export const tableBytes = ({ isTable }: Packing): number => (isTable ? 16 : 0);
 
 /** From the start of a group to block b of its first panel, and to the head of its super-block; those of the others follow. */
 export function blockAt(packing: Packing, b: I32): I32 {

@@ -13,7 +13,7 @@ const REPETITIONS = 3;
 /** A BLAS that is faster by less is not worth other bits; nor is it in a whole model, where matrices are larger and threads share the memory. */
 const GAIN = 1.15;
 
-/** Types whose kernels are much alike (kernels/linear/blocks.assembly.ts) share a measurement. */
+/** Types whose kernels are much alike (kernels/linear/int8/packing.ts) share a measurement. */
 const measured = ['f32', 'f16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const satisfies readonly WeightType[];
 function likeness(type: WeightType): (typeof measured)[number] {
   if (type === 'bf16') return 'f16';

@@ -33,7 +33,7 @@ import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
 import { Blocks, T } from './blocks.ts';
 
-/** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.assembly.ts). */
+/** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.kernel.ts). */
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
 const four = tileOf(4);
 const one = tileOf(1);
