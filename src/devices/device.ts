@@ -57,9 +57,10 @@ export interface Device {
   copy(to: Tensor, from: Tensor): void;
   /**
    * The numbers of a tensor that is no placed weight, copied out as they are after all that was queued before: `count` of them from
-   * element `from` on. The tensor may be released as soon as the call has returned.
+   * element `from` on. The tensor may be released as soon as the call has returned. `into`: where they are copied to, in place of memory
+   * that is made for them, which costs several times the copy.
    */
-  read(tensor: Tensor, from?: number, count?: number): Promise<Floats>;
+  read(tensor: Tensor, from?: number, count?: number, into?: Float32Array): Promise<Floats>;
 
   createKvStore(options: Omit<KvStore, 'blockTokens'>): KvStore;
   /** Copies whole blocks inside a store, all layers: for forks that write into a shared block. */
@@ -123,6 +124,13 @@ export function fromFloats(device: Device, numbers: ArrayLike<number>, shape: re
   const tensor = device.scratch(shape);
   device.write(tensor, numbers);
   return tensor;
+}
+
+/** For devices: a copy of numbers, in `into` where that is given. */
+export function copied(numbers: Floats, into?: Float32Array): Floats {
+  if (!into) return numbers.slice();
+  into.set(numbers);
+  return into;
 }
 
 /** Every number of a tensor, as f64. */

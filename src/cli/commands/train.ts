@@ -112,7 +112,8 @@ export const command = defineCommand({
       });
       if (!collective || collective.rank === 0) {
         writeResult(io, result, options.json);
-        if (isStopped) writeLine(io.stderr, 'stopped before its end: go on with --resume');
+        if (isStopped && result.checkpoint !== null)
+          writeLine(io.stderr, 'stopped before its end: go on with --resume');
       }
     } catch (error) {
       if (!collective) throw error;
@@ -173,7 +174,8 @@ function writeResult(io: Io, result: TrainResult, json: boolean): void {
   }
   const { best, steps, tokens, checkpoint } = result;
   const words = best ? `, best ${best.bitsPerByte.toFixed(4)} bits per byte at step ${best.step}` : '';
-  writeLine(io.stdout, `${steps} steps, ${formatCount(tokens)} tokens${words}: ${checkpoint}`);
+  const saved = checkpoint ?? 'nothing was saved';
+  writeLine(io.stdout, `${steps} ${steps === 1 ? 'step' : 'steps'}, ${formatCount(tokens)} tokens${words}: ${saved}`);
 }
 
 /** One line per step. */

@@ -97,7 +97,9 @@ export class PageChecks {
       definitions + repetitions > packed ||
       !isCount(header.num_nulls)
     )
-      throw new Error(`levels of ${repetitions} and ${definitions} bytes in a page of ${packed}`);
+      throw new Error(
+        `levels of ${repetitions ?? 'unknown'} and ${definitions ?? 'unknown'} bytes in a page of ${packed}`,
+      );
     let from = at;
     const lengths = page.levels.length === 2 ? [repetitions, definitions] : [repetitions + definitions];
     for (const [i, most] of page.levels.entries()) {

@@ -8,7 +8,7 @@ import { KV_BLOCK_TOKENS } from '../../kernels/ops.ts';
 import { decodeHeld, holdNf4 } from '../../quant/nf4.ts';
 import { readWeights } from '../../quant/rows.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
-import type { Device } from '../device.ts';
+import { copied, type Device } from '../device.ts';
 import { referenceBackward, referenceTrainingOps } from './backward.ts';
 import { dataOf, type ReferenceKvStore, referenceTensor } from './tensors.ts';
 
@@ -43,8 +43,8 @@ export function createReferenceDevice(): Device {
     write: (tensor, numbers, from = 0) => dataOf(tensor).set(numbers, from),
     fill: (tensor, value) => void dataOf(tensor).fill(value),
     copy: (to, from) => dataOf(to).set(dataOf(from)),
-    async read(tensor, from = 0, count = elementCount(tensor.shape) - from) {
-      return dataOf(tensor).slice(from, from + count);
+    async read(tensor, from = 0, count = elementCount(tensor.shape) - from, into) {
+      return copied(dataOf(tensor).subarray(from, from + count), into);
     },
 
     createKvStore(options) {

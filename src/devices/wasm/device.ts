@@ -16,7 +16,7 @@ import { readWeights } from '../../quant/rows.ts';
 import { type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount } from '../../tensor/tensor.ts';
-import type { Device } from '../device.ts';
+import { copied, type Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { attentionMaps } from './attention-maps.ts';
 import { copyKvBlock, createKvStore, readKvBlock, type WasmKvStore, writeKvBlock } from './kv-store.ts';
@@ -188,9 +188,9 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     copy(to, from) {
       numbersOf(to).set(numbersOf(from));
     },
-    async read(tensor, from = 0, count = elementCount(tensor.shape) - from) {
+    async read(tensor, from = 0, count = elementCount(tensor.shape) - from, into) {
       leave();
-      return numbersOf(tensor).slice(from, from + count);
+      return copied(numbersOf(tensor).subarray(from, from + count), into);
     },
     createKvStore: (kv: Omit<KvStore, 'blockTokens'>) => createKvStore(kv, (layer) => layerSegments[layer] ?? home),
     copyKvBlock: (store, from, to) => copyKvBlock(store as WasmKvStore, from, to),

@@ -17,7 +17,7 @@ import type { Kernel } from '../../kernels/wgsl.ts';
 import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
-import type { Device } from '../device.ts';
+import { copied, type Device } from '../device.ts';
 import { DeviceLostError, openGpu, type Products } from './adapter.ts';
 import { BatchTables } from './attention-ops.ts';
 import { createBackward } from './backward.ts';
@@ -155,8 +155,10 @@ export async function createWebGpuDevice({
       context.each(fill, elementCount(shape), { y: region }, { value });
     },
     copy: (to, from) => queue.copy(gpuTensor(to).region, 0, gpuTensor(from).region, 0, elementCount(from.shape) * 4),
-    read: (tensor, from = 0, count = elementCount(tensor.shape) - from) =>
-      queue.read(gpuTensor(tensor).region, from * 4, count),
+    async read(tensor, from = 0, count = elementCount(tensor.shape) - from, into) {
+      const numbers = await queue.read(gpuTensor(tensor).region, from * 4, count);
+      return into ? copied(numbers, into) : numbers;
+    },
     createKvStore(options) {
       const found = prepared && isSameStore(prepared, options) ? prepared : createKvStore(memory, options);
       if (found === prepared) prepared = null;

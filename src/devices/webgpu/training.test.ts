@@ -122,9 +122,12 @@ test('tensors are written, filled, copied, reshaped and kept as on the reference
     device.fill(z, 0.25);
     device.write(z, [7, 8], 2);
     const reading = device.read(z, 1, 3);
+    const into = new Float32Array(4);
+    const readingInto = device.read(z, 2, 2, into.subarray(1, 3));
     const [kept] = device.keep(mark, [device.reshape(y, [12])]);
     device.write(device.scratch([12]), randomFloats(12, 5));
-    const numbers = [...(await reading), ...(await device.read(kept!))];
+    await readingInto;
+    const numbers = [...(await reading), ...into, ...(await device.read(kept!))];
     device.release(mark);
     return numbers;
   };

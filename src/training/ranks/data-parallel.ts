@@ -8,7 +8,7 @@
  * Source   Rajbhandari et al. 2020, arXiv:1910.02054 §5, §7; overlap: Touvron et al. 2023, arXiv:2302.13971 §2.4.
  */
 import type { Device } from '../../devices/device.ts';
-import type { Floats, Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { type Collective, TravelSpace } from '../collective.ts';
 import type { Optimizer } from '../optimizer.ts';
 import type { WeightAverage } from '../step/weight-average.ts';
@@ -35,6 +35,7 @@ export class DataParallel {
   private readonly sums: ReadonlyMap<Unit, Float32Array>;
   /** Those that have any yet in this step. */
   private readonly summed = new Set<Unit>();
+  private readonly leavingDevice = new TravelSpace();
   private readonly leaving = new TravelSpace();
   private readonly oneMorePass = new TravelSpace();
   private readonly own = new TravelSpace();
@@ -101,7 +102,13 @@ export class DataParallel {
   private async send(unit: Unit): Promise<void> {
     const { device } = this;
     const gradients = unit.members.map(({ shard }) => shard.parameter.gradient);
-    const reading = gradients.map((gradient) => (gradient.isEmpty ? null : device.read(gradient.tensor)));
+    const space = this.leavingDevice.take(totalOf(unit));
+    let at = 0;
+    const reading = gradients.map(({ tensor, isEmpty }) => {
+      const count = elementCount(tensor.shape);
+      at += count;
+      return isEmpty ? null : device.read(tensor, 0, count, space.subarray(at - count, at));
+    });
     // The next block's, or the next pass's, may lie in the same place.
     if (this.sumsEveryPass) for (const gradient of gradients) gradient.isEmpty = true;
     const wholes = await Promise.all(reading);
@@ -180,8 +187,8 @@ export class DataParallel {
       const moved = this.own.take(unit.counts[this.collective.rank]!);
       for (const member of unit.members) {
         if (member.shard.own.count === 0) continue;
-        const numbers = await this.moved(member, this.sumsOf(unit, member), learningRate, gradientScale);
-        moved.set(numbers, member.at);
+        const numbers = moved.subarray(member.at, member.at + member.shard.own.count);
+        await this.move(numbers, member, this.sumsOf(unit, member), learningRate, gradientScale);
         member.shard.parameter.own?.numbers.set(numbers);
       }
       if (!this.sharesParameters || unit.block === null) this.spread(unit, moved, ({ tensor }) => tensor);
@@ -205,15 +212,21 @@ export class DataParallel {
     return shards.reduce((sum, { parts }) => sum + 4 * parts[rank]!.count, own);
   }
 
-  /** This rank's numbers of a parameter after the step. */
-  private moved({ shard }: Member, sums: Float32Array, learningRate: number, gradientScale: number): Promise<Floats> {
+  /** moved ← this rank's numbers of a parameter after the step. */
+  private async move(
+    moved: Float32Array,
+    { shard }: Member,
+    sums: Float32Array,
+    learningRate: number,
+    gradientScale: number,
+  ): Promise<void> {
     const { device, optimizer } = this;
     const { own } = shard;
     const { tensor, gradient, own: kept } = shard.parameter;
     if (kept) device.write(tensor, kept.numbers, own.from);
     device.write(gradient.tensor, sums, own.from);
     optimizer.move(shard, learningRate, gradientScale);
-    return device.read(tensor, own.from, own.count);
+    await device.read(tensor, own.from, own.count, moved);
   }
 
   private sumsOf(unit: Unit, { shard, at }: Member): Float32Array {

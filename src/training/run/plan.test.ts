@@ -56,7 +56,7 @@ test('a rank needs less the more is shared, and in sum what the estimate says', 
   let least = Number.POSITIVE_INFINITY;
   for (const sharding of shardings) {
     const { device, beside } = planStep(derived, { size: 8, sharding, overlap: true }, machine);
-    const travelling = 12 * Math.max(outside, (all - outside) / 4);
+    const travelling = 16 * Math.max(outside, (all - outside) / 4);
     const estimate = estimateMemory(config, 1, 'none', { size: 8, sharding }).parameters;
     assertClose(sharding, [device + beside], [estimate + travelling], { rtol: 1e-12 });
     ok(device < least, sharding);

@@ -53,14 +53,14 @@ export interface StepPlan {
 }
 
 /**
- * How often a rank copies numbers: those of a sum before they travel (read to memory that is new, which takes as long as four copies, and
- * packed), those of a gather after it (written), and its own in an update (to the gradient, and back from the device).
+ * How often a rank copies numbers: those of a sum before they travel (read from the device, and packed), those of a gather after it
+ * (written), and its own in an update (to the gradient, and back from the device).
  */
-const SUM_COPIES = 5;
+const SUM_COPIES = 2;
 const GATHER_COPIES = 1;
-const UPDATE_COPIES = 6;
-/** How often the numbers of a unit are there while they travel: as they leave, as they arrive, and as they are gathered. */
-const TRAVELLING = 3;
+const UPDATE_COPIES = 2;
+/** How often the numbers of a unit are there while they travel: as they are read, as they leave, as they arrive, and as they are gathered. */
+const TRAVELLING = 4;
 /** Numbers that AdamW reads or writes for a parameter. */
 const UPDATE_NUMBERS = 7;
 /** What whole steps reach of the rate of one large product, about. */

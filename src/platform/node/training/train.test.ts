@@ -49,7 +49,7 @@ tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
 data:
   train: [{ path: ${at('train.jsonl.gz')}, weightField: simple }]
   valid: ${at('valid.jsonl')}
-training: { tokens: ${STEPS * 64}, batchTokens: 64, microBatchTokens: 32, ema: 0.9 }
+training: { tokens: ${STEPS * 64}, batchTokens: 64, microBatchTokens: 32, ema: 0.9, matrices: muon }
 output: { validateEvery: 5, checkpointEvery: 3, sampleEvery: 9, keepLast: 2 }
 `,
 );
@@ -289,8 +289,8 @@ test('what cannot work is refused in words, and nothing is lost', async () => {
       'first',
     ],
     [
-      /3 problems\n.*seed is 4, and was 1 .*\n.*training\.matrices is "muon".*\n.*training\.beta1 is 0\.8, and was 0\.9 when the run began\. Go on with it by --allow-change training\.beta1/,
-      ['--resume', '--set', 'seed=4', '--set', 'training.matrices=muon', '--set', 'training.beta1=0.8'],
+      /3 problems\n.*seed is 4, and was 1 .*\n.*training\.matrices is "adamw".*\n.*training\.beta1 is 0\.8, and was 0\.9 when the run began\. Go on with it by --allow-change training\.beta1/,
+      ['--resume', '--set', 'seed=4', '--set', 'training.matrices=adamw', '--set', 'training.beta1=0.8'],
       'first',
     ],
     [/data\.train has 2 entries, and had 1/, ['--resume', '--set', `data.train.1.path=${at('valid.jsonl')}`], 'first'],
