@@ -3,13 +3,14 @@
  * How a thread is made is layer 7's business: a ThreadHost is passed in.
  */
 import { UnsupportedError } from '../../base/errors.ts';
-import type { Blas, BlasOperands } from '../../kernels/gemm/blas.ts';
+import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { taskNumber } from '../../kernels/kernels.ts';
-import type { NativeKernels, NativePlace } from '../../kernels/native/kernels.ts';
-import { CONTROL_FAILED, CONTROL_READY } from '../../kernels/tasks.ts';
+import type { NativePlace } from '../../kernels/native/kernels.ts';
+import { CONTROL_READY } from '../../kernels/tasks.ts';
 import { type ArgumentNumbers, type Arguments, type Task, writeArguments } from '../../kernels/writer/task.ts';
-import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
+import type { KernelModules } from './kernel-exports.ts';
 import type { Segment } from './segment.ts';
+import { TAKE_MESSAGE, type WorkerMessage } from './worker.ts';
 
 /** Starts threads that hand every message they get to one `createWorker()`. */
 export interface ThreadHost {
@@ -28,46 +29,8 @@ export interface TeamThread {
   close(): void;
 }
 
-/** Gives a worker a segment's memory; the first also its number and makes it serve. */
-export interface WorkerMessage {
-  readonly thread: number;
-  readonly segment: number;
-  readonly modules: KernelModules;
-  readonly memory: WebAssembly.Memory;
-}
-
-/** `open` with this segment sends all workers back to their event loops, to be given another memory. */
-const TAKE_MESSAGE = -1;
 /** How long a worker may take to answer before the device gives up on it. */
 const ANSWER_MS = 20000;
-
-/** The worker's side: call the result with every message. It returns only to take the next message. */
-export function createWorker(
-  blas: Blas | null = null,
-  native: NativeKernels | null = null,
-): (message: WorkerMessage) => void {
-  const kernels: KernelExports[] = [];
-  let words = new Int32Array(0);
-  return ({ thread, segment, modules, memory }) => {
-    kernels[segment] = instantiate(modules, memory, { blas, native });
-    const home = kernels[0]!;
-    if (segment === 0) words = new Int32Array(memory.buffer);
-    Atomics.add(words, CONTROL_READY >>> 2, 1);
-    Atomics.notify(words, CONTROL_READY >>> 2);
-    try {
-      for (;;) {
-        const task = home.serve(thread);
-        if (task !== TAKE_MESSAGE) kernels[task]!.takePart(thread);
-        home.leave();
-        if (task === TAKE_MESSAGE) return;
-      }
-    } catch (error) {
-      Atomics.store(words, CONTROL_FAILED >>> 2, thread + 1);
-      home.leave();
-      throw error;
-    }
-  };
-}
 
 /** The leader's side. */
 export class Team {

@@ -1,5 +1,5 @@
 // A thread of the wasm device's team, in a browser.
-import { createWorker, type WorkerMessage } from '../../devices/wasm/team.ts';
+import { createWorker, type WorkerMessage } from '../../devices/wasm/worker.ts';
 
 const take = createWorker();
 addEventListener('message', (event: MessageEvent<WorkerMessage>) => take(event.data));

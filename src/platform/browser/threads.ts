@@ -1,4 +1,5 @@
-import type { ThreadHost, WorkerMessage } from '../../devices/wasm/team.ts';
+import type { ThreadHost } from '../../devices/wasm/team.ts';
+import type { WorkerMessage } from '../../devices/wasm/worker.ts';
 import { threadProblem } from '../threads-or-one.ts';
 
 /** Threads of the wasm device as Web Workers. The address is spelled so that bundlers see and bundle the worker. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { ThreadHost, ThreadOptions, WorkerMessage } from '../../devices/wasm/team.ts';
+import type { ThreadHost, ThreadOptions } from '../../devices/wasm/team.ts';
+import type { WorkerMessage } from '../../devices/wasm/worker.ts';
 import { threadProblem } from '../threads-or-one.ts';
 
 /** Threads of the wasm device as worker_threads. They do not keep the process alive. */

@@ -3,10 +3,11 @@
  * executable and can no longer be written, and called through FFI. Linux on x86-64 with AVX-512 VNNI.
  * Sources: mmap(2), mprotect(2); System V ABI for x86-64; Intel SDM volume 2, CPUID and XGETBV.
  */
-import { type NativeKernels, type NativePlace, nativeCode, type Perform } from '../../../kernels/native/kernels.ts';
+import { type NativeKernels, nativeCode } from '../../../kernels/native/kernels.ts';
 import { at, Code, r8, rax, rbx, rcx, rdi, rdx, rsi } from '../../../kernels/native/x64/code.ts';
 import { writeInt8Limit } from '../../../kernels/native/x64/limit.ts';
 import { ffi, findFfi, noFfi } from './ffi.ts';
+import { nativeAt } from './placed-code.ts';
 
 const READ_WRITE = 3;
 const READ_EXECUTE = 5;
@@ -33,32 +34,6 @@ export function loadNative({ isFused } = { isFused: true }): LoadedNative | stri
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-/** The kernels in a thread, by what another one has placed. */
-export function nativeAt(place: NativePlace): NativeKernels {
-  const type = ffi().proto('void (int64 memory, uint32 first, uint32 last, uint32 thread)');
-  const functions = place.entries.map(
-    ([task, offset]) => [task, ffi().decode(BigInt(place.address + offset), type)] as const,
-  );
-  return {
-    place,
-    bind(memory) {
-      let buffer: ArrayBufferLike | null = null;
-      let address = 0;
-      const bound = functions.map(([task, call]) => {
-        const perform: Perform = (first, last, thread) => {
-          if (memory.buffer !== buffer) {
-            buffer = memory.buffer; // the memory has grown, and may have moved
-            address = Number(ffi().address(new Uint8Array(buffer)));
-          }
-          call(address, first, last, thread);
-        };
-        return [task, perform] as const;
-      });
-      return new Map(bound);
-    },
-  };
 }
 
 /** A measure of the processor: does so many rounds of LIMIT_ROUND multiply-adds. To be called where loadNative gives kernels. */
