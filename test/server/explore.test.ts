@@ -54,11 +54,14 @@ function expected(traces: Traces, { name, at, form }: Printed): string {
   return (form === 'share' ? formatShare : formatNumber)(data[index]!);
 }
 
-const settled = (page: Page) =>
-  page.waitForFunction(
+const settled = async (page: Page) => {
+  // What was asked for is drawn with the next frame; until then what is seen is what was asked for before.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  await page.waitForFunction(
     () =>
       document.querySelector('main.scene') !== null && document.querySelector('[aria-busy=true], .waiting') === null,
   );
+};
 
 const printed = (page: Page): Promise<Printed[]> =>
   page.evaluate(() =>
