@@ -3,7 +3,7 @@
  * the machine does hits both. The text is given (a constraint lets only its next token be picked), so that a model of any size with
  * random weights writes what a good one would: an edited file, lines out of a table, or something new.
  *
- *   node bench/speculative.ts -m model.gguf [--draft small.gguf] -t 2 -n 192 -r 3
+ *   node bench/speculative.ts -m model.gguf [--draft small.gguf] -t 2 -n 192 -r 3 [--texts edit,extract]
  *
  * Prints tokens a second and ratios of medians. `own`: what the model itself writes, sampled, for which a trained draft is worth trying.
  */
@@ -31,6 +31,7 @@ const { options, problems } = parse(
       draft: { kind: 'text', help: 'a smaller model, for rows with it' },
       tokens: { kind: 'integer', short: 'n', min: 16, default: 192, help: 'tokens of each text' },
       threads: { kind: 'integer', short: 't', min: 1, default: 2, help: 'threads that compute' },
+      texts: { kind: 'text', help: 'of edit, extract, new and own, with commas between; all without it' },
       repetitions: { kind: 'integer', short: 'r', min: 1, default: 3, help: 'rounds' },
     },
     positionals: ['model'],
@@ -121,7 +122,9 @@ async function write(prompt: Uint32Array, text: Uint32Array | null, guesser: Spe
 }
 
 const lines: string[][] = [];
-for (const [name, { prompt, text }] of Object.entries(tasks)) {
+const chosen = options.texts?.split(',') ?? Object.keys(tasks);
+for (const name of chosen) {
+  const { prompt, text } = tasks[name]!;
   const most = contextLength - options.tokens! - 2;
   const promptIds = tokenizer.encode(prompt, { bos: tokenizer.addBos }).slice(0, most);
   const ids = text === null ? null : tokenizer.encode(text).slice(0, options.tokens);
