@@ -60,8 +60,14 @@ export async function nativeResults(device: Device): Promise<Map<string, Floats>
   for (const dtype of byKind.values()) {
     await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
   }
-  const [x, w] = [floats(device, random, 37, 300), floats(device, random, 50, 300)];
-  results.set('linear of parameters', await device.read(device.ops.linear(x, w)));
+  for (const outputs of [50, 16]) {
+    const [x, w] = [floats(device, random, 37, 300), floats(device, random, outputs, 300)];
+    const y = device.ops.linear(x, w);
+    const dw = { tensor: device.scratch([outputs, 300]), isEmpty: true };
+    device.backward.linear(null, dw, null, y, x, w);
+    results.set(`linear of ${outputs} × 300 parameters`, await device.read(y));
+    results.set(`gradient of ${outputs} × 300 parameters`, await device.read(dw.tensor));
+  }
   await attentionResults(device, results, kvTypes, random);
   device.release(mark);
   return results;

@@ -49,6 +49,10 @@ export function transposed(operand: Operand): Operand {
   return { ...operand, rowStride: operand.kStride, kStride: operand.rowStride };
 }
 
+function rowsFrom(operand: Operand, first: number): Operand {
+  return { ...operand, pointer: operand.pointer + first * operand.rowStride * 4 };
+}
+
 /** Rows or columns below which a tile for a BLAS is not cut to give the threads several each; what all tiles are multiples of. */
 const BLAS_TILE = 256;
 const BLAS_UNIT = 32;
@@ -59,6 +63,18 @@ const PACKED_COLUMNS = 4096;
 
 /** Units of an element-wise task that a thread takes at a time. */
 export const ELEMENT_CHUNK = 16;
+
+/** Columns of B up to which A stays where it lies, and rows of A up to which B does: a tile or two of the other side read it. */
+const FEW_COLUMNS = 2 * TILE_COLUMNS;
+const FEW_ROWS = 4 * TILE_ROWS;
+
+/** An operand as the kernel reads it: where it begins, and bytes from panel's row to panel's row, from row to row, from k to k. */
+interface Panels {
+  readonly at: number;
+  readonly far: number;
+  readonly row: number;
+  readonly step: number;
+}
 
 export class TrainingKernels {
   readonly segment: Segment;
@@ -138,7 +154,10 @@ export class TrainingKernels {
     this.release(mark);
   }
 
-  /** Packs PACKED_DEPTH steps of k at a time, and of those PACKED_COLUMNS columns, so that a large vocabulary is never packed whole. */
+  /**
+   * Packs PACKED_DEPTH steps of k at a time, and of those PACKED_COLUMNS columns, so that a large vocabulary is never packed whole; of an
+   * operand that stays where it lies, rows that fill no panel are multiplied by themselves.
+   */
   private gemmByPanels(
     c: number,
     M: number,
@@ -149,19 +168,35 @@ export class TrainingKernels {
     add: boolean,
     cRow: number,
   ): void {
+    const [staysA, staysB] = [N <= FEW_COLUMNS, M <= FEW_ROWS && b.rowStride === 1];
+    const wholeRows = M - (M % TILE_ROWS);
+    if (staysA && wholeRows > 0 && wholeRows < M) {
+      this.gemmByPanels(c, wholeRows, N, K, a, b, add, cRow);
+      this.gemmByPanels(c + wholeRows * cRow * 4, M - wholeRows, N, K, rowsFrom(a, wholeRows), b, add, cRow);
+      return;
+    }
+    const wholeColumns = N - (N % TILE_COLUMNS);
+    if (staysB && wholeColumns > 0 && wholeColumns < N) {
+      this.gemmByPanels(c, M, wholeColumns, K, a, b, add, cRow);
+      this.gemmByPanels(c + wholeColumns * 4, M, N - wholeColumns, K, a, rowsFrom(b, wholeColumns), add, cRow);
+      return;
+    }
     this.edges ||= this.segment.allocate(this.team.size * EDGE_BYTES, 'scratch');
+    const scratch = { scratch: this.edges, scratchBytes: EDGE_BYTES };
     for (let k = 0; k < K; k += PACKED_DEPTH) {
       const depth = Math.min(PACKED_DEPTH, K - k);
       const mark = this.mark();
-      const packedA = this.pack(a, 0, k, M, depth, TILE_ROWS);
+      const left = this.panels(a, 0, k, M, depth, TILE_ROWS, staysA);
       for (let n = 0; n < N; n += PACKED_COLUMNS) {
         const columns = Math.min(PACKED_COLUMNS, N - n);
         const inner = this.mark();
-        const packedB = this.pack(b, n, k, columns, depth, TILE_COLUMNS);
+        const right = this.panels(b, n, k, columns, depth, TILE_COLUMNS, staysB);
         const units = Math.ceil(M / BLOCK_ROWS) * Math.ceil(columns / BLOCK_COLUMNS);
-        const adds = add || k > 0 ? 1 : 0;
-        const operands = { a: packedA, b: packedB, c: c + n * 4, cRow: cRow * 4, M, N: columns, K: depth, adds };
-        const scratch = { scratch: this.edges, scratchBytes: EDGE_BYTES };
+        const operands = {
+          ...{ a: left.at, aFar: left.far, aRow: left.row, aStep: left.step },
+          ...{ b: right.at, bFar: right.far, bStep: right.step },
+          ...{ c: c + n * 4, cRow: cRow * 4, M, N: columns, K: depth, adds: add || k > 0 ? 1 : 0 },
+        };
         this.perform(this.segment, gemm, { ...operands, ...scratch }, units, 1);
         this.release(inner);
       }
@@ -204,21 +239,23 @@ export class TrainingKernels {
     return { ...operand, pointer, isRounded: true };
   }
 
-  /** Panels of `width` rows of the part of an operand that begins at `row` and `k`. */
-  private pack(
+  /** Panels of `width` rows of the part of an operand that begins at `row` and `k`: where it lies if it may stay there, else packed. */
+  private panels(
     { pointer, rowStride, kStride }: Operand,
     row: number,
     k: number,
     rows: number,
     K: number,
     width: keyof typeof gemmPack,
-  ): number {
+    stays: boolean,
+  ): Panels {
+    const source = pointer + (row * rowStride + k * kStride) * 4;
+    if (stays && rows % width === 0) return { at: source, far: rowStride * 4, row: rowStride * 4, step: kStride * 4 };
     const panels = Math.ceil(rows / width);
     const target = this.take(panels * width * K * 4);
-    const source = pointer + (row * rowStride + k * kStride) * 4;
     const values = { source, target, rowStride: rowStride * 4, kStride: kStride * 4, rows, K };
     this.perform(this.segment, gemmPack[width], values, Math.ceil(panels / PANEL_GROUP), 1);
-    return target;
+    return { at: target, far: K * 4, row: 4, step: width * 4 };
   }
 
   /** target ← factor · target + other · source */

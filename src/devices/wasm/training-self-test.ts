@@ -63,6 +63,8 @@ export async function trainingResults(device: Device): Promise<Map<string, Float
   for (const [N, I, O] of [
     [8, 16, 32],
     [5, 7, 19],
+    [20, 50, 16],
+    [62, 40, 70],
   ] as const) {
     const [x, w] = [filled(N, I), filled(O, I)];
     const y = ops.linear(x, w);

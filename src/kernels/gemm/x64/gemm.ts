@@ -1,12 +1,13 @@
 /**
  * The same product as machine code of x86-64 with 512-bit vectors (AVX-512): the task of ../kernel.ts, with the same bits. A tile is two
- * panels of A (12 rows) × two of B (32 columns): 24 sums in registers.
+ * panels of A (12 rows) × two of B (32 columns): 24 sums in registers; or one of either, where there is no more.
  */
 
 import { maskOf } from '../../linear/x64/rows.ts';
 import {
   at,
   type Code,
+  type General,
   type Label,
   r8,
   r9,
@@ -32,6 +33,8 @@ const VECTORS = 2;
 const W = 24;
 const X: readonly VectorRegister[] = [26, 27, 28, 29];
 const BETWEEN = 30;
+/** Of the columns of either panel of B. */
+const MASKS = [1, 2] as const;
 
 /** `isFused`: multiply-adds round once, as in the relaxed builds. */
 export function writeGemm(code: Code, task: Task, isFused: boolean): void {
@@ -56,14 +59,9 @@ export function writeGemm(code: Code, task: Task, isFused: boolean): void {
         eachBelow(code, frame, 'i', 'rowEnd', () => {
           code.subtract(rcx, rax);
           code.move(r14, rcx); // rows that there are
-          const [few, done]: [Label, Label] = [{ at: null }, { at: null }];
-          code.compareNumber(r14, TILE_ROWS);
-          code.jumpIf('belowOrEqual', few);
-          tile(code, frame, 2, isFused);
-          code.jump(done);
-          code.place(few);
-          tile(code, frame, 1, isFused);
-          code.place(done);
+          choose(code, r14, TILE_ROWS, (panels) =>
+            choose(code, r13, TILE_COLUMNS, (vectors) => tile(code, frame, panels, vectors, isFused)),
+          );
           increase(code, frame, 'i', 2 * TILE_ROWS);
         });
         increase(code, frame, 'j', VECTORS * TILE_COLUMNS);
@@ -108,42 +106,63 @@ function columnMasks(code: Code): void {
   maskOf(code, rcx, 2);
 }
 
-/** One or two panels of A × two panels of B, over `count` steps. */
-function tile(code: Code, frame: Frame, panels: 1 | 2, isFused: boolean): void {
-  // r8, r9: panels of A; r10, r11: of B, twice the same where there is no second
-  const toPanel = (index: string, width: number, start: string) => {
+/** One panel where `count` is at most `width`, else two. */
+function choose(code: Code, count: General, width: number, write: (panels: 1 | 2) => void): void {
+  const [one, done]: [Label, Label] = [{ at: null }, { at: null }];
+  code.compareNumber(count, width);
+  code.jumpIf('belowOrEqual', one);
+  write(2);
+  code.jump(done);
+  code.place(one);
+  write(1);
+  code.place(done);
+}
+
+/** Where a row of a panel lies: its register and how many of the rows in `index` are added to it. */
+const ROW_PLACES: readonly (readonly [index: General, times: 1 | 2 | 4] | null)[] = [
+  null,
+  [rax, 1],
+  [rax, 2],
+  [rdx, 1],
+  [rax, 4],
+  [rdi, 1],
+];
+
+/** One or two panels of A × one or two of B, over `count` steps. */
+function tile(code: Code, frame: Frame, panels: 1 | 2, vectors: 1 | 2, isFused: boolean): void {
+  // r8, r9: panels of A; r10, r11: of B
+  const toPanels = (operand: 'a' | 'b', index: string, width: number, first: General, second: General) => {
     frame.get(rax, index);
-    frame.get(rcx, 'K');
+    frame.get(rcx, `${operand}Far`);
     code.multiply(rax, rcx);
     frame.get(rdx, 'k');
-    code.multiplyNumber(rdx, rdx, width);
+    frame.get(rsi, `${operand}Step`);
+    code.multiply(rdx, rsi);
     code.add(rax, rdx);
-    code.shiftLeft(rax, 2);
-    frame.get(rdx, start);
-    code.add(rax, rdx);
-    code.multiplyNumber(rcx, rcx, 4 * width); // to the next panel
+    frame.get(first, operand);
+    code.add(first, rax);
+    code.multiplyNumber(rcx, rcx, width);
+    code.sum(second, first, rcx);
   };
-  toPanel('i', TILE_ROWS, 'a');
-  code.move(r8, rax);
-  code.sum(r9, rax, rcx);
-  toPanel('j', TILE_COLUMNS, 'b');
-  code.move(r10, rax);
-  code.move(r11, rax);
-  code.compareNumber(r13, TILE_COLUMNS);
-  unless(code, 'belowOrEqual', () => code.add(r11, rcx));
+  toPanels('b', 'j', TILE_COLUMNS, r10, r11);
+  code.move(r12, rsi); // from step to step of B
+  toPanels('a', 'i', TILE_ROWS, r8, r9); // and of A: rsi
+  frame.get(rax, 'aRow');
+  code.multiplyNumber(rdx, rax, 3);
+  code.multiplyNumber(rdi, rax, 5);
 
   const rows = panels * TILE_ROWS;
-  const sums = rows * VECTORS;
-  for (let sum = 0; sum < sums; sum++) code.three('xor', sum, sum, sum);
+  for (let sum = 0; sum < rows * vectors; sum++) code.three('xor', sum, sum, sum);
   frame.get(rcx, 'count');
   countDown(code, rcx, () => {
-    code.loadVector(W, at(r10));
-    code.loadVector(W + 1, at(r11));
+    for (let v = 0; v < vectors; v++) code.loadVector(W + v, at([r10, r11][v]!));
     for (let row = 0; row < rows; row++) {
       const x = X[row % X.length]!;
-      code.loadEach(x, at(row < TILE_ROWS ? r8 : r9, 4 * (row % TILE_ROWS)));
-      for (let v = 0; v < VECTORS; v++) {
-        const sum = row * VECTORS + v;
+      const place = at(row < TILE_ROWS ? r8 : r9);
+      const [index, times] = ROW_PLACES[row % TILE_ROWS] ?? [];
+      code.loadEach(x, index === undefined ? place : { ...place, index, times: times! });
+      for (let v = 0; v < vectors; v++) {
+        const sum = row * vectors + v;
         if (isFused) code.three('multiplyAdd', sum, x, W + v);
         else {
           code.three('multiply', BETWEEN, x, W + v);
@@ -151,14 +170,8 @@ function tile(code: Code, frame: Frame, panels: 1 | 2, isFused: boolean): void {
         }
       }
     }
-    for (const [panel, width] of [
-      [r8, TILE_ROWS],
-      [r9, TILE_ROWS],
-      [r10, TILE_COLUMNS],
-      [r11, TILE_COLUMNS],
-    ] as const) {
-      if (panel !== r9 || panels === 2) code.addNumber(panel, 4 * width);
-    }
+    for (const panel of [r8, r9].slice(0, panels)) code.add(panel, rsi);
+    for (const panel of [r10, r11].slice(0, vectors)) code.add(panel, r12);
   });
 
   frame.get(rdi, 'cRow');
@@ -178,16 +191,12 @@ function tile(code: Code, frame: Frame, panels: 1 | 2, isFused: boolean): void {
     }
     code.compareNumber(r12, 0);
     unless(code, 'equal', () => {
-      for (const [v, mask] of [
-        [0, 1],
-        [1, 2],
-      ] as const) {
-        code.loadMasked(W + v, at(rsi, 64 * v), mask);
-        code.three('addFloats', row * VECTORS + v, row * VECTORS + v, W + v);
+      for (let v = 0; v < vectors; v++) {
+        code.loadMasked(W + v, at(rsi, 64 * v), MASKS[v]!);
+        code.three('addFloats', row * vectors + v, row * vectors + v, W + v);
       }
     });
-    code.storeMasked(at(rsi), row * VECTORS, 1);
-    code.storeMasked(at(rsi, 64), row * VECTORS + 1, 2);
+    for (let v = 0; v < vectors; v++) code.storeMasked(at(rsi, 64 * v), row * vectors + v, MASKS[v]!);
     code.add(rsi, rdi);
   }
   code.place(out);

@@ -19,13 +19,13 @@ export const rsi = 6;
 export const rdi = 7;
 export const [r8, r9, r10, r11, r12, r13, r14, r15] = [8, 9, 10, 11, 12, 13, 14, 15] as const;
 
-/** Bytes at a register's address and so many on; `each`: 4 of them, which fill all lanes. `index`, `times`: another register is added, once or twice. */
+/** Bytes at a register's address and so many on; `each`: 4 of them, which fill all lanes. `index`, `times`: another register is added, so many times. */
 export interface Place {
   readonly base: General;
   readonly offset: number;
   readonly each?: boolean;
   readonly index?: General;
-  readonly times?: 1 | 2;
+  readonly times?: 1 | 2 | 4;
 }
 export const at = (base: General, offset = 0): Place => ({ base, offset });
 /** One number of 32 bits in all lanes. */
@@ -408,7 +408,7 @@ export class Code {
     const isShort = Number.isInteger(short) && short >= -128 && short < 128;
     const hasIndex = index !== undefined;
     this.#say((isShort ? 0x40 : 0x80) | ((reg & 7) << 3) | (hasIndex ? rsp : base & 7));
-    if (hasIndex) this.#say(((times - 1) << 6) | ((index & 7) << 3) | (base & 7));
+    if (hasIndex) this.#say((Math.log2(times) << 6) | ((index & 7) << 3) | (base & 7));
     else if ((base & 7) === rsp) this.#say(0x24);
     if (isShort) this.#say(short & 255);
     else this.#int32(offset);
