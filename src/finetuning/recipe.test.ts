@@ -46,6 +46,16 @@ test('no setting is accepted and ignored', () => {
     'adapter.rank is given, and adapter.kind is none: choose lora or dora',
   ]);
   match(problemsOf({ ...smallest, method: 'dpo', dpo: { gamma: 1 } })[0]!, /only dpo.loss simpo has it/);
+  const drawn = {
+    ...smallest,
+    data: { ...smallest.data, validShare: 0.1, tooLong: 'right', trainOn: 'last' },
+    training: { steps: 1, epochs: 1, batch: 4 },
+    judge: { rule: 'avoids', words: ['fox'] },
+  };
+  const unread = (recipe: object) => problemsOf(recipe).map((problem) => problem.split(' ')[0]);
+  const ofAnswers = ['data.trainOn', 'data.tooLong'];
+  deepEqual(unread({ ...drawn, method: 'ppo' }), ['training.epochs', 'training.steps', 'training.batch', ...ofAnswers]);
+  deepEqual(unread({ ...drawn, method: 'rejection' }), [...ofAnswers, 'data.validShare']);
   match(problemsOf({ ...smallest, method: 'ppo' })[0]!, /judge must name a reward model .* or a rule/);
   match(problemsOf({ ...smallest, method: 'grpo', judge: { rule: 'avoids' } })[0]!, /judge.words is missing/);
 });

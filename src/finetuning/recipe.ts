@@ -14,6 +14,10 @@ const ofMethods: Readonly<Record<string, readonly Method[]>> = {
   grpo: ['grpo'],
 };
 
+const iterates = ({ method }: Recipe) => method === 'ppo' || method === 'grpo';
+const hasAnswers = ({ method }: Recipe) => method === 'sft' || method === 'reward' || method === 'dpo';
+const validates = ({ method, dpo }: Recipe) => method !== 'rejection' && !(method === 'dpo' && dpo.loss === 'kto');
+
 /** Settings that are only read beside another: no setting is accepted and ignored. */
 const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => boolean, why: string])[] = [
   ['dpo.gamma', ({ dpo }) => dpo.loss === 'simpo', 'only dpo.loss simpo has it'],
@@ -43,6 +47,13 @@ const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => b
     ({ method }) => method === 'sft' || method === 'rejection',
     'only sft and rejection have it',
   ],
+  ['training.epochs', (recipe) => !iterates(recipe), 'ppo.iterations or grpo.iterations is how long a run is'],
+  ['training.steps', (recipe) => !iterates(recipe), 'ppo.iterations or grpo.iterations is how long a run is'],
+  ['training.batch', (recipe) => !iterates(recipe), 'ppo.prompts and ppo.minibatch, or grpo.prompts, are its sizes'],
+  ['data.trainOn', hasAnswers, 'the drawn answers are what is trained on'],
+  ['data.tooLong', hasAnswers, 'a prompt that leaves no room for an answer is refused'],
+  ['data.valid', validates, 'rejection sampling and dpo.loss kto measure nothing on held-back rows'],
+  ['data.validShare', validates, 'rejection sampling and dpo.loss kto measure nothing on held-back rows'],
   ['data.packing', ({ method }) => method === 'sft', 'only sft packs'],
   ['data.validShare', ({ data }) => data.valid === undefined, 'data.valid says what is held back'],
   ['sampling.answers', ({ method }) => method !== 'ppo', 'ppo draws one answer to each prompt'],

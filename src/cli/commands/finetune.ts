@@ -148,7 +148,7 @@ function show(prepared: Prepared, count: number, json: boolean, io: Io): void {
   for (const warning of warnings) writeLine(io.stderr, `warning: ${warning}`);
 }
 
-function writeResult(io: Io, { name, adapter, model }: Recipe, result: TuningResult, json: boolean): void {
+function writeResult(io: Io, { name, method, adapter, model }: Recipe, result: TuningResult, json: boolean): void {
   if (json) {
     writeJson(io.stdout, result);
     return;
@@ -157,7 +157,12 @@ function writeResult(io: Io, { name, adapter, model }: Recipe, result: TuningRes
   const words = best ? `, best validation ${best.loss.toFixed(4)} at step ${best.step}` : '';
   const why = ended === null ? '' : ` (${ended})`;
   writeLine(io.stdout, `${name}: ${steps} steps, ${formatCount(tokens)} tokens${words}${why}: ${checkpoint}`);
-  if (adapter.kind === 'none' || checkpoint === null) return;
+  if (checkpoint === null) return;
+  if (method === 'reward') {
+    writeLine(io.stderr, `a reward model: judge.helpfulness=${checkpoint} in a recipe of rejection, ppo or grpo`);
+    return;
+  }
+  if (adapter.kind === 'none') return;
   const base = model.from === 'bundled' ? '' : ` -m ${model.from}`;
   writeLine(
     io.stderr,

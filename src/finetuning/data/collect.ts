@@ -150,7 +150,7 @@ function encodePrompt(sample: PromptSample, { tokenizer, template }: Encoder): U
       ? ids
       : Uint32Array.of(tokenizer.bosId, ...ids);
   if (sample.kind === 'completion') return withBos(tokenizer.encode(sample.prompt));
-  if (template === null) return noTemplate();
+  if (template === null) return noTemplate(tokenizer);
   try {
     const { segments } = template.render(sample.messages, {
       tools: sample.tools ?? null,

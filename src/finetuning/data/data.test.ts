@@ -100,14 +100,15 @@ test('markup that is no token of the vocabulary is not learned as letters', () =
   ok(refused instanceof Refusal);
   equal(
     refused.reason,
-    'the template writes <|im_start|>, which is no token of this vocabulary: choose another with model.template',
+    'the template writes <|im_start|>, which is no token of this vocabulary: choose another with model.template ' +
+      '(llama2, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, plain)',
   );
 });
 
 test('a conversation without a template is told of the setting that gives it one', () => {
   const refused = encodeSample(talk, { ...encoder('plain'), template: null });
   ok(refused instanceof Refusal);
-  match(refused.reason, /has no chat template: choose one with model\.template \(llama2, .*chatml/);
+  match(refused.reason, /has no chat template: choose one with model\.template \(llama2, alpaca, .*plain\)/);
 });
 
 test('a template that drops thoughts from earlier turns: found by marks around the texts', () => {
@@ -417,8 +418,8 @@ test('a space that the model has to write itself is learned: the prompt ends wit
 });
 
 test('what a template passes over in silence is a reason to refuse: roles, tools, calls', () => {
-  const reason = (sample: SftSample) => {
-    const result = encodeSample(sample, encoder('fastchat-vicuna'));
+  const reason = (sample: SftSample, template = 'fastchat-vicuna') => {
+    const result = encodeSample(sample, encoder(template));
     return result instanceof Refusal ? result.reason : null;
   };
   const user = { role: 'user', content: 'Weather?' };
@@ -433,6 +434,8 @@ test('what a template passes over in silence is a reason to refuse: roles, tools
     reason({ kind: 'chat', messages: [user, { ...answer, tool_calls: [tool] }] }),
     'the template does not write calls of tools',
   );
+  const called = [user, { ...answer, content: '', tool_calls: [tool] }, { role: 'tool', content: 'wet' }, answer];
+  equal(reason({ kind: 'chat', messages: called }, 'plain'), 'the template does not write calls of tools');
   equal(
     reason({ kind: 'chat', messages: [user, answer], tools: [tool] }),
     'the template does not write the tools that a conversation has',

@@ -66,19 +66,21 @@ function encodeChatSample(
   encoder: Encoder,
 ): EncodedSample | Refusal {
   const { template, tokenizer } = encoder;
-  if (template === null) return noTemplate();
+  if (template === null) return noTemplate(tokenizer);
   const plain = messages.map(({ train: _, ...message }) => message);
   let traced: ReturnType<typeof traceChat>;
   try {
     traced = traceChat(template, plain, { tools, endTexts: endTextsOf(tokenizer) });
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return new Refusal(`the template refuses: ${error.message}`);
-    throw error;
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    // What a template leaves out has no place in its text, either.
+    const lost = error.code === 'finetune.turns' ? unwritten(template.render(plain, { tools }).text, plain, tools) : null;
+    return new Refusal(lost === null ? `the template refuses: ${error.message}` : `the template does not write ${lost}`);
   }
   const stranger = markupThatIsNoToken(traced.text, plain, tokenizer);
   if (stranger !== null) {
     return new Refusal(
-      `the template writes ${stranger}, which is no token of this vocabulary: choose another with model.template`,
+      `the template writes ${stranger}, which is no token of this vocabulary: choose another with model.template (${fittingTemplates(tokenizer)})`,
     );
   }
   const lost = unwritten(traced.text, plain, tools);
@@ -97,9 +99,17 @@ function encodeChatSample(
 }
 
 /** A conversation of a model that was made for texts. */
-export function noTemplate(): Refusal {
-  const names = Object.keys(builtInTemplates).join(', ');
+export function noTemplate(tokenizer: Tokenizer): Refusal {
+  const names = fittingTemplates(tokenizer);
   return new Refusal(`a conversation, but the model has no chat template: choose one with model.template (${names})`);
+}
+
+/** Names of the built-in templates whose tokens a vocabulary has. */
+function fittingTemplates(tokenizer: Tokenizer): string {
+  const fits = (source: string) => Array.from(source.matchAll(MARKUP)).every(([token]) => tokenizer.idOf(token) !== null);
+  return Object.entries(builtInTemplates)
+    .flatMap(([name, source]) => (fits(source) ? [name] : []))
+    .join(', ');
 }
 
 /** What of a conversation is nowhere in the rendered text: templates pass over roles and tools that they do not know. */
@@ -129,9 +139,11 @@ export function endTextsOf(tokenizer: Tokenizer): string[] {
   return Array.from(tokenizer.eogIds, (id) => tokenizer.pieceOf(id));
 }
 
+const MARKUP = /<\|[\w.-]{1,40}\|>/g;
+
 /** `<|im_end|>` and the like in what the template wrote, where the vocabulary has no such token: it would be learned as letters. */
 function markupThatIsNoToken(text: string, messages: readonly TrainedMessage[], tokenizer: Tokenizer): string | null {
-  for (const [markup] of text.matchAll(/<\|[\w.-]{1,40}\|>/g)) {
+  for (const [markup] of text.matchAll(MARKUP)) {
     if (tokenizer.idOf(markup) !== null) continue;
     if (!JSON.stringify(messages).includes(markup)) return markup;
   }

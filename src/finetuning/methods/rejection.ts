@@ -12,6 +12,7 @@ import type { Judge } from './judge.ts';
 import type { MethodStep, TuningMethod } from './method.ts';
 import { microBatchOf, type Sequence } from './policy.ts';
 import { drawRollouts, looksOf, type Sampler, sequenceOf } from './rollouts.ts';
+import type { NoisyEmbeddings } from './sft.ts';
 
 /** The best answer to each prompt so far: what a run keeps beside its checkpoints. */
 export interface BestAnswer {
@@ -35,6 +36,7 @@ export interface RejectionParts {
   /** Steps of training on each round's answers. */
   readonly stepsPerRound: number;
   readonly seed: number;
+  readonly noise: NoisyEmbeddings | null;
   /** Keeps the best answers after a round, and gives those of an earlier round back; null: not kept. */
   readonly store: {
     save(round: number, best: readonly BestAnswer[]): void;
@@ -55,12 +57,14 @@ export class Rejection implements TuningMethod {
   }
 
   async step(step: number): Promise<MethodStep> {
-    const { trainer, batch, stepsPerRound, seed } = this.parts;
+    const { trainer, batch, stepsPerRound, seed, noise, passTokens } = this.parts;
     const round = Math.floor(step / stepsPerRound);
     await this.enter(round, step % stepsPerRound === 0);
     const chosen = rowsOfStep(this.best.length, batch, step % stepsPerRound, seed + round);
     const sequences = chosen.map((row) => this.sequenceOf(this.best[row]!));
-    const result = await trainer.step(splitMicroBatch(microBatchOf(sequences), this.parts.passTokens));
+    const passes = splitMicroBatch(microBatchOf(sequences), passTokens);
+    noise?.begin(passes, seed, step, 0);
+    const result = await trainer.step(passes);
     const alarms =
       this.looks.ended !== undefined && this.looks.ended < 0.5 ? ['half of the drawn answers have no end'] : [];
     return {

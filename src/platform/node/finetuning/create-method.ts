@@ -155,6 +155,7 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
         rounds: recipe.rejection.rounds,
         sampling: { answers: answers ?? 8, ...drawing },
         stepsPerRound,
+        noise,
         store: {
           save: (round, best) => run.save(`best-answers-${round + 1}.json`, best),
           load: (round) => run.load<readonly BestAnswer[]>(`best-answers-${round + 1}.json`),
