@@ -134,9 +134,7 @@ function chosenTargets({ config }: Model, settings: AdapterSettings): { target: 
     const rank = own ?? settings.rank;
     const most = Math.min(...target.shape);
     if (rank > most) {
-      problems.push(
-        `adapter: rank ${rank} for ${target.name} of ${target.shape.join(' × ')}, expected at most ${most}`,
-      );
+      problems.push(`adapter: rank ${rank} for ${module} of ${target.shape.join(' × ')}, expected at most ${most}`);
     }
     return [{ target, rank }];
   });

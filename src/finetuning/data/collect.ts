@@ -7,13 +7,15 @@ import { type EncodedSample, type Encoder, encodeSample, noTemplate } from './en
 import { cutSample, splitText, type TooLong } from './fit.ts';
 import { detectFormat, type FormatName, formatNames, formats, renamed } from './formats.ts';
 import { pairOf, promptOf, ratedOf } from './preferences.ts';
-import type { Row } from './rows.ts';
+import { fieldsOf, type Row } from './rows.ts';
 import { type PromptSample, Refusal, type SftSample } from './sample.ts';
 
 /** A row with the place it came from, for people. */
 export interface SourceRow {
   readonly value: unknown;
   readonly where: string;
+  /** What was mended to read it. */
+  readonly mended?: string;
 }
 
 export interface RefusedRow {
@@ -170,13 +172,14 @@ async function collect<T>(
 ): Promise<Collected<T>> {
   const census: Census = { rows: 0, used: 0, cut: 0, cutTokens: 0, split: 0, refused: [], notes: new Map() };
   const samples: T[] = [];
-  for await (const { value, where } of rows) {
+  for await (const { value, where, mended } of rows) {
     census.rows++;
     const row = value instanceof Refusal ? value : renamed(value, fields);
     const made = row instanceof Refusal ? row : convert(row, census);
     if (made instanceof Refusal) census.refused.push({ where, reason: made.reason });
     else {
       census.used++;
+      if (mended !== undefined) note(census, mended);
       samples.push(...made);
     }
   }
@@ -186,6 +189,8 @@ async function collect<T>(
 function sftSampleOf(row: Row, options: CollectOptions, census: Census): SftSample | Refusal {
   const name = options.format ?? detectFormat(row);
   if (name === null) {
+    if ('chosen' in row || 'rejected' in row)
+      return new Refusal('a pair of answers: methods dpo and reward learn from those');
     return new Refusal(`its fields (${fieldsOf(row)}) are those of no layout: ${formatNames.join(', ')}`);
   }
   const sample = formats[name].convert(row, options);
@@ -212,10 +217,6 @@ function asChat(sample: SftSample): SftSample {
       { role: 'assistant', content: completion },
     ],
   };
-}
-
-function fieldsOf(row: Row): string {
-  return Object.keys(row).slice(0, 8).join(', ') || 'none';
 }
 
 function note(census: Census, what: string): void {

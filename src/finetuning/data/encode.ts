@@ -74,8 +74,11 @@ function encodeChatSample(
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     // What a template leaves out has no place in its text, either.
-    const lost = error.code === 'finetune.turns' ? unwritten(template.render(plain, { tools }).text, plain, tools) : null;
-    return new Refusal(lost === null ? `the template refuses: ${error.message}` : `the template does not write ${lost}`);
+    const lost =
+      error.code === 'finetune.turns' ? unwritten(template.render(plain, { tools }).text, plain, tools) : null;
+    return new Refusal(
+      lost === null ? `the template refuses: ${error.message}` : `the template does not write ${lost}`,
+    );
   }
   const stranger = markupThatIsNoToken(traced.text, plain, tokenizer);
   if (stranger !== null) {
@@ -106,7 +109,8 @@ export function noTemplate(tokenizer: Tokenizer): Refusal {
 
 /** Names of the built-in templates whose tokens a vocabulary has. */
 function fittingTemplates(tokenizer: Tokenizer): string {
-  const fits = (source: string) => Array.from(source.matchAll(MARKUP)).every(([token]) => tokenizer.idOf(token) !== null);
+  const fits = (source: string) =>
+    Array.from(source.matchAll(MARKUP)).every(([token]) => tokenizer.idOf(token) !== null);
   return Object.entries(builtInTemplates)
     .flatMap(([name, source]) => (fits(source) ? [name] : []))
     .join(', ');

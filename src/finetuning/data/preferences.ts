@@ -3,7 +3,7 @@ import type { ChatMessage } from '../../tokenizer/chat/chat-template.ts';
 import { sampledWithInstruction, trainedWithInstruction } from '../gatt.ts';
 import { type PreferenceRating, preferenceRatings } from '../losses/reward-model.ts';
 import { completion, detectFormat, type FormatContext, formats, ghostDialogue } from './formats.ts';
-import { has, messagesOf, type Row, turnProblem } from './rows.ts';
+import { fieldsOf, has, messagesOf, type Row, turnProblem } from './rows.ts';
 import {
   type ChatSample,
   type PairSample,
@@ -19,6 +19,10 @@ import {
  */
 export function pairOf(row: Row): PairSample | Refusal {
   const { chosen, rejected } = row;
+  if (!has(row, 'chosen') && !has(row, 'rejected')) {
+    const hint = has(row, 'label') ? ': dpo.loss kto learns from single answers with a label' : '';
+    return new Refusal(`neither chosen nor rejected among its fields (${fieldsOf(row)})${hint}`);
+  }
   for (const [name, value] of [
     ['chosen', chosen],
     ['rejected', rejected],

@@ -12,6 +12,11 @@ export function has(row: Row, ...names: readonly string[]): boolean {
   return names.every((name) => row[name] !== undefined && row[name] !== null);
 }
 
+/** Names of a row's first fields, for people. */
+export function fieldsOf(row: Row): string {
+  return Object.keys(row).slice(0, 8).join(', ') || 'none';
+}
+
 /** A text that must be there and hold something. */
 export function textOf(row: Row, name: string): string | Refusal {
   const value = row[name];

@@ -41,7 +41,10 @@ export const gemm = task(
     scratch: 'pointer',
     scratchBytes: 'count',
   },
-  ({ a, aFar, aRow, aStep, b, bFar, bStep, c, cRow, M, N, K, adds, scratch, scratchBytes }, { first, last, thread }) => {
+  (
+    { a, aFar, aRow, aStep, b, bFar, bStep, c, cRow, M, N, K, adds, scratch, scratchBytes },
+    { first, last, thread },
+  ) => {
     const columnBlocks = N.add(BLOCK_COLUMNS - 1).div(BLOCK_COLUMNS);
     const edge = scratch.add(thread.mul(scratchBytes));
     each(first, last, 1, (unit) => {

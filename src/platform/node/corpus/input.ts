@@ -29,7 +29,18 @@ export function openInput(root: string, name: string, beat: () => void = () => {
 
 /** The same of any bytes. */
 export function inputFrom(name: string, open: () => ByteSource, beat: () => void): InputFile {
-  return { name, chunks: (records) => beating(decompressed(open, name, records), beat), source: open };
+  return { name, chunks: (records) => beating(undamaged(decompressed(open, name, records), name), beat), source: open };
+}
+
+/** What a decompressor says of broken bytes, as an error of the file. */
+async function* undamaged(chunks: Chunks, name: string): Chunks {
+  try {
+    yield* chunks;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!/^(Z_|ZSTD_)/.test(code ?? '')) throw error;
+    throw new FormatError({ code: 'input.compressed', file: name, where: 'its bytes' }, message, 'Is the file whole?');
+  }
 }
 
 async function* beating(chunks: Chunks, beat: () => void): Chunks {

@@ -47,7 +47,8 @@ export async function* throughStream(
   let writing: Promise<void> | undefined;
   const written = async (): Promise<void> => {
     await writing;
-    if (ended) failed ??= new Error('bytes after the end of the compressed data');
+    if (ended)
+      failed ??= Object.assign(new Error('bytes after the end of the compressed data'), { code: 'Z_DATA_ERROR' });
   };
   try {
     for await (const chunk of input) {

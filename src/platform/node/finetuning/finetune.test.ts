@@ -203,7 +203,7 @@ test('bad input: no loss anywhere, a rank that does not fit, a template that can
   equal(none.status, 1);
   match(none.stderr, /none of its 1 rows can be used.*no turn carries loss/s);
   const rank = await tune(at, { ...sft, adapter: { kind: 'lora', rank: 100 } }, { out: 'rank' });
-  match(rank.stderr, /adapter: rank 100 for blocks.0.wq_QD of 48 × 48, expected at most 48/);
+  match(rank.stderr, /adapter: rank 100 for q_proj of 48 × 48, expected at most 48/);
   const roles = at('roles.jsonl');
   writeFileSync(
     roles,

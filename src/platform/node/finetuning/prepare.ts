@@ -160,7 +160,10 @@ function holdBack<T>(all: readonly T[], share: number, seed: number, name: strin
 function proofOf(samples: TuningSamples, tokenizer: Tokenizer, name: string): Pick<Prepared, 'facts' | 'warnings'> {
   const answers = answersOf(samples);
   const count = samples.kind === 'pairs' ? 'pairs' : samples.kind === 'prompts' ? 'prompts' : 'samples';
-  const held: [string, string][] = samples.valid.length > 0 ? [['held back', `${samples.valid.length} of ${samples.valid.length + samples.train.length} ${count}`]] : [];
+  const held: [string, string][] =
+    samples.valid.length > 0
+      ? [['held back', `${samples.valid.length} of ${samples.valid.length + samples.train.length} ${count}`]]
+      : [];
   if (answers === null) {
     const tokens = (samples.train as readonly EncodedPrompt[]).reduce((sum, { ids }) => sum + ids.length, 0);
     return { facts: [['prompts', `${samples.train.length}, ${tokens} tokens`], ...held], warnings: [] };

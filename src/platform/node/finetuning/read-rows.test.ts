@@ -19,7 +19,7 @@ const hubOptions = (url = 'http://127.0.0.1:9'): PullOptions => ({
   env: { HF_ENDPOINT: url },
   onProgress: () => {},
   cache: join(folder, 'cache'),
-  patience: { pauseMs: 1, stallMs: 200 },
+  patience: { pauseMs: 1, stallMs: 60_000 },
 });
 
 function write(name: string, bytes: string | Uint8Array): string {
@@ -60,6 +60,32 @@ test('JSON: a list, a list inside an object, and lines under the wrong name', as
   ]);
   await rejects(read({ path: write('d.json', '[{"a": 1,') }), { code: 'finetune.json' });
   await rejects(read({ path: write('e.json', '{"a": 1}') }), /expected a list of rows, found none/);
+});
+
+test('a damaged file is an error of the file; broken UTF-8 is replaced, and the row counted once', async () => {
+  const packed = gzipSync('{"text":"one"}\n'.repeat(50));
+  for (const bytes of [
+    packed.subarray(0, 20),
+    Buffer.concat([packed.subarray(0, 12), packed]),
+    Buffer.concat([packed, packed.subarray(12)]),
+  ]) {
+    const path = join(folder, 'damaged.jsonl.gz');
+    writeFileSync(path, bytes);
+    await rejects(read({ path }), {
+      code: 'input.compressed',
+      message: /^damaged\.jsonl\.gz @ .*Is the file whole\?$/,
+    });
+  }
+  const broken = Buffer.concat([Buffer.from('{"text":"a'), Buffer.of(0xff), Buffer.from('"}\n{"text":"b"}\n')]);
+  writeFileSync(join(folder, 'broken.jsonl'), broken);
+  const rows = await Array.fromAsync(readRows([join(folder, 'broken.jsonl')]));
+  deepEqual(
+    rows.map(({ value, mended }) => [value, mended]),
+    [
+      [{ text: 'a\uFFFD' }, 'broken UTF-8 was replaced by U+FFFD'],
+      [{ text: 'b' }, undefined],
+    ],
+  );
 });
 
 test('plain text: whole, or cut where a line says so', async () => {

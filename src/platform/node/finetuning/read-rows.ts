@@ -55,8 +55,19 @@ export async function* readRows(files: readonly string[]): AsyncGenerator<Source
 async function* readFile(path: string): AsyncGenerator<SourceRow> {
   const file = openInput(dirname(path), basename(path));
   const problems: string[] = [];
-  const context = readContext(dirname(path), (_, message) => problems.push(message), MOST_ROW_BYTES);
+  let isMended = false;
+  const told: ReadContext['problem'] = (kind, message) => {
+    if (kind === 'invalid-utf8') isMended = true;
+    else problems.push(message);
+  };
+  const context = readContext(dirname(path), told, MOST_ROW_BYTES);
+  const rowOf = (value: unknown, where: string): SourceRow => {
+    const mended = isMended ? 'broken UTF-8 was replaced by U+FFFD' : null;
+    isMended = false;
+    return { value, where, ...(mended !== null && { mended }) };
+  };
   const refused = function* (): Generator<SourceRow> {
+    if (problems.length > 0) isMended = false;
     for (const problem of problems.splice(0)) {
       const at = problem.indexOf(': ');
       yield { where: problem.slice(0, at), value: new Refusal(problem.slice(at + 2).replace(/, skipped$/, '')) };
@@ -68,16 +79,19 @@ async function* readFile(path: string): AsyncGenerator<SourceRow> {
       yield { value: withNumbers(value), where: `${file.name} row ${row + 1}` };
     }
   } else if (kind === 'json') {
-    yield* readJson(file, context);
+    for await (const { value, where } of readJson(file, context)) {
+      yield* refused();
+      yield rowOf(value, where);
+    }
   } else if (kind === 'jsonl' || kind === 'ndjson') {
     for await (const { value, line } of readJsonLines(file, context)) {
       yield* refused();
-      yield { value, where: `${file.name} line ${line}` };
+      yield rowOf(value, `${file.name} line ${line}`);
     }
   } else if (kind === 'txt' || kind === 'md') {
     const text = await wholeText(file, context);
     for (const [i, part] of text.split(SEPARATOR).entries()) {
-      if (part.trim() !== '') yield { value: { text: part.trim() }, where: `${file.name} text ${i + 1}` };
+      if (part.trim() !== '') yield rowOf({ text: part.trim() }, `${file.name} text ${i + 1}`);
     }
   } else {
     throw new ArgumentError(
