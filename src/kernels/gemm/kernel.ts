@@ -99,7 +99,10 @@ const tileOperands = { c: I32, cRow: I32, a: I32, aRow: I32, aStep: I32, b: I32,
 
 /** The tile of panels where both operands are packed: its steps are constants. */
 const eitherTile = functionOf('eitherTile', tileOperands, null, ({ aRow, aStep, bStep, ...packed }) => {
-  const isPacked = aRow.eq(4).and(aStep.eq(4 * TILE_ROWS)).and(bStep.eq(4 * TILE_COLUMNS));
+  const isPacked = aRow
+    .eq(4)
+    .and(aStep.eq(4 * TILE_ROWS))
+    .and(bStep.eq(4 * TILE_COLUMNS));
   when(
     isPacked,
     () => panelTile(packed),
