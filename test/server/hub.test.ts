@@ -54,7 +54,7 @@ const options = (cache: string, more: Partial<PullOptions> = {}): PullOptions =>
   env: { HF_ENDPOINT: hub.url },
   onProgress: () => {},
   cache,
-  patience: { pauseMs: 1, stallMs: 200 },
+  patience: { pauseMs: 1, stallMs: 60_000 },
   ...more,
 });
 const name = parseHubName(`hf:${REPO}`);
@@ -134,7 +134,7 @@ describe('pull', () => {
       response.writeHead(200, { 'content-length': q4.length }).end(q4);
       return true;
     };
-    const path = await pull(name, options(newCache()));
+    const path = await pull(name, options(newCache(), { patience: { pauseMs: 1, stallMs: 1500 } }));
     deepStrictEqual(new Uint8Array(readFileSync(path)), q4);
     strictEqual(asked, 3);
   });
