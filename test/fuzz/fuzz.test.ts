@@ -11,7 +11,7 @@ describe('fuzz', () => {
   for (const target of targets) {
     const seeds = target.seeds();
     const skip = seeds.length === 0 ? '../shared is not here' : false;
-    test(`${target.name}: ${target.what}`, { skip, timeout: 240_000 }, async () => {
+    test(`${target.name}: ${target.what}`, { skip, timeout: 60_000 }, async () => {
       for (const seed of seeds) await target.run(seed.slice());
       const corpus = { seeds, words: target.words.map((word) => new TextEncoder().encode(word)) };
       for (let number = 0; number < MUTANTS; number++) {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { post, testServer } from '../support/server.ts';
 import { missing, shared } from '../support/shared.ts';
 
-const server = await testServer({ bodyBytes: 1 << 24, readSeconds: 8 }, { contextLength: 1024 });
+const server = await testServer({ bodyBytes: 1 << 24, readSeconds: 3 }, { contextLength: 1024 });
 const messages = [{ role: 'user', content: 'hi' }];
 const withSchema = (schema: object) => ({
   messages,
@@ -73,15 +73,15 @@ describe('while a costly request is worked on', () => {
       ok([200, 400].includes(status), `status ${status}`);
       strictEqual((await small).status, 200);
       // A bound for a loaded machine: what this test is about took seconds.
-      ok(worst < 2500, `${worst} ms`);
-      ok(performance.now() - begun < 60_000);
+      ok(worst < 1000, `${worst} ms`);
+      ok(performance.now() - begun < 20_000);
     });
   }
 
   test('the given cases', { skip: missing('cases/server') }, async () => {
     for (const name of ['01-regex-nested-counts', '04-oneof-recursive-rangeerror']) {
       const request = post(server, '/v1/chat/completions', readFileSync(shared(`cases/server/${name}.json`), 'utf8'));
-      ok((await worstHealth(request)) < 2500);
+      ok((await worstHealth(request)) < 1000);
       ok([200, 400].includes((await request).status));
     }
   });
