@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { fromFloats } from '../src/devices/device.ts';
 import { createWasmDevice } from '../src/devices/wasm/device.ts';
-import type { SimdBuild } from '../src/devices/wasm/modules.ts';
+import type { SimdBuild } from '../src/devices/wasm/library.ts';
 import { randomFloats } from '../src/devices/wasm/testing.ts';
 import { hugePages } from '../src/platform/node/engine/huge-pages.ts';
 import { loadBlas } from '../src/platform/node/native/blas.ts';

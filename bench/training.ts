@@ -19,7 +19,7 @@ import { loadBlas } from '../src/platform/node/native/blas.ts';
 import { needBf16 } from '../src/platform/node/native/products.ts';
 import { nativeForThisMachine } from '../src/platform/node/native-kernels.ts';
 import { nodeThreads } from '../src/platform/node/threads.ts';
-import { compileForThisMachine } from '../src/platform/node/wide-kernels.ts';
+import { kernelsForThisMachine } from '../src/platform/node/wide-kernels.ts';
 import { initialWeights } from '../src/training/initialize.ts';
 import { PASS_TOKENS } from '../src/training/micro-batch.ts';
 import type { OptimizerOptions } from '../src/training/optimizer.ts';
@@ -116,8 +116,8 @@ async function measure(way: string) {
     work();
     spent.set(task, (spent.get(task) ?? 0) + performance.now() - from);
   };
-  const compiled = await compileForThisMachine({ threads, revectorize: way !== 'wasm128', blas: null, training: true });
-  const native = await nativeForThisMachine(compiled.kernels, !way.startsWith('wasm'));
+  const compiled = kernelsForThisMachine({ threads, revectorize: way !== 'wasm128', blas: null, training: true });
+  const native = nativeForThisMachine(compiled.kernels, !way.startsWith('wasm'));
   const device = await createWasmDevice({
     threads,
     host: nodeThreads,

@@ -1,4 +1,4 @@
-/** The kernels, as one module: which kernel a task is, and what the device finds of it by name. */
+/** The kernels: which numbers tasks have, and the module of each. */
 import { assert } from '../base/assert.ts';
 import { activation, activationBackward, softcap, softcapBackward } from './activation/kernel.ts';
 import { adamW, sumSquares } from './adamw/kernel.ts';
@@ -14,7 +14,7 @@ import { dropout } from './dropout/kernel.ts';
 import { embedBackward, gatherRows } from './embed/gather.kernel.ts';
 import { swigluBackward } from './gated/backward.kernel.ts';
 import { swiglu } from './gated/kernel.ts';
-import { blasImports, gemmBlas } from './gemm/blas.kernel.ts';
+import { gemmBlas } from './gemm/blas.kernel.ts';
 import { gemm } from './gemm/kernel.ts';
 import { gemmPack } from './gemm/pack.kernel.ts';
 import { roundBf16 } from './gemm/round.kernel.ts';
@@ -29,15 +29,15 @@ import { blend } from './muon/kernel.ts';
 import { columnSums, rmsNormBackward } from './rms-norm/backward.kernel.ts';
 import { rmsNorm } from './rms-norm/kernel.ts';
 import { rope, ropeBackward } from './rope/kernel.ts';
-import { CONTROL_CONSTANTS, CONTROL_CONSTANTS_END } from './tasks.ts';
+import { CONSTANT_BYTES, CONTROL_CONSTANTS, MAXIMUM_TASKS } from './tasks.ts';
 import { ConstantPool, type Target } from './writer/body.ts';
 import { bodyOf, MEMORY, moduleOf } from './writer/module.ts';
 import { print } from './writer/print.ts';
-import { call, dispatch, type KernelFunction } from './writer/statements.ts';
+import type { KernelFunction } from './writer/statements.ts';
 import type { Task } from './writer/task.ts';
 import type { I32 } from './writer/values.ts';
 
-const tasks = [
+const tasks: readonly Task[] = [
   add,
   swiglu,
   rmsNorm,
@@ -47,11 +47,12 @@ const tasks = [
   attentionCombine,
   attentionMaps,
   ...Object.values(append),
-  embed,
+  ...Object.values(embed),
   quantizeRows,
-  unpackPanels,
+  ...Object.values(unpackPanels),
   ...Object.values(pack),
-  ...Object.values(linearBlas),
+  ...Object.values(linearBlas.f32),
+  ...Object.values(linearBlas.bf16),
   gemm,
   ...Object.values(gemmPack),
   ...Object.values(gemmBlas),
@@ -84,65 +85,52 @@ const tasks = [
   ...Object.values(linearMatrix),
 ];
 
+assert(tasks.length <= MAXIMUM_TASKS, `kernels: ${tasks.length} tasks, and room for ${MAXIMUM_TASKS}`);
+
 const numbers = new Map<unknown, number>(tasks.map((it, i) => [it, i]));
 
 /** By which number threads know the task. */
 export function taskNumber(task: Pick<Task, 'name'>): number {
   const number = numbers.get(task);
-  assert(number !== undefined, `kernels: task ${task.name} is not in the module`);
+  assert(number !== undefined, `kernels: task ${task.name} has no number`);
   return number;
 }
 
-/** One function a task, as engines compile and optimize small ones better, and only those that run. */
-const functions = tasks.map(
-  ({ name, write }): KernelFunction => ({
-    name,
-    takes: ['i32', 'i32', 'i32'],
-    gives: null,
-    write(parameters) {
-      const [first, last, thread] = parameters as [I32, I32, I32];
-      write({ first, last, thread });
-      return null;
-    },
-  }),
-);
-
-/** perform(task, first, last, thread) */
-const perform: KernelFunction = {
-  name: 'perform',
+/** perform(task, first, last, thread): as all tasks have it, so that they stand in one table. */
+const performOf = ({ name, write }: Task): KernelFunction => ({
+  name,
   takes: ['i32', 'i32', 'i32', 'i32'],
   gives: null,
-  write([task, ...units]) {
-    dispatch(
-      task as I32,
-      functions.map((it) => () => void call(it, units)),
-    );
+  write(parameters) {
+    const [, first, last, thread] = parameters as [I32, I32, I32, I32];
+    write({ first, last, thread });
     return null;
   },
-};
+});
 
-const modules = new Map<string, Uint8Array<ArrayBuffer>>();
+/** Where a task's constants go; tasks share a memory, so each has a place of its own. */
+function constantsOf(task: number): ConstantPool {
+  const start = CONTROL_CONSTANTS + task * CONSTANT_BYTES;
+  return new ConstantPool(start, start + CONSTANT_BYTES);
+}
 
-/** The bytes of the module for an engine, written once in a process; it imports the memory that it works in. */
-export function kernelModule(target: Target): Uint8Array<ArrayBuffer> {
-  const key = JSON.stringify(target);
-  const bytes =
-    modules.get(key) ??
-    moduleOf({
-      target,
-      exports: { perform },
-      imports: blasImports,
-      constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
-      memory: MEMORY,
-    });
-  modules.set(key, bytes);
-  return bytes;
+/** The bytes of a task's module, which exports `perform` and imports the memory that it works in. */
+export function writeModule(task: number, target: Target): Uint8Array<ArrayBuffer> {
+  const it = tasks[task]!;
+  return moduleOf({
+    target,
+    exports: { perform: performOf(it) },
+    imports: it.imports,
+    constants: constantsOf(task),
+    memory: MEMORY,
+  });
 }
 
 /** The tasks of this name as they are written for a target, for people. */
 export function printKernels(name: string, target: Target): string[] {
-  const constants = new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END);
-  return functions
-    .filter((it) => it.name.toLowerCase().includes(name.toLowerCase()))
-    .map((it) => print(bodyOf(it, target, constants)));
+  return tasks.flatMap((task, i) =>
+    task.name.toLowerCase().includes(name.toLowerCase())
+      ? [print(bodyOf(performOf(task), target, constantsOf(i)))]
+      : [],
+  );
 }

@@ -31,14 +31,17 @@ export const CONTROL_FAILED = 1792;
 export const CONTROL_READY = 1856;
 /** Holds zero for ever: a constant that engines cannot see through (lanes.ts). */
 export const CONTROL_ZERO = 1920;
-/** Numbers that written kernels load (writer/body.ts). */
-export const CONTROL_CONSTANTS = 2048;
-export const CONTROL_CONSTANTS_END = 4096;
+/** Of each task the kernel's module (devices/wasm/kernel-exports.ts): where its bytes lie, and how many; 0 while it has none. */
+export const CONTROL_MODULES = 2048;
+export const MAXIMUM_TASKS = 256;
 /** Counters of the shares into which a task's units are cut, a cache line each, up to the end of the first page. */
 export const CONTROL_SHARES = 4096;
 export const MAXIMUM_SHARES = 960;
+/** Numbers that written kernels load (writer/body.ts), each kernel its own, in the second page. */
+export const CONTROL_CONSTANTS = 65536;
+export const CONSTANT_BYTES = 256;
 /** The first byte that is free. */
-export const CONTROL_PAGE_END = 65536;
+export const CONTROL_END = 131072;
 
 /**
  * How a packed matrix stores its weights: the packing kernels write these, `linear` and `embed` read them. A type is kept in its own

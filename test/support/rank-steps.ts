@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import type { Device } from '../../src/devices/device.ts';
 import { createWasmDevice } from '../../src/devices/wasm/device.ts';
-import { compileKernels } from '../../src/devices/wasm/modules.ts';
 import { joinMpi, mpiJob } from '../../src/platform/node/native/mpi.ts';
 import { newestSound } from '../../src/platform/node/training/run/checkpoint-folder.ts';
 import { Checkpoints, type SavedState } from '../../src/platform/node/training/run/checkpoints.ts';
@@ -30,7 +29,6 @@ const freshState: RunState = {
   recipe: null,
 };
 
-const kernels = await compileKernels({ simd: 'auto', shared: false });
 const mpi = mpiJob(process.env) && joinMpi();
 const collective = mpi ?? solo;
 const results: RankResult[] = [];
@@ -51,7 +49,7 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
     steps = 3,
   } = one;
   const { rank, size } = ranks;
-  const device = await createWasmDevice({ kernels });
+  const device = await createWasmDevice();
   const division = { sharding, rank, size, matrices: optimizer.matrices ?? 'adamw' } as const;
   const all = initialWeights(config, 3);
   const { model, parameters, weights } = placeModel(device, config, all, () => true, division);

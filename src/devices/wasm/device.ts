@@ -20,7 +20,7 @@ import { copied, type Device } from '../device.ts';
 import { ActivationArena } from './activation-arena.ts';
 import { attentionMaps } from './attention-maps.ts';
 import { copyKvBlock, createKvStore, readKvBlock, type WasmKvStore, writeKvBlock } from './kv-store.ts';
-import { type CompiledKernels, compileKernels, type SimdBuild } from './modules.ts';
+import { type KernelLibrary, kernelLibrary, type SimdBuild } from './library.ts';
 import { muonStep } from './muon.ts';
 import { createOps } from './ops.ts';
 import { type PrepareMemory, Segment } from './segment.ts';
@@ -43,8 +43,8 @@ export interface WasmDeviceOptions {
   readonly note?: string;
   /** Called with every new memory: layer 7 may ask the system for large pages. */
   readonly prepareMemory?: PrepareMemory | null;
-  /** Compiled already; they must be for shared memory if there are threads. */
-  readonly kernels?: CompiledKernels;
+  /** Where kernels come from; they must be for shared memory if there are threads. */
+  readonly kernels?: KernelLibrary;
   /**
    * Does the matrix products with parameters, and those of many rows with placed weights, on this device's threads; their bits are then
    * the library's. One that has products of bf16 multiplies rounded copies of both sides.
@@ -73,16 +73,7 @@ export interface WasmDevice extends Device {
 const SEGMENT_WEIGHTS = 2.75 * 2 ** 30;
 
 export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
-  const {
-    threads = 1,
-    activations = 'auto',
-    host = null,
-    note,
-    segmentWeights = SEGMENT_WEIGHTS,
-    blas = null,
-    native = null,
-  } = options;
-  const leave = options.leave ?? (() => {});
+  const { threads = 1, host = null, blas = null, native = null } = options;
   assert(
     Number.isInteger(threads) && threads >= 1,
     `createWasmDevice: threads is ${threads}, expected a whole number ≥ 1`,
@@ -93,14 +84,41 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       `wasm device: ${threads} threads need shared memory, which is not available here. Use one thread; in a browser, serve the page cross-origin isolated.`,
     );
   }
-  const kernels = options.kernels ?? (await compileKernels({ simd: options.simd ?? 'auto', shared: threads > 1 }));
-  const { simd, shared } = kernels;
-  assert(shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
-  const team = new Team(kernels);
+  const kernels = options.kernels ?? kernelLibrary({ simd: options.simd ?? 'auto', shared: threads > 1 });
+  assert(kernels.shared || threads === 1, `createWasmDevice: kernels for one thread were given to ${threads}`);
+  const { device, home, team } = assemble(options, kernels);
+  if (threads > 1)
+    await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas), native: native?.place ?? null });
+  await team.introduce(home, host);
+  return device;
+}
+
+/** A device of one thread, which there is nothing to wait for. */
+export function createLoneWasmDevice(
+  options: Omit<WasmDeviceOptions, 'threads' | 'host' | 'kernels'> & { readonly kernels: KernelLibrary },
+): WasmDevice {
+  return assemble(options, options.kernels).device;
+}
+
+function assemble(
+  options: WasmDeviceOptions,
+  kernels: KernelLibrary,
+): { readonly device: WasmDevice; readonly home: Segment; readonly team: Team } {
+  const {
+    threads = 1,
+    activations = 'auto',
+    host = null,
+    note,
+    segmentWeights = SEGMENT_WEIGHTS,
+    blas = null,
+    native = null,
+  } = options;
+  const leave = options.leave ?? (() => {});
+  const team = new Team(kernels, native?.place ?? null);
   const segments: Segment[] = [];
   let nf4Bytes = 0;
   const newSegment = () => {
-    const segment = new Segment(segments.length, kernels, shared, {
+    const segment = new Segment(segments.length, kernels, {
       blas,
       native,
       prepare: options.prepareMemory ?? null,
@@ -109,11 +127,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     segments.push(segment);
     return segment;
   };
-  if (threads > 1)
-    await team.grow(host!, threads - 1, { blas: blas && operandsOf(blas), native: native?.place ?? null });
   const home = newSegment();
-  await team.introduce(home, host);
-
   const arena = new ActivationArena();
   const blasRows = new Array<number>(PACK_KINDS).fill(Number.POSITIVE_INFINITY);
   for (const type of weightTypes) {
@@ -138,7 +152,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     return segment;
   }
 
-  return {
+  const { simd } = kernels;
+  const device: WasmDevice = {
     kind: 'wasm',
     ops: createOps(trained),
     backward: createWasmBackward(trained),
@@ -227,4 +242,5 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     },
     close: () => team.close(),
   };
+  return { device, home, team };
 }

@@ -43,7 +43,7 @@ function decodeRows(kernels: TrainingKernels, w_OI: FrozenMatrix, first: number,
   const decoded = arena.matrix(segment, count, I);
   const ids = arena.scratch(segment, count * 4).pointer;
   for (let n = 0; n < count; n++) segment.setWord(ids + 4 * n, first + n);
-  team.perform(segment, embed, { kind, packed: pointer, columns: I, out: decoded.pointer, ids }, count, 4);
+  team.perform(segment, embed[kind]!, { packed: pointer, columns: I, out: decoded.pointer, ids }, count, 4);
   return inSegment(kernels.context, decoded, kernels.segment).pointer;
 }
 

@@ -1,12 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
-import type { NativeKernels, Perform } from '../../kernels/native/kernels.ts';
-
-/** The kernels and the team that shares their tasks out, compiled. */
-export interface KernelModules {
-  readonly kernels: WebAssembly.Module;
-  readonly team: WebAssembly.Module;
-}
+import type { NativeKernels } from '../../kernels/native/kernels.ts';
 
 /** What the team exports (kernels/team/kernel.ts). */
 export interface KernelExports {
@@ -21,26 +15,38 @@ export interface KernelExports {
   leave(): void;
 }
 
-/** The kernels at work in a memory; `blas` does the matrix products of the tasks that are left to one, `native` the tasks that it has. */
+interface Sources {
+  /** Does the matrix products of the tasks that are left to one. */
+  readonly blas: Blas | null;
+  /** Does the tasks that it has. */
+  readonly native: NativeKernels | null;
+  /** The kernels of all other tasks. */
+  readonly moduleOf: (task: number) => WebAssembly.Module;
+}
+
+type Perform = (task: number, first: number, last: number, thread: number) => void;
+
+/** The team at work in a memory. A task's kernel comes to the team's table of tasks when the thread first does that task there. */
 export function instantiate(
-  modules: KernelModules,
+  team: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  { blas, native }: { readonly blas: Blas | null; readonly native: NativeKernels | null },
+  { blas, native, moduleOf }: Sources,
 ): KernelExports {
   const none = () => assert(false, 'kernels: a task for a BLAS, and none was given');
   const products = { sgemm: blas?.sgemm?.(memory) ?? none, bgemm: blas?.bgemm?.(memory) ?? none };
-  const kernels = new WebAssembly.Instance(modules.kernels, { env: { memory, ...products } }).exports;
-  const written = kernels.perform as PerformTask;
-  const perform = native ? preferring(native.bind(memory), written) : written;
-  return new WebAssembly.Instance(modules.team, { env: { memory, perform } }).exports as unknown as KernelExports;
-}
-
-type PerformTask = (task: number, first: number, last: number, thread: number) => void;
-
-function preferring(native: ReadonlyMap<number, Perform>, other: PerformTask): PerformTask {
-  return (task, first, last, thread) => {
-    const perform = native.get(task);
-    if (perform) perform(first, last, thread);
-    else other(task, first, last, thread);
+  const machineCode = native?.bind(memory);
+  const perform: Perform = (task, first, last, thread) => {
+    const run = machineCode?.get(task);
+    if (run) {
+      run(first, last, thread);
+      return;
+    }
+    const kernel = new WebAssembly.Instance(moduleOf(task), { env: { memory, ...products } }).exports
+      .perform as Perform;
+    tasks.set(task, kernel);
+    kernel(task, first, last, thread);
   };
+  const { exports } = new WebAssembly.Instance(team, { env: { memory, perform } });
+  const tasks = exports.tasks as WebAssembly.Table;
+  return exports as unknown as KernelExports;
 }

@@ -78,9 +78,9 @@ export function createPlacedLinear(
     const scratchBytes = BLAS_DEPTH * (tileRows + tasks.BLAS_GAP) * 4 + (isHalf ? BLAS_WIDE_BYTES : 0);
     const from = isHalf ? roundedRows(x, N * I) : x.pointer;
     const scratch = arena.scratch(segment, scratchBytes * team.size).pointer;
-    const sizes = { kind, columns: I, rows: O, N, tileRows, depth, scratch, scratchBytes };
+    const sizes = { columns: I, rows: O, N, tileRows, depth, scratch, scratchBytes };
     const places = { w: pointer, x: from, y: y.pointer, bias };
-    const task = linearBlas[isHalf ? 'bf16' : 'f32'];
+    const task = linearBlas[isHalf ? 'bf16' : 'f32'][kind]!;
     team.perform(segment, task, { ...sizes, ...places }, Math.ceil(O / tileRows), 1);
     arena.release(mark);
     return y;

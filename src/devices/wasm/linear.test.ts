@@ -8,7 +8,7 @@ import { weightTypes } from '../../tensor/dtype.ts';
 import { fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
-import { usableBuilds } from './modules.ts';
+import { usableBuilds } from './library.ts';
 import { int8Rounded, randomFloats, randomWeights, sourceOf } from './testing.ts';
 import { keptBytes, packKinds } from './weights.ts';
 

@@ -84,8 +84,8 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
     const list = arena.scratch(segment, ids.length * 4).pointer;
     segment.wordsAt(list, ids.length).set(ids);
     if (table instanceof WasmMatrix) {
-      const values = { kind: table.kind, packed: pointer, columns: D, out: y.pointer, ids: list };
-      kernels.perform(segment, embed, values, ids.length, 4);
+      const values = { packed: pointer, columns: D, out: y.pointer, ids: list };
+      kernels.perform(segment, embed[table.kind]!, values, ids.length, 4);
     } else gatherRows(kernels, segment, y.pointer, pointer, list, ids.length, D);
     arena.release(mark);
     return y;

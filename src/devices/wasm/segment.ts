@@ -9,9 +9,10 @@ import { UnsupportedError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
-import { CONTROL_ARGUMENTS, CONTROL_FAILED, CONTROL_PAGE_END } from '../../kernels/tasks.ts';
+import { CONTROL_ARGUMENTS, CONTROL_END, CONTROL_FAILED } from '../../kernels/tasks.ts';
 import { Arena } from './arena.ts';
-import { instantiate, type KernelExports, type KernelModules } from './kernel-exports.ts';
+import { instantiate, type KernelExports } from './kernel-exports.ts';
+import type { KernelLibrary } from './library.ts';
 
 const PAGE = 65536;
 const LIMIT = 2 ** 32 - PAGE; // the last page stays free, so that no end address wraps to 0
@@ -47,16 +48,16 @@ export class Segment {
 
   constructor(
     index: number,
-    modules: KernelModules,
-    shared: boolean,
+    library: KernelLibrary,
     { blas = null, native = null, prepare = null }: SegmentOptions = {},
   ) {
     this.index = index;
-    this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
+    this.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: library.shared });
     prepare?.(this.memory, 2 ** 32);
-    this.kernels = instantiate(modules, this.memory, { blas, native });
+    const moduleOf = (task: number) => library.module(task);
+    this.kernels = instantiate(library.team, this.memory, { blas, native, moduleOf });
     this.kernels.prepareTeam();
-    this.top = CONTROL_PAGE_END;
+    this.top = CONTROL_END;
     this.refresh();
     this.arena = new Arena(this);
   }

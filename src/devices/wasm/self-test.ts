@@ -6,7 +6,8 @@ import type { Batch } from '../../kernels/batch.ts';
 import { type KvType, kvTypes } from '../../kernels/ops.ts';
 import { dtypes, rowBytes, type WeightType, weightTypes } from '../../tensor/dtype.ts';
 import type { Floats, Tensor } from '../../tensor/tensor.ts';
-import { type Device, fromFloats } from '../device.ts';
+import { copied, type Device, fromFloats } from '../device.ts';
+import { numbersOf } from './tensors.ts';
 import { packKinds } from './weights.ts';
 
 const COLUMNS = 256;
@@ -15,70 +16,85 @@ const HEAD_SIZE = 24;
 /** f16 bits of 1/64, or bf16 bits of a tiny number. */
 const SCALE = 0x2400;
 
-/** What the kernels compute, by name, for some weight types and numbers of activation rows. */
-export async function kernelResults(
+/** Takes a result, as it is now. */
+export type Keep = (name: string, tensor: Tensor) => void;
+export type Results = Map<string, Floats>;
+
+/** What `compute` keeps, read from its device. */
+export async function resultsOf(device: Device, compute: (keep: Keep) => void): Promise<Results> {
+  const readings: Promise<[string, Floats]>[] = [];
+  compute((name, tensor) => {
+    readings.push(device.read(tensor).then((numbers) => [name, numbers]));
+  });
+  return new Map(await Promise.all(readings));
+}
+
+/** The same of a wasm device, without waiting. */
+export function resultsNow(compute: (keep: Keep) => void): Results {
+  const results: Results = new Map();
+  compute((name, tensor) => void results.set(name, copied(numbersOf(tensor))));
+  return results;
+}
+
+/** What the kernels compute, by name. */
+export function kernelResults(device: Device, options: SelfTest = {}): Promise<Results> {
+  return resultsOf(device, (keep) => computeByKernels(device, keep, options));
+}
+
+export interface SelfTest {
+  readonly types?: readonly WeightType[];
+  /** Numbers of activation rows. */
+  readonly rows?: readonly number[];
+  readonly kvTypes?: readonly KvType[];
+  /** Of the matrices: whole blocks of every type. */
+  readonly columns?: number;
+}
+
+/** Every kernel of a forward pass. */
+export function computeByKernels(
   device: Device,
-  {
-    types = weightTypes,
-    rows = [1, 6],
-    kvTypes: caches = kvTypes,
-    columns = COLUMNS,
-  }: {
-    readonly types?: readonly WeightType[];
-    readonly rows?: readonly number[];
-    readonly kvTypes?: readonly KvType[];
-    /** Of the matrices: whole blocks of every type. */
-    readonly columns?: number;
-  } = {},
-): Promise<Map<string, Floats>> {
-  const results = new Map<string, Floats>();
+  keep: Keep,
+  { types = weightTypes, rows = [1, 6], kvTypes: caches = kvTypes, columns = COLUMNS }: SelfTest,
+): void {
   const { ops } = device;
   const mark = device.mark();
   const random = new Random(1);
   const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
 
-  for (const dtype of types) await productResults(device, results, { dtype, columns, rows, random });
+  for (const dtype of types) computeProducts(device, keep, { dtype, columns, rows, random });
 
   const x = numbers(5, 96);
   const y = numbers(5, 96);
-  results.set('add', await device.read(ops.add(x, y)));
-  results.set('swiglu', await device.read(ops.swiglu(x, y)));
-  results.set('rmsNorm', await device.read(ops.rmsNorm(x, numbers(1, 96), 1e-5)));
-  results.set('rope', await device.read(ops.rope(x, numbers(5, HEAD_SIZE))));
-  await attentionResults(device, results, caches, random);
-  await mapResults(device, results, random);
+  keep('add', ops.add(x, y));
+  keep('swiglu', ops.swiglu(x, y));
+  keep('rmsNorm', ops.rmsNorm(x, numbers(1, 96), 1e-5));
+  keep('rope', ops.rope(x, numbers(5, HEAD_SIZE)));
+  computeAttention(device, keep, caches, random);
+  computeMaps(device, keep, random);
   device.release(mark);
-  return results;
 }
 
 /** Those that machine code computes: `linear`, with a type of every way in which weights lie in memory, f32 products, and attention. */
-export async function nativeResults(device: Device): Promise<Map<string, Floats>> {
-  const results = new Map<string, Floats>();
+export function computeByNative(device: Device, keep: Keep): void {
   const mark = device.mark();
   const random = new Random(1);
   const byKind = new Map(weightTypes.map((type) => [packKinds[type], type]));
   for (const dtype of byKind.values()) {
-    await productResults(device, results, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
+    computeProducts(device, keep, { dtype, columns: COLUMNS, rows: [1, 6, 37], random });
   }
   for (const outputs of [50, 16]) {
     const [x, w] = [floats(device, random, 37, 300), floats(device, random, outputs, 300)];
     const y = device.ops.linear(x, w);
     const dw = { tensor: device.scratch([outputs, 300]), isEmpty: true };
     device.backward.linear(null, dw, null, y, x, w);
-    results.set(`linear of ${outputs} × 300 parameters`, await device.read(y));
-    results.set(`gradient of ${outputs} × 300 parameters`, await device.read(dw.tensor));
+    keep(`linear of ${outputs} × 300 parameters`, y);
+    keep(`gradient of ${outputs} × 300 parameters`, dw.tensor);
   }
-  await attentionResults(device, results, kvTypes, random);
+  computeAttention(device, keep, kvTypes, random);
   device.release(mark);
-  return results;
 }
 
-async function attentionResults(
-  device: Device,
-  results: Map<string, Floats>,
-  caches: readonly KvType[],
-  random: Random,
-): Promise<void> {
+function computeAttention(device: Device, keep: Keep, caches: readonly KvType[], random: Random): void {
   const { ops } = device;
   const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
   for (const type of caches) {
@@ -90,25 +106,25 @@ async function attentionResults(
     for (const group of [1, 4]) {
       const q = numbers(40, 2 * group * HEAD_SIZE);
       const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
-      results.set(`attention ${type}, ${group} heads a key`, await device.read(mix));
+      keep(`attention ${type}, ${group} heads a key`, mix);
     }
   }
 }
 
-async function mapResults(device: Device, results: Map<string, Floats>, random: Random): Promise<void> {
+function computeMaps(device: Device, keep: Keep, random: Random): void {
   const seen_R = Array.from({ length: 40 }, (_, n) => ({ first: n >> 1, last: n }));
   const options = { headSize: HEAD_SIZE, window: null, seen_R, heads: Uint32Array.of(0, 1) };
   const [q, k] = [floats(device, random, 40, 2 * HEAD_SIZE), floats(device, random, 40, HEAD_SIZE)];
   for (const cap of [undefined, 5]) {
     const wanted = new Set(['scores', 'probabilities'] as const);
     const made = device.attentionMaps?.(q, k, { ...options, ...(cap === undefined ? {} : { cap }), wanted }) ?? {};
-    for (const [name, map] of Object.entries(made)) results.set(`${name}, cap ${cap}`, await device.read(map));
+    for (const [name, map] of Object.entries(made)) keep(`${name}, cap ${cap}`, map);
   }
 }
 
-async function productResults(
+function computeProducts(
   device: Device,
-  results: Map<string, Floats>,
+  keep: Keep,
   {
     dtype,
     columns,
@@ -120,7 +136,7 @@ async function productResults(
     readonly rows: readonly number[];
     readonly random: Random;
   },
-): Promise<void> {
+): void {
   const bytes = randomBlocks(dtype, columns, random);
   const matrix = device.placeWeight(
     {
@@ -135,12 +151,9 @@ async function productResults(
     null,
   );
   for (const N of rows) {
-    results.set(
-      `linear ${dtype}, ${N} rows`,
-      await device.read(device.ops.linear(floats(device, random, N, columns), matrix)),
-    );
+    keep(`linear ${dtype}, ${N} rows`, device.ops.linear(floats(device, random, N, columns), matrix));
   }
-  results.set(`embed ${dtype}`, await device.read(device.ops.embed(matrix, Uint32Array.of(3, 17))));
+  keep(`embed ${dtype}`, device.ops.embed(matrix, Uint32Array.of(3, 17)));
 }
 
 function floats(device: Device, random: Random, rows: number, columns: number): Tensor {

@@ -6,9 +6,9 @@ import { UnsupportedError } from '../../base/errors.ts';
 import type { BlasOperands } from '../../kernels/gemm/blas.ts';
 import { taskNumber } from '../../kernels/kernels.ts';
 import type { NativePlace } from '../../kernels/native/kernels.ts';
-import { CONTROL_READY } from '../../kernels/tasks.ts';
+import { CONTROL_MODULES, CONTROL_READY } from '../../kernels/tasks.ts';
 import { type ArgumentNumbers, type Arguments, type Task, writeArguments } from '../../kernels/writer/task.ts';
-import type { KernelModules } from './kernel-exports.ts';
+import { type KernelLibrary, onceForEach } from './library.ts';
 import type { Segment } from './segment.ts';
 import { TAKE_MESSAGE, type WorkerMessage } from './worker.ts';
 
@@ -35,11 +35,18 @@ const ANSWER_MS = 20000;
 /** The leader's side. */
 export class Team {
   private readonly threads: TeamThread[] = [];
-  private readonly modules: KernelModules;
+  private readonly library: KernelLibrary;
+  private readonly place: (task: number) => boolean;
   private home: Segment | null = null;
 
-  constructor(modules: KernelModules) {
-    this.modules = modules;
+  /** `native` does the tasks that it has: their kernels are never written. */
+  constructor(library: KernelLibrary, native: NativePlace | null) {
+    this.library = library;
+    const isNative = new Set(native?.entries.map(([task]) => task));
+    this.place = onceForEach((task) => {
+      if (!isNative.has(task)) this.placeModule(task);
+      return true;
+    });
   }
 
   /** Threads including the leader. */
@@ -61,7 +68,7 @@ export class Team {
     if (this.threads.length === 0) return;
     const { kernels, memory: homeMemory } = this.home!;
     this.threads.forEach((thread, i) => {
-      thread.post({ thread: i + 1, segment: index, modules: this.modules, memory });
+      thread.post({ thread: i + 1, segment: index, team: this.library.team, memory });
     });
     if (index > 0) kernels.open(TAKE_MESSAGE);
     const ready = new Int32Array(homeMemory.buffer, CONTROL_READY, 1);
@@ -76,6 +83,16 @@ export class Team {
       await host!.pause(1);
     }
     if (index > 0) kernels.close();
+  }
+
+  /** Puts a kernel where workers find it when they meet its task. */
+  private placeModule(task: number): void {
+    this.library.module(task); // compiled here, so that workers get the same code for the same bytes
+    const bytes = this.library.bytes(task);
+    const home = this.home!;
+    const pointer = home.allocate(bytes.length, 'a kernel');
+    home.bytesAt(pointer, bytes.length).set(bytes);
+    home.wordsAt(CONTROL_MODULES + 8 * task, 2).set([pointer, bytes.length]);
   }
 
   /** Runs a task with its arguments, by name. */
@@ -97,6 +114,7 @@ export class Team {
       segment.kernels.runAlone(task, units);
       return;
     }
+    this.place(task);
     const home = this.home!;
     try {
       if (segment === home) segment.kernels.runShared(task, units, chunk, this.size);

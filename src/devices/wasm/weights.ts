@@ -156,7 +156,7 @@ function readVector(source: TensorSource, dtype: WeightType, { segment, pointer 
   const ids = segment.arena.take(4);
   readMatrix(source, dtype, packKinds[dtype], 1, columns, packed, segment, team);
   segment.setWord(ids, 0);
-  team.perform(segment, embed, { kind: packKinds[dtype], packed, columns, out: pointer, ids }, 1, 1);
+  team.perform(segment, embed[packKinds[dtype]]!, { packed, columns, out: pointer, ids }, 1, 1);
   segment.arena.release(mark);
 }
 
@@ -193,7 +193,7 @@ function readMatrix(
     const values = { packed, raw: stage, rows: count, columns, rowBytes: rawRowBytes, flag, ...table };
     team.perform(segment, pack[dtype], values, panels, chunk);
     if (kind === rawKind) continue;
-    team.perform(segment, unpackPanels, { kind: rawKind, packed: decoded, columns, out: to }, panels, chunk);
+    team.perform(segment, unpackPanels[rawKind]!, { packed: decoded, columns, out: to }, panels, chunk);
   }
   if (segment.word(flag) !== 0) {
     throw new FormatError(

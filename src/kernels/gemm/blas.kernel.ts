@@ -21,12 +21,12 @@ const takes = {
 };
 const [sgemm, bgemm] = [importOf('sgemm', takes), importOf('bgemm', takes)];
 
-export const blasImports = [sgemm.callee, bgemm.callee];
-export const blasProducts = { f32: sgemm.call, bf16: bgemm.call };
+export const blasProducts = { f32: sgemm, bf16: bgemm };
 export const operandBytes = { f32: 4, bf16: 2 } as const satisfies Record<BlasOperands, number>;
 
 function blasOf(operands: BlasOperands) {
   const bytes = operandBytes[operands];
+  const product = blasProducts[operands];
   return task(
     `gemmBlas_${operands}`,
     {
@@ -51,7 +51,7 @@ function blasOf(operands: BlasOperands) {
       each(first, last, 1, (unit) => {
         const m = unit.div(across).mul(tileRows);
         const n = unit.rem(across).mul(tileColumns);
-        blasProducts[operands]({
+        product.call({
           M: M.sub(m).min(tileRows),
           N: N.sub(n).min(tileColumns),
           K,
@@ -67,6 +67,7 @@ function blasOf(operands: BlasOperands) {
         });
       });
     },
+    [product.callee],
   );
 }
 

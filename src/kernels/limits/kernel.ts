@@ -3,7 +3,7 @@
  * kernels they stand for: pairs of neighbouring vectors from load to store, which V8's revectorizer joins to 256 bits.
  */
 import { times } from '../lanes.ts';
-import { CONTROL_CONSTANTS, CONTROL_CONSTANTS_END } from '../tasks.ts';
+import { CONSTANT_BYTES, CONTROL_CONSTANTS } from '../tasks.ts';
 import { body, ConstantPool, type Target } from '../writer/body.ts';
 import { MEMORY, moduleOf } from '../writer/module.ts';
 import { each, functionOf, storeVectors, type Variable, variable } from '../writer/statements.ts';
@@ -76,7 +76,7 @@ export function limitsModule(target: Target): Uint8Array<ArrayBuffer> {
   return moduleOf({
     target,
     exports: { limitRead: limitRead.callee, limitInt8: limitInt8.callee, limitF32: limitF32.callee },
-    constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
+    constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS + CONSTANT_BYTES),
     memory: MEMORY,
   });
 }

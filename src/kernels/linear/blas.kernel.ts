@@ -5,25 +5,25 @@
 import { blasProducts, operandBytes } from '../gemm/blas.kernel.ts';
 import type { BlasOperands } from '../gemm/blas.ts';
 import { roundEight } from '../gemm/round.kernel.ts';
-import { BLAS_COLUMNS, BLAS_GAP, FLOAT_GROUP_PANELS, PACK_BF16, QUANTIZED_GROUP_PANELS } from '../tasks.ts';
+import { BLAS_COLUMNS, BLAS_GAP, FLOAT_GROUP_PANELS, QUANTIZED_GROUP_PANELS } from '../tasks.ts';
 import { copyBytes, each, functionOf, store, when } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
-import { choose, I32 } from '../writer/values.ts';
-import { columnBytes, floatPackings } from './floats/packing.ts';
-import { panelOf, unpackColumns } from './unpack.kernel.ts';
-
-const halves = floatPackings.find(({ kind }) => kind === PACK_BF16)!;
+import { I32 } from '../writer/values.ts';
+import { columnBytes, type FloatPacking } from './floats/packing.ts';
+import type { Packing } from './int8/packing.ts';
+import { byKind, isFloat, panelOf, unpackColumns } from './unpack.kernel.ts';
 
 /**
  * x: of the operands' type; tileRows: of a tile (whole groups); depth: columns of a product (whole super-blocks); bias: 0 for none.
  * Scratch of a thread: the tile's columns with their gaps; for bf16, then BLAS_COLUMNS of a group in f32. Unit = one tile of w.
  */
-function blasOf(operands: BlasOperands) {
+function blasOf(operands: BlasOperands, packing: FloatPacking | Packing) {
   const bytes = operandBytes[operands];
+  const product = blasProducts[operands];
+  const unpackTile = operands === 'bf16' ? halfTile(packing) : floatTile(packing);
   return task(
-    `linearBlas_${operands}`,
+    `linearBlas_${operands}${packing.kind}`,
     {
-      kind: 'count',
       w: 'pointer',
       columns: 'count',
       rows: 'count',
@@ -37,7 +37,7 @@ function blasOf(operands: BlasOperands) {
       depth: 'count',
     },
     (it, { first, last, thread }) => {
-      const { kind, w, columns, rows: O, x, N, tileRows, bias, depth } = it;
+      const { w, columns, rows: O, x, N, tileRows, bias, depth } = it;
       const stride = tileRows.add(BLAS_GAP);
       const scratch = it.scratch.add(thread.mul(it.scratchBytes));
       const wide = scratch.add(depth.mul(stride).mul(2));
@@ -50,10 +50,8 @@ function blasOf(operands: BlasOperands) {
         });
         each(0, columns, depth, (from) => {
           const to = columns.min(from.add(depth));
-          const tile = { kind, w, columns, out: scratch, stride, panel: row.shr(3), rows, from, to };
-          if (operands === 'bf16') halfTile({ ...tile, wide });
-          else floatTile(tile);
-          blasProducts[operands]({
+          unpackTile({ w, columns, out: scratch, stride, panel: row.shr(3), rows, from, to, wide });
+          product.call({
             M: N,
             N: rows,
             K: to.sub(from),
@@ -70,55 +68,70 @@ function blasOf(operands: BlasOperands) {
         });
       });
     },
+    [product.callee],
   );
 }
 
-export const linearBlas = { f32: blasOf('f32'), bf16: blasOf('bf16') };
-
-const tileTakes = { kind: I32, w: I32, columns: I32, out: I32, stride: I32, panel: I32, rows: I32, from: I32, to: I32 };
+const tileTakes = {
+  w: I32,
+  columns: I32,
+  out: I32,
+  stride: I32,
+  panel: I32,
+  rows: I32,
+  from: I32,
+  to: I32,
+  wide: I32,
+};
 type Tile = Readonly<Record<keyof typeof tileTakes, I32>>;
 
 /** Groups that begin in a tile, and of each so many columns at a time: `at`: bytes from `out` to the group's first row, of f32. */
-function eachGroup({ kind, panel, rows }: Tile, write: (panel: I32, panels: I32, at: I32) => void): void {
-  const panels = choose(kind.le(PACK_BF16), I32.of(FLOAT_GROUP_PANELS), I32.of(QUANTIZED_GROUP_PANELS));
-  each(panel, panel.add(rows.add(7).shr(3)), panels, (at) => write(at, panels, at.sub(panel).mul(32)));
+function eachGroup({ panel, rows }: Tile, panels: number, write: (panel: I32, at: I32) => void): void {
+  each(panel, panel.add(rows.add(7).shr(3)), panels, (at) => write(at, at.sub(panel).mul(32)));
 }
+const groupPanels = (packing: FloatPacking | Packing) =>
+  isFloat(packing) ? FLOAT_GROUP_PANELS : QUANTIZED_GROUP_PANELS;
 function eachColumns({ from, to }: Tile, write: (first: I32, last: I32) => void): void {
   each(from, to, BLAS_COLUMNS, (first) => write(first, to.min(first.add(BLAS_COLUMNS))));
 }
 
 /** Columns from … to − 1 of a tile that begins with `panel`, as f32: groups that begin in it are unpacked whole. */
-const floatTile = functionOf('floatTile', tileTakes, null, (tile) => {
-  const { kind, w, columns, out, from } = tile;
-  const stride = tile.stride.mul(4);
-  eachGroup(tile, (group, panels, ofGroup) => {
-    eachColumns(tile, (first, last) => {
-      const at = out.add(ofGroup).add(first.sub(from).mul(stride));
-      each(0, panels, 1, (p) => {
-        unpackColumns({ kind, w, panel: group.add(p), columns, first, last, out: at.add(p.mul(32)), stride });
+const floatTile = (packing: FloatPacking | Packing) =>
+  functionOf('floatTile', tileTakes, null, (tile) => {
+    const { w, columns, out, from } = tile;
+    const stride = tile.stride.mul(4);
+    const panels = groupPanels(packing);
+    eachGroup(tile, panels, (group, ofGroup) => {
+      eachColumns(tile, (first, last) => {
+        const at = out.add(ofGroup).add(first.sub(from).mul(stride));
+        each(0, panels, 1, (p) => {
+          const place = { out: at.add(p.mul(32)), stride };
+          unpackColumns[packing.kind]!({ w, panel: group.add(p), columns, first, last, ...place });
+        });
       });
     });
+    return undefined;
   });
-  return undefined;
-});
 
-/** The same as bf16. */
-const halfTile = functionOf('halfTile', { ...tileTakes, wide: I32 }, null, (tile) => {
-  const { kind, w, columns, out, from, to, wide } = tile;
-  const stride = tile.stride.mul(2);
-  const columnAt = (column: I32, ofGroup: I32) => out.add(ofGroup.shr(1)).add(column.sub(from).mul(stride));
-  eachGroup(tile, (group, panels, ofGroup) => {
-    const bytes = panels.mul(32);
-    const asTheyAre = () => {
-      const source = w.add(panelOf(halves, columns, group));
-      const size = columnBytes(halves);
-      each(from, to, 1, (c) => copyBytes(columnAt(c, ofGroup), source.add(c.mul(size)), size));
-    };
-    const rounded = () => {
+/** The same as bf16, by way of `wide`. */
+const halfTile = (packing: FloatPacking | Packing) =>
+  functionOf('halfTile', tileTakes, null, (tile) => {
+    const { w, columns, out, from, to, wide } = tile;
+    const stride = tile.stride.mul(2);
+    const panels = groupPanels(packing);
+    const bytes = panels * 32;
+    const columnAt = (column: I32, ofGroup: I32) => out.add(ofGroup.shr(1)).add(column.sub(from).mul(stride));
+    eachGroup(tile, panels, (group, ofGroup) => {
+      if (isFloat(packing) && packing.type === 'bf16') {
+        const source = w.add(panelOf(packing, columns, group));
+        const size = columnBytes(packing);
+        each(from, to, 1, (c) => copyBytes(columnAt(c, ofGroup), source.add(c.mul(size)), size));
+        return;
+      }
       eachColumns(tile, (first, last) => {
         each(0, panels, 1, (p) => {
-          const place = { out: wide.add(p.mul(32)), stride: bytes };
-          unpackColumns({ kind, w, panel: group.add(p), columns, first, last, ...place });
+          const place = { out: wide.add(p.mul(32)), stride: I32.of(bytes) };
+          unpackColumns[packing.kind]!({ w, panel: group.add(p), columns, first, last, ...place });
         });
         each(first, last, 1, (c) => {
           const numbers = wide.add(c.sub(first).mul(bytes));
@@ -126,8 +139,11 @@ const halfTile = functionOf('halfTile', { ...tileTakes, wide: I32 }, null, (tile
           each(0, bytes, 32, (i) => store(target.add(i.shr(1)), roundEight(numbers.add(i))));
         });
       });
-    };
-    when(kind.eq(PACK_BF16), asTheyAre, rounded);
+    });
+    return undefined;
   });
-  return undefined;
-});
+
+export const linearBlas = {
+  f32: byKind((packing) => blasOf('f32', packing)),
+  bf16: byKind((packing) => blasOf('bf16', packing)),
+};

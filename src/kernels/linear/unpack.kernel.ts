@@ -1,7 +1,7 @@
 /** Unpacking: a packed matrix → f32, exactly the numbers that the file's format defines. A row for embeddings, or many columns of a panel. */
 import { halfToF32, kept, pair } from '../lanes.ts';
 import { FLOAT_GROUP_PANELS, PACK_F32, PACK_TABLE_BF16, QUANTIZED_GROUP_PANELS } from '../tasks.ts';
-import { dispatch, each, functionOf, store, storeVectors, variable } from '../writer/statements.ts';
+import { each, functionOf, store, storeVectors, variable } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4, I8x16, I32, I32x4 } from '../writer/values.ts';
 import {
@@ -37,14 +37,11 @@ export const panelOf = (packing: FloatPacking, columns: I32, panel: I32): I32 =>
 const powerOf = (packing: FloatPacking, columns: I32, panel: I32): I32 =>
   groupOf(packing, columns, panel).add(powersAt(packing, columns)).add(panel.rem(FLOAT_GROUP_PANELS).mul(POWER_BYTES));
 
-/** What writes for one kind, chosen by its number. */
-function byKind<T>(kind: I32, floats: (packing: FloatPacking) => T, quantized: (packing: Packing) => T): void {
-  const all = [...floatPackings, ...packings].sort((a, b) => a.kind - b.kind);
-  dispatch(
-    kind,
-    all.map((packing) => () => void ('type' in packing ? floats(packing) : quantized(packing))),
-  );
+/** One for every kind, under its number (tasks.ts). */
+export function byKind<T>(of: (packing: FloatPacking | Packing) => T): Readonly<Record<number, T>> {
+  return Object.fromEntries([...floatPackings, ...packings].map((packing) => [packing.kind, of(packing)]));
 }
+export const isFloat = (packing: FloatPacking | Packing): packing is FloatPacking => 'type' in packing;
 
 // ---- a row
 
@@ -130,25 +127,20 @@ function quantAt(packing: Packing, row: I32, column: I32): I32 {
   );
 }
 
-const floatRows = new Map(floatPackings.map((packing) => [packing, floatRow(packing)]));
-const quantizedRows = new Map(packings.map((packing) => [packing, quantizedRow(packing)]));
-
 /** out row n = matrix row ids[n]. Unit = one of them. */
-export const embed = task(
-  'embed',
-  { kind: 'count', packed: 'pointer', columns: 'count', out: 'pointer', ids: 'pointer' },
-  ({ kind, packed, columns, out, ids }, { first, last }) => {
-    each(first, last, 1, (n) => {
-      const id = I32.load(ids.add(n.mul(4)));
-      const given = { w: packed, panel: id.shr(3), r: id.and(7), columns, out: out.add(n.mul(columns).mul(4)) };
-      byKind(
-        kind,
-        (packing) => floatRows.get(packing)!(given),
-        (packing) => quantizedRows.get(packing)!(given),
-      );
-    });
-  },
-);
+export const embed = byKind((packing) => {
+  const unpackRow = isFloat(packing) ? floatRow(packing) : quantizedRow(packing);
+  return task(
+    `embed${packing.kind}`,
+    { packed: 'pointer', columns: 'count', out: 'pointer', ids: 'pointer' },
+    ({ packed, columns, out, ids }, { first, last }) => {
+      each(first, last, 1, (n) => {
+        const id = I32.load(ids.add(n.mul(4)));
+        unpackRow({ w: packed, panel: id.shr(3), r: id.and(7), columns, out: out.add(n.mul(columns).mul(4)) });
+      });
+    },
+  );
+});
 
 // ---- many columns of a panel, 8 rows side by side, for matrices that are kept or multiplied as f32
 
@@ -252,29 +244,23 @@ function groupQuants(sums: BlockSums, block: I32, levels: I8x16 | null, g: numbe
   return sums.quants(low, levels ?? (packing.highBytes > 0 ? I8x16.load(block, at) : low), g);
 }
 
-const columnsOfFloats = new Map(floatPackings.map((packing) => [packing, floatColumns(packing)]));
-const columnsOfQuantized = new Map(packings.map((packing) => [packing, quantizedColumns(packing)]));
-
-export const unpackColumns = functionOf('unpackColumns', { kind: I32, ...columnTakes }, null, (it) => {
-  byKind(
-    it.kind,
-    (packing) => columnsOfFloats.get(packing)!(it),
-    (packing) => columnsOfQuantized.get(packing)!(it),
-  );
-  return undefined;
-});
+export const unpackColumns = byKind((packing) =>
+  isFloat(packing) ? floatColumns(packing) : quantizedColumns(packing),
+);
 
 const wide = floatPackings.find(({ kind }) => kind === PACK_F32)!;
 
 /** Unit = one panel: out gets it packed as f32. */
-export const unpackPanels = task(
-  'unpackPanels',
-  { kind: 'count', packed: 'pointer', columns: 'count', out: 'pointer' },
-  ({ kind, packed, columns, out }, { first, last }) => {
-    const stride = I32.of(columnBytes(wide));
-    each(first, last, 1, (panel) => {
-      const to = out.add(panelOf(wide, columns, panel));
-      unpackColumns({ kind, w: packed, panel, columns, first: I32.of(0), last: columns, out: to, stride });
-    });
-  },
+export const unpackPanels = byKind(({ kind }) =>
+  task(
+    `unpackPanels${kind}`,
+    { packed: 'pointer', columns: 'count', out: 'pointer' },
+    ({ packed, columns, out }, { first, last }) => {
+      const stride = I32.of(columnBytes(wide));
+      each(first, last, 1, (panel) => {
+        const to = out.add(panelOf(wide, columns, panel));
+        unpackColumns[kind]!({ w: packed, panel, columns, first: I32.of(0), last: columns, out: to, stride });
+      });
+    },
+  ),
 );

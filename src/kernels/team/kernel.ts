@@ -14,7 +14,6 @@
  */
 import {
   CONTROL_CONSTANTS,
-  CONTROL_CONSTANTS_END,
   CONTROL_EPOCH,
   CONTROL_GATE,
   CONTROL_LEADER_WAITS,
@@ -24,11 +23,23 @@ import {
   CONTROL_SHARES,
   CONTROL_TASK,
   MAXIMUM_SHARES,
+  MAXIMUM_TASKS,
 } from '../tasks.ts';
 import { atomic } from '../writer/atomics.ts';
 import { body, ConstantPool, type Target } from '../writer/body.ts';
 import { MEMORY, moduleOf } from '../writer/module.ts';
-import { each, functionOf, importOf, Kept, repeat, scope, store, variable, when } from '../writer/statements.ts';
+import {
+  callIn,
+  each,
+  functionOf,
+  importOf,
+  Kept,
+  repeat,
+  scope,
+  store,
+  variable,
+  when,
+} from '../writer/statements.ts';
 import { I32 } from '../writer/values.ts';
 
 const CLOSED = -0x40000000;
@@ -48,8 +59,10 @@ type Atomic = ReturnType<typeof atomic>;
 const nextOf = (share: I32): I32 => share.shl(6).add(CONTROL_SHARES);
 const isShared = (): boolean => body().target.isShared;
 
-/** The kernels' module has it, or whoever prefers another way for some tasks. */
-const perform = importOf('perform', { task: I32, first: I32, last: I32, thread: I32 });
+/** What the table of tasks has for those whose kernel is not there yet (devices/wasm/kernel-exports.ts). */
+const performOther = importOf('perform', { task: I32, first: I32, last: I32, thread: I32 });
+const perform = ({ task, first, last, thread }: Record<'task' | 'first' | 'last' | 'thread', I32>) =>
+  void callIn(performOther.callee, task, [task, first, last, thread]);
 
 /** Closes the gate of a fresh memory and keeps its task at rest. */
 const prepareTeam = functionOf('prepareTeam', {}, null, () => {
@@ -103,7 +116,7 @@ const takePart = functionOf('takePart', { thread: I32 }, null, ({ thread }) => {
     I32,
   ];
   if (!isShared()) {
-    perform.call({ task, first: I32.of(0), last: units, thread });
+    perform({ task, first: I32.of(0), last: units, thread });
     return undefined;
   }
   scope((done) => {
@@ -116,7 +129,7 @@ const takePart = functionOf('takePart', { thread: I32 }, null, ({ thread }) => {
           const first = atomic(nextOf(owner)).add(chunk);
           empty(first.ge(end));
           left.sub(1);
-          perform.call({ task, first, last: first.add(chunk).min(end), thread });
+          perform({ task, first, last: first.add(chunk).min(end), thread });
           return I32.of(1);
         });
       });
@@ -127,7 +140,7 @@ const takePart = functionOf('takePart', { thread: I32 }, null, ({ thread }) => {
 
 /** The whole task on this thread alone, for work too small to share. */
 const runAlone = functionOf('runAlone', { task: I32, units: I32 }, null, ({ task, units }) => {
-  perform.call({ task, first: I32.of(0), last: units, thread: I32.of(0) });
+  perform({ task, first: I32.of(0), last: units, thread: I32.of(0) });
   return undefined;
 });
 
@@ -194,8 +207,9 @@ export function teamModule(target: Target): Uint8Array<ArrayBuffer> {
   return moduleOf({
     target,
     exports: Object.fromEntries(Object.entries(all).map(([name, { callee }]) => [name, callee])),
-    imports: [perform.callee],
-    constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS_END),
+    imports: [performOther.callee],
+    table: { name: 'tasks', count: MAXIMUM_TASKS, first: performOther.callee },
+    constants: new ConstantPool(CONTROL_CONSTANTS, CONTROL_CONSTANTS),
     memory: MEMORY,
     keptCount: 1,
   });

@@ -37,7 +37,7 @@ class Atomic {
       repeat(() => {
         const value = this.load();
         done(holds(value));
-        const forEver = body().add({ is: 'constant', number: FOR_EVER }, [], 'i64');
+        const forEver = body().everywhere({ is: 'constant', number: FOR_EVER }, 'i64');
         say('memory.atomic.wait32', [I32.of(this.#place).item, value.item, forEver], [0]);
         return I32.of(1);
       });

@@ -14,6 +14,8 @@ export type What =
   /** Of a number that an instance keeps between calls. */
   | { readonly is: 'recall' | 'keep'; readonly index: number }
   | { readonly is: 'call'; readonly callee: Callable }
+  /** Of a function out of the module's table; the last operand says which. */
+  | { readonly is: 'callIn'; readonly signature: Callable }
   | { readonly is: 'fill' | 'copy' | 'return' }
   | { readonly is: 'if'; readonly yes: Block; readonly no: Block | null }
   | { readonly is: 'loop' | 'scope'; readonly body: Block }
@@ -21,13 +23,30 @@ export type What =
   | { readonly is: 'branch'; readonly to: Block }
   | { readonly is: 'switch'; readonly cases: readonly Block[] };
 
-export interface Item {
+export class Item {
   readonly what: What;
   readonly operands: readonly Item[];
   readonly type: Type | null;
   readonly block: Block;
+  /** In its block; −1: in none, as it is written again wherever it is used. */
   readonly index: number;
-  readonly users: Item[];
+  /** Items that take it as an operand; null while there is none. */
+  users: Item[] | null = null;
+
+  /** Where it is computed, and at which index of its block; the index of the last item there that needs it (places.ts). */
+  place: 'here' | 'inside' | 'nowhere' = 'here';
+  root: number;
+  last: number;
+  /** The local that keeps it, while encode.ts writes what is between it and its last use; −1: none. */
+  local = -1;
+
+  constructor(what: What, operands: readonly Item[], type: Type | null, block: Block, index: number) {
+    this.what = what;
+    this.operands = operands;
+    this.type = type;
+    this.block = block;
+    this.index = this.root = this.last = index;
+  }
 }
 
 export class Block {
@@ -43,6 +62,13 @@ export class Block {
   constructor(body: Body, outer: Block | null = null) {
     this.body = body;
     this.#outer = outer;
+  }
+
+  /** Whether it is a part of another one. */
+  isWithin(other: Block): boolean {
+    let block = this.#outer;
+    while (block && block !== other) block = block.#outer;
+    return block !== null;
   }
 
   /** What this block, or one around it, has loaded from there. */
@@ -87,17 +113,28 @@ export class Body {
 
   add(what: What, operands: readonly Item[], type: Type | null): Item {
     const block = this.current;
-    const item: Item = { what, operands, type, block, index: block.items.length, users: [] };
+    const item = new Item(what, operands, type, block, block.items.length);
     for (const operand of operands) {
-      if (operand.block.body !== this) {
-        throw new Error(
-          `kernel ${this.name}: a value of kernel ${operand.block.body.name} is used; pass it as an argument`,
-        );
-      }
-      operand.users.push(item);
+      if (operand.block !== block && !block.isWithin(operand.block)) this.#refuse(operand);
+      if (operand.index < 0) continue;
+      if (operand.users) operand.users.push(item);
+      else operand.users = [item];
     }
     block.items.push(item);
     return item;
+  }
+
+  /** A constant, a parameter, or a counter: what costs nothing to write again at every use. */
+  everywhere(what: What, type: Type): Item {
+    return new Item(what, NONE, type, this.current, -1);
+  }
+
+  #refuse({ block: { body } }: Item): never {
+    throw new KernelError(
+      body === this
+        ? 'a value is used that is computed in a block which has ended; keep it in a variable'
+        : `a value of kernel ${body.name} is used; pass it as an argument`,
+    );
   }
 
   /** Records what `write` says into a block of its own. */
@@ -126,7 +163,12 @@ export class Body {
 
 /** Whether it does something beside giving a value, so that it is done exactly where it is said. */
 export function acts(what: What): boolean {
-  return what.is === 'call' || what.is === 'recall' || (what.is === 'instruction' && what.instruction.acts);
+  return (
+    what.is === 'call' ||
+    what.is === 'callIn' ||
+    what.is === 'recall' ||
+    (what.is === 'instruction' && what.instruction.acts)
+  );
 }
 
 /** Numbers that lie in memory for kernels to load: engines build a literal vector anew at every use, and a load costs a third of that. */
@@ -150,8 +192,7 @@ export class ConstantPool {
     let at = this.words.indexOf(word);
     if (at < 0) at = this.words.push(word) - 1;
     const address = this.#start + 4 * at;
-    if (address >= this.#limit)
-      throw new Error(`kernel writer: more than ${(this.#limit - this.#start) / 4} constants`);
+    if (address >= this.#limit) throw new KernelError(`more than ${(this.#limit - this.#start) / 4} constants`);
     return address;
   }
 
@@ -162,6 +203,11 @@ export class ConstantPool {
 }
 
 let writing: Body | null = null;
+
+/** A kernel that cannot be written; `within` says which, and at which line. */
+export class KernelError extends Error {}
+
+const NONE: readonly never[] = [];
 
 /** The kernel that is being written. */
 export function body(): Body {
@@ -175,14 +221,44 @@ export function within(it: Body, write: () => void): void {
   writing = it;
   try {
     write();
+  } catch (error) {
+    if (error instanceof Error && before === null) {
+      error.message = `kernel ${it.name}${lineOf(error)}: ${error.message}`;
+    }
+    throw error;
   } finally {
     writing = before;
   }
 }
 
-export function say(name: string, operands: readonly Item[], immediates: readonly number[] = []): Item {
+/** Where the kernel says what went wrong: the innermost line that is not the writer's own. */
+function lineOf({ stack = '' }: Error): string {
+  const lines = stack
+    .split('\n')
+    .filter((line) => /:\d+:\d+\)?$/.test(line) && !/kernels.writer.[a-z]+\.[jt]s:/.test(line));
+  const place = lines[0]?.match(/([^/\\(]+:\d+):\d+\)?$/)?.[1];
+  return place ? ` (${place})` : '';
+}
+
+const withoutImmediates = new Map<Instruction, What>();
+
+/** An instruction that takes no immediates, the same for all items. */
+function plain(it: Instruction): What {
+  const found = withoutImmediates.get(it) ?? { is: 'instruction', instruction: it, immediates: NONE };
+  withoutImmediates.set(it, found);
+  return found;
+}
+
+export function say(name: string, operands: readonly Item[], immediates: readonly number[] = NONE): Item {
   const it = instruction(name);
-  return body().add({ is: 'instruction', instruction: it, immediates }, operands, it.gives);
+  for (let i = 0; i < it.takes.length; i++) if (operands[i]?.type !== it.takes[i]) refuseOperands(it, operands);
+  const what: What = immediates === NONE ? plain(it) : { is: 'instruction', instruction: it, immediates };
+  return body().add(what, operands, it.gives);
+}
+
+function refuseOperands({ name, takes }: Instruction, operands: readonly Item[]): never {
+  const found = operands.map((it) => it?.type ?? 'nothing').join(', ');
+  throw new KernelError(`${name} takes ${takes.join(', ')}, found ${found}`);
 }
 
 /** Of the select instruction alone the result has its operands' type. */

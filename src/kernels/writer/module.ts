@@ -11,6 +11,8 @@ export interface ModuleOptions {
   readonly exports: Readonly<Record<string, KernelFunction>>;
   /** Functions that are imported as env.NAME. */
   readonly imports?: readonly Callable[];
+  /** A table of functions of one signature, exported by its name; each entry is `first` until the host sets another. */
+  readonly table?: { readonly name: string; readonly count: number; readonly first: Callable };
   /** Whole numbers that an instance keeps between calls, 0 at first (statements.ts: Kept). */
   readonly keptCount?: number;
   readonly constants: ConstantPool;
@@ -23,22 +25,30 @@ export const MEMORY = { initial: 2, maximum: 65536 } as const;
 
 /** The bytes of the module: the exported functions and all that they call. */
 export function moduleOf(options: ModuleOptions): Uint8Array<ArrayBuffer> {
-  const { target, exports, imports = [], constants, memory, keptCount = 0 } = options;
+  const { target, exports, imports = [], constants, memory, table, keptCount = 0 } = options;
   const functions = Object.values(exports);
-  const indices = new Map<Callable, number>([...imports, ...functions].map((it, i) => [it, i]));
+  const numbers = new Map<Callable, number>([...imports, ...functions].map((it, i) => [it, i]));
   const indexOf = (callee: Callable) => {
-    const index = indices.get(callee) ?? imports.length + functions.push(callee as KernelFunction) - 1;
-    indices.set(callee, index);
+    const index = numbers.get(callee) ?? imports.length + functions.push(callee as KernelFunction) - 1;
+    numbers.set(callee, index);
     return index;
   };
+  const types: string[] = [];
+  const ofType = (it: Callable) => {
+    const signature = signatureOf(it);
+    const index = types.indexOf(signature);
+    return index >= 0 ? index : types.push(signature) - 1;
+  };
+  const typeOf = (it: Callable) => unsigned(ofType(it));
+  const indices = { of: indexOf, ofType };
   const code: Uint8Array[] = [];
-  for (let i = 0; i < functions.length; i++) code.push(encode(bodyOf(functions[i]!, target, constants), indexOf));
+  for (let i = 0; i < functions.length; i++) code.push(encode(bodyOf(functions[i]!, target, constants), indices));
 
-  const types = [...new Set([...imports, ...functions].map(signatureOf))];
-  const typeOf = (it: Callable) => unsigned(types.indexOf(signatureOf(it)));
   const imported = imports.map((it) => [...text('env'), ...text(it.name), 0, ...typeOf(it)]);
+  const declared = functions.map(typeOf);
   const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(imports.length + i)]);
   const limits = [target.isShared ? 3 : 1, ...unsigned(memory.initial), ...unsigned(memory.maximum)];
+  const words = Int32Array.from(constants.words);
   const start = [0, 0x41, ...signed(constants.start), 0x0b];
   return joined(
     HEAD,
@@ -47,14 +57,24 @@ export function moduleOf(options: ModuleOptions): Uint8Array<ArrayBuffer> {
       types.map((type) => type.split(',').map(Number)),
     ),
     ...section(2, [...imported, [...text('env'), ...text('memory'), 2, ...limits]]),
-    ...section(3, functions.map(typeOf)),
+    ...section(3, declared),
+    ...(table ? section(4, [[FUNCREF, 1, ...unsigned(table.count), ...unsigned(table.count)]]) : []),
     ...section(6, new Array(keptCount).fill(ZERO_I32)),
-    ...section(7, named),
+    ...section(7, table ? [...named, [...text(table.name), 1, 0]] : named),
+    ...(table ? section(9, [entriesOf(table.count, indexOf(table.first))]) : []),
     ...section(10, code),
-    ...section(11, [joined(start, sized(new Uint8Array(Int32Array.from(constants.words).buffer)))]),
+    ...section(11, words.length > 0 ? [joined(start, sized(new Uint8Array(words.buffer)))] : []),
     ...nameSection([...imports, ...functions]),
   );
 }
+
+const FUNCREF = 0x70;
+
+/** Elements of table 0 from 0 on: as many times the same function. */
+const entriesOf = (count: number, index: number): number[] => [
+  ...[0, 0x41, 0, 0x0b, ...unsigned(count)],
+  ...new Array(count).fill(unsigned(index)).flat(),
+];
 
 /** A global: i32, mutable, i32.const 0, end. */
 const ZERO_I32 = [0x7f, 1, 0x41, 0, 0x0b];
@@ -78,7 +98,7 @@ export function bodyOf(it: KernelFunction, target: Target, constants: ConstantPo
   const body = new Body(it.name, it.takes, target, constants);
   within(body, () => {
     const parameters = it.takes.map((type, index) => {
-      return new classes[type]!(body.add({ is: 'local', index }, [], type));
+      return new classes[type]!(body.everywhere({ is: 'local', index }, type));
     });
     const result = it.write(parameters);
     if (result) body.add({ is: 'return' }, [result.item], null);

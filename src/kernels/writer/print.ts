@@ -1,6 +1,6 @@
 /** A kernel as text, for people: what it computes where, with the values that are kept by name. */
 import type { Block, Body, Item } from './body.ts';
-import { type Placed, placesOf } from './places.ts';
+import { place } from './places.ts';
 
 export function print(body: Body): string {
   const printer = new Printer();
@@ -13,10 +13,10 @@ class Printer {
   readonly #loops: Block[] = [];
 
   block(block: Block, indent: string, parameterCount: number): string[] {
-    const places: readonly Placed[] = placesOf(block);
+    place(block);
     const lines: string[] = [];
     for (const item of block.items) {
-      if (places[item.index]!.place !== 'here') continue;
+      if (item.place !== 'here') continue;
       if (item.type !== null) {
         const name = `v${this.#names.size}`;
         lines.push(`${indent}${name} = ${this.#text(item, parameterCount)}`);
@@ -75,6 +75,8 @@ class Printer {
         return `x${what.index}`;
       case 'call':
         return `${what.callee.name}(${operands.join(', ')})`;
+      case 'callIn':
+        return `table[${operands.at(-1)}](${operands.slice(0, -1).join(', ')})`;
       default:
         return `${what.is}(${operands.join(', ')})`;
     }

@@ -15,7 +15,7 @@ export interface ValueClass<V extends Value> {
 }
 
 function constant(type: Type, number: number): Item {
-  return body().add({ is: 'constant', number }, [], type);
+  return body().everywhere({ is: 'constant', number }, type);
 }
 
 export const whole = (value: I32 | number): Item => (typeof value === 'number' ? constant('i32', value) : value.item);

@@ -1,5 +1,5 @@
 /** What kernels do beside computing: remember, store, repeat, decide, call. */
-import { body, type Callable, type Item, say } from './body.ts';
+import { body, type Callable, type Item, KernelError, say } from './body.ts';
 import type { Type } from './instructions.ts';
 import { I32, split, type Value, type ValueClass, type Vector } from './values.ts';
 
@@ -17,6 +17,8 @@ export class Variable<V extends Value> {
     return new this.#kind(body().add({ is: 'get', index: this.#index }, [], this.#kind.type));
   }
   set value(to: V) {
+    const { type } = this.#kind;
+    if (to.item.type !== type) throw new KernelError(`a variable of ${type} is set to ${to.item.type}`);
     body().add({ is: 'set', index: this.#index }, [to.item], null);
   }
 }
@@ -74,7 +76,7 @@ export function each(from: I32 | number, to: I32 | number, step: I32 | number, w
   set(start);
   when(start.lt(end), () => {
     repeat(() => {
-      write(new I32(it.add({ is: 'local', index }, [], 'i32')));
+      write(new I32(it.everywhere({ is: 'local', index }, 'i32')));
       set(now().add(step));
       return now().lt(end);
     });
@@ -154,6 +156,12 @@ export function call(it: Callable, operands: readonly Value[]): Item {
     operands.map(({ item }) => item),
     it.gives,
   );
+}
+
+/** Calls the `index`th function of the module's table, which must have this signature. */
+export function callIn(signature: Callable, index: I32, operands: readonly Value[]): Item {
+  const items = [...operands, index].map(({ item }) => item);
+  return body().add({ is: 'callIn', signature }, items, signature.gives);
 }
 
 /** A function that the module imports, for its `imports`, and how it is called. */

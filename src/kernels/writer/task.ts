@@ -4,6 +4,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { CONTROL_ARGUMENTS } from '../tasks.ts';
+import type { Callable } from './body.ts';
 import { F32, I32 } from './values.ts';
 
 /** pointer: bytes from the start of the memory; count: a whole number ≥ 0; real: f32. */
@@ -23,14 +24,17 @@ export interface Task<A extends Arguments = Arguments> {
   readonly name: string;
   readonly takes: A;
   readonly write: (units: Units) => void;
+  /** Functions of the host that it calls. */
+  readonly imports: readonly Callable[];
 }
 
 export function task<A extends Arguments>(
   name: string,
   takes: A,
   write: (values: ArgumentValues<A>, units: Units) => void,
+  imports: readonly Callable[] = [],
 ): Task<A> {
-  return { name, takes, write: (units) => write(valuesOf(takes), units) };
+  return { name, takes, write: (units) => write(valuesOf(takes), units), imports };
 }
 
 /** Words of the control area, in the order of the record. */

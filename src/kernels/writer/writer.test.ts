@@ -1,5 +1,6 @@
 /** What the writer makes runs as it was said. */
-import { deepStrictEqual, match, strictEqual, throws } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { atomic } from './atomics.ts';
 import { ConstantPool, type Target } from './body.ts';
@@ -204,19 +205,57 @@ test('what is known when a kernel is written costs nothing, and what nobody uses
   strictEqual(folded.bytes.length, plain.bytes.length);
 });
 
-test('a value of another kernel is refused by name', () => {
-  let stray: I32 | null = null;
-  const first = of(1, (x) => {
-    stray = x;
+/** A kernel called "wrong": the error must begin with that name and the line of this file that says "here". */
+function refuses(mistake: (x: I32) => void, expected: RegExp): void {
+  const write = (x: I32) => {
+    mistake(x);
     return x;
-  });
+  };
+  const wrong: KernelFunction = { ...of(1, write), name: 'wrong' };
   throws(
-    () => run({ first, second: { ...of(1, (x) => x.add(stray!)), name: 'second' } }),
-    (error: Error) => {
-      match(error.message, /kernel second: a value of kernel it is used/);
+    () => run({ wrong }),
+    ({ message }: Error) => {
+      const place = message.match(/^kernel wrong \(writer\.test\.ts:(\d+)\): /);
+      ok(place, message);
+      ok(
+        readFileSync(import.meta.filename, 'utf8')
+          .split('\n')
+          [Number(place[1]) - 1]!.includes('/* here */'),
+        message,
+      );
+      match(message, expected);
       return true;
     },
   );
+}
+
+test('an error names the kernel and the line of TypeScript', () => {
+  let stray: I32 | null = null;
+  run({ it: of(1, (x) => (stray = x)) });
+  refuses((x) => void x.add(stray!) /* here */, /a value of kernel it is used; pass it as an argument/);
+  refuses((x) => {
+    let inner = x;
+    when(x, () => {
+      inner = x.add(1);
+    });
+    store(x, inner); /* here */
+  }, /a value is used that is computed in a block which has ended; keep it in a variable/);
+  refuses((x) => {
+    const vector = F32x4.splat(1);
+    vector.add(x as unknown as F32x4); /* here */
+  }, /f32x4\.add takes v128, v128, found v128, i32/);
+  refuses((x) => {
+    variable(x).value = F32.of(1) as unknown as I32; /* here */
+  }, /a variable of i32 is set to f32/);
+  refuses(() => {
+    for (let i = 0; i < 1000; i++) I32x4.constant(i); /* here */
+  }, /more than 512 constants/);
+  refuses((x) => {
+    each(0, x, 4, () => {
+      const table: number[] = JSON.parse('[1,'); /* here */
+      store(x, I32.of(table[0]!));
+    });
+  }, /JSON/);
   throws(() => I.of(1), /only while a kernel is written/);
 });
 

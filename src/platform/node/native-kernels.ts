@@ -2,10 +2,10 @@
  * Machine code instead of WebAssembly where this processor has one of ours (native/machine-code.ts), after a look: every kernel that it
  * replaces computes something small both ways, and the bits must be the same. Code that has passed here is remembered (remembered.ts).
  */
-import { createWasmDevice } from '../../devices/wasm/device.ts';
+import { createLoneWasmDevice } from '../../devices/wasm/device.ts';
 import { hasFusedMultiplyAdd } from '../../devices/wasm/dot-probe.ts';
-import { type CompiledKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
-import { differing, nativeResults } from '../../devices/wasm/self-test.ts';
+import type { KernelLibrary } from '../../devices/wasm/library.ts';
+import { computeByNative, differing, resultsNow } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { loadNative } from './native/machine-code.ts';
 import { Verdicts } from './remembered.ts';
@@ -17,18 +17,16 @@ export interface NativeChoice {
   readonly note: string | null;
 }
 
-export async function nativeForThisMachine(
-  kernels: CompiledKernels,
-  wanted: boolean,
-  verdicts = new Verdicts(),
-): Promise<NativeChoice> {
+export function nativeForThisMachine(kernels: KernelLibrary, wanted: boolean, verdicts = new Verdicts()): NativeChoice {
   const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' && hasFusedMultiplyAdd() }) : 'not asked for';
   if (typeof native === 'string') return { kernels: null, note: null };
-  const key = verdicts.keyOf('native', native.code, kernelBinaries(kernels).kernels);
+  const key = verdicts.keyOf('native', kernels.simd, native.code);
   if (verdicts.hasPassed(key)) return { kernels: native, note: null };
-  const results = async (native: NativeKernels | null) =>
-    nativeResults(await createWasmDevice({ kernels, native, activations: 'int8' }));
-  const wrong = differing(await results(null), await results(native));
+  const results = (native: NativeKernels | null) => {
+    const device = createLoneWasmDevice({ kernels, native, activations: 'int8' });
+    return resultsNow((keep) => computeByNative(device, keep));
+  };
+  const wrong = differing(results(null), results(native));
   if (wrong.length === 0) {
     verdicts.pass(key);
     return { kernels: native, note: null };

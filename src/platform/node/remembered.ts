@@ -31,7 +31,9 @@ export function remember(file: string, content: object): void {
 }
 
 const VERDICTS = 'kernels.json';
-const MOST_VERDICTS = 64;
+const MOST_VERDICTS = 2048;
+/** Of the digest, in hexadecimal. */
+const KEY_CHARACTERS = 32;
 
 /**
  * Self-tests that were passed. A key is the digest of the code that was tried and of all that may compile or run it otherwise; code that
@@ -39,6 +41,10 @@ const MOST_VERDICTS = 64;
  */
 export class Verdicts {
   private readonly file: string;
+  private readonly machine = createHash('sha256').update(
+    [process.version, process.versions.v8, hostname(), cpus()[0]?.model ?? '', ...cpuFlags()].join(' '),
+  );
+  private known: ReadonlySet<string> | null = null;
 
   constructor(env: Environment = process.env) {
     this.file = rememberedFile(env, VERDICTS);
@@ -46,19 +52,21 @@ export class Verdicts {
 
   /** `parts`: the code, and what else the results depend on. */
   keyOf(...parts: readonly (string | Uint8Array)[]): string {
-    const machine = [process.version, process.versions.v8, hostname(), cpus()[0]?.model ?? '', ...cpuFlags()];
-    const hash = createHash('sha256').update(machine.join(' '));
+    const hash = this.machine.copy();
     for (const part of parts) hash.update(`|${part.length}|`).update(part);
-    return hash.digest('hex');
+    return hash.digest('hex').slice(0, KEY_CHARACTERS);
   }
 
   hasPassed(key: string): boolean {
-    return this.passed().includes(key);
+    this.known ??= new Set(this.passed());
+    return this.known.has(key);
   }
 
-  pass(key: string): void {
-    const others = this.passed().filter((each) => each !== key);
-    remember(this.file, { passed: [key, ...others].slice(0, MOST_VERDICTS) });
+  pass(...keys: readonly string[]): void {
+    const others = this.passed().filter((each) => !keys.includes(each));
+    const all = [...keys, ...others].slice(0, MOST_VERDICTS);
+    this.known = new Set(all);
+    remember(this.file, { passed: all });
   }
 
   private passed(): readonly string[] {

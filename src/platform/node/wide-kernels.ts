@@ -2,19 +2,21 @@
  * 256-bit kernels. V8 can join two neighbouring 128-bit operations into one 256-bit one (its "revectorizer"), and our kernels are
  * written in such pairs: about twice the speed. The switch is experimental and process-wide, so
  *
- *   - it is on only while our own kernels compile: every kernel runs once, with the optimizing compiler at once;
- *   - every kernel's results are compared, bit for bit, with those of kernels compiled before. One difference, and the 128-bit kernels run.
- *     What has passed on this machine is remembered (remembered.ts), and only compiled the next time;
+ *   - it is on only while one of our own kernels compiles;
+ *   - every kernel's results are compared, bit for bit, with those of kernels compiled without it. One difference, and the 128-bit kernels
+ *     run. What has passed on this machine is remembered (remembered.ts), and only compiled the next time;
  *   - it is used only in the V8 versions in which it has been tried, as a kernel that it cannot digest ends the process.
  */
 import { isUtf8 } from 'node:buffer';
 import { setFlagsFromString } from 'node:v8';
-import { createWasmDevice } from '../../devices/wasm/device.ts';
-import { type CompiledKernels, compileBinaries, compileKernels, kernelBinaries } from '../../devices/wasm/modules.ts';
-import { differing, kernelResults } from '../../devices/wasm/self-test.ts';
-import { trainingResults } from '../../devices/wasm/training-self-test.ts';
+import { createLoneWasmDevice } from '../../devices/wasm/device.ts';
+import { type KernelLibrary, kernelLibrary, onceForEach, targetOf } from '../../devices/wasm/library.ts';
+import { computeByKernels, differing, type Results, resultsNow } from '../../devices/wasm/self-test.ts';
+import { computeByTrainingKernels } from '../../devices/wasm/training-self-test.ts';
 import type { Blas } from '../../kernels/gemm/blas.ts';
-import type { Floats } from '../../tensor/tensor.ts';
+import { taskNumber, writeModule } from '../../kernels/kernels.ts';
+import { rmsNorm } from '../../kernels/rms-norm/kernel.ts';
+import { joined } from '../../kernels/writer/instructions.ts';
 import { describeMachine } from './machine.ts';
 import { Verdicts } from './remembered.ts';
 
@@ -23,7 +25,7 @@ const TRIED_V8 = ['14.6'];
 
 export interface WideKernels {
   /** For createWasmDevice. */
-  readonly kernels: CompiledKernels;
+  readonly kernels: KernelLibrary;
   /** For createWasmDevice: the kernels that train are joined too. */
   readonly wideVectors: boolean;
   /** What runs and, if it is not 256 bits, why. */
@@ -32,46 +34,100 @@ export interface WideKernels {
   readonly leave?: () => void;
 }
 
-/** Compiles the kernels for this machine; those that only training calls are joined where `training` says that they are needed. */
-export async function compileForThisMachine(options: {
+interface WideOptions {
   readonly threads: number;
   readonly revectorize: boolean;
   readonly blas: Blas | null;
+  /** Those that only training calls are joined too. */
   readonly training: boolean;
   readonly verdicts?: Verdicts;
-}): Promise<WideKernels> {
-  const shared = options.threads > 1;
-  const { blas, training, verdicts = new Verdicts() } = options;
-  const narrow = async (why: string): Promise<WideKernels> => ({
-    kernels: await compileKernels({ shared }),
-    wideVectors: false,
-    note: `128-bit (${why})`,
-  });
-  if (!options.revectorize) return narrow('--no-revectorize');
-  const obstacle = canJoinPairs();
-  if (obstacle !== null) return narrow(obstacle);
+}
 
-  const binaries = kernelBinaries({ shared });
-  const key = verdicts.keyOf('joined', `${training} ${blas?.description}`, binaries.kernels);
-  const isKnown = verdicts.hasPassed(key);
-  return optimizingAtOnce(async () => {
-    const expected = isKnown ? null : await run(await compileKernels({ shared, isApart: true }), false, blas, training);
-    joinPairs();
-    const kernels = await compileBinaries(binaries);
-    const results = await run(kernels, true, blas, training, expected === null ? 1 : 2); // compiles them, in any case
-    const wrong = expected === null ? [] : differing(expected, results);
-    if (wrong.length === 0) {
-      if (!isKnown) verdicts.pass(key);
-      return { kernels, wideVectors: training, note: '256-bit', leave: clearUpperHalves };
+/** The kernels for this machine. */
+export function kernelsForThisMachine(options: WideOptions): WideKernels {
+  const narrow = kernelLibrary({ shared: options.threads > 1 });
+  const obstacle = options.revectorize ? canJoinPairs() : '--no-revectorize';
+  if (obstacle !== null) return { kernels: narrow, wideVectors: false, note: `128-bit (${obstacle})` };
+  const wide = new WideLibrary(narrow, options);
+  wide.module(taskNumber(rmsNorm)); // where nothing has been tried, everything is now, so that the note is true
+  if (wide.hasFailed) {
+    return { kernels: narrow, wideVectors: false, note: '128-bit (256-bit kernels failed the self-test)' };
+  }
+  return { kernels: wide, wideVectors: options.training, note: '256-bit', leave: clearUpperHalves };
+}
+
+/** The kernels of another library, joined if they have passed the self-test; what that does not try stays as it is. */
+class WideLibrary implements KernelLibrary {
+  readonly simd;
+  readonly shared;
+  readonly team;
+  hasFailed = false;
+  private readonly narrow: KernelLibrary;
+  private readonly options: WideOptions;
+  private readonly verdicts: Verdicts;
+  private hasTried = false;
+
+  constructor(narrow: KernelLibrary, options: WideOptions) {
+    this.narrow = narrow;
+    this.options = options;
+    this.verdicts = options.verdicts ?? new Verdicts();
+    ({ simd: this.simd, shared: this.shared, team: this.team } = narrow);
+  }
+
+  bytes(task: number): Uint8Array<ArrayBuffer> {
+    return this.isJoined(task) ? this.joinedBytes(task) : this.narrow.bytes(task);
+  }
+  module(task: number): WebAssembly.Module {
+    return this.isJoined(task) ? this.joinedModule(task) : this.narrow.module(task);
+  }
+
+  /** Marked, as engines share code among modules of the same bytes. */
+  private readonly joinedBytes = onceForEach((task) => marked(writeModule(task, targetOf(this.shared, this.simd))));
+  private readonly joinedModule = onceForEach((task) => optimized(this.joinedBytes(task), { joinsPairs: true }));
+
+  private readonly isJoined = onceForEach((task): boolean => {
+    const { verdicts } = this;
+    const bytes = this.joinedBytes(task);
+    const key = verdicts.keyOf('joined', bytes);
+    const untriedKey = verdicts.keyOf('not tried', `${this.options.training} ${this.options.blas !== null}`, bytes);
+    if (!verdicts.hasPassed(key) && !verdicts.hasPassed(untriedKey)) {
+      if (!this.hasTried) this.tryAll();
+      if (!this.hasFailed && !verdicts.hasPassed(key)) verdicts.pass(untriedKey);
     }
-    process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
-    setFlagsFromString('--no-experimental-wasm-revectorize');
-    return {
-      kernels: await compileKernels({ shared, isApart: true }),
-      wideVectors: false,
-      note: '128-bit (256-bit kernels failed the self-test)',
-    };
+    return !this.hasFailed && verdicts.hasPassed(key);
   });
+
+  /** Compares what kernels compute, and remembers those that took part. */
+  private tryAll(): void {
+    this.hasTried = true;
+    const tried = new Set<number>();
+    const { simd, shared, team } = this;
+    const module = (task: number) => {
+      tried.add(task);
+      return this.joinedModule(task);
+    };
+    const expected = results(this.narrow, false, this.options);
+    const found = results({ simd, shared, team, bytes: this.joinedBytes, module }, true, this.options);
+    const wrong = differing(expected, found);
+    this.hasFailed = wrong.length > 0;
+    if (this.hasFailed) {
+      process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
+    } else this.verdicts.pass(...[...tried].map((task) => this.verdicts.keyOf('joined', this.joinedBytes(task))));
+  }
+}
+
+function results(kernels: KernelLibrary, wideVectors: boolean, { blas, training }: WideOptions): Results {
+  const device = createLoneWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => 7 });
+  const trained = training ? createLoneWasmDevice({ kernels, wideVectors }) : null;
+  return resultsNow((keep) => {
+    computeByKernels(device, keep, { rows: blas ? [1, 6, 7] : [1, 6] });
+    if (trained) computeByTrainingKernels(trained, keep);
+  });
+}
+
+/** With an empty section at the end, of a name of one letter. */
+function marked(module: Uint8Array): Uint8Array<ArrayBuffer> {
+  return joined(module, [0, 2, 1, 0x63]);
 }
 
 const someText = new Uint8Array(256).fill(0x61);
@@ -87,46 +143,28 @@ function clearUpperHalves(): void {
 }
 
 /** null; or why pairs are not joined here. */
-export function canJoinPairs(): string | null {
+function canJoinPairs(): string | null {
   if (!describeMachine().revectorizer) return 'this processor or V8 cannot join pairs';
   const version = process.versions.v8.split('.').slice(0, 2).join('.');
   return TRIED_V8.includes(version) ? null : `joining pairs has not been tried in V8 ${version}`;
 }
 
-/** What runs meanwhile is compiled by the optimizing compiler at its first call; pairs are joined from joinPairs() on. */
-export async function optimizingAtOnce<T>(work: () => Promise<T>): Promise<T> {
-  setFlagsFromString('--wasm-tiering-budget=1');
-  setFlagsFromString('--wasm-sync-tier-up');
+const WHILE_COMPILING = ['--no-liftoff', '--no-wasm-lazy-compilation', '--no-wasm-inlining'];
+const OTHERWISE = ['--liftoff', '--wasm-lazy-compilation', '--wasm-inlining', '--no-experimental-wasm-revectorize'];
+
+/**
+ * The module, by the optimizing compiler at once. Nothing is inlined: V8 decides that by counts of calls, which there are not yet, and
+ * without them it ends the process.
+ */
+export function optimized(
+  bytes: Uint8Array<ArrayBuffer>,
+  { joinsPairs }: { readonly joinsPairs: boolean },
+): WebAssembly.Module {
   try {
-    return await work();
+    for (const flag of WHILE_COMPILING) setFlagsFromString(flag);
+    if (joinsPairs) setFlagsFromString('--experimental-wasm-revectorize');
+    return new WebAssembly.Module(bytes);
   } finally {
-    setFlagsFromString('--no-experimental-wasm-revectorize');
-    setFlagsFromString('--no-wasm-sync-tier-up');
-    setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_BUDGET}`);
+    for (const flag of OTHERWISE) setFlagsFromString(flag);
   }
-}
-
-/** Ends with optimizingAtOnce. */
-export function joinPairs(): void {
-  setFlagsFromString('--experimental-wasm-revectorize');
-}
-
-/** V8's own default, which cannot be asked for. */
-const DEFAULT_BUDGET = 13_000_000;
-
-/** The last run's results: by the second one every kernel has been optimized. */
-async function run(
-  kernels: CompiledKernels,
-  wideVectors: boolean,
-  blas: Blas | null,
-  training: boolean,
-  times = 2,
-): Promise<Map<string, Floats>> {
-  const device = await createWasmDevice({ kernels, activations: 'int8', blas, blasRows: () => 7 });
-  const rows = blas ? [1, 6, 7] : [1, 6];
-  const trained = training ? await createWasmDevice({ kernels, wideVectors }) : null;
-  const results = async () =>
-    new Map([...(await kernelResults(device, { rows })), ...(trained ? await trainingResults(trained) : [])]);
-  for (let i = 1; i < times; i++) await results();
-  return results();
 }

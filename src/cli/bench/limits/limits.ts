@@ -1,9 +1,9 @@
 /** The machine's limits as our kernels meet them: memory read and multiply-adds of f32 by WebAssembly, of int8 by machine code where that runs. */
 import { Worker } from 'node:worker_threads';
-import { targetOf } from '../../../devices/wasm/modules.ts';
+import { targetOf } from '../../../devices/wasm/library.ts';
 import { limitsModule } from '../../../kernels/limits/kernel.ts';
-import { CONTROL_PAGE_END } from '../../../kernels/tasks.ts';
-import { joinPairs, optimizingAtOnce } from '../../../platform/node/wide-kernels.ts';
+import { CONTROL_END } from '../../../kernels/tasks.ts';
+import { optimized } from '../../../platform/node/wide-kernels.ts';
 
 export interface Limits {
   readonly readBytesPerSecond: number;
@@ -30,7 +30,7 @@ export async function measureLimits(
     what = 'all',
   }: { readonly wide: boolean; readonly native: boolean; readonly what?: 'all' | 'memory' },
 ): Promise<Limits> {
-  const module = await compileLimits(wide);
+  const module = optimized(limitsModule(targetOf(false)), { joinsPairs: wide }); // threads that get it share the code
   const barrier = new Int32Array(new SharedArrayBuffer(4));
   const reports = await Promise.all(
     Array.from(
@@ -49,21 +49,6 @@ export async function measureLimits(
   return { readBytesPerSecond: sum('read'), int8PerSecond: sum('int8'), f32PerSecond: sum('f32') };
 }
 
-/** The limits' module, optimized; threads that get it share the code. */
-function compileLimits(wide: boolean): Promise<WebAssembly.Module> {
-  return optimizingAtOnce(async () => {
-    if (wide) joinPairs();
-    const module = await WebAssembly.compile(limitsModule(targetOf(false)));
-    const { kernels, base } = instantiateLimits(module, 32);
-    for (let run = 0; run < 2; run++) {
-      kernels.limitRead(base, 4096, base + 8192);
-      kernels.limitInt8(base, 2, base + 8192);
-      kernels.limitF32(base, 2, base + 8192);
-    }
-    return module;
-  });
-}
-
 interface LimitKernels {
   limitRead(from: number, bytes: number, out: number): void;
   limitInt8(buffer: number, rounds: number, out: number): void;
@@ -77,5 +62,5 @@ export function instantiateLimits(
 ): { kernels: LimitKernels; base: number; memory: WebAssembly.Memory } {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  return { kernels: exports as unknown as LimitKernels, memory, base: CONTROL_PAGE_END };
+  return { kernels: exports as unknown as LimitKernels, memory, base: CONTROL_END };
 }

@@ -12,7 +12,7 @@ import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
 import { loadProducts } from '../native/products.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
-import { compileForThisMachine } from '../wide-kernels.ts';
+import { kernelsForThisMachine } from '../wide-kernels.ts';
 import { hugePages } from './huge-pages.ts';
 
 /** The device that a model is to run on; 'auto' is what was measured to be faster (auto-device.ts). A BLAS is wasm's. */
@@ -43,8 +43,8 @@ export async function createDevice({
     );
   }
   const count = threads ?? describeMachine().physicalCores;
-  const compiled = await compileForThisMachine({ threads: count, revectorize, blas: library, training: false });
-  const native = await nativeForThisMachine(compiled.kernels, wantsNative);
+  const compiled = kernelsForThisMachine({ threads: count, revectorize, blas: library, training: false });
+  const native = nativeForThisMachine(compiled.kernels, wantsNative);
   const common = {
     threads: count,
     native: native.kernels,

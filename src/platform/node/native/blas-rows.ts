@@ -1,7 +1,7 @@
 /** From how many rows on a BLAS multiplies faster than our kernels: measured here, as it depends on both and on the processor. */
 import { fromFloats } from '../../../devices/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
-import type { CompiledKernels } from '../../../devices/wasm/modules.ts';
+import type { KernelLibrary } from '../../../devices/wasm/library.ts';
 import type { Blas } from '../../../kernels/gemm/blas.ts';
 import type { NativeKernels } from '../../../kernels/native/kernels.ts';
 import { rowBytes, type WeightType } from '../../../tensor/dtype.ts';
@@ -23,7 +23,7 @@ function likeness(type: WeightType): (typeof measured)[number] {
 /** Takes about 0.1 s. The kernels must have been optimized. Rows by weight type; infinite where our kernels are always faster. */
 export async function measureBlasRows(
   blas: Blas,
-  kernels: CompiledKernels,
+  kernels: KernelLibrary,
   native: NativeKernels | null,
 ): Promise<(type: WeightType) => number> {
   const device = async (blasRows: number) =>

@@ -10,7 +10,7 @@ import { at, Code, eachOf, r8, r9, r10, r13, rax, rcx, rsi, rsp } from '../../..
 import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
-import { compileForThisMachine } from '../wide-kernels.ts';
+import { kernelsForThisMachine } from '../wide-kernels.ts';
 import { loadNative } from './machine-code.ts';
 
 const native = loadNative();
@@ -117,12 +117,12 @@ test('a memory that grows is found again', { skip }, async () => {
   deepStrictEqual(await device.read(device.ops.linear(x, w)), before);
 });
 
-test('it is used where it may be, and only if it is asked for', { skip }, async () => {
-  const { kernels } = await compileForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
-  const chosen = await nativeForThisMachine(kernels, true);
+test('it is used where it may be, and only if it is asked for', { skip }, () => {
+  const { kernels } = kernelsForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
+  const chosen = nativeForThisMachine(kernels, true);
   ok(chosen.kernels !== null);
   strictEqual(chosen.note, null);
-  deepStrictEqual(await nativeForThisMachine(kernels, false), { kernels: null, note: null });
+  deepStrictEqual(nativeForThisMachine(kernels, false), { kernels: null, note: null });
 });
 
 test('the code is small and soon written', () => {

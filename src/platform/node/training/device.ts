@@ -8,7 +8,7 @@ import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
-import { compileForThisMachine } from '../wide-kernels.ts';
+import { kernelsForThisMachine } from '../wide-kernels.ts';
 
 /** What trains. */
 export interface TrainingMachine {
@@ -49,8 +49,8 @@ export async function createTrainingDevice(
   }
   const library = products === 'bf16' ? needBf16() : blas ? loadProducts(['f32']) : null;
   if (blas && library === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
-  const compiled = await compileForThisMachine({ threads, revectorize, blas: null, training: true });
-  const native = await nativeForThisMachine(compiled.kernels, wantsNative);
+  const compiled = kernelsForThisMachine({ threads, revectorize, blas: null, training: true });
+  const native = nativeForThisMachine(compiled.kernels, wantsNative);
   const bits = library
     ? { device: 'wasm', 'matrix products': library.description, threads: String(threads) }
     : { device: 'wasm', 'matrix products': 'our own kernels' };
