@@ -59,9 +59,12 @@ type Given = ArgumentValues<typeof takes>;
 /** Bytes of a partial result: the rows of E' floats, then their m, their l. */
 export const partialBytes = (tileRows: number, paddedSize: number): number => 4 * tileRows * (paddedSize + 2);
 
-/** Bytes of scratch that a thread needs: scores, each row's position and query, a block as f32, two partial results. */
+/**
+ * Bytes of scratch that a thread needs: scores, each row's position and query, a block as f32, two partial results; machine code
+ * keeps two numbers more of each row.
+ */
 export const attentionScratch = (tileRows: number, headSize: number, paddedSize: number): number =>
-  tileRows * (SCORE_BYTES + 8) + 4 * 2 * BLOCK_POSITIONS * (headSize + 8) + 2 * partialBytes(tileRows, paddedSize);
+  tileRows * (SCORE_BYTES + 16) + 4 * 2 * BLOCK_POSITIONS * (headSize + 8) + 2 * partialBytes(tileRows, paddedSize);
 
 type Attention = Readonly<Record<KvType, ReturnType<typeof task<typeof takes>>>>;
 

@@ -22,7 +22,7 @@ export class Frame {
   readonly #code: Code;
   readonly #names: string[] = [];
   readonly #kept: readonly General[] = [rbx, rbp, r12, r13, r14, r15];
-  readonly #bytes = 640;
+  readonly #bytes = 768;
 
   constructor(code: Code) {
     this.#code = code;

@@ -23,6 +23,7 @@ import type { Task } from '../../../writer/task.ts';
 import { BLOCK_POSITIONS } from '../layout.ts';
 import { SCORE_BYTES } from '../products.ts';
 import { Block } from './block.ts';
+import { askForNext, chunkOf } from './chunk.ts';
 import { HALF, LINE, ONE } from './registers.ts';
 import { Widening } from './widen.ts';
 
@@ -120,6 +121,13 @@ class Attention {
     code.multiplyNumber(rax, rax, 4 * 2 * BLOCK_POSITIONS);
     code.add(rsi, rax);
     frame.keep('total', rsi);
+    // behind the partial results: the largest score of each row so far, and what its sums shrink by
+    frame.get(rax, 'partBytes');
+    code.add(rsi, rax);
+    code.add(rsi, rax);
+    frame.keep('tops', rsi);
+    code.add(rsi, rcx);
+    frame.keep('shrinks', rsi);
     frame.get(rax, 'headSize');
     code.shiftLeft(rax, 5);
     frame.keep('widePanelBytes', rax);
@@ -250,6 +258,9 @@ class Attention {
     unless(code, 'equal', () => code.add(rdi, rdx));
     code.place(chosen);
     frame.keep('out', rdi);
+    frame.get(rax, 'toMaxima');
+    code.add(rax, rdi);
+    frame.keep('maxima', rax);
 
     // tiles have 8 or 32 rows, and a row an even number of words: whole lines
     code.three('xor', 0, 0, 0);
@@ -287,19 +298,7 @@ class Attention {
     atMost(code, rcx, rdx);
     frame.keep('bEnd', rcx);
     eachBelow(code, frame, 'b', 'bEnd', () => {
-      frame.get(rdx, 'table');
-      code.move(rcx, rax);
-      code.shiftLeft(rcx, 2);
-      code.add(rdx, rcx);
-      code.load32(rdx, at(rdx));
-      frame.get(rcx, 'head');
-      frame.get(rsi, 'blocks');
-      code.multiply(rcx, rsi);
-      code.add(rcx, rdx);
-      frame.get(rsi, 'chunkBytes');
-      code.multiply(rcx, rsi);
-      frame.get(rsi, 'base');
-      code.add(rsi, rcx);
+      chunkOf(code, frame);
       frame.keep('chunk', rsi);
       frame.get(rcx, 'keyPanelBytes');
       code.shiftLeft(rcx, 2);
@@ -323,6 +322,7 @@ class Attention {
         frame.keep('values', rsi);
         this.#widening.write();
       }
+      askForNext(code, frame);
       this.#block.write();
       increase(code, frame, 'b', 1);
     });

@@ -2,6 +2,7 @@
 import {
   at,
   type Code,
+  eachOf,
   type General,
   type Label,
   type Mask,
@@ -24,10 +25,10 @@ import {
   type VectorRegister,
 } from '../../../native/x64/code.ts';
 import type { Exponential } from '../../../native/x64/exp.ts';
-import { atLeast, atMostNumber, countDown, type Frame, unless } from '../../../native/x64/frame.ts';
+import { atLeast, atMost, atMostNumber, countDown, type Frame, unless } from '../../../native/x64/frame.ts';
 import { BLOCK_POSITIONS } from '../layout.ts';
 import { SCORE_BYTES } from '../products.ts';
-import { HALF, LINE, ONE } from './registers.ts';
+import { FLOATS, HALF, LINE, ONE } from './registers.ts';
 
 /** Rows that go side by side, the most first. */
 const GROUPS = [8, 4, 2, 1];
@@ -53,18 +54,15 @@ export class Block {
   }
 
   write(): void {
+    this.#rowsThatSee();
     this.#rowGroups((rows, advance) => {
       this.#scores(rows);
       advance();
     });
     this.#exponential.begin();
-    this.#rowGroups(
-      (_, advance) => {
-        this.#softmaxRow();
-        advance();
-      },
-      [1],
-    );
+    this.#maxima();
+    this.#shrink();
+    this.#shares();
     this.#rowGroups((rows, advance, tooMany) => {
       this.#mix(rows, tooMany);
       advance();
@@ -80,20 +78,54 @@ export class Block {
     code.subtract(position, between);
   }
 
-  /** All rows of the tile in groups; `r` is the first of one. A group jumps to `tooMany` if it is to be a smaller one. */
-  #rowGroups(
-    write: (rows: number, advance: () => void, tooMany: Label) => void,
-    sizes: readonly number[] = GROUPS,
-  ): void {
+  /**
+   * Which rows see positions of this block: from `firstSeeing` to `endSeeing` − 1, as rows are token after token; and
+   * whether each of them sees all 32: `isWhole` is 1.
+   */
+  #rowsThatSee(): void {
+    const code = this.#code;
+    const frame = this.#frame;
+    // r8: start, r9: position of the first row that sees something, r10: behind that of the last
+    frame.get(r8, 'start');
+    frame.get(r11, 'position');
+    frame.get(rdx, 'heads');
+    code.move(r9, r11);
+    atLeast(code, r9, r8);
+    code.move(rax, r9);
+    code.subtract(rax, r11);
+    code.multiply(rax, rdx);
+    frame.keep('firstSeeing', rax);
+    frame.get(rcx, 'window');
+    code.add(rcx, r8);
+    code.move(rax, rcx);
+    code.addNumber(rax, BLOCK_POSITIONS - 1);
+    frame.get(r10, 'positionEnd');
+    atMost(code, r10, rax);
+    code.move(rax, r10);
+    code.subtract(rax, r11);
+    code.multiply(rax, rdx);
+    frame.keep('endSeeing', rax);
+    code.moveNumber(rax, 0);
+    code.addNumber(r8, BLOCK_POSITIONS - 1);
+    code.compare(r9, r8);
+    unless(code, 'below', () => {
+      code.compare(rcx, r10);
+      unless(code, 'below', () => code.moveNumber(rax, 1));
+    });
+    frame.keep('isWhole', rax);
+  }
+
+  /** All rows that see something in groups; `r` is the first of one. A group jumps to `tooMany` if it is to be a smaller one. */
+  #rowGroups(write: (rows: number, advance: () => void, tooMany: Label) => void): void {
     const code = this.#code;
     const frame = this.#frame;
     const [again, out]: [Label, Label] = [{ at: null }, { at: null }];
-    code.moveNumber(rax, 0);
+    frame.get(rax, 'firstSeeing');
     frame.keep('r', rax);
     code.place(again);
-    for (const rows of sizes) {
+    for (const rows of GROUPS) {
       const smaller: Label = { at: null };
-      frame.get(rax, 'rows');
+      frame.get(rax, 'endSeeing');
       frame.get(rcx, 'r');
       code.subtract(rax, rcx);
       code.compareNumber(rax, rows);
@@ -190,98 +222,160 @@ export class Block {
     atMostNumber(code, rdx, BLOCK_POSITIONS);
   }
 
-  /** scores · scale → exp(score − m), and zeros where nothing is seen; m, l and o of the row in `r`. */
-  #softmaxRow(): void {
+  /** For each row that sees something: scores · scale, −∞ where nothing is seen; `tops` = the largest of these and of m. */
+  #maxima(): void {
     const code = this.#code;
     const frame = this.#frame;
-    const nothing: Label = { at: null };
-    frame.get(rax, 'r');
-    this.#seen();
-    code.compare(rcx, rdx);
-    code.jumpIf('aboveOrEqual', nothing);
+    // rsi: scores, r8: m, r9: tops, r10: row
+    const [first, second, top, between] = [0, 1, 2, 3] as const;
+    const rows = (isWhole: boolean) => {
+      frame.get(r10, 'firstSeeing');
+      frame.keep('r', r10);
+      this.#toScores(rsi, rax);
+      code.shiftLeft(r10, 2);
+      frame.get(r8, 'maxima');
+      code.add(r8, r10);
+      frame.get(r9, 'tops');
+      code.add(r9, r10);
+      frame.get(r10, 'firstSeeing');
+      frame.get(r11, 'endSeeing');
+      code.subtract(r11, r10);
+      countDown(code, r11, () => {
+        if (isWhole) for (const vector of [first, second]) code.loadVector(vector, at(rsi, LINE * vector));
+        else {
+          code.move(r12, rsi);
+          code.move(rax, r10);
+          this.#seen();
+          code.move(rsi, r12);
+          code.moveNumber(rax, 1);
+          code.shiftLeftByRcx(rax);
+          code.moveNumber(rdi, 1);
+          code.move(rcx, rdx);
+          code.shiftLeftByRcx(rdi);
+          code.subtract(rdi, rax); // a bit for each position that is seen
+          code.mask(rdi, 1);
+          code.shiftRight(rdi, 16);
+          code.mask(rdi, 2);
+          for (const [vector, mask] of [[first, 1] as const, [second, 2] as const]) {
+            code.loadEach(vector, frame.each('minusInfinity'));
+            code.loadInto(vector, at(rsi, LINE * vector), mask);
+          }
+          code.addNumber(r10, 1);
+        }
+        for (const vector of [first, second]) {
+          code.three('multiply', vector, vector, frame.each('scale'));
+          code.storeVector(at(rsi, LINE * vector), vector);
+        }
+        code.three('most', top, first, eachOf(r8));
+        code.three('most', top, second, top);
+        code.upperHalf(between, top);
+        code.three('most', top, between, top);
+        code.secondQuarter(between, top);
+        code.three('most', top, between, top);
+        for (const lanes of [0b01_00_11_10, 0b10_11_00_01]) {
+          code.permute(between, top, lanes);
+          code.three('most', top, between, top);
+        }
+        code.storeMasked(at(r9), top, ONE);
+        code.addNumber(rsi, SCORE_BYTES);
+        code.addNumber(r8, 4);
+        code.addNumber(r9, 4);
+      });
+    };
+    const [partly, done]: [Label, Label] = [{ at: null }, { at: null }];
+    frame.get(rax, 'isWhole');
+    code.compareNumber(rax, 0);
+    code.jumpIf('equal', partly);
+    rows(true);
+    code.jump(done);
+    code.place(partly);
+    rows(false);
+    code.place(done);
+  }
+
+  /** 16 rows at a time: `shrinks` = e^(m − tops), which is exactly 1 where they are equal; l = l · that; m = tops. */
+  #shrink(): void {
+    const code = this.#code;
+    const frame = this.#frame;
+    const [m, top, l] = [0, 1, 2] as const;
+    frame.get(rsi, 'firstSeeing');
+    frame.get(rdx, 'endSeeing');
+    code.subtract(rdx, rsi);
+    code.shiftLeft(rsi, 2);
+    frame.get(r8, 'maxima');
+    code.add(r8, rsi);
+    frame.get(r9, 'tops');
+    code.add(r9, rsi);
+    frame.get(r10, 'shrinks');
+    code.add(r10, rsi);
+    frame.get(r11, 'toL');
+    code.add(r11, r8);
+    const [again, done]: [Label, Label] = [{ at: null }, { at: null }];
+    code.place(again);
+    code.move(rcx, rdx);
+    atMostNumber(code, rcx, FLOATS);
     code.moveNumber(rax, 1);
     code.shiftLeftByRcx(rax);
-    code.moveNumber(rdi, 1);
-    code.move(rcx, rdx);
-    code.shiftLeftByRcx(rdi);
-    code.subtract(rdi, rax); // a bit for each position that is seen
-    code.mask(rdi, 1);
-    code.shiftRight(rdi, 16);
-    code.mask(rdi, 2);
-    this.#toScores(rsi, rax);
-    const [first, second, sum, between, before, top] = [0, 1, 2, 3, 8, 9] as const;
-    for (const [vector, mask] of [
-      [first, 1],
-      [second, 2],
-    ] as const) {
-      code.loadEach(vector, frame.each('minusInfinity'));
-      code.loadInto(vector, at(rsi, LINE * vector), mask);
-      code.three('multiply', vector, vector, frame.each('scale'));
-    }
-    // rdi: m, r8: l, r9: o
-    frame.get(r9, 'out');
-    frame.get(rax, 'toMaxima');
-    code.sum(rdi, r9, rax);
-    frame.get(rax, 'r');
-    frame.get(rcx, 'stride');
-    code.multiply(rcx, rax);
-    code.add(r9, rcx);
-    code.shiftLeft(rax, 2);
-    code.add(rdi, rax);
-    frame.get(rax, 'toL');
-    code.sum(r8, rdi, rax);
+    code.addNumber(rax, -1);
+    code.mask(rax, 2);
+    code.loadMasked(m, at(r8), 2);
+    code.loadMasked(top, at(r9), 2);
+    code.loadMasked(l, at(r11), 2);
+    code.storeMasked(at(r8), top, 2);
+    code.three('subtract', m, m, top);
+    this.#exponential.of(m, [3, 4, 5]);
+    code.storeMasked(at(r10), m, 2);
+    code.three('multiply', l, l, m);
+    code.storeMasked(at(r11), l, 2);
+    code.subtract(rdx, rcx);
+    code.jumpIf('equal', done);
+    for (const pointer of [r8, r9, r10, r11]) code.addNumber(pointer, LINE);
+    code.jump(again);
+    code.place(done);
+  }
 
-    code.loadEach(before, at(rdi));
-    code.three('most', top, first, before);
-    code.three('most', top, second, top);
-    code.upperHalf(between, top);
-    code.three('most', top, between, top);
-    code.secondQuarter(between, top);
-    code.three('most', top, between, top);
-    for (const lanes of [0b01_00_11_10, 0b10_11_00_01]) {
-      code.permute(between, top, lanes);
-      code.three('most', top, between, top);
-    }
-    code.loadEach(top, top);
-    code.storeMasked(at(rdi), top, ONE);
-    for (const vector of [first, second]) code.three('subtract', vector, vector, top);
-    this.#exponential.of(first, [2, 3, 4]);
-    this.#exponential.of(second, [5, 6, 7]);
-    code.storeVector(at(rsi), first);
-    code.storeVector(at(rsi, LINE), second);
-    // eight sums, four, then the pairs of these
-    code.upperHalf(between, first);
-    code.three('addFloats', sum, first, between);
-    code.three('addFloats', sum, sum, second);
-    code.upperHalf(between, second);
-    code.three('addFloats', sum, sum, between);
-    code.secondQuarter(between, sum);
-    code.three('addFloats', sum, sum, between);
-    for (const lanes of [0b11_11_01_01, 0b10]) {
-      code.permute(between, sum, lanes);
+  /** For each row: scores → exp(score − m); l grows by their sum. */
+  #shares(): void {
+    const code = this.#code;
+    const frame = this.#frame;
+    const [first, second, sum, between] = [0, 1, 2, 3] as const;
+    // rsi: scores, r8: m, r9: l
+    frame.get(r10, 'firstSeeing');
+    frame.keep('r', r10);
+    this.#toScores(rsi, rax);
+    frame.get(rdx, 'endSeeing');
+    code.subtract(rdx, r10);
+    code.shiftLeft(r10, 2);
+    frame.get(r8, 'maxima');
+    code.add(r8, r10);
+    frame.get(r9, 'toL');
+    code.add(r9, r8);
+    countDown(code, rdx, () => {
+      for (const vector of [first, second]) {
+        code.loadVector(vector, at(rsi, LINE * vector));
+        code.three('subtract', vector, vector, eachOf(r8));
+      }
+      this.#exponential.of(first, [4, 5, 6]);
+      this.#exponential.of(second, [7, 8, 9]);
+      for (const vector of [first, second]) code.storeVector(at(rsi, LINE * vector), vector);
+      // eight sums, four, then the pairs of these
+      code.upperHalf(between, first);
+      code.three('addFloats', sum, first, between);
+      code.three('addFloats', sum, sum, second);
+      code.upperHalf(between, second);
       code.three('addFloats', sum, sum, between);
-    }
-    code.loadEach(between, at(r8));
-    const [same, stored]: [Label, Label] = [{ at: null }, { at: null }];
-    code.compareFloats('equal', 1, top, before);
-    code.maskBits(rax, 1);
-    code.andNumber(rax, 1);
-    code.jumpIf('notEqual', same);
-    code.three('subtract', before, before, top);
-    this.#exponential.of(before, [4, 5, 6]);
-    code.three('multiply', between, between, before);
-    frame.get(rcx, 'stride');
-    this.#columns(1, (_, mask) => {
-      code.loadMasked(0, at(r9), mask);
-      code.three('multiply', 0, 0, before);
-      code.storeMasked(at(r9), 0, mask);
-      code.addNumber(r9, LINE);
+      code.secondQuarter(between, sum);
+      code.three('addFloats', sum, sum, between);
+      for (const lanes of [0b11_11_01_01, 0b10]) {
+        code.permute(between, sum, lanes);
+        code.three('addFloats', sum, sum, between);
+      }
+      code.three('addFloats', sum, sum, eachOf(r9));
+      code.storeMasked(at(r9), sum, ONE);
+      code.addNumber(rsi, SCORE_BYTES);
+      code.addNumber(r8, 4);
+      code.addNumber(r9, 4);
     });
-    code.place(same);
-    code.three('addFloats', between, between, sum);
-    code.storeMasked(at(r8), between, ONE);
-    code.place(stored);
-    code.place(nothing);
   }
 
   /** What rcx says, in bytes: whole runs of so many vectors, then single ones, then the half of one. */
@@ -304,7 +398,7 @@ export class Block {
     unless(code, 'equal', () => write(1, HALF));
   }
 
-  /** o += Σ p · v of so many rows; to `tooMany` if they do not all see the same positions. */
+  /** o = o · shrink + Σ p · v of so many rows; to `tooMany` if they do not all see the same positions. */
   #mix(rows: number, tooMany: Label): void {
     const code = this.#code;
     const frame = this.#frame;
@@ -328,8 +422,12 @@ export class Block {
     code.jumpIf('aboveOrEqual', nothing);
     code.subtract(rdx, rcx);
     frame.keep('seen', rdx);
-    // rdi: o, r8: from row to row of o and v, r9: shares, r10: v
+    // rdi: o, r8: from row to row of o and v, r9: shares, r10: v, r12: shrinks
     frame.get(r8, 'stride');
+    frame.get(r12, 'shrinks');
+    frame.get(rax, 'r');
+    code.shiftLeft(rax, 2);
+    code.add(r12, rax);
     this.#toScores(r9, rax);
     code.move(r10, rcx);
     code.shiftLeft(rcx, 2);
@@ -355,7 +453,10 @@ export class Block {
         if (row < rows - 1) code.add(rax, r8);
       }
     };
-    eachSum((sum, place) => code.loadMasked(sum, place, mask));
+    eachSum((sum, place) => {
+      code.loadMasked(sum, place, mask);
+      code.three('multiply', sum, sum, eachOf(r12, 4 * Math.floor(sum / vectors)));
+    });
     this.#frame.get(r11, 'seen');
     code.move(rsi, r9);
     code.move(rdx, r10);

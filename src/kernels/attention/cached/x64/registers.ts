@@ -3,3 +3,5 @@ export const ONE = 7;
 export const HALF = 6;
 /** Bytes of a vector. */
 export const LINE = 64;
+/** Numbers of a vector. */
+export const FLOATS = 16;

@@ -29,8 +29,6 @@ const levelBytes = [0xfbfaf9f8, 0xfffefdfc, 0x03020100, 0x07060504];
 /** Vectors of f16 that are widened side by side. */
 const SIDE_BY_SIDE = 4;
 const SCALE_COLUMNS = 32;
-/** How far ahead of its use a line of the cache is asked for, in bytes: blocks of a head mostly lie one after the other. */
-const AHEAD = 4096;
 
 export class Widening {
   readonly #code: Code;
@@ -114,7 +112,6 @@ export class Widening {
       code.place(again);
       code.compareNumber(rcx, 16 * vectors);
       code.jumpIf('below', done);
-      for (let bytes = 0; bytes < 32 * vectors; bytes += LINE) code.prefetch(at(rsi, AHEAD + bytes));
       for (let v = 0; v < vectors; v++) code.two('widenHalves', v, at(rsi, 32 * v));
       for (let v = 0; v < vectors; v++) code.storeVector(at(rdi, LINE * v), v);
       code.addNumber(rsi, 32 * vectors);

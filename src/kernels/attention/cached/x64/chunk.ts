@@ -1,0 +1,37 @@
+/** Where a head's chunk of a block lies (../layout.ts), by the tile's table of blocks. */
+import { at, type Code, rax, rcx, rdx, rsi } from '../../../native/x64/code.ts';
+import { countDown, type Frame } from '../../../native/x64/frame.ts';
+import { LINE } from './registers.ts';
+
+/** rsi = the address of block rax's chunk. Changes rcx, rdx. */
+export function chunkOf(code: Code, frame: Frame): void {
+  frame.get(rdx, 'table');
+  code.move(rcx, rax);
+  code.shiftLeft(rcx, 2);
+  code.add(rdx, rcx);
+  code.load32(rdx, at(rdx));
+  frame.get(rcx, 'head');
+  frame.get(rsi, 'blocks');
+  code.multiply(rcx, rsi);
+  code.add(rcx, rdx);
+  frame.get(rsi, 'chunkBytes');
+  code.multiply(rcx, rsi);
+  frame.get(rsi, 'base');
+  code.add(rsi, rcx);
+}
+
+/**
+ * Prefetches the next block's chunk while block `b` is computed. After the last block the address is meaningless, which is harmless: a
+ * prefetch never faults.
+ */
+export function askForNext(code: Code, frame: Frame): void {
+  frame.get(rax, 'b');
+  code.addNumber(rax, 1);
+  chunkOf(code, frame);
+  frame.get(rcx, 'chunkBytes');
+  code.shiftRight(rcx, Math.log2(LINE));
+  countDown(code, rcx, () => {
+    code.prefetch(at(rsi));
+    code.addNumber(rsi, LINE);
+  });
+}
