@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+import { formatCount, formatDuration } from '../../base/units.ts';
 import type { Recipe } from '../../finetuning/recipe-keys.ts';
 import type { TuningMetrics } from '../../finetuning/run/loop.ts';
 import type { TuningResult } from '../../platform/node/finetuning/finetune.ts';
@@ -8,11 +8,11 @@ import { checkRun, prepareRecipe, RUNS, runRecipe } from '../../platform/node/fi
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
+import { hubOptions, offlineOption } from '../hub-progress.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
-import { startProgress } from '../terminal/progress.ts';
 
 export const command = defineCommand({
   options: {
@@ -33,7 +33,7 @@ export const command = defineCommand({
       help: 'where checkpoints, metrics and the report go',
     },
     ...resumeOptions,
-    offline: { kind: 'flag', help: 'use what is in the cache of the hub, and no network' },
+    offline: offlineOption,
     device: deviceOption,
     threads: {
       kind: 'integer',
@@ -114,23 +114,6 @@ export const command = defineCommand({
     collective?.finish();
   },
 });
-
-function hubOptions({ offline, json }: { offline: boolean; json: boolean }, io: Io) {
-  let progress: ReturnType<typeof startProgress> | null = null;
-  return {
-    offline,
-    env: io.env,
-    signal: io.signal,
-    onProgress: (done: number, total: number, file: string) => {
-      progress ??= startProgress(io, { what: 'pulling', total, json, amount: formatBytes });
-      progress.update(done, file);
-      if (done >= total) {
-        progress.end();
-        progress = null;
-      }
-    },
-  };
-}
 
 function show(prepared: Prepared, count: number, json: boolean, io: Io): void {
   const { facts, warnings } = prepared;

@@ -5,10 +5,13 @@ import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import type { TrainingMachine } from '../../platform/node/training/device.ts';
 import { parseMachines, planMachines } from '../../platform/node/training/run/plan-machines.ts';
+import { findStart, type StartModel } from '../../platform/node/training/start-model.ts';
 import { type TrainResult, train } from '../../platform/node/training/train.ts';
 import { checkRecipe, type Recipe } from '../../training/recipe/recipe.ts';
+import { withStart } from '../../training/recipe/start.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
+import { hubOptions, offlineOption } from '../hub-progress.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
@@ -32,6 +35,7 @@ export const command = defineCommand({
       help: 'where checkpoints, metrics and the report go',
     },
     ...resumeOptions,
+    offline: offlineOption,
     device: deviceOption,
     threads: {
       kind: 'integer',
@@ -72,6 +76,7 @@ export const command = defineCommand({
   positionals: ['recipe'],
   details:
     'Trains a LLaMA from scratch. The recipe says what is not derived from its one dial, model.depth; what is derived is printed.\n' +
+    'With model.from it goes on from a model (continued pre-training): shape, weights as f32 and tokenizer are its own.\n' +
     'Over several processes or machines: mpirun -np N npx cria train … (Open MPI); the same recipe gives the same curve.\n' +
     'What every rank holds whole is said by training.sharding: optimizer (ZeRO-1, the default), gradients or parameters share more, to the same numbers.\n' +
     'Killed at any moment, a run goes on with --resume from its last checkpoint. Ctrl-C saves one and ends.\n' +
@@ -82,12 +87,15 @@ export const command = defineCommand({
     ['train own-text', 'a small model of own-text.txt, with the tokenizer in own-tokenizer'],
     ['train stories --set data.train.0.path=train.jsonl.gz', 'the bundled model'],
     ['train stories --resume', 'go on with it'],
+    ['train more-text --set training.tokens=20000', 'the bundled model goes on with own-text.txt'],
     ['train llama1-7b --plan 8,64,2048', "what the paper's run needs"],
   ],
   async run(options, io) {
-    const recipe = checkRecipe(readRecipeFile(options.recipe, options.set), basename(options.recipe));
+    const [value, file] = [readRecipeFile(options.recipe, options.set), basename(options.recipe)];
+    const start = await findStart(value, file, hubOptions(options, io));
+    const recipe = checkRecipe(start === null ? value : withStart(value, start, file), file);
     if (options.plan !== undefined || options.network !== undefined || options.gflops !== undefined)
-      return writePlan(recipe, options, io);
+      return writePlan(recipe, start, options, io);
     const isOver = timer(options.maxTime);
     let isStopped = false;
     const job = mpiJob(io.env);
@@ -96,6 +104,7 @@ export const command = defineCommand({
     try {
       const result = await train({
         recipe,
+        start,
         folder: options.out ?? join(ROOT, recipe.name),
         device: options.device,
         threads: options.threads ?? threads,
@@ -137,7 +146,7 @@ interface PlanWords {
   readonly native: boolean;
 }
 
-async function writePlan(recipe: Recipe, words: PlanWords, io: Io): Promise<void> {
+async function writePlan(recipe: Recipe, start: StartModel | null, words: PlanWords, io: Io): Promise<void> {
   const {
     plan,
     network = 100,
@@ -154,6 +163,7 @@ async function writePlan(recipe: Recipe, words: PlanWords, io: Io): Promise<void
   const tell = (message: string) => writeLine(io.stderr, message);
   const table = await planMachines({
     recipe,
+    start,
     machines,
     network,
     gflops,

@@ -12,7 +12,7 @@ const rules: readonly (readonly [key: RegExp, rule: ChangeRule, reason?: string]
   [/^output\.bestBy$/, 'asked', 'the best until now was chosen by another set'],
   [/^data\.valid\.\d+\.name$/, 'said'],
   [/^(name|output\..+)$/, 'said'],
-  [/^model\.from$/, 'said', 'the weights are those of the checkpoint'],
+  [/^model\.from$/, 'asked', "the run goes on from its checkpoint's weights, which began as those of the other model"],
   [/^model\./, 'never', "the checkpoint's weights are of another model"],
   [/^tokenizer\.path$/, 'never', 'the embeddings belong to the tokens of the other one'],
   [/^seed$/, 'never', ORDER],

@@ -32,7 +32,7 @@ export const recipeSchema = {
     model: {
       kind: 'object',
       keys: {
-        /** A model whose weights the run begins with, of the sizes named here; absent: fresh weights. */
+        /** A model that the run goes on from: its shape, its weights as f32, its tokenizer (start.ts). Absent: fresh weights. */
         from: { kind: 'text' },
         depth: { ...count, default: 6 },
         width: count,
@@ -251,47 +251,19 @@ export interface DerivedRecipe {
  *       learning rate   3e-4 · √(4096 / width) (LLaMA 7B: 3e-4)
  *   batch   4M tokens · (width / 4096)², a power of two           tokens   20 a parameter (Hoffmann et al. 2022)
  *   warm-up   2,000 steps, at most 2 % of all                     (arXiv:2302.13971 §2.3)
+ *
+ * `start`: the model that the run goes on from, whose shape it then has.
  */
-export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
+export function deriveRecipe(recipe: Recipe, vocabSize: number, start: LlamaConfig | null = null): DerivedRecipe {
   const { model, training } = recipe;
   const notes: string[] = [];
-  const derive = (name: string, given: number | undefined, value: number, how: string): number => {
+  const derive: Derive = (name, given, value, how) => {
     if (given === undefined) notes.push(`${name} ${value} (${how})`);
     return given ?? value;
   };
-  const headSizeByDepth = model.depth <= 6 ? 48 : model.depth <= 24 ? 64 : 128;
-  const width = derive('width', model.width, headSizeByDepth * model.depth, `${headSizeByDepth} · depth`);
-  const heads = derive(
-    'heads',
-    model.heads,
-    Math.max(1, Math.round(width / headSizeByDepth)),
-    `width / ${headSizeByDepth}`,
-  );
-  const { norm, normPlacement, qkNorm, activation, positions } = model;
-  const config: LlamaConfig = {
-    ...paperChoices,
-    norm,
-    normPlacement,
-    qkNorm,
-    activation,
-    positions,
-    width,
-    blockCount: model.depth,
-    headCount: heads,
-    kvHeadCount: model.kvHeads ?? heads,
-    headSize: width / heads,
-    ffnWidth: isGated(model.activation)
-      ? derive('ffnWidth', model.ffnWidth, metaFfnWidth(width, 32, null), '8/3 · width, to a multiple of 32')
-      : derive('ffnWidth', model.ffnWidth, 4 * width, '4 · width'),
-    vocabSize,
-    contextLength: model.contextLength,
-    normEps: model.normEps,
-    ropeTheta: model.ropeTheta,
-    ropeScaling: { kind: 'none' },
-    tiedEmbeddings: model.tiedEmbeddings,
-    attentionBias: false,
-    slidingWindow: null,
-  };
+  const config =
+    start === null ? freshConfig(model, vocabSize, derive) : { ...start, contextLength: model.contextLength };
+  const { width } = config;
   const problems = configProblems(config);
   if (problems.length > 0) throw new ConfigError(`recipe ${recipe.name}: model`, problems, 'recipe.model');
 
@@ -337,6 +309,44 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number): DerivedRecipe {
     totalTokens,
     recompute,
     notes,
+  };
+}
+
+type Derive = (name: string, given: number | undefined, value: number, how: string) => number;
+
+function freshConfig(model: Recipe['model'], vocabSize: number, derive: Derive): LlamaConfig {
+  const headSizeByDepth = model.depth <= 6 ? 48 : model.depth <= 24 ? 64 : 128;
+  const width = derive('width', model.width, headSizeByDepth * model.depth, `${headSizeByDepth} · depth`);
+  const heads = derive(
+    'heads',
+    model.heads,
+    Math.max(1, Math.round(width / headSizeByDepth)),
+    `width / ${headSizeByDepth}`,
+  );
+  const { norm, normPlacement, qkNorm, activation, positions } = model;
+  return {
+    ...paperChoices,
+    norm,
+    normPlacement,
+    qkNorm,
+    activation,
+    positions,
+    width,
+    blockCount: model.depth,
+    headCount: heads,
+    kvHeadCount: model.kvHeads ?? heads,
+    headSize: width / heads,
+    ffnWidth: isGated(model.activation)
+      ? derive('ffnWidth', model.ffnWidth, metaFfnWidth(width, 32, null), '8/3 · width, to a multiple of 32')
+      : derive('ffnWidth', model.ffnWidth, 4 * width, '4 · width'),
+    vocabSize,
+    contextLength: model.contextLength,
+    normEps: model.normEps,
+    ropeTheta: model.ropeTheta,
+    ropeScaling: { kind: 'none' },
+    tiedEmbeddings: model.tiedEmbeddings,
+    attentionBias: false,
+    slidingWindow: null,
   };
 }
 

@@ -68,6 +68,12 @@ export function writeHfCheckpoint(
   return { tokenizerWritten };
 }
 
+/** Whether a folder would have the checkpoint's tokenizer. */
+export function canWriteTokenizer(checkpoint: Pick<Checkpoint, 'config' | 'tokenizer'>): boolean {
+  const nothing = { write: () => {}, close: () => {} };
+  return writeTokenizer(() => {}, { create: () => nothing }, { ...checkpoint, chatTemplate: null });
+}
+
 /**
  * The files as they were found; where none of them is transformers' own, a tokenizer.model (SentencePiece) or a tokenizer.json
  * (byte-level BPE) made of the vocabulary.
@@ -75,7 +81,7 @@ export function writeHfCheckpoint(
 function writeTokenizer(
   text: (file: string, content: string) => void,
   folder: FolderSink,
-  { tokenizer, chatTemplate, config }: Written,
+  { tokenizer, chatTemplate, config }: Pick<Written, 'tokenizer' | 'chatTemplate' | 'config'>,
 ): boolean {
   if (chatTemplate !== null) text('chat_template.jinja', chatTemplate);
   if (tokenizer === null) return false;

@@ -5,10 +5,9 @@ import { CriaError } from '../../../base/errors.ts';
 import { resolveModel } from '../../../cli/model-name.ts';
 import { checkRecipe, checkStages, stageName } from '../../../finetuning/recipe.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
-import { findCached } from '../../hub/cache.ts';
-import { isHubName, parseHubName } from '../../hub/names.ts';
-import { type PullOptions, pull } from '../../hub/pull.ts';
+import type { PullOptions } from '../../hub/pull.ts';
 import { openCheckpointAt } from '../files.ts';
+import { findModel } from '../training/find-model.ts';
 import { type FinetuneOptions, finetune, type TuningResult } from './finetune.ts';
 import { type Prepared, prepare } from './prepare.ts';
 
@@ -52,7 +51,7 @@ export async function runRecipe(
 ): Promise<TuningResult[]> {
   const root = options.out ?? join(RUNS, name);
   const folderOf = (stage: string) => (hasStages ? join(root, stage) : root);
-  const find = (path: string) => findModel(path, folderOf, options.hub);
+  const find = (path: string) => findStageOrModel(path, folderOf, options.hub);
   const results: TuningResult[] = [];
   for (const [i, recipe] of recipes.entries()) {
     if (hasStages) options.onStage?.(recipe, i, recipes.length);
@@ -80,7 +79,7 @@ export async function prepareRecipe(
   options: { readonly hub: PullOptions; tell(message: string): void },
 ): Promise<Prepared> {
   const recipe = recipes[0]!;
-  const checkpoint = openCheckpointAt(await findModel(recipe.model.from, (stage) => stage, options.hub));
+  const checkpoint = openCheckpointAt(await findStageOrModel(recipe.model.from, (stage) => stage, options.hub));
   try {
     return await prepare(recipe, checkpoint, options);
   } finally {
@@ -89,13 +88,12 @@ export async function prepareRecipe(
 }
 
 /** The path of a model that a recipe names; what is on the hub and not here yet is fetched. */
-async function findModel(path: string, folderOf: (stage: string) => string, hub: PullOptions): Promise<string> {
+async function findStageOrModel(path: string, folderOf: (stage: string) => string, hub: PullOptions): Promise<string> {
   const stage = stageName(path);
   if (stage !== null) {
     const folder = folderOf(stage);
     if (existsSync(folder)) return resolveModel(folder);
     throw new CriaError('finetune.stage', `${path}: expected the run of an earlier stage in ${folder}, found none.`);
   }
-  if (isHubName(path) && findCached(parseHubName(path)) === null) return pull(parseHubName(path), hub);
-  return resolveModel(path);
+  return findModel(path, hub);
 }

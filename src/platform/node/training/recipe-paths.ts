@@ -8,7 +8,7 @@ import { isShardFolder } from './data/token-cache.ts';
 import { CHECKPOINTS } from './run-checkpoint.ts';
 
 /** Throws ConfigError `recipe.paths` with every path that is not what the run needs. */
-export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
+export function checkPaths({ name, tokenizer, data }: Recipe): void {
   const problems: string[] = [];
   const there = (setting: string, path: string, advice = ''): boolean => {
     if (existsSync(path)) return true;
@@ -33,7 +33,6 @@ export function checkPaths({ name, model, tokenizer, data }: Recipe): void {
     tokenizer.path,
     `Make one with \`cria tokenizer train ${data.train[0]!.path} -o ${dirname(tokenizer.path)}\`. `,
   );
-  if (model.from !== undefined) there('model.from', model.from);
   for (const [i, { path }] of data.train.entries()) {
     const setting = `data.train.${i}.path`;
     if (!hasText(setting, path) || !isShardFolder(path)) continue;

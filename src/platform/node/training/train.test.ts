@@ -484,14 +484,51 @@ for (const choices of labs) {
   });
 }
 
-test('a run can begin with the weights of another model, of the same shape', () => {
+test('a run goes on from another model: shape, weights and tokenizer are its own', () => {
   const from = join(at('first'), 'checkpoints', `step-000000${STEPS}`);
-  const still = ['--set', `model.from=${from}`, '--set', 'training.learningRate=1e-30', '--set', 'training.tokens=64'];
-  const result = cria('continued', ...still);
+  const nothingElse = ['model', 'tokenizer'].flatMap((key) => ['--set', `${key}=`]);
+  const start = ['--set', `model.from=${from}`];
+  const still = ['--set', 'training.learningRate=1e-30', '--set', 'training.tokens=64'];
+  const result = cria('continued', ...nothingElse, ...start, ...still);
   equal(result.status, 0, result.stderr);
   equal(weights('continued', 1), weights('first'));
-  const other = cria('other-shape', '--set', `model.from=${from}`, '--set', 'model.width=64', '--set', 'model.depth=3');
+  match(result.stderr, /goes on from: .*its f32 weights/);
+
+  const gguf = spawnSync(process.execPath, [bin, 'quantize', from, at('first.gguf'), 'q8_0'], { encoding: 'utf8' });
+  equal(gguf.status, 0, gguf.stderr);
+  const rounded = cria('continued-q8', ...nothingElse, '--set', `model.from=${at('first.gguf')}`, ...still);
+  equal(rounded.status, 0, rounded.stderr);
+  match(rounded.stderr, /its .*Q8_0.* weights as f32/);
+  ok(weights('continued-q8', 1) !== weights('first'));
+});
+
+test('what a recipe says beside model.from must be so: sizes, tokens, and the model itself when the run resumes', () => {
+  const from = join(at('first'), 'checkpoints', `step-000000${STEPS}`);
+  const start = ['--set', `model.from=${from}`];
+  const other = cria('other-shape', ...start, '--set', 'model.width=64', '--set', 'model.depth=3');
   equal(other.status, 1);
-  match(other.stderr, /width is 32 there, 64 in the recipe/);
-  match(other.stderr, /blockCount is 2 there, 3 in the recipe/);
+  match(other.stderr, /model\.width is 64, and 32 in /);
+  match(other.stderr, /model\.depth is 3, and 2 in /);
+  const tokens = cria(
+    'other-tokens',
+    ...start,
+    '--set',
+    `tokenizer.path=${goldenPath('tokenizers/sp-bpe-1000/tokenizer.model')}`,
+  );
+  equal(tokens.status, 1);
+  match(tokens.stderr, /piece \d+ is .* in tokenizer\.path, and .* in the model's tokenizer/);
+  const missing = cria('no-model', '--set', `model.from=${at('nowhere.gguf')}`);
+  equal(missing.status, 1);
+  match(missing.stderr, /model\.from.*\n.*nowhere\.gguf: expected a file/);
+
+  const half = ['--set', 'training.tokens=128'];
+  equal(cria('went-on', ...start, ...half).status, 0);
+  const longer = ['--set', 'training.tokens=256', '--allow-change', 'training.tokens', '--resume'];
+  const beside = cria('went-on', '--set', `model.from=${at('first.gguf')}`, ...longer);
+  equal(beside.status, 1);
+  match(beside.stderr, /model\.from is .*first\.gguf.*Go on with it by --allow-change model\.from/);
+  cpSync(from, at('moved'), { recursive: true });
+  const moved = cria('went-on', '--set', `model.from=${at('moved')}`, ...longer);
+  equal(moved.status, 0, moved.stderr);
+  match(moved.stderr, /changed: model\.from is .*moved.*the content is the same/);
 });

@@ -26,10 +26,12 @@ import { goBack, rateOf, withCheckpoints } from './run/going-back.ts';
 import { checkMemory } from './run/memory-limit.ts';
 import { openRun, type ResumeOptions } from './run/open-run.ts';
 import { RunFolder } from './run/run-folder.ts';
-import { openStoredWeights } from './stored-weights.ts';
+import { checkTokens, openStart, type StartModel } from './start-model.ts';
 
 export interface TrainOptions extends TrainingMachine, ResumeOptions {
   readonly recipe: Recipe;
+  /** The model of the recipe's model.from; absent: it has none. */
+  readonly start?: StartModel | null;
   readonly folder: string;
   readonly collective?: Collective;
   isStopped(): boolean;
@@ -72,12 +74,13 @@ async function trainWithin(
   options: TrainOptions,
   tell: (message: string) => void,
 ): Promise<TrainResult> {
-  const { recipe, collective = solo } = options;
+  const { recipe, start: from = null, collective = solo } = options;
   const { training, output } = recipe;
   const isFirst = collective.rank === 0;
   const { files, tokenizer } = openTokenizer(recipe);
-  const derived = deriveRecipe(recipe, tokenizer.vocabSize);
-  const digests = digestsOf(recipe);
+  if (from) checkTokens(from, tokenizer, recipe.name);
+  const derived = deriveRecipe(recipe, tokenizer.vocabSize, from?.config);
+  const digests = { ...digestsOf(recipe), ...(from && { 'model.from': from.digest }) };
   if (found) {
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
@@ -94,8 +97,7 @@ async function trainWithin(
 
   const { device, bits } = await createTrainingDevice(options, training.products, tell);
   try {
-    const { from } = recipe.model;
-    const stored = from === undefined || found ? null : openStoredWeights(from, derived.config);
+    const stored = from === null || found ? null : openStart(from);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
     const { sharding, overlap = !collective.isOneMachine, matrices } = training;
     const division = { sharding, matrices, rank: collective.rank, size: collective.size };
@@ -143,7 +145,7 @@ async function trainWithin(
     for (const words of otherBits(found?.state.bits, inputs.bits)) tell(`changed: ${words}`);
     if (isFirst) run.rewindMetrics(found?.state.step ?? 0);
     const peakFlops = await measurePeak(device);
-    const facts = describeRun(recipe, derived, device, peakFlops, sources, collective);
+    const facts = describeRun({ recipe, derived, start: from, device, peakFlops, sources, collective });
     for (const [what, value] of facts) tell(`${what}: ${value}`);
     for (const warning of epochWarnings(sources, derived)) tell(warning);
     if (found) tell(`resuming after step ${found.state.step}`);

@@ -6,16 +6,22 @@ import { PASS_TOKENS } from '../../../../training/micro-batch.ts';
 import type { DerivedRecipe, Recipe } from '../../../../training/recipe/recipe.ts';
 import { estimateMemory, flopsPerToken, type MemoryEstimate } from '../../../../training/run/estimate.ts';
 import { STEP_RATE } from '../../../../training/run/plan.ts';
+import type { StartModel } from '../start-model.ts';
+
+export interface DescribedRun {
+  readonly recipe: Recipe;
+  readonly derived: DerivedRecipe;
+  readonly start: StartModel | null;
+  readonly device: Device;
+  readonly peakFlops: number;
+  readonly sources: readonly Source[];
+  readonly collective: Collective;
+}
 
 /** What is said before the first step, and what heads the report. */
-export function describeRun(
-  recipe: Recipe,
-  derived: DerivedRecipe,
-  device: Device,
-  peakFlops: number,
-  sources: readonly Source[],
-  { size }: Collective,
-): (readonly [string, string])[] {
+export function describeRun(run: DescribedRun): (readonly [string, string])[] {
+  const { recipe, derived, start, device, peakFlops, sources } = run;
+  const { size } = run.collective;
   const { config } = derived;
   const { ema, sharding } = recipe.training;
   const isAveraged = ema !== undefined;
@@ -27,6 +33,9 @@ export function describeRun(
       'model',
       `${formatCount(derived.parameters)} parameters, ${config.blockCount} blocks of width ${config.width}, ${config.headCount} heads, vocabulary ${config.vocabSize}, context ${config.contextLength}`,
     ],
+    ...(start
+      ? [['goes on from', `${start.name}: its ${start.types} weights as f32, its shape, its tokens`] as const]
+      : []),
     ['derived', derived.notes.join('; ') || 'nothing'],
     [
       'data',

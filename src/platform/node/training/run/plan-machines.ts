@@ -11,6 +11,7 @@ import { describeMachine } from '../../machine.ts';
 import { openTokenizer } from '../data/open-data.ts';
 import { createTrainingDevice, type TrainingMachine } from '../device.ts';
 import { measurePeak } from '../measure-peak.ts';
+import type { StartModel } from '../start-model.ts';
 import { memoryProblem } from './memory-limit.ts';
 
 /** What is assumed where a recipe's tokenizer is not here: LLaMA's. */
@@ -19,6 +20,8 @@ const VOCABULARY = 32000;
 const LATENCY = 20e-6;
 export interface PlanOptions extends TrainingMachine {
   readonly recipe: Recipe;
+  /** The model of the recipe's model.from; null: it has none. */
+  readonly start: StartModel | null;
   /** Numbers of machines. */
   readonly machines: readonly number[];
   /** Gigabits a second that a machine sends. */
@@ -33,7 +36,11 @@ export async function planMachines(options: PlanOptions): Promise<string[][]> {
   const { recipe, tell, network } = options;
   const isHere = existsSync(recipe.tokenizer.path);
   if (!isHere) tell(`${recipe.tokenizer.path} is not here: a vocabulary of ${VOCABULARY}, LLaMA's, is assumed`);
-  const derived = deriveRecipe(recipe, isHere ? openTokenizer(recipe).tokenizer.vocabSize : VOCABULARY);
+  const derived = deriveRecipe(
+    recipe,
+    isHere ? openTokenizer(recipe).tokenizer.vocabSize : VOCABULARY,
+    options.start?.config,
+  );
   const { device } = await createTrainingDevice(options, recipe.training.products, () => {});
   const peak = options.gflops === null ? await measurePeak(device) : options.gflops * 1e9;
   device.close();
