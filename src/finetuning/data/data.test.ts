@@ -51,6 +51,7 @@ const ends: Readonly<Record<string, string>> = {
   vicuna: '</s>',
   'fastchat-vicuna': '</s>',
   mistral: '</s>',
+  'mistral-v3': '</s>',
 };
 for (const [name, end] of Object.entries(ends)) {
   test(`${name}: the answers and their ends carry loss, and nothing else`, () => {
@@ -72,14 +73,19 @@ test('llama3 on its own vocabulary: the end of turn is one token, and what stand
   deepEqual(learned(sample, using), ['Not much.<|eot_id|>', 'See you!<|eot_id|>']);
 });
 
-test('chatml on a vocabulary that has its tokens: the line break behind a turn carries none', () => {
+/** The vocabulary of `byteLevel` with more tokens of its kind. */
+function withTokens(contents: readonly string[]) {
   const files = goldenHfFiles('tokenizers/llama3-style-tiny');
   const json = JSON.parse(files.json) as { added_tokens: { id: number; content: string }[] };
   const [model] = json.added_tokens;
-  for (const [i, content] of ['<|im_start|>', '<|im_end|>'].entries()) {
+  for (const [i, content] of contents.entries()) {
     json.added_tokens.push({ ...model!, id: byteLevel.vocabSize + i, content });
   }
-  const tokenizer = createTokenizer({ ...files, json: JSON.stringify(json) });
+  return createTokenizer({ ...files, json: JSON.stringify(json) });
+}
+
+test('chatml on a vocabulary that has its tokens: the line break behind a turn carries none', () => {
+  const tokenizer = withTokens(['<|im_start|>', '<|im_end|>']);
   const using = encoder('chatml', tokenizer);
   const sample = encoded(talk, using);
   deepEqual(learned(sample, using), ['Not much.<|im_end|>', 'See you!<|im_end|>']);
@@ -101,7 +107,7 @@ test('markup that is no token of the vocabulary is not learned as letters', () =
   equal(
     refused.reason,
     'the template writes <|im_start|>, which is no token of this vocabulary: choose another with model.template ' +
-      '(llama2, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, plain)',
+      '(llama2, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, mistral-v3, plain)',
   );
 });
 
@@ -183,6 +189,42 @@ test('calls of tools are learned, their results are not', () => {
   equal(said.length, 2);
   match(said[0]!, /^<call>\{"name": "sky", "arguments": \{"at": "home"\}\}<\/s>$/);
   equal(said[1], 'It rains.</s>');
+});
+
+test('built-in templates of the families: calls carry loss to their end, tools and results none, over several questions', () => {
+  const call = { type: 'function', id: 'abcdefgh1', function: { name: 'sky', arguments: { at: 'home' } } };
+  const result = { role: 'tool', content: '"rain"', tool_call_id: 'abcdefgh1' };
+  const asked = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Weather?' },
+    { role: 'assistant', content: '', tool_calls: [call] },
+    result,
+    { role: 'assistant', content: 'It rains.' },
+  ];
+  const messages = [...asked, ...asked.slice(1)];
+  const tools = [{ type: 'function', function: { name: 'sky', parameters: {} } }];
+  const chatml = withTokens(['<|im_start|>', '<|im_end|>']);
+  const cases = [
+    [
+      'chatml',
+      chatml,
+      '<tool_call>\n{"name": "sky", "arguments": {"at": "home"}}\n</tool_call><|im_end|>',
+      'It rains.<|im_end|>',
+    ],
+    ['llama3', byteLevel, '{"name": "sky", "parameters": {"at": "home"}}<|eot_id|>', 'It rains.<|eot_id|>'],
+    [
+      'mistral-v3',
+      sentencePiece,
+      '[TOOL_CALLS] [{"name": "sky", "arguments": {"at": "home"}, "id": "abcdefgh1"}]</s>',
+      ' It rains.</s>',
+    ],
+  ] as const;
+  for (const [name, tokenizer, called, said] of cases) {
+    const using = encoder(name, tokenizer);
+    const sample = encoded({ kind: 'chat', messages, tools }, using);
+    deepEqual(learned(sample, using), [called, said, called, said], name);
+    deepEqual([sample.turns, sample.endedTurns], [4, 4], name);
+  }
 });
 
 test('whatever people write: a user cannot get loss, and an answer keeps all of its own', () => {

@@ -2,15 +2,19 @@
  * Chat formats by name, as Jinja, for models whose files hold no template. Each renders what its authors' code builds.
  *
  * llama2   Touvron et al. 2023, facebookresearch/llama generation.py: system text folded into the first turn
- * llama3   llama-models chat_format.py: header, blank line, trimmed text, eot
- * chatml   OpenAI's format as Qwen and others use it
+ * llama3   llama-models chat_format.py: header, blank line, trimmed text, eot; tools as Llama 3.1 to 3.3
+ * chatml   OpenAI's format as Qwen and others use it; tools as Hermes, Qwen 2.5 and Qwen 3
  * alpaca   Alpaca's format as chat programs write it, with a line break after "Response:"
  * stanford-alpaca   the same as tatsu-lab/stanford_alpaca train.py writes it, without that line break
  * vicuna   version 1.1 as transformers' templates write it, with a space after the end of a turn
  * fastchat-vicuna   the same as lm-sys/FastChat writes it, without that space
  * mistral  mistralai, version 1
+ * mistral-v3   the same with tokens for the markup, and tools: Mistral 7B v0.3, Mixtral 8x22B. Ids of calls are nine characters there: the last nine
  * plain    no format at all, for models that were trained on texts alone: what was said, one after another, to be gone on with
  */
+
+import { chatmlSource, llama3Source, mistralV3Source } from './tool-templates.ts';
+
 const firstIsSystem = `messages[0]['role'] == 'system'`;
 const alternate = `{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}`;
 
@@ -36,13 +40,8 @@ export const builtInTemplates = {
       `{% elif message['role'] == 'assistant' %}{{ ' ' + text.strip() + ' ' + eos_token }}{% endif %}`,
     '',
   ),
-  llama3:
-    `{{ bos_token }}{% for message in messages %}` +
-    `{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}` +
-    `{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}`,
-  chatml:
-    `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}` +
-    `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
+  llama3: llama3Source,
+  chatml: chatmlSource,
   alpaca: withSystem(
     alpacaSystem,
     `{{ bos_token + system }}`,
@@ -79,6 +78,7 @@ export const builtInTemplates = {
       `{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}{% endif %}`,
     '',
   ),
+  'mistral-v3': mistralV3Source,
   plain:
     `{% for message in messages %}{{ message['content'] }}` +
     `{% if message['role'] != 'user' and not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}`,

@@ -150,6 +150,7 @@ export function detectTemplate(tokenizer: Tokenizer): TemplateName | null {
   const has = (...pieces: string[]) => pieces.every((piece) => tokenizer.idOf(piece) !== null);
   if (has('<|start_header_id|>', '<|end_header_id|>', '<|eot_id|>')) return 'llama3';
   if (has('<|im_start|>', '<|im_end|>')) return 'chatml';
+  if (has('[INST]', '[/INST]', '[TOOL_CALLS]')) return 'mistral-v3';
   if (has('[INST]', '[/INST]')) return 'mistral';
   return null;
 }

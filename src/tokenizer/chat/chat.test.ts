@@ -251,7 +251,7 @@ test('which template: by name, by text, by the model’s file, by its vocabulary
   const plain = goldenSentencePiece('tokenizers/sp-bpe-512');
   throws(
     () => chatTemplateFor(plain),
-    /Choose one: llama2, llama3, chatml, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, plain/,
+    /Choose one: llama2, llama3, chatml, alpaca, stanford-alpaca, vicuna, fastchat-vicuna, mistral, mistral-v3, plain/,
   );
   throws(() => chatTemplateFor(plain, 'lama2'), /expected llama2, .* or a Jinja text, found "lama2"/);
   strictEqual(chatTemplateFor(plain, 'vicuna').source, builtInTemplates.vicuna);
