@@ -8,10 +8,10 @@ import { checkRun, prepareRecipe, RUNS, runRecipe } from '../../platform/node/fi
 import { describeMachine } from '../../platform/node/machine.ts';
 import { joinMpi, mpiJob } from '../../platform/node/native/mpi.ts';
 import { defineCommand } from '../command.ts';
-import { hubOptions, offlineOption } from '../hub-progress.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
+import { hubOptions, offlineOption } from '../terminal/hub-progress.ts';
 import { markedLines } from '../terminal/loss-marks.ts';
 
 export const command = defineCommand({

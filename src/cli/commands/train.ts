@@ -11,11 +11,11 @@ import { checkRecipe, type Recipe } from '../../training/recipe/recipe.ts';
 import { withStart } from '../../training/recipe/start.ts';
 import type { StepMetrics } from '../../training/run/loop.ts';
 import { defineCommand } from '../command.ts';
-import { hubOptions, offlineOption } from '../hub-progress.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 import { deviceOption, modelOptions, resumeOptions, timer } from '../model-options.ts';
 import { readRecipeFile } from '../parse/recipe-file.ts';
 import { alignColumns } from '../terminal/columns.ts';
+import { hubOptions, offlineOption } from '../terminal/hub-progress.ts';
 
 const ROOT = 'runs';
 

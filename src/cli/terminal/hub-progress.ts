@@ -1,8 +1,8 @@
 /** What verbs that may fetch from the hub give to whoever fetches. */
-import { formatBytes } from '../base/units.ts';
-import type { PullOptions } from '../platform/hub/pull.ts';
-import type { Io } from './io.ts';
-import { startProgress } from './terminal/progress.ts';
+import { formatBytes } from '../../base/units.ts';
+import type { PullOptions } from '../../platform/hub/pull.ts';
+import type { Io } from '../io.ts';
+import { startProgress } from './progress.ts';
 
 export const offlineOption = { kind: 'flag', help: 'use what is in the cache of the hub, and no network' } as const;
 
