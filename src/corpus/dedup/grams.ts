@@ -9,23 +9,44 @@ export function comparedWords(text: string): string[] {
   return plain.match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
-/** A 64-bit hash of every run of n words, and its place. */
+/** A 64-bit hash of every run of n words, and its place; a few multiplications a word, whatever n (Karp and Rabin 1987). */
 export function eachGram(
   words: readonly string[],
   n: number,
   visit: (low: number, high: number, at: number) => void,
 ): void {
-  const hashes = Uint32Array.from(words, wordHash);
-  for (let i = 0; i + n <= hashes.length; i++) {
-    let low = 0x811c9dc5;
-    let high = 0x9747b28c;
-    for (let k = i; k < i + n; k++) {
-      low = Math.imul(low ^ hashes[k]!, 0x01000193) ^ (low >>> 15);
-      high = Math.imul(high ^ hashes[k]!, 0x85ebca6b) ^ (high >>> 13);
-    }
-    low = Math.imul(low ^ (low >>> 16), 0x7feb352d);
-    visit((low ^ (low >>> 15)) >>> 0, high >>> 0, i);
+  const count = words.length;
+  const hashes = new Uint32Array(count);
+  for (let i = 0; i < count; i++) hashes[i] = wordHash(words[i]!);
+  let lowLast = 1;
+  let highLast = 1;
+  for (let i = 1; i < n; i++) {
+    lowLast = Math.imul(lowLast, LOW_BASE);
+    highLast = Math.imul(highLast, HIGH_BASE);
   }
+  let low = 0;
+  let high = 0;
+  for (let i = 0; i < count; i++) {
+    if (i >= n) {
+      const gone = hashes[i - n]!;
+      low = (low - Math.imul(gone, lowLast)) | 0;
+      high = (high - Math.imul(gone ^ (gone >>> 15), highLast)) | 0;
+    }
+    const come = hashes[i]!;
+    low = (Math.imul(low, LOW_BASE) + come) | 0;
+    high = (Math.imul(high, HIGH_BASE) + (come ^ (come >>> 15))) | 0;
+    if (i >= n - 1) visit(mixed(low), mixed(high), i - n + 1);
+  }
+}
+
+const LOW_BASE = 0x9e3779b1;
+const HIGH_BASE = 0x85ebca77;
+
+/** Every bit of the result depends on every bit of x (MurmurHash3's last steps). */
+export function mixed(x: number): number {
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
 }
 
 /** FNV-1a over UTF-16 units. */

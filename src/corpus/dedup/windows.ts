@@ -10,6 +10,8 @@
  * Source   what is to be found: Lee et al. 2021, arXiv:2107.06499 §4.1 (exact substrings of 50 tokens)
  */
 
+import { mixed } from './grams.ts';
+
 const dense = String.raw`\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}`;
 const tokenPattern = new RegExp(String.raw`[[\p{L}\p{N}\p{M}]--[${dense}]]+|[^\s]`, 'gv');
 
@@ -71,11 +73,4 @@ export function eachWindow(
     b = (Math.imul(b, BASE_B) + wordsB[i]!) | 0;
     if (i >= length - 1) visit(mixed(a), mixed(b), i - length + 1);
   }
-}
-
-/** Every bit of the result depends on every bit of x (MurmurHash3's last steps). */
-function mixed(x: number): number {
-  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-  return (x ^ (x >>> 16)) >>> 0;
 }

@@ -64,18 +64,38 @@ export function pushWordRows(rows: number[], word: string, vocabulary: Vocabular
   const id = vocabulary.wordIds.get(word);
   if (id !== undefined) rows.push(id);
   if (maxn <= 0 || word === END_OF_LINE) return;
-  const bytes = encoder.encode(`<${word}>`);
-  for (let i = 0; i < bytes.length; i++) {
+  const length = encodeBracketed(word);
+  const bytes = bracketed;
+  for (let i = 0; i < length; i++) {
     if ((bytes[i]! & 0xc0) === 0x80) continue;
     let hash = 2166136261 | 0;
-    for (let j = i, n = 1; j < bytes.length && n <= maxn; n++) {
+    for (let j = i, n = 1; j < length && n <= maxn; n++) {
       do hash = Math.imul(hash ^ ((bytes[j++]! << 24) >> 24), 16777619);
-      while (j < bytes.length && (bytes[j]! & 0xc0) === 0x80);
-      const isBracket = n === 1 && (i === 0 || j === bytes.length);
+      while (j < length && (bytes[j]! & 0xc0) === 0x80);
+      const isBracket = n === 1 && (i === 0 || j === length);
       if (n >= minn && !isBracket) pushBucket(rows, hash >>> 0, vocabulary);
     }
   }
 }
+
+let bracketed = new Uint8Array(256);
+
+/** Leaves `<word>` as UTF-8 in `bracketed` and returns its length. */
+function encodeBracketed(word: string): number {
+  if (word.length * 3 + 2 > bracketed.length) bracketed = new Uint8Array(word.length * 6);
+  bracketed[0] = LESS;
+  let at = 1;
+  for (; at <= word.length; at++) {
+    const unit = word.charCodeAt(at - 1);
+    if (unit > 127) break;
+    bracketed[at] = unit;
+  }
+  if (at <= word.length) at += encoder.encodeInto(word.slice(at - 1), bracketed.subarray(at)).written;
+  bracketed[at] = GREATER;
+  return at + 1;
+}
+
+const [LESS, GREATER] = [60, 62];
 
 /** fastText's multiplier of word n-gram hashes, under 2²⁷. */
 const WORD_NGRAM_PRIME = 116049371;

@@ -1,10 +1,11 @@
 /** The tasks of each phase, with the keys that say what they are made from. */
 import { groupBy } from '../../base/es2024.ts';
+import { isCostly } from '../readers/table.ts';
 import type { Recipe } from '../recipe/recipe.ts';
-import { dedupPlan } from '../stages/table.ts';
+import { areCheap, dedupPlan, type StageChoice } from '../stages/table.ts';
 import { modelTaskId } from './environment.ts';
 import { type CorpusHost, isGivenUp } from './host.ts';
-import type { DedupInput, Task, Unit } from './task.ts';
+import type { DedupInput, KeptDocuments, Task, Unit } from './task.ts';
 import { dedupStages, digest, type ModelKeys, type PlannedUnit, stagesKey, unitId, unitName } from './tasks.ts';
 
 export function modelTasks(recipe: Recipe, keys: ModelKeys): Task[] {
@@ -20,31 +21,67 @@ export function modelTasks(recipe: Recipe, keys: ModelKeys): Task[] {
 
 type CollectTask = Extract<Task, { kind: 'collect' }>;
 
-/** The units of all sources that have a dedup stage number `round`. */
+/** The last pass over a unit that kept its documents. */
+export interface LastKept extends KeptDocuments {
+  readonly key: string;
+}
+
+/**
+ * The units of all sources that have a dedup stage number `round`. What costs something is done once: a pass that has such stages before its dedup stage, or
+ * reads what is costly to read, keeps the documents (`kept`, by unit), and later passes begin there.
+ */
 export function collectTasks(
   recipe: Recipe,
   host: CorpusHost,
   units: readonly PlannedUnit[],
   models: ModelKeys,
   inputs: ReadonlyMap<string, DedupInput[]>,
+  kept: Map<string, LastKept>,
   round: number,
 ): CollectTask[] {
   return units.flatMap((unit) => {
     const { stages, reader } = recipe.sources[unit.source]!;
     const stage = dedupStages(stages)[round];
     if (stage === undefined) return [];
-    const before = inputs.get(unitName(unit)) ?? [];
+    const name = unitName(unit);
+    const before = inputs.get(name) ?? [];
+    const from = kept.get(name);
+    const keeps =
+      !areCheap(stages.slice(from?.stage ?? 0, stage)) ||
+      (from === undefined && (isCostly(reader) || unit.files.some(isAddress)));
     const key = digest([
       unit.digest,
       reader,
       stagesKey(stages.slice(0, stage), models, recipe, host),
       stages[stage],
       before.map(mergeKey(host)),
+      keptKey(host, from),
+      countsTokens(stages.slice(0, stage), recipe),
     ]);
-    return [
-      { kind: 'collect' as const, id: unitId(`collect-${round + 1}`, unit), key, unit: bare(unit), stage, before },
-    ];
+    const id = unitId(`collect-${round + 1}`, unit);
+    if (keeps) kept.set(name, { id, key, stage });
+    return [{ kind: 'collect' as const, id, key, unit: bare(unit), stage, before, keeps, ...startOf(from) }];
   });
+}
+
+/** What comes over a network comes once. */
+function isAddress(file: string): boolean {
+  return file.includes('://');
+}
+
+function startOf(from: LastKept | undefined): { from?: KeptDocuments } {
+  return from === undefined ? {} : { from: { id: from.id, stage: from.stage } };
+}
+
+/** A pass that was given up kept nothing. */
+function keptKey(host: CorpusHost, from: LastKept | undefined): string | null {
+  if (from === undefined) return null;
+  return isGivenUp(host.work.done(from.id)) ? `${from.key} given up` : from.key;
+}
+
+/** The tokenizer by which some of the stages count. */
+function countsTokens(stages: readonly StageChoice[], recipe: Recipe): string | null {
+  return stages.some(({ name }) => name === 'github') ? (recipe.tokens?.tokenizer ?? null) : null;
 }
 
 /** Phases one after the other. */
@@ -200,18 +237,20 @@ export function processTask(
   unit: PlannedUnit,
   models: ModelKeys,
   inputs: ReadonlyMap<string, DedupInput[]>,
+  kept: ReadonlyMap<string, LastKept>,
 ): Extract<Task, { kind: 'process' }> {
   const { stages, reader } = recipe.sources[unit.source]!;
   const before = inputs.get(unitName(unit)) ?? [];
-  const countsTokens = stages.some(({ name }) => name === 'github') ? (recipe.tokens?.tokenizer ?? null) : null;
+  const from = kept.get(unitName(unit));
   const key = digest([
     unit.digest,
     reader,
     stagesKey(stages, models, recipe, host),
     before.map(mergeKey(host)),
-    countsTokens,
+    countsTokens(stages, recipe),
+    keptKey(host, from),
   ]);
-  return { kind: 'process', id: unitId('process', unit), key, unit: bare(unit), before };
+  return { kind: 'process', id: unitId('process', unit), key, unit: bare(unit), before, ...startOf(from) };
 }
 
 /** Merge tasks have run by now: their keys stand for all that they saw. */

@@ -17,7 +17,7 @@ import { type CorpusHost, isGivenUp, type Workforce } from './host.ts';
 import type { MixResult } from './kinds/mix.ts';
 import { buildManifest } from './manifest.ts';
 import { PhaseRunner } from './phase-runner.ts';
-import { collectTasks, mergeTasks, modelTasks, processTask } from './phases.ts';
+import { collectTasks, type LastKept, mergeTasks, modelTasks, processTask } from './phases.ts';
 import type { DedupInput, Task, TaskOf, TokenisedUnit } from './task.ts';
 import { digest, type ModelKeys, modelKeys, type PlannedUnit, planUnits, shardId, unitId } from './tasks.ts';
 
@@ -104,14 +104,15 @@ async function runPhases(
   await runner.phase('models', modelTasks(recipe, models));
   const collected: TaskOf<'collect'>[] = [];
   const dedupInputs = new Map<string, DedupInput[]>();
+  const kept = new Map<string, LastKept>();
   for (let round = 0; ; round++) {
-    const collect = collectTasks(recipe, host, units, models, dedupInputs, round);
+    const collect = collectTasks(recipe, host, units, models, dedupInputs, kept, round);
     if (collect.length === 0) break;
     collected.push(...collect);
     await runner.phase(`collect ${round + 1}`, collect);
     for (const tasks of mergeTasks(recipe, host, collect, dedupInputs)) await runner.phase(`merge ${round + 1}`, tasks);
   }
-  const processed = units.map((unit) => processTask(recipe, host, unit, models, dedupInputs));
+  const processed = units.map((unit) => processTask(recipe, host, unit, models, dedupInputs, kept));
   await runner.phase('process', processed);
   const manifest =
     recipe.tokens && options.sample === undefined ? await makeTokens(recipe, host, runner, processed) : undefined;

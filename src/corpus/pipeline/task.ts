@@ -8,11 +8,13 @@ interface Common {
 
 export type Task =
   | (Common & { readonly kind: 'model'; readonly model: string })
-  /** Hashes or sketches of a unit's documents before the stage number `stage`. */
+  /** Hashes or sketches of a unit's documents before the stage number `stage`; with `keeps` the documents themselves, too, for later passes. */
   | (Common & {
       readonly kind: 'collect';
       readonly unit: Unit;
       readonly stage: number;
+      readonly from?: KeptDocuments;
+      readonly keeps: boolean;
       readonly before: readonly DedupInput[];
     })
   /** One slice of one group's duplicates. */
@@ -37,8 +39,13 @@ export type Task =
       readonly slice: number;
       readonly sliceCount: number;
     })
-  /** All stages over a unit: documents, attributes, drops. */
-  | (Common & { readonly kind: 'process'; readonly unit: Unit; readonly before: readonly DedupInput[] })
+  /** The stages that no earlier pass has done over a unit: documents, attributes, drops. */
+  | (Common & {
+      readonly kind: 'process';
+      readonly unit: Unit;
+      readonly from?: KeptDocuments;
+      readonly before: readonly DedupInput[];
+    })
   /** Selection by attributes, then tokens and their index. */
   | (Common & { readonly kind: 'tokenise'; readonly unit: Unit; readonly process: string })
   /** How much of which source. */
@@ -59,6 +66,12 @@ export type Task =
       readonly bucket: string;
       readonly sources: readonly string[];
     });
+
+/** The collecting pass whose documents a later pass starts from, instead of the input: they have been through all stages before number `stage`. */
+export interface KeptDocuments {
+  readonly id: string;
+  readonly stage: number;
+}
 
 export interface TokenisedUnit {
   readonly id: string;

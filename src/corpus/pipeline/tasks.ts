@@ -7,7 +7,7 @@ import type { CorpusHost, InputEntry } from './host.ts';
 import type { Unit } from './task.ts';
 
 /** A change here makes every finished unit stale: raise it when the output of any stage changes. */
-const PIPELINE_VERSION = 5;
+const PIPELINE_VERSION = 6;
 
 export function digest(value: unknown): string {
   return sha1Hex(new TextEncoder().encode(JSON.stringify([PIPELINE_VERSION, value])));

@@ -45,6 +45,7 @@ export const readerTable = {
       (options: WarcOptions): Reader =>
       (file, context) =>
         readWarc(file, context, options),
+    isCostly: true,
   },
   jsonl: {
     options: fieldOptions,
@@ -68,9 +69,9 @@ export const readerTable = {
         readJsonl(file, context, fields),
   },
   code: { options: none, create: (): Reader => readCode },
-  wikipedia: { options: none, create: (): Reader => readWikipedia },
-  stackexchange: { options: none, create: (): Reader => readStackExchange },
-  arxiv: { options: none, create: (): Reader => readArxiv },
+  wikipedia: { options: none, create: (): Reader => readWikipedia, isCostly: true },
+  stackexchange: { options: none, create: (): Reader => readStackExchange, isCostly: true },
+  arxiv: { options: none, create: (): Reader => readArxiv, isCostly: true },
   text: {
     options: object({ separator: optional(text) }),
     create:
@@ -82,6 +83,11 @@ export const readerTable = {
 
 export const readerRule = tagged(readerTable, 'reader');
 export type ReaderChoice = Tagged<keyof typeof readerTable, unknown>;
+
+/** Whether to read twice costs more than to write aside what was read: markup is parsed, or bzip2 unpacked. */
+export function isCostly({ name }: ReaderChoice): boolean {
+  return 'isCostly' in readerTable[name];
+}
 
 export function createReader({ name, options }: ReaderChoice): Reader {
   const create = readerTable[name].create as (options: unknown) => Reader;

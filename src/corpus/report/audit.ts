@@ -77,19 +77,28 @@ export class StageRunner {
   private readonly stages: readonly Stage[];
   private readonly clock: () => number;
   private readonly record: (drop: DropRecord) => void;
+  private readonly isLast: boolean;
 
-  /** `clock`: milliseconds. `record`: every drop and removal, one call per document, stage and reason. */
-  constructor(stages: readonly Stage[], clock: () => number, record: (drop: DropRecord) => void = () => {}) {
+  /**
+   * `clock`: milliseconds. `record`: every drop and removal, one call per document, stage and reason. `isLast`: false where documents that go through come to
+   * further stages later, whose books will have their language.
+   */
+  constructor(
+    stages: readonly Stage[],
+    clock: () => number,
+    record: (drop: DropRecord) => void = () => {},
+    isLast = true,
+  ) {
     this.stages = stages;
     this.clock = clock;
     this.record = record;
+    this.isLast = isLast;
     for (const { name } of stages) stageCounts(this.audit, name);
   }
 
-  /** True when the document went through all stages. */
-  run(document: Document): boolean {
-    const bytesRead = utf8Length(document.text);
-    let bytes = bytesRead;
+  /** True when the document went through all stages. `bytesRead`: of its text when it was read, where other stages have seen it since. */
+  run(document: Document, bytesRead = utf8Length(document.text)): boolean {
+    let bytes = utf8Length(document.text);
     for (const stage of this.stages) {
       const counts = stageCounts(this.audit, stage.name);
       counts.in.documents++;
@@ -109,7 +118,7 @@ export class StageRunner {
       counts.out.documents++;
       counts.out.bytes += bytes;
     }
-    this.countLanguage(document, bytesRead, bytes);
+    if (this.isLast) this.countLanguage(document, bytesRead, bytes);
     return true;
   }
 

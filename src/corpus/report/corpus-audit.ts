@@ -1,5 +1,6 @@
 /** The audit of the whole corpus: the units' audits summed by source, and what the mixture took. */
-import { type CorpusHost, isGivenUp } from '../pipeline/host.ts';
+import type { CorpusHost } from '../pipeline/host.ts';
+import type { Collected } from '../pipeline/kinds/dedup.ts';
 import type { ProcessResult } from '../pipeline/kinds/process.ts';
 import type { TokeniseResult } from '../pipeline/kinds/tokenise.ts';
 import type { MadeTokens } from '../pipeline/run.ts';
@@ -53,16 +54,19 @@ export function corpusAudit(
     const audit = emptyAudit();
     const measures: Histograms = {};
     let seconds = 0;
+    // First what passes before have kept the books of, so that stages stand in the order of the chain.
+    for (const task of collected) {
+      if (task.unit.source !== name) continue;
+      const result = host.work.done(task.id)!.result as Collected;
+      mergeAudit(audit, result.audit);
+      seconds += result.seconds;
+    }
     for (const task of processed) {
       if (task.unit.source !== name) continue;
       const result = host.work.done(task.id)!.result as ProcessResult;
       mergeAudit(audit, result.audit);
       mergeHistograms(measures, result.measures);
       seconds += result.seconds;
-    }
-    for (const task of collected) {
-      const record = host.work.done(task.id);
-      if (task.unit.source === name && isGivenUp(record)) mergeAudit(audit, (record!.result as { audit: Audit }).audit);
     }
     let tokens = 0;
     let tokeniseSeconds = 0;

@@ -68,6 +68,8 @@ export type DedupPlan =
 interface StageRow<Options> {
   readonly options: Rule<Options>;
   readonly create?: (options: Options, environment: StageEnvironment) => Stage;
+  /** Costs less than to write the documents aside and read them again. */
+  readonly isCheap?: true;
   readonly dedup?: (options: Options) => DedupPlan;
   /** Names of the models that it needs. */
   readonly models?: (options: Options) => string[];
@@ -88,8 +90,9 @@ export const stageTable = {
   'minimum-length': row({
     options: object({ characters: optional(integer(), 300) }),
     create: ({ characters }) => minimumLength(characters),
+    isCheap: true,
   }),
-  'not-empty': row({ options: object({}), create: () => notEmpty() }),
+  'not-empty': row({ options: object({}), create: () => notEmpty(), isCheap: true }),
   'dedup-lines': row({
     options: object({ keep: optional(keepPolicy, 'none'), normalise: optional(normalisation, 'ccnet'), group }),
     dedup: (options) => ({ kind: 'exact', item: 'line', ...options }),
@@ -289,6 +292,7 @@ export const stageTable = {
       });
     },
     files: ({ domains, urls, words, softWords, parts }) => [...domains, ...urls, ...words, ...softWords, ...parts],
+    isCheap: true,
   }),
   secrets: row({
     options: object({
@@ -315,12 +319,25 @@ export function dedupPlan({ name, options }: StageChoice): DedupPlan | undefined
   return (stageTable[name] as AnyRow).dedup?.(options);
 }
 
+/** Whether a pass that needs these stages' outcome may as well run them again. */
+export function areCheap(stages: readonly StageChoice[]): boolean {
+  return stages.every(({ name }) => {
+    const { isCheap, dedup } = stageTable[name] as AnyRow;
+    return isCheap === true || dedup !== undefined;
+  });
+}
+
 export function modelsOf({ name, options }: StageChoice): string[] {
   return (stageTable[name] as AnyRow).models?.(options) ?? [];
 }
 
 export function filesOf({ name, options }: StageChoice): string[] {
   return (stageTable[name] as AnyRow).files?.(options) ?? [];
+}
+
+/** By what name the books know it. */
+export function stageName({ name, options }: StageChoice): string {
+  return name === 'classifier' ? `classifier ${(options as { attribute: string }).attribute}` : name;
 }
 
 /** Makes an ordinary stage; those with a dedup plan are made by the pipeline. */

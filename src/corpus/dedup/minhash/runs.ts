@@ -10,7 +10,7 @@ import type { ByteSource } from '../../../tensor/source.ts';
 const ENTRY_WORDS = 4;
 const BLOCK_ENTRIES = 4096;
 
-/** Sorts in memory: 16 bytes for each band of the unit's texts, and as many for the order. */
+/** Sorts in memory: 16 bytes for each band of the unit's texts, and 8 for the order. */
 export class BandRun {
   private words = new Uint32Array(ENTRY_WORDS * 1024);
   private count = 0;
@@ -33,15 +33,44 @@ export class BandRun {
     this.words[at + 3] = text;
   }
 
+  /** Texts were added in ascending order, which a stable sort keeps. */
   finish(write: (bytes: Uint8Array) => void): void {
     const { words } = this;
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i * ENTRY_WORDS).sort(
-      (a, b) => words[a + 1]! - words[b + 1]! || words[a]! - words[b]! || words[a + 3]! - words[b + 3]!,
-    );
+    const order = sortedByHigh(words, this.count);
     const output = new Entries(write);
-    for (const at of order) output.push(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+    for (let first = 0; first < order.length; ) {
+      const high = words[order[first]! + 1]!;
+      let end = first + 1;
+      while (end < order.length && words[order[end]! + 1] === high) end++;
+      if (end - first > 1) sortByLow(order.subarray(first, end), words);
+      for (; first < end; first++) {
+        const at = order[first]!;
+        output.push(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+      }
+    }
     output.flush();
   }
+}
+
+/** Where each entry begins, ascending by the high word of its hash: two counting sorts by 16 bits, each stable. */
+function sortedByHigh(words: Uint32Array, count: number): Uint32Array {
+  let from = Uint32Array.from({ length: count }, (_, i) => i * ENTRY_WORDS);
+  let to = new Uint32Array(count);
+  for (const shift of [0, 16]) {
+    const places = new Uint32Array((1 << 16) + 1);
+    for (let i = 0; i < count; i++) places[((words[i * ENTRY_WORDS + 1]! >>> shift) & 0xffff) + 1]!++;
+    for (let digit = 0; digit < 1 << 16; digit++) places[digit + 1]! += places[digit]!;
+    for (const at of from) to[places[(words[at + 1]! >>> shift) & 0xffff]!++] = at;
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+/** Stable. Entries with one high word have one low word, too, but for a few. */
+function sortByLow(order: Uint32Array, words: Uint32Array): void {
+  const first = words[order[0]!];
+  if (order.every((at) => words[at] === first)) return;
+  order.set([...order].sort((a, b) => words[a]! - words[b]!));
 }
 
 /** Many runs as one. */

@@ -15,7 +15,8 @@ import {
   settleRuns,
 } from '../../dedup/runs.ts';
 import { eachSketch, encodeSketch } from '../../dedup/sketch-file.ts';
-import type { Document } from '../../document.ts';
+import { type Document, utf8Length } from '../../document.ts';
+import { type Audit, addProblem, emptyAudit, StageRunner } from '../../report/audit.ts';
 import {
   collectHashes,
   removeDuplicateDocuments,
@@ -24,11 +25,12 @@ import {
   removeDuplicateSpans,
 } from '../../stages/dedup.ts';
 import type { Stage } from '../../stages/stage.ts';
-import { createStage, dedupPlan, type StageChoice } from '../../stages/table.ts';
-import { readDocuments, type TaskContext } from '../environment.ts';
+import { createStage, dedupPlan, type StageChoice, stageName } from '../../stages/table.ts';
+import type { TaskContext } from '../environment.ts';
 import { isGivenUp, type Sink, type UnitFolder } from '../host.ts';
-import type { DedupInput, TaskOf, Unit } from '../task.ts';
+import type { DedupInput, TaskOf } from '../task.ts';
 import { collectBands, removeClustered } from './near-pages.ts';
+import { keepDocuments, passDocuments } from './pass.ts';
 
 /** Hashes held before a sorted piece is spilled: 64 MB. */
 const RUN_CAPACITY = 1 << 23;
@@ -39,11 +41,10 @@ export async function collectDuplicates(
   folder: UnitFolder,
   context: TaskContext,
 ): Promise<unknown> {
-  const { recipe, host } = context;
-  const source = recipe.sources[task.unit.source]!;
-  const plan = dedupPlan(source.stages[task.stage]!)!;
-  const stages = makeStages(source.stages.slice(0, task.stage), task.unit, task.before, context);
-  if (plan.kind === 'minhash') return collectBands(task, plan.shape, stages, folder, context);
+  const { recipe } = context;
+  const plan = dedupPlan(recipe.sources[task.unit.source]!.stages[task.stage]!)!;
+  const pass = new CollectingPass(task, folder, context);
+  if (plan.kind === 'minhash') return collectBands(task, plan.shape, pass, folder);
   const output = folder.create('run.bin');
   const run =
     plan.kind === 'exact'
@@ -52,11 +53,7 @@ export async function collectDuplicates(
           RUN_CAPACITY,
         )
       : undefined;
-  let documents = 0;
-  const options = { source: task.unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: task.unit.limit };
-  for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
-    if (!passes(stages, document)) continue;
-    documents++;
+  for await (const document of pass.documents()) {
     if (plan.kind === 'exact') {
       const length = plan.sentences ?? plan.tokens ?? 1;
       collectHashes(document, plan.item, plan.normalise, length, (low, high) => run!.add(low, high));
@@ -64,13 +61,66 @@ export async function collectDuplicates(
     if (plan.kind === 'near') output.write(encodeSketch(sketch(document.id, document.text)));
   }
   run?.finish();
-  return { documents };
+  return pass.result();
 }
 
-function passes(stages: readonly Stage[], document: Document): boolean {
-  const ignored = { removed: () => {} };
-  return stages.every((stage) => stage.apply(document, ignored) === undefined);
+/** What a collecting pass found. Its books are empty unless it kept its documents: then no later pass will see what it has seen. */
+export interface Collected {
+  readonly documents: number;
+  readonly audit: Audit;
+  readonly seconds: number;
 }
+
+/** The documents of a unit that come to a dedup stage, written aside where later passes begin with them. */
+export class CollectingPass {
+  private count = 0;
+  private readonly runner: StageRunner;
+  private readonly started: number;
+  private readonly task: TaskOf<'collect'>;
+  private readonly folder: UnitFolder;
+  private readonly context: TaskContext;
+
+  constructor(task: TaskOf<'collect'>, folder: UnitFolder, context: TaskContext) {
+    this.task = task;
+    this.folder = folder;
+    this.context = context;
+    this.started = context.host.clock();
+    const { stages } = context.recipe.sources[task.unit.source]!;
+    const made = makeStages(stages, [task.from?.stage ?? 0, task.stage], task.before, context);
+    const drops = task.keeps ? folder.createCompressed('drops.jsonl') : undefined;
+    this.runner = new StageRunner(
+      made,
+      () => context.host.clock(),
+      (drop) => drops?.write(jsonLine(drop)),
+      false,
+    );
+  }
+
+  async *documents(): AsyncGenerator<Document> {
+    const keep = this.task.keeps ? keepDocuments(this.folder) : undefined;
+    const { audit } = this.runner;
+    const problem = (file: string, kind: string, message: string) => addProblem(audit, file, kind, message);
+    for await (const { document, bytesRead = utf8Length(document.text) } of passDocuments(
+      this.task,
+      this.context,
+      problem,
+    )) {
+      if (!this.runner.run(document, bytesRead)) continue;
+      this.count++;
+      keep?.(document, bytesRead);
+      yield document;
+    }
+  }
+
+  result(): Collected {
+    const seconds = (this.context.host.clock() - this.started) / 1000;
+    const { audit } = this.runner;
+    return { documents: this.count, ...(this.task.keeps ? { audit, seconds } : { audit: emptyAudit(), seconds: 0 }) };
+  }
+}
+
+const encoder = new TextEncoder();
+const jsonLine = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`);
 
 /** Which of the merge's hashes belong to which run: parts of one file, in order of writing. */
 interface Segment {
@@ -205,22 +255,20 @@ class SegmentStream implements HashStream {
   }
 }
 
-/** The unit's stages, dedup stages among them made from what the merges found. */
+/** Stages from number `from` on below number `below` of a chain, dedup stages among them made from what the merges found. */
 export function makeStages(
-  choices: readonly StageChoice[],
-  _unit: Unit,
+  chain: readonly StageChoice[],
+  [from, below]: readonly [from: number, below: number],
   inputs: readonly DedupInput[],
   context: TaskContext,
 ): Stage[] {
-  const names = new Map<string, number>();
-  return choices
-    .map((choice, i) => makeStage(choice, i, inputs, context))
-    .map((stage) => {
-      // A stage may stand in a chain twice; the books keep the two apart.
-      const count = (names.get(stage.name) ?? 0) + 1;
-      names.set(stage.name, count);
-      return count === 1 ? stage : { name: `${stage.name} (${count})`, apply: stage.apply.bind(stage) };
-    });
+  return chain.slice(from, below).map((choice, i) => {
+    const stage = makeStage(choice, from + i, inputs, context);
+    // A stage may stand in a chain twice; the books keep the two apart.
+    const name = stageName(choice);
+    const count = 1 + chain.slice(0, from + i).filter((earlier) => stageName(earlier) === name).length;
+    return { name: count === 1 ? name : `${name} (${count})`, apply: stage.apply.bind(stage) };
+  });
 }
 
 function makeStage(

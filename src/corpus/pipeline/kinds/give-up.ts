@@ -2,6 +2,7 @@
 import { addProblem, emptyAudit } from '../../report/audit.ts';
 import type { WorkStore } from '../host.ts';
 import type { Task, TaskOf } from '../task.ts';
+import { KEPT_FILE } from './pass.ts';
 
 type InputTask = TaskOf<'collect' | 'process' | 'tokenise'>;
 
@@ -17,8 +18,10 @@ export function giveUp(task: InputTask, reason: string, work: WorkStore): void {
   const more = files.length > 1 ? ` and ${files.length - 1} files with it` : '';
   addProblem(audit, files[0]!, 'given-up', `${files[0]}${more}: ${task.kind} failed twice and was given up: ${reason}`);
   const common = { givenUp: reason, audit, seconds: 0 };
-  if (task.kind === 'collect') folder.commit(task.key, { ...common, documents: 0 });
-  else if (task.kind === 'process') {
+  if (task.kind === 'collect') {
+    if (task.keeps) for (const file of [KEPT_FILE, 'drops.jsonl']) folder.createCompressed(file);
+    folder.commit(task.key, { ...common, documents: 0 });
+  } else if (task.kind === 'process') {
     for (const file of ['documents.jsonl', 'attributes.jsonl', 'drops.jsonl']) folder.createCompressed(file);
     folder.commit(task.key, { ...common, measures: {} });
   } else {

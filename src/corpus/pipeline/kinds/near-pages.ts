@@ -4,13 +4,10 @@ import { Clusters } from '../../dedup/minhash/clusters.ts';
 import { BandRun } from '../../dedup/minhash/runs.ts';
 import type { Document } from '../../document.ts';
 import type { Stage } from '../../stages/stage.ts';
-import { readDocuments, type TaskContext } from '../environment.ts';
+import type { TaskContext } from '../environment.ts';
 import { isGivenUp, type UnitFolder } from '../host.ts';
 import type { DedupInput, TaskOf } from '../task.ts';
-
-interface Collected {
-  readonly documents: number;
-}
+import type { Collected, CollectingPass } from './dedup.ts';
 
 const encoder = new TextEncoder();
 
@@ -21,21 +18,16 @@ const encoder = new TextEncoder();
 export async function collectBands(
   task: TaskOf<'collect'>,
   shape: Bands,
-  stages: readonly Stage[],
+  pass: CollectingPass,
   folder: UnitFolder,
-  { recipe, host }: TaskContext,
 ): Promise<Collected> {
   const hasher = new BandHasher(shape);
   const run = new BandRun(task.unit.index);
   const names = folder.create('names.bin');
   const ends = folder.create('ends.bin');
-  const source = recipe.sources[task.unit.source]!;
-  const options = { source: task.unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: task.unit.limit };
-  const ignored = { removed: () => {} };
   let documents = 0;
   let end = 0;
-  for await (const document of readDocuments(source.reader, task.unit.files, host, options, () => {})) {
-    if (!stages.every((stage) => stage.apply(document, ignored) === undefined)) continue;
+  for await (const document of pass.documents()) {
     const name = encoder.encode(document.url ?? document.id);
     names.write(name);
     ends.write(new Uint8Array(Float64Array.of((end += name.length)).buffer));
@@ -46,7 +38,7 @@ export async function collectBands(
   }
   const output = folder.create('run.bin');
   run.finish((bytes) => output.write(bytes));
-  return { documents };
+  return pass.result();
 }
 
 interface ClusterResult {
@@ -87,29 +79,45 @@ export function removeClustered({ merges, run, units }: DedupInput, host: TaskCo
   const file = host.work.open(merges[0]!, 'duplicates.bin');
   file.readInto(new Uint8Array(words.buffer), before * RECORD_WORDS * 4);
   file.close();
+  const keptNames = namesOf(words, units!, host);
   let number = 0;
   let at = 0;
   return {
     name: 'dedup-minhash',
     apply(_: Document) {
-      if (words[at] !== number++ || at >= words.length) return undefined;
-      const [unit, document] = [words[at + 1]!, words[at + 2]!];
+      if (at === words.length || words[at] !== number++) return undefined;
       at += RECORD_WORDS;
-      return { reason: 'like another text', detail: `kept: ${nameOf(units![unit]!, document, host)}` };
+      return { reason: 'like another text', detail: `kept: ${keptNames[at / RECORD_WORDS - 1]}` };
     },
   };
 }
 
-function nameOf(unit: string, document: number, host: TaskContext['host']): string {
-  const ends = host.work.open(unit, 'ends.bin');
+/** Names of the documents that stay, record by record. Each unit that holds some of them is opened once. */
+function namesOf(words: Uint32Array, units: readonly string[], host: TaskContext['host']): string[] {
+  const names: string[] = [];
+  const byUnit = new Map<number, number[]>();
+  for (let at = 0; at < words.length; at += RECORD_WORDS) {
+    const unit = words[at + 1]!;
+    const records = byUnit.get(unit);
+    if (records) records.push(at / RECORD_WORDS);
+    else byUnit.set(unit, [at / RECORD_WORDS]);
+  }
   const bounds = new Float64Array(2);
-  const first = Math.max(0, document - 1);
-  ends.readInto(new Uint8Array(bounds.buffer, 0, document === 0 ? 8 : 16), first * 8);
-  ends.close();
-  const [from, to] = document === 0 ? [0, bounds[0]!] : [bounds[0]!, bounds[1]!];
-  const names = host.work.open(unit, 'names.bin');
-  const bytes = new Uint8Array(to - from);
-  names.readInto(bytes, from);
-  names.close();
-  return new TextDecoder().decode(bytes);
+  for (const [unit, records] of byUnit) {
+    const ends = host.work.open(units[unit]!, 'ends.bin');
+    const file = host.work.open(units[unit]!, 'names.bin');
+    for (const record of records) {
+      const document = words[record * RECORD_WORDS + 2]!;
+      bounds[0] = 0;
+      if (document === 0) ends.readInto(new Uint8Array(bounds.buffer, 8), 0);
+      else ends.readInto(new Uint8Array(bounds.buffer), (document - 1) * 8);
+      const bytes = new Uint8Array(bounds[1]! - bounds[0]!);
+      file.readInto(bytes, bounds[0]!);
+      names[record] = new TextDecoder().decode(bytes);
+    }
+    ends.close();
+    file.close();
+    host.beat();
+  }
+  return names;
 }

@@ -1,5 +1,5 @@
 /**
- * A unit through all its stages. Beside the documents lie their attributes, line for line, and a log of everything dropped:
+ * A unit through the stages that no earlier pass has done. Beside the documents lie their attributes, line for line, and a log of everything dropped:
  *
  *   documents.jsonl    { id, url?, title?, date?, text }
  *   attributes.jsonl   { id, … }      what stages measured; thresholds over it are applied later
@@ -9,10 +9,11 @@
 import { type Audit, addProblem, StageRunner } from '../../report/audit.ts';
 import { countAttributes, type Histograms } from '../../report/histogram.ts';
 import { AttributeTable } from '../../report/parquet.ts';
-import { readDocuments, type TaskContext } from '../environment.ts';
+import type { TaskContext } from '../environment.ts';
 import type { UnitFolder } from '../host.ts';
 import type { TaskOf } from '../task.ts';
 import { makeStages } from './dedup.ts';
+import { passDocuments } from './pass.ts';
 
 export interface ProcessResult {
   readonly audit: Audit;
@@ -38,16 +39,15 @@ export async function processUnit(
   const attributes = folder.createCompressed('attributes.jsonl');
   const drops = folder.createCompressed('drops.jsonl');
   const table = new AttributeTable((name, bytes) => folder.create(name).write(bytes));
-  const stages = makeStages(source.stages, unit, task.before, context);
+  const stages = makeStages(source.stages, [task.from?.stage ?? 0, source.stages.length], task.before, context);
   const runner = new StageRunner(
     stages,
     () => host.clock(),
     (drop) => drops.write(jsonLine(drop)),
   );
-  const options = { source: unit.source, maximumRecordBytes: recipe.maximumRecordBytes, limit: unit.limit };
   const problem = (file: string, kind: string, message: string) => addProblem(runner.audit, file, kind, message);
-  for await (const document of readDocuments(source.reader, unit.files, host, options, problem)) {
-    if (!runner.run(document)) continue;
+  for await (const { document, bytesRead } of passDocuments(task, context, problem)) {
+    if (!runner.run(document, bytesRead)) continue;
     const { attributes: measured, ...rest } = document;
     countAttributes(measures, measured);
     documents.write(jsonLine(rest));

@@ -4,7 +4,16 @@
  */
 import { characterCount, type Document } from '../../document.ts';
 import type { Drop, Stage } from '../stage.ts';
-import { repeatedElements, repeatedGramCharacters, splitLines, topGramCharacters, treebankWords } from './words.ts';
+import {
+  hasLetter,
+  isPunctuation,
+  repeatedElements,
+  repeatedGramCharacters,
+  splitLines,
+  topGramCharacters,
+  treebankWords,
+  WordRuns,
+} from './words.ts';
 
 export interface GopherQuality {
   readonly minimumWords: number;
@@ -33,17 +42,17 @@ export const gopherQualityDefaults: GopherQuality = {
   stopWords: ['the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'],
 };
 
-const onlyPunctuation = /^[\p{P}\p{S}]+$/u;
 const bullet = /^\s*[•-]/u;
 const endEllipsis = /(?:\.\.\.|…)\s*$/u;
 
 export function gopherQuality(rules: GopherQuality): Stage {
   const stopWords = new Set(rules.stopWords);
+  const longestStopWord = Math.max(0, ...rules.stopWords.map(({ length }) => length));
   return {
     name: 'gopher-quality',
     apply({ text }: Document): Drop | undefined {
       const tokens = treebankWords(text);
-      const words = tokens.filter((token) => !onlyPunctuation.test(token));
+      const words = tokens.filter((token) => !isPunctuation(token));
       const all = tokens.length;
       if (words.length < rules.minimumWords) return drop(`fewer than ${rules.minimumWords} words`, words.length);
       if (words.length > rules.maximumWords) return drop(`more than ${rules.maximumWords} words`, words.length);
@@ -61,9 +70,9 @@ export function gopherQuality(rules: GopherQuality): Stage {
       if (bullets > rules.maximumBulletLines) return drop('too many lines begin with a bullet', bullets);
       const ends = share(lines, (line) => endEllipsis.test(line));
       if (ends > rules.maximumEllipsisLines) return drop('too many lines end with an ellipsis', ends);
-      const letters = share(tokens, (token) => /\p{L}/u.test(token));
+      const letters = share(tokens, hasLetter);
       if (letters < rules.minimumWordsWithLetter) return drop('too many words without a letter', letters);
-      const stops = tokens.filter((token) => stopWords.has(token)).length;
+      const stops = tokens.filter((token) => token.length <= longestStopWord && stopWords.has(token)).length;
       if (stops < rules.minimumStopWords) return drop(`fewer than ${rules.minimumStopWords} stop words`, stops);
       return undefined;
     },
@@ -109,12 +118,14 @@ export function gopherRepetition(limits: GopherRepetition): Stage {
       measured = repeatedLines.characters / characters;
       if (measured > limits.lineCharacters) return drop('too much text in repeated lines', measured);
       const words = treebankWords(text);
+      const separated = new WordRuns(words, true);
       for (const [n, limit] of Object.entries(limits.topGrams)) {
-        measured = topGramCharacters(words, Number(n)) / characters;
+        measured = topGramCharacters(separated, Number(n)) / characters;
         if (measured > limit) return drop(`too much text in one ${n}-gram`, measured);
       }
+      const joined = new WordRuns(words, false);
       for (const [n, limit] of Object.entries(limits.repeatedGrams)) {
-        measured = repeatedGramCharacters(words, Number(n)) / characters;
+        measured = repeatedGramCharacters(joined, Number(n)) / characters;
         if (measured > limit) return drop(`too much text in repeated ${n}-grams`, measured);
       }
       return undefined;

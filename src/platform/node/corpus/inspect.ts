@@ -45,12 +45,19 @@ function* unitsOf(folder: string, phase: string): Generator<{ id: string; source
   }
 }
 
+/** The passes before, which keep logs of their own; in order. */
+function collectingPhases(folder: string): string[] {
+  const names = existsSync(join(folder, 'work')) ? readdirSync(join(folder, 'work')) : [];
+  return names.filter((name) => /^collect-\d+$/.test(name)).sort((a, b) => Number(a.slice(8)) - Number(b.slice(8)));
+}
+
 /** Everything in the logs that fits, in order of units. */
 export async function* findDrops(folder: string, query: DropQuery): AsyncGenerator<DropRecord> {
   const work = openWorkStore(join(folder, 'work'));
-  for (const phase of ['process', 'tokenise']) {
+  for (const phase of [...collectingPhases(folder), 'process', 'tokenise']) {
     for (const { id, source } of unitsOf(folder, phase)) {
       if (query.source !== undefined && source !== query.source) continue;
+      if (!work.done(id)?.files.some(({ name }) => name.startsWith('drops.jsonl'))) continue;
       const lines = new ByteQueue(work.read(id, 'drops.jsonl'));
       for (;;) {
         const line = await lines.until(10, Number.MAX_SAFE_INTEGER);

@@ -22,7 +22,7 @@ const views = {
   languages: { from: 'audit/languages.parquet', read: (path: string) => `read_parquet(${path})` },
   problems: { from: 'audit/problems.parquet', read: (path: string) => `read_parquet(${path})` },
   drops: {
-    from: 'work/{process,tokenise}/**/drops.jsonl.zst',
+    from: 'work/{collect-*,process,tokenise}/**/drops.jsonl.zst',
     read: (path: string) =>
       `(SELECT split_part(id, '/', 1) AS source, * FROM read_json(${path}, format = 'newline_delimited', columns = ` +
       `{id: 'VARCHAR', url: 'VARCHAR', stage: 'VARCHAR', reason: 'VARCHAR', detail: 'VARCHAR', bytes: 'BIGINT', lines: 'INTEGER[]'}))`,
@@ -75,9 +75,14 @@ function pathsOf(folder: string, from: string): string[] {
   const [, before, choices = '', after] = /^([^{]*)(?:\{([^}]*)\})?(.*)$/.exec(from)!;
   return choices
     .split(',')
+    .flatMap((choice) => (choice.endsWith('*') ? foldersOf(join(folder, before!), choice.slice(0, -1)) : [choice]))
     .map((choice) => `${before}${choice}${after}`)
     .filter((path) => hasFiles(folder, path))
     .map((path) => join(folder, path));
+}
+
+function foldersOf(folder: string, prefix: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith(prefix)) : [];
 }
 
 function hasFiles(folder: string, path: string): boolean {
