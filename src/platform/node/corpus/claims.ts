@@ -117,6 +117,8 @@ export class FileClaims implements Claims {
 
   refresh(): void {
     const now = Date.now();
+    // Before a run has joined, its folder need not be there.
+    if (this.held.size === 0) return;
     if (now - this.refreshed < (this.leaseSeconds * 1000) / 6) return;
     this.refreshed = now;
     const clock = new Date(this.clock());

@@ -20,7 +20,7 @@ import { executeTask } from '../../../corpus/pipeline/kinds/execute.ts';
 import { runCorpus } from '../../../corpus/pipeline/run.ts';
 import { parseRecipe } from '../../../corpus/recipe/recipe.ts';
 import { buildCorpus } from './build.ts';
-import { thisProcess } from './claims.ts';
+import { FileClaims, thisProcess } from './claims.ts';
 import { createCorpusHost, createPublisher } from './host.ts';
 
 const fastPublisher = (output: string) => ({
@@ -53,6 +53,12 @@ test('processes over one folder share the units and make the same bytes, each un
   );
   ok(parts.filter(({ unitsMade }) => unitsMade > 0).length > 1, 'the work was shared');
   deepStrictEqual(readdirSync(join(output, 'work', '.claims')), []);
+});
+
+test('a sign of life before the folder is there is none, and no error', () => {
+  const claims = new FileClaims(join(newOutput(), 'not-there'), { leaseSeconds: 60 });
+  claims.refresh();
+  claims.join('plan').leave();
 });
 
 test('a unit of a dead process is taken over; one of a live process is waited for until its lease is over', async () => {
