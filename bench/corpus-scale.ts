@@ -1,9 +1,10 @@
 /**
- * Memory and speed of the whole pipeline on an input of any size: writes seeded text, runs `cria corpus` on it, and watches the memory of
- * its process once a second.
+ * Memory and cost of the whole pipeline on an input of any size: writes seeded text, runs `cria corpus` on it, and prints what each phase cost: processor
+ * seconds, bytes moved, files opened, memory.
  *
- *   node bench/corpus-scale.ts SAMPLES FOLDER [gigabytes=10] [chain=whole|dedup] [workers=2]
+ *   node bench/corpus-scale.ts SAMPLES FOLDER [gigabytes=10] [chain=whole|dedup|web] [workers=2] [opens]
  *
+ * Gigabytes are of text. With `opens`, strace counts files opened, which costs time.
  * SAMPLES: the folder that recipes/corpus-samples.yaml reads. FOLDER keeps the input for the next run; the output is made anew.
  * Every line is made of real sentences with words exchanged, so that the sets of hashes grow with the input; a fifth of the web's lines, one
  * page in fifty and one book in five come again. Chain `dedup` leaves out language, perplexity and classifier, whose memory does not depend
@@ -12,18 +13,20 @@
  *   web    70 %  WET, gz, 100 MB of text a file       minimum-length, dedup-lines, language, perplexity, bucket, classifier
  *   pages  15 %  JSONL, 100 MB a file                 c4, dedup-urls, dedup-spans
  *   books  15 %  plain text, half a megabyte each     dedup-near
+ *
+ * Chain `web` is recipes/corpus-web.yaml over pages of HTML instead, half a paragraph of menus and notices to each of text: WARC, gz, a member a record.
  */
 
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { formatBytes } from '../src/base/units.ts';
+import { parse } from 'yaml';
 import { readTimes } from '../src/platform/node/corpus/inspect.ts';
+import { printPhases, watchCorpus } from './corpus-watch.ts';
 
-const [samplesGiven, folderGiven, gigabytesGiven = '10', chain = 'whole', workers = '2'] = process.argv.slice(2);
-if (samplesGiven === undefined || folderGiven === undefined || !/^(?:whole|dedup)$/.test(chain))
-  throw new Error('usage: node bench/corpus-scale.ts SAMPLES FOLDER [gigabytes] [whole|dedup] [workers]');
+const [samplesGiven, folderGiven, gigabytesGiven = '10', chain = 'whole', workers = '2', opens] = process.argv.slice(2);
+if (samplesGiven === undefined || folderGiven === undefined || !/^(?:whole|dedup|web)$/.test(chain))
+  throw new Error('usage: node bench/corpus-scale.ts SAMPLES FOLDER [gigabytes] [whole|dedup|web] [workers] [opens]');
 const samples = resolve(samplesGiven);
 const folder = resolve(folderGiven);
 const totalBytes = Number(gigabytesGiven) * 1e9;
@@ -177,6 +180,68 @@ function makeInput(): void {
   }
 }
 
+const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** A page around a text: head, menu, article, list of others, foot. */
+function htmlOf(page: number, text: string): string {
+  const links = Array.from(
+    { length: 12 },
+    (_, i) => `<li><a href="/topic/${(page * 7 + i) % 997}">Topic ${(page * 7 + i) % 997}</a></li>`,
+  );
+  const body = text.split('\n').map((line) => `<p>${escaped(line)}</p>`);
+  return (
+    `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Page ${page}</title><style>p{margin:1em}nav li{display:inline}</style>` +
+    `<script>window.dataLayer=window.dataLayer||[];function tag(){dataLayer.push(arguments)}tag('page',${page});</script></head><body>` +
+    `<header><a href="/">Home</a><nav><ul>${links.join('')}</ul></nav></header><main><article><h1>Page ${page}</h1>${body.join('\n')}</article></main>` +
+    `<aside class="sidebar"><h3>Most read</h3><ul>${links.reverse().join('')}</ul></aside>` +
+    '<footer><p>All rights reserved. <a href="/privacy">Privacy policy</a> · <a href="/terms">Terms of use</a></p><div class="cookie-notice">We use cookies. <button>Accept</button></div></footer></body></html>'
+  );
+}
+
+/** As a crawler writes: each record a gzip member. */
+function makeWebInput(): void {
+  const pools = readPools();
+  const writer = new Writer();
+  mkdirSync(join(folder, 'in', 'warc'), { recursive: true });
+  mkdirSync(join(folder, 'in', 'blocked'), { recursive: true });
+  writeFileSync(join(folder, 'in', 'blocked', 'domains.txt'), 'site13.example\n');
+  for (const name of ['langid', 'tokenizers', 'bench']) {
+    if (!existsSync(join(folder, 'in', name))) symlinkSync(join(samples, name), join(folder, 'in', name));
+  }
+  let page = 0;
+  for (let file = 0; file < totalBytes / FILE_BYTES; file++) {
+    const parts: Buffer[] = [];
+    for (let filled = 0; filled < FILE_BYTES; page++) {
+      writePage(writer, pools, pageSeed(page));
+      const text = writer.take().toString();
+      filled += text.length;
+      const http = Buffer.from(
+        `HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n${htmlOf(page, text)}`,
+      );
+      // One address in a hundred is an earlier one.
+      const address = `http://site${page % 9973}.example/${page % 100 === 7 ? Math.floor(page / 2) : page}`;
+      const head = `WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: ${address}\r\nContent-Type: application/http; msgtype=response\r\nContent-Length: ${http.length}\r\n\r\n`;
+      parts.push(gzipSync(Buffer.concat([Buffer.from(head), http, Buffer.from('\r\n\r\n')]), { level: 1 }));
+    }
+    writeFileSync(join(folder, 'in', 'warc', `${String(file).padStart(5, '0')}.warc.gz`), Buffer.concat(parts));
+  }
+}
+
+/** The recipe that is in the package, with the samples' models and evaluation sets. */
+function webRecipe(): unknown {
+  const given = parse(readFileSync(join(import.meta.dirname, '../recipes/corpus-web.yaml'), 'utf8'));
+  return {
+    ...given,
+    input: join(folder, 'in'),
+    output: join(folder, 'out'),
+    models: {
+      lid: { fasttext: { file: 'langid/lid.176.ftz' } },
+      benchmarks: { 'evaluation-sets': { tasks: ['gsm8k'], data: ['gsm8k=bench/gsm8k/test.jsonl'] } },
+    },
+    tokens: { ...given.tokens, tokenizer: 'tokenizers/llama2_tokenizer.model' },
+  };
+}
+
 function recipe(): unknown {
   const mining = [
     { language: { model: 'lid', threshold: 0.5 } },
@@ -214,63 +279,13 @@ function recipe(): unknown {
   };
 }
 
-/** Resident bytes of one process, threads included, from the kernel's books. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
-
-interface PhaseRow {
-  readonly phase: string;
-  readonly started: number;
-  peakBytes: number;
-}
-
 async function run(): Promise<void> {
   rmSync(join(folder, 'out'), { recursive: true, force: true });
-  writeFileSync(join(folder, 'recipe.yaml'), JSON.stringify(recipe(), undefined, 1));
-  const cria = resolve(import.meta.dirname, '../bin/cria.js');
-  const child = spawn(process.execPath, [cria, 'corpus', join(folder, 'recipe.yaml'), '--workers', workers, '--json'], {
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  const rows: PhaseRow[] = [];
-  const begun = performance.now();
-  const watch = setInterval(() => {
-    const row = rows.at(-1);
-    if (row) row.peakBytes = Math.max(row.peakBytes, residentBytes(child.pid!));
-  }, 250);
-  let rest = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) {
-      if (!line.startsWith('{')) console.error(line);
-      else {
-        const event = JSON.parse(line) as { kind: string; phase: string };
-        if (event.kind !== 'phase') continue;
-        report(rows.at(-1));
-        rows.push({ phase: event.phase, started: performance.now(), peakBytes: 0 });
-      }
-    }
-  });
-  const report = (row: PhaseRow | undefined) => {
-    if (!row) return;
-    const seconds = (performance.now() - row.started) / 1000;
-    console.log(
-      `${row.phase.padEnd(12)} ${seconds.toFixed(0).padStart(6)} s ${(totalBytes / 1e6 / seconds).toFixed(1).padStart(8)} MB/s   peak ${formatBytes(row.peakBytes)}`,
-    );
-  };
-  const code = await new Promise<number | null>((done) => child.on('close', done));
-  clearInterval(watch);
-  report(rows.at(-1));
-  const seconds = (performance.now() - begun) / 1000;
-  const peak = Math.max(...rows.map(({ peakBytes }) => peakBytes));
-  console.log(
-    `${gigabytesGiven} GB, ${chain} chain, ${workers} workers: ${seconds.toFixed(0)} s, ${(totalBytes / 1e6 / seconds).toFixed(1)} MB/s, largest memory ${formatBytes(peak)}, exit ${code}`,
-  );
+  const file = join(folder, 'recipe.yaml');
+  writeFileSync(file, JSON.stringify(chain === 'web' ? webRecipe() : recipe(), undefined, 1));
+  const { phases, code } = await watchCorpus(file, folder, { workers: Number(workers), countOpens: opens === 'opens' });
+  console.log(`${gigabytesGiven} GB of text, ${chain} chain, ${workers} workers, exit ${code}`);
+  printPhases(phases, totalBytes);
   stageTable();
   process.exitCode = code ?? 1;
 }
@@ -285,11 +300,12 @@ function stageTable(): void {
   }
 }
 
-const marker = join(folder, `input-${gigabytesGiven}`);
+const marker = join(folder, `input-${chain === 'web' ? 'web-' : ''}${gigabytesGiven}`);
 if (!existsSync(marker)) {
   rmSync(join(folder, 'in'), { recursive: true, force: true });
   const begun = performance.now();
-  makeInput();
+  if (chain === 'web') makeWebInput();
+  else makeInput();
   writeFileSync(marker, '');
   console.log(`made ${gigabytesGiven} GB in ${((performance.now() - begun) / 1000).toFixed(0)} s`);
 }
