@@ -399,8 +399,10 @@ export class Code {
     this.#say(rex(1, target, source), code, 0xc0 | ((target & 7) << 3) | (source & 7));
   }
   #byNumber(digit: number, target: General, value: number): void {
-    this.#say(rex(1, 0, target), 0x81, 0xc0 | (digit << 3) | (target & 7));
-    this.#int32(value);
+    const isShort = value >= -128 && value < 128;
+    this.#say(rex(1, 0, target), isShort ? 0x83 : 0x81, 0xc0 | (digit << 3) | (target & 7));
+    if (isShort) this.#say(value & 255);
+    else this.#int32(value);
   }
   /** ModRM, and the offset, short where it is a small multiple of `unit`. */
   #place(reg: number, { base, offset, index, times = 1 }: Place, unit: number): void {

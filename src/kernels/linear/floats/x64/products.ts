@@ -32,7 +32,7 @@ import { countDown, eachBelow, type Frame, unless } from '../../../native/x64/fr
 import { enter } from '../../../native/x64/task.ts';
 import { FLOAT_GROUP_PANELS } from '../../../tasks.ts';
 import type { Task } from '../../../writer/task.ts';
-import { maskOf, nextGroup, storeRows } from '../../x64/rows.ts';
+import { maskOf, nextGroup } from '../../x64/rows.ts';
 import { WIDE_COLUMNS } from '../kernel.ts';
 import { columnBytes, type FloatPacking, POWER_BYTES, powersBytes, rowBytes } from '../packing.ts';
 
@@ -45,6 +45,8 @@ const TILES = [12, 8, 6, 4, 3, 2, 1];
 
 const W = 24;
 const X: readonly VectorRegister[] = [28, 29];
+/** Of the rows of a column's registers. */
+const MASKS: readonly Mask[] = [1, 2, 6, 7];
 const BETWEEN = 30;
 const EXPONENT = 31;
 /** 2⁻¹¹², the difference of the exponents' biases: the instruction widens f16 with its exponent moved. */
@@ -55,7 +57,7 @@ const POWERS_BYTES = VECTORS * 64;
 const HALF_COLUMN = HALF_VECTORS * 64;
 const HALF_BYTES = WIDE_COLUMNS * HALF_COLUMN;
 
-/** How far ahead of its use a weight is asked for, in bytes. */
+/** How far ahead of its use a weight of either stream is asked for, in bytes. */
 const AHEAD = 2048;
 const LINE = 64;
 
@@ -106,34 +108,39 @@ class Writer {
     frame.leave();
   }
 
-  /** The group of the panel in `first`, at rsi, its powers of two in the scratch. Changes rax, rcx, k1. */
+  /** The group of the panel in `first`, at rsi, its powers of two in the scratch; a group's bytes in r13. Changes rax, rcx, k1. */
   #toGroup(): void {
     const code = this.#code;
     const frame = this.#frame;
     frame.get(rcx, 'columns');
     code.multiplyNumber(rax, rcx, columnBytes(this.#packing));
-    code.move(rsi, rax);
-    code.addNumber(rsi, powersBytes(this.#packing));
-    frame.get(rcx, 'first');
-    code.shiftRight(rcx, Math.log2(FLOAT_GROUP_PANELS));
-    code.multiply(rsi, rcx);
+    code.move(r13, rax);
+    code.addNumber(r13, powersBytes(this.#packing));
+    frame.get(rsi, 'first');
+    code.shiftRight(rsi, Math.log2(FLOAT_GROUP_PANELS));
+    code.multiply(rsi, r13);
     frame.get(rcx, 'w');
     code.add(rsi, rcx);
+    code.sum(rcx, rsi, rax);
+    this.#powers(0);
+  }
+
+  /** Of 16 rows each, to so many bytes behind the scratch's beginning: rcx is where the group has them. Changes rax, k1. */
+  #powers(offset: number): void {
+    const code = this.#code;
     if (this.#packing.type !== 'f16') return;
-    code.move(rcx, rax);
-    code.add(rcx, rsi);
     code.moveNumber(rax, 0xff00);
     code.mask(rax);
     for (let v = 0; v < VECTORS; v++) {
       code.loadEach(W, at(rcx, 2 * v * POWER_BYTES));
       code.loadEach(W, at(rcx, (2 * v + 1) * POWER_BYTES), 1);
       code.three('multiply', W, W, EXPONENT);
-      code.storeVector(at(r15, 64 * v), W);
+      code.storeVector(at(r15, offset + 64 * v), W);
     }
   }
 
   /** 16 rows of the column at `base`, as f32. */
-  #load(target: VectorRegister, base: General, v: number): void {
+  #load(target: VectorRegister, base: General, v: number, powers = 0): void {
     const code = this.#code;
     const place = at(base, 2 * v * rowBytes(this.#packing));
     const { type } = this.#packing;
@@ -144,7 +151,7 @@ class Writer {
     }
     if (type === 'f16') {
       code.two('widenHalves', target, place);
-      code.three('multiply', target, target, at(r15, 64 * v));
+      code.three('multiply', target, target, at(r15, powers + 64 * v));
     }
   }
 
@@ -162,12 +169,12 @@ class Writer {
     }
   }
 
-  /** Sums of `rows` activation rows += `vectors` registers of weights × their activations, which `x` says where to find. */
-  #column(rows: number, vectors: number, x: (row: number) => Place): void {
+  /** Sums of `rows` activation rows, from register `sums` on, += `vectors` registers of weights × their activations, which `x` says where to find. */
+  #column(rows: number, vectors: number, x: (row: number) => Place, sums = 0): void {
     for (let row = 0; row < rows; row++) {
       const register = X[row % X.length]!;
       this.#code.loadEach(register, x(row));
-      for (let v = 0; v < vectors; v++) this.#grow(row * vectors + v, W + v, register);
+      for (let v = 0; v < vectors; v++) this.#grow(sums + row * vectors + v, W + v, register);
     }
   }
 
@@ -193,30 +200,91 @@ class Writer {
     for (const start of [rdi, r10, r11, r12].slice(0, Math.ceil(rows / 3))) this.#code.addNumber(start, 4 * columns);
   }
 
-  /** The whole group × all activation rows. */
+  /** The whole group × all activation rows; of one such row two groups side by side, as memory gives more to two streams than to one. */
   #few(rows: number): void {
     const code = this.#code;
     const frame = this.#frame;
-    for (let sum = 0; sum < rows * VECTORS; sum++) code.three('xor', sum, sum, sum);
+    const groups = rows === 1 ? [rsi, r14] : [rsi];
+    if (groups.length === 2) this.#toSecond();
+    const sums = rows * VECTORS;
+    for (let sum = 0; sum < groups.length * sums; sum++) code.three('xor', sum, sum, sum);
     frame.get(rdi, 'x');
     const x = this.#rowsOfX(rows);
     frame.get(r13, 'columns');
     countDown(code, r13, () => {
-      this.#ahead(rsi);
-      for (let v = 0; v < VECTORS; v++) this.#load(W + v, rsi, v);
-      this.#column(rows, VECTORS, (row) => x(row, 0));
-      code.addNumber(rsi, columnBytes(this.#packing));
+      groups.forEach((w, group) => {
+        this.#ahead(w);
+        for (let v = 0; v < VECTORS; v++) this.#load(W + v, w, v, group * POWERS_BYTES);
+        this.#column(rows, VECTORS, (row) => x(row, 0), group * sums);
+        code.addNumber(w, columnBytes(this.#packing));
+      });
       this.#nextOfX(rows, 1);
     });
-    frame.get(rdi, 'y');
-    frame.get(rdx, 'bias');
+    const stored: Label = { at: null };
+    groups.forEach((_, group) => {
+      if (group > 0) {
+        nextGroup(code, frame, FLOAT_GROUP_PANELS);
+        frame.get(rcx, 'last');
+        code.compare(rax, rcx);
+        code.jumpIf('aboveOrEqual', stored);
+      }
+      this.#store(group * sums, rows);
+    });
+    code.place(stored);
+  }
+
+  /** y = the sums from this register on, + bias: of `rows` activation rows and the group that `first` is in. */
+  #store(sums: VectorRegister, rows: number): void {
+    const code = this.#code;
+    const frame = this.#frame;
+    // rdi: y of the group's rows, r8: from one activation row's to the next; rdx: how many rows there are
+    frame.get(rdi, 'first');
+    code.shiftLeft(rdi, 3);
     frame.get(r8, 'rows');
+    code.move(rdx, r8);
+    code.subtract(rdx, rdi);
+    code.shiftLeft(rdi, 2);
     code.shiftLeft(r8, 2);
+    MASKS.forEach((mask, v) => {
+      code.move(rcx, rdx);
+      code.compareNumber(rcx, 16 * v);
+      unless(code, 'aboveOrEqual', () => code.moveNumber(rcx, 16 * v));
+      code.addNumber(rcx, -16 * v);
+      maskOf(code, rcx, mask);
+    });
+    frame.get(rax, 'hasBias');
+    code.compareNumber(rax, 0);
+    unless(code, 'equal', () => {
+      frame.get(rax, 'bias');
+      code.add(rax, rdi);
+      MASKS.forEach((mask, v) => {
+        code.loadMasked(W + v, at(rax, 64 * v), mask);
+        for (let sum = sums + v; sum < sums + rows * VECTORS; sum += VECTORS) code.three('addFloats', sum, sum, W + v);
+      });
+    });
+    frame.get(rax, 'y');
+    code.add(rdi, rax);
     for (let row = 0; row < rows; row++) {
-      for (let v = 0; v < VECTORS; v++)
-        storeRows(code, frame, { source: row * VECTORS + v, pair: v, between: BETWEEN });
-      code.add(rdi, r8);
+      if (row > 0) code.add(rdi, r8);
+      MASKS.forEach((mask, v) => {
+        code.storeMasked(at(rdi, 64 * v), sums + row * VECTORS + v, mask);
+      });
     }
+  }
+
+  /** The group after the one at rsi, at r14; where there is none, that one again, of which nothing is stored. Changes rax, rcx, r13, k1. */
+  #toSecond(): void {
+    const code = this.#code;
+    this.#frame.get(rax, 'first');
+    code.addNumber(rax, FLOAT_GROUP_PANELS);
+    this.#frame.get(rcx, 'last');
+    code.compare(rax, rcx);
+    unless(code, 'below', () => code.moveNumber(r13, 0));
+    code.sum(r14, rsi, r13);
+    this.#frame.get(rcx, 'columns');
+    code.multiplyNumber(rcx, rcx, columnBytes(this.#packing));
+    code.add(rcx, r14);
+    this.#powers(POWERS_BYTES);
   }
 
   /** The whole group × all activation rows, block after block. */

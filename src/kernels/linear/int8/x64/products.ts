@@ -31,64 +31,111 @@ import type { Task } from '../../../writer/task.ts';
 import { nextGroup, storeRows } from '../../x64/rows.ts';
 import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
-import { Blocks, T } from './blocks.ts';
+import { Blocks, T, TABLES } from './blocks.ts';
 
 /** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.kernel.ts). */
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
 const four = tileOf(4);
 const one = tileOf(1);
 
-/** The group of the panel in `first`, at rsi; the blocks of a row in r13. Changes rax, rcx. */
+/** The group of the panel in `first`, at rsi, its levels at rcx; a group's bytes in rdx, the blocks of a row in r13. Changes rax. */
 function toGroup(code: Code, frame: Frame, packing: Packing): void {
   const perBlock = QUANTIZED_GROUP_PANELS * blockBytes(packing);
   frame.get(r13, 'columns');
   code.shiftRight(r13, 5);
-  code.multiplyNumber(rsi, r13, perBlock);
+  code.multiplyNumber(rcx, r13, perBlock);
   if (hasSuperBlocks(packing)) {
     code.move(rax, r13);
     code.shiftRight(rax, 3);
     code.multiplyNumber(rax, rax, QUANTIZED_GROUP_PANELS * headBytes(packing));
-    code.add(rsi, rax);
+    code.add(rcx, rax);
   }
-  code.move(rcx, rsi);
-  if (packing.isTable) code.addNumber(rsi, 16);
-  frame.get(rax, 'first');
-  code.shiftRight(rax, 2);
-  code.multiply(rsi, rax);
+  code.move(rdx, rcx);
+  if (packing.isTable) code.addNumber(rdx, 16);
+  frame.get(rsi, 'first');
+  code.shiftRight(rsi, 2);
+  code.multiply(rsi, rdx);
   frame.get(rax, 'w');
   code.add(rsi, rax);
   code.add(rcx, rsi);
 }
 
-/** Steps over the heads of eight blocks, which begin at rsi: r11 is where they are. `done`: blocks before this one. */
-function overHeads(code: Code, packing: Packing, done: General): void {
+/** Steps over the heads of eight blocks, which begin at `w`: `head` is where they are. `done`: blocks before this one. */
+function overHeads(
+  code: Code,
+  blocks: Blocks,
+  packing: Packing,
+  done: General,
+  groups: readonly Pick<Group, 'w' | 'head'>[],
+): void {
   if (!hasSuperBlocks(packing)) return;
+  const bytes = QUANTIZED_GROUP_PANELS * headBytes(packing);
   code.move(rax, done);
   code.andNumber(rax, 7);
   unless(code, 'notEqual', () => {
-    code.move(r11, rsi);
-    code.addNumber(rsi, QUANTIZED_GROUP_PANELS * headBytes(packing));
+    for (const { w, head } of groups) {
+      blocks.ahead(w, bytes);
+      code.move(head, w);
+      code.addNumber(w, bytes);
+    }
   });
 }
+
+/** Where a group of four panels is, and what it has of its own in registers: of either pair a sum, and levels. */
+interface Group {
+  readonly w: General;
+  readonly head: General;
+  readonly sums: readonly VectorRegister[];
+  readonly table: VectorRegister;
+}
+/** Groups that a matrix-vector product reads side by side, where `streams` is more than one (devices/wasm/streams.ts). */
+const GROUPS: readonly [Group, Group] = [
+  { w: rsi, head: r11, sums: [18, 19], table: TABLES[0]! },
+  { w: r14, head: r15, sums: [12, 13], table: TABLES[1]! },
+];
 
 /** y = W · x for one activation row: the task linearVector (../kernel.ts). */
 export function writeVector(code: Code, packing: Packing, task: Task): void {
   const blocks = new Blocks(code, packing);
   const frame = enter(code, task);
   blocks.constants();
-  const SUMS: readonly VectorRegister[] = [18, 19];
   eachBelow(code, frame, 'first', 'last', () => {
-    toGroup(code, frame, packing);
-    blocks.levels(rcx);
-    for (const sum of SUMS) code.three('xor', sum, sum, sum);
-    frame.get(rdi, 'x');
-    code.moveNumber(r12, 0);
-    countDown(code, r13, () => {
-      overHeads(code, packing, r12);
-      SUMS.forEach((sum, pair) => {
-        blocks.ahead(rsi);
-        blocks.quants(rsi);
-        blocks.scales(rsi, r11, 2 * pair * headBytes(packing));
+    const [one, done]: [Label, Label] = [{ at: null }, { at: null }];
+    code.subtract(rcx, rax);
+    code.compareNumber(rcx, QUANTIZED_GROUP_PANELS);
+    code.jumpIf('belowOrEqual', one);
+    frame.get(rax, 'streams');
+    code.compareNumber(rax, 1);
+    code.jumpIf('equal', one);
+    vector(code, frame, blocks, packing, GROUPS);
+    code.jump(done);
+    code.place(one);
+    vector(code, frame, blocks, packing, [GROUPS[0]]);
+    code.place(done);
+  });
+  frame.leave();
+}
+
+/** These groups, from the one that `first` is in, which becomes the one after them. */
+function vector(code: Code, frame: Frame, blocks: Blocks, packing: Packing, groups: readonly Group[]): void {
+  toGroup(code, frame, packing);
+  groups.forEach(({ w, sums, table }, i) => {
+    if (i > 0) {
+      code.sum(w, groups[i - 1]!.w, rdx);
+      code.add(rcx, rdx);
+    }
+    blocks.levels(rcx, table);
+    for (const sum of sums) code.three('xor', sum, sum, sum);
+  });
+  frame.get(rdi, 'x');
+  code.moveNumber(r12, 0);
+  countDown(code, r13, () => {
+    overHeads(code, blocks, packing, r12, groups);
+    for (const { w, head, sums, table } of groups) {
+      sums.forEach((sum, pair) => {
+        blocks.ahead(w);
+        blocks.quants(w, table);
+        blocks.scales(w, head, 2 * pair * headBytes(packing));
         // T of the two halves side by side, so that neither waits for its own last step
         blocks.begin(T, eachOf(rdi, one.sums), 0);
         if (packing.isHalved) blocks.begin(T + 1, eachOf(rdi, one.sums), 1);
@@ -101,19 +148,20 @@ export function writeVector(code: Code, packing: Packing, task: Task): void {
         for (let half = 0; half < blocks.halves; half++) {
           blocks.added(sum, T + half, half, eachOf(rdi, one.scales), eachOf(rdi, one.sums));
         }
-        code.addNumber(rsi, 2 * blockBytes(packing));
+        code.addNumber(w, 2 * blockBytes(packing));
       });
-      code.addNumber(rdi, one.bytes);
-      code.addNumber(r12, 1);
-    });
-    frame.get(rdi, 'y');
-    frame.get(rdx, 'bias');
-    SUMS.forEach((sum, pair) => {
+    }
+    code.addNumber(rdi, one.bytes);
+    code.addNumber(r12, 1);
+  });
+  frame.get(rdi, 'y');
+  frame.get(rdx, 'bias');
+  groups.forEach(({ sums }) => {
+    sums.forEach((sum, pair) => {
       storeRows(code, frame, { source: sum, pair, between: T });
     });
     nextGroup(code, frame, QUANTIZED_GROUP_PANELS);
   });
-  frame.leave();
 }
 
 /** y = W · x for N activation rows in tiles of 4: the task linearMatrix (../kernel.ts). */
@@ -152,7 +200,7 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
       code.add(r12, rax);
       code.moveNumber(rbp, 0);
       countDown(code, r13, () => {
-        overHeads(code, packing, rbp);
+        overHeads(code, blocks, packing, rbp, [{ w: rsi, head: r11 }]);
         for (const pair of [0, 1]) {
           blocks.ahead(rsi);
           blocks.quants(rsi);
