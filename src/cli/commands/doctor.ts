@@ -9,10 +9,11 @@ import { createDevice } from '../../platform/node/engine/devices.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findFfi } from '../../platform/node/native/ffi.ts';
-import { loadNative } from '../../platform/node/native/machine-code.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
+import { nativeForThisMachine } from '../../platform/node/native-kernels.ts';
 import { probeGpu } from '../../platform/node/probe-gpu.ts';
+import { kernelsForThisMachine } from '../../platform/node/wide-kernels.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
 
@@ -49,7 +50,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   const bf16 = loadOneDnn(io.env);
   const mpi = findMpiLibrary(io.env);
   const mpirun = onPath('mpirun', io.env.PATH);
-  const native = loadNative();
+  const noMachineCode = whyNoMachineCode(machine);
   const models = bundledModels();
   return [
     {
@@ -72,8 +73,8 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
     },
     {
       name: 'machine code',
-      here: typeof native !== 'string',
-      found: typeof native === 'string' ? native : '512-bit vectors (AVX-512 VNNI), for products and attention',
+      here: noMachineCode === null,
+      found: noMachineCode ?? '512-bit vectors (AVX-512 VNNI), for products and attention',
       advice: 'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI.',
     },
     {
@@ -116,6 +117,13 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       advice: 'Name a model file with -m, or make one with `cria init`.',
     },
   ];
+}
+
+/** In words; null where it runs, after a look at what it computes. */
+function whyNoMachineCode({ simd }: Machine): string | null {
+  if (!simd) return 'there are no kernels without SIMD, so none to compare it with';
+  const { kernels } = kernelsForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
+  return nativeForThisMachine(kernels, true).why;
 }
 
 /** Whether this Node can compute on a GPU: by the optional package, and an adapter that it finds. */

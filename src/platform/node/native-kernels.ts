@@ -13,15 +13,21 @@ import { Verdicts } from './remembered.ts';
 export interface NativeChoice {
   /** For createWasmDevice. */
   readonly kernels: NativeKernels | null;
+  /** In words why there are none; null where there are. */
+  readonly why: string | null;
   /** What is to be said of it beside the kernels: null where nothing was asked for or nothing is to be had. */
   readonly note: string | null;
 }
 
-export function nativeForThisMachine(kernels: KernelLibrary, wanted: boolean, verdicts = new Verdicts()): NativeChoice {
-  const native = wanted ? loadNative({ isFused: kernels.simd !== 'plain' && hasFusedMultiplyAdd() }) : 'not asked for';
-  if (typeof native === 'string') return { kernels: null, note: null };
+export function nativeForThisMachine(
+  kernels: KernelLibrary,
+  wanted: boolean,
+  { verdicts = new Verdicts(), load = loadNative } = {},
+): NativeChoice {
+  const native = wanted ? load({ isFused: kernels.simd !== 'plain' && hasFusedMultiplyAdd() }) : 'not asked for';
+  if (typeof native === 'string') return { kernels: null, why: native, note: null };
   const key = verdicts.keyOf('native', kernels.simd, native.code);
-  if (verdicts.hasPassed(key)) return { kernels: native, note: null };
+  if (verdicts.hasPassed(key)) return { kernels: native, why: null, note: null };
   const results = (native: NativeKernels | null) => {
     const device = createLoneWasmDevice({ kernels, native, activations: 'int8' });
     return resultsNow((keep) => computeByNative(device, keep));
@@ -29,8 +35,9 @@ export function nativeForThisMachine(kernels: KernelLibrary, wanted: boolean, ve
   const wrong = differing(results(null), results(native));
   if (wrong.length === 0) {
     verdicts.pass(key);
-    return { kernels: native, note: null };
+    return { kernels: native, why: null, note: null };
   }
-  process.emitWarning(`machine code differs from WebAssembly in ${wrong.join(', ')}; WebAssembly runs`, 'CriaWarning');
-  return { kernels: null, note: 'WebAssembly (machine code failed the self-test)' };
+  const why = `machine code differs from WebAssembly in ${wrong.join(', ')}`;
+  process.emitWarning(`${why}; WebAssembly runs`, 'CriaWarning');
+  return { kernels: null, why, note: 'WebAssembly (machine code failed the self-test)' };
 }

@@ -1,14 +1,20 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { processorClock } from '../../../../test/support/processor-time.ts';
 import { fromFloats } from '../../../devices/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { randomFloats, randomWeights } from '../../../devices/wasm/testing.ts';
 import { isFloatKind, packKinds } from '../../../devices/wasm/weights.ts';
+import { taskNumber } from '../../../kernels/kernels.ts';
+import { linearVector } from '../../../kernels/linear/int8/kernel.ts';
 import { nativeCode } from '../../../kernels/native/kernels.ts';
 import { at, Code, eachOf, r8, r9, r10, r13, rax, rcx, rsi, rsp } from '../../../kernels/native/x64/code.ts';
+import { PACK_Q4_0 } from '../../../kernels/tasks.ts';
 import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
+import { Verdicts } from '../remembered.ts';
 import { nodeThreads } from '../threads.ts';
 import { kernelsForThisMachine } from '../wide-kernels.ts';
 import { loadNative } from './machine-code.ts';
@@ -91,7 +97,16 @@ for (const type of floats) {
     test(`${type}: so are those of multiply-adds of floats, rounded ${rounded}`, { skip }, async () => {
       const few = [1, 2, 3, 4, 5, 6].map((N) => [N, 250 + N, 13 + 16 * N] as const);
       const many = [7, 8, 11, 19, 25].map((N) => [N, 380 + N, 16 * N + 1] as const);
-      const sizes = [...few, ...many, [1, 7, 1], [7, 1, 64], [13, 192, 32], [31, 64, 33]] as const;
+      const sizes = [
+        ...few,
+        ...many,
+        [1, 7, 1],
+        [7, 1, 64],
+        [13, 192, 32],
+        [31, 64, 33],
+        [1, 40, 130],
+        [1, 33, 200],
+      ] as const;
       await bothWays(type, 1, sizes, simd);
     });
   }
@@ -121,8 +136,24 @@ test('it is used where it may be, and only if it is asked for', { skip }, () => 
   const { kernels } = kernelsForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
   const chosen = nativeForThisMachine(kernels, true);
   ok(chosen.kernels !== null);
-  strictEqual(chosen.note, null);
-  deepStrictEqual(nativeForThisMachine(kernels, false), { kernels: null, note: null });
+  deepStrictEqual([chosen.why, chosen.note], [null, null]);
+  deepStrictEqual(nativeForThisMachine(kernels, false), { kernels: null, why: 'not asked for', note: null });
+});
+
+test('it is not used where a function of it computes something else, and why is said', { skip }, (t) => {
+  const { kernels } = kernelsForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
+  const right = native as Exclude<typeof native, string>;
+  const task = taskNumber(linearVector[PACK_Q4_0]!);
+  const wrong = {
+    ...right,
+    bind: (memory: WebAssembly.Memory) => new Map([...right.bind(memory), [task, () => {}] as const]),
+  };
+  const said = t.mock.method(process, 'emitWarning', () => {});
+  const nothingRemembered = new Verdicts({ XDG_CACHE_HOME: join(tmpdir(), `cria-verdicts-${process.pid}`) });
+  const chosen = nativeForThisMachine(kernels, true, { verdicts: nothingRemembered, load: () => wrong });
+  strictEqual(chosen.kernels, null);
+  strictEqual(chosen.why, 'machine code differs from WebAssembly in linear Q4_0, 1 rows');
+  strictEqual(said.mock.callCount(), 1);
 });
 
 test('the code is small and soon written', () => {
