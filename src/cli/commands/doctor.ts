@@ -75,7 +75,8 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       name: 'machine code',
       here: noMachineCode === null,
       found: noMachineCode ?? '512-bit vectors (AVX-512 VNNI), for products and attention',
-      advice: 'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI.',
+      advice:
+        'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI, koffi, and executable memory.',
     },
     {
       name: 'threads',
