@@ -4,11 +4,11 @@ import { assert } from '../../base/assert.ts';
 import { geluBackward, reluBackward, softcapBackward } from '../../kernels/activation/webgpu.ts';
 import {
   attentionInner,
-  columnsOf,
   keysBackward,
   queriesBackward,
   sinksBackward,
 } from '../../kernels/attention/backward.webgpu.ts';
+import { workgroupsOfTile } from '../../kernels/attention/tiles.webgpu.ts';
 import type { BackwardOps, Gradient } from '../../kernels/backward-ops.ts';
 import { batchNormBackward } from '../../kernels/batch-norm/webgpu.ts';
 import { crossEntropy } from '../../kernels/cross-entropy/webgpu.ts';
@@ -30,7 +30,7 @@ import { layerNormBackward } from '../../kernels/layer-norm/webgpu.ts';
 import { rmsNormBackward } from '../../kernels/rms-norm/webgpu.ts';
 import { rope } from '../../kernels/rope/webgpu.ts';
 import { columnCount, elementCount, rowCount, type Tensor } from '../../tensor/tensor.ts';
-import { attentionNumbers, type BatchTables } from './attention-ops.ts';
+import { attentionNumbers, type BatchTables, inTiles } from './attention-ops.ts';
 import type { Context } from './context.ts';
 import type { Region } from './memory.ts';
 import { forwardProduct, inputProduct, sumColumns, weightProduct } from './products.ts';
@@ -182,8 +182,8 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
           const buffers = { sinks_H: region(options.sinks_H!), pairs_NH, dSinks_H: to.region };
           context.each(sinksBackward, H, buffers, { N, adds: to.adds });
         }
-        const tableAt = tables.place(batch);
-        const parameters = { H, K, E, tableAt, ...attentionNumbers(options) };
+        const { tableAt, tilesAt, tileCount } = tables.place(batch);
+        const parameters = { H, K, tableAt, tilesAt, ...attentionNumbers(options) };
         const inputs = {
           q_NQ: region(saved.q_NQ),
           k_NP: region(saved.k_NP),
@@ -192,24 +192,34 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
           pairs_NH,
           words: queue.wordsRegion,
         };
-        const columns = columnsOf(E);
+        const flops = batch.spans.reduce((sum, { rowCount: rows }) => sum + rows * (rows + 1) * H * E, 0);
         if (d.q_NQ) {
-          const to = into(d.q_NQ);
-          queue.dispatch(
-            queriesBackward(columns),
-            { ...inputs, dq_NQ: to.region },
-            { ...parameters, adds: to.adds },
-            N * H,
+          const { region: dq_NQ, adds } = into(d.q_NQ);
+          const buffers = { ...inputs, dq_NQ };
+          inTiles(context, tileCount, 3 * flops, (firstTile, count) =>
+            queue.dispatch(
+              queriesBackward(E),
+              buffers,
+              { ...parameters, firstTile, adds },
+              count * H * workgroupsOfTile(E),
+              0,
+              (3 * flops * count) / tileCount,
+            ),
           );
         }
         if (!d.k_NP && !d.v_NP) return;
         const [dk, dv] = [intoOr(d.k_NP, saved.k_NP.shape), intoOr(d.v_NP, saved.v_NP.shape)];
-        const outputs = { dk_NP: dk.region, dv_NP: dv.region };
-        queue.dispatch(
-          keysBackward(columns),
-          { ...inputs, ...outputs },
-          { ...parameters, addsK: dk.adds, addsV: dv.adds },
-          N * K,
+        const buffers = { ...inputs, dk_NP: dk.region, dv_NP: dv.region };
+        const adds = { addsK: dk.adds, addsV: dv.adds };
+        inTiles(context, tileCount, 4 * flops, (firstTile, count) =>
+          queue.dispatch(
+            keysBackward(E),
+            buffers,
+            { ...parameters, firstTile, ...adds },
+            count * K * workgroupsOfTile(E),
+            0,
+            (4 * flops * count) / tileCount,
+          ),
         );
       }),
     swiglu: (dGate, dUp, dy, g, u, limit) =>

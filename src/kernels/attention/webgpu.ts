@@ -1,5 +1,6 @@
 /**
- * Causal attention in one pass over the keys and values, with an online softmax. What it computes: reference.ts.
+ * Causal attention of few rows in one pass over the keys and values, with an online softmax. What it computes: reference.ts. Many rows of one
+ * sequence: tiles.webgpu.ts.
  *
  * A workgroup takes one query row and the query heads of one key/value head (R of them at a time), tile by tile of 32 keys, which is a
  * block of the cache: scores, then their share of the softmax, then the values. Its invocations hold four columns of the result each,
@@ -13,7 +14,6 @@
  * Source   Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691 (tiles; splits of the keys).
  */
 import { softcapFunction } from '../activation/webgpu.ts';
-import { dropoutFunctions, dropoutParameters } from '../dropout/webgpu.ts';
 import { KV_BLOCK_TOKENS, type KvType } from '../ops.ts';
 import { type ElementType, elementwise, kernel, LOWEST, perChoice, unrolled } from '../wgsl.ts';
 
@@ -40,7 +40,7 @@ interface Sides {
 }
 
 /** How a kernel reads four numbers of a row of E in an array that may not fill vec4s. */
-function fourOf(name: string, array: string, E: number): string {
+export function fourOf(name: string, array: string, E: number): string {
   if (E % 4 === 0) return `fn ${name}(row: u32, v: u32) -> vec4f { return ${array}[row * ${E / 4}u + v]; }`;
   return `fn ${name}(row: u32, v: u32) -> vec4f {
   var x = vec4f();
@@ -48,9 +48,9 @@ function fourOf(name: string, array: string, E: number): string {
   return x;
 }`;
 }
-const rowType = (E: number): ElementType => (E % 4 === 0 ? 'vec4f' : 'f32');
+export const rowType = (E: number): ElementType => (E % 4 === 0 ? 'vec4f' : 'f32');
 
-function sidesOf(place: KeyPlace, E: number): Sides {
+export function sidesOf(place: KeyPlace, E: number): Sides {
   const fours = Math.ceil(E / 4);
   if (place === 'rows' || place === 'loose rows') {
     return {
@@ -98,7 +98,7 @@ export const kvElements = {
 /** Invocations: at least one for each four columns. */
 const workgroupOf = (E: number) => Math.max(64, 2 ** Math.ceil(Math.log2(E / 4)));
 
-const bend = `${softcapFunction}
+export const bend = `${softcapFunction}
 fn bend(product: f32) -> f32 {
   let score = product * parameters.scale;
   if (parameters.cap > 0.0) { return softcap(score, parameters.cap); }
@@ -114,25 +114,15 @@ const ROW = `
   let firstKey = select(0u, position + 1u - min(window, position + 1u), window != 0u);`;
 
 const shape = (key: string) => {
-  const [place, heads, size, drops] = key.split(', ') as [KeyPlace, string, string, string?];
-  return { place, R: Number(heads), E: Number(size), drops: drops !== undefined };
+  const [place, heads, size] = key.split(', ') as [KeyPlace, string, string];
+  return { place, R: Number(heads), E: Number(size) };
 };
 
-/** `${place}, ${heads at once}, ${head size}`; of probabilities some may be dropped. */
-export type AttentionKey = `${KeyPlace}, ${number}, ${number}${'' | ', dropout'}`;
-
-/** Drops of the tile's shares, whose sums are made. */
-const DROP = (R: number, W: number) => `    workgroupBarrier();
-    for (var i = lane; i < ${R * TILE}u; i += ${W}u) {
-      let key = tile + i % ${TILE}u;
-      let base = dropoutRow(dropKey, dropFirst + n, firstHead + i / ${TILE}u);
-      let stays = dropoutNumber(base, position - key) >= dropThreshold;
-      shares[i] = select(0.0, dropFactor * shares[i], stays);
-    }
-    workgroupBarrier();`;
+/** `${place}, ${heads at once}, ${head size}` */
+export type AttentionKey = `${KeyPlace}, ${number}, ${number}`;
 
 export const attention = perChoice((key: AttentionKey) => {
-  const { place, R, E, drops } = shape(key);
+  const { place, R, E } = shape(key);
   const W = workgroupOf(E);
   const fours = Math.ceil(E / 4);
   const sides = sidesOf(place, E);
@@ -151,15 +141,15 @@ export const attention = perChoice((key: AttentionKey) => {
       splits: 'u32',
       splitKeys: 'u32',
       scalesAt: 'u32',
-      ...dropoutParameters,
       startRow: 'u32',
+      outRow: 'u32',
     },
     inputs: { q_NQ: rowType(E), sinks_H: 'f32', words: 'u32', ...sides.inputs },
     outputs: { mix_NQ: 'f32', sums_NH: 'f32' },
     declarations: `
 ${fourOf('query4', 'q_NQ', E)}
 ${sides.functions}
-${bend}${drops ? dropoutFunctions : ''}
+${bend}
 var<workgroup> queries: array<vec4f, ${R * fours}>;
 var<workgroup> shares: array<f32, ${R * TILE}>;
 var<workgroup> factors: array<f32, ${R}>;
@@ -225,7 +215,6 @@ ${unrolled(R, (r) => `  var sum${r} = vec4f();`)}
       for (var s = 0u; s < ${TILE}u; s++) { total += shares[lane * ${TILE}u + s]; }
       totals[lane] = total;
     }
-${drops ? DROP(R, W) : ''}
     if (sharer < sharers) {
 ${unrolled(R, (r) => `      sum${r} *= factors[${r}];`)}
       for (var s = sharer; s < ${TILE}u; s += sharers) {
@@ -247,7 +236,7 @@ ${unrolled(R, (r) => `  parts[${r * W}u + lane] = sum${r};`)}
     let h = firstHead + r;
     if (splits == 1u) { sum /= totals[r]; }
     for (var c = 0u; c < 4u; c++) {
-      if (v * 4u + c < ${E}u) { mix_NQ[((n * splits + split) * H + h) * ${E}u + v * 4u + c] = sum[c]; }
+      if (v * 4u + c < ${E}u) { mix_NQ[(((n - outRow) * splits + split) * H + h) * ${E}u + v * 4u + c] = sum[c]; }
     }
   }
   if (lane < headCount) {
@@ -255,8 +244,8 @@ ${unrolled(R, (r) => `  parts[${r * W}u + lane] = sum${r};`)}
     if (splits == 1u) {
       sums_NH[n * H + h] = largest[lane] + log(totals[lane]);
     } else {
-      sums_NH[((n * splits + split) * H + h) * 2u] = largest[lane];
-      sums_NH[((n * splits + split) * H + h) * 2u + 1u] = totals[lane];
+      sums_NH[(((n - outRow) * splits + split) * H + h) * 2u] = largest[lane];
+      sums_NH[(((n - outRow) * splits + split) * H + h) * 2u + 1u] = totals[lane];
     }
   }`,
   });
@@ -265,7 +254,7 @@ ${unrolled(R, (r) => `  parts[${r * W}u + lane] = sum${r};`)}
 /** Joins the splits of a row: each left its largest score, the sum of its shares, and the sum of its values. */
 export const joinSplits = elementwise({
   name: 'attention, join',
-  parameters: { H: 'u32', E: 'u32', splits: 'u32' },
+  parameters: { H: 'u32', E: 'u32', splits: 'u32', outAt: 'u32' },
   inputs: { parts: 'f32', sums: 'f32' },
   outputs: { mix_NQ: 'f32' },
   body: `
@@ -282,5 +271,5 @@ export const joinSplits = elementwise({
     total += factor * sums[at * 2u + 1u];
     sum += factor * parts[at * E + e];
   }
-  mix_NQ[i] = sum / total;`,
+  mix_NQ[outAt + i] = sum / total;`,
 });
