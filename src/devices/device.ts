@@ -27,12 +27,19 @@ export interface Device {
   /**
    * For devices that spread a model over several memories: makes those that these weights will need, in this order, without blocking
    * the event loop. Once, before the first placeWeight; where one memory is enough, it may be left out. `cache`: what createKvStore will
-   * be asked for, so that a device with a memory of its own says that it is too small before any weight is read.
+   * be asked for, so that a device with a memory of its own says that it is too small before any weight is read. `onProgress` hears of the
+   * kernels that are compiled meanwhile.
    */
   prepare?(
     weights: Iterable<readonly [source: TensorSource, layer: number | null]>,
     cache?: Omit<KvStore, 'blockTokens'>,
+    onProgress?: (done: number, total: number) => void,
   ): Promise<void>;
+  /**
+   * For devices that compile a kernel when it is first met: compiles those of what `run` queues, side by side and without blocking the
+   * event loop. Nothing is computed, and what `run` reads is 0.
+   */
+  rehearse?(run: () => void | Promise<void>, onProgress?: (done: number, total: number) => void): Promise<void>;
   /**
    * Streams a frozen weight into place, in the layout that its kernels want. `layer` is the block it belongs to (null: outside the
    * blocks), for devices that spread a model over several memories.

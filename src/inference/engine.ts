@@ -101,7 +101,7 @@ export class Engine {
   readonly adapters: EngineAdapters;
   private readonly chatTemplate: string | null;
   readonly store: KvStore;
-  private readonly segment: ReturnType<typeof keepOutputs>;
+  readonly segment: ReturnType<typeof keepOutputs>;
   private readonly batch: BatchBuilder;
   /** Positions of one sequence that are in the cache at the same time: the context, or what windows see and a batch adds. */
   private readonly mostHeld: number;

@@ -140,15 +140,19 @@ function resolve(
   };
 }
 
-/** Lets the device make room for the weights, before loadModel; for `more`, which will be placed after them, and for the cache. */
+/**
+ * Lets the device make room for the weights, before loadModel; for `more`, which will be placed after them, and for the cache.
+ * `onProgress` hears of kernels that are compiled.
+ */
 export async function prepareModel(
   device: Device,
   config: LlamaConfig,
   sources: ReadonlyMap<string, TensorSource>,
   more: readonly (readonly [source: TensorSource, layer: number | null])[] = [],
   cache?: Omit<KvStore, 'blockTokens'>,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
-  await device.prepare?.([...weightsOf(config, sources), ...more], cache);
+  await device.prepare?.([...weightsOf(config, sources), ...more], cache, onProgress);
 }
 
 /** A model's weights in the order in which they are placed, each with its block. */

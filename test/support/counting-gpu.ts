@@ -3,6 +3,8 @@ export interface CountingGpu {
   readonly gpu: GPU;
   /** Takes the device away, as a driver's reset does. */
   lose(message: string): void;
+  /** Pipelines that were made while somebody waited for them. */
+  compiledNow(): number;
 }
 
 export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingGpu {
@@ -23,6 +25,7 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
     finish: () => ({}),
   };
   let isLost = false;
+  let compiled = 0;
   const buffer = ({ size }: { size: number }) => ({
     destroy: nothing,
     unmap: nothing,
@@ -49,7 +52,10 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
     createBindGroupLayout: () => ({}),
     createPipelineLayout: () => ({}),
     createShaderModule: () => ({}),
-    createComputePipeline: () => ({}),
+    createComputePipeline: () => {
+      compiled++;
+      return {};
+    },
     createComputePipelineAsync: async () => ({}),
     createBindGroup: () => ({}),
   });
@@ -71,5 +77,6 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
   return {
     gpu: { requestAdapter: async () => adapter() } as unknown as GPU,
     lose: (message) => lose({ reason: 'unknown', message }),
+    compiledNow: () => compiled,
   };
 }

@@ -200,7 +200,7 @@ async function countOnGpu(
   if (others.adapter.length > 0)
     writeLine(io.stderr, 'counts per token are of the model without its adapters; speeds are with them');
   const checkpoint = openCheckpointAt(path, openOptionsOf(others));
-  const device = await createWebGpuDevice({ gpu: await createGpu() });
+  const device = await createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now() });
   try {
     const { config, tensors } = checkpoint;
     await prepareModel(device, config, tensors);

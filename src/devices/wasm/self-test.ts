@@ -48,20 +48,30 @@ export interface SelfTest {
   readonly kvTypes?: readonly KvType[];
   /** Of the matrices: whole blocks of every type. */
   readonly columns?: number;
+  /** Rows of the matrices. */
+  readonly outputs?: number;
+  readonly headSize?: number;
 }
 
 /** Every kernel of a forward pass. */
 export function computeByKernels(
   device: Device,
   keep: Keep,
-  { types = weightTypes, rows = [1, 6], kvTypes: caches = kvTypes, columns = COLUMNS }: SelfTest,
+  {
+    types = weightTypes,
+    rows = [1, 6],
+    kvTypes: caches = kvTypes,
+    columns = COLUMNS,
+    outputs = ROWS,
+    headSize = HEAD_SIZE,
+  }: SelfTest,
 ): void {
   const { ops } = device;
   const mark = device.mark();
   const random = new Random(1);
   const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
 
-  for (const dtype of types) computeProducts(device, keep, { dtype, columns, rows, random });
+  for (const dtype of types) computeProducts(device, keep, { dtype, columns, rows, outputs, random });
 
   const x = numbers(5, 96);
   const y = numbers(5, 96);
@@ -69,7 +79,7 @@ export function computeByKernels(
   keep('swiglu', ops.swiglu(x, y));
   keep('rmsNorm', ops.rmsNorm(x, numbers(1, 96), 1e-5));
   keep('rope', ops.rope(x, numbers(5, HEAD_SIZE)));
-  computeAttention(device, keep, caches, random);
+  computeAttention(device, keep, caches, random, headSize);
   computeMaps(device, keep, random);
   device.release(mark);
 }
@@ -94,18 +104,24 @@ export function computeByNative(device: Device, keep: Keep): void {
   device.release(mark);
 }
 
-function computeAttention(device: Device, keep: Keep, caches: readonly KvType[], random: Random): void {
+function computeAttention(
+  device: Device,
+  keep: Keep,
+  caches: readonly KvType[],
+  random: Random,
+  headSize = HEAD_SIZE,
+): void {
   const { ops } = device;
   const numbers = (rows: number, columns: number) => floats(device, random, rows, columns);
   for (const type of caches) {
-    const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize: HEAD_SIZE, type });
+    const store = device.createKvStore({ layerCount: 1, blockCount: 2, kvHeadCount: 2, headSize, type });
     const spans = [{ firstRow: 0, rowCount: 40, firstPosition: 0, blocks: Uint32Array.of(1, 0) }];
     const batch: Batch = { ids: new Uint32Array(40), positions: new Uint32Array(40), spans };
     const at = { store, layer: 0 };
-    ops.appendToCache(at, numbers(40, 2 * HEAD_SIZE), numbers(40, 2 * HEAD_SIZE), batch);
+    ops.appendToCache(at, numbers(40, 2 * headSize), numbers(40, 2 * headSize), batch);
     for (const group of [1, 4]) {
-      const q = numbers(40, 2 * group * HEAD_SIZE);
-      const mix = ops.attention(q, at, batch, { headSize: HEAD_SIZE, window: null });
+      const q = numbers(40, 2 * group * headSize);
+      const mix = ops.attention(q, at, batch, { headSize, window: null });
       keep(`attention ${type}, ${group} heads a key`, mix);
     }
   }
@@ -129,20 +145,22 @@ function computeProducts(
     dtype,
     columns,
     rows,
+    outputs = ROWS,
     random,
   }: {
     readonly dtype: WeightType;
     readonly columns: number;
     readonly rows: readonly number[];
+    readonly outputs?: number;
     readonly random: Random;
   },
 ): void {
-  const bytes = randomBlocks(dtype, columns, random);
+  const bytes = randomBlocks(dtype, columns, random, outputs);
   const matrix = device.placeWeight(
     {
       name: `self-test ${dtype}`,
       dtype,
-      shape: [ROWS, columns],
+      shape: [outputs, columns],
       readRows: (target, first, count) => {
         const stride = rowBytes(dtype, columns);
         target.set(bytes.subarray(first * stride, (first + count) * stride));

@@ -8,13 +8,8 @@
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
-import { embed } from '../../kernels/embed/webgpu.ts';
-import { type MatvecChoice, matvec } from '../../kernels/gemm/matvec.webgpu.ts';
-import { type StoredType, storedType } from '../../kernels/gemm/stored.webgpu.ts';
-import { product } from '../../kernels/gemm/webgpu.ts';
 import { MOST_LARGEST } from '../../kernels/largest/webgpu.ts';
-import type { Kernel } from '../../kernels/wgsl.ts';
-import { isWeightType, type WeightType } from '../../tensor/dtype.ts';
+import { isWeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
 import { copied, type Device } from '../device.ts';
@@ -34,7 +29,6 @@ import {
 import { Memory } from './memory.ts';
 import { createOps, largestOf } from './ops.ts';
 import { adamWStep, blend, muonStep, sumSquares } from './optimizers.ts';
-import { roundedProductOf } from './products.ts';
 import { type Counts, Queue } from './queue.ts';
 import { selfTest } from './self-test.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
@@ -69,8 +63,6 @@ export interface WebGpuDevice extends Device {
   readonly counts: Counts;
   /** Seconds that the GPU takes for each kernel of what `run` queues; null where the adapter has no clock. Slower than the same untimed. */
   time(run: () => Promise<void>): Promise<Map<string, number> | null>;
-  /** Compiles kernels side by side, without blocking, before they are met. */
-  compile(kernels: Iterable<Kernel>, onProgress?: (done: number, total: number) => void): Promise<void>;
 }
 
 /** Throws UnsupportedError `webgpu.no-adapter`. */
@@ -86,7 +78,7 @@ export async function createWebGpuDevice({
   const opened = await openGpu(gpu, without, wantedProducts);
   const { device, name, isSoftware, hasTimestamps, hasSubgroups, products } = opened;
   const memory = new Memory(device);
-  const queue = new Queue(device, memory, { clock, dispatchFlops });
+  const queue = new Queue(device, name, memory, { clock, dispatchFlops });
   const context = new Context(memory, queue, opened);
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);
@@ -121,15 +113,15 @@ export async function createWebGpuDevice({
     products,
     counts: queue.counts,
     time: async (run) => (hasTimestamps ? queue.time(run) : null),
-    compile: (kernels, onProgress) => queue.compile(kernels, onProgress),
+    // Software adapters take seconds for a kernel: there those that are met are enough.
+    ...(!isSoftware && { rehearse: (run, onProgress) => queue.rehearse(run, onProgress) }),
 
-    async prepare(sources, cache) {
+    async prepare(sources, cache, onProgress) {
       const all = [...sources].map(([source]) => source);
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
       );
-      if (!isSoftware) await queue.compile(types.flatMap((dtype) => kernelsOf(dtype, hasSubgroups, products)));
-      await selfTest(made, types);
+      await selfTest(made, { types, cache, onProgress });
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
       const cacheBytes = cache ? `, and the cache, ${storeBytes(cache)} bytes,` : ',';
       await withRoom(device, `the weights, ${bytes} bytes${cacheBytes}`, name, () => {
@@ -191,33 +183,6 @@ export async function createWebGpuDevice({
   };
   return made;
 }
-
-/** Those of a weight type that a model will meet, for rows of whole units. A software adapter takes seconds for each. */
-function kernelsOf(dtype: WeightType, hasSubgroups: boolean, products: Products): Kernel[] {
-  const type = storedType(dtype, UNIT);
-  const rounded = roundedProductOf(products, type, UNIT);
-  return [
-    embed(type),
-    ...[1, 2, 4].flatMap((rows) =>
-      around(type).map((form) =>
-        matvec({ type, rows, lanes: 32, whole: true, ...form, ...(hasSubgroups && { subgroups: true }) }),
-      ),
-    ),
-    ...([32, 64] as const).map((tile) =>
-      rounded ? rounded.product(tile) : product({ form: 'forward', type, tile, whole: true }),
-    ),
-    ...(rounded ? [rounded.round] : []),
-  ];
-}
-const UNIT = 32;
-/** What stands around a product in a block of LLaMA whose matrices are of one type (fusion.ts). */
-const around = (second: StoredType): Partial<MatvecChoice>[] => [
-  {},
-  { end: 'add' },
-  { norm: true },
-  { norm: true, second },
-  { norm: true, second, end: 'silu' },
-];
 
 /** Runs what makes buffers; throws UnsupportedError `webgpu.memory` where the adapter has no room for them. */
 async function withRoom(device: GPUDevice, what: string, name: string, make: () => void): Promise<void> {

@@ -61,6 +61,8 @@ export class Queue {
   private readonly clock: (() => number) | null;
   private readonly dispatchFlops: number | null;
   private readonly pipelines = new Map<Kernel, Pipeline>();
+  /** While work is rehearsed: the kernels that it has met. */
+  private rehearsed: Set<Kernel> | null = null;
   private held: Call[] = [];
   private timer: Timer | null = null;
   private encoder: GPUCommandEncoder | null = null;
@@ -90,9 +92,13 @@ export class Queue {
     this.reject = reject;
   });
 
+  /** What the adapter calls itself. */
+  private readonly name: string;
+
   /** `clock`: milliseconds; without it nothing is measured. `dispatchFlops`: what longestFlops is, whatever is measured. */
   constructor(
     device: GPUDevice,
+    name: string,
     memory: Memory,
     {
       clock = null,
@@ -102,6 +108,7 @@ export class Queue {
     this.clock = clock;
     this.dispatchFlops = dispatchFlops;
     this.device = device;
+    this.name = name;
     this.memory = memory;
     this.failed.catch(() => {}); // who waits for a read hears of it
     this.slotBytes = Math.max(128, device.limits.minUniformBufferOffsetAlignment);
@@ -146,7 +153,22 @@ export class Queue {
     }
   }
 
-  /** Compiles kernels side by side, without blocking. */
+  /** Compiles what `run` queues, as compile() does; nothing is computed, and what `run` reads is 0. */
+  async rehearse(run: () => void | Promise<void>, onProgress?: (done: number, total: number) => void): Promise<void> {
+    this.submit();
+    const met = new Set<Kernel>();
+    this.rehearsed = met;
+    try {
+      await run();
+      this.settle();
+    } finally {
+      this.held = [];
+      this.rehearsed = null;
+    }
+    await this.compile(met, onProgress);
+  }
+
+  /** Compiles kernels side by side, without blocking. Throws UnsupportedError `webgpu.compile`. */
   async compile(
     kernels: Iterable<Kernel>,
     onProgress: (done: number, total: number) => void = () => {},
@@ -156,7 +178,12 @@ export class Queue {
     await Promise.all(
       wanted.map(async (kernel) => {
         const descriptor = this.describe(kernel);
-        const pipeline = await this.device.createComputePipelineAsync(descriptor.pipeline);
+        const pipeline = await this.device.createComputePipelineAsync(descriptor.pipeline).catch((error: Error) => {
+          throw new UnsupportedError(
+            'webgpu.compile',
+            `webgpu: ${this.name} does not compile the kernel "${kernel.name}": ${error.message}. Update its driver, or use device "wasm".`,
+          );
+        });
         this.add(kernel, pipeline, descriptor.layout);
         onProgress(++done, wanted.length);
       }),
@@ -187,6 +214,10 @@ export class Queue {
   }
 
   private encode({ kernel, buffers, parameters, groups, bytes, flops }: Dispatch): void {
+    if (this.rehearsed) {
+      this.rehearsed.add(kernel);
+      return;
+    }
     const pipeline = this.pipelines.get(kernel) ?? this.compileNow(kernel);
     if (this.encoded === SUBMISSION) this.submit();
     const pass = this.openPass(kernel.name);
@@ -241,6 +272,7 @@ export class Queue {
   write(region: Region, bytes: ArrayBufferView<ArrayBuffer>, offset = 0): void {
     if (this.failure) throw this.failure;
     this.settle();
+    if (this.rehearsed) return;
     if (region.touched === this.serial) this.submit();
     this.device.queue.writeBuffer(
       region.buffer,
@@ -255,6 +287,7 @@ export class Queue {
     if (bytes === 0) return;
     if (this.failure) throw this.failure;
     this.settle();
+    if (this.rehearsed) return;
     this.closePass();
     this.openEncoder().copyBufferToBuffer(
       from.buffer,
@@ -269,6 +302,7 @@ export class Queue {
   clear(region: Region, bytes: number): void {
     if (this.failure) throw this.failure;
     this.settle();
+    if (this.rehearsed) return;
     this.closePass();
     this.openEncoder().clearBuffer(region.buffer, region.offset, Math.min(region.size, Math.ceil(bytes / 4) * 4));
     region.touched = this.serial;
@@ -279,6 +313,7 @@ export class Queue {
     if (count === 0) return new Float32Array(0);
     if (this.failure) throw this.failure;
     this.settle();
+    if (this.rehearsed) return new Float32Array(count);
     const size = 2 ** Math.ceil(Math.log2(Math.max(256, count * 4)));
     const staging = this.staging.get(size)?.pop() ?? this.makeStaging(size);
     this.closePass();
@@ -305,6 +340,7 @@ export class Queue {
 
   submit(): void {
     this.settle();
+    if (this.rehearsed) return;
     this.closePass();
     if (!this.encoder) return;
     const { queue } = this.device;

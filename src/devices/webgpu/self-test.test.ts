@@ -11,7 +11,7 @@ test('all kernels of a type, those that are joined too, agree with the reference
 }, async () => {
   const device = await testDevice();
   const asGpu = { ...device, isSoftware: false };
-  await selfTest(asGpu, ['Q8_0']);
+  await selfTest(asGpu, { types: ['Q8_0'] });
   const names = [...device.counts.kernels.keys()].filter((name) => name.startsWith('linear'));
   for (const joined of [/norm add/, /norm and Q8_0 silu/, /whole add/])
     ok(
@@ -26,5 +26,5 @@ test('all kernels of a type, those that are joined too, agree with the reference
       return [y!];
     },
   };
-  await rejects(selfTest(wrong, ['Q8_0']), /computes wrong numbers: joined Q8_0 \(7, expected/);
+  await rejects(selfTest(wrong, { types: ['Q8_0'] }), /computes wrong numbers: joined Q8_0 \(7, expected/);
 });

@@ -4,6 +4,8 @@
  */
 import { UnsupportedError } from '../../base/errors.ts';
 import { Random } from '../../base/random.ts';
+import type { Batch } from '../../kernels/batch.ts';
+import { KV_BLOCK_TOKENS, type KvStore } from '../../kernels/ops.ts';
 import { rowBytes, type WeightType } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
 import type { Floats } from '../../tensor/tensor.ts';
@@ -55,20 +57,77 @@ async function joinedResults(device: Device, types: readonly WeightType[]): Prom
   return results;
 }
 
+/** One new row of a sequence, whose keys are few or split among workgroups. */
+async function decodingResults(device: Device, { headSize, type }: CacheShape): Promise<Map<string, Floats>> {
+  const { ops } = device;
+  const results = new Map<string, Floats>();
+  const random = new Random(3);
+  const before = device.mark();
+  const numbers = (rows: number, columns: number) => {
+    const values = Float32Array.from({ length: rows * columns }, () => random.normal());
+    return fromFloats(device, values, [rows, columns]);
+  };
+  const count = 300;
+  const blocks = Uint32Array.from({ length: Math.ceil(count / KV_BLOCK_TOKENS) }, (_, i) => i);
+  const store = device.createKvStore({ layerCount: 1, blockCount: blocks.length, kvHeadCount: 2, headSize, type });
+  const at = { store, layer: 0 };
+  const batchOf = (rowCount: number, firstPosition: number): Batch => ({
+    ids: new Uint32Array(rowCount),
+    positions: new Uint32Array(rowCount),
+    spans: [{ firstRow: 0, rowCount, firstPosition, blocks }],
+  });
+  ops.appendToCache(at, numbers(count, 2 * headSize), numbers(count, 2 * headSize), batchOf(count, 0));
+  for (const [group, position] of [
+    [1, 40],
+    [4, 40],
+    [4, count - 1],
+  ] as const) {
+    const q = numbers(1, 2 * group * headSize);
+    const mix = ops.attention(q, at, batchOf(1, position), { headSize, window: null });
+    results.set(`attention ${type} of one row, ${group} heads a key, ${position + 1} keys`, await device.read(mix));
+  }
+  device.release(before);
+  return results;
+}
+
+type CacheShape = Pick<KvStore, 'headSize' | 'type'>;
+
+export interface SelfTest {
+  readonly types: readonly WeightType[];
+  /** Of the model's cache; absent: of any. */
+  readonly cache?: CacheShape | undefined;
+  /** Hears of the kernels that are compiled. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
 /** Throws UnsupportedError `webgpu.wrong-numbers`, which names the adapter and the kernels. */
-export async function selfTest(device: WebGpuDevice, types: readonly WeightType[]): Promise<void> {
+export async function selfTest(
+  device: WebGpuDevice,
+  { types, cache = { headSize: 24, type: 'f16' }, onProgress }: SelfTest,
+): Promise<void> {
   const { adapterName, isSoftware } = device;
   // Software adapters take long to compile a kernel, and the tests compare all of them there.
-  const options = { types, rows: isSoftware ? [1] : [1, 6], kvTypes: ['f16'], columns: COLUMNS } as const;
+  const options = {
+    types,
+    // Between them the kernels of few rows, and of tiles that are full or not.
+    ...(isSoftware ? { rows: [1] } : { rows: [1, 2, 4, 6, 64], outputs: 64 }),
+    kvTypes: [cache.type],
+    headSize: cache.headSize,
+    columns: COLUMNS,
+  };
   const resultsOf = async (on: Device) =>
-    new Map([...(await kernelResults(on, options)), ...(isSoftware ? [] : await joinedResults(on, types))]);
+    new Map([
+      ...(await kernelResults(on, options)),
+      ...(isSoftware ? [] : [...(await joinedResults(on, types)), ...(await decodingResults(on, cache))]),
+    ]);
+  await device.rehearse?.(async () => void (await resultsOf(device)), onProgress);
   const [expected, found] = [await resultsOf(createReferenceDevice()), await resultsOf(device)];
   const wrong: string[] = [];
   for (const [name, want] of expected) {
     const got = found.get(name)!;
     const size = Float64Array.from(want).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const tolerance =
-      device.products.by === 'int8' && /^linear .*[^1] rows$/.test(name) ? ROUNDED_TOLERANCE : TOLERANCE;
+      device.products.by === 'int8' && /^linear .* (6|64) rows$/.test(name) ? ROUNDED_TOLERANCE : TOLERANCE;
     // Written so that NaN is wrong.
     const at = want.findIndex((x, i) => !(Math.abs(got[i]! - x) <= tolerance * size));
     if (at >= 0) wrong.push(`${name} (${got[at]}, expected ${want[at]})`);

@@ -2,7 +2,6 @@
  * How long the GPU takes for each kernel: a pass for each dispatch, with the GPU's clock before and behind it. Passes cost time of their
  * own, so that the sum says nothing of a whole step; browsers round the clock to 100 µs.
  */
-import { assert } from '../../base/assert.ts';
 import { COPY_SOURCE, COPY_TARGET, MAP_READ } from './memory.ts';
 
 const QUERY_RESOLVE = 0x200;
@@ -12,20 +11,20 @@ const QUERIES = 4096;
 
 export class Timer {
   private readonly device: GPUDevice;
-  private readonly queries: GPUQuerySet;
+  /** As many as the passes need, full but for the last. */
+  private readonly sets: GPUQuerySet[] = [];
   private readonly names: string[] = [];
 
   constructor(device: GPUDevice) {
     this.device = device;
-    this.queries = device.createQuerySet({ type: 'timestamp', count: QUERIES });
   }
 
   /** The places of the next pass's two times. */
   next(name: string): GPUComputePassTimestampWrites {
-    const at = 2 * this.names.length;
-    assert(at < QUERIES, `webgpu: more than ${QUERIES / 2} dispatches are timed at once`);
+    const at = (2 * this.names.length) % QUERIES;
+    if (at === 0) this.sets.push(this.device.createQuerySet({ type: 'timestamp', count: QUERIES }));
     this.names.push(name);
-    return { querySet: this.queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 };
+    return { querySet: this.sets.at(-1)!, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 };
   }
 
   /** Seconds by kernel, of all passes that were submitted. */
@@ -37,7 +36,10 @@ export class Timer {
     const resolved = device.createBuffer({ size, usage: QUERY_RESOLVE | COPY_SOURCE });
     const staging = device.createBuffer({ size, usage: COPY_TARGET | MAP_READ });
     const encoder = device.createCommandEncoder();
-    encoder.resolveQuerySet(this.queries, 0, 2 * names.length, resolved, 0);
+    for (const [i, set] of this.sets.entries()) {
+      const from = i * QUERIES;
+      encoder.resolveQuerySet(set, 0, Math.min(QUERIES, 2 * names.length - from), resolved, from * 8);
+    }
     encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(MAP_READ_MODE);
@@ -53,6 +55,6 @@ export class Timer {
   }
 
   close(): void {
-    this.queries.destroy();
+    for (const set of this.sets) set.destroy();
   }
 }

@@ -41,6 +41,7 @@ import type {
   Source,
   ToEngine,
 } from './protocol.ts';
+import { rehearse } from './rehearsal.ts';
 import { encodeError } from './wire-errors.ts';
 
 /** What layer 7 gives an engine. */
@@ -190,15 +191,16 @@ export class EngineHost {
         batchTokens: settings.batchTokens ?? undefined,
       };
       const cache = cacheOf(config, sizes);
+      const compiled = (done: number, total: number) => onProgress({ stage: 'compile', done, total });
       try {
-        await prepareModel(device, config, checkpoint.tensors, others, cache);
+        await prepareModel(device, config, checkpoint.tensors, others, cache, compiled);
       } catch (error) {
         const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
         if (settings.device !== 'auto' || !isOfGpu) throw error;
         remarks.push(`${error.message} So it runs on wasm.`);
         device.close();
         device = await this.world.createDevice({ ...settings, device: 'wasm' });
-        await prepareModel(device, config, checkpoint.tensors, others, cache);
+        await prepareModel(device, config, checkpoint.tensors, others, cache, compiled);
       }
       let reported = 0;
       const progress = (done: number, total: number) => {
@@ -233,6 +235,7 @@ export class EngineHost {
         engine.guessBy(new Speculation({ lookUp, draft: ahead, clock: () => clock() }));
       }
       draft?.close();
+      await rehearse(engine, compiled);
       this.loaded = this.keeping(engine, checkpoint, source, settings);
       this.compiler = undefined;
       const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));

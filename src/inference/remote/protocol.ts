@@ -111,7 +111,8 @@ export interface ModelFacts {
 }
 
 export interface LoadProgress {
-  readonly stage: 'download' | 'load';
+  /** 'compile': kernels, on a GPU. */
+  readonly stage: 'download' | 'compile' | 'load';
   readonly done: number;
   /** null where it is not known. */
   readonly total: number | null;

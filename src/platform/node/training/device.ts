@@ -3,6 +3,7 @@ import type { Device, DeviceKind } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
+import { trainingSelfTest } from '../../../training/self-test.ts';
 import { createGpu } from '../gpu.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
@@ -45,6 +46,8 @@ export async function createTrainingDevice(
     if (device === 'reference') return { device: createReferenceDevice(), bits: { device } };
     const gpu = await createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now(), warn: tell });
     await gpu.prepare?.([]);
+    // Software adapters take seconds for a kernel, and the tests compare all of them there.
+    if (!gpu.isSoftware) await trainingSelfTest(gpu);
     return { device: gpu, bits: { device: gpu.description } };
   }
   const library = products === 'bf16' ? needBf16() : blas ? loadProducts(['f32']) : null;
