@@ -2,7 +2,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { endless, endlessRoom, eventually, post, testServer } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { endless, endlessRoom, post, testServer } from '../support/server.ts';
 
 const server = await testServer({ logPrompts: false }, endlessRoom);
 const story = (i: number, more: object = {}) => ({

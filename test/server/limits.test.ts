@@ -2,7 +2,8 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
-import { endless, endlessRoom, eventually, post, testServer } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { endless, endlessRoom, post, testServer } from '../support/server.ts';
 
 const server = await testServer({ logPrompts: false }, { contextLength: 4096, cacheTokens: 8192 });
 const story = (i: number, more: object = {}) => ({

@@ -58,13 +58,12 @@ export function differencesOf(
   return found;
 }
 
-/** What computes otherwise than before, in words. */
+/** What computes otherwise than before, in words. What `before` does not name did not matter then, or an earlier version did not keep it. */
 export function otherBits(before: RunInputs['bits'] | undefined, now: RunInputs['bits']): string[] {
-  if (before === undefined) return [];
-  return [...new Set([...Object.keys(before), ...Object.keys(now)])]
-    .filter((name) => before[name] !== now[name])
+  return Object.keys(before ?? {})
+    .filter((name) => before![name] !== now[name])
     .map((name) => {
-      const words = `${name}: ${now[name] ?? 'any'}, and ${before[name] ?? 'any'} until now`;
+      const words = `${name}: ${now[name] ?? 'any'}, and ${before![name]} until now`;
       return `${words}; the bits from here on are not those of a run that was never stopped`;
     });
 }
