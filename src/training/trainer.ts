@@ -50,7 +50,7 @@ export interface TrainerOptions {
   readonly measuresNoise?: boolean;
   readonly guard?: Partial<GuardOptions>;
   readonly collective?: Collective;
-  /** Of several ranks; the parameters must have been placed for the same sharding. Default: sharding 'optimizer', overlap between machines. */
+  /** Of several ranks; the parameters must have been placed for the same sharding. Default: sharding 'optimizer'. */
   readonly parallel?: DataParallelOptions;
   /** Wraps the operations that the model is given: adapters. */
   readonly decorate?: (ops: Tape['ops']) => Ops;
@@ -125,7 +125,7 @@ export class StepTrainer {
     this.collective = collective;
     this.decorate = decorate;
     this.afterUpdate = options.afterUpdate;
-    const parallel = options.parallel ?? { sharding: 'optimizer', overlap: !collective.isOneMachine };
+    const parallel = options.parallel ?? { sharding: 'optimizer' };
     const ranks = { rank: collective.rank, size: collective.size, sharding: parallel.sharding };
     this.optimizer = new Optimizer(device, parameters, { ...paperOptimizer, ...options.optimizer }, ranks);
     this.parallel = collective.size > 1 ? new DataParallel(device, collective, this.optimizer, parallel) : null;

@@ -17,8 +17,8 @@ import { eachPart, type Member, pack, totalOf, type Unit, unitsOf } from './unit
 
 export interface DataParallelOptions {
   readonly sharding: Sharding;
-  /** Whether a block's gradients travel while the blocks before it are worked on. */
-  readonly overlap: boolean;
+  /** Whether a block's gradients travel while the blocks before it are worked on; absent: between machines, not within one. */
+  readonly overlap?: boolean | undefined;
 }
 
 export class DataParallel {
@@ -29,7 +29,8 @@ export class DataParallel {
   private readonly device: Device;
   private readonly collective: Collective;
   private readonly optimizer: Optimizer;
-  private readonly options: DataParallelOptions;
+  private readonly sharding: Sharding;
+  private readonly overlaps: boolean;
   private readonly units: readonly Unit[];
   /** This rank's sums of a step's gradients. */
   private readonly sums: ReadonlyMap<Unit, Float32Array>;
@@ -52,7 +53,8 @@ export class DataParallel {
     this.device = device;
     this.collective = collective;
     this.optimizer = optimizer;
-    this.options = options;
+    this.sharding = options.sharding;
+    this.overlaps = options.overlap ?? !collective.isOneMachine;
     const division = { sharding: options.sharding, size: collective.size };
     this.sumsEveryPass = sharesGradients(division);
     this.sharesParameters = sharesParameters(division);
@@ -62,7 +64,7 @@ export class DataParallel {
 
   /** Whether the gradients of a pass are to be handed over block by block. */
   handsOver(isLastPass: boolean): boolean {
-    return this.sumsEveryPass || (this.options.overlap && isLastPass);
+    return this.sumsEveryPass || (this.overlaps && isLastPass);
   }
 
   /** Of which weights the blocks are from here on, until a step begins. */
@@ -121,7 +123,7 @@ export class DataParallel {
   }
 
   private async sumOverRanks(unit: Unit, packed: Float32Array): Promise<void> {
-    const when = this.options.overlap ? 'beside' : 'now';
+    const when = this.overlaps ? 'beside' : 'now';
     const sums = this.sums.get(unit)!;
     const isFirst = !this.summed.has(unit);
     this.summed.add(unit);
@@ -153,7 +155,7 @@ export class DataParallel {
     await this.travelling;
     for (const unit of this.units) if (!this.summed.has(unit)) await this.send(unit);
     await this.travelling;
-    if (this.options.sharding !== 'none') return;
+    if (this.sharding !== 'none') return;
     for (const unit of this.units) this.spread(unit, this.sums.get(unit)!, ({ gradient }) => gradient.tensor);
   }
 
@@ -178,7 +180,7 @@ export class DataParallel {
   /** Moves the parameters by their summed gradients; then every rank has them as sharding says. */
   async update(learningRate: number, gradientScale: number): Promise<void> {
     const { optimizer } = this;
-    if (this.options.sharding === 'none') {
+    if (this.sharding === 'none') {
       optimizer.update(learningRate, gradientScale);
       return;
     }

@@ -78,6 +78,27 @@ test('two and three ranks give the curve of one, to f32', { skip }, () => {
   }
 });
 
+test('a rank that waits for another leaves its core to others', { skip }, () => {
+  const script = `
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { joinMpi } from ${JSON.stringify(new URL('./mpi.ts', import.meta.url).href)};
+    const ranks = joinMpi();
+    ranks.barrier();
+    const [from, before] = [performance.now(), process.cpuUsage()];
+    if (ranks.rank === 0) await sleep(1000);
+    ranks.sum(new Float64Array(1));
+    const { user, system } = process.cpuUsage(before);
+    const shares = new Float64Array(ranks.size);
+    shares[ranks.rank] = (user + system) / 1000 / (performance.now() - from);
+    ranks.sum(shares);
+    if (ranks.rank === 0) console.log(String(shares[1]));
+    ranks.finish();`;
+  const words = underMpi(2, [process.execPath, '--input-type=module', '--eval', script]);
+  const { status, stdout, stderr } = spawnSync('mpirun', words, { encoding: 'utf8' });
+  equal(status, 0, stderr);
+  ok(Number(stdout) < 0.25, `it was busy for ${stdout.trim()} of its time`);
+});
+
 test('a batch norm over ranks is refused in words', { skip }, () => {
   const words = underMpi(2, command('batch', '--set', 'model.norm=batch'));
   const { status, stderr } = spawnSync('mpirun', words, { encoding: 'utf8' });

@@ -11,6 +11,12 @@ const MOST_ELEMENTS = 2 ** 28;
 /** MPI_THREAD_MULTIPLE: any thread may call, at any time. */
 const ANY_THREAD = 3;
 
+/** A rank asks without pause for so long whether the others have come, as they mostly come at once. */
+const ATTENTIVE_MS = 0.2;
+/** Then it sleeps between two questions, for this part of what it has waited, and at most so long. */
+const SLEEP_PART = 1 / 8;
+const LONGEST_SLEEP_MS = 10;
+
 /** What mpirun tells the processes that it starts; null when this one was started alone. */
 export function mpiJob(env: Readonly<Record<string, string | undefined>>): { size: number; localSize: number } | null {
   const size = Number(env.OMPI_COMM_WORLD_SIZE ?? Number.NaN);
@@ -68,7 +74,25 @@ export function joinMpi(): MpiCollective {
   const size = number('int MPI_Comm_size(void *comm, void *size)');
   const allreduce = call('int MPI_Allreduce(void *in, void *out, int count, void *type, void *op, void *comm)');
   const bcast = call('int MPI_Bcast(void *data, int count, void *type, int root, void *comm)');
-  const barrier = call('int MPI_Barrier(void *comm)');
+  const ibarrier = call('int MPI_Ibarrier(void *comm, void *request)');
+  const testRequest = call('int MPI_Test(void *request, void *flag, void *status)');
+  const asleep = new Int32Array(new SharedArrayBuffer(4));
+  /**
+   * Waits until every rank has come here. MPI's own waiting keeps a core busy, which the ranks that are waited for may need: so every
+   * call that would wait is made when all are there.
+   */
+  const meet = () => {
+    const request = new BigInt64Array(1);
+    const isDone = new Int32Array(1);
+    ibarrier(world, request);
+    const from = performance.now();
+    for (;;) {
+      testRequest(request, isDone, null);
+      if (isDone[0] !== 0) return;
+      const waited = performance.now() - from;
+      if (waited > ATTENTIVE_MS) Atomics.wait(asleep, 0, 0, Math.min(LONGEST_SLEEP_MS, waited * SLEEP_PART));
+    }
+  };
   const inPlace = 1n; // MPI_IN_PLACE
   // What travels beside other calls is told from them by a communicator of its own.
   const communicator = new BigInt64Array(1);
@@ -102,8 +126,10 @@ export function joinMpi(): MpiCollective {
       type,
       beside,
     ] as const;
-    if (!isBeside || allowed[0]! < ANY_THREAD) check(exchange, alltoallv(...words));
-    else {
+    if (!isBeside || allowed[0]! < ANY_THREAD) {
+      meet();
+      check(exchange, alltoallv(...words));
+    } else {
       const code = await new Promise((resolve, reject) => {
         alltoallv.async(...words, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)));
       });
@@ -119,12 +145,14 @@ export function joinMpi(): MpiCollective {
     isOneMachine: localSize === size,
     sum(values) {
       const type = values instanceof Float32Array ? types.Float32Array : types.Float64Array;
+      meet();
       for (let from = 0; from < values.length; from += MOST_ELEMENTS) {
         const part = values.subarray(from, from + MOST_ELEMENTS);
         allreduce(inPlace, part, part.length, type, sumOf, world);
       }
     },
     broadcast(values, from) {
+      meet();
       for (let at = 0; at < values.length; at += MOST_ELEMENTS) {
         const part = values.subarray(at, at + MOST_ELEMENTS);
         bcast(part, part.length, types.Float32Array, from, world);
@@ -134,10 +162,11 @@ export function joinMpi(): MpiCollective {
       sumInOrder(sums, await exchanged(values, counts, when === 'beside'), size);
     },
     gather(whole, own, counts) {
+      meet();
       const type = types.Float32Array;
       allgatherv(own, own.length, type, whole, Int32Array.from(counts), placesOf(counts), type, world);
     },
-    barrier: () => barrier(world),
+    barrier: meet,
     abort: () => call('int MPI_Abort(void *comm, int code)')(world, 1),
     finish: () => call('int MPI_Finalize()')(),
   };

@@ -99,7 +99,7 @@ async function trainWithin(
   try {
     const stored = from === null || found ? null : openStart(from);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
-    const { sharding, overlap = !collective.isOneMachine, matrices } = training;
+    const { sharding, overlap, matrices } = training;
     const division = { sharding, matrices, rank: collective.rank, size: collective.size };
     const { model, parameters, weights } = placeModel(device, derived.config, begin, () => true, division);
     stored?.close();
