@@ -1,11 +1,11 @@
 /**
  * Training speed and memory: `node bench/training.ts [--shape 7M|stories|110M] [--threads 1] [--length 256] [--batch 16]
  * [--recompute none] [--matrices adamw|muon] [--steps 5] [--ways wasm128,wasm,native,blas,bf16] [--tasks]
- * [--peer "python3 bench/adapters/pytorch_train.py"] [--write]`
+ * [--peer "python3 bench/adapters/pytorch_train.py"] [--write]`    CRIA_BENCH_PEER is --peer for those who have it elsewhere
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
- * command that takes THREADS vocab width ffn layers heads T batch steps and prints JSON with median_tokens_per_second; each way is
- * compared with the peer's run of the same round. --write puts the comparison into bench/RESULTS.md.
+ * command that takes THREADS vocab width ffn layers heads T batch steps f32|bf16 and prints JSON with median_tokens_per_second; each way
+ * is compared with the peer's run of the same round and numbers: bf16 with bf16, all others with f32. --write puts the comparison into bench/RESULTS.md.
  * --tasks adds the milliseconds of a step that each kernel takes, and those outside of all ('other').
  */
 import { spawnSync } from 'node:child_process';
@@ -42,7 +42,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '2' },
     ways: { type: 'string', default: 'wasm,blas' },
-    peer: { type: 'string' },
+    peer: { type: 'string', default: process.env.CRIA_BENCH_PEER },
     write: { type: 'boolean', default: false },
     /** One measurement in this process: for the bench itself. */
     only: { type: 'string' },
@@ -67,11 +67,14 @@ if (values.only) {
   process.exit(0);
 }
 
+const ways = values.ways.split(',');
 const results = new Map<string, number[]>();
-const peerRates: number[] = [];
+/** By its numbers. */
+const peerRates = new Map<string, number[]>();
+const numbersOf = (way: string) => (way === 'bf16' ? 'bf16' : 'f32');
 const names: Record<string, string> = { node: process.versions.node };
 for (let round = 0; round < rounds; round++) {
-  for (const way of values.ways.split(',')) {
+  for (const way of ways) {
     const words = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), '--only', way];
     const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
@@ -80,9 +83,9 @@ for (let round = 0; round < rounds; round++) {
     names[way] = result.device;
     results.set(way, [...(results.get(way) ?? []), result.tokensPerSecond]);
   }
-  if (values.peer) {
+  for (const numbers of values.peer ? new Set(ways.map(numbersOf)) : []) {
     const { vocabSize, width, ffnWidth, blockCount, headCount } = config;
-    const sizes = [threads, vocabSize, width, ffnWidth, blockCount, headCount, length, batch, steps];
+    const sizes = [threads, vocabSize, width, ffnWidth, blockCount, headCount, length, batch, steps, numbers];
     const { stdout, stderr, status } = spawnSync(`${values.peer} ${sizes.join(' ')}`, {
       shell: true,
       encoding: 'utf8',
@@ -91,7 +94,7 @@ for (let round = 0; round < rounds; round++) {
     console.log(stdout.trim());
     const peer = JSON.parse(stdout) as { peer: string; median_tokens_per_second: number };
     names.peer = peer.peer;
-    peerRates.push(peer.median_tokens_per_second);
+    peerRates.set(numbers, [...(peerRates.get(numbers) ?? []), peer.median_tokens_per_second]);
   }
 }
 if (values.peer) {
@@ -103,7 +106,10 @@ if (values.peer) {
     ].join(' '),
     machine: describeMachine(),
     versions: names,
-    comparisons: [...results].map(([test, ours]) => ({ test, threads, ours, theirs: peerRates })),
+    comparisons: [...results].map(([way, ours]) => {
+      const numbers = numbersOf(way);
+      return { test: `${way}, ${numbers}`, threads, ours, theirs: peerRates.get(numbers)! };
+    }),
   });
   console.log(section);
   if (values.write) updateResults(section);

@@ -1,11 +1,15 @@
 """The peer of bench/training.ts: training speed of plain PyTorch on the CPU, for a LLaMA shape.
 
-Use: python3 pytorch_train.py THREADS [vocab width ffn layers heads T batch steps]    prints one JSON line
+Use: python3 pytorch_train.py THREADS [vocab width ffn layers heads T batch steps f32|bf16]    prints one JSON line
 
 Needs torch alone, 1.13 or later (Debian: python3-torch). Attention is PyTorch's own where it has one
-(scaled_dot_product_attention, 2.0), and a product, a softmax and a product before.
+(scaled_dot_product_attention, 2.0), and a product, a softmax and a product before; so are RMSNorm and a fused AdamW.
+bf16 is autocast: weights, gradients and moments stay f32, as ours do. CRIA_PEER_COMPILE=1 runs the model through
+torch.compile. What the libraries below need to be fast (OPENBLAS_CORETYPE, GLIBC_TUNABLES) is the caller's to set.
 """
+import contextlib
 import json
+import os
 import sys
 import time
 
@@ -22,6 +26,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x):
+        if hasattr(F, 'rms_norm'):
+            return F.rms_norm(x, self.weight.shape, self.weight, 1e-5)
         return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5))
 
 
@@ -77,25 +83,34 @@ class Llama(nn.Module):
 
 
 def main():
-    given = [int(word) for word in sys.argv[1:]] or [1]
+    words = sys.argv[1:] or ['1']
+    kind = words.pop() if words[-1] in ('f32', 'bf16') else 'f32'
+    given = [int(word) for word in words]
     threads, sizes = given[0], given[1:]
     vocab, width, ffn, layers, heads, length, batch, steps = sizes + DEFAULTS[len(sizes):]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     model = Llama(vocab, width, ffn, layers, heads, length)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.95), weight_decay=0.1)
+    rate = {'lr': 5e-4, 'betas': (0.9, 0.95), 'weight_decay': 0.1}
+    try:
+        optimizer = torch.optim.AdamW(model.parameters(), fused=True, **rate)
+    except (RuntimeError, TypeError):
+        optimizer = torch.optim.AdamW(model.parameters(), **rate)
+    run = torch.compile(model) if os.environ.get('CRIA_PEER_COMPILE') == '1' else model
+    rounding = torch.autocast('cpu', torch.bfloat16) if kind == 'bf16' else contextlib.nullcontext()
     tokens = torch.randint(0, vocab, (batch, length))
     times, loss = [], None
     for _ in range(steps + 2):
         start = time.time()
-        loss = model(tokens)
+        with rounding:
+            loss = run(tokens)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         times.append(time.time() - start)
     median = sorted(times[2:])[steps // 2]
-    print(json.dumps({'peer': f'pytorch {torch.__version__}', 'threads': threads, 'loss': round(loss.item(), 3),
+    print(json.dumps({'peer': f'pytorch {torch.__version__}', 'numbers': kind, 'threads': threads, 'loss': round(loss.item(), 3),
                       'parameters': sum(p.numel() for p in model.parameters()), 'T': length, 'batch': batch,
                       'median_tokens_per_second': round(batch * length / median, 1)}))
 
