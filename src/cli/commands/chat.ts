@@ -4,7 +4,7 @@ import { generationOptions } from '../../inference/options.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { chatTemplateFor } from '../../tokenizer/chat/chat-template.ts';
 import { appendHistory, historyFile, readHistory } from '../chat/history.ts';
-import { openSession, saveSession, sessionOption } from '../chat/kept-session.ts';
+import { KeptSession, sessionOption } from '../chat/kept-session.ts';
 import { createReader } from '../chat/reader.ts';
 import { Session } from '../chat/session.ts';
 import { speakerOf } from '../chat/speaker.ts';
@@ -74,7 +74,8 @@ export const command = defineCommand({
         { options: pick(chatGeneration, options), system: options.system, reasoningBudget: options.reasoningBudget },
         io,
       );
-      session.restore(await openSession(model, options.session, io));
+      const kept = await KeptSession.open(model, options.session, io);
+      session.restore(kept.note);
       if (io.stdin.isTTY && io.stdout.isTTY) {
         session.note(`${model.facts.name} · ${model.facts.device} · ${model.contextLength} tokens of context`);
         session.note('/help lists the commands, Ctrl-D leaves.');
@@ -84,8 +85,9 @@ export const command = defineCommand({
         if (message === null || io.signal.aborted) break;
         if (path !== null && message.trim() !== '') appendHistory(path, message);
         if (!(await session.take(message))) break;
+        await kept.saveText(await session.ids(), { messages: session.messages });
       }
-      await saveSession(model, options.session, await session.ids(), { messages: session.messages });
+      await kept.save(await session.ids(), { messages: session.messages });
       if (session.failures > 0 && !io.signal.aborted) {
         const count = session.failures === 1 ? '1 message was' : `${session.failures} messages were`;
         throw new CriaError('chat.unanswered', `${count} not answered, for the reasons above.`);

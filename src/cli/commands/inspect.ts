@@ -98,7 +98,7 @@ async function judge(
 
 type Summary = ReturnType<typeof summarize> & Awaited<ReturnType<typeof judge>>;
 
-function fitRows({ fit, speed }: Summary): string[][] {
+function fitRows({ fit, speed, config }: Summary): string[][] {
   const { contextLength, kvType, weightBytes, cacheBytes, scratchBytes, totalBytes, freeBytes, longestContext } = fit;
   const parts = `${formatBytes(weightBytes)} weights + ${formatBytes(cacheBytes)} cache + about ${formatBytes(scratchBytes)}`;
   const contexts = Object.entries(longestContext).map(([type, length]) => `${length} in ${type}`);
@@ -109,6 +109,10 @@ function fitRows({ fit, speed }: Summary): string[][] {
       `${fit.fits ? 'yes' : 'NO'}, ${formatBytes(freeBytes)} are free; contexts up to ${contexts.join(', ')}`,
     ],
   ];
+  const trained = config.contextLength;
+  if (contextLength > trained) {
+    rows.push(['too long', `the model was made for ${trained} tokens; beyond, it needs --rope-scaling to make sense`]);
+  }
   if (speed) {
     const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
     const [first, last] = [rate(speed.tokensPerSecond), rate(speed.tokensPerSecondAtEnd)];

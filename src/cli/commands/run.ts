@@ -4,7 +4,7 @@ import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import { type ConstraintSpec, compileConstraint } from '../../inference/grammar/compile-constraint.ts';
 import { parseSchema } from '../../inference/grammar/schema/json-schema.ts';
 import { generationOptions } from '../../inference/options.ts';
-import { openSession, saveSession, sessionOption } from '../chat/kept-session.ts';
+import { KeptSession, sessionOption } from '../chat/kept-session.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, readAll, warnOfTwoBos, writeJson, writeLine, writeResult } from '../io.ts';
 import { loadModel, pick } from '../load-model.ts';
@@ -70,7 +70,7 @@ export const command = defineCommand({
       if (options.parseSpecial && typeof prompt === 'string' && model.hasTokenizer) {
         warnOfTwoBos(await model.encodePrompt(prompt, { parseSpecial: true }), model.tokenizer.bosId, io);
       }
-      await openSession(model, options.session, io);
+      const kept = await KeptSession.open(model, options.session, io);
       const stream = model.generate(prompt, {
         ...pick(generationOptions, options),
         ...(constraint && { constraint }),
@@ -89,7 +89,7 @@ export const command = defineCommand({
         if (io.stderr.isTTY) writeLine(io.stderr, `\n${describeTimings(timings)}`);
       }
       const { promptIds, ids } = await stream.result;
-      await saveSession(model, options.session, [...promptIds, ...ids], null);
+      await kept.save([...promptIds, ...ids], null);
     } finally {
       await model.close();
     }

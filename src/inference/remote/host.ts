@@ -145,10 +145,10 @@ export class EngineHost {
       case 'memory':
         return device.memory();
       case 'saveState': {
-        const [path, given, note, adapters] = message.args;
+        const [path, given, note, adapters, textOnly] = message.args;
         const ids = checkIds('saveState', given, vocabSize);
         const { key: kind } = engine.adapters.select(adapters);
-        return saveState(this.storage(), path, { ids, kind, note }, this.stateOf(this.require()));
+        return saveState(this.storage(), path, { ids, kind, note, textOnly }, this.stateOf(this.require()));
       }
       case 'forgetState': {
         const [ids, adapters] = message.args;

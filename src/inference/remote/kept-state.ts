@@ -24,6 +24,8 @@ export interface Storage {
   readFile(path: string): Uint8Array;
   /** Under its name only when it is whole. */
   writeFile(path: string, parts: readonly Uint8Array[]): void;
+  /** At the end of a file. False, and nothing is written, where there is none that starts with `beginning`. */
+  append(path: string, beginning: Uint8Array, parts: readonly Uint8Array[]): boolean;
 }
 
 /** Blocks by name. */
@@ -80,18 +82,21 @@ export function archiveOf(
   };
 }
 
-const MAGIC = 'CRIASTA1';
+const MAGIC = new TextEncoder().encode('CRIASTA1');
 const DIGEST_BYTES = 32;
 
 interface StateHeader {
   readonly identity: string;
   /** What of the engine's adapters it was computed with; absent in older files: nothing. */
   readonly kind?: string;
-  readonly ids: readonly number[];
   readonly blockTokens: number;
   readonly blockBytes: number;
   readonly blockCount: number;
-  /** The caller's. */
+}
+
+/** A text, and what the caller says of it: in the header, and again in each text that was appended. */
+interface StateText {
+  readonly ids: readonly number[];
   readonly note: unknown;
 }
 
@@ -111,36 +116,37 @@ export interface LoadedState {
   readonly problem: string | null;
 }
 
-/** MAGIC · length of the header, u32 · header, JSON · its SHA-256 · for each block its bytes and their SHA-256. */
+/**
+ * MAGIC · header (a record) · for each block its bytes and their SHA-256 · texts that were appended later (records), the last of which
+ * counts. A record: its length, u32 · JSON · SHA-256 of that.
+ */
 export async function saveState(
   storage: Storage,
   path: string,
-  { ids, kind, note }: { readonly ids: Uint32Array; readonly kind: string; readonly note: unknown },
+  { ids, kind, note, textOnly }: { ids: Uint32Array; kind: string; note: unknown; textOnly: boolean },
   { cache, identity, device, store }: { cache: KvCache; identity: string } & Pick<StateFacts, 'device' | 'store'>,
 ): Promise<SavedState> {
-  const sequence = cache.createSequence([...ids, 0], kind); // the last token is never found; so that a whole block at the end is
-  const blocks: Uint8Array[] = [];
-  try {
-    for (const block of sequence.blocks) blocks.push(await device.readKvBlock(store, block));
-  } finally {
-    sequence.release();
+  const text: StateText = { note, ids: [...ids] };
+  const bytesOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, part) => sum + part.length, 0);
+  if (textOnly) {
+    const parts = recordOf(storage, text);
+    if (storage.append(path, MAGIC, parts)) return { tokens: 0, bytes: bytesOf(parts) };
   }
-  const header: StateHeader = {
-    identity,
-    kind,
-    ids: [...ids],
-    blockTokens: store.blockTokens,
-    blockBytes: blocks[0]?.length ?? 0,
-    blockCount: blocks.length,
-    note,
-  };
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const length = new Uint8Array(new Uint32Array([text.length]).buffer);
-  const digest = (bytes: Uint8Array) => fromHex(storage.sha256(bytes));
-  const parts = [new TextEncoder().encode(MAGIC), length, text, digest(text)];
-  for (const bytes of blocks) parts.push(bytes, digest(bytes));
+  const blocks: Uint8Array[] = [];
+  if (!textOnly) {
+    const sequence = cache.createSequence([...ids, 0], kind); // the last token is never found; so that a whole block at the end is
+    try {
+      for (const block of sequence.blocks) blocks.push(await device.readKvBlock(store, block));
+    } finally {
+      sequence.release();
+    }
+  }
+  const facts = { blockTokens: store.blockTokens, blockBytes: blocks[0]?.length ?? 0, blockCount: blocks.length };
+  const header: StateHeader & StateText = { ...text, identity, kind, ...facts };
+  const parts = [MAGIC, ...recordOf(storage, header)];
+  for (const bytes of blocks) parts.push(bytes, fromHex(storage.sha256(bytes)));
   storage.writeFile(path, parts);
-  return { tokens: blocks.length * store.blockTokens, bytes: parts.reduce((sum, part) => sum + part.length, 0) };
+  return { tokens: blocks.length * store.blockTokens, bytes: bytesOf(parts) };
 }
 
 /** Throws FormatError `state.damaged` where not even its text can be read. */
@@ -151,8 +157,15 @@ export function loadState(
 ): LoadedState {
   const bytes = storage.readFile(path);
   const { header, end } = readHeader(storage, path, bytes);
+  const { text, isCut } = lastText(
+    storage,
+    bytes,
+    end + header.blockCount * (header.blockBytes + DIGEST_BYTES),
+    header,
+  );
+  const cut = isCut ? 'its last text is damaged, the one before it counts' : null;
   const ids = Uint32Array.from(header.ids);
-  const found = { ids, note: header.note, bytes: bytes.length };
+  const found = { ids: Uint32Array.from(text.ids), note: text.note, bytes: bytes.length };
   if (header.identity !== identity || header.blockTokens !== store.blockTokens) {
     return { ...found, tokens: 0, problem: 'it was saved with another model, other options or another version' };
   }
@@ -172,24 +185,49 @@ export function loadState(
   }
   const tokens = sequence.length;
   sequence.release();
-  return { ...found, tokens, problem };
+  return { ...found, tokens, problem: problem ?? cut };
 }
 
-function readHeader(storage: Storage, path: string, bytes: Uint8Array): { header: StateHeader; end: number } {
-  const fail = (found: string): never => {
+function recordOf(storage: Storage, value: unknown): Uint8Array[] {
+  const text = new TextEncoder().encode(JSON.stringify(value));
+  return [new Uint8Array(new Uint32Array([text.length]).buffer), text, fromHex(storage.sha256(text))];
+}
+
+/** What a record that begins at `start` says, and where it ends; null where it is damaged. */
+function readRecord(storage: Storage, bytes: Uint8Array, start: number): { value: unknown; end: number } | null {
+  if (start + 4 > bytes.length) return null;
+  const at = start + 4;
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(start, true);
+  const [text, end] = [bytes.subarray(at, at + length), at + length + DIGEST_BYTES];
+  if (end > bytes.length || storage.sha256(text) !== toHex(bytes.subarray(at + length, end))) return null;
+  return { value: JSON.parse(new TextDecoder().decode(text)), end };
+}
+
+function readHeader(storage: Storage, path: string, bytes: Uint8Array) {
+  const fail = (found: string, help: string): never => {
     throw new FormatError(
       { code: 'state.damaged', file: path, where: 'header' },
       `expected a saved state of Cria, found ${found}`,
-      'Name another file, or remove this one',
+      `Name another file, or remove this one${help}`,
     );
   };
-  const start = MAGIC.length + 4;
-  if (bytes.length < start || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) fail('another file');
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
-  const text = bytes.subarray(start, start + length);
-  const end = start + length + DIGEST_BYTES;
-  if (bytes.length < end || storage.sha256(text) !== toHex(bytes.subarray(start + length, end))) fail('a damaged one');
-  return { header: JSON.parse(new TextDecoder().decode(text)) as StateHeader, end };
+  if (MAGIC.some((byte, i) => bytes[i] !== byte)) fail('another file', '');
+  const record = readRecord(storage, bytes, MAGIC.length);
+  if (record === null) return fail('a damaged one', '; what is left of its text stands at its beginning, as JSON');
+  return { header: record.value as StateHeader & StateText, end: record.end };
+}
+
+/** The last whole text from `start` on, or the header's; `isCut`: something stands behind it. */
+function lastText(storage: Storage, bytes: Uint8Array, start: number, header: StateText) {
+  let text = header;
+  let at = start;
+  while (at < bytes.length) {
+    const record = readRecord(storage, bytes, at);
+    if (record === null) break;
+    text = record.value as StateText;
+    at = record.end;
+  }
+  return { text, isCut: at < bytes.length };
 }
 
 function toHex(bytes: Uint8Array): string {

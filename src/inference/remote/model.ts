@@ -235,15 +235,16 @@ export class RemoteModel {
 
   /**
    * Writes what the cache holds of a text (whole blocks of 32 tokens) to a file, with the text itself and a note of the caller's, which is
-   * plain data. `adapters`: those that it was computed with, as in generate(). Only in Node.
+   * plain data. `adapters`: those that it was computed with, as in generate(). With `textOnly` the text and the note alone are written, at the
+   * end of the file if it is such a one, in place of those that it holds: little to write, after every turn say. Only in Node.
    */
   saveState(
     path: string,
     ids: ArrayLike<number>,
     note: unknown = null,
-    { adapters }: Pick<CallOptions, 'adapters'> = {},
+    { adapters, textOnly = false }: Pick<CallOptions, 'adapters'> & { readonly textOnly?: boolean } = {},
   ): Promise<SavedState> {
-    return this.call('saveState', [path, cloneable(ids), note, adapters ?? null]);
+    return this.call('saveState', [path, cloneable(ids), note, adapters ?? null, textOnly]);
   }
 
   /**

@@ -175,7 +175,7 @@ export interface Methods {
   engineLoad: { args: []; value: EngineLoad; event: never };
   memory: { args: []; value: MemoryUse; event: never };
   saveState: {
-    args: [path: string, ids: ArrayLike<number>, note: unknown, adapters: AdapterChoice | null];
+    args: [path: string, ids: ArrayLike<number>, note: unknown, adapters: AdapterChoice | null, textOnly: boolean];
     value: SavedState;
     event: never;
   };

@@ -244,3 +244,49 @@ test('saveState and loadState: a text, what was read of it, and a note', async (
   await second.close();
   ok(existsSync(path));
 });
+
+test('saveState with textOnly: the last text counts, what was read stays, and a torn end is said', async () => {
+  const path = join(folder, 'turns.state');
+  const llama = await Llama.load(model, { threads: 1 });
+  const { promptIds } = await fresh;
+  const longer = [...promptIds, 7, 8];
+  const first = await llama.saveState(path, promptIds, 'new', { textOnly: true });
+  deepStrictEqual([first.tokens, (await llama.loadState(path)).note], [0, 'new']);
+  await llama.generate(prompt, options).result;
+  const { tokens } = await llama.saveState(path, promptIds, 'one');
+  const wholeBytes = statSync(path).size;
+  for (const note of ['two', 'three']) await llama.saveState(path, longer, note, { textOnly: true });
+  ok(statSync(path).size < 2 * wholeBytes);
+  const loaded = await llama.loadState(path);
+  deepStrictEqual([loaded.note, [...loaded.ids], loaded.tokens, loaded.problem], ['three', longer, tokens, null]);
+  writeFileSync(path, readFileSync(path).subarray(0, -1));
+  const torn = await llama.loadState(path);
+  deepStrictEqual([torn.note, torn.tokens], ['two', tokens]);
+  ok(/its last text is damaged/.test(torn.problem!));
+  const notes = join(folder, 'notes.txt');
+  writeFileSync(notes, 'no state');
+  await llama.saveState(notes, promptIds, 'instead', { textOnly: true });
+  strictEqual((await llama.loadState(notes)).note, 'instead');
+  await llama.close();
+});
+
+test('killed while it saves a state, it leaves the former one or the new one, whole', async () => {
+  const path = join(folder, 'saved.state');
+  const program = `
+    import { storage } from ${JSON.stringify(new URL('./storage.ts', import.meta.url).href)};
+    const path = ${JSON.stringify(path)};
+    storage.writeFile(path, [new Uint8Array(1 << 22)]);
+    console.log('ready');
+    for (let i = 1; ; i++) storage.writeFile(path, [new Uint8Array(1 << 21).fill(i), new Uint8Array(1 << 21).fill(i)]);`;
+  for (const ms of [3, 11, 29]) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const bytes = readFileSync(path);
+    ok(bytes.length === 1 << 22 && bytes.every((byte) => byte === bytes[0]));
+  }
+});

@@ -1,6 +1,18 @@
 /** Files and hashes for what an engine keeps (src/inference/remote/kept-state.ts). */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isSystemError } from '../../../base/system-error.ts';
 import type { Storage } from '../../../inference/remote/kept-state.ts';
@@ -52,7 +64,25 @@ export const storage: Storage = {
       throw error;
     }
   },
+  append(path, beginning, parts) {
+    if (!startsWith(path, beginning)) return false;
+    appendFileSync(path, Buffer.concat(parts), { flush: true });
+    return true;
+  },
 };
+
+/** Whether the file is there and starts so. */
+function startsWith(path: string, beginning: Uint8Array): boolean {
+  if (!existsSync(path)) return false;
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(beginning.length);
+    readSync(file, bytes, 0, bytes.length, 0);
+    return bytes.equals(beginning);
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** Sizes and times of a file, or of a folder's files: weights are too large to be read for this. */
 function filesUnder(path: string): string {
