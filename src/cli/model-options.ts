@@ -27,7 +27,7 @@ export const deviceOption = {
   kind: 'choice',
   values: ['auto', ...deviceKinds],
   default: 'auto',
-  help: 'what computes: wasm, the GPU by webgpu (in Node: npm install webgpu), the faster of them as measured once (auto; training: wasm), or the slow reference',
+  help: 'what computes: wasm, the GPU by webgpu (in Node: npm install webgpu), the faster of them as measured once (auto), or the slow reference',
 } as const satisfies OptionSpec;
 
 /** What is said of a model's files where they are silent, or say what nobody knows. */

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type { FromEngine } from '../../inference/remote/protocol.ts';
 import { choiceFile, choose } from './auto-device.ts';
 import { bundledModels } from './bundled-models.ts';
 import { openAdapterSource, openSource } from './engine/sources.ts';
+import { createDeviceOfRun, deviceOfRun } from './training/device.ts';
 
 test('what auto means is measured once, remembered, and measured again when the machine or the file is another', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cria-auto-'));
@@ -31,6 +32,34 @@ test('what auto means is measured once, remembered, and measured again when the 
   writeFileSync(choiceFile(env), 'broken');
   strictEqual((await choose(env, probe)).why, 'measurement 3');
   strictEqual(asked, 3);
+});
+
+test('a run trains where it is faster, where only wasm can do it on wasm, and goes on where it began', async () => {
+  const told: string[] = [];
+  const tell = (message: string) => void told.push(message);
+  const measure = async () => ({ device: 'webgpu', why: 'it was measured' }) as const;
+  const facts = { products: 'f32', ranks: 1, began: undefined } as const;
+  strictEqual(await deviceOfRun('auto', facts, tell, measure), 'webgpu');
+  match(told.join(), /trains on the GPU: it was measured; with --device wasm/);
+  strictEqual(await deviceOfRun('wasm', facts, tell, measure), 'wasm');
+  strictEqual(await deviceOfRun('auto', { ...facts, products: 'bf16' }, tell, measure), 'wasm');
+  strictEqual(await deviceOfRun('auto', { ...facts, ranks: 2 }, tell, measure), 'wasm');
+  strictEqual(await deviceOfRun('auto', { ...facts, began: { device: 'wasm' } }, tell, measure), 'wasm');
+  strictEqual(await deviceOfRun('auto', { ...facts, began: { device: 'webgpu, a GPU' } }, tell, measure), 'webgpu');
+  strictEqual(told.length, 1);
+});
+
+test('a GPU that auto chose and that is not there: the run trains on wasm and says why; asked for by name, it is an error', async () => {
+  const told: string[] = [];
+  const machine = { threads: 1, blas: false, revectorize: false, native: false };
+  const open = (device: 'auto' | 'webgpu') =>
+    createDeviceOfRun({ ...machine, device }, 'webgpu', 'f32', (message) => void told.push(message));
+  process.env.VK_DRIVER_FILES = '/nowhere.json';
+  const { device } = await open('auto');
+  strictEqual(device.kind, 'wasm');
+  device.close();
+  match(told[0]!, /^webgpu: .* So it trains on wasm\.$/);
+  await rejects(open('webgpu'), /^UnsupportedError: webgpu: /);
 });
 
 test('a GPU that computes wrong numbers: auto runs on wasm and says so, webgpu refuses it by name', async () => {

@@ -16,7 +16,7 @@ export interface FinetuneCallOptions {
   readonly resume?: boolean;
   /** Settings of the recipe, or groups of them, that may be others than when the run began. */
   readonly allowChange?: readonly string[];
-  /** What computes; absent or 'auto': wasm. */
+  /** What computes; absent or 'auto': the faster of wasm and webgpu, which is measured once and remembered. */
   readonly device?: 'auto' | 'wasm' | 'webgpu' | 'reference';
   readonly threads?: number;
   /** Matrix products by the system's BLAS where one is installed. Default true. */

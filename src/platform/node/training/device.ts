@@ -1,9 +1,10 @@
-import { UnsupportedError } from '../../../base/errors.ts';
+import { CriaError, UnsupportedError } from '../../../base/errors.ts';
 import type { Device, DeviceKind } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import { trainingSelfTest } from '../../../training/self-test.ts';
+import { autoDevice } from '../auto-device.ts';
 import { createGpu } from '../gpu.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
@@ -13,7 +14,7 @@ import { kernelsForThisMachine } from '../wide-kernels.ts';
 
 /** What trains. */
 export interface TrainingMachine {
-  /** 'auto' is 'wasm'. */
+  /** 'auto': see deviceOfRun; where nothing else is said, 'wasm'. */
   readonly device: 'auto' | DeviceKind;
   /** Of the wasm device. */
   readonly threads: number;
@@ -63,4 +64,44 @@ export async function createTrainingDevice(
     : `${compiled.note}, the same bits with any number of threads`;
   const common = { threads, host: nodeThreads, ...compiled, native: native.kernels, blas: library };
   return { device: await createWasmDevice({ ...common, note: [note, native.note].filter(Boolean).join(', ') }), bits };
+}
+
+/** What is known of a run before it has a device. */
+interface RunFacts {
+  readonly products: 'f32' | 'bf16';
+  readonly ranks: number;
+  /** Of a run that goes on: what it began with (TrainingDevice.bits). */
+  readonly began: Readonly<Record<string, string>> | undefined;
+}
+
+/** What 'auto' means for a run: the faster device as measured once, wasm where only that can do it, and for a run that goes on where it was. */
+export async function deviceOfRun(
+  wanted: TrainingMachine['device'],
+  { products, ranks, began }: RunFacts,
+  tell: (message: string) => void,
+  measure: typeof autoDevice = autoDevice,
+): Promise<DeviceKind> {
+  if (wanted !== 'auto') return wanted;
+  if (began !== undefined) return began.device?.startsWith('webgpu') ? 'webgpu' : 'wasm';
+  if (products === 'bf16' || ranks > 1) return 'wasm';
+  const { device, why } = await measure();
+  if (device === 'webgpu') tell(`trains on the GPU: ${why}; with --device wasm it trains on the processor`);
+  return device;
+}
+
+/** The device of a run; where 'auto' chose a GPU that cannot be used, wasm, and why is told. */
+export async function createDeviceOfRun(
+  machine: TrainingMachine,
+  kind: DeviceKind,
+  products: 'f32' | 'bf16',
+  tell: (message: string) => void,
+): Promise<TrainingDevice> {
+  try {
+    return await createTrainingDevice({ ...machine, device: kind }, products, tell);
+  } catch (error) {
+    const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
+    if (machine.device !== 'auto' || !isOfGpu) throw error;
+    tell(`${error.message} So it trains on wasm.`);
+    return createTrainingDevice({ ...machine, device: 'wasm' }, products, tell);
+  }
 }

@@ -16,7 +16,7 @@ import { cosineSchedule, inverseSqrtSchedule, linearSchedule, stableSchedule } f
 import { placeModel } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
 import { digestsOf, openData, openTokenizer } from './data/open-data.ts';
-import { createTrainingDevice, type TrainingMachine } from './device.ts';
+import { createDeviceOfRun, deviceOfRun, type TrainingMachine } from './device.ts';
 import { measurePeak } from './measure-peak.ts';
 import { checkPaths } from './recipe-paths.ts';
 import type { FoundCheckpoint } from './run/checkpoint-folder.ts';
@@ -85,8 +85,9 @@ async function trainWithin(
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
   }
-  const kind = options.device === 'auto' ? 'wasm' : options.device;
   const { size } = collective;
+  const { products } = training;
+  const kind = await deviceOfRun(options.device, { products, ranks: size, began: found?.state.bits }, tell);
   checkMemory(recipe.name, memoryOf(recipe, derived, size), { kind, size, sharding: training.sharding });
   const { contextLength } = derived.config;
   const { threads, isStopped } = options;
@@ -95,7 +96,7 @@ async function trainWithin(
   collective.barrier(); // the first rank has made the tokens, the others find them
   const { sources, validations } = made ?? (await openData(recipe, run.tokens, reading));
 
-  const { device, bits } = await createTrainingDevice(options, training.products, tell);
+  const { device, bits } = await createDeviceOfRun(options, kind, products, tell);
   try {
     const stored = from === null || found ? null : openStart(from);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
