@@ -122,8 +122,8 @@ function prune({ pieces, scores }: Model, texts: readonly (readonly [string, num
     }
     if (lattice.best(false)!.length > 1 || counts[id] === 0) continue; // it would be cut anyway, or never is used
     const logProbability = Math.log(counts[id]!) - Math.log(sum);
-    // The sum grows by the pieces instead of this one; sentencepiece, and the tokenizers library after it, count the whole vocabulary, and the choice is theirs.
-    const logSumInstead = Math.log(sum + counts[id]! * (pieces.length - 1));
+    // The sum grows by the pieces instead of this one. (Versions of sentencepiece before 0.2 and the tokenizers library count the whole vocabulary here.)
+    const logSumInstead = Math.log(sum + counts[id]! * (instead.length - 1));
     const logInstead = instead.reduce(
       (total, each) => total + Math.log(counts[each]! + counts[id]!) - logSumInstead,
       0,

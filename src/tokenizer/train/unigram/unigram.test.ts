@@ -8,6 +8,7 @@ import { writeSentencePieceModel } from '../write-sentencepiece.ts';
 import { Lattice } from './lattice.ts';
 import { seedPieces, sortSuffixes } from './seeds.ts';
 import reference from './sentencepiece-512.json' with { type: 'json' };
+import reference600 from './sentencepiece-600.json' with { type: 'json' };
 import { digamma, trainSentencePieceUnigram } from './unigram-trainer.ts';
 
 const close = (what: string, actual: number, expected: number, limit: number) =>
@@ -73,6 +74,17 @@ test('pieces, their order and scores are sentencepiece’s, and both files encod
     deepStrictEqual(model.pieces(model.encode(text)), ids.map(named), text);
     deepStrictEqual(hf.encode(text), model.encode(text));
     strictEqual(model.decode(model.encode(text)), text);
+  }
+});
+
+test('a text whose choice depends on what takes a piece’s place gives the pieces of sentencepiece 0.2', async () => {
+  const lines = goldenText('tokenizers/sp-bpe-1000/train.txt').split('\n');
+  const trained = await trainSentencePieceUnigram(lines, { vocabSize: 600 });
+  const expected = new Map(reference600.pieces as [string, number][]);
+  strictEqual(trained.pieces.length - 259, expected.size);
+  for (const { piece, score } of trained.pieces.slice(259)) {
+    ok(expected.has(piece), `${piece} is no piece of sentencepiece's`);
+    close(piece, score, expected.get(piece)!, 1e-4);
   }
 });
 
