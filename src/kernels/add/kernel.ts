@@ -1,7 +1,6 @@
 /** The residual connection (reference.ts). */
-import { pair } from '../lanes.ts';
-import { elements } from '../units.ts';
-import { store, storeVectors } from '../writer/statements.ts';
+import { elements, into } from '../units.ts';
+import { store } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4 } from '../writer/values.ts';
 
@@ -10,10 +9,8 @@ export const add = task(
   { result: 'pointer', x: 'pointer', y: 'pointer', count: 'count' },
   ({ result, x, y, count }, units) => {
     elements(units, count, {
-      eight(at) {
-        const sums = pair((half) => F32x4.load(x.add(at), 16 * half).add(F32x4.load(y.add(at), 16 * half)));
-        storeVectors(result.add(at), sums);
-      },
+      eight: (at) =>
+        into(result).pair(at, (half) => F32x4.load(x.add(at), 16 * half).add(F32x4.load(y.add(at), 16 * half))),
       one: (at) => store(result.add(at), F32.load(x.add(at)).add(F32.load(y.add(at)))),
     });
   },

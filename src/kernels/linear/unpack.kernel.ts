@@ -43,6 +43,9 @@ export function byKind<T>(of: (packing: FloatPacking | Packing) => T): Readonly<
 }
 export const isFloat = (packing: FloatPacking | Packing): packing is FloatPacking => 'type' in packing;
 
+/** Bits of an f16 that are moved to an f32's places: the sign, the exponent, to which a power of two is then added, and the fraction. */
+const HALF_AS_F32 = 0x8fffe000 | 0;
+
 // ---- a row
 
 /** Row r of a panel of the matrix at w. */
@@ -52,14 +55,13 @@ const floatRow = (packing: FloatPacking) =>
   functionOf(`unpackRow_${packing.type}`, rowTakes, null, ({ w, panel, r, columns, out }) => {
     const { type } = packing;
     const start = w.add(panelOf(packing, columns, panel)).add(r.mul(type === 'f32' ? 4 : 2));
-    // ·2⁻¹¹²: halfToF32 has done that part
-    const unlift = F32.load(w.add(powerOf(packing, columns, panel))).mul(2 ** -112);
+    const power = F32.load(w.add(powerOf(packing, columns, panel)));
     each(0, columns, 1, (i) => {
       const from = start.add(i.mul(columnBytes(packing)));
       const to = out.add(i.mul(4));
       if (type === 'f32') store(to, F32.load(from));
       else if (type === 'bf16') store(to, I32.loadHalf(from).shl(16));
-      else store(to, halfToF32(I32.loadHalf(from)).mul(unlift));
+      else store(to, I32.loadHalf(from).shl(16).shrSigned(3).and(HALF_AS_F32).asF32().mul(power));
     });
     return undefined;
   });
@@ -150,7 +152,7 @@ const columnTakes = { w: I32, panel: I32, columns: I32, first: I32, last: I32, o
 const floatColumns = (packing: FloatPacking) =>
   functionOf(`unpackColumns_${packing.type}`, columnTakes, null, ({ w, panel, columns, first, last, out, stride }) => {
     const start = w.add(panelOf(packing, columns, panel));
-    const mask = kept(I32x4.splat(0x8fffe000 | 0));
+    const mask = kept(I32x4.splat(HALF_AS_F32));
     const power = F32x4.loadSplat(w.add(powerOf(packing, columns, panel)));
     const to = variable(out);
     each(first, last, 1, (i) => {

@@ -1,6 +1,5 @@
-import { pair } from '../lanes.ts';
-import { elements } from '../units.ts';
-import { store, storeVectors } from '../writer/statements.ts';
+import { elements, into } from '../units.ts';
+import { store } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4 } from '../writer/values.ts';
 
@@ -12,9 +11,10 @@ export const blend = task(
     const [f, o] = [F32x4.splat(factor), F32x4.splat(other)];
     elements(units, count, {
       eight(at) {
-        const own = pair((half) => f.mul(F32x4.load(target.add(at), 16 * half)));
-        const sums = pair((half) => own[half].add(o.mul(F32x4.load(source.add(at), 16 * half))));
-        storeVectors(target.add(at), sums);
+        into(target).pair(at, (half) => {
+          const own = f.mul(F32x4.load(target.add(at), 16 * half));
+          return own.add(o.mul(F32x4.load(source.add(at), 16 * half)));
+        });
       },
       one(at) {
         const own = factor.mul(F32.load(target.add(at)));

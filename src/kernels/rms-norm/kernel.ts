@@ -1,6 +1,7 @@
 /** RMSNorm (reference.ts has the formula). The sum of squares is kept in 16 f32 partial sums, folded in a fixed order. */
-import { pair, times } from '../lanes.ts';
-import { each, store, storeVectors, variable } from '../writer/statements.ts';
+import { times } from '../lanes.ts';
+import { into } from '../units.ts';
+import { each, store, variable } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
 import { F32, F32x4 } from '../writer/values.ts';
 
@@ -30,10 +31,9 @@ export const rmsNorm = task(
       const r = F32.of(1).div(sum.value.div(D.toF32()).add(eps).sqrt());
       const rs = F32x4.splat(r);
       each(0, whole, 32, (at) => {
-        const results = pair((half) =>
+        into(to).pair(at, (half) =>
           F32x4.load(gain.add(at), 16 * half).mul(F32x4.load(from.add(at), 16 * half).mul(rs)),
         );
-        storeVectors(to.add(at), results);
       });
       each(whole, rowBytes, 4, (at) => store(to.add(at), F32.load(gain.add(at)).mul(F32.load(from.add(at)).mul(r))));
     });

@@ -17,6 +17,8 @@ export type What =
   /** Of a function out of the module's table; the last operand says which. */
   | { readonly is: 'callIn'; readonly signature: Callable }
   | { readonly is: 'fill' | 'copy' | 'return' }
+  /** Operands: an address and a value for each offset. All are on the stack before the last is stored, then the one before … */
+  | { readonly is: 'stores'; readonly instruction: Instruction; readonly offsets: readonly number[] }
   | { readonly is: 'if'; readonly yes: Block; readonly no: Block | null }
   | { readonly is: 'loop' | 'scope'; readonly body: Block }
   /** To the end of a scope or, of a loop, to its start; with an operand, if that is not 0. */

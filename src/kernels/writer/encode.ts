@@ -174,6 +174,12 @@ class Encoder {
       case 'copy':
         out.all(MEMORY_COPY);
         break;
+      case 'stores':
+        for (const offset of what.offsets.toReversed()) {
+          out.all(what.instruction.code);
+          this.#withNumber(what.instruction.align!, offset);
+        }
+        break;
       case 'return':
         out.byte(RETURN);
         break;

@@ -43,6 +43,10 @@ class Printer {
         return [`${indent}${what.is} L${this.#loops.length - 1}`, ...inner(what.body)];
       case 'branch':
         return [`${indent}to L${this.#loops.indexOf(what.to)}${operands.length ? ` if ${operands[0]}` : ''}`];
+      case 'stores':
+        return what.offsets.map(
+          (at, i) => `${indent}${what.instruction.name}(${operands[2 * i]}, ${operands[2 * i + 1]}, +${at})`,
+        );
       case 'switch':
         return [
           `${indent}case ${operands[0]}`,

@@ -1,6 +1,6 @@
 /** What kernels do beside computing: remember, store, repeat, decide, call. */
 import { body, type Callable, type Item, KernelError, say } from './body.ts';
-import type { Type } from './instructions.ts';
+import { instruction, type Type } from './instructions.ts';
 import { I32, split, type Value, type ValueClass, type Vector } from './values.ts';
 
 /** A value that changes. */
@@ -38,11 +38,15 @@ const stores: Readonly<Record<Type, string>> = {
 export function store(at: I32, value: Value, offset = 0): void {
   storeBy(stores[value.item.type!], at, value, offset);
 }
-/** Vectors, one behind the other. */
+/**
+ * Vectors, one behind the other; all are computed before the first is stored. Where they are said behind the address, none needs a
+ * local: what is kept in locals of a loop costs V8 too much to join the pair.
+ */
 export function storeVectors(at: I32, vectors: readonly Vector[], offset = 0): void {
-  vectors.forEach((vector, i) => {
-    store(at, vector, offset + 16 * i);
-  });
+  const [base, from] = split(at, offset);
+  const offsets = vectors.map((_, i) => from + 16 * i);
+  const operands = vectors.flatMap(({ item }) => [base.item, item]);
+  body().add({ is: 'stores', instruction: instruction(stores.v128), offsets }, operands, null);
 }
 /** The low 16 bits. */
 export function storeHalf(at: I32, value: I32, offset = 0): void {
