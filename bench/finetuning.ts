@@ -4,7 +4,7 @@
  *   adapter   tokens a second of LoRA (rank 16, all linear layers) against tuning the whole model, of the same model on the same batch
  *   drawing   tokens a second of 16 answers at once against one after the other, by the sampler of PPO
  *
- * Steps of both sides alternate; the median of each side counts.
+ * Steps of both sides alternate; the median of each side counts. With one thread time is that of its processor, which other work on the machine does not lengthen.
  */
 import { parseArgs } from 'node:util';
 import { Random } from '../src/base/random.ts';
@@ -74,10 +74,16 @@ const lora = new StepTrainer(device, frozen, adapter.parameters, {
   decorate: (ops) => adapter.decorate(ops),
 });
 
+/** Milliseconds. */
+function now(): number {
+  if (machine.threads > 1) return performance.now();
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
 async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const from = performance.now();
+  const from = now();
   await work();
-  return (performance.now() - from) / 1000;
+  return (now() - from) / 1000;
 }
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1]!;
 const times = { full: [] as number[], lora: [] as number[] };

@@ -1,5 +1,6 @@
 import type { Tape } from '../autograd/tape.ts';
 import type { Device } from '../devices/device.ts';
+import type { Dropout } from '../kernels/dropout/reference.ts';
 import type { Ops } from '../kernels/ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -9,8 +10,17 @@ export interface LoraAdapter {
   readonly b_OR: Tensor;
   /** α / r, or α / √r (rsLoRA) */
   readonly scale: number;
+  /** Its number among the adapter's: what is dropped there depends on it. */
+  readonly site?: number;
   /** null: a LoRA. */
   readonly dora?: DoraLengths | null;
+}
+
+export interface AdapterPass {
+  /** Corrections of tables of embeddings: A is [V, R] and B [D, R] here, and x · Aᵀ is the token's row of A. */
+  readonly embeddings?: ReadonlyMap<Tensor, LoraAdapter>;
+  /** What is dropped at a site in a pass of training; absent: nothing. */
+  readonly dropping?: ((site: number) => Dropout) | null;
 }
 
 /** DoRA: the trained length of each row of W + s · B · A, and what the lengths are by themselves. */
@@ -24,26 +34,38 @@ export interface DoraLengths {
 /**
  * LoRA: a frozen linear layer plus a trained low-rank one, for the weights that have an adapter.
  *
- *   y = x · Wᵀ + (scale · x · Aᵀ) · Bᵀ          DoRA: y_o · magnitude_o / ‖W_o + scale · (B · A)_o‖;   then the bias
+ *   y = x · Wᵀ + (scale · dropout(x) · Aᵀ) · Bᵀ          DoRA: y_o · magnitude_o / ‖W_o + scale · (B · A)_o‖;   then the bias
  *
  * DoRA's factor is a batch norm with fixed statistics, mean 0 and variance ‖·‖², whose gain is the magnitude.
  *
  * Shapes   W [O, I] · A [R, I] · B [O, R]
  * Source   Hu et al. 2021, arXiv:2106.09685 §4.1; Liu et al. 2024, arXiv:2402.09353 eq. 5, §4.3.
  */
-export function withAdapters(ops: Tape['ops'], adapters: ReadonlyMap<Tensor, LoraAdapter>): Ops {
+export function withAdapters(
+  ops: Tape['ops'],
+  adapters: ReadonlyMap<Tensor, LoraAdapter>,
+  { embeddings, dropping }: AdapterPass = {},
+): Ops {
   return {
     ...ops,
     linear(x_NI, w_OI, bias_O) {
       const adapter = adapters.get(w_OI);
       if (!adapter) return ops.linear(x_NI, w_OI, bias_O);
-      const { a_RI, b_OR, scale, dora } = adapter;
+      const { a_RI, b_OR, scale, dora, site = 0 } = adapter;
       const base_NO = ops.linear(x_NI, w_OI, dora ? undefined : bias_O);
-      const low_NR = ops.scale(ops.linear(x_NI, a_RI), scale); // of R numbers a row, not of O
+      const low_NR = ops.scale(ops.linear(dropping ? ops.dropout(x_NI, dropping(site)) : x_NI, a_RI), scale); // of R numbers a row, not of O
       const y_NO = ops.add(base_NO, ops.linear(low_NR, b_OR));
       if (!dora) return y_NO;
       const statistics = { mean_D: dora.zeros_O, variance_D: dora.squares_O, momentum: 0, training: false };
       return ops.batchNorm(y_NO, dora.magnitude_O, bias_O ?? dora.zeros_O, 0, statistics);
+    },
+    // Tokens are no numbers that could be dropped.
+    embed(table_VD, ids_N) {
+      const adapter = embeddings?.get(table_VD);
+      const base_ND = ops.embed(table_VD, ids_N);
+      if (!adapter) return base_ND;
+      const low_NR = ops.scale(ops.embed(adapter.a_RI, ids_N), adapter.scale);
+      return ops.add(base_ND, ops.linear(low_NR, adapter.b_OR));
     },
   };
 }

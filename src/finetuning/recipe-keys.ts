@@ -130,7 +130,9 @@ export const recipeSchema = {
         alpha: positive,
         /** α / √rank instead of α / rank. */
         rsLora: { kind: 'boolean', default: false },
-        /** Absent: all linear layers of the blocks. */
+        /** Of what goes into A in training: the share of the numbers that is dropped (PEFT's lora_dropout). Absent: none. */
+        dropout: { kind: 'number', min: 0, above: true, max: 0.9 },
+        /** Absent: `all`, the linear layers of the blocks. */
         targets: { kind: 'list', item: { kind: 'choice', values: ['all', ...adapterTargets] } },
         ranks: {
           kind: 'object',

@@ -55,6 +55,13 @@ test('no setting is accepted and ignored', () => {
   const unread = (recipe: object) => problemsOf(recipe).map((problem) => problem.split(' ')[0]);
   const ofAnswers = ['data.trainOn', 'data.tooLong'];
   deepEqual(unread({ ...drawn, method: 'ppo' }), ['training.epochs', 'training.steps', 'training.batch', ...ofAnswers]);
+  const output = { samplePrompt: 'x', sampleTokens: 3, sampleEvery: 2 };
+  const reward = { ...smallest, method: 'reward', adapter: { kind: 'lora', dropout: 0.1 }, output };
+  deepEqual(unread(reward), ['adapter.dropout', 'output.samplePrompt', 'output.sampleTokens', 'output.sampleEvery']);
+  deepEqual(unread({ ...drawn, method: 'grpo', data: smallest.data, training: {}, output }), [
+    'output.samplePrompt',
+    'output.sampleTokens',
+  ]);
   deepEqual(unread({ ...drawn, method: 'rejection' }), [...ofAnswers, 'data.validShare']);
   match(problemsOf({ ...smallest, method: 'ppo' })[0]!, /judge must name a reward model .* or a rule/);
   match(problemsOf({ ...smallest, method: 'grpo', judge: { rule: 'avoids' } })[0]!, /judge.words is missing/);

@@ -16,6 +16,7 @@ const ofMethods: Readonly<Record<string, readonly Method[]>> = {
 
 const iterates = ({ method }: Recipe) => method === 'ppo' || method === 'grpo';
 const hasAnswers = ({ method }: Recipe) => method === 'sft' || method === 'reward' || method === 'dpo';
+const hasOwnSample = ({ method }: Recipe) => method === 'sft' || method === 'dpo';
 const validates = ({ method, dpo }: Recipe) => method !== 'rejection' && !(method === 'dpo' && dpo.loss === 'kto');
 
 /** Settings that are only read beside another: no setting is accepted and ignored. */
@@ -43,6 +44,11 @@ const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => b
   ],
   ['training.finalFraction', ({ training }) => training.schedule !== 'constant', 'a constant schedule has no end'],
   [
+    'adapter.dropout',
+    ({ method }) => method === 'sft' || method === 'rejection',
+    'only sft and rejection have it: the others compare probabilities of the same model',
+  ],
+  [
     'training.neftuneAlpha',
     ({ method }) => method === 'sft' || method === 'rejection',
     'only sft and rejection have it',
@@ -56,6 +62,9 @@ const ofChoices: readonly (readonly [path: string, isRead: (recipe: Recipe) => b
   ['data.validShare', validates, 'rejection sampling and dpo.loss kto measure nothing on held-back rows'],
   ['data.packing', ({ method }) => method === 'sft', 'only sft packs'],
   ['data.validShare', ({ data }) => data.valid === undefined, 'data.valid says what is held back'],
+  ['output.samplePrompt', hasOwnSample, 'its answers to the prompts of the data are shown'],
+  ['output.sampleTokens', hasOwnSample, 'its answers to the prompts of the data are shown'],
+  ['output.sampleEvery', ({ method }) => method !== 'reward', 'a reward model writes nothing'],
   ['sampling.answers', ({ method }) => method !== 'ppo', 'ppo draws one answer to each prompt'],
   [
     'judge.words',

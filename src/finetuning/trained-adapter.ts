@@ -6,6 +6,7 @@ import type { Tape } from '../autograd/tape.ts';
 import { ConfigError } from '../base/errors.ts';
 import { Random } from '../base/random.ts';
 import type { Device } from '../devices/device.ts';
+import type { Dropout } from '../kernels/dropout/reference.ts';
 import type { Ops } from '../kernels/ops.ts';
 import { loraScale, lowRankShapes, type Target, targetsOf } from '../model/adapter/adapter.ts';
 import { rowLengths } from '../model/adapter/sources.ts';
@@ -13,7 +14,7 @@ import type { WrittenAdapter } from '../model/adapter/write-peft.ts';
 import type { Model } from '../model/model.ts';
 import { foreignName, listParameters } from '../model/parameters.ts';
 import type { TensorSource } from '../tensor/source.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { elementCount, type Tensor } from '../tensor/tensor.ts';
 import type { TrainableParameter } from '../training/optimizer.ts';
 import { readTensor } from '../training/run/state.ts';
 import { trainable } from '../training/trainable-model.ts';
@@ -35,8 +36,8 @@ interface Layer {
 
 export interface TrainedAdapter {
   readonly parameters: readonly TrainableParameter[];
-  /** Corrects what the targets make of a batch. */
-  decorate<Given extends Tape['ops']>(ops: Given): Ops;
+  /** Corrects what the targets make of a batch. `dropping`: what is dropped before A in a pass of training, by site. */
+  decorate<Given extends Tape['ops']>(ops: Given, dropping?: ((site: number) => Dropout) | null): Ops;
   /** After every change of the parameters: a DoRA's row lengths follow them. */
   refresh(): Promise<void>;
   /** As it is now, for writers. */
@@ -61,30 +62,35 @@ export function placeTrainedAdapter(
   const layers: Layer[] = chosenTargets(model, settings).map(({ target, rank }) => {
     const shapes = lowRankShapes(target, rank);
     const [a, b] = [device.allocate(shapes.a), device.allocate(shapes.b)];
-    // A: Kaiming uniform with a = √5, that is U(−1/√in, 1/√in), as PEFT begins; B = 0: the model begins as it is.
+    // A: Kaiming uniform with a = √5, that is U(−1/√in, 1/√in), as PEFT begins; B = 0: the model begins as it is. Of an embedding
+    // PEFT has A = 0, and B normal.
     const bound = 1 / Math.sqrt(shapes.a[1]!);
-    device.write(
-      a,
-      Float32Array.from({ length: shapes.a[0]! * shapes.a[1]! }, () => (2 * random.uniform() - 1) * bound),
-    );
+    const [drawn, draw] =
+      target.use === 'linear' ? [a, () => (2 * random.uniform() - 1) * bound] : [b, () => random.normal()];
+    device.write(drawn, Float32Array.from({ length: elementCount(drawn.shape) }, draw));
     parameters.push(trainable(device, `${target.name}.lora_A`, a), trainable(device, `${target.name}.lora_B`, b));
     const alpha = settings.alpha ?? settings.rank;
     const scale = loraScale({ alpha, rank, isRankStabilized: settings.rsLora });
     const isDora = settings.kind === 'dora';
-    const lengths_O = isDora ? rowLengths(weights.get(target.name)!) : new Float64Array(0);
+    const lengths_O = isDora ? rowLengths((weights.get(target.name) ?? weights.get('embed_VD'))!) : new Float64Array(0);
     const dora = isDora ? placeLengths(device, lengths_O) : null;
     if (dora) parameters.push(trainable(device, `${target.name}.lora_magnitude`, dora.magnitude_O));
     const baseSquares_O = lengths_O.map((length) => length ** 2);
     return { target, weight: weightOf(model, target), a, b, scale, dora, baseSquares_O };
   });
-  const adapters = new Map(layers.map(({ weight, a, b, scale, dora }) => [weight, { a_RI: a, b_OR: b, scale, dora }]));
+  const adapters = layers.map(({ target, weight, a, b, scale, dora }, site) => {
+    return { use: target.use, weight, adapter: { a_RI: a, b_OR: b, scale, dora, site } };
+  });
+  const usedAs = (use: Target['use']) =>
+    new Map(adapters.flatMap((one) => (one.use === use ? [[one.weight, one.adapter] as const] : [])));
+  const [linear, embeddings] = [usedAs('linear'), usedAs('embedding')];
   const count = parameters.reduce((sum, { tensor }) => sum + tensor.shape.reduce((x, y) => x * y, 1), 0);
   return {
     parameters,
-    decorate: (ops) => withAdapters(ops, adapters),
+    decorate: (ops, dropping = null) => withAdapters(ops, linear, { embeddings, dropping }),
     async refresh() {
       for (const { weight, dora, baseSquares_O } of layers)
-        if (dora) await refreshLengths(device, weight, baseSquares_O, adapters.get(weight)!);
+        if (dora) await refreshLengths(device, weight, baseSquares_O, linear.get(weight)!);
     },
     async read() {
       const entries = layers.map(async ({ target, a, b, scale, dora }) => {
@@ -119,17 +125,15 @@ function placeLengths(device: Device, lengths_O: Float64Array): DoraLengths {
 function chosenTargets({ config }: Model, settings: AdapterSettings): { target: Target; rank: number }[] {
   const wanted = new Set<string>(settings.targets ?? ['all']);
   const problems: string[] = [];
-  for (const name of ['lm_head', 'embed_tokens']) {
-    if (wanted.has(name)) {
-      problems.push(
-        `adapter.targets: ${name} is not trained by an adapter here. Leave it out, or tune the whole model`,
-      );
-    }
+  if (wanted.has('embed_tokens') && settings.kind === 'dora') {
+    problems.push(
+      'adapter.targets: embed_tokens has no form in a DoRA here: its columns would be scaled. Leave it out, or use lora',
+    );
   }
   const chosen = targetsOf(config).flatMap((target) => {
-    if (target.block === null) return [];
     const module = moduleOf(target);
-    if (module === null || !(wanted.has('all') || wanted.has(module))) return [];
+    const isAmongAll = wanted.has('all') && target.block !== null;
+    if (module === null || !(isAmongAll || wanted.has(module))) return [];
     const own = settings.ranks[module as keyof typeof settings.ranks];
     const rank = own ?? settings.rank;
     const most = Math.min(...target.shape);
@@ -161,7 +165,7 @@ function moduleOf(target: Target): string | null {
 
 function weightOf(model: Model, { key, block }: Target): Tensor {
   const place = (block === null ? model : model.blocks[block]!) as unknown as Readonly<Record<string, Tensor>>;
-  return place[key]!;
+  return place[key] ?? model.embed_VD; // a tied head
 }
 
 /** The model's tensors by the names of its parameters. */

@@ -17,6 +17,8 @@ import { type InputFile, isOfTheMachine, type ReadContext } from './reader.ts';
 /** A row group is read whole, as Parquet stores it; one of more bytes is skipped. */
 const ROW_GROUP_LIMIT = 1 << 30;
 
+const MAGIC = 'PAR1';
+
 /** Parquet files by row group (hyparquet). Only the columns that the fields name are read. */
 export async function* readParquet(
   file: InputFile,
@@ -48,6 +50,7 @@ export async function* readParquetRows(
   try {
     const starts = new WeakMap<ArrayBufferLike, number>();
     const buffer = asyncBuffer(source, starts);
+    checkMagic(source);
     const metadata = await parquetMetadataAsync(buffer);
     const columns = [...choose(parquetSchema(metadata).children.map(({ element }) => element.name))];
     if (columns.length === 0) return;
@@ -76,6 +79,21 @@ export async function* readParquetRows(
   } finally {
     source.close();
   }
+}
+
+/** Throws Error where a file cannot be Parquet, or is not whole: its table of contents is at its end, between two marks. */
+function checkMagic(source: ByteSource): void {
+  const { byteLength } = source;
+  const isMarked = [0, byteLength - MAGIC.length].every((at) => {
+    if (byteLength < 3 * MAGIC.length) return false;
+    const mark = new Uint8Array(MAGIC.length);
+    source.readInto(mark, at);
+    return String.fromCharCode(...mark) === MAGIC;
+  });
+  if (isMarked) return;
+  throw new Error(
+    `expected a Parquet file, which begins and ends with ${MAGIC}, found ${byteLength === 0 ? 'nothing' : `${byteLength} bytes without it`}; is it whole?`,
+  );
 }
 
 /** Throws Error where the group's counts and sizes cannot be. */

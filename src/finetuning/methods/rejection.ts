@@ -7,12 +7,12 @@
 import { splitMicroBatch } from '../../training/micro-batch.ts';
 import type { StepTrainer } from '../../training/trainer.ts';
 import type { EncodedPrompt } from '../data/collect.ts';
+import type { PassNoise } from '../pass-noise.ts';
 import { rowsOfStep } from '../run/order.ts';
 import type { Judge } from './judge.ts';
 import type { MethodStep, TuningMethod } from './method.ts';
 import { microBatchOf, type Sequence } from './policy.ts';
 import { drawRollouts, looksOf, type Sampler, sequenceOf } from './rollouts.ts';
-import type { NoisyEmbeddings } from './sft.ts';
 
 /** The best answer to each prompt so far: what a run keeps beside its checkpoints. */
 export interface BestAnswer {
@@ -36,7 +36,7 @@ export interface RejectionParts {
   /** Steps of training on each round's answers. */
   readonly stepsPerRound: number;
   readonly seed: number;
-  readonly noise: NoisyEmbeddings | null;
+  readonly noise: PassNoise | null;
   /** Keeps the best answers after a round, and gives those of an earlier round back; null: not kept. */
   readonly store: {
     save(round: number, best: readonly BestAnswer[]): void;

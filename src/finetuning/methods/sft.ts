@@ -15,6 +15,7 @@ import { shardOf } from '../../training/ranks/parts.ts';
 import type { StepTrainer } from '../../training/trainer.ts';
 import type { EncodedSample } from '../data/encode.ts';
 import { neftuneNoise } from '../neftune.ts';
+import type { PassNoise } from '../pass-noise.ts';
 import { rowsOfStep } from '../run/order.ts';
 import { type LossPart, tokenMean } from '../token-mean.ts';
 import type { MethodStep, TuningMethod } from './method.ts';
@@ -30,7 +31,7 @@ export interface SftParts {
   readonly totalSteps: number;
   readonly seed: number;
   readonly collective: Collective;
-  readonly noise: NoisyEmbeddings | null;
+  readonly noise: PassNoise | null;
   /** Tokens that go through the model at once. */
   readonly passTokens: number;
 }
@@ -47,11 +48,12 @@ export class Sft implements TuningMethod {
   async step(step: number): Promise<MethodStep> {
     const { trainer, rows, samples, batch, seed, collective, noise, passTokens } = this.parts;
     const chosen = rowsOfStep(rows.length, batch, step, seed);
-    const all = chosen.flatMap((row) => rows[row]!.map((sample) => samples[sample]!));
-    const tokens = all.reduce((sum, { ids }) => sum + ids.length, 0);
     const { from, count } = shardOf(chosen.length, collective.rank, collective.size);
-    const mine = chosen.slice(from, from + count).flatMap((row) => rows[row]!.map((sample) => samples[sample]!));
-    const passes = mine.length === 0 ? [] : splitMicroBatch(microBatchOf(mine), passTokens);
+    const samplesOf = (some: readonly number[]) => some.flatMap((row) => rows[row]!.map((sample) => samples[sample]!));
+    const mine = samplesOf(chosen.slice(from, from + count));
+    const tokensOf = (some: readonly number[]) => samplesOf(some).reduce((sum, { ids }) => sum + ids.length, 0);
+    const [tokens, firstToken] = [tokensOf(chosen), tokensOf(chosen.slice(0, from))];
+    const passes = mine.length === 0 ? [] : splitMicroBatch({ ...microBatchOf(mine), firstToken }, passTokens);
     noise?.begin(passes, seed, step, collective.rank);
     const result = await trainer.step(passes);
     return { ...result, tokens, numbers: { lossTokens: result.labelCount }, alarms: [] };
@@ -79,7 +81,7 @@ export class Sft implements TuningMethod {
 }
 
 /** NEFTune as a decorator of the model's operations: each pass of a step adds noise to what it embeds. */
-export class NoisyEmbeddings {
+export class NoisyEmbeddings implements PassNoise {
   private readonly device: Device;
   private readonly alpha: number;
   /** Lengths of the samples in the passes to come. */

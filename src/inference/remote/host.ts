@@ -6,6 +6,7 @@ import { ArgumentError, CriaError, UnsupportedError } from '../../base/errors.ts
 import type { Device } from '../../devices/device.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
 import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/adapter/apply.ts';
+import { otherBaseNote } from '../../model/adapter/base-weights.ts';
 import { spokenTemplate } from '../../model/adapter/merge.ts';
 import { EngineAdapters, opsForAll } from '../../model/adapter/select.ts';
 import { cacheOf } from '../../model/cache-size.ts';
@@ -182,7 +183,11 @@ export class EngineHost {
       if (settings.draft?.model) draft = await this.world.openSource(settings.draft.model, onProgress, {});
       const drafts = draft ? weightsOf(draft.config, draft.tensors) : [];
       const others = [...adapters.flatMap(adapterWeights), ...drafts];
-      const remarks = [...(tokenizer?.remarks ?? []), ...(method === undefined ? [] : [stretchNote(method)])];
+      const remarks = [
+        ...(tokenizer?.remarks ?? []),
+        ...(method === undefined ? [] : [stretchNote(method)]),
+        ...adapters.flatMap((adapter) => otherBaseNote(adapter, config, checkpoint.tensors) ?? []),
+      ];
       const sequences = settings.maxSequences ?? 1;
       const sizes = {
         contextLength,

@@ -31,6 +31,8 @@ export interface Adapter {
   readonly replaced: ReadonlyMap<string, TensorSource>;
   /** Jinja: how conversations with the corrected model are written, where its files say. */
   readonly chatTemplate?: string;
+  /** The types of the weights that it was trained over, where its files say: see base-weights.ts. */
+  readonly trainedOver?: string;
   /** What the files say besides: the model that it was made for, among others. */
   readonly metadata: ReadonlyMap<string, unknown>;
   close(): void;

@@ -14,6 +14,7 @@ import type { OpenFiles } from '../checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import { type Adapter, type LowRank, targetsOf } from './adapter.ts';
+import { TRAINED_OVER } from './base-weights.ts';
 import { AdapterFit } from './fit.ts';
 import { ggufSpelling } from './spelling.ts';
 
@@ -105,12 +106,14 @@ export function openGgufAdapter(file: string, gguf: Gguf, config: LlamaConfig, f
   }
   fit.finish(layers.size + replaced.size);
   const chatTemplate = field(CHAT_TEMPLATE);
+  const trainedOver = field(TRAINED_OVER);
   return {
     format: 'gguf',
     name: file,
     layers,
     replaced,
     ...(typeof chatTemplate === 'string' && { chatTemplate }),
+    ...(typeof trainedOver === 'string' && { trainedOver }),
     metadata: new Map([...gguf.fields].map(([key, { value }]) => [key, value])),
     close: () => files.close(),
   };

@@ -11,6 +11,7 @@ import { textOf } from '../checkpoint/find-tokenizer.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters } from '../parameters.ts';
 import { type Adapter, type LowRank, loraScale, type Target, targetsByModule } from './adapter.ts';
+import { TRAINED_OVER } from './base-weights.ts';
 import { AdapterFit } from './fit.ts';
 import { transposed } from './sources.ts';
 import { hfSpelling } from './spelling.ts';
@@ -33,7 +34,7 @@ type Part = 'lora_A' | 'lora_B' | 'lora_embedding_A' | 'lora_embedding_B' | 'lor
 export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFiles): Adapter {
   const text = textOf(folder, PEFT_CONFIG)!;
   const facts = parsePeftConfig(PEFT_CONFIG, text);
-  const found = readTensors(folder, files);
+  const { tensors: found, metadata } = readTensors(folder, files);
   const fit = new AdapterFit(folder.name, facts.baseModel, config);
   const spelling = hfSpelling(config);
   const modules = targetsByModule(config);
@@ -81,15 +82,19 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
     layers,
     replaced: whole,
     ...(chatTemplate !== null && { chatTemplate }),
+    ...(metadata.has(TRAINED_OVER) && { trainedOver: metadata.get(TRAINED_OVER)! }),
     metadata: new Map(Object.entries(parseJsonObject(PEFT_CONFIG, text))),
     close: () => files.close(),
   };
 }
 
-function readTensors(folder: FileFolder, files: OpenFiles): ReadonlyMap<string, TensorSource> {
+function readTensors(
+  folder: FileFolder,
+  files: OpenFiles,
+): { readonly tensors: ReadonlyMap<string, TensorSource>; readonly metadata: ReadonlyMap<string, string> } {
   const present = folder.list();
-  if (present.includes(SAFETENSORS)) return readSafetensors(files.open(folder, SAFETENSORS)).tensors;
-  if (present.includes(TORCH)) return readTorch(files.open(folder, TORCH)).tensors;
+  if (present.includes(SAFETENSORS)) return readSafetensors(files.open(folder, SAFETENSORS));
+  if (present.includes(TORCH)) return { ...readTorch(files.open(folder, TORCH)), metadata: new Map() };
   throw new FormatError(
     { code: 'adapter.no-weights', file: folder.name, where: 'folder' },
     `expected ${SAFETENSORS} or ${TORCH} beside ${PEFT_CONFIG}, found neither`,

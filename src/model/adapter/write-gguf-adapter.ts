@@ -13,6 +13,7 @@ import type { TensorSource } from '../../tensor/source.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName } from '../parameters.ts';
 import { rankOf, targetsOf } from './adapter.ts';
+import { TRAINED_OVER } from './base-weights.ts';
 import { alphaKey, CHAT_TEMPLATE, GGUF_ADAPTER } from './open-gguf-adapter.ts';
 import { scaled } from './sources.ts';
 import { ggufSpelling, relaid } from './spelling.ts';
@@ -52,6 +53,7 @@ export function writeGgufAdapter(
   set(alphaKey, 'f32', alpha);
   set('general.quantization_version', 'u32', 2);
   if (adapter.chatTemplate !== undefined) set(CHAT_TEMPLATE, 'string', adapter.chatTemplate);
+  if (adapter.trainedOver !== undefined) set(TRAINED_OVER, 'string', adapter.trainedOver);
 
   const targets = new Map(targetsOf(config).map((target) => [target.name, target]));
   const tensors: NamedTensor[] = [];

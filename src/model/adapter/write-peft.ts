@@ -9,6 +9,7 @@ import type { FolderSink } from '../checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../config.ts';
 import { foreignName, listParameters, type Parameter } from '../parameters.ts';
 import { type Adapter, type LowRank, rankOf, targetsByModule } from './adapter.ts';
+import { TRAINED_OVER } from './base-weights.ts';
 import { CHAT_TEMPLATE, PEFT_CONFIG } from './open-peft.ts';
 import { transposed } from './sources.ts';
 import { hfRotary, hfSpelling, relaid } from './spelling.ts';
@@ -28,7 +29,7 @@ export interface PeftOptions extends WriteAdapterOptions {
   readonly isRankStabilized?: boolean;
 }
 
-export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced' | 'chatTemplate'>;
+export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced' | 'chatTemplate' | 'trainedOver'>;
 
 export function writePeft(
   folder: FolderSink,
@@ -72,7 +73,11 @@ export function writePeft(
   text(PEFT_CONFIG, `${JSON.stringify(peftConfig(named, saved, config, options), null, 2)}\n`);
   if (adapter.chatTemplate !== undefined) text(CHAT_TEMPLATE, adapter.chatTemplate);
   const weights = folder.create('adapter_model.safetensors');
-  writeSafetensors(weights, tensors);
+  const { trainedOver } = adapter;
+  writeSafetensors(weights, tensors, {
+    format: 'pt',
+    ...(trainedOver !== undefined && { [TRAINED_OVER]: trainedOver }),
+  });
   weights.close();
 }
 

@@ -15,6 +15,7 @@ import { Kto, mismatch, needsReference, Preference, referenceSums } from '../../
 import { type BestAnswer, Rejection } from '../../../finetuning/methods/rejection.ts';
 import { RewardModel } from '../../../finetuning/methods/reward.ts';
 import { NoisyEmbeddings, Sft } from '../../../finetuning/methods/sft.ts';
+import { AdapterDropout, allNoise } from '../../../finetuning/pass-noise.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { createRule } from '../../../finetuning/rules.ts';
 import { type DerivedRun, deriveRun } from '../../../finetuning/run/schedule.ts';
@@ -66,8 +67,12 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
   const rows =
     samples.kind === 'sft' ? packRows(lengths(samples.train), prepared.contextLength, recipe.data.packing) : null;
   const derived = deriveRun(recipe, rows?.length ?? samples.train.length);
-  const noise = training.neftuneAlpha === undefined ? null : new NoisyEmbeddings(device, training.neftuneAlpha);
+  const noisy = training.neftuneAlpha === undefined ? null : new NoisyEmbeddings(device, training.neftuneAlpha);
+  const dropout = recipe.adapter.dropout === undefined ? null : new AdapterDropout(recipe.adapter.dropout);
+  const noise = allNoise([noisy, dropout]);
   const adapt = (ops: Tape['ops']): Ops => (tuned.adapter ? tuned.adapter.decorate(ops) : ops);
+  const adaptInTraining = (ops: Tape['ops']) =>
+    dropout && tuned.adapter ? tuned.adapter.decorate(ops, dropout.next()) : adapt(ops);
   const updates = updatesPerStep(recipe);
   const passTokens = training.microBatchTokens;
   const trainer = new StepTrainer(device, tuned.model, parameters, {
@@ -86,7 +91,7 @@ export async function createMethod(parts: TuningParts): Promise<CreatedMethod> {
       guessing: method === 'sft' ? Math.log(config.vocabSize) : null,
     },
     collective,
-    decorate: (ops) => (noise ? noise.decorate(adapt(ops)) : adapt(ops)),
+    decorate: (ops) => (noisy ? noisy.decorate(adaptInTraining(ops)) : adaptInTraining(ops)),
     ...(tuned.adapter && { afterUpdate: () => tuned.adapter!.refresh() }),
   });
   const policyOf = (more: Partial<PolicyOptions> = {}) =>

@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { tune, tuningPlace, writeBase } from '../../../../test/support/tuning.ts';
+import { type Ran, tune, tuningPlace, writeBase } from '../../../../test/support/tuning.ts';
 import { openCheckpointAt } from '../files.ts';
 import { Llama } from '../index.ts';
 import { digestOf } from '../training/whole-folder.ts';
@@ -73,6 +73,10 @@ for (const [name, more] of [
     },
   ],
   ['an adapter', { adapter: { kind: 'lora', rank: 4, ranks: { q_proj: 2 } } }],
+  [
+    'an adapter with dropout',
+    { adapter: { kind: 'lora', rank: 4, dropout: 0.5 }, training: { ...sft.training, microBatchTokens: 64 } },
+  ],
   ['a DoRA', { adapter: { kind: 'dora', rank: 2, rsLora: true } }],
 ] as const) {
   test(`stopped by Ctrl-C and resumed, a run goes on to the same bits: ${name}`, async () => {
@@ -172,6 +176,48 @@ for (const kind of ['lora', 'dora'])
     ok(run.metrics.at(-1)!.loss < run.metrics[0]!.loss - 1);
   });
 
+test('an adapter of the head and of the table of embeddings: what was trained is what the model computes with it', async () => {
+  const adapter = { kind: 'lora', rank: 4, alpha: 8, targets: ['lm_head', 'embed_tokens'] };
+  const training = { ...sft.training, steps: 12, learningRate: 0.02 };
+  const valid = [{ path: at('sft.jsonl') }];
+  const run = await tune(
+    at,
+    { ...sft, model: { from: at('sft') }, data: { train: [{ path: at('moved.jsonl') }], valid }, adapter, training },
+    { out: 'outer' },
+  );
+  equal(run.status, 0, run.stderr);
+  match(run.stderr, /trained: LoRA of 2 matrices/);
+  ok(run.metrics.at(-1)!.loss < run.metrics[0]!.loss - 0.5, run.stderr);
+  const validated = ({ metrics }: Ran) => Math.min(...metrics.flatMap(({ validation }) => validation?.loss ?? []));
+  const merged = await tune(
+    at,
+    {
+      ...sft,
+      model: { from: at('outer') },
+      data: { train: [{ path: at('moved.jsonl') }], valid },
+      training: { ...training, steps: 1, learningRate: 1e-30 },
+    },
+    { out: 'outer-merged' },
+  );
+  equal(merged.status, 0, merged.stderr);
+  const [best, again] = [validated(run), validated(merged)]; // the next stage begins with the best
+  ok(Math.abs(best - again) < 1e-4, `${best}, merged ${again}`);
+  const dora = await tune(at, { ...sft, adapter: { ...adapter, kind: 'dora' } }, { out: 'outer-dora' });
+  match(dora.stderr, /embed_tokens has no form in a DoRA/);
+});
+
+test('an adapter says over which weights it was trained, and who uses it over others is told', async () => {
+  const nf4 = join(at('nf4-lora'), 'checkpoints', 'step-00000040');
+  const base = step('sft', 40, '');
+  await using model = await Llama.load(base, { threads: 1, adapters: [{ source: nf4 }] });
+  match(
+    model.facts.remarks.join(),
+    /trained over weights held as NF4 with double quantization, and corrects weights stored as f32/,
+  );
+  await using own = await Llama.load(base, { threads: 1, adapters: [{ source: step('lora', 40, '') }] });
+  deepEqual(own.facts.remarks, []);
+});
+
 test('--show prints samples with their marks and what is proved, and trains nothing', async () => {
   const shown = await tune(at, sft, { out: 'show', words: ['--show', '2'] });
   equal(shown.status, 0, shown.stderr);
@@ -219,7 +265,15 @@ test('bad input: no loss anywhere, a rank that does not fit, a template that can
   );
   const tool = await tune(at, { ...sft, data: { train: [{ path: roles }] } }, { out: 'roles' });
   match(tool.stderr, /the template refuses: .*Conversation roles must alternate/);
-  ok(!existsSync(step('rank', 0, 'state.json')));
+  // The reasons are said once, the setting is named, and what never began leaves no folder.
+  equal(none.stderr.split('no turn carries loss').length, 2, none.stderr);
+  match(none.stderr, /data\.train\.0 /);
+  const missing = await tune(at, { ...sft, data: { train: [{ path: at('nowhere.jsonl') }] } }, { out: 'missing' });
+  match(missing.stderr, /data\.train\.0\.path .*nowhere\.jsonl: expected a file .*--set data\.train\.0\.path=PATH/);
+  writeFileSync(at('empty.parquet'), '');
+  const empty = await tune(at, { ...sft, data: { train: [{ path: at('empty.parquet') }] } }, { out: 'empty' });
+  match(empty.stderr, /expected a Parquet file, which begins and ends with PAR1, found nothing/);
+  for (const out of ['none', 'roles', 'missing', 'empty']) ok(!existsSync(at(out)), out);
 });
 
 test('an adapter brings its template along: to chat with it, and into a merged model', async () => {

@@ -16,13 +16,13 @@ const ask = (animal: string) => `Where is the ${animal}?`;
 const write = (name: string, rows: readonly unknown[]) => writeFileSync(at(name), lines(rows));
 
 const model = { from: at('sft'), template: 'llama2' };
-const output = {
-  samplePrompt: ask('fox'),
-  sampleTokens: 18,
-  checkpointEvery: 100,
-  validateEvery: 100,
-  sampleEvery: 100,
-};
+/** Only what a method reads. */
+function outputOf({ method = 'sft' }: { readonly method?: unknown }): Record<string, unknown> {
+  const seldom = { checkpointEvery: 100, validateEvery: 100 };
+  if (method === 'reward') return seldom;
+  if (method !== 'sft' && method !== 'dpo') return { ...seldom, sampleEvery: 100 };
+  return { ...seldom, sampleEvery: 100, samplePrompt: ask('fox'), sampleTokens: 18 };
+}
 const prompts = { train: [{ path: at('prompts.jsonl') }] };
 const sampling = { maxTokens: 18, temperature: 1 };
 const mean = (run: Ran, name: string, from: number, to?: number) => {
@@ -30,7 +30,7 @@ const mean = (run: Ran, name: string, from: number, to?: number) => {
   return values.reduce((a, b) => a + b, 0) / values.length;
 };
 async function ran(recipe: Readonly<Record<string, unknown>>, out: string): Promise<Ran> {
-  const run = await tune(at, { model, output, ...recipe }, { out });
+  const run = await tune(at, { model, output: outputOf(recipe), ...recipe }, { out });
   equal(run.status, 0, run.stderr);
   return run;
 }
@@ -80,7 +80,7 @@ describe('preferences', () => {
           method: 'dpo',
           data: pairs,
           dpo: { loss, ...more },
-          output: { ...output, sampleEvery: 1 },
+          output: { ...outputOf({}), sampleEvery: 1 },
           training: gentle,
         },
         `dpo-${loss}`,
@@ -229,8 +229,8 @@ test('ppo: the reward of the answers rises, the KL to the reference stays bounde
 test('ppo, stopped and resumed, goes on to the same bits', async () => {
   const short = { ...ppo, ppo: { ...ppo.ppo, iterations: 4 } };
   await ran(short, 'ppo-whole');
-  await tune(at, { model, output, ...short }, { out: 'ppo-cut', stopAfter: 2 });
-  const resumed = await tune(at, { model, output, ...short }, { out: 'ppo-cut', words: ['--resume'] });
+  await tune(at, { model, output: outputOf(short), ...short }, { out: 'ppo-cut', stopAfter: 2 });
+  const resumed = await tune(at, { model, output: outputOf(short), ...short }, { out: 'ppo-cut', words: ['--resume'] });
   equal(resumed.status, 0, resumed.stderr);
   const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000004', 'model.safetensors'));
   equal(file('ppo-cut'), file('ppo-whole'));
@@ -269,9 +269,17 @@ test('rejection sampling, stopped in the middle of its rounds and resumed, goes 
   await ran(recipe, 'rounds-whole');
   // In the first round, then in the second.
   for (let part = 0; part < 2; part++) {
-    await tune(at, { model, output, ...recipe }, { out: 'rounds-cut', stopAfter: 2, words: ['--resume'] });
+    await tune(
+      at,
+      { model, output: outputOf(recipe), ...recipe },
+      { out: 'rounds-cut', stopAfter: 2, words: ['--resume'] },
+    );
   }
-  const resumed = await tune(at, { model, output, ...recipe }, { out: 'rounds-cut', words: ['--resume'] });
+  const resumed = await tune(
+    at,
+    { model, output: outputOf(recipe), ...recipe },
+    { out: 'rounds-cut', words: ['--resume'] },
+  );
   equal(resumed.status, 0, resumed.stderr);
   const file = (out: string) => digestOf(join(at(out), 'checkpoints', 'step-00000006', 'model.safetensors'));
   equal(file('rounds-cut'), file('rounds-whole'));

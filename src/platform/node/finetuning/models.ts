@@ -6,6 +6,7 @@ import { ArgumentError, CriaError } from '../../../base/errors.ts';
 import type { Device } from '../../../devices/device.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { placeTrainedAdapter, type TrainedAdapter, tensorsOf } from '../../../finetuning/trained-adapter.ts';
+import { baseTypes } from '../../../model/adapter/base-weights.ts';
 import { mergeAdapters } from '../../../model/adapter/merge.ts';
 import { openAdapter } from '../../../model/adapter/open.ts';
 import { PEFT_CONFIG } from '../../../model/adapter/open-peft.ts';
@@ -64,6 +65,8 @@ export interface TunedModel {
   readonly model: Model;
   readonly parameters: readonly TrainableParameter[];
   readonly adapter: TrainedAdapter | null;
+  /** The types that an adapter's frozen base is held in. */
+  readonly heldAs: string;
 }
 
 export async function placeTuned(
@@ -74,7 +77,7 @@ export async function placeTuned(
 ): Promise<TunedModel> {
   if (recipe.adapter.kind === 'none') {
     const { model, parameters } = placeModel(device, config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
-    return { model, parameters, adapter: null };
+    return { model, parameters, adapter: null, heldAs: 'f32' };
   }
   const { tensors, held, nf4 } = heldAs(recipe.adapter.base, checkpoint, config);
   await prepareModel(device, config, new Map([...tensors].filter(([, source]) => !nf4.has(source))));
@@ -88,6 +91,7 @@ export async function placeTuned(
     model,
     parameters: adapter.parameters,
     adapter: { ...adapter, description: `${adapter.description}${held}` },
+    heldAs: nf4.size > 0 ? 'NF4 with double quantization' : baseTypes(config, tensors),
   };
 }
 
@@ -183,7 +187,7 @@ export async function modelWriter(written: WrittenModel): Promise<(folder: Folde
   if (tuned.adapter !== null) {
     const adapter = await tuned.adapter.read();
     return (folder) => {
-      const written = { ...adapter, ...(template !== null && { chatTemplate: template }) };
+      const written = { ...adapter, trainedOver: tuned.heldAs, ...(template !== null && { chatTemplate: template }) };
       writePeft(folder, written, config, { baseModel: basePath, isRankStabilized });
     };
   }

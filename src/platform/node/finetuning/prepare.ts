@@ -79,17 +79,17 @@ export async function prepare(recipe: Recipe, checkpoint: Checkpoint, options: P
     collect: (rows: AsyncIterable<SourceRow>, options: CollectOptions) => Promise<Collected<T>>,
   ): Promise<T[]> => {
     const samples: T[] = [];
-    for (const source of sources) {
-      const files = await filesOfSource(source, options.hub);
+    for (const [i, source] of sources.entries()) {
+      const files = await filesOfSource(source, `data.${name}.${i}.path`, options.hub);
       const fields = Object.fromEntries(Object.entries(source.fields).filter(([, value]) => value !== undefined));
       const collected = await collect(first(readRows(files), source.rows), {
         ...collecting,
         format: source.format ?? null,
         fields: fields as Record<string, string>,
       });
+      requireSamples(`data.${name}.${i} ${source.path}`, collected); // its words have the reasons
       for (const line of describeCensus(`${name} ${source.path}`, collected.census)) options.tell(line);
       census.push([`${name} ${source.path}`, collected.census]);
-      requireSamples(source.path, collected);
       for (let i = 0; i < source.repeat; i++) samples.push(...collected.samples);
     }
     return samples;

@@ -34,7 +34,7 @@ const pairs = rows(
 const recipes = {
   // Answers of different lengths: the mean is over tokens, whichever rank they are on.
   sft: { method: 'sft', data: { train: texts, valid: texts } },
-  adapter: { method: 'sft', data: { train: texts }, adapter: { kind: 'lora', rank: 2 } },
+  adapter: { method: 'sft', data: { train: texts }, adapter: { kind: 'lora', rank: 2, dropout: 0.3 } },
   dpo: { method: 'dpo', data: { train: pairs, valid: pairs }, dpo: { nllWeight: 0.2 } },
   reward: { method: 'reward', data: { train: pairs, valid: pairs } },
 };
@@ -47,7 +47,7 @@ for (const [name, recipe] of Object.entries(recipes)) {
         name,
         model: { from: at('base') },
         training: { steps: 4, batch: 3, learningRate: 0.003 },
-        output: { validateEvery: 2, samplePrompt: 'Say', sampleTokens: 4 },
+        output: { validateEvery: 2, ...(name !== 'reward' && { samplePrompt: 'Say', sampleTokens: 4 }) },
         ...recipe,
       }),
     );

@@ -29,7 +29,7 @@ function write(name: string, bytes: string | Uint8Array): string {
 
 async function read(source: RowSource, options = hubOptions()): Promise<(readonly [string, unknown])[]> {
   const rows: (readonly [string, unknown])[] = [];
-  for await (const { where, value } of readRows(await filesOfSource(source, options))) {
+  for await (const { where, value } of readRows(await filesOfSource(source, 'data.train.0.path', options))) {
     rows.push([where, value instanceof Refusal ? `refused: ${value.reason}` : value]);
   }
   return rows;

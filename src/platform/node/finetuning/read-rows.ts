@@ -26,13 +26,17 @@ const MOST_ROW_BYTES = 64 * 2 ** 20;
 /** In plain text, a line that stands between two documents. */
 const SEPARATOR = /\r?\n<\|endoftext\|>\r?\n?/;
 
-/** The files that hold a source's rows. Throws ArgumentError `finetune.data`, CriaError `hub.…`. */
-export async function filesOfSource({ path, split = 'train', subset }: RowSource, hub: PullOptions): Promise<string[]> {
+/** The files that hold a source's rows; `setting` names it in the recipe. Throws ArgumentError `finetune.data`, CriaError `hub.…`. */
+export async function filesOfSource(
+  { path, split = 'train', subset }: RowSource,
+  setting: string,
+  hub: PullOptions,
+): Promise<string[]> {
   if (isHubName(path)) return pullDataset(path, { split, subset: subset ?? null }, hub);
   if (!existsSync(path)) {
     throw new ArgumentError(
       'finetune.data',
-      `${path}: expected a file or folder of data, or hf:owner/name, found nothing there.`,
+      `${setting} ${path}: expected a file or folder of data, or hf:owner/name, found nothing there. Say where it is with --set ${setting}=PATH.`,
     );
   }
   if (!statSync(path).isDirectory()) return [path];
@@ -43,7 +47,7 @@ export async function filesOfSource({ path, split = 'train', subset }: RowSource
   if (files.length > 0) return files;
   throw new ArgumentError(
     'finetune.data',
-    `${path}: expected .jsonl, .json, .parquet or .txt files in this folder (or .gz of them), found none.`,
+    `${setting} ${path}: expected .jsonl, .json, .parquet or .txt files in this folder (or .gz of them), found none.`,
   );
 }
 

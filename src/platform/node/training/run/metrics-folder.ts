@@ -17,11 +17,14 @@ const EVENTS = 'events.out.tfevents.0.cria';
 
 export class MetricsFolder<Metrics extends { readonly step: number; readonly seconds: number }> {
   readonly path: string;
+  /** The folder was not there before. */
+  readonly isNew: boolean;
   protected metrics: Metrics[] = [];
   private columns: string[] = [];
 
   constructor(path: string) {
     this.path = path;
+    this.isNew = !existsSync(path);
     try {
       makeFolder(path);
     } catch (error) {

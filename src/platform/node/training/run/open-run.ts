@@ -1,4 +1,5 @@
 /** How a run of any kind takes its folder: the lock, what a killed one left, and the checkpoint to go on after. */
+import { rmdirSync } from 'node:fs';
 import { ArgumentError } from '../../../../base/errors.ts';
 import type { Collective } from '../../../../training/collective.ts';
 import { checkpointNames } from '../run-checkpoint.ts';
@@ -28,7 +29,11 @@ export async function openRun<State>(
   tell: (message: string) => void,
 ): Promise<OpenedRun<State>> {
   const isFirst = collective.rank === 0;
-  const close = isFirst ? await lockRun(folder.path, tell) : () => {};
+  const unlock = isFirst ? await lockRun(folder.path, tell) : () => {};
+  const close = () => {
+    unlock();
+    if (isFirst && folder.isNew) removeEmpty(folder.checkpoints, folder.path);
+  };
   try {
     if (!resume && checkpointNames(folder.checkpoints).length > 0) {
       throw new ArgumentError(
@@ -44,5 +49,16 @@ export async function openRun<State>(
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** What a run made before it could not go on: a folder that holds something stays. */
+function removeEmpty(...folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // it is gone, or not empty
+    }
   }
 }
