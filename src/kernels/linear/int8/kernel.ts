@@ -26,7 +26,7 @@ export const ROW_SUM_BYTES = GROUP_ACC_BYTES / 4;
 /** As many tiles of 4 rows take turns at every block; more go through two panels one after the other. */
 const TILES_IN_TURNS = 4;
 /** Places in the scratch of a thread, after sums: those that wait, and scales as f32. */
-const ASIDE_AT = SUM_ROWS * ROW_SUM_BYTES;
+export const ASIDE_AT = SUM_ROWS * ROW_SUM_BYTES;
 const WIDE_AT = ASIDE_AT + ACC_BYTES;
 
 /** Bytes of scratch that a thread needs for a product with N activation rows. */

@@ -295,6 +295,9 @@ export class Code {
     this.#vector(opcode(3, 1, 0, 0x25), target, first, second);
     this.#say(0xf8);
   }
+  moveVector(target: VectorRegister, source: VectorRegister): void {
+    this.#vector(LOAD, target, 0, source);
+  }
   loadVector(target: VectorRegister, place: Place): void {
     this.#vector(LOAD, target, 0, place);
   }

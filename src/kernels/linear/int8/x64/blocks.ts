@@ -2,26 +2,28 @@
  * A block of two panels, 16 rows, in 512-bit registers: its quants, its scales, and what a sum gains by it. The steps are those of
  * ../block-sums.ts, in the same order, so the bits are the same. Registers all the way through a block:
  *
- *   0…7    its quants, group by group of four columns, as unsigned bytes
- *   8…19   T of up to twelve activation rows; before that, what scales and high bits are made of
- *   20…23  scales of its halves, minima of its halves, as f32
- *   24     in between
- *   25…31  constants
+ *   0…15   the quants of one pair of panels or of two, group by group of four columns, as unsigned bytes
+ *   16…23  T, sums of products; before that, what scales and high bits are made of
+ *   18…21  scales of its halves, minima of its halves, as f32
+ *   24…26  in between
+ *   27…31  constants
  */
 import { at, type Code, type General, type Place, rax, type VectorRegister } from '../../../native/x64/code.ts';
 import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from '../packing.ts';
 
-export const T = 8;
-const WORDS = 14;
-const PLANE = 15;
-const SECOND_PLANE = 16;
-const SCALE = 20;
-const MINIMUM = 22;
-const BETWEEN = 24;
+export const T = 16;
+const SCALE = 18;
+const MINIMUM = 20;
+const WORDS = 22;
+const PLANES: readonly VectorRegister[] = [22, 23];
+/** Of activations. */
+export const X = 24;
+const OTHER = 25;
+const BETWEEN = 26;
 /** Levels of a group, and of one that is read beside it. */
-export const TABLES: readonly VectorRegister[] = [25, 17];
-const ONE_OF_HALF = 26;
-const MINUS_OFFSET = 28;
+export const TABLES: readonly VectorRegister[] = [27, 12];
+/** For sums of activations: what is taken off a quant, or 1 where minima are multiplied by them. */
+const FACTOR = 28;
 const HIGH_MASK = 30;
 const NIBBLE = 31;
 
@@ -55,8 +57,7 @@ export class Blocks {
         if (!isHalved) return low | (low << 16);
         return half === 0 ? low : low << 16;
       };
-      if (offset > 0) this.#fill(MINUS_OFFSET + half, factors(-offset));
-      if (minima) this.#fill(ONE_OF_HALF + half, factors(1));
+      this.#fill(FACTOR + half, factors(minima ? 1 : -offset));
     }
   }
   #fill(target: VectorRegister, value: number): void {
@@ -72,33 +73,34 @@ export class Blocks {
     this.#code.three('addBytes', table, table, BETWEEN);
   }
 
-  /** Quants of two panels, the first at w, as unsigned bytes. */
-  quants(w: General, table = TABLES[0]!): void {
+  /** Quants of two panels, the first at w, as unsigned bytes in eight registers. */
+  quants(w: General, first: VectorRegister = 0, table = TABLES[0]!): void {
     const code = this.#code;
     const { lowBytes, highBytes, isTable } = this.#packing;
     const next = blockBytes(this.#packing);
     const both = (target: VectorRegister, from: number) => code.loadHalves(target, at(w, from), at(w, next + from));
     if (lowBytes === 256) {
-      for (let k = 0; k < 8; k++) both(k, 32 * k);
+      for (let k = 0; k < 8; k++) both(first + k, 32 * k);
       return;
     }
-    for (let k = 0; k < 4; k++) {
-      both(k + 4, 32 * k);
+    for (let k = first; k < first + 4; k++) {
+      both(k + 4, 32 * (k - first));
       code.three('and', k, k + 4, NIBBLE);
       code.shift('wordsRight', k + 4, k + 4, 4);
       code.three('and', k + 4, k + 4, NIBBLE);
     }
-    if (isTable) for (let k = 0; k < 8; k++) code.three('pick', k, table, k);
+    if (isTable) for (let k = first; k < first + 8; k++) code.three('pick', k, table, k);
     if (highBytes === 0) return;
-    both(PLANE, highAt(this.#packing));
-    if (highBytes === 64) both(SECOND_PLANE, highAt(this.#packing) + 32);
+    PLANES.slice(0, highBytes / 32).forEach((plane, i) => {
+      both(plane, highAt(this.#packing) + 32 * i);
+    });
     for (let k = 0; k < 8; k++) {
-      const plane = highBytes === 64 && k >= 4 ? SECOND_PLANE : PLANE;
+      const plane = PLANES[highBytes === 64 ? k >> 2 : 0]!;
       const place = highBytes === 64 ? 2 * (k & 3) : k;
       const moved = place === 4 ? plane : BETWEEN;
       if (place < 4) code.shift('wordsLeft', BETWEEN, plane, 4 - place);
       if (place > 4) code.shift('wordsRight', BETWEEN, plane, place - 4);
-      code.orAnd(k, moved, HIGH_MASK);
+      code.orAnd(first + k, moved, HIGH_MASK);
     }
   }
 
@@ -144,26 +146,53 @@ export class Blocks {
     }
   }
 
+  /** Of a half: in registers, where `scales` leaves them. */
+  factors(half: number) {
+    return { scale: SCALE + half, minimum: MINIMUM + half };
+  }
+  /** … and in memory, of either pair of panels from `base` on: two vectors a half, for which scratch has room (../kernel.ts, int8Scratch). */
+  factorsAt(base: Place, pair: number, half: number) {
+    const vector = (i: number) => at(base.base, base.offset + 64 * (this.halves * (2 * pair + i) + half));
+    return { scale: vector(0), minimum: vector(1) };
+  }
+  keepFactors(base: Place, pair: number): void {
+    for (let half = 0; half < this.halves; half++) {
+      const [from, to] = [this.factors(half), this.factorsAt(base, pair, half)];
+      this.#code.storeVector(to.scale, from.scale);
+      if (this.#packing.minima) this.#code.storeVector(to.minimum, from.minimum);
+    }
+  }
+
   /** target = −offset · Σ q_x of a half, whose pair of sums is at `sums` */
   begin(target: VectorRegister, sums: Place, half: number): void {
     this.#code.three('xor', target, target, target);
-    if (this.#packing.offset > 0) this.#code.three('dotPairs', target, MINUS_OFFSET + half, sums);
+    if (this.#packing.offset > 0) this.#code.three('dotPairs', target, FACTOR + half, sums);
+  }
+
+  /** Σ q_x of a half for the minima of `added`. */
+  sumOfX(sums: Place, half: number): void {
+    if (!this.#packing.minima) return;
+    this.#code.three('xor', BETWEEN, BETWEEN, BETWEEN);
+    this.#code.three('dotPairs', BETWEEN, FACTOR + half, sums);
+    this.#code.two('toFloats', BETWEEN, BETWEEN);
   }
 
   /** sum = sum + (f32(T) · a − b · f32(Σ q_x)) · dx, where the sum is in a register or in memory. Changes T. */
-  added(sum: VectorRegister | Place, T: VectorRegister, half: number, scale: Place, sums: Place): void {
+  added(
+    sum: VectorRegister | Place,
+    T: VectorRegister,
+    { scale, minimum }: { readonly [name in 'scale' | 'minimum']: VectorRegister | Place },
+    dx: VectorRegister | Place,
+  ): void {
     const code = this.#code;
     code.two('toFloats', T, T);
-    code.three('multiply', T, T, SCALE + half);
-    if (this.#packing.minima) {
-      code.three('xor', BETWEEN, BETWEEN, BETWEEN);
-      code.three('dotPairs', BETWEEN, ONE_OF_HALF + half, sums);
-      code.two('toFloats', BETWEEN, BETWEEN);
-      code.three('multiply', BETWEEN, BETWEEN, MINIMUM + half);
-      // a minimum of a block's own is added, one of a super-block is taken off
-      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, BETWEEN);
-    }
     code.three('multiply', T, T, scale);
+    if (this.#packing.minima) {
+      code.three('multiply', OTHER, BETWEEN, minimum);
+      // a minimum of a block's own is added, one of a super-block is taken off
+      code.three(hasSuperBlocks(this.#packing) ? 'subtract' : 'addFloats', T, T, OTHER);
+    }
+    code.three('multiply', T, T, dx);
     if (typeof sum === 'number') {
       code.three('addFloats', sum, sum, T);
     } else {

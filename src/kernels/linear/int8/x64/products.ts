@@ -29,9 +29,9 @@ import { enter } from '../../../native/x64/task.ts';
 import { QUANTIZED_GROUP_PANELS } from '../../../tasks.ts';
 import type { Task } from '../../../writer/task.ts';
 import { nextGroup, storeRows } from '../../x64/rows.ts';
-import { ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
+import { ASIDE_AT, ROW_SUM_BYTES, SUM_ROWS } from '../kernel.ts';
 import { blockBytes, hasSuperBlocks, headBytes, type Packing } from '../packing.ts';
-import { Blocks, T, TABLES } from './blocks.ts';
+import { Blocks, T, TABLES, X } from './blocks.ts';
 
 /** A tile of R activation rows: where a block's scales and sums are, and how long it is (../../quantize.kernel.ts). */
 const tileOf = (R: number) => ({ scales: 32 * R, sums: 36 * R, bytes: 40 * R });
@@ -90,8 +90,8 @@ interface Group {
 }
 /** Groups that a matrix-vector product reads side by side, where `streams` is more than one (devices/wasm/streams.ts). */
 const GROUPS: readonly [Group, Group] = [
-  { w: rsi, head: r11, sums: [18, 19], table: TABLES[0]! },
-  { w: r14, head: r15, sums: [12, 13], table: TABLES[1]! },
+  { w: rsi, head: r11, sums: [8, 9], table: TABLES[0]! },
+  { w: r14, head: r15, sums: [10, 11], table: TABLES[1]! },
 ];
 
 /** y = W · x for one activation row: the task linearVector (../kernel.ts). */
@@ -134,7 +134,7 @@ function vector(code: Code, frame: Frame, blocks: Blocks, packing: Packing, grou
     for (const { w, head, sums, table } of groups) {
       sums.forEach((sum, pair) => {
         blocks.ahead(w);
-        blocks.quants(w, table);
+        blocks.quants(w, 0, table);
         blocks.scales(w, head, 2 * pair * headBytes(packing));
         // T of the two halves side by side, so that neither waits for its own last step
         blocks.begin(T, eachOf(rdi, one.sums), 0);
@@ -146,7 +146,8 @@ function vector(code: Code, frame: Frame, blocks: Blocks, packing: Packing, grou
         }
         if (!packing.isHalved) code.three('addInts', T, T, T + 1);
         for (let half = 0; half < blocks.halves; half++) {
-          blocks.added(sum, T + half, half, eachOf(rdi, one.scales), eachOf(rdi, one.sums));
+          blocks.sumOfX(eachOf(rdi, one.sums), half);
+          blocks.added(sum, T + half, blocks.factors(half), eachOf(rdi, one.scales));
         }
         code.addNumber(w, 2 * blockBytes(packing));
       });
@@ -203,11 +204,19 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
         overHeads(code, blocks, packing, rbp, [{ w: rsi, head: r11 }]);
         for (const pair of [0, 1]) {
           blocks.ahead(rsi);
-          blocks.quants(rsi);
+          blocks.quants(rsi, 8 * pair);
           blocks.scales(rsi, r11, 2 * pair * headBytes(packing));
-          tiles(code, blocks, pair);
+          blocks.keepFactors(FACTORS, pair);
           code.addNumber(rsi, 2 * blockBytes(packing));
         }
+        code.move(rdi, r12);
+        code.move(r10, r14);
+        code.move(r9, r15);
+        countDown(code, r9, () => {
+          tile(code, blocks);
+          code.add(rdi, r8);
+          code.addNumber(r10, 4 * ROW_SUM_BYTES);
+        });
         code.addNumber(r12, four.bytes);
         code.addNumber(rbp, 1);
       });
@@ -221,47 +230,31 @@ export function writeMatrix(code: Code, packing: Packing, task: Task): void {
   frame.leave();
 }
 
-/** Tiles that go through a block side by side: twelve sums that grow, more than a processor waits for one. */
-const TILES_AT_ONCE = 3;
+/** Where scales and minima of the block wait. */
+const FACTORS = at(r14, ASIDE_AT);
 
-/** All tiles × the block whose quants and scales the registers hold. */
-function tiles(code: Code, blocks: Blocks, pair: number): void {
-  const out: Label = { at: null };
-  code.move(rdi, r12);
-  code.move(r10, r14);
-  code.move(r9, r15);
-  for (let count = TILES_AT_ONCE; count >= 1; count--) {
-    const [again, fewer]: [Label, Label] = [{ at: null }, { at: null }];
-    code.place(again);
-    code.compareNumber(r9, count);
-    code.jumpIf('below', fewer);
-    // the second tile and the third
-    if (count > 1) code.sum(rdx, rdi, r8);
-    if (count > 2) code.sum(rax, rdx, r8);
-    product(code, blocks, [rdi, rdx, rax].slice(0, count), pair);
-    if (count === TILES_AT_ONCE) {
-      code.sum(rdi, rax, r8);
-      code.addNumber(r10, 4 * count * ROW_SUM_BYTES);
-      code.addNumber(r9, -count);
-      code.jump(again);
-    } else if (count > 1) code.jump(out);
-    code.place(fewer);
-  }
-  code.place(out);
-}
-
-/** The sums at r10 += the tiles at these registers × the block. */
-function product(code: Code, blocks: Blocks, tiles: readonly General[], pair: number): void {
-  const rows = tiles.flatMap((tile, t) => [0, 1, 2, 3].map((n) => ({ tile, n, T: T + 4 * t + n, sum: 4 * t + n })));
+/** The sums at r10 += the tile at rdi × the block of the group, whose quants the registers hold: an activation is loaded once for all 32 rows. */
+function tile(code: Code, blocks: Blocks): void {
+  const rows = [0, 1, 2, 3].map((n) => ({ n, sums: eachOf(rdi, four.sums + 4 * n), T: [T + 2 * n, T + 2 * n + 1] }));
   const perHalf = 8 / blocks.halves;
   for (let half = 0; half < blocks.halves; half++) {
-    for (const { tile, n, T } of rows) blocks.begin(T, eachOf(tile, four.sums + 4 * n), half);
-    for (let k = half * perHalf; k < (half + 1) * perHalf; k++) {
-      for (const { tile, n, T } of rows) code.three('dotBytes', T, k, eachOf(tile, 32 * n + 4 * k));
+    for (const { sums, T } of rows) {
+      blocks.begin(T[0]!, sums, half);
+      code.moveVector(T[1]!, T[0]!);
     }
-    for (const { tile, n, T, sum } of rows) {
-      const place = at(r10, sum * ROW_SUM_BYTES + 64 * pair);
-      blocks.added(place, T, half, eachOf(tile, four.scales + 4 * n), eachOf(tile, four.sums + 4 * n));
+    for (let k = half * perHalf; k < (half + 1) * perHalf; k++) {
+      for (const { n, T } of rows) {
+        code.loadEach(X, at(rdi, 32 * n + 4 * k));
+        for (const pair of [0, 1]) code.three('dotBytes', T[pair]!, 8 * pair + k, X);
+      }
+    }
+    for (const { n, sums, T } of rows) {
+      code.loadEach(X, at(rdi, four.scales + 4 * n));
+      blocks.sumOfX(sums, half);
+      for (const pair of [0, 1]) {
+        const factors = blocks.factorsAt(FACTORS, pair, half);
+        blocks.added(at(r10, n * ROW_SUM_BYTES + 64 * pair), T[pair]!, factors, X);
+      }
     }
   }
 }
