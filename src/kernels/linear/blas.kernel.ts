@@ -11,6 +11,7 @@ import { task } from '../writer/task.ts';
 import { I32 } from '../writer/values.ts';
 import { columnBytes, type FloatPacking } from './floats/packing.ts';
 import type { Packing } from './int8/packing.ts';
+import { takesOfProduct } from './takes.ts';
 import { byKind, isFloat, panelOf, unpackColumns } from './unpack.kernel.ts';
 
 /**
@@ -23,19 +24,7 @@ function blasOf(operands: BlasOperands, packing: FloatPacking | Packing) {
   const unpackTile = operands === 'bf16' ? halfTile(packing) : floatTile(packing);
   return task(
     `linearBlas_${operands}${packing.kind}`,
-    {
-      w: 'pointer',
-      columns: 'count',
-      rows: 'count',
-      x: 'pointer',
-      N: 'count',
-      tileRows: 'count',
-      y: 'pointer',
-      bias: 'pointer',
-      scratch: 'pointer',
-      scratchBytes: 'count',
-      depth: 'count',
-    },
+    { ...takesOfProduct, N: 'count', tileRows: 'count', depth: 'count' },
     (it, { first, last, thread }) => {
       const { w, columns, rows: O, x, N, tileRows, bias, depth } = it;
       const stride = tileRows.add(BLAS_GAP);

@@ -9,6 +9,7 @@ import { each, functionOf, storeVectors, variable, when } from '../../writer/sta
 import { task } from '../../writer/task.ts';
 import { F32x4, I32, I32x4 } from '../../writer/values.ts';
 import { storePanel } from '../store-panel.ts';
+import { takesOfProduct } from '../takes.ts';
 import {
   columnBytes,
   type FloatPacking,
@@ -47,17 +48,7 @@ function taskOf(packing: FloatPacking) {
 
   return task(
     `linearFloats_${packing.type}`,
-    {
-      w: 'pointer',
-      columns: 'count',
-      rows: 'count',
-      x: 'pointer',
-      N: 'count',
-      y: 'pointer',
-      bias: 'pointer',
-      scratch: 'pointer',
-      scratchBytes: 'count',
-    },
+    { ...takesOfProduct, N: 'count' },
     ({ w, columns, rows, x, N, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
       const sums = scratch.add(thread.mul(scratchBytes));
       const wide = sums.add(SUMS_BYTES);

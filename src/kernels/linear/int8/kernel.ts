@@ -10,6 +10,7 @@ import { clear, each, when } from '../../writer/statements.ts';
 import { task } from '../../writer/task.ts';
 import type { I32 } from '../../writer/values.ts';
 import { storePanel } from '../store-panel.ts';
+import { takesOfProduct } from '../takes.ts';
 import { ACC_BYTES, GROUP_ACC_BYTES, gemm, gemmInTurns, widenScales } from './gemm.ts';
 import { gemv } from './gemv.ts';
 import { blockBytes, groupBytes, hasSuperBlocks, type Packing, packings } from './packing.ts';
@@ -36,17 +37,7 @@ export const int8Scratch = (N: number, columns: number): number => WIDE_AT + (N 
 export const linearVector = byKind((packing) =>
   task(
     `linearVector${packing.kind}`,
-    {
-      w: 'pointer',
-      columns: 'count',
-      rows: 'count',
-      x: 'pointer',
-      y: 'pointer',
-      bias: 'pointer',
-      scratch: 'pointer',
-      scratchBytes: 'count',
-      streams: 'count',
-    },
+    { ...takesOfProduct, streams: 'count' },
     ({ w, columns, rows, x, y, bias, scratch, scratchBytes, streams }, { first, last, thread }) => {
       const bytes = groupBytes(packing, columns);
       const sums = scratch.add(thread.mul(scratchBytes));
@@ -70,17 +61,7 @@ export const linearVector = byKind((packing) =>
 export const linearMatrix = byKind((packing) =>
   task(
     `linearMatrix${packing.kind}`,
-    {
-      w: 'pointer',
-      columns: 'count',
-      rows: 'count',
-      x: 'pointer',
-      N: 'count',
-      y: 'pointer',
-      bias: 'pointer',
-      scratch: 'pointer',
-      scratchBytes: 'count',
-    },
+    { ...takesOfProduct, N: 'count' },
     ({ w, columns, rows, x, N, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
       const blocks = columns.div(32);
       const acc = scratch.add(thread.mul(scratchBytes));
