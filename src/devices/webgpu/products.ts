@@ -72,7 +72,12 @@ function roundedProduct(
   const units = (rows * I) / 32;
   const mark = memory.mark();
   const [a, aScales] = [memory.take(units * unitBytes), memory.take(units * 16)];
-  context.each(round, units, { x_NI: x.region, rounded_NI: a, scales_N: aScales }, { start: firstRow * I });
+  context.each(
+    round,
+    units,
+    { x_NI: x.region, rounded_NI: a, scales_N: aScales },
+    { start: firstRow * I, units: I / 32 },
+  );
   for (const { quants, rest, firstRow: yStart, rowCount: C } of w.pieces) {
     const tile = rows >= LARGE_TILE && C >= LARGE_TILE ? 64 : 32;
     const tilesM = Math.ceil(rows / tile);

@@ -18,10 +18,10 @@ const ENABLE = 'enable f16;';
 export const isExactInHalves = (type: StoredType): type is BlockType | 'f16' =>
   type === 'f16' || isBlockType(type as BlockType);
 
-/** Rows of x, in units of 32 numbers from number `start` on: eight vectors of p, and dx, dx·Σp of either half. */
+/** Rows of x, in `units` of 32 numbers each, from number `start` on: eight vectors of p, and dx, dx·Σp of either half. */
 export const halveRows = elementwise({
   name: 'round rows to f16',
-  parameters: { start: 'u32' },
+  parameters: { start: 'u32', units: 'u32' },
   inputs: { x_NI: 'vec4f' },
   outputs: { rounded_NI: 'vec4h', scales_N: 'vec4f' },
   requires: ENABLE,

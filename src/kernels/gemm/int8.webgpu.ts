@@ -15,10 +15,10 @@ const REQUIRES = 'requires packed_4x8_integer_dot_product;';
 /** Whether matrices that are stored so are integers with scales. */
 export const hasIntegers = (type: StoredType): type is BlockType => isBlockType(type as BlockType);
 
-/** Rows of x, in units of 32 numbers from number `start` on: eight words of packed integers, and dx, dx·Σp of either half. */
+/** Rows of x, in `units` of 32 numbers each, from number `start` on: eight words of packed integers, and dx, dx·Σp of either half. */
 export const roundRows = elementwise({
   name: 'round rows to 8 bits',
-  parameters: { start: 'u32' },
+  parameters: { start: 'u32', units: 'u32' },
   inputs: { x_NI: 'vec4f' },
   outputs: { rounded_NI: 'vec4u', scales_N: 'vec4f' },
   requires: REQUIRES,

@@ -128,11 +128,13 @@ ${unrolled(8, (v) => `  found.words[${v >> 2}][${v & 3}] = ${word(v)};`)}
 }
 
 /**
- * Of a unit of x: `first`, its first vec4f; `most`, the bits of its largest magnitude, which order as the numbers do; and whether it
- * `isFinite`. A unit that is not has a scale of NaN, so that all sums with it are NaN.
+ * Of a unit of x, i: the first units of all rows come first, then the second ones, as tiles of rows read them. `first`, its first vec4f;
+ * `most`, the bits of its largest magnitude, which order as the numbers do; and whether it `isFinite`. A unit that is not has a scale
+ * of NaN, so that all sums with it are NaN.
  */
 export const UNIT_OF_ROWS = `
-  let first = start / 4u + i * 8u;
+  let row = i % (count / units);
+  let first = start / 4u + (row * units + i / (count / units)) * 8u;
   var most = 0u;
   for (var v = 0u; v < 8u; v++) {
     let four = bitcast<vec4u>(x_NI[first + v]) & vec4u(0x7fffffffu);
@@ -212,7 +214,7 @@ ${down.map((i) => `  var sum${i} = vec4f();`).join('\n')}
 ${loadB}
     } else {
       let m = tileM * ${T}u + row;
-      let at = select(0u, m * units + unit, m < M);
+      let at = unit * M + min(m, M - 1u);
 ${loadA}
       aScale[row] = aScales[at];
     }

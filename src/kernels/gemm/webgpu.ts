@@ -34,6 +34,13 @@ const ACROSS = 4;
 export const product = (choice: ProductChoice) =>
   products(`${choice.form} ${choice.type} ${choice.tile} ${choice.whole ? 'whole' : 'loose'}`, choice);
 
+/** Four columns of a row of f32 numbers; 0 behind the last row and the last column. */
+const B4 = `
+fn b4(row: u32, rows: u32, four: u32) -> vec4f {
+  if (row < rows && four < parameters.I / 4u) { return quants[row * (parameters.I / 4u) + four]; }
+  return vec4f();
+}`;
+
 const writtenProducts = new Map<string, ReturnType<typeof writeProduct>>();
 function products(key: string, choice: ProductChoice) {
   const found = writtenProducts.get(key) ?? writeProduct(key, choice);
@@ -53,14 +60,28 @@ function writeProduct(key: string, { form, type, tile: T, whole }: ProductChoice
   const aAlong = form !== 'weight';
   const bAlong = form === 'forward';
 
-  const loadA = aAlong
-    ? `      let m = tileM * ${T}u + row;
-${eights((v) => `      aTile[${turned('row', v)}] = a4(m, k0 + 4u * ${v});`)}`
-    : // row: which of the 32 terms, and which 32-wide part of the tile
-      `      let term = row % ${DEPTH}u;
-      let part = row / ${DEPTH}u;
-${eights((v) => `      aTile[term * ${T / 4}u + part * 8u + ${v}] = a4(k0 + term, tileM * ${T}u + part * 32u + 4u * ${v});`)}`;
-  const loadB = bAlong
+  // Where a tile is copied as it lies, neighbouring invocations read neighbouring numbers: element `at` of the tile, counted along its rows.
+  const at = (v: string) => `(${v}) * ${T}u + row`;
+  const alongRows = (v: string) => ({ r: `((${at(v)}) / 8u)`, v: `((${at(v)}) % 8u)` });
+  const acrossTerms = (v: string) => ({ term: `((${at(v)}) / ${T / 4}u)`, four: `((${at(v)}) % ${T / 4}u)` });
+
+  const loadA = eights((v) => {
+    if (aAlong) {
+      const { r, v: four } = alongRows(v);
+      return `      aTile[${turned(r, four)}] = a4(tileM * ${T}u + ${r}, k0 + 4u * ${four});`;
+    }
+    const { term, four } = acrossTerms(v);
+    return `      aTile[${at(v)}] = a4(k0 + ${term}, tileM * ${T}u + 4u * ${four});`;
+  });
+  const loadFloats = eights((v) => {
+    if (bAlong) {
+      const { r, v: four } = alongRows(v);
+      return `      bTile[${turned(r, four)}] = b4(tileC * ${T}u + ${r}, C, k0 / 4u + ${four});`;
+    }
+    const { term, four } = acrossTerms(v);
+    return `      bTile[${at(v)}] = b4(bRow + k0 + ${term}, bRow + K, tileC * ${T / 4}u + ${four});`;
+  });
+  const loadUnits = bAlong
     ? `      let c = tileC * ${T}u + row;
       if (c < C) {
         let w = weights(c, k0 / 32u);
@@ -76,6 +97,7 @@ ${eights((v) => `        bTile[term * ${T / 4}u + part * 8u + ${v}] = w[${v}];`)
       } else {
 ${eights((v) => `        bTile[term * ${T / 4}u + part * 8u + ${v}] = vec4f();`)}
       }`;
+  const loadB = type === 'f32' ? loadFloats : loadUnits;
 
   const column = (j: number) => (bAlong ? `x + ${j * groupsAcross}u` : `x * 4u + ${j}u`);
   const rowOf = (i: number) => (aAlong ? `y + ${i * (T / rowsDown)}u` : `y * ${rowsDown}u + ${i}u`);
@@ -138,7 +160,7 @@ fn a4(row: u32, column: u32) -> vec4f {
     inputs: { a: whole ? 'vec4f' : 'f32', ...matrixInputs(type), bias: 'f32' },
     outputs: { y_MC: 'f32' },
     declarations: `
-${weightsFunction(type)}
+${type === 'f32' ? B4 : weightsFunction(type)}
 ${a4}
 var<workgroup> aTile: array<vec4f, ${T * 8}>;
 var<workgroup> bTile: array<vec4f, ${T * 8}>;`,
