@@ -32,10 +32,10 @@ const shape = (blockCount: number): LlamaConfig => ({
 const POSITION = 511;
 
 /** Decodes a token behind POSITION others, `times` times over. */
-async function decode(blockCount: number, times: number) {
+async function decode(blockCount: number, times: number, dtype: 'Q4_0' | 'f16' = 'Q4_0') {
   const device = await createWebGpuDevice(countingGpu());
   const config = shape(blockCount);
-  const sources = randomWeights(config, 1, ({ shape: { length } }) => (length === 1 ? 'f32' : 'Q4_0'));
+  const sources = randomWeights(config, 1, ({ shape: { length } }) => (length === 1 ? 'f32' : dtype));
   const model = loadModel(device, config, sources);
   const { kvHeadCount, headSize } = config;
   const store = device.createKvStore({ layerCount: blockCount, blockCount: 64, kvHeadCount, headSize, type: 'f16' });
@@ -66,12 +66,14 @@ async function decode(blockCount: number, times: number) {
 }
 
 test('a token of the 1.1B shape: 8 dispatches a block, and hardly more bytes than its weights and its cache', async () => {
-  const [one, two] = [await decode(1, 1), await decode(2, 1)];
-  strictEqual(two.dispatches - one.dispatches, 8);
-  const cache = 2 * (POSITION + 1) * 4 * 64 * 2;
-  const least = two.weights - one.weights + cache;
-  const share = (two.bytes - one.bytes) / least;
-  ok(share <= 1.05 && share >= 1, `${share} of the bytes of weights and cache`);
+  for (const dtype of ['Q4_0', 'f16'] as const) {
+    const [one, two] = [await decode(1, 1, dtype), await decode(2, 1, dtype)];
+    strictEqual(two.dispatches - one.dispatches, 8);
+    const cache = 2 * (POSITION + 1) * 4 * 64 * 2;
+    const least = two.weights - one.weights + cache;
+    const share = (two.bytes - one.bytes) / least;
+    ok(share <= 1.05 && share >= 1, `${dtype}: ${share} of the bytes of weights and cache`);
+  }
 });
 
 test("from a step's second time on nothing is made: no buffer, no bind group, no pipeline; and a token is one submission", async () => {
