@@ -6,6 +6,8 @@
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
  * command that takes THREADS vocab width ffn layers heads T batch steps f32|bf16 and prints JSON with median_tokens_per_second; each way
  * is compared with the peer's run of the same round and numbers: bf16 with bf16, all others with f32. --write puts the comparison into bench/RESULTS.md.
+ * On a busy machine --processor compares tokens per second of processor time instead, for which --threads must be 1: threads that wait
+ * for each other count as busy.
  * --tasks adds the milliseconds of a step that each kernel takes, and those outside of all ('other').
  */
 import { spawnSync } from 'node:child_process';
@@ -39,6 +41,7 @@ const { values } = parseArgs({
     recompute: { type: 'string', default: 'none' },
     matrices: { type: 'string', default: 'adamw' },
     tasks: { type: 'boolean', default: false },
+    processor: { type: 'boolean', default: false },
     steps: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '2' },
     ways: { type: 'string', default: 'wasm,blas' },
@@ -60,6 +63,10 @@ const [threads, length, batch, steps, rounds] = [
   values.steps,
   values.rounds,
 ].map(Number) as [number, number, number, number, number];
+if (values.processor && threads !== 1) {
+  console.error('bench: --processor goes with --threads 1');
+  process.exit(2);
+}
 const config = shapeConfig(values.shape, length);
 
 if (values.only) {
@@ -78,10 +85,16 @@ for (let round = 0; round < rounds; round++) {
     const words = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), '--only', way];
     const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
-    const result = JSON.parse(stdout) as { way: string; device: string; tokensPerSecond: number };
+    const result = JSON.parse(stdout) as {
+      way: string;
+      device: string;
+      tokensPerSecond: number;
+      tokensPerProcessorSecond: number;
+    };
     console.log(stdout.trim());
     names[way] = result.device;
-    results.set(way, [...(results.get(way) ?? []), result.tokensPerSecond]);
+    const rate = values.processor ? result.tokensPerProcessorSecond : result.tokensPerSecond;
+    results.set(way, [...(results.get(way) ?? []), rate]);
   }
   for (const numbers of values.peer ? new Set(ways.map(numbersOf)) : []) {
     const { vocabSize, width, ffnWidth, blockCount, headCount } = config;
@@ -92,14 +105,19 @@ for (let round = 0; round < rounds; round++) {
     });
     if (status !== 0) throw new Error(stderr);
     console.log(stdout.trim());
-    const peer = JSON.parse(stdout) as { peer: string; median_tokens_per_second: number };
+    const peer = JSON.parse(stdout) as {
+      peer: string;
+      median_tokens_per_second: number;
+      tokens_per_processor_second: number;
+    };
     names.peer = peer.peer;
-    peerRates.set(numbers, [...(peerRates.get(numbers) ?? []), peer.median_tokens_per_second]);
+    const rate = values.processor ? peer.tokens_per_processor_second : peer.median_tokens_per_second;
+    peerRates.set(numbers, [...(peerRates.get(numbers) ?? []), rate]);
   }
 }
 if (values.peer) {
   const section = toSection({
-    title: `Training beside ${names.peer!.split(' ')[0]}, shape ${values.shape}, threads: ${threads}`,
+    title: `Training beside ${names.peer!.split(' ')[0]}, shape ${values.shape}, threads: ${threads}${values.processor ? ', by processor time' : ''}`,
     command: [
       'node bench/training.ts',
       ...process.argv.slice(2).map((word) => (word.includes(' ') ? `"${word}"` : word)),
@@ -139,11 +157,16 @@ async function measure(way: string) {
   const random = new Random(1);
   const ids = Uint32Array.from({ length: batch * length }, () => random.below(config.vocabSize));
   const seconds: number[] = [];
+  const processor: number[] = [];
   for (let step = 0; step < steps + 2; step++) {
     if (step === 2) spent.clear();
     const from = performance.now();
+    const before = process.cpuUsage();
     await trainer.step([{ ids, rows: batch, length }]);
-    if (step >= 2) seconds.push((performance.now() - from) / 1000);
+    if (step < 2) continue;
+    seconds.push((performance.now() - from) / 1000);
+    const { user, system } = process.cpuUsage(before);
+    processor.push((user + system) / 1e6);
   }
   const tasks = values.tasks && breakdown(spent, seconds);
   seconds.sort((a, b) => a - b);
@@ -162,6 +185,7 @@ async function measure(way: string) {
     recompute,
     tokensPerSecond: Math.round(tokensPerSecond),
     fastest: Math.round(ids.length / seconds[0]!),
+    tokensPerProcessorSecond: Math.round(ids.length / median(processor)),
     gflops: Math.round((tokensPerSecond * flopsPerToken(config, length)) / 1e9),
     memoryMib: mib(memory.allocated + memory.arena),
     estimateMib: mib(estimate.parameters + estimate.activations),

@@ -23,6 +23,11 @@ export function kindOf(path: string): TextKind {
   return kinds.find(([ending]) => ending.test(name))?.[1] ?? 'text';
 }
 
+/** Whether a file holds more text than it has bytes. */
+export function isPackedFile(path: string): boolean {
+  return PACKED.test(path.toLowerCase()) || kindOf(path) === 'parquet';
+}
+
 /** The files of a path, in the order of their names. Throws ArgumentError `training.no-file` where there is none. */
 export function textFiles(path: string): string[] {
   const found = filesAt(path);

@@ -12,7 +12,7 @@ import { digestOf } from '../whole-folder.ts';
 import { partOf } from './hold-back-parts.ts';
 import { textFiles } from './text-files.ts';
 import { readParts, readTextLines, readTexts, type TextFields } from './texts.ts';
-import { openTokens } from './token-cache.ts';
+import { openTokens, readSoFar } from './token-cache.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'cria-texts-'));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -134,4 +134,13 @@ test('tokens are the same on one thread and on several, and those of the whole t
   const { text } = JSON.parse(documents[77]!) as { text: string };
   deepEqual(one.documents.tokens(77), tokenizer.encode(text, { bos: true, eos: true }));
   equal(one.textBytes, readFileSync(path).length - 8_000 * '{"text":""}\n'.length + 1);
+});
+
+test('what is told while a long text is tokenized: the rate, and the time that is left where the size says it', () => {
+  const now = { read: 2 ** 28, bytes: 2 ** 30, isPacked: false, seconds: 16, threads: 2 };
+  equal(readSoFar(now), 'tokenizing: 256.0 MiB of text read, the files have 1.00 GiB; 16.0 MiB/s, threads: 2, 48 s left');
+  equal(
+    readSoFar({ ...now, read: 2 ** 31, isPacked: true }),
+    'tokenizing: 2.00 GiB of text read, the files have 1.00 GiB packed; 128.0 MiB/s, threads: 2',
+  );
 });

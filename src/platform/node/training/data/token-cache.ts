@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../../base/errors.ts';
-import { formatBytes } from '../../../../base/units.ts';
+import { formatBytes, formatDuration } from '../../../../base/units.ts';
 import { parseTokenManifest, TokenShards } from '../../../../corpus/mixture/shards.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import { type Documents, shardDocuments } from '../../../../training/data/documents.ts';
@@ -13,6 +13,7 @@ import { openFile } from '../../files.ts';
 import { verifyWholeFolder, writeWholeFolderSlowly } from '../whole-folder.ts';
 import { type EncoderOptions, encodeParts } from './encode-parts.ts';
 import { type Part, partOf } from './hold-back-parts.ts';
+import { isPackedFile } from './text-files.ts';
 import { readParts, type TextPart } from './texts.ts';
 import { TokenWriter } from './token-writer.ts';
 
@@ -93,6 +94,21 @@ function isCurrent(folder: string, key: CacheKey): boolean {
   }
 }
 
+/** How far tokenizing has come. `isPacked`: the files' size does not say how much text they hold. */
+export function readSoFar(now: {
+  readonly read: number;
+  readonly bytes: number;
+  readonly isPacked: boolean;
+  readonly seconds: number;
+  readonly threads: number;
+}): string {
+  const { read, bytes, isPacked, seconds, threads } = now;
+  const rate = read / seconds;
+  const sizes = `${formatBytes(read)} of text read, the files have ${formatBytes(bytes)}${isPacked ? ' packed' : ''}`;
+  const left = isPacked ? '' : `, ${formatDuration(Math.max(0, bytes - read) / rate)} left`;
+  return `tokenizing: ${sizes}; ${formatBytes(rate)}/s, threads: ${threads}${left}`;
+}
+
 async function tokenize(
   source: TextSource,
   folder: string,
@@ -105,14 +121,17 @@ async function tokenize(
   tell(`tokenizing ${part === 'heldBack' ? `what is held back of ${named}` : named}`);
   const bytes = paths.reduce((sum, path) => sum + statSync(path).size, 0);
   const threads = bytes < THREADS_FROM_BYTES ? 1 : encoder.threads;
-  let told = performance.now();
+  // Of packed files the size does not say how much text there is.
+  const isPacked = paths.some(isPackedFile);
+  const begun = performance.now();
+  let told = begun;
   let before = 0;
   let now = 0;
   const onBytes = (count: number): void => {
     now = count;
     if (performance.now() - told < TELL_EVERY_MS) return;
     told = performance.now();
-    tell(`tokenizing: ${formatBytes(before + now)} of text read, the files have ${formatBytes(bytes)}`);
+    tell(readSoFar({ read: before + now, bytes, isPacked, seconds: (told - begun) / 1000, threads }));
   };
   async function* parts(): AsyncGenerator<TextPart> {
     for (const path of paths) {
