@@ -1,7 +1,7 @@
 /**
  * Finds the system's BLAS, and sees to it that an OpenBLAS runs kernels that suit the processor. One that is older than the processor
- * falls back to kernels of 2004 ("Prescott"), which are slower than our own, and for processors of AMD it has 256-bit kernels alone, where
- * those of Intel's SkylakeX are up to twice as fast on vectors of 512; OPENBLAS_CORETYPE, read as the library loads, makes it take others.
+ * falls back to kernels of 2004 ("Prescott"), which are slower than our own; OPENBLAS_CORETYPE, read as the library loads, makes it
+ * take others.
  */
 
 import { cpuFlags } from '../machine.ts';
@@ -20,12 +20,14 @@ export interface BlasLibrary {
 }
 
 /** OpenBLAS's names of x64 kernels without 256-bit vectors of fused multiply-adds. Source: OpenBLAS, driver/others/dynamic.c. */
-const NARROW_CORES = namesOf(
-  'Unknown Katmai Coppermine Northwood Prescott Banias Atom Core2 Penryn Dunnington Nehalem Athlon Opteron ' +
-    'Opteron_SSE3 Barcelona Bobcat Nano Sandybridge Bulldozer Piledriver Steamroller Generic',
+const NARROW_CORES = new Set(
+  (
+    'Unknown Katmai Coppermine Northwood Prescott Banias Atom Core2 Penryn Dunnington Nehalem Athlon Opteron ' +
+    'Opteron_SSE3 Barcelona Bobcat Nano Sandybridge Bulldozer Piledriver Steamroller Generic'
+  )
+    .toLowerCase()
+    .split(' '),
 );
-/** Those with such vectors, and none of 512 bits. */
-const MIDDLE_CORES = namesOf('Haswell Zen Excavator');
 
 /** What marks a library of a make that is fast; the reference BLAS and what we do not know have none of these. */
 const makes = { MKL: 'MKL_Get_Max_Threads', BLIS: 'bli_info_get_version_str', ATLAS: 'ATL_buildinfo' } as const;
@@ -66,7 +68,7 @@ function open(name: string, env: Environment): BlasLibrary | null {
   const asFound = coreOf(library);
   let core = asFound;
   if (suited !== null && !env.OPENBLAS_CORETYPE) {
-    for (let attempt = 0; attempt < ATTEMPTS && widthOf(core) < widthOf(suited); attempt++) {
+    for (let attempt = 0; attempt < ATTEMPTS && isNarrow(core); attempt++) {
       library.unload();
       if (attempt > 0) pause(attempt * 2);
       library = withEnvironment({ OPENBLAS_CORETYPE: suited }, () => load(name));
@@ -75,22 +77,15 @@ function open(name: string, env: Environment): BlasLibrary | null {
     }
   }
   const problem =
-    suited === null || widthOf(core) > 128 || env.OPENBLAS_CORETYPE
+    suited === null || !isNarrow(core) || env.OPENBLAS_CORETYPE
       ? null
       : `${name} (OpenBLAS ${version}) runs its ${core} kernels here, which are slower than our own; OPENBLAS_CORETYPE=${suited} before the start makes it use others`;
   const chosen = core === asFound ? `${core} kernels` : `${core} kernels, chosen over its ${asFound} ones`;
   return { library, description: `${name} (OpenBLAS ${version}, ${chosen})`, problem };
 }
 
-function namesOf(list: string): ReadonlySet<string> {
-  return new Set(list.toLowerCase().split(' '));
-}
-
-/** Bits of the vectors that kernels of this name multiply. */
-function widthOf(core: string): 128 | 256 | 512 {
-  const name = core.toLowerCase();
-  if (NARROW_CORES.has(name)) return 128;
-  return MIDDLE_CORES.has(name) ? 256 : 512;
+function isNarrow(core: string): boolean {
+  return NARROW_CORES.has(core.toLowerCase());
 }
 
 /** The OpenBLAS kernels for this processor, whatever its model; null where none need choosing. */
