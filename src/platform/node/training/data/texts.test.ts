@@ -137,13 +137,13 @@ test('tokens are the same on one thread and on several, and those of the whole t
 });
 
 test('what is told while a long text is tokenized: the rate, and the time that is left where the size says it', () => {
-  const now = { read: 2 ** 28, bytes: 2 ** 30, isPacked: false, seconds: 16, threads: 2 };
+  const now = { read: 2 ** 28, bytes: 2 ** 30, isPacked: false, rate: 2 ** 24, threads: 2 };
   equal(
     readSoFar(now),
     'tokenizing: 256.0 MiB of text read, the files have 1.00 GiB; 16.0 MiB/s, threads: 2, 48 s left',
   );
   equal(
     readSoFar({ ...now, read: 2 ** 31, isPacked: true }),
-    'tokenizing: 2.00 GiB of text read, the files have 1.00 GiB packed; 128.0 MiB/s, threads: 2',
+    'tokenizing: 2.00 GiB of text read, the files have 1.00 GiB packed; 16.0 MiB/s, threads: 2',
   );
 });

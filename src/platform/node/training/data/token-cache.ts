@@ -99,11 +99,11 @@ export function readSoFar(now: {
   readonly read: number;
   readonly bytes: number;
   readonly isPacked: boolean;
-  readonly seconds: number;
+  /** Bytes a second. */
+  readonly rate: number;
   readonly threads: number;
 }): string {
-  const { read, bytes, isPacked, seconds, threads } = now;
-  const rate = read / seconds;
+  const { read, bytes, isPacked, rate, threads } = now;
   const sizes = `${formatBytes(read)} of text read, the files have ${formatBytes(bytes)}${isPacked ? ' packed' : ''}`;
   const left = isPacked ? '' : `, ${formatDuration(Math.max(0, bytes - read) / rate)} left`;
   return `tokenizing: ${sizes}; ${formatBytes(rate)}/s, threads: ${threads}${left}`;
@@ -123,15 +123,25 @@ async function tokenize(
   const threads = bytes < THREADS_FROM_BYTES ? 1 : encoder.threads;
   // Of packed files the size does not say how much text there is.
   const isPacked = paths.some(isPackedFile);
-  const begun = performance.now();
-  let told = begun;
+  let begun = { ms: performance.now(), read: 0 };
+  let told = begun.ms;
   let before = 0;
   let now = 0;
   const onBytes = (count: number): void => {
+    // A file that is held back from is looked through first, and then read from its beginning.
+    if (count < now) begun = { ms: performance.now(), read: before };
     now = count;
     if (performance.now() - told < TELL_EVERY_MS) return;
     told = performance.now();
-    tell(readSoFar({ read: before + now, bytes, isPacked, seconds: (told - begun) / 1000, threads }));
+    tell(
+      readSoFar({
+        read: before + now,
+        bytes,
+        isPacked,
+        rate: (before + now - begun.read) / ((told - begun.ms) / 1000),
+        threads,
+      }),
+    );
   };
   async function* parts(): AsyncGenerator<TextPart> {
     for (const path of paths) {
