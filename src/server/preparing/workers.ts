@@ -26,7 +26,7 @@ export interface PreparerPort {
 export type StartPreparer = (options: { readonly givesWay: boolean }) => PreparerPort;
 
 export interface PreparerLimits {
-  /** How long one job may take. */
+  /** How long one job may take, from when its worker is open. */
   readonly readSeconds: number;
   /** Bytes of the bodies that wait, of all together. */
   readonly waitingBytes: number;
@@ -49,6 +49,7 @@ interface Waiting {
 interface Station {
   readonly takesLarge: boolean;
   port: PreparerPort | null;
+  isOpen: boolean;
   running: (Waiting & { readonly over: AbortController }) | null;
 }
 
@@ -69,7 +70,12 @@ export class PreparationWorkers {
     this.opening = opening;
     this.clocks = clocks;
     this.limits = limits;
-    this.stations = Array.from({ length: WORKERS }, (_, i) => ({ takesLarge: i > 0, port: null, running: null }));
+    this.stations = Array.from({ length: WORKERS }, (_, i) => ({
+      takesLarge: i > 0,
+      port: null,
+      isOpen: false,
+      running: null,
+    }));
     for (const station of this.stations) this.open(station);
   }
 
@@ -143,15 +149,21 @@ export class PreparationWorkers {
     port.hold(true);
     const { job } = waiting;
     port.post({ kind: 'job', id: this.nextId++, job }, job.kind === 'request' ? [job.body.buffer] : []);
+    if (station.isOpen) this.limitTime(station, over.signal);
+  }
+
+  /** From now on; the time in which a worker starts is not its job's. */
+  private limitTime(station: Station, over: AbortSignal): void {
     const { readSeconds } = this.limits;
-    void this.clocks.sleep(readSeconds * 1000, over.signal).then(() => {
-      if (!over.signal.aborted) this.replace(station, tooMuch(`more than ${readSeconds} s of work`));
+    void this.clocks.sleep(readSeconds * 1000, over).then(() => {
+      if (!over.aborted) this.replace(station, tooMuch(`more than ${readSeconds} s of work`));
     });
   }
 
   private open(station: Station): PreparerPort {
     const port = this.start({ givesWay: station.takesLarge });
     station.port = port;
+    station.isOpen = false;
     port.onMessage((message) => this.receive(station, port, message));
     port.onDeath(() => {
       if (station.port !== port) return;
@@ -168,6 +180,10 @@ export class PreparationWorkers {
     const { running } = station;
     if (message.kind === 'ready') {
       if (++this.opened >= WORKERS) this.readiness.resolve();
+      if (station.port === port) {
+        station.isOpen = true;
+        if (running) this.limitTime(station, running.over.signal);
+      }
       return;
     }
     if (station.port !== port || !running) return;
