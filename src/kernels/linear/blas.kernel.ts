@@ -12,7 +12,7 @@ import { I32 } from '../writer/values.ts';
 import { columnBytes, type FloatPacking } from './floats/packing.ts';
 import type { Packing } from './int8/packing.ts';
 import { takesOfProduct } from './takes.ts';
-import { byKind, isFloat, panelOf, unpackColumns } from './unpack.kernel.ts';
+import { byKind, isFloat, nameOf, panelOf, unpackColumns } from './unpack.kernel.ts';
 
 /**
  * x: of the operands' type; tileRows: of a tile (whole groups); depth: columns of a product (whole super-blocks); bias: 0 for none.
@@ -23,7 +23,7 @@ function blasOf(operands: BlasOperands, packing: FloatPacking | Packing) {
   const product = blasProducts[operands];
   const unpackTile = operands === 'bf16' ? halfTile(packing) : floatTile(packing);
   return task(
-    `linearBlas_${operands}${packing.kind}`,
+    `linearBlas_${operands}_${nameOf(packing)}`,
     { ...takesOfProduct, N: 'count', tileRows: 'count', depth: 'count' },
     (it, { first, last, thread }) => {
       const { w, columns, rows: O, x, N, tileRows, bias, depth } = it;

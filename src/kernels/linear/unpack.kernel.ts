@@ -42,6 +42,7 @@ export function byKind<T>(of: (packing: FloatPacking | Packing) => T): Readonly<
   return Object.fromEntries([...floatPackings, ...packings].map((packing) => [packing.kind, of(packing)]));
 }
 export const isFloat = (packing: FloatPacking | Packing): packing is FloatPacking => 'type' in packing;
+export const nameOf = (packing: FloatPacking | Packing): string => (isFloat(packing) ? packing.type : packing.name);
 
 /** Bits of an f16 that are moved to an f32's places: the sign, the exponent, to which a power of two is then added, and the fraction. */
 const HALF_AS_F32 = 0x8fffe000 | 0;
@@ -67,7 +68,7 @@ const floatRow = (packing: FloatPacking) =>
   });
 
 const quantizedRow = (packing: Packing) =>
-  functionOf(`unpackRow_${packing.kind}`, rowTakes, null, ({ w, panel, r, columns, out }) => {
+  functionOf(`unpackRow_${packing.name}`, rowTakes, null, ({ w, panel, r, columns, out }) => {
     const group = w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
     const member = panel.rem(QUANTIZED_GROUP_PANELS);
     const table = group.add(tableAt(packing, columns));
@@ -133,7 +134,7 @@ function quantAt(packing: Packing, row: I32, column: I32): I32 {
 export const embed = byKind((packing) => {
   const unpackRow = isFloat(packing) ? floatRow(packing) : quantizedRow(packing);
   return task(
-    `embed${packing.kind}`,
+    `embed_${nameOf(packing)}`,
     { packed: 'pointer', columns: 'count', out: 'pointer', ids: 'pointer' },
     ({ packed, columns, out, ids }, { first, last }) => {
       each(first, last, 1, (n) => {
@@ -177,7 +178,7 @@ const floatColumns = (packing: FloatPacking) =>
 
 /** value = scale · (quant − offset) − minimum, with scale and minimum of each half block. */
 const quantizedColumns = (packing: Packing) =>
-  functionOf(`unpackColumns_${packing.kind}`, columnTakes, null, (it) => {
+  functionOf(`unpackColumns_${packing.name}`, columnTakes, null, (it) => {
     const { w, panel, columns, first, last, out, stride } = it;
     const group = w.add(panel.div(QUANTIZED_GROUP_PANELS).mul(groupBytes(packing, columns)));
     const member = panel.rem(QUANTIZED_GROUP_PANELS);
@@ -253,15 +254,15 @@ export const unpackColumns = byKind((packing) =>
 const wide = floatPackings.find(({ kind }) => kind === PACK_F32)!;
 
 /** Unit = one panel: out gets it packed as f32. */
-export const unpackPanels = byKind(({ kind }) =>
+export const unpackPanels = byKind((packing) =>
   task(
-    `unpackPanels${kind}`,
+    `unpackPanels_${nameOf(packing)}`,
     { packed: 'pointer', columns: 'count', out: 'pointer' },
     ({ packed, columns, out }, { first, last }) => {
       const stride = I32.of(columnBytes(wide));
       each(first, last, 1, (panel) => {
         const to = out.add(panelOf(wide, columns, panel));
-        unpackColumns[kind]!({ w: packed, panel, columns, first: I32.of(0), last: columns, out: to, stride });
+        unpackColumns[packing.kind]!({ w: packed, panel, columns, first: I32.of(0), last: columns, out: to, stride });
       });
     },
   ),

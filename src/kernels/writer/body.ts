@@ -39,6 +39,8 @@ export class Item {
   place: 'here' | 'inside' | 'nowhere' = 'here';
   root: number;
   last: number;
+  /** Of arguments and parameters, for people. */
+  name: string | null = null;
   /** The local that keeps it, while encode.ts writes what is between it and its last use; −1: none. */
   local = -1;
 

@@ -18,7 +18,7 @@ class Printer {
     for (const item of block.items) {
       if (item.place !== 'here') continue;
       if (item.type !== null) {
-        const name = `v${this.#names.size}`;
+        const name = item.name ?? `v${this.#names.size}`;
         lines.push(`${indent}${name} = ${this.#text(item, parameterCount)}`);
         this.#names.set(item, name);
       } else lines.push(...this.#statement(item, indent, parameterCount));

@@ -41,7 +41,9 @@ export function task<A extends Arguments>(
 function valuesOf<A extends Arguments>(takes: A): ArgumentValues<A> {
   const at = I32.of(CONTROL_ARGUMENTS);
   const values = Object.entries(takes).map(([name, kind], i) => {
-    return [name, kind === 'real' ? F32.load(at, 4 * i) : I32.load(at, 4 * i)];
+    const value = kind === 'real' ? F32.load(at, 4 * i) : I32.load(at, 4 * i);
+    value.item.name = name;
+    return [name, value];
   });
   return Object.fromEntries(values) as ArgumentValues<A>;
 }

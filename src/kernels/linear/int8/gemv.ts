@@ -1,6 +1,18 @@
 /**
  * Matrix-vector products over int8 activations, straight from the packed panels, as reading the weights is what takes the time: some
  * groups side by side, a block of each in turn; how many is the machine's to say (devices/wasm/streams.ts).
+ *
+ * Q4_K, for one (its row of packing.ts: nibbles, `scale: 'unsigned'`, `minima: 'beside'`), of a block of 8 rows × 32 columns:
+ *
+ *   w + 32k, k < 4   quants, 4 bytes a row: columns 4k … 4k + 3 in their low nibbles, 16 + 4k … in the high ones
+ *   w + 128          2 bytes a row: s and m, the block's scale and minimum
+ *   d                8 f32 d, then 8 f32 dmin, of the super-block
+ *   tile             32 i8 x, f32 dx, and two i16 whose sum is Σ x
+ *
+ *   T   = Σ_k low(w + 32k) · x[k] + Σ_k high(w + 32k) · x[k + 4]              BlockSums.step, in i32
+ *   acc = acc + (f32(T) · (d · s) − (dmin · m) · f32(Σ x)) · dx               BlockSums.added
+ *
+ * `npm run kernels -- --print linearVector_Q4_K` prints just that: what other types do otherwise is decided while the kernel is written.
  */
 import { pair, times, zeros } from '../../lanes.ts';
 import { QUANTIZED_GROUP_PANELS } from '../../tasks.ts';

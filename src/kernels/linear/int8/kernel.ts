@@ -36,7 +36,7 @@ export const int8Scratch = (N: number, columns: number): number => WIDE_AT + (N 
 /** x: tiles of one row. `scratch`: for every thread. `streams`: groups that are read side by side, at most 4. Unit = one panel; threads take whole groups. */
 export const linearVector = byKind((packing) =>
   task(
-    `linearVector${packing.kind}`,
+    `linearVector_${packing.name}`,
     { ...takesOfProduct, streams: 'count' },
     ({ w, columns, rows, x, y, bias, scratch, scratchBytes, streams }, { first, last, thread }) => {
       const bytes = groupBytes(packing, columns);
@@ -60,7 +60,7 @@ export const linearVector = byKind((packing) =>
 /** x: tiles of 4 rows, N rows in all. `scratch`: for every thread. Unit = one panel; threads take whole groups. */
 export const linearMatrix = byKind((packing) =>
   task(
-    `linearMatrix${packing.kind}`,
+    `linearMatrix_${packing.name}`,
     { ...takesOfProduct, N: 'count' },
     ({ w, columns, rows, x, N, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
       const blocks = columns.div(32);

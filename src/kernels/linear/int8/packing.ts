@@ -29,6 +29,8 @@ import type { I32 } from '../../writer/values.ts';
 
 export interface Packing {
   readonly kind: number;
+  /** Of a type, or of several that are kept alike. */
+  readonly name: string;
   /** Bytes of the low bits of a block of 8 rows × 32 columns: nibbles, or whole quants. */
   readonly lowBytes: 128 | 256;
   /** Of the plane of high bits: none, one bit, two bits a quant. */
@@ -45,26 +47,32 @@ export interface Packing {
   readonly minima: 'own' | 'beside' | null;
 }
 
-type Choice = Partial<Omit<Packing, 'kind' | 'offset'>>;
+type Choice = Partial<Omit<Packing, 'kind' | 'name' | 'offset'>>;
 const nibbles = { lowBytes: 128, highBytes: 0, isTable: false, scale: 'f16', isHalved: false, minima: null } as const;
-const row = (kind: number, offset: number, choice: Choice = {}): Packing => ({ ...nibbles, kind, offset, ...choice });
+const row = (name: string, kind: number, offset: number, choice: Choice = {}): Packing => ({
+  ...nibbles,
+  name,
+  kind,
+  offset,
+  ...choice,
+});
 
 /** Of every quantized kind, how it lies. */
 export const packings: readonly Packing[] = [
-  row(PACK_Q8_0, 128, { lowBytes: 256 }),
-  row(PACK_Q4_0, 8),
-  row(PACK_Q4_1, 0, { minima: 'own' }),
-  row(PACK_Q5_0, 16, { highBytes: 32 }),
-  row(PACK_Q5_1, 0, { highBytes: 32, minima: 'own' }),
-  row(PACK_Q2_K, 0, { scale: 'unsigned', isHalved: true, minima: 'own' }),
-  row(PACK_Q3_K, 4, { scale: 'signed', isHalved: true }),
-  row(PACK_Q4_K, 0, { scale: 'unsigned', minima: 'beside' }),
-  row(PACK_Q5_K, 0, { scale: 'unsigned', minima: 'beside', highBytes: 32 }),
-  row(PACK_Q6_K, 32, { scale: 'signed', isHalved: true, highBytes: 64 }),
-  row(PACK_TABLE_F16, 128, { isTable: true }),
-  row(PACK_TABLE_BF16, 64, { isTable: true, scale: 'bf16' }),
-  row(PACK_TABLE, 128, { isTable: true, scale: 'signed' }),
-  row(PACK_TABLE_HALVES, 64, { isTable: true, scale: 'signed', isHalved: true }),
+  row('Q8_0', PACK_Q8_0, 128, { lowBytes: 256 }),
+  row('Q4_0', PACK_Q4_0, 8),
+  row('Q4_1', PACK_Q4_1, 0, { minima: 'own' }),
+  row('Q5_0', PACK_Q5_0, 16, { highBytes: 32 }),
+  row('Q5_1', PACK_Q5_1, 0, { highBytes: 32, minima: 'own' }),
+  row('Q2_K', PACK_Q2_K, 0, { scale: 'unsigned', isHalved: true, minima: 'own' }),
+  row('Q3_K', PACK_Q3_K, 4, { scale: 'signed', isHalved: true }),
+  row('Q4_K', PACK_Q4_K, 0, { scale: 'unsigned', minima: 'beside' }),
+  row('Q5_K', PACK_Q5_K, 0, { scale: 'unsigned', minima: 'beside', highBytes: 32 }),
+  row('Q6_K', PACK_Q6_K, 32, { scale: 'signed', isHalved: true, highBytes: 64 }),
+  row('table_f16', PACK_TABLE_F16, 128, { isTable: true }),
+  row('table_bf16', PACK_TABLE_BF16, 64, { isTable: true, scale: 'bf16' }),
+  row('table', PACK_TABLE, 128, { isTable: true, scale: 'signed' }),
+  row('table_halves', PACK_TABLE_HALVES, 64, { isTable: true, scale: 'signed', isHalved: true }),
 ];
 
 export const hasSuperBlocks = ({ scale }: Packing): boolean => scale === 'signed' || scale === 'unsigned';
