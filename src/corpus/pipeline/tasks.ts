@@ -86,8 +86,13 @@ export type ModelKeys = Readonly<Record<string, string>>;
 
 export function modelKeys(recipe: Recipe, host: CorpusHost): ModelKeys {
   const keys: Record<string, string> = {};
-  const listed = (patterns: readonly string[]) => host.listFiles(patterns);
   for (const [name, model] of Object.entries(recipe.models)) {
+    const missing: string[] = [];
+    const listed = (patterns: readonly string[]) => {
+      const entries = host.listFiles(patterns);
+      if (entries.length === 0) missing.push(patterns[0] ?? 'no files');
+      return entries;
+    };
     const { options } = model;
     const inputs =
       model.name === 'train-ngram'
@@ -100,12 +105,9 @@ export function modelKeys(recipe: Recipe, host: CorpusHost): ModelKeys {
                 ...Object.values(model.options.texts).map(({ files }) => listed(files)),
               ]
             : Object.values(options).map((path) => listed([path as string]));
-    if (inputs.some((entries) => entries.length === 0)) {
-      throw new ConfigError(
-        recipe.name,
-        [`models.${name}: a file it names is not in ${recipe.input}`],
-        'recipe.no-files',
-      );
+    if (missing.length > 0) {
+      const files = missing.join(', ');
+      throw new ConfigError(recipe.name, [`models.${name}: ${files} is not in ${recipe.input}`], 'recipe.no-files');
     }
     keys[name] = digest(['model', model, inputs, recipe.maximumRecordBytes]);
   }
