@@ -4,7 +4,8 @@ Use: python3 pytorch_train.py THREADS [vocab width ffn layers heads T batch step
 
 Needs torch alone, 1.13 or later (Debian: python3-torch). Attention is PyTorch's own where it has one
 (scaled_dot_product_attention, 2.0), and a product, a softmax and a product before; so are RMSNorm and a fused AdamW.
-bf16 is autocast: weights, gradients and moments stay f32, as ours do. CRIA_PEER_COMPILE=1 runs the model through
+bf16 is autocast: weights, gradients and moments stay f32, as ours do. CRIA_PEER_ATTENTION=products makes
+attention of products and a softmax: without MKL, PyTorch's own takes half of a step for its gradient. CRIA_PEER_COMPILE=1 runs the model through
 torch.compile. What the libraries below need to be fast (OPENBLAS_CORETYPE, GLIBC_TUNABLES) is the caller's to set.
 """
 import contextlib
@@ -37,7 +38,7 @@ def rotate(x, cos, sin):
 
 
 def attention(q, k, v, mask):
-    if hasattr(F, 'scaled_dot_product_attention'):
+    if hasattr(F, 'scaled_dot_product_attention') and os.environ.get('CRIA_PEER_ATTENTION') != 'products':
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + mask
     return scores.softmax(dim=-1) @ v
