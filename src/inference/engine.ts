@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts';
 import { ArgumentError } from '../base/errors.ts';
 import type { Device } from '../devices/device.ts';
 import type { KvStore, KvType } from '../kernels/ops.ts';
-import { type AdapterChoice, EngineAdapters, opsFor, type Selection } from '../model/adapter/select.ts';
+import { type AdapterChoice, EngineAdapters, opsFor, type Selection, templateWith } from '../model/adapter/select.ts';
 import { BATCH_TOKENS, cacheOf, mostHeld } from '../model/cache-size.ts';
 import { longestWindow } from '../model/choices/positions.ts';
 import { KvCache } from '../model/kv-cache.ts';
@@ -165,7 +165,7 @@ export class Engine {
   ): Job {
     const selection = this.adapters.select(adapters, isChat(prompt));
     const settings = resolveOptions('generate', generationOptions, options);
-    const promptIds = this.encode(prompt, settings);
+    const promptIds = this.encode(prompt, settings, adapters);
     this.checkLength(promptIds);
     if (settings.stop.length > 0 && !this.tokenizer) {
       throw new ArgumentError(
@@ -259,8 +259,13 @@ export class Engine {
   }
 
   /** The token ids of a prompt, as submit() reads it. Throws ArgumentError. */
-  encode(prompt: Prompt, options: { readonly parseSpecial: boolean }): Uint32Array {
-    const { tokenizer, chatTemplate, model, now } = this;
+  encode(
+    prompt: Prompt,
+    options: { readonly parseSpecial: boolean },
+    adapters: AdapterChoice | null = null,
+  ): Uint32Array {
+    const { tokenizer, model, now } = this;
+    const chatTemplate = templateWith(this.chatTemplate, this.adapters.named, adapters);
     return encodePrompt({ tokenizer, chatTemplate, vocabSize: model.config.vocabSize, now }, prompt, options);
   }
 

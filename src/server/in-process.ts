@@ -20,7 +20,7 @@ export interface RunningAnswer {
 }
 
 /**
- * `template`: a chat template's name or Jinja text; undefined: the model's own. Resolves when the engine has taken the answer in, so that what is wrong with the request is known before the first piece.
+ * `template`: a chat template's name or Jinja text; undefined: the adapters', else the model's own. Resolves when the engine has taken the answer in, so that what is wrong with the request is known before the first piece.
  * Throws ApiError 400, ArgumentError; the signal's reason.
  */
 export async function startAnswer(
@@ -31,7 +31,7 @@ export async function startAnswer(
 ): Promise<RunningAnswer> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const { messages, constraint } = conversationOf({ model, settings: { template } }, request);
+  const { messages, constraint } = conversationOf({ model, settings: { template } }, request, options.adapters ?? null);
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   checkLength(model, prompt, 'messages', options);
   const admission = withResolvers<void>();

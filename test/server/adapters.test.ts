@@ -1,5 +1,5 @@
 /** Several adapters at once: chosen by request, each answer as if it were alone. */
-import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, notStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,11 +16,15 @@ const place = (name: string, made: Parameters<typeof madeAdapter>[1]) => ({
   path: writeAdapter(join(folder, name), madeAdapter(config, made), config),
 });
 const adapters = [
-  { name: 'pirate', source: place('pirate.gguf', { seed: 1 }), usual: false },
+  {
+    name: 'pirate',
+    source: place('pirate.gguf', { seed: 1, chatTemplate: 'Arr: {{ messages[0].content }}' }),
+    usual: false,
+  },
   { name: 'poet', source: place('poet', { seed: 2 }), scale: 0.5, usual: false },
   { name: 'strict', source: place('strict', { seed: 3, magnitudes: true }), usual: false },
 ];
-const server = await testServer({}, { adapters });
+const server = await testServer({ template: undefined }, { adapters });
 
 const question = { prompt: 'Once upon a time', max_tokens: 12, temperature: 0 };
 const text = async (more: object) => {
@@ -63,6 +67,34 @@ test('model, adapters and lora choose; the answer says under which name', async 
     max_tokens: 3,
   });
   strictEqual(json.model, 'pirate');
+});
+
+test('a conversation is written with the template of the adapter that answers, where it brings one', async () => {
+  const messages = [{ role: 'user', content: 'hello' }];
+  const rendered = async (model: string) =>
+    (await post(server, '/apply-template', { model, messages })).json.prompt as string;
+  strictEqual(await rendered('pirate'), 'Arr: hello');
+  const own = await rendered('tiny');
+  notStrictEqual(own, 'Arr: hello');
+  strictEqual(await rendered('poet'), own);
+
+  const { json: counted } = await post(server, '/tokenize', { content: 'Arr: hello' });
+  const used = async (more: object) => {
+    const { json } = await post(server, '/v1/chat/completions', { messages, max_tokens: 1, ...more });
+    return json.usage.prompt_tokens as number;
+  };
+  const arr = counted.tokens.length + 1; // the beginning of the text
+  const usual = await used({});
+  notStrictEqual(usual, arr);
+  strictEqual(await used({ model: 'pirate' }), arr);
+  strictEqual(await used({ adapters: { pirate: 0.5, poet: 1 } }), arr);
+  strictEqual(await used({ lora: [{ id: 0, scale: 1 }] }), arr);
+  strictEqual(await used({ adapters: { pirate: 0 } }), usual);
+  const { json: count } = await post(server, '/v1/messages/count_tokens', { model: 'pirate', messages });
+  strictEqual(count.input_tokens, arr);
+  const prompt = { messages };
+  strictEqual((await server.model.encodePrompt(prompt, { adapters: ['pirate'] })).length, arr);
+  await rejects(server.model.encodePrompt(prompt), { code: 'chat.no-template' });
 });
 
 test('requests with this adapter, with that, with both, and without ride together, and each gets what it gets alone', async () => {

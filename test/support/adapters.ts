@@ -13,6 +13,7 @@ export interface MadeAdapter {
   readonly size?: number;
   readonly rank?: number;
   readonly magnitudes?: boolean;
+  readonly chatTemplate?: string;
 }
 
 function numbers(count: number, seed: number, size: number): Float32Array {
@@ -22,7 +23,7 @@ function numbers(count: number, seed: number, size: number): Float32Array {
 /** A correction of every linear layer. */
 export function madeAdapter(
   config: LlamaConfig,
-  { seed, size = 0.3, rank = 3, magnitudes = false }: MadeAdapter,
+  { seed, size = 0.3, rank = 3, magnitudes = false, chatTemplate }: MadeAdapter,
 ): WrittenAdapter {
   const layers = targetsOf(config)
     .filter(({ use }) => use === 'linear')
@@ -34,7 +35,7 @@ export function madeAdapter(
       const magnitude = magnitudes ? floatSource(target.name, lengths, [target.shape[0]!]) : null;
       return [target.name, { a: source(shapes.a, i), b: source(shapes.b, i + 0.5), magnitude, scale: 0.5 }] as const;
     });
-  return { layers: new Map(layers), replaced: new Map() };
+  return { layers: new Map(layers), replaced: new Map(), ...(chatTemplate !== undefined && { chatTemplate }) };
 }
 
 /** Writes it: a name ending in .gguf is a file, any other a PEFT folder. */

@@ -10,7 +10,7 @@ import { serveDefaults } from '../../platform/node/serve/defaults.ts';
 import { createLog, type Log, logLevels } from '../../platform/node/serve/log.ts';
 import { type RunningServer, type ServeSettings, startServer, startShelf } from '../../platform/node/serve/server.ts';
 import { packageVersion } from '../../platform/node/serve/version.ts';
-import { defaultTemplate } from '../../server/template.ts';
+import { templateOf as templateFor } from '../../server/template.ts';
 import type { ServerSettings } from '../../server/world.ts';
 import { builtInTemplates } from '../../tokenizer/chat/built-in-templates.ts';
 import { defineCommand } from '../command.ts';
@@ -233,8 +233,7 @@ async function startOne(word: ModelWord, settings: Given, log: Log, io: Io): Pro
   const model = await loadModel(given, io);
   try {
     const wanted = word.template === undefined ? settings.template : templateOf(word.template);
-    const template = wanted ?? defaultTemplate(model);
-    if (template === 'plain' && wanted === undefined) {
+    if (wanted === undefined && templateFor(model, wanted) === 'plain') {
       writeLine(
         io.stderr,
         'cria serve: this model has no chat template: messages are joined to one text, which it goes on with. ' +
@@ -244,7 +243,7 @@ async function startOne(word: ModelWord, settings: Given, log: Log, io: Io): Pro
     const modelId = word.name ?? settings.modelId ?? usualName(word.model, resolveModel(word.model));
     const aliases = [...settings.aliases, ...word.alias];
     const pooling = word.pooling ?? settings.pooling;
-    const server = await startServer(model, { ...settings, modelId, aliases, pooling, template }, log);
+    const server = await startServer(model, { ...settings, modelId, aliases, pooling, template: wanted }, log);
     return { server, facts: { model: modelId, device: model.facts.device }, close: () => model.close() };
   } catch (error) {
     await model.close();

@@ -217,6 +217,7 @@ export class EngineHost {
       const placed = adapters.map((adapter, i) =>
         placeAdapter(device!, model, adapter, { ...settings.adapters[i]!, weights: checkpoint.tensors }),
       );
+      const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));
       const spoken = adapters.filter((_, i) => settings.adapters[i]!.usual);
       const chatTemplate = spokenTemplate(spoken) ?? checkpoint.chatTemplate;
       const { clock, drawSeed } = this.world;
@@ -224,7 +225,7 @@ export class EngineHost {
         ...sizes,
         model,
         device,
-        adapters: new EngineAdapters(placed, settings.adapters),
+        adapters: new EngineAdapters(placed, facts),
         tokenizer,
         eogIds: checkpoint.generation.eosIds,
         chatTemplate,
@@ -243,7 +244,6 @@ export class EngineHost {
       await rehearse(engine, compiled);
       this.loaded = this.keeping(engine, checkpoint, source, settings);
       this.compiler = undefined;
-      const facts = adapters.map((adapter, i) => adapterFacts(adapter, settings.adapters[i]!, placed[i]!));
       for (const adapter of adapters) adapter.close();
       return {
         ...factsOf(checkpoint),
@@ -417,7 +417,7 @@ export function closedError(): CriaError {
 }
 
 function adapterFacts(
-  { format, layers, replaced }: Adapter,
+  { format, layers, replaced, chatTemplate }: Adapter,
   { name, scale, usual }: AdapterSettings,
   { hasMagnitudes }: PlacedAdapter,
 ): AdapterFacts {
@@ -426,7 +426,7 @@ function adapterFacts(
     ...replaced.values(),
   ];
   const parameterCount = sources.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return { name, format, scale, usual, hasMagnitudes, parameterCount };
+  return { name, format, scale, usual, hasMagnitudes, chatTemplate: chatTemplate ?? null, parameterCount };
 }
 
 function factsOf(

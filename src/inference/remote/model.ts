@@ -140,9 +140,12 @@ export class RemoteModel {
     return new Chat((prompt, generateOptions) => this.generate(prompt, generateOptions), options);
   }
 
-  /** The token ids of a prompt as generate() reads it: with the beginning token, through the chat template. */
-  encodePrompt(prompt: Prompt, options: { readonly parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return this.call('encode', [cloneable(prompt), { parseSpecial: options.parseSpecial ?? false }]);
+  /** The token ids of a prompt as generate() reads it: with the beginning token, through the chat template (an adapter's, where it brings one). */
+  encodePrompt(
+    prompt: Prompt,
+    { parseSpecial = false, adapters }: { readonly parseSpecial?: boolean; readonly adapters?: AdapterChoice } = {},
+  ): Promise<Uint32Array> {
+    return this.call('encode', [cloneable(prompt), { parseSpecial }, adapters ?? null]);
   }
 
   /** Logits of all positions, row by row: ids.length × vocabSize. */

@@ -81,6 +81,8 @@ export interface AdapterFacts {
   readonly usual: Usual;
   /** A DoRA: it works at this scale only, and with no other adapter. */
   readonly hasMagnitudes: boolean;
+  /** The chat template that it was trained with; null: its file names none. */
+  readonly chatTemplate: string | null;
   readonly parameterCount: number;
 }
 
@@ -93,6 +95,7 @@ export interface ModelFacts {
   readonly contextLength: number;
   readonly kvType: KvType;
   readonly tokenizer: TokenizerFiles | null;
+  /** Of a conversation for which no adapter is asked: the last usual adapter's that brings one, else the model's own. */
   readonly chatTemplate: string | null;
   /** Parameters, and the bytes that they take in the file. */
   readonly parameterCount: number;
@@ -147,7 +150,11 @@ export interface Methods {
     value: GenerationResult;
     event: Piece | Admitted | PromptRead;
   };
-  encode: { args: [prompt: Prompt, options: { readonly parseSpecial: boolean }]; value: Uint32Array; event: never };
+  encode: {
+    args: [prompt: Prompt, options: { readonly parseSpecial: boolean }, adapters: AdapterChoice | null];
+    value: Uint32Array;
+    event: never;
+  };
   logits: { args: [ids: ArrayLike<number>]; value: Float32Array; event: never };
   trace: {
     args: [ids: ArrayLike<number>, names: readonly string[], slice: TraceSlice];

@@ -19,24 +19,47 @@ export const noAdapters: Selection = { key: '', uses: [] };
 /** Where an adapter is used that a call does not name: always, never, or where a conversation is answered. */
 export type Usual = boolean | 'chat';
 
+export interface NamedAdapter {
+  readonly name: string;
+  readonly usual: Usual;
+  /** The chat template that it was trained with; null: its file names none. */
+  readonly chatTemplate: string | null;
+}
+
+/** The chat template of a conversation: that of the last adapter asked for that brings one, else `usual`, which holds where none is asked for. */
+export function templateWith(
+  usual: string | null,
+  adapters: readonly Pick<NamedAdapter, 'name' | 'chatTemplate'>[],
+  choice: AdapterChoice | null,
+): string | null {
+  const asked = Array.isArray(choice)
+    ? (choice as readonly string[])
+    : Object.entries(choice ?? {}).flatMap(([name, scale]) => (scale === 0 ? [] : [name]));
+  const brought = asked.map((name) => adapters.find((adapter) => adapter.name === name)?.chatTemplate ?? null);
+  return brought.findLast((template) => template !== null) ?? usual;
+}
+
 /** The names of those that are used where nothing is said. */
 export function usualNames(
-  adapters: readonly { readonly name: string; readonly usual: Usual }[],
+  adapters: readonly Pick<NamedAdapter, 'name' | 'usual'>[],
   isConversation: boolean,
 ): string[] {
   return adapters.filter(({ usual }) => usual === true || (usual === 'chat' && isConversation)).map(({ name }) => name);
 }
 
 export class EngineAdapters {
+  readonly named: readonly NamedAdapter[];
   private readonly byName: ReadonlyMap<string, PlacedAdapter>;
   /** Of a sequence that does not say, at the scale with which they were placed. */
   readonly usual: Selection;
   private readonly usualInConversation: Selection;
 
-  constructor(adapters: readonly PlacedAdapter[], usual: readonly { readonly name: string; readonly usual: Usual }[]) {
+  /** `named`: the same adapters, as a program knows them. */
+  constructor(adapters: readonly PlacedAdapter[], named: readonly NamedAdapter[]) {
+    this.named = named;
     this.byName = new Map(adapters.map((adapter) => [adapter.name, adapter]));
-    this.usual = this.select(usualNames(usual, false));
-    this.usualInConversation = this.select(usualNames(usual, true));
+    this.usual = this.select(usualNames(named, false));
+    this.usualInConversation = this.select(usualNames(named, true));
   }
 
   /** Throws ArgumentError `generate.adapters`. null: the usual ones, of a conversation or of all else. */

@@ -13,7 +13,6 @@ import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import type { ToolEvent } from '../../inference/grammar/tool-reader.ts';
 import type { GenerationOptions } from '../../inference/options.ts';
 import { type RunningAnswer, startAnswer } from '../in-process.ts';
-import { defaultTemplate } from '../template.ts';
 import type { ServedModel } from '../world.ts';
 import { requestOf } from './prompt.ts';
 
@@ -101,8 +100,7 @@ export class CriaLanguageModel implements LanguageModelV4 {
       warnings.push({ type: 'unsupported', feature: 'reasoning', details: 'models here have no such setting' });
     }
     const model = await this.load();
-    const template = this.settings.template ?? defaultTemplate(model);
-    const answer = await startAnswer(model, template, request, { ...optionsOf(options), ...own, signal });
+    const answer = await startAnswer(model, this.settings.template, request, { ...optionsOf(options), ...own, signal });
     return this.write(answer, warnings, (own.logprobs ?? -1) >= 0, signal);
   }
 

@@ -3,6 +3,7 @@ import type { ChatPrompt } from '../../inference/chat-prompt.ts';
 import type { GenerationResult, Piece } from '../../inference/generation.ts';
 import type { ToolFormat } from '../../inference/grammar/tools.ts';
 import { encodePrompt } from '../../inference/prompt.ts';
+import type { AdapterChoice } from '../../model/adapter/select.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { type Generations, startGenerations } from '../generations.ts';
 import type { Desk } from '../preparing/desk.ts';
@@ -38,7 +39,7 @@ export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'message
   const asked = askedFor(desk, request, { isConversation: true });
   const logprobs = chatLogprobs(request);
   const options = { ...optionsOf(request), logprobs };
-  const { messages, constraint, prompt } = readConversation(desk, request, param);
+  const { messages, constraint, prompt } = readConversation(desk, request, asked.adapters, param);
   checkLength(model, prompt, param, desk.settings.refuseBeyondContext ? options : {});
   const { spec, tools } = constraint;
   // A form, or a call that must be made, leaves no room for thoughts.
@@ -55,9 +56,9 @@ export function prepareTurn(desk: Desk, request: ChatRequest, { param = 'message
 }
 
 /** A conversation's prompt, which may be longer than the context. Throws ApiError. */
-export function readConversation(desk: Desk, request: ChatRequest, param = 'messages') {
+export function readConversation(desk: Desk, request: ChatRequest, adapters: AdapterChoice | null, param = 'messages') {
   const { model } = desk;
-  const { messages, constraint } = conversationOf(desk, request);
+  const { messages, constraint } = conversationOf(desk, request, adapters);
   checkCharacters(model, charactersOf(messages), param);
   const prompt = encodePrompt(encoderOf(model), messages, { parseSpecial: false });
   return { messages, constraint, prompt };

@@ -13,7 +13,7 @@ import {
 import { parseBody } from '../request/parse.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { prepareTurn, readConversation, startTurn, type Turn, turnEvents } from './conversation.ts';
-import { checkModel } from './prompts.ts';
+import { askedFor } from './prompts.ts';
 
 /** Anthropic's name for each kind of refusal, by status. */
 const types: Readonly<Record<number, string>> = {
@@ -56,8 +56,8 @@ export async function messages(core: Core, call: Call, turn: Turn): Promise<Repl
 /** The exact count that the request would have. */
 export function prepareCount(desk: Desk, body: unknown): number {
   const request = chatOfConversation(parseBody(countTokensSchema, body));
-  checkModel(desk, request.model);
-  return readConversation(desk, request).prompt.length;
+  const { adapters } = askedFor(desk, request, { isConversation: true });
+  return readConversation(desk, request, adapters).prompt.length;
 }
 
 export async function countTokens(_core: Core, _call: Call, count: number): Promise<Reply> {

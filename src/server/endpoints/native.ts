@@ -9,6 +9,7 @@ import { NativeWriter } from '../reply/native-writer.ts';
 import { TokenNames } from '../reply/token-names.ts';
 import { type NativeShape, nativeSchema, nativeShapeOf } from '../request/native.ts';
 import { parseBody } from '../request/parse.ts';
+import { templateOf } from '../template.ts';
 import type { Call, Core, Reply } from '../world.ts';
 import { constraintOf } from './constraint.ts';
 import { prepareRawTurn, type Turn } from './conversation.ts';
@@ -114,7 +115,7 @@ export async function props({ model, settings }: Core): Promise<Reply> {
     total_slots: settings.parallel,
     model_alias: settings.modelId,
     model_path: facts.name,
-    chat_template: settings.template ?? facts.chatTemplate ?? '',
+    chat_template: templateOf(model, settings.template) ?? '',
     bos_token: model.hasTokenizer ? piece(tokenizer.bosId) : '',
     eos_token: model.hasTokenizer ? piece(tokenizer.eosId) : '',
     modalities: { vision: false, audio: false },

@@ -17,6 +17,7 @@ import {
   plainName,
 } from '../request/ollama.ts';
 import { parseBody } from '../request/parse.ts';
+import { templateOf } from '../template.ts';
 import type { Call, Clocks, Core, Reply } from '../world.ts';
 import { prepareRawTurn, prepareTurn, startTurn, type Turn, turnEvents } from './conversation.ts';
 import { embeddings, prepareEmbeddings } from './embeddings.ts';
@@ -180,7 +181,7 @@ export async function ollamaShow(core: Core): Promise<Reply> {
   const { facts, config } = core.model;
   const { settings } = core;
   const { details, modified_at } = await describe({ settings, facts, bytes: facts.weightBytes }, core.clocks);
-  const template = core.settings.template ?? facts.chatTemplate ?? '';
+  const template = templateOf(core.model, settings.template) ?? '';
   const capabilities = [
     'completion',
     ...(template === 'plain' ? [] : ['tools']),

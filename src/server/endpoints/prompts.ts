@@ -12,6 +12,7 @@ import { chatPromptOf } from '../request/chat.ts';
 import { type ChatConstraint, chatConstraint } from '../request/constrained.ts';
 import type { SharedFields } from '../request/generation-fields.ts';
 import { templateShowsTools, withToolTexts } from '../request/tool-messages.ts';
+import { templateOf } from '../template.ts';
 
 /** Throws ApiError 404 where another model is asked for than the one that is served, or one of its adapters. */
 export function checkModel({ settings, model }: Desk, wanted: string | null | undefined): void {
@@ -77,12 +78,16 @@ export function askedFor(
   return { ...unsaid, adapters: isBase && known.length > 0 ? [] : null };
 }
 
-/** A conversation as the model's chat template wants it, the tools that it may call included, and what the answer is held to. */
+/**
+ * A conversation as its template wants it, the tools that it may call included, and what the answer is held to. `choice`: the adapters that
+ * answer; null: the usual ones.
+ */
 export function conversationOf(
   { model, settings }: Pick<Desk, 'model'> & { readonly settings: Pick<Desk['settings'], 'template'> },
   request: Parameters<typeof chatPromptOf>[0] & Parameters<typeof chatConstraint>[0],
+  choice: AdapterChoice | null,
 ): { readonly messages: ChatPrompt & { readonly template: string }; readonly constraint: ChatConstraint } {
-  const template = chatTemplateFor(model.tokenizer, settings.template ?? model.facts.chatTemplate ?? undefined).source;
+  const template = chatTemplateFor(model.tokenizer, templateOf(model, settings.template, choice)).source;
   const constraint = chatConstraint(request, template);
   const offered = constraint.tools?.offered;
   const given = { ...chatPromptOf(request, template), template };

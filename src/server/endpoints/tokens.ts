@@ -7,7 +7,7 @@ import type { Desk } from '../preparing/desk.ts';
 import { templateSchema } from '../request/chat.ts';
 import { parseBody } from '../request/parse.ts';
 import { detokenizeSchema, tokenizeSchema } from '../request/texts.ts';
-import { checkModel, conversationOf } from './prompts.ts';
+import { askedFor, checkModel, conversationOf } from './prompts.ts';
 
 export function tokenize(desk: Desk, body: unknown): Uint8Array<ArrayBuffer> {
   const request = parseBody(tokenizeSchema, body);
@@ -37,7 +37,7 @@ export function detokenize(desk: Desk, body: unknown): Uint8Array<ArrayBuffer> {
 
 export function applyTemplate(desk: Desk, body: unknown): Uint8Array<ArrayBuffer> {
   const request = parseBody(templateSchema, body);
-  checkModel(desk, request.model);
+  const { adapters } = askedFor(desk, { model: request.model }, { isConversation: true });
   const {
     messages,
     template,
@@ -45,7 +45,7 @@ export function applyTemplate(desk: Desk, body: unknown): Uint8Array<ArrayBuffer
     addGenerationPrompt = true,
     continuation = '',
     tools,
-  } = conversationOf(desk, request).messages;
+  } = conversationOf(desk, request, adapters).messages;
   const prompt = { messages, template, variables, addGenerationPrompt, tools: tools ?? null };
   const rendered = renderChat(desk.model.tokenizer, prompt, desk.now);
   return written({ prompt: rendered.text + continuation });

@@ -20,7 +20,6 @@ import type { ToolEvent } from '../../inference/grammar/tool-reader.ts';
 import { type GenerationOptions, generationOptions } from '../../inference/options.ts';
 import type { RemoteModel } from '../../inference/remote/model.ts';
 import { type ConversationRequest, startAnswer } from '../in-process.ts';
-import { defaultTemplate } from '../template.ts';
 import { toRequestMessage } from './messages.ts';
 
 export interface ChatCriaFields extends GenerationOptions, BaseChatModelParams {
@@ -108,8 +107,7 @@ export class ChatCria extends BaseChatModel<ChatCriaCallOptions> {
       ...(stop && { stop }),
       ...(signal && { signal }),
     };
-    const template = this.template ?? defaultTemplate(model);
-    const answer = await startAnswer(model, template, requestOf(messages, options), generation);
+    const answer = await startAnswer(model, this.template, requestOf(messages, options), generation);
     let calls = 0;
     try {
       const chunksOf = function* (events: readonly ToolEvent[]) {

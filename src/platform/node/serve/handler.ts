@@ -6,7 +6,6 @@ import { nearestNames } from '../../../base/nearest.ts';
 import type { Pooling } from '../../../inference/reading/embedding.ts';
 import type { RemoteModel } from '../../../inference/remote/model.ts';
 import { onlyModel } from '../../../server/models/only-model.ts';
-import { defaultTemplate } from '../../../server/template.ts';
 import { createApp } from './app.ts';
 import { createCore, createShared } from './core.ts';
 import { serveDefaults } from './defaults.ts';
@@ -100,7 +99,7 @@ function appOf(model: RemoteModel, options: HandlerOptions) {
   const settings = {
     ...defaults,
     modelId: model.facts.name.replace(/\.(gguf|safetensors|bin)$/i, ''),
-    template: defaultTemplate(model),
+    template: undefined,
     queue: defaults.parallel + queue,
     apiKeys: [],
     corsOrigins: [],

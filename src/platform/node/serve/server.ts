@@ -10,7 +10,7 @@ import { CriaError } from '../../../base/errors.ts';
 import type { Models } from '../../../server/models/models.ts';
 import { onlyModel } from '../../../server/models/only-model.ts';
 import { type Face, Shelf } from '../../../server/models/shelf.ts';
-import { defaultTemplate } from '../../../server/template.ts';
+import { templateOf } from '../../../server/template.ts';
 import type { Core, ServedModel, ServerSettings, Shared } from '../../../server/world.ts';
 import { createApp, type Wire, type WireSettings } from './app.ts';
 import { createCore, createShared, sleep } from './core.ts';
@@ -73,8 +73,9 @@ export async function startShelf(
   const limits = { memoryBytes, waiting: queue, waitSeconds: queueSeconds };
   const shelf = new Shelf(faces, limits, {
     clocks: shared.clocks,
-    openCore(model, { template = defaultTemplate(model), ...face }) {
-      if (template === 'plain') log.info('no chat template: messages are joined to one text', { model: face.modelId });
+    openCore(model, { template, ...face }) {
+      if (templateOf(model, template) === 'plain')
+        log.info('no chat template: messages are joined to one text', { model: face.modelId });
       return createCore(shared, model, { ...face, template }, parallel + queue);
     },
     say: (message, fields) => log.info(message, fields),
