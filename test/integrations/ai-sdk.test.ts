@@ -10,7 +10,7 @@ import { tinyFolder } from '../support/server.ts';
 
 const cria = createCria();
 after(() => cria.close());
-const load = { threads: 1, contextLength: 1024 };
+const load = { threads: 1, contextLength: 2048 };
 const model = cria(tinyFolder, { ...load, template: 'chatml' });
 const common = { model, maxRetries: 0, temperature: 0 };
 

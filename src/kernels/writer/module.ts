@@ -46,7 +46,9 @@ export function moduleOf(options: ModuleOptions): Uint8Array<ArrayBuffer> {
 
   const imported = imports.map((it) => [...text('env'), ...text(it.name), 0, ...typeOf(it)]);
   const declared = functions.map(typeOf);
-  const named = Object.keys(exports).map((name, i) => [...text(name), 0, ...unsigned(imports.length + i)]);
+  // Those that others call too, by their numbers, so that a host can have each optimized.
+  const names = Object.keys(exports);
+  const named = functions.map((_, i) => [...text(names[i] ?? String(i)), 0, ...unsigned(imports.length + i)]);
   const limits = [target.isShared ? 3 : 1, ...unsigned(memory.initial), ...unsigned(memory.maximum)];
   const words = Int32Array.from(constants.words);
   const start = [0, 0x41, ...signed(constants.start), 0x0b];

@@ -9,6 +9,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import { createLoneWasmDevice } from '../../devices/wasm/device.ts';
 import { type KernelLibrary, kernelLibrary, onceForEach, targetOf } from '../../devices/wasm/library.ts';
 import { computeByKernels, differing, type Results, resultsNow } from '../../devices/wasm/self-test.ts';
@@ -17,6 +18,7 @@ import type { Blas } from '../../kernels/gemm/blas.ts';
 import { taskNumber, writeModule } from '../../kernels/kernels.ts';
 import { rmsNorm } from '../../kernels/rms-norm/kernel.ts';
 import { joined } from '../../kernels/writer/instructions.ts';
+import { MEMORY } from '../../kernels/writer/module.ts';
 import { describeMachine } from './machine.ts';
 import { Verdicts } from './remembered.ts';
 
@@ -83,7 +85,9 @@ class WideLibrary implements KernelLibrary {
 
   /** Marked, as engines share code among modules of the same bytes. */
   private readonly joinedBytes = onceForEach((task) => marked(writeModule(task, targetOf(this.shared, this.simd))));
-  private readonly joinedModule = onceForEach((task) => optimized(this.joinedBytes(task), { joinsPairs: true }));
+  private readonly joinedModule = onceForEach((task) =>
+    optimized(this.joinedBytes(task), { joinsPairs: true, shared: this.shared }),
+  );
 
   private readonly isJoined = onceForEach((task): boolean => {
     const { verdicts } = this;
@@ -149,22 +153,46 @@ function canJoinPairs(): string | null {
   return TRIED_V8.includes(version) ? null : `joining pairs has not been tried in V8 ${version}`;
 }
 
-const WHILE_COMPILING = ['--no-liftoff', '--no-wasm-lazy-compilation', '--no-wasm-inlining'];
-const OTHERWISE = ['--liftoff', '--wasm-lazy-compilation', '--wasm-inlining', '--no-experimental-wasm-revectorize'];
+type TierUp = (compiled: unknown) => void;
+let tierUp: TierUp | undefined;
+
+/** V8's own function that compiles an exported function with the optimizing compiler, at once. Its name is read while a flag allows it. */
+function tierUpOf(): TierUp {
+  if (tierUp) return tierUp;
+  try {
+    setFlagsFromString('--allow-natives-syntax');
+    tierUp = runInThisContext('(function (compiled) { %WasmTierUpFunction(compiled); })') as TierUp; // in brackets: parsed at once
+  } finally {
+    setFlagsFromString('--no-allow-natives-syntax');
+  }
+  return tierUp;
+}
+
+/** To compile in; by whether threads can share it. */
+const memoryOf = onceForEach(
+  (shared) => new WebAssembly.Memory({ initial: MEMORY.initial, maximum: MEMORY.maximum, shared: shared === 1 }),
+);
 
 /**
- * The module, by the optimizing compiler at once. Nothing is inlined: V8 decides that by counts of calls, which there are not yet, and
- * without them it ends the process.
+ * The module, whose functions the optimizing compiler has compiled. Flags of V8 are of the whole process: other threads may compile and
+ * instantiate what they like meanwhile, so only such are set as spoil nothing of theirs.
  */
 export function optimized(
   bytes: Uint8Array<ArrayBuffer>,
-  { joinsPairs }: { readonly joinsPairs: boolean },
+  { joinsPairs, shared }: { readonly joinsPairs: boolean; readonly shared: boolean },
 ): WebAssembly.Module {
-  try {
-    for (const flag of WHILE_COMPILING) setFlagsFromString(flag);
-    if (joinsPairs) setFlagsFromString('--experimental-wasm-revectorize');
-    return new WebAssembly.Module(bytes);
-  } finally {
-    for (const flag of OTHERWISE) setFlagsFromString(flag);
+  const module = new WebAssembly.Module(bytes);
+  const env: Record<string, WebAssembly.ImportValue> = {};
+  for (const { name, kind } of WebAssembly.Module.imports(module)) {
+    env[name] = kind === 'memory' ? memoryOf(Number(shared)) : () => 0;
   }
+  const { exports } = new WebAssembly.Instance(module, { env });
+  const compile = tierUpOf();
+  try {
+    if (joinsPairs) setFlagsFromString('--experimental-wasm-revectorize');
+    for (const compiled of Object.values(exports)) compile(compiled);
+  } finally {
+    setFlagsFromString('--no-experimental-wasm-revectorize');
+  }
+  return module;
 }

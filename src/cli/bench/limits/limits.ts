@@ -30,7 +30,7 @@ export async function measureLimits(
     what = 'all',
   }: { readonly wide: boolean; readonly native: boolean; readonly what?: 'all' | 'memory' },
 ): Promise<Limits> {
-  const module = optimized(limitsModule(targetOf(false)), { joinsPairs: wide }); // threads that get it share the code
+  const module = optimized(limitsModule(targetOf(false)), { joinsPairs: wide, shared: false }); // threads that get it share the code
   const barrier = new Int32Array(new SharedArrayBuffer(4));
   const reports = await Promise.all(
     Array.from(

@@ -79,7 +79,7 @@ export async function deviceOfRun(
   wanted: TrainingMachine['device'],
   { products, ranks, began }: RunFacts,
   tell: (message: string) => void,
-  measure: typeof autoDevice = autoDevice,
+  measure: () => Promise<{ readonly device: DeviceKind; readonly why: string }> = autoDevice,
 ): Promise<DeviceKind> {
   if (wanted !== 'auto') return wanted;
   if (began !== undefined) return began.device?.startsWith('webgpu') ? 'webgpu' : 'wasm';

@@ -1,5 +1,6 @@
 /** How a run of any kind takes its folder: the lock, what a killed one left, and the checkpoint to go on after. */
-import { rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { ArgumentError } from '../../../../base/errors.ts';
 import type { Collective } from '../../../../training/collective.ts';
 import { checkpointNames } from '../run-checkpoint.ts';
@@ -32,7 +33,7 @@ export async function openRun<State>(
   const unlock = isFirst ? await lockRun(folder.path, tell) : () => {};
   const close = () => {
     unlock();
-    if (isFirst && folder.isNew) removeEmpty(folder.checkpoints, folder.path);
+    if (isFirst && folder.isNew) removeUnused(folder);
   };
   try {
     if (!resume && checkpointNames(folder.checkpoints).length > 0) {
@@ -52,13 +53,11 @@ export async function openRun<State>(
   }
 }
 
-/** What a run made before it could not go on: a folder that holds something stays. */
-function removeEmpty(...folders: readonly string[]): void {
-  for (const folder of folders) {
-    try {
-      rmdirSync(folder);
-    } catch {
-      // it is gone, or not empty
-    }
-  }
+/** What a run made before it could not go on: two folders without a file. */
+function removeUnused({ path, checkpoints }: Pick<MetricsFolder<never>, 'path' | 'checkpoints'>): void {
+  const isUnused = readdirSync(path).every((name) => join(path, name) === checkpoints) && isEmpty(checkpoints);
+  if (!isUnused) return;
+  rmSync(path, { recursive: true });
 }
+
+const isEmpty = (folder: string): boolean => !existsSync(folder) || readdirSync(folder).length === 0;
