@@ -2,6 +2,7 @@
 
 import { renderChat } from '../../inference/chat-prompt.ts';
 import { checkIds } from '../../inference/prompt.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
 import type { Desk } from '../preparing/desk.ts';
 import { templateSchema } from '../request/chat.ts';
@@ -16,10 +17,35 @@ export function tokenize(desk: Desk, body: unknown): Uint8Array<ArrayBuffer> {
   const bos = (request.add_special ?? false) && tokenizer.addBos && tokenizer.bosId !== null;
   const special = (request.parse_special ?? true) ? 'parse' : 'text';
   const ids = tokenizer.encode(request.content, { bos, special });
-  const tokens = request.with_pieces
-    ? Array.from(ids, (id) => ({ id, piece: textOrBytes(tokenizer.bytesOf(id)) }))
-    : Array.from(ids);
-  return written({ tokens });
+  return request.with_pieces ? withPieces(tokenizer, ids) : written({ tokens: Array.from(ids) });
+}
+
+/** As written({ tokens: [{ id, piece }, …] }) is; what stands for a token is written once, and copied as often as the token comes. */
+export function withPieces(tokenizer: Pick<Tokenizer, 'bytesOf'>, ids: Uint32Array): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const entries = new Map<number, Uint8Array>();
+  const entryOf = (id: number): Uint8Array => {
+    let entry = entries.get(id);
+    if (!entry) {
+      const text = JSON.stringify({ id, piece: textOrBytes(tokenizer.bytesOf(id)) });
+      entries.set(id, (entry = encoder.encode(`${text},`)));
+    }
+    return entry;
+  };
+  const [head, end] = ['{"tokens":[', ']}'].map((text) => encoder.encode(text)) as [Uint8Array, Uint8Array];
+  let length = head.length;
+  for (const id of ids) length += entryOf(id).length;
+  if (ids.length > 0) length--; // the last comma, which the end is written over
+  const body = new Uint8Array(length + end.length);
+  body.set(head);
+  let at = head.length;
+  for (const id of ids) {
+    const entry = entryOf(id);
+    body.set(entry, at);
+    at += entry.length;
+  }
+  body.set(end, length);
+  return body;
 }
 
 export function detokenize(desk: Desk, body: unknown): Uint8Array<ArrayBuffer> {
