@@ -13,7 +13,12 @@ test('tokens with their pieces: a text, or the bytes of what is none', () => {
 
 test('a token that comes again is not looked up again', () => {
   const asked: number[] = [];
-  const counted = { bytesOf: (id: number) => (asked.push(id), Uint8Array.of(id)) };
+  const counted = {
+    bytesOf(id: number) {
+      asked.push(id);
+      return Uint8Array.of(id);
+    },
+  };
   withPieces(
     counted,
     Uint32Array.from({ length: 1000 }, (_, i) => 65 + (i % 3)),
