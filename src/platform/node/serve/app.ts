@@ -12,10 +12,10 @@ import { openApi } from '../../../server/openapi.ts';
 import { eventsAfterWaiting, settlesSoon } from '../../../server/reply/waiting.ts';
 import type { Reply } from '../../../server/world.ts';
 import { hostChecker, keyChecker } from './access.ts';
-import { eventResponse } from './event-response.ts';
 import { addExplorer } from './explore.ts';
 import type { Log } from './log.ts';
 import { addPages } from './page.ts';
+import { responseOf } from './response.ts';
 
 export interface WireSettings {
   /** Where the server listens; null: somebody else listens, and says under which names it may be called. */
@@ -162,20 +162,15 @@ async function answer(
     return errorResponse(refused, endpoint.path, c.env);
   }
   const headers = { 'x-request-id': id, ...reply.headers };
-  if (reply.kind === 'events') {
-    const { outgoing } = c.env;
-    const response = eventResponse(reply.events, {
-      signal,
-      stallSeconds: settings.stallSeconds,
-      onStall: outgoing && (() => outgoing.destroy()),
-      onEnd: (complete) => finish(complete ? 200 : 499),
-    });
-    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
-    return response;
-  }
-  finish(200);
-  if (reply.kind === 'json') return c.json(reply.body as object, 200, headers);
-  return c.body(reply.body, 200, { ...headers, 'content-type': reply.type });
+  const { outgoing } = c.env;
+  const response = responseOf(reply, {
+    signal,
+    stallSeconds: settings.stallSeconds,
+    onStall: outgoing && (() => outgoing.destroy()),
+    onEnd: (complete) => finish(complete ? 200 : 499),
+  });
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
 }
 
 /**
