@@ -225,5 +225,5 @@ function describeLimits(threads: number, { readBytesPerSecond, int8PerSecond, f3
   return `limits of ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${giga(readBytesPerSecond)} GB/s read, ${multiplies}`;
 }
 
-/** Which kernels run, by the device's description. */
-const limitsOf = (device: string) => ({ wide: device.includes('256-bit'), native: device.includes('machine code') });
+/** Which kernels multiply, by the device's description. */
+const limitsOf = (device: string) => ({ wide: device.includes('256-bit'), native: device.includes('(AVX-512)') });

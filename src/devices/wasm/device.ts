@@ -160,7 +160,7 @@ function assemble(
     description: [
       `wasm, ${threads} thread${threads === 1 ? '' : 's'}`,
       simd === 'dot' ? 'relaxed SIMD, dot products' : `${simd} SIMD`,
-      native && 'machine code',
+      native && `machine code (${native.place.way})`,
       note,
     ]
       .filter(Boolean)

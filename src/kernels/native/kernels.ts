@@ -1,6 +1,6 @@
 /**
- * Kernels as machine code, for the processors that have an encoding here: today x86-64 with AVX-512 VNNI, of `linear` and of
- * attention over the cache, but for caps and sinks.
+ * Kernels as machine code, for the processors that have an encoding here: x86-64 with AVX-512 VNNI, of `linear` and of attention over the
+ * cache, but for caps and sinks; with 256-bit vectors, of what reads most for what it computes: matrix-vector products of quantized weights.
  * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
 
@@ -14,8 +14,11 @@ import { floatPackings } from '../linear/floats/packing.ts';
 import { writeFloats } from '../linear/floats/x64/products.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
-import { writeMatrix, writeVector } from '../linear/int8/x64/products.ts';
+import { writeMatrix } from '../linear/int8/x64/matrix.ts';
+import { Sums512, writeVector } from '../linear/int8/x64/vector.ts';
+import { Sums256 } from '../linear/int8/x64/vector256.ts';
 import { kvTypes } from '../ops.ts';
+import type { Task } from '../writer/task.ts';
 import { Code } from './x64/code.ts';
 
 /** Machine code, and where in it each task's function begins. It may lie anywhere in memory. */
@@ -27,6 +30,7 @@ export interface NativeCode {
 /** Machine code that lies in this process's memory: an address, and the functions' as in NativeCode. For all threads. */
 export interface NativePlace {
   readonly address: number;
+  readonly way: NativeWay;
   readonly entries: NativeCode['entries'];
 }
 
@@ -41,35 +45,59 @@ export type Perform = (first: number, last: number, thread: number) => void;
 /** Functions begin at addresses that are multiples of this. */
 const ALIGNMENT = 64;
 
-/** `isFused`: multiply-adds of floats round once, as in the relaxed builds of WebAssembly. */
-export function nativeCode({ isFused }: { readonly isFused: boolean }): NativeCode {
+/** Ways to write them, by the instructions of the processor, the best first: 512-bit vectors and VNNI, 256-bit ones with VNNI and without. */
+export const nativeWays = ['AVX-512', 'AVX-VNNI', 'AVX2'] as const;
+export type NativeWay = (typeof nativeWays)[number];
+
+export interface NativeOptions {
+  readonly way: NativeWay;
+  /** Multiply-adds of floats round once, as in the relaxed builds of WebAssembly. */
+  readonly isFused: boolean;
+}
+
+export function nativeCode({ way, isFused }: NativeOptions): NativeCode {
   const parts: Uint8Array[] = [];
   const entries: [number, number][] = [];
   let length = 0;
-  const add = (task: number, write: (code: Code) => void) => {
-    const code = new Code();
+  const add = (task: Task, write: (code: Code) => void) => {
+    const code = new Code(way === 'AVX-512' ? 512 : 256);
     write(code);
-    entries.push([task, length]);
+    entries.push([taskNumber(task), length]);
     parts.push(code.bytes());
     length = Math.ceil((length + code.length) / ALIGNMENT) * ALIGNMENT;
   };
-  for (const packing of packings) {
-    const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
-    add(taskNumber(vector), (code) => writeVector(code, packing, vector));
-    add(taskNumber(matrix), (code) => writeMatrix(code, packing, matrix));
-  }
-  for (const packing of floatPackings) {
-    const task = linearFloats[packing.kind]!;
-    add(taskNumber(task), (code) => writeFloats(code, packing, task, isFused));
-  }
-  for (const type of kvTypes) {
-    const task = attention[type];
-    add(taskNumber(task), (code) => writeAttention(code, type, task, isFused));
-  }
-  add(taskNumber(gemm), (code) => writeGemm(code, gemm, isFused));
+  if (way === 'AVX-512') write512(add, isFused);
+  else write256(add, way === 'AVX-VNNI');
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {
     bytes.set(parts[i]!, offset);
   });
   return { bytes, entries };
+}
+
+type Add = (task: Task, write: (code: Code) => void) => void;
+
+function write512(add: Add, isFused: boolean): void {
+  for (const packing of packings) {
+    const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
+    add(vector, (code) => writeVector(code, packing, vector, (frame) => new Sums512(code, frame, packing)));
+    add(matrix, (code) => writeMatrix(code, packing, matrix));
+  }
+  for (const packing of floatPackings) {
+    const task = linearFloats[packing.kind]!;
+    add(task, (code) => writeFloats(code, packing, task, isFused));
+  }
+  for (const type of kvTypes) {
+    const task = attention[type];
+    add(task, (code) => writeAttention(code, type, task, isFused));
+  }
+  add(gemm, (code) => writeGemm(code, gemm, isFused));
+}
+
+/** The rest is bound by what a processor can multiply, of which WebAssembly's 256-bit kernels reach nearly all. */
+function write256(add: Add, hasDot: boolean): void {
+  for (const packing of packings) {
+    const task = linearVector[packing.kind]!;
+    add(task, (code) => writeVector(code, packing, task, (frame) => new Sums256(code, frame, packing, hasDot)));
+  }
 }

@@ -1,4 +1,4 @@
-/** The machine's limits as our kernels meet them: memory read and multiply-adds of f32 by WebAssembly, of int8 by machine code where that runs. */
+/** The machine's limits as our kernels meet them: memory read and multiply-adds of f32 by WebAssembly, of int8 by machine code of 512 bits where that runs. */
 import { Worker } from 'node:worker_threads';
 import { targetOf } from '../../../devices/wasm/library.ts';
 import { limitsModule } from '../../../kernels/limits/kernel.ts';
@@ -19,7 +19,7 @@ export interface LimitsReport {
 }
 
 /**
- * Measures with so many threads at once, with 256-bit vectors (`wide`) or without, and int8 as machine code (`native`) or not; about two
+ * Measures with so many threads at once, with 256-bit vectors (`wide`) or without, and int8 as machine code of 512 bits (`native`) or not; about two
  * seconds, or half of one for the memory alone, when the others are taken as without limit.
  */
 export async function measureLimits(

@@ -1,4 +1,4 @@
-/** What products do with the rows of the matrix that a register stands for: two panels, 16 rows, as many as the matrix has. */
+/** What products do with the rows of the matrix that a register stands for, as many as the matrix has: two panels, 16 rows, or one of 8. */
 import {
   at,
   type Code,
@@ -11,7 +11,7 @@ import {
   rdx,
   type VectorRegister,
 } from '../../native/x64/code.ts';
-import { type Frame, unless } from '../../native/x64/frame.ts';
+import { atMostNumber, type Frame, unless } from '../../native/x64/frame.ts';
 
 /** The mask of those of this pair of panels; to `nothing` if there are none. `first`: the group's first panel. Changes rax, rcx. */
 export function rowsLeft(code: Code, frame: Frame, pair: number, nothing: Label, mask: Mask = 1): void {
@@ -58,6 +58,47 @@ export function storeRows(
   });
   code.add(rax, rdi);
   code.storeMasked(at(rax, 64 * pair), source);
+  code.place(nothing);
+}
+
+/** … of this panel, with 256-bit vectors: which lanes they are goes to `lanes`. */
+export function storePanel(
+  code: Code,
+  frame: Frame,
+  {
+    source,
+    panel,
+    lanes,
+    between,
+  }: { readonly [name in 'source' | 'lanes' | 'between']: VectorRegister } & { readonly panel: number },
+): void {
+  const nothing: Label = { at: null };
+  frame.get(rax, 'first');
+  code.addNumber(rax, panel);
+  code.shiftLeft(rax, 3);
+  frame.get(rcx, 'rows');
+  code.compare(rcx, rax);
+  code.jumpIf('belowOrEqual', nothing);
+  code.subtract(rcx, rax);
+  atMostNumber(code, rcx, 8);
+  // a byte of ones for every lane
+  code.multiplyNumber(rcx, rcx, -8);
+  code.addNumber(rcx, 64);
+  code.moveNumber(rax, 0);
+  code.addNumber(rax, -1);
+  code.shiftRightByRcx(rax);
+  code.lanesOf(lanes, rax);
+  frame.get(rax, 'first');
+  code.shiftLeft(rax, 5);
+  frame.get(rcx, 'hasBias');
+  code.compareNumber(rcx, 0);
+  unless(code, 'equal', () => {
+    code.sum(rcx, rdx, rax);
+    code.loadLanes(between, at(rcx, 32 * panel), lanes);
+    code.three('addFloats', source, source, between);
+  });
+  code.add(rax, rdi);
+  code.storeLanes(at(rax, 32 * panel), source, lanes);
   code.place(nothing);
 }
 

@@ -1,12 +1,13 @@
 /**
- * Machine code of x86-64 as bytes: the instructions that kernels need, of whole numbers and of 512-bit vectors, and jumps between them.
+ * Machine code of x86-64 as bytes: the instructions that kernels need, of whole numbers and of vectors of 512 or of 256 bits, and jumps
+ * between them. The same names write either: EVEX, or VEX, which has registers 0…15, no masks and no operands that fill all lanes.
  * Operands go as in Intel's manuals, the target first. Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, §2.
  */
 import { assert } from '../../../base/assert.ts';
 
 /** A register of 64 bits, by its number. */
 export type General = number & { readonly general?: never };
-/** One of the vector registers 0…31. */
+/** One of the vector registers 0…31; of 256 bits 0…15. */
 export type VectorRegister = number & { readonly vector?: never };
 
 export const rax = 0;
@@ -63,9 +64,17 @@ const opcode = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, wide: 0 | 1, code: number
 /** target = f(first, second): vectors of whole registers, the second from memory if wanted. */
 const three = {
   and: opcode(1, 1, 0, 0xdb),
+  /** What the second has and the first has not. */
+  andNot: opcode(1, 1, 0, 0xdf),
+  or: opcode(1, 1, 0, 0xeb),
   xor: opcode(1, 1, 0, 0xef),
   addBytes: opcode(1, 1, 0, 0xfc),
+  addWords: opcode(1, 1, 0, 0xfd),
   addInts: opcode(1, 1, 0, 0xfe),
+  /** Σ of two products of unsigned bytes (first) and signed ones (second) a lane of 16 bits, saturated. */
+  pairsOfBytes: opcode(2, 1, 0, 0x04),
+  /** Σ of two products of signed 16-bit numbers a lane of 32 bits. */
+  pairsOfWords: opcode(1, 1, 0, 0xf5),
   /** Bytes of the first, by the second's low four bits, in every 16 bytes. */
   pick: opcode(2, 1, 0, 0x00),
   /** target + Σ of four products of unsigned bytes (first) and signed ones (second) a lane. */
@@ -117,8 +126,14 @@ const LOAD = opcode(1, 2, 0, 0x6f);
 const STORE = opcode(1, 2, 0, 0x7f);
 
 export class Code {
+  /** Bits of a vector. */
+  readonly width: 256 | 512;
   readonly #bytes: number[] = [];
   readonly #jumps: { readonly at: number; readonly to: Label }[] = [];
+
+  constructor(width: 256 | 512 = 512) {
+    this.width = width;
+  }
 
   get length(): number {
     return this.#bytes.length;
@@ -200,6 +215,9 @@ export class Code {
   shiftLeftByRcx(target: General): void {
     this.#say(rex(1, 0, target), 0xd3, 0xc0 | (SHIFT_LEFT << 3) | (target & 7));
   }
+  shiftRightByRcx(target: General): void {
+    this.#say(rex(1, 0, target), 0xd3, 0xc0 | (SHIFT_RIGHT << 3) | (target & 7));
+  }
   compare(a: General, b: General): void {
     this.#plain(0x3b, a, b);
   }
@@ -244,7 +262,7 @@ export class Code {
     this.#to(to);
   }
 
-  // ---- vectors of 512 bits
+  // ---- vectors
 
   /** With a mask other lanes are zero. */
   three(
@@ -350,27 +368,43 @@ export class Code {
     this.#vector(opcode(3, 1, 0, 0x38), target, target, high, { bits: 256, unit: 16 });
     this.#say(1);
   }
-  /** The same 16 bytes four times. */
+  /** The same 16 bytes, as often as they fit. */
   loadRepeated(target: VectorRegister, place: Place): void {
     this.#vector(opcode(2, 1, 0, 0x5a), target, 0, place, { unit: 16 });
   }
   /** The low 32 bits in all lanes. */
   fill(target: VectorRegister, source: General): void {
-    this.#vector(opcode(2, 1, 0, 0x7c), target, 0, source);
+    if (this.width === 512) this.#vector(opcode(2, 1, 0, 0x7c), target, 0, source);
+    else {
+      this.#vector(opcode(1, 1, 0, 0x6e), target, 0, source, { bits: 128 });
+      this.#vector(opcode(2, 1, 0, 0x58), target, 0, target);
+    }
+  }
+  /** Lanes whose byte in a register of 64 bits has its top bit, of eight: all ones, others zero. */
+  lanesOf(target: VectorRegister, source: General): void {
+    this.#vector(opcode(1, 1, 1, 0x6e), target, 0, source, { bits: 128 });
+    this.two('bytesToIntsSigned', target, target);
+  }
+  /** Of 256 bits: the lanes that `lanes` has; loaded ones are zero elsewhere. */
+  loadLanes(target: VectorRegister, place: Place, lanes: VectorRegister): void {
+    this.#vector(opcode(2, 1, 0, 0x2c), target, lanes, place);
+  }
+  storeLanes(place: Place, source: VectorRegister, lanes: VectorRegister): void {
+    this.#vector(opcode(2, 1, 0, 0x2e), source, lanes, place);
   }
   /** To be called before a function returns that has used vectors: older instructions are slow otherwise. */
   forgetUpperHalves(): void {
     this.#say(0xc5, 0xf8, 0x77);
   }
 
-  /** EVEX. `unit`: bytes that a short offset counts. */
+  /** `unit`: bytes that a short offset counts, of EVEX. */
   #vector(
     { map, prefix, wide, code }: Opcode,
     reg: number,
     first: VectorRegister,
     operand: VectorRegister | Place,
     {
-      bits = 512,
+      bits = this.width,
       mask = 0,
       zero = 0,
       unit = 0,
@@ -381,18 +415,22 @@ export class Code {
     const isEach = isPlace && operand.each === true;
     const not = (bit: number) => (bit ? 0 : 1);
     const length = bits === 512 ? 2 : bits === 256 ? 1 : 0;
-    this.#say(
-      0x62,
-      (not(reg & 8) << 7) |
-        (not(isPlace ? (operand.index ?? 0) & 8 : rm & 16) << 6) |
-        (not(rm & 8) << 5) |
-        (not(reg & 16) << 4) |
-        map,
-      (wide << 7) | ((~first & 15) << 3) | 4 | prefix,
-      (zero << 7) | (length << 5) | ((isEach ? 1 : 0) << 4) | (not(first & 16) << 3) | mask,
-      code,
-    );
-    if (isPlace) this.#place(reg, operand, isEach ? 4 : unit || bits / 8);
+    const outer = (not(reg & 8) << 7) | (not(rm & 8) << 5) | map;
+    const inner = (wide << 7) | ((~first & 15) << 3) | prefix;
+    const isVex = this.width === 256;
+    if (isVex) {
+      assert((reg | first | (isPlace ? 0 : rm)) < 16 && !mask && !isEach, 'machine code: VEX cannot say that');
+      this.#say(0xc4, outer | (not(isPlace ? (operand.index ?? 0) & 8 : 0) << 6), inner | (length << 2), code);
+    } else {
+      this.#say(
+        0x62,
+        outer | (not(isPlace ? (operand.index ?? 0) & 8 : rm & 16) << 6) | (not(reg & 16) << 4),
+        inner | 4,
+        (zero << 7) | (length << 5) | ((isEach ? 1 : 0) << 4) | (not(first & 16) << 3) | mask,
+        code,
+      );
+    }
+    if (isPlace) this.#place(reg, operand, isVex ? 1 : isEach ? 4 : unit || bits / 8);
     else this.#say(0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
 

@@ -8,7 +8,8 @@ import { nodeThreads } from '../threads.ts';
 import { loadNative } from './machine-code.ts';
 
 const native = loadNative();
-const skip = typeof native === 'string' && `no machine code: ${native}`;
+const why = typeof native === 'string' ? native : native.place.way === 'AVX-512' ? null : native.notBetter;
+const skip = why !== null && `no machine code: ${why}`;
 
 interface Shape {
   readonly H: number;

@@ -6,7 +6,8 @@ import { randomFloats } from '../../../devices/wasm/testing.ts';
 import { loadNative } from './machine-code.ts';
 
 const native = loadNative();
-const skip = typeof native === 'string' && `no machine code: ${native}`;
+const why = typeof native === 'string' ? native : native.place.way === 'AVX-512' ? null : native.notBetter;
+const skip = why !== null && `no machine code: ${why}`;
 
 const shapes = [
   [1, 1, 1],

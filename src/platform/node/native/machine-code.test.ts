@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,8 +9,7 @@ import { randomFloats, randomWeights } from '../../../devices/wasm/testing.ts';
 import { isFloatKind, packKinds } from '../../../devices/wasm/weights.ts';
 import { taskNumber } from '../../../kernels/kernels.ts';
 import { linearVector } from '../../../kernels/linear/int8/kernel.ts';
-import { nativeCode } from '../../../kernels/native/kernels.ts';
-import { at, Code, eachOf, r8, r9, r10, r13, rax, rcx, rsi, rsp } from '../../../kernels/native/x64/code.ts';
+import { type NativeWay, nativeCode, nativeWays } from '../../../kernels/native/kernels.ts';
 import { PACK_Q4_0 } from '../../../kernels/tasks.ts';
 import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
@@ -18,6 +17,7 @@ import { Verdicts } from '../remembered.ts';
 import { nodeThreads } from '../threads.ts';
 import { kernelsForThisMachine } from '../wide-kernels.ts';
 import { loadNative } from './machine-code.ts';
+import { type Feature, featuresWithout, lackingFor } from './processor.ts';
 
 const native = loadNative();
 const why = typeof native === 'string' ? native : null;
@@ -28,6 +28,17 @@ test('the processor, the system and FFI let machine code run', { skip }, () => {
   strictEqual(why, null);
 });
 
+/** What the processor is taken not to have, so that each way of writing kernels is the best that is left. */
+const masks = {
+  'AVX-512': [],
+  'AVX-VNNI': ['AVX512F'],
+  AVX2: ['AVX512F', 'AVX_VNNI'],
+} as const satisfies Record<NativeWay, readonly Feature[]>;
+const skipOf = (way: NativeWay) => {
+  const lacking = why === null ? lackingFor(way, new Set()) : why;
+  return lacking !== null && (skip || `no machine code: ${lacking}`);
+};
+
 const [quantized, floats] = [false, true].map((isFloat) =>
   weightTypes.filter((type) => isFloatKind(packKinds[type]) === isFloat),
 ) as [WeightType[], WeightType[]];
@@ -37,19 +48,20 @@ async function bothWays(
   type: WeightType,
   threads: number,
   sizes: readonly (readonly [N: number, I: number, O: number])[],
-  simd: 'auto' | 'plain' = 'auto',
+  { simd = 'auto', way = 'AVX-512' }: { readonly simd?: 'auto' | 'plain'; readonly way?: NativeWay } = {},
 ) {
-  const kernels = simd === 'auto' ? native : loadNative({ isFused: false });
+  const kernels = loadNative({ isFused: simd === 'auto', without: new Set(masks[way]) });
   const [machine, wasm] = await Promise.all(
     [typeof kernels === 'string' ? null : kernels, null].map((each) =>
       createWasmDevice({ activations: 'int8', native: each, threads, host: nodeThreads, simd }),
     ),
   );
-  ok(machine!.description.includes('machine code') && !wasm!.description.includes('machine code'));
+  ok(machine!.description.includes(`machine code (${way})`) && !wasm!.description.includes('machine code'));
   for (const [N, I, O] of sizes) {
     const { source } = randomWeights(type, O, I, N + O);
     const x = randomFloats(N * I, 5);
     if (N > 2) x[I + (3 % I)] = Number.NaN;
+    if (N === 1 && O > 100) x[I - 1] = Number.NEGATIVE_INFINITY;
     if (N > 3) x.fill(0, 2 * I, 3 * I);
     const results = [];
     for (const device of [machine!, wasm!]) {
@@ -72,12 +84,28 @@ async function bothWays(
 /** All NaN as one: which bits a NaN has says nothing. */
 const quiet = (bits: number): number => ((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : bits);
 
+const vectors = [
+  [1, 256, 8],
+  [1, 512, 13],
+  [1, 256, 33],
+  [1, 2304, 130],
+] as const;
+
+for (const way of ['AVX-VNNI', 'AVX2'] as const) {
+  test(`matrix-vector products by ${way}: the bits of machine code are those of WebAssembly, on awkward shapes`, {
+    skip: skipOf(way),
+  }, async () => {
+    for (const type of quantized) await bothWays(type, 1, vectors, { way });
+    for (const type of ['Q4_0', 'Q6_K'] as const) await bothWays(type, 3, [[1, 1024, 600]], { way });
+  });
+}
+
 for (const type of quantized) {
-  test(`${type}: the bits of machine code are those of WebAssembly, on awkward shapes`, { skip }, async () => {
+  test(`${type}: the bits of machine code are those of WebAssembly, on awkward shapes`, {
+    skip: skipOf('AVX-512'),
+  }, async () => {
     await bothWays(type, 1, [
-      [1, 256, 8],
-      [1, 512, 13],
-      [1, 2304, 130],
+      ...vectors,
       [2, 256, 1],
       [4, 512, 33],
       [5, 1280, 47],
@@ -94,7 +122,9 @@ for (const type of quantized) {
 for (const type of floats) {
   for (const simd of ['auto', 'plain'] as const) {
     const rounded = simd === 'auto' ? 'once' : 'twice';
-    test(`${type}: so are those of multiply-adds of floats, rounded ${rounded}`, { skip }, async () => {
+    test(`${type}: so are those of multiply-adds of floats, rounded ${rounded}`, {
+      skip: skipOf('AVX-512'),
+    }, async () => {
       const few = [1, 2, 3, 4, 5, 6].map((N) => [N, 250 + N, 13 + 16 * N] as const);
       const many = [7, 8, 11, 19, 25].map((N) => [N, 380 + N, 16 * N + 1] as const);
       const sizes = [
@@ -107,12 +137,12 @@ for (const type of floats) {
         [1, 40, 130],
         [1, 33, 200],
       ] as const;
-      await bothWays(type, 1, sizes, simd);
+      await bothWays(type, 1, sizes, { simd });
     });
   }
 }
 
-test('several threads run it, each on its share, and the bits are the same', { skip }, async () => {
+test('several threads run it, each on its share, and the bits are the same', { skip: skipOf('AVX-512') }, async () => {
   for (const type of ['Q4_0', 'Q4_K', 'Q8_0', 'f16'] as const) {
     await bothWays(type, 3, [
       [1, 1024, 600],
@@ -156,67 +186,22 @@ test('it is not used where a function of it computes something else, and why is 
   strictEqual(said.mock.callCount(), 1);
 });
 
-test('the code is small and soon written', () => {
-  nativeCode({ isFused: true });
-  const took = processorClock();
-  const { bytes, entries } = nativeCode({ isFused: true });
-  ok(took() < 500, `${took()} ms`);
-  ok(bytes.length < 256 * 1024, `${bytes.length} bytes`);
-  strictEqual(new Set(entries.map(([task]) => task)).size, entries.length);
+test('features that are to be left out are named right, and their ways are not taken', { skip }, () => {
+  throws(() => featuresWithout({ CRIA_CPU_WITHOUT: 'AVX512F,avx2' }), /CRIA_CPU_WITHOUT.*of F16C, .*found "avx2"/);
+  deepStrictEqual(featuresWithout({}), new Set());
+  strictEqual(lackingFor('AVX2', featuresWithout({ CRIA_CPU_WITHOUT: 'AVX2' })), 'CRIA_CPU_WITHOUT names AVX2');
+  const narrow = loadNative({ without: new Set(['AVX512F', 'AVX_VNNI']) });
+  ok(typeof narrow !== 'string' && narrow.place.way === 'AVX2' && narrow.notBetter !== null);
+  match(String(loadNative({ without: new Set(['AVX512F', 'AVX2']) })), /AVX2$/);
 });
 
-/** Read back by GNU objdump 2.40 as the line says. */
-const encodings: readonly (readonly [line: string, write: (code: Code) => void, bytes: string])[] = [
-  [
-    'vpdpbusd zmm8, zmm0, dword bcst [r9+124]',
-    (code) => code.three('dotBytes', 8, 0, eachOf(r9, 124)),
-    '62527d5850411f',
-  ],
-  [
-    'vpdpwssd zmm24, zmm29, dword bcst [r13+144]',
-    (code) => code.three('dotPairs', 24, 29, eachOf(r13, 144)),
-    '62421550524524',
-  ],
-  ['vaddps zmm20, zmm20, zmm15', (code) => code.three('addFloats', 20, 20, 15), '62c15c4058e7'],
-  ['vmovdqu32 zmm20, [rax+64]', (code) => code.loadVector(20, at(rax, 64)), '62e17e486f6001'],
-  ['vmovdqu32 [rax+100]{k1}, zmm20', (code) => code.storeMasked(at(rax, 100), 20), '62e17e497fa064000000'],
-  ['vmovdqu32 zmm20{k1}{z}, [rsp+64]', (code) => code.loadMasked(20, at(rsp, 64)), '62e17ec96f642401'],
-  ['vmovdqu32 [rax+64]{k2}, zmm3', (code) => code.storeMasked(at(rax, 64), 3, 2), '62f17e4a7f5801'],
-  ['vfmadd231ps zmm3, zmm24, zmm28', (code) => code.three('multiplyAdd', 3, 24, 28), '62923d40b8dc'],
-  ['vcvtph2ps zmm25, [rsi+32]', (code) => code.two('widenHalves', 25, at(rsi, 32)), '62627d48134e01'],
-  [
-    'vbroadcastss zmm28, [r10+r8*2+4]',
-    (code) => code.loadEach(28, { ...at(r10, 4), index: r8, times: 2 }),
-    '62027d4818644201',
-  ],
-  ['vbroadcastss zmm24{k1}, [rcx+16]', (code) => code.loadEach(24, at(rcx, 16), 1), '62627d49184104'],
-  ['kmovw k2, eax', (code) => code.mask(rax, 2), 'c5f892d0'],
-  ['vpsrlw zmm7, zmm22, 4', (code) => code.shift('wordsRight', 7, 22, 4), '62b1454871d604'],
-  ['vpternlogd zmm3, zmm20, zmm30, 0xf8', (code) => code.orAnd(3, 20, 30), '62935d4025def8'],
-  [
-    'vmovdqu32 ymm16, [rcx+32]; vinserti64x4 zmm16, zmm16, [rcx+304], 1',
-    (code) => code.loadHalves(16, at(rcx, 32), at(rcx, 304)),
-    '62e17e286f410162e3fd403a813001000001',
-  ],
-  [
-    'vmovdqu32 xmm17, [rcx+128]; vinserti32x4 ymm17, ymm17, [rcx+272], 1',
-    (code) => code.loadQuarters(17, at(rcx, 128), at(rcx, 272)),
-    '62e17e086f490862e3752038491101',
-  ],
-  ['vcvtph2ps zmm16, ymm16', (code) => code.two('widenHalves', 16, 16), '62a27d4813c0'],
-  ['vpmovsxbw zmm21, ymm21', (code) => code.two('widenSigned', 21, 21), '62a27d4820ed'],
-  ['vpbroadcastd zmm31, eax', (code) => code.fill(31, rax), '62627d487cf8'],
-  ['vbroadcasti32x4 zmm25, [rcx]', (code) => code.loadRepeated(25, at(rcx)), '62627d485a4900'],
-  ['kmovw k1, eax', (code) => code.mask(rax), 'c5f892c8'],
-  ['imul r9, r13, 160', (code) => code.multiplyNumber(r9, r13, 160), '4d69cda0000000'],
-  ['mov [rsp+8], r13', (code) => code.store(at(rsp, 8), r13), '4c896c2408'],
-  ['prefetcht0 [r9+2048]', (code) => code.prefetch(at(r9, 2048)), '410f188900080000'],
-];
-
-test('instructions are encoded as an assembler does', () => {
-  for (const [line, write, bytes] of encodings) {
-    const code = new Code();
-    write(code);
-    strictEqual(Buffer.from(code.bytes()).toString('hex'), bytes, line);
+test('the code is small and soon written', () => {
+  for (const way of nativeWays) {
+    nativeCode({ way, isFused: true });
+    const took = processorClock();
+    const { bytes, entries } = nativeCode({ way, isFused: true });
+    ok(took() < 500, `${took()} ms`);
+    ok(bytes.length < 256 * 1024, `${bytes.length} bytes`);
+    strictEqual(new Set(entries.map(([task]) => task)).size, entries.length);
   }
 });

@@ -10,6 +10,7 @@
  */
 import { at, type Code, type General, type Place, rax, type VectorRegister } from '../../../native/x64/code.ts';
 import { blockBytes, hasSuperBlocks, headBytes, highAt, minAt, type Packing, scaleAt } from '../packing.ts';
+import { ahead } from './group.ts';
 
 export const T = 16;
 const SCALE = 18;
@@ -26,13 +27,6 @@ export const TABLES: readonly VectorRegister[] = [27, 12];
 const FACTOR = 28;
 const HIGH_MASK = 30;
 const NIBBLE = 31;
-
-/**
- * How far ahead of its use a weight is asked for, in bytes: what memory sends while a line is waited for. Half of it is less than
- * the processor asks for by itself, and hinders that (Zen 5: 0.8 × the speed).
- */
-const AHEAD = 4096;
-const LINE = 64;
 
 /** What both products do with the blocks of one packing. */
 export class Blocks {
@@ -201,8 +195,8 @@ export class Blocks {
     }
   }
 
-  /** Asks for the lines that follow, as many as so many bytes at `w` are: all are asked for where all are gone over. */
-  ahead(w: General, bytes = 2 * blockBytes(this.#packing)): void {
-    for (let line = 0; line < bytes; line += LINE) this.#code.prefetch(at(w, AHEAD + line));
+  /** Asks for the lines that follow two panels' blocks. */
+  ahead(w: General): void {
+    ahead(this.#code, w, 2 * blockBytes(this.#packing));
   }
 }
