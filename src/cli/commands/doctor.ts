@@ -3,12 +3,14 @@ import { delimiter, join } from 'node:path';
 import { formatBytes } from '../../base/units.ts';
 import type { Choice } from '../../devices/choose.ts';
 import { loadSettings } from '../../inference/remote/load.ts';
+import type { NativeWay } from '../../kernels/native/kernels.ts';
 import { choose } from '../../platform/node/auto-device.ts';
 import { bundledModels } from '../../platform/node/bundled-models.ts';
 import { createDevice } from '../../platform/node/engine/devices.ts';
 import { describeMachine, type Machine } from '../../platform/node/machine.ts';
 import { openBlasLibrary } from '../../platform/node/native/blas-library.ts';
 import { findFfi } from '../../platform/node/native/ffi.ts';
+import type { LoadedNative } from '../../platform/node/native/machine-code.ts';
 import { findMpiLibrary } from '../../platform/node/native/native-library.ts';
 import { loadOneDnn } from '../../platform/node/native/onednn.ts';
 import { nativeForThisMachine } from '../../platform/node/native-kernels.ts';
@@ -50,7 +52,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   const bf16 = loadOneDnn(io.env);
   const mpi = findMpiLibrary(io.env);
   const mpirun = onPath('mpirun', io.env.PATH);
-  const noMachineCode = whyNoMachineCode(machine);
+  const machineCode = machineCodeHere(machine);
   const models = bundledModels();
   return [
     {
@@ -73,10 +75,10 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
     },
     {
       name: 'machine code',
-      here: noMachineCode === null,
-      found: noMachineCode ?? '512-bit vectors (AVX-512 VNNI), for products and attention',
+      here: typeof machineCode !== 'string',
+      found: typeof machineCode === 'string' ? machineCode : describeMachineCode(machineCode),
       advice:
-        'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX-512 VNNI, koffi, and executable memory.',
+        'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX2, koffi, and executable memory.',
     },
     {
       name: 'threads',
@@ -120,11 +122,21 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
   ];
 }
 
-/** In words; null where it runs, after a look at what it computes. */
-function whyNoMachineCode({ simd }: Machine): string | null {
+/** After a look at what it computes; in words why there is none. */
+function machineCodeHere({ simd }: Machine): LoadedNative | string {
   if (!simd) return 'there are no kernels without SIMD, so none to compare it with';
   const { kernels } = kernelsForThisMachine({ threads: 1, revectorize: true, blas: null, training: false });
-  return nativeForThisMachine(kernels, true).why;
+  const native = nativeForThisMachine(kernels, true);
+  return native.kernels ?? native.why!;
+}
+
+const machineCodes: Record<NativeWay, string> = {
+  'AVX-512': '512-bit vectors (AVX-512 VNNI), for products and attention',
+  'AVX-VNNI': '256-bit vectors (AVX2, AVX-VNNI), for products with one token',
+  AVX2: '256-bit vectors (AVX2), for products with one token',
+};
+function describeMachineCode({ place, notBetter }: LoadedNative): string {
+  return notBetter === null ? machineCodes[place.way] : `${machineCodes[place.way]}; ${notBetter}`;
 }
 
 /** Whether this Node can compute on a GPU: by the optional package, and an adapter that it finds. */

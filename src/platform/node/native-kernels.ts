@@ -7,12 +7,12 @@ import { hasFusedMultiplyAdd } from '../../devices/wasm/dot-probe.ts';
 import type { KernelLibrary } from '../../devices/wasm/library.ts';
 import { computeByNative, differing, resultsNow } from '../../devices/wasm/self-test.ts';
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
-import { loadNative } from './native/machine-code.ts';
+import { type LoadedNative, loadNative } from './native/machine-code.ts';
 import { Verdicts } from './remembered.ts';
 
 export interface NativeChoice {
   /** For createWasmDevice. */
-  readonly kernels: NativeKernels | null;
+  readonly kernels: LoadedNative | null;
   /** In words why there are none; null where there are. */
   readonly why: string | null;
   /** What is to be said of it beside the kernels: null where nothing was asked for or nothing is to be had. */

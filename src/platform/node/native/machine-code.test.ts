@@ -5,10 +5,12 @@ import { test } from 'node:test';
 import { processorClock } from '../../../../test/support/processor-time.ts';
 import { fromFloats } from '../../../devices/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
+import type { WasmMatrix } from '../../../devices/wasm/tensors.ts';
 import { randomFloats, randomWeights } from '../../../devices/wasm/testing.ts';
 import { isFloatKind, packKinds } from '../../../devices/wasm/weights.ts';
 import { taskNumber } from '../../../kernels/kernels.ts';
 import { linearVector } from '../../../kernels/linear/int8/kernel.ts';
+import { blockBytes, headBytes, packings, scaleAt } from '../../../kernels/linear/int8/packing.ts';
 import { type NativeWay, nativeCode, nativeWays } from '../../../kernels/native/kernels.ts';
 import { PACK_Q4_0 } from '../../../kernels/tasks.ts';
 import { type WeightType, weightTypes } from '../../../tensor/dtype.ts';
@@ -16,7 +18,7 @@ import { nativeForThisMachine } from '../native-kernels.ts';
 import { Verdicts } from '../remembered.ts';
 import { nodeThreads } from '../threads.ts';
 import { kernelsForThisMachine } from '../wide-kernels.ts';
-import { loadNative } from './machine-code.ts';
+import { type LoadedNative, loadNative } from './machine-code.ts';
 import { type Feature, featuresWithout, lackingFor } from './processor.ts';
 
 const native = loadNative();
@@ -99,6 +101,29 @@ for (const way of ['AVX-VNNI', 'AVX2'] as const) {
     for (const type of ['Q4_0', 'Q6_K'] as const) await bothWays(type, 3, [[1, 1024, 600]], { way });
   });
 }
+
+test('the largest quants and activations fit the numbers that add them up', { skip: skipOf('AVX2') }, async () => {
+  const native = loadNative({ without: new Set(masks.AVX2) }) as LoadedNative;
+  for (const type of quantized) {
+    const results = [];
+    for (const each of [native, null]) {
+      const device = await createWasmDevice({ activations: 'int8', native: each });
+      const w = device.placeWeight(randomWeights(type, 32, 256, 1).source, 0) as WasmMatrix;
+      const packing = packings.find(({ kind }) => kind === w.kind)!;
+      const bytes = new Uint8Array(w.segment.memory.buffer);
+      for (let block = 0; block < 32; block++) {
+        const at = w.pointer + 4 * headBytes(packing) + block * blockBytes(packing);
+        bytes.fill(0xff, at, at + scaleAt(packing));
+      }
+      for (const x of [1, -1])
+        results.push(
+          await device.read(device.ops.linear(fromFloats(device, new Float32Array(256).fill(x), [1, 256]), w)),
+        );
+      device.close();
+    }
+    deepStrictEqual(results.slice(0, 2), results.slice(2), type);
+  }
+});
 
 for (const type of quantized) {
   test(`${type}: the bits of machine code are those of WebAssembly, on awkward shapes`, {

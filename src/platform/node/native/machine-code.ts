@@ -34,13 +34,13 @@ export function loadNative({
     return `there is none for ${process.platform} on ${process.arch}`;
   if (findFfi() === null) return noFfi;
   try {
-    let lacking: string | null = null;
+    const lacks: string[] = [];
     for (const way of nativeWays) {
-      const notBetter = lacking;
-      lacking = lackingFor(way, without);
-      if (lacking === null) return placed(way, isFused, notBetter);
+      const lack = lackingFor(way, without);
+      if (lack === null) return placed(way, isFused, lacks.join('; ') || null);
+      lacks.push(lack);
     }
-    return lacking!;
+    return lacks.at(-1)!;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
