@@ -1,3 +1,5 @@
+import { counted } from './units.ts';
+
 /**
  * Errors that are the input's fault, not ours. Every message reads *where: expected, found. what to do*,
  * and every error carries a stable `code` for programs. Our own mistakes are InvariantError (assert.ts).
@@ -27,7 +29,7 @@ export class FormatError extends CriaError {
 export class ConfigError extends CriaError {
   readonly problems: readonly string[];
   constructor(where: string, problems: readonly string[], code = 'config.invalid') {
-    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    const count = counted(problems.length, 'problem');
     super(code, `${where}: ${count}\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.problems = problems;
   }

@@ -28,6 +28,11 @@ export function formatCount(count: number): string {
   return i === 0 ? String(count) : `${count.toFixed(count < 10 ? 2 : 1)}${units[i]}`;
 }
 
+/** 1, 'document' → '1 document'; 12,000 → '12.0 K documents' */
+export function counted(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? '' : 's'}`;
+}
+
 /** Seconds → '3.2 s', '2 min 05 s', '1 h 03 min'. */
 export function formatDuration(seconds: number): string {
   if (!(seconds >= 0) || !Number.isFinite(seconds)) return '?';

@@ -1,5 +1,5 @@
 import { CriaError, UsageError } from '../../base/errors.ts';
-import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+import { counted, formatBytes, formatCount, formatDuration } from '../../base/units.ts';
 import {
   attributeSpread,
   type DropQuery,
@@ -81,8 +81,8 @@ export const command = defineCommand({
           }
           const parts = [];
           if (each.documents > 0)
-            parts.push(`${formatCount(each.documents)} documents, ${formatBytes(each.documentBytes)}`);
-          if (each.lines > 0) parts.push(`${formatCount(each.lines)} lines, ${formatBytes(each.lineBytes)}`);
+            parts.push(`${counted(each.documents, 'document')}, ${formatBytes(each.documentBytes)}`);
+          if (each.lines > 0) parts.push(`${counted(each.lines, 'line')}, ${formatBytes(each.lineBytes)}`);
           writeLine(io.stdout, `${source} · ${stage} · ${reason}: ${parts.join('; ')}`);
           for (const { id, detail, text } of samples) {
             writeLine(io.stdout, `    ${id}${detail === '' ? '' : ` (${detail})`}`);
@@ -149,7 +149,10 @@ async function showAttribute(folder: string, attribute: string, json: boolean, i
             .values!.slice(0, 20)
             .map(([value, count]) => `${value}: ${count}`)
             .join('  ');
-      writeLine(io.stdout, `${spread.source} · ${spread.language} · ${spread.documents} documents: ${shown}`);
+      writeLine(
+        io.stdout,
+        `${spread.source} · ${spread.language} · ${counted(spread.documents, 'document')}: ${shown}`,
+      );
     }
   }
 }

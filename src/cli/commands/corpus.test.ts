@@ -48,7 +48,7 @@ async function cria(...words: string[]): Promise<{ code: number; out: string; er
 test('cria corpus builds, says what was broken, and does nothing the second time', async () => {
   const first = await cria('corpus', recipe, '--workers', '0');
   strictEqual(first.code, 0, first.err);
-  match(first.out, /^\d+ units of work, \d+ made now\n {2}a: .*1 documents kept, [\d.]+ ?K? ?tokens/);
+  match(first.out, /^\d+ units of work, \d+ made now\n {2}a: .*1 document kept, [\d.]+ ?K? ?tokens/);
   match(first.err, /a: broken-record \(1×\): a\.jsonl line 4: not JSON, skipped/);
   strictEqual(existsSync(join(folder, 'out/tokens/manifest.json')), true);
   match((await cria('corpus', recipe, '--workers', '0')).out, /nothing to do: all are there/);
@@ -59,8 +59,8 @@ test('cria corpus builds, says what was broken, and does nothing the second time
 test('cria corpus inspect shows reasons, examples and the history of a document', async () => {
   await cria('corpus', recipe, '--workers', '0');
   const all = await cria('corpus', 'inspect', join(folder, 'out'));
-  match(all.out, /a · dedup-documents · another document has this text: 1 documents, 4 B\n {4}u\/Same/);
-  match(all.out, /a · minimum-length · shorter than 6 characters: 1 documents, 4 B\n {4}u\/Same \(4 characters\)/);
+  match(all.out, /a · dedup-documents · another document has this text: 1 document, 4 B\n {4}u\/Same/);
+  match(all.out, /a · minimum-length · shorter than 6 characters: 1 document, 4 B\n {4}u\/Same \(4 characters\)/);
   match(all.out, /a · broken input · broken-record: 1×/);
   const one = await cria('corpus', 'inspect', join(folder, 'out'), '--document', 'u/Same', '--json');
   deepStrictEqual(

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatDuration } from '../../base/units.ts';
+import { counted, formatBytes, formatCount, formatDuration } from '../../base/units.ts';
 import { rankFromEnvironment } from '../../corpus/pipeline/ranks.ts';
 import type { CorpusEvent } from '../../corpus/pipeline/run.ts';
 import { type BuiltCorpus, buildCorpus, loadRecipe } from '../../platform/node/corpus/build.ts';
@@ -86,7 +86,11 @@ function reporter(io: Io, json: boolean): (event: CorpusEvent) => void {
     } else if (event.kind === 'unit') bar?.update(event.done, event.unit);
     else if (event.kind === 'failed')
       writeLine(io.stderr, `${event.phase}: ${event.unit} failed (${event.failures}×): ${event.reason}`);
-    else writeLine(io.stderr, `${event.phase}: waiting for ${event.missing} units that other processes work on`);
+    else
+      writeLine(
+        io.stderr,
+        `${event.phase}: waiting for ${counted(event.missing, 'unit')} that other processes work on`,
+      );
   };
 }
 
@@ -107,10 +111,10 @@ function summaryOf({ output, units, unitsMade, manifest, audit }: BuiltCorpus) {
 function writeSummary(io: Io, built: BuiltCorpus): void {
   const { output, units, unitsMade, manifest, audit } = built;
   const remark = unitsMade === 0 ? 'nothing to do: all are there' : `${unitsMade} made now`;
-  writeLine(io.stdout, `${units} units of work, ${remark}`);
+  writeLine(io.stdout, `${counted(units, 'unit')} of work, ${remark}`);
   for (const [name, { inputBytes, seconds, tokens, audit: books }] of Object.entries(audit.sources)) {
     const kept = Object.values(books.stages).at(-1)?.out;
-    const parts = [formatBytes(inputBytes), kept ? `${formatCount(kept.documents)} documents kept` : 'kept whole'];
+    const parts = [formatBytes(inputBytes), kept ? `${counted(kept.documents, 'document')} kept` : 'kept whole'];
     if (tokens > 0) parts.push(`${formatCount(tokens)} tokens`);
     writeLine(io.stdout, `  ${name}: ${parts.join(', ')}, ${formatDuration(seconds)} of work`);
     for (const problem of books.problems.slice(0, 5))
@@ -124,7 +128,7 @@ function writeSummary(io: Io, built: BuiltCorpus): void {
   if (manifest)
     writeLine(
       io.stdout,
-      `${formatCount(manifest.tokenCount)} tokens in ${manifest.shards.length} shards: ${output}/tokens/manifest.json`,
+      `${counted(manifest.tokenCount, 'token')} in ${counted(manifest.shards.length, 'shard')}: ${output}/tokens/manifest.json`,
     );
   writeLine(io.stdout, `report: ${output}/report.html`);
 }

@@ -1,5 +1,5 @@
 /** Charts of the report as SVG text: nothing to load, nothing to run. */
-import { formatCount } from '../../base/units.ts';
+import { counted } from '../../base/units.ts';
 import { type Bin, drawBins } from './histogram.ts';
 
 export interface BarRow {
@@ -35,11 +35,11 @@ export function histogramChart(name: string, counts: Readonly<Record<string, num
   const column = ({ from, to, count }: Bin, i: number): string => {
     const height = most === 0 ? 0 : (count / most) * PLOT_HEIGHT;
     const place = `x="${(50 + i * width).toFixed(1)}" y="${(20 + PLOT_HEIGHT - height).toFixed(1)}"`;
-    const title = `${short(from)} to ${short(to)}: ${count} documents`;
+    const title = `${short(from)} to ${short(to)}: ${counted(count, 'document')}`;
     return `<rect ${place} width="${(width - 1).toFixed(1)}" height="${height.toFixed(1)}" fill="var(--bar)"><title>${title}</title></rect>`;
   };
   const ends = `<text x="50" y="158">${short(bins[0]!.from)}</text><text x="${50 + PLOT_WIDTH}" y="158" text-anchor="end">${short(bins.at(-1)!.to)}</text>`;
-  const label = `<text x="50" y="12">${escapeHtml(name)}, at most ${formatCount(most)} documents a column</text>`;
+  const label = `<text x="50" y="12">${escapeHtml(name)}, at most ${counted(most, 'document')} a column</text>`;
   return `<svg viewBox="0 0 960 166" role="img" aria-label="${escapeHtml(name)}">${label}${bins.map(column).join('')}${ends}</svg>`;
 }
 

@@ -1,5 +1,5 @@
 /** The audit as one HTML page without scripts or outside files: what was dropped and why, what is left. How long it took is in times.json. */
-import { formatBytes, formatCount } from '../../base/units.ts';
+import { counted, formatBytes, formatCount } from '../../base/units.ts';
 import type { ReasonCounts, StageCounts } from './audit.ts';
 import { barChart, escapeHtml, histogramChart } from './charts.ts';
 import type { CorpusAudit, MixtureRow, SourceAudit } from './corpus-audit.ts';
@@ -20,7 +20,7 @@ export function renderReport(audit: CorpusAudit): string {
   const sources = Object.entries(audit.sources);
   const body = [
     `<h1>${escapeHtml(audit.name)}</h1>`,
-    `<p class="note">${audit.sample === null ? 'Whole corpus' : `Dry run: ${audit.sample} documents of each file`}${audit.tokenCount > 0 ? ` · ${formatCount(audit.tokenCount)} tokens` : ''}</p>`,
+    `<p class="note">${audit.sample === null ? 'Whole corpus' : `Dry run: ${counted(audit.sample, 'document')} of each file`}${audit.tokenCount > 0 ? ` · ${formatCount(audit.tokenCount)} tokens` : ''}</p>`,
     '<h2>Sources</h2>',
     sourceTable(sources),
     keptChart(sources),
@@ -158,8 +158,8 @@ function reasonSection(stage: string, counts: StageCounts): string {
     label: reason,
     parts: [{ share: lost(each) / largest, color: 'var(--lost)' }],
     note: [
-      each.documents > 0 ? `${formatCount(each.documents)} documents` : '',
-      each.lines > 0 ? `${formatCount(each.lines)} lines` : '',
+      each.documents > 0 ? counted(each.documents, 'document') : '',
+      each.lines > 0 ? counted(each.lines, 'line') : '',
       formatBytes(lost(each)),
     ]
       .filter((part) => part !== '')

@@ -1,5 +1,7 @@
 /** A JSON Schema as a document: its size is bounded, its references are found, and what is wrong with it or not held is collected. */
+
 import { ArgumentError } from '../../../base/errors.ts';
+import { counted } from '../../../base/units.ts';
 import { Budget, type Term, Terms } from '../regex/terms.ts';
 import { isSchema, type JsonSchema } from './json-schema.ts';
 
@@ -145,7 +147,7 @@ export class SchemaDocument {
   check(): void {
     const problems = [...this.problems];
     if (problems.length === 0) return;
-    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    const count = counted(problems.length, 'problem');
     throw new ArgumentError(
       'schema.unsupported',
       `json schema: ${count}\n${problems.map((text) => `  - ${text}`).join('\n')}`,
