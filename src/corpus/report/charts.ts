@@ -21,7 +21,7 @@ export function barChart(rows: readonly BarRow[], title: string): string {
     });
     return `<text x="250" y="${y + 16}" text-anchor="end">${escapeHtml(shorten(label, 40))}</text>${rects.join('')}<text x="${x + 8}" y="${y + 16}">${escapeHtml(note)}</text>`;
   });
-  return `<svg viewBox="0 0 960 ${rows.length * height + 4}" role="img" aria-label="${escapeHtml(title)}"><title>${escapeHtml(title)}</title>${bars.join('')}</svg>`;
+  return `<div class="wide"><svg viewBox="0 0 960 ${rows.length * height + 4}" role="img" aria-label="${escapeHtml(title)}"><title>${escapeHtml(title)}</title>${bars.join('')}</svg></div>`;
 }
 
 const PLOT_WIDTH = 860;
@@ -40,7 +40,7 @@ export function histogramChart(name: string, counts: Readonly<Record<string, num
   };
   const ends = `<text x="50" y="158">${short(bins[0]!.from)}</text><text x="${50 + PLOT_WIDTH}" y="158" text-anchor="end">${short(bins.at(-1)!.to)}</text>`;
   const label = `<text x="50" y="12">${escapeHtml(name)}, at most ${counted(most, 'document')} a column</text>`;
-  return `<svg viewBox="0 0 960 166" role="img" aria-label="${escapeHtml(name)}">${label}${bins.map(column).join('')}${ends}</svg>`;
+  return `<div class="wide"><svg viewBox="0 0 960 166" role="img" aria-label="${escapeHtml(name)}">${label}${bins.map(column).join('')}${ends}</svg></div>`;
 }
 
 function short(value: number): string {

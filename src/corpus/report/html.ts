@@ -13,7 +13,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; white-space: nowrap; padding: .25rem .6rem; border-bottom: 1px solid var(--line) } th { font-weight: 600 }
 th:first-child, td:first-child { text-align: left } p.note, .faint { color: var(--faint) } .wide { overflow-x: auto }
 details { margin: .2rem 0 } summary { cursor: pointer } pre { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--line); padding-left: .8rem; margin: .4rem 0; font-size: .85rem }
-svg { display: block; width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: currentColor }
+svg { display: block; width: 100%; min-width: 60rem; height: auto } svg text { font: 12px system-ui, sans-serif; fill: currentColor }
 `;
 
 export function renderReport(audit: CorpusAudit): string {
