@@ -1,4 +1,5 @@
 /** Which device a model is to run on where nobody says so: the one that reads weights faster, by a measurement of a fraction of a second. */
+import { CriaError } from '../base/errors.ts';
 import { columnCount, rowCount } from '../tensor/tensor.ts';
 import type { Device } from './device.ts';
 import type { WebGpuDevice } from './webgpu/device.ts';
@@ -15,6 +16,11 @@ const ROWS = 8192;
 const COLUMNS = 2048;
 const PRODUCTS = 8;
 const MEASURED_MS = 150;
+
+/** Whether a GPU is at fault: where 'auto' chose it, wasm goes on, aloud. */
+export function isOfGpu(error: unknown): error is CriaError {
+  return error instanceof CriaError && error.code.startsWith('webgpu.');
+}
 
 /** Both are opened, measured where it makes sense, and closed again. */
 export async function chooseDevice({

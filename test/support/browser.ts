@@ -1,5 +1,5 @@
 /** A headless Chromium of this system, and a server that gives it the sources as modules: types stripped, packages by address. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -47,10 +47,16 @@ export interface SourceServer {
   close(): void;
 }
 
-/** `isolated`: with the headers that let a page share memory among threads. */
-export async function serveSources(isolated: 'isolated' | 'open'): Promise<SourceServer> {
+/**
+ * `isolated`: with the headers that let a page share memory among threads. `replaced`: modules, by their address here or their bare name,
+ * that pages find others in place of. A folder's address with ?list is answered with what is in it.
+ */
+export async function serveSources(
+  isolated: 'isolated' | 'open',
+  replaced: Readonly<Record<string, string>> = {},
+): Promise<SourceServer> {
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url!, 'http://localhost');
+    const { pathname, search } = new URL(request.url!, 'http://localhost');
     const headers: Record<string, string> = { 'content-type': contentType(pathname) };
     if (isolated === 'isolated') {
       headers['cross-origin-opener-policy'] = 'same-origin';
@@ -58,6 +64,10 @@ export async function serveSources(isolated: 'isolated' | 'open'): Promise<Sourc
     }
     if (pathname === '/') {
       response.writeHead(200, headers).end('<!doctype html><title>cria</title>');
+      return;
+    }
+    if (replaced[pathname]) {
+      response.writeHead(302, { ...headers, location: replaced[pathname] }).end();
       return;
     }
     if (pathname === '/favicon.ico') {
@@ -69,8 +79,18 @@ export async function serveSources(isolated: 'isolated' | 'open'): Promise<Sourc
       response.writeHead(404, headers).end();
       return;
     }
+    if (statSync(path).isDirectory()) {
+      const entries = readdirSync(path, { withFileTypes: true });
+      const list = entries.map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }));
+      response.writeHead(search === '?list' ? 200 : 404, headers).end(JSON.stringify(list));
+      return;
+    }
+    if (search === '?list') {
+      response.writeHead(404, headers).end();
+      return;
+    }
     const bytes = readFileSync(path);
-    response.writeHead(200, headers).end(pathname.endsWith('.ts') ? asModule(bytes.toString('utf8')) : bytes);
+    response.writeHead(200, headers).end(pathname.endsWith('.ts') ? asModule(bytes.toString('utf8'), replaced) : bytes);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -88,9 +108,10 @@ function contentType(path: string): string {
 }
 
 /** Workers know no import maps, so package names become addresses here, as a bundler would do. */
-function asModule(source: string): string {
+function asModule(source: string, replaced: Readonly<Record<string, string>>): string {
   const stripped = stripTypeScriptTypes(source);
   return stripped.replace(/(from\s+|import\s+)'([^'./][^']*)'/g, (whole, keyword: string, name: string) => {
+    if (replaced[name]) return `${keyword}'${replaced[name]}'`;
     try {
       const path = fileURLToPath(import.meta.resolve(name));
       return `${keyword}'${path.slice(path.indexOf('/node_modules/'))}'`; // which may be a link to elsewhere

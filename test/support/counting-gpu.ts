@@ -3,11 +3,14 @@ export interface CountingGpu {
   readonly gpu: GPU;
   /** Takes the device away, as a driver's reset does. */
   lose(message: string): void;
+  /** Reports an error of a call that nobody waits for. */
+  raise(error: Error): void;
   /** Pipelines that were made while somebody waited for them. */
   compiledNow(): number;
 }
 
 export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingGpu {
+  let raise: (event: { error: Error }) => void = () => {};
   let lose: (info: { reason: string; message: string }) => void = () => {};
   const all = {
     maxBufferSize: 2 ** 31,
@@ -43,7 +46,9 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
       };
     }),
     queue: { writeBuffer: nothing, submit: nothing, onSubmittedWorkDone: async () => {} },
-    addEventListener: nothing,
+    addEventListener: (_: 'uncapturederror', handler: typeof raise) => {
+      raise = handler;
+    },
     createBuffer: buffer,
     createCommandEncoder: () => encoder,
     destroy: nothing,
@@ -77,6 +82,7 @@ export function countingGpu(limits: Partial<GPUSupportedLimits> = {}): CountingG
   return {
     gpu: { requestAdapter: async () => adapter() } as unknown as GPU,
     lose: (message) => lose({ reason: 'unknown', message }),
+    raise: (error) => raise({ error }),
     compiledNow: () => compiled,
   };
 }

@@ -7,6 +7,7 @@ import { attentionLab } from '../../platform/node/lab/attention.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
+import { deviceOption } from '../model-options.ts';
 import { didYouMean } from '../parse/did-you-mean.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { startProgress } from '../terminal/progress.ts';
@@ -40,6 +41,7 @@ export const command = defineCommand({
       otherwise: 'one per physical core',
       help: 'threads that compute',
     },
+    device: deviceOption,
     out: { kind: 'text', value: 'FOLDER', otherwise: 'runs/lab', help: 'where the report goes' },
     json: { kind: 'flag', help: 'all numbers as JSON' },
   },
@@ -70,6 +72,7 @@ export const command = defineCommand({
       turns: 3,
       steps: options.quick ? 4 : 16,
       threads: options.threads ?? describeMachine().physicalCores,
+      device: options.device,
       folder: options.out ?? 'runs/lab',
       signal: io.signal,
       tell: (message) => writeLine(io.stderr, message),

@@ -8,6 +8,7 @@ import { lab } from '../../platform/node/lab/lab.ts';
 import { describeMachine } from '../../platform/node/machine.ts';
 import { defineCommand } from '../command.ts';
 import { type Io, writeJson, writeLine } from '../io.ts';
+import { deviceOption } from '../model-options.ts';
 import { alignColumns } from '../terminal/columns.ts';
 import { startProgress } from '../terminal/progress.ts';
 
@@ -68,6 +69,10 @@ export const command = defineCommand({
       otherwise: 'one per physical core',
       help: 'trainings at a time, one thread each',
     },
+    device: {
+      ...deviceOption,
+      help: 'what trains: auto is wasm, on which trainings this small run side by side, one a core; the GPU by webgpu (in Node: npm install webgpu), which they share; or the slow reference',
+    },
     blas: { kind: 'flag', default: true, help: 'matrix products by our own kernels, even where a BLAS is installed' },
     list: { kind: 'flag', help: 'the experiments, what their sources claim, and nothing else' },
     json: { kind: 'flag', help: 'all numbers as JSON' },
@@ -111,7 +116,7 @@ export const command = defineCommand({
       json: options.json,
       amount: (done) => `${(100 * done).toFixed(0)} %`,
     });
-    const { minutes, data, blas } = options;
+    const { minutes, data, blas, device } = options;
     const folder = options.out ?? 'runs/lab';
     const { result, report } = await lab({
       choice,
@@ -119,6 +124,7 @@ export const command = defineCommand({
       ...(data !== undefined && { data }),
       folder,
       workers: options.threads ?? describeMachine().physicalCores,
+      device: device === 'auto' ? 'wasm' : device,
       blas,
       signal: io.signal,
       tell,

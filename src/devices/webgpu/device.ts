@@ -87,9 +87,9 @@ export async function createWebGpuDevice({
   let prepared: GpuKvStore | null = null;
 
   device.addEventListener('uncapturederror', (event) => {
-    const { message } = (event as GPUUncapturedErrorEvent).error;
-    queue.fail(new UnsupportedError('webgpu.failed', `webgpu: ${name} refused a call: ${message}`));
-    warn(`webgpu: ${message}`);
+    const { error } = event as GPUUncapturedErrorEvent;
+    queue.fail(uncaptured(error, name));
+    warn(`webgpu: ${error.message}`);
   });
   void device.lost.then(({ reason, message }) => {
     if (isClosed) return;
@@ -184,6 +184,23 @@ export async function createWebGpuDevice({
   return made;
 }
 
+/** An error of no call that waits for it. A device that is out of memory has computed with buffers that are not there. */
+function uncaptured(error: GPUError, name: string): UnsupportedError {
+  const { message } = error;
+  // By name: in Node, the package's classes are no globals.
+  if (error.constructor.name !== 'GPUOutOfMemoryError')
+    return new UnsupportedError('webgpu.failed', `webgpu: ${name} refused a call: ${message}`);
+  return new UnsupportedError(
+    'webgpu.memory',
+    `webgpu: ${name} has no memory left (${message}), expected room for what is computed beside the weights. ${lessMemory}`,
+  );
+}
+
+/** What helps a model that runs, and one that is trained. */
+const lessMemory =
+  'Use a smaller or more quantized model, a shorter context (--context), a smaller cache (--kv-type q8_0), smaller batches ' +
+  '(in training training.microBatchTokens, training.recompute=block), or device "wasm".';
+
 /** Runs what makes buffers; throws UnsupportedError `webgpu.memory` where the adapter has no room for them. */
 async function withRoom(device: GPUDevice, what: string, name: string, make: () => void): Promise<void> {
   device.pushErrorScope('out-of-memory');
@@ -194,8 +211,5 @@ async function withRoom(device: GPUDevice, what: string, name: string, make: () 
     error = await device.popErrorScope();
   }
   if (!error) return;
-  throw new UnsupportedError(
-    'webgpu.memory',
-    `webgpu: ${what} do not fit into the memory of ${name}. Use a smaller or more quantized model, a shorter context (--context) or a smaller cache (--kv-type q8_0), or device "wasm".`,
-  );
+  throw new UnsupportedError('webgpu.memory', `webgpu: ${what} do not fit into the memory of ${name}. ${lessMemory}`);
 }

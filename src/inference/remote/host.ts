@@ -3,6 +3,7 @@
  * calls and aborts are heard.
  */
 import { ArgumentError, CriaError, UnsupportedError } from '../../base/errors.ts';
+import { isOfGpu } from '../../devices/choose.ts';
 import type { Device } from '../../devices/device.ts';
 import type { Adapter } from '../../model/adapter/adapter.ts';
 import { adapterWeights, type PlacedAdapter, placeAdapter } from '../../model/adapter/apply.ts';
@@ -164,9 +165,31 @@ export class EngineHost {
     }
   }
 
+  /** Where 'auto' chose a GPU that cannot be used, whatever it is that fails, the model runs on wasm, and its remarks say why. */
   private async load(call: number, source: Source, settings: LoadSettings): Promise<ModelFacts> {
     const onProgress = (progress: LoadProgress) => this.tell(call, progress);
     const checkpoint = await this.world.openSource(source, onProgress, settings.open);
+    const loadOn = (device: LoadSettings['device']) =>
+      this.loadOn(checkpoint, source, { ...settings, device }, onProgress);
+    try {
+      return await loadOn(settings.device).catch(async (error: unknown) => {
+        if (settings.device !== 'auto' || !isOfGpu(error)) throw error;
+        const facts = await loadOn('wasm');
+        return { ...facts, remarks: [...facts.remarks, `${error.message} So it runs on wasm.`] };
+      });
+    } catch (error) {
+      checkpoint.close();
+      throw error;
+    }
+  }
+
+  /** Closes what it opened where it fails, all but the checkpoint. */
+  private async loadOn(
+    checkpoint: Checkpoint,
+    source: Source,
+    settings: LoadSettings,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<ModelFacts> {
     let device: Device | null = null;
     const adapters: Adapter[] = [];
     let draft: Checkpoint | null = null;
@@ -197,16 +220,7 @@ export class EngineHost {
       };
       const cache = cacheOf(config, sizes);
       const compiled = (done: number, total: number) => onProgress({ stage: 'compile', done, total });
-      try {
-        await prepareModel(device, config, checkpoint.tensors, others, cache, compiled);
-      } catch (error) {
-        const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
-        if (settings.device !== 'auto' || !isOfGpu) throw error;
-        remarks.push(`${error.message} So it runs on wasm.`);
-        device.close();
-        device = await this.world.createDevice({ ...settings, device: 'wasm' });
-        await prepareModel(device, config, checkpoint.tensors, others, cache, compiled);
-      }
+      await prepareModel(device, config, checkpoint.tensors, others, cache, compiled);
       let reported = 0;
       const progress = (done: number, total: number) => {
         if (done < total && this.world.clock() - reported < 50) return;
@@ -259,7 +273,6 @@ export class EngineHost {
       device?.close();
       for (const adapter of adapters) adapter.close();
       draft?.close();
-      checkpoint.close();
       throw error;
     }
   }

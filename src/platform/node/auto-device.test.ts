@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { countingGpu } from '../../../test/support/counting-gpu.ts';
+import { UnsupportedError } from '../../base/errors.ts';
 import { createWasmDevice } from '../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../devices/webgpu/device.ts';
 import { EngineHost } from '../../inference/remote/host.ts';
@@ -62,38 +63,48 @@ test('a GPU that auto chose and that is not there: the run trains on wasm and sa
   await rejects(open('webgpu'), /^UnsupportedError: webgpu: /);
 });
 
-test('a GPU that computes wrong numbers: auto runs on wasm and says so, webgpu refuses it by name', async () => {
-  const load = async (device: 'auto' | 'webgpu') => {
-    let heard: FromEngine | null = null;
-    const host = new EngineHost({
-      post: (message) => {
-        heard = message;
-      },
-      openSource,
-      openAdapter: openAdapterSource,
-      createDevice: ({ device: kind }) =>
-        kind === 'wasm' ? createWasmDevice({ threads: 1 }) : createWebGpuDevice(countingGpu()),
-      breathe: async () => {},
-      clock: () => 0,
-      now: () => new Date(0),
-      drawSeed: () => 1,
-    });
-    const source = { kind: 'path', path: bundledModels()[0]!.path } as const;
-    await host.receive({
-      kind: 'call',
-      call: 1,
-      method: 'load',
-      args: [source, loadSettings({ device })],
-      aborted: false,
-    });
-    return JSON.stringify(heard);
-  };
-  match(
-    await load('auto'),
-    /"device":"wasm, 1 thread.*a GPU that only counts computes wrong numbers.*So it runs on wasm/,
-  );
-  match(await load('webgpu'), /"kind":"error".*a GPU that only counts computes wrong numbers/);
-});
+const noAdapter = async () => {
+  throw new UnsupportedError('webgpu.no-adapter', 'webgpu: this system offers no adapter');
+};
+
+for (const [what, createGpuDevice, why] of [
+  [
+    'that computes wrong numbers',
+    () => createWebGpuDevice(countingGpu()),
+    /a GPU that only counts computes wrong numbers/,
+  ],
+  ['that was remembered and is gone', noAdapter, /this system offers no adapter/],
+] as const)
+  test(`a GPU ${what}: auto runs on wasm and says so, webgpu refuses it by name`, async () => {
+    const load = async (device: 'auto' | 'webgpu') => {
+      let heard: FromEngine | null = null;
+      const host = new EngineHost({
+        post: (message) => {
+          heard = message;
+        },
+        openSource,
+        openAdapter: openAdapterSource,
+        createDevice: ({ device: kind }) => (kind === 'wasm' ? createWasmDevice({ threads: 1 }) : createGpuDevice()),
+        breathe: async () => {},
+        clock: () => 0,
+        now: () => new Date(0),
+        drawSeed: () => 1,
+      });
+      const source = { kind: 'path', path: bundledModels()[0]!.path } as const;
+      await host.receive({
+        kind: 'call',
+        call: 1,
+        method: 'load',
+        args: [source, loadSettings({ device })],
+        aborted: false,
+      });
+      return JSON.stringify(heard);
+    };
+    const onWasm = await load('auto');
+    match(onWasm, /"device":"wasm, 1 thread/);
+    match(onWasm, new RegExp(`${why.source}.*So it runs on wasm`));
+    match(await load('webgpu'), new RegExp(`"kind":"error".*${why.source}`));
+  });
 
 test('no GPU, or a driver that crashed: wasm, for that reason', async () => {
   const none = { adapterName: null, isSoftware: false, features: [], products: null, words: '', choice: null };

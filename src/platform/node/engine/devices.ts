@@ -1,4 +1,5 @@
 import { UnsupportedError } from '../../../base/errors.ts';
+import { isOfGpu } from '../../../devices/choose.ts';
 import type { Device } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
@@ -59,6 +60,25 @@ export async function createDevice({
   const blasRows = await measureBlasRows(library, compiled.kernels, native.kernels);
   const note = `${common.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
   return createOnThreads({ ...common, blas: library, blasRows, note }, warn);
+}
+
+/** The device, once `prepare` is done with it; where 'auto' chose a GPU that cannot be used, wasm, and why is told. */
+export async function createPrepared(
+  settings: LoadSettings,
+  tell: (message: string) => void,
+  prepare: (device: Device) => Promise<void>,
+): Promise<Device> {
+  let device: Device | null = null;
+  try {
+    device = await createDevice(settings);
+    await prepare(device);
+    return device;
+  } catch (error) {
+    device?.close();
+    if (settings.device !== 'auto' || !isOfGpu(error)) throw error;
+    tell(`${error.message} So it runs on wasm.`);
+    return createPrepared({ ...settings, device: 'wasm' }, tell, prepare);
+  }
 }
 
 function warn(message: string): void {

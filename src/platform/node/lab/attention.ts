@@ -1,6 +1,7 @@
 /** `cria lab attention`: one shape with three numbers of key heads, decoded at many depths and batches, and a report beside the formulas. */
 import { join } from 'node:path';
 import { loadSettings } from '../../../inference/remote/load.ts';
+import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { type KvType, kvBytes } from '../../../kernels/ops.ts';
 import { crossover } from '../../../lab/attention/cost.ts';
 import {
@@ -15,7 +16,7 @@ import { type AttentionResult, attentionReport } from '../../../lab/attention/re
 import { dimensions, type LlamaConfig } from '../../../model/config.ts';
 import { loadModel, prepareModel } from '../../../model/model.ts';
 import { randomWeights } from '../../../model/random-weights.ts';
-import { createDevice } from '../engine/devices.ts';
+import { createPrepared } from '../engine/devices.ts';
 import { describeMachine } from '../machine.ts';
 import { makeFolder } from '../make-folder.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
@@ -29,6 +30,7 @@ export interface AttentionOptions {
   readonly turns: number;
   readonly steps: number;
   readonly threads: number;
+  readonly device: LoadSettings['device'];
   readonly folder: string;
   readonly signal: AbortSignal;
   tell(message: string): void;
@@ -62,13 +64,16 @@ export async function attentionLab(options: AttentionOptions): Promise<{ result:
   const blockCount = Math.max(...grid.map(({ b, n }) => blocksFor(b, n)));
   const contextLength = Math.max(...grid.map(({ n }) => n));
 
+  let chosen = options.device;
   const variants: Variant[] = [];
   try {
     for (const keys of keyHeads(config.headCount)) {
       const own = { ...config, kvHeadCount: keys, contextLength };
       const sources = randomWeights(own, 1, ({ shape }) => (shape.length === 1 ? 'f32' : dtype));
-      const device = await createDevice(loadSettings({ device: 'wasm', threads }));
-      await prepareModel(device, own, sources);
+      const device = await createPrepared(loadSettings({ device: chosen, threads }), tell, (made) =>
+        prepareModel(made, own, sources),
+      );
+      chosen = device.kind; // all on the same
       const model = loadModel(device, own, sources, () => {}, { runLength: contextLength });
       const { kvHeadCount, headSize, blockCount: layerCount } = own;
       const store = device.createKvStore({ layerCount, blockCount, kvHeadCount, headSize, type: kvType });

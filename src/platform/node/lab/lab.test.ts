@@ -1,10 +1,11 @@
 /** The lab on a disk: a planted effect is found by real trainings, and a lab that was stopped goes on to the same numbers. */
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Random } from '../../../base/random.ts';
+import type { DeviceKind } from '../../../devices/device.ts';
 import type { LabChoice } from '../../../lab/lab.ts';
 import { lab } from './lab.ts';
 
@@ -48,6 +49,7 @@ const options = (folder: string, signal = new AbortController().signal) => ({
   data,
   folder: join(root, folder),
   workers: 2,
+  device: 'wasm' as DeviceKind,
   blas: false,
   signal,
   tell: () => {},
@@ -90,4 +92,16 @@ test('a text that is too short, and a file that is not there', async () => {
     /short\.txt: expected a text of which a part can be held back/,
   );
   await rejects(lab({ ...options('none'), data: join(root, 'none.txt') }), /none\.txt/);
+});
+
+test('on a GPU where there is none: an error that says so, and no run is kept as done', async () => {
+  const driver = process.env.VK_DRIVER_FILES;
+  process.env.VK_DRIVER_FILES = '/nowhere.json';
+  try {
+    await rejects(lab({ ...options('gpu'), device: 'webgpu' }), { code: /^webgpu\.(?:no-adapter|package)$/ });
+  } finally {
+    if (driver === undefined) delete process.env.VK_DRIVER_FILES;
+    else process.env.VK_DRIVER_FILES = driver;
+  }
+  strictEqual(existsSync(join(root, 'gpu', 'results.jsonl')), false);
 });

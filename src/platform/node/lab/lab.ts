@@ -2,6 +2,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatDuration } from '../../../base/units.ts';
+import type { DeviceKind } from '../../../devices/device.ts';
 import { armTraining, type LabSize, type LabTraining } from '../../../lab/arm-model.ts';
 import { baseline } from '../../../lab/experiments.ts';
 import { costInRuns, type LabChoice, type LabResult, type PlannedRun, runLab } from '../../../lab/lab.ts';
@@ -21,7 +22,10 @@ export interface LabOptions {
   readonly minutes?: number;
   readonly data?: string;
   readonly folder: string;
+  /** Trainings at a time. */
   readonly workers: number;
+  readonly device: DeviceKind;
+  /** Of the wasm device. */
   readonly blas: boolean;
   readonly signal: AbortSignal;
   tell(message: string): void;
@@ -49,10 +53,11 @@ export async function lab(options: LabOptions): Promise<LabEnd> {
   makeFolder(folder);
   const text = await prepareText(options.data, options.choice.size.vocabSize);
   tell(`text: ${text.description}`);
-  const workers = new LabWorkers(options.workers, text.shared, options.blas, signal);
+  const { device, blas } = options;
+  const workers = new LabWorkers(options.workers, text.shared, { device, blas }, signal);
   try {
     const choice = await fitTo(options, workers);
-    const kept = new KeptRuns(join(folder, 'results.jsonl'), text, options.blas);
+    const kept = new KeptRuns(join(folder, 'results.jsonl'), text, { device, blas });
     const total = costInRuns(choice) * choice.size.tokens;
     let done = 0;
     const count = ({ steps, rows, config }: LabTraining) => {
@@ -82,7 +87,7 @@ export async function lab(options: LabOptions): Promise<LabEnd> {
     const report = join(folder, 'report.html');
     if (result === null) return { result, report };
     const facts: LabFacts = {
-      machine: `${describeMachine().cpu}, ${options.workers} trainings at a time, one thread each`,
+      machine: `${describeMachine().cpu}, ${options.workers} trainings at a time${device === 'webgpu' ? '' : ', one thread each'}`,
       device: kept.device ?? 'unknown',
       text: text.description,
       work: kept.work,
@@ -130,10 +135,11 @@ class KeptRuns {
   private readonly common: string;
   private readonly runs = new Map<string, Kept>();
 
-  constructor(file: string, { digest }: PreparedText, blas: boolean) {
+  constructor(file: string, { digest }: PreparedText, { device, blas }: Pick<LabOptions, 'device' | 'blas'>) {
     this.file = file;
     // What the numbers follow from beside the training itself.
-    this.common = JSON.stringify([digest, blas, packageVersion(), describeMachine().cpu]);
+    const own = device === 'wasm' ? [] : [device];
+    this.common = JSON.stringify([digest, blas, packageVersion(), describeMachine().cpu, ...own]);
     const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
     for (const line of lines) {
       try {

@@ -1,4 +1,4 @@
-/** Several trainings at a time, each on one thread: nobody waits at barriers, and a training's bits do not depend on the others. */
+/** Several trainings at a time, each on one thread or on a share of the GPU: nobody waits at barriers, and a training's bits do not depend on the others. */
 import { Worker } from 'node:worker_threads';
 import { CriaError } from '../../../base/errors.ts';
 import type { LabTraining } from '../../../lab/arm-model.ts';
@@ -15,10 +15,11 @@ export class LabWorkers {
   private readonly workers: Worker[] = [];
   private readonly free: Worker[] = [];
   private readonly waiting: ((worker: Worker) => void)[] = [];
+  private readonly running = new Set<Promise<unknown>>();
   private readonly stop = new Int32Array(new SharedArrayBuffer(4));
 
-  constructor(count: number, text: SharedText, blas: boolean, signal: AbortSignal) {
-    const workerData: WorkerData = { text, blas, stop: this.stop };
+  constructor(count: number, text: SharedText, machine: Pick<WorkerData, 'device' | 'blas'>, signal: AbortSignal) {
+    const workerData: WorkerData = { text, ...machine, stop: this.stop };
     for (let i = 0; i < count; i++) {
       const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'cria lab', workerData });
       this.workers.push(worker);
@@ -37,7 +38,9 @@ export class LabWorkers {
     const worker = await this.take();
     try {
       if (this.isStopped) return null;
-      const answer = await ask(worker, training);
+      const asked = ask(worker, training);
+      this.running.add(asked);
+      const answer = await asked.finally(() => this.running.delete(asked));
       if (!answer.ok) throw new CriaError(answer.code ?? 'lab.run', answer.message);
       return answer.result && { result: answer.result, device: answer.device };
     } finally {
@@ -47,7 +50,10 @@ export class LabWorkers {
     }
   }
 
+  /** Waits for trainings that go on: a GPU's driver that loses its thread in the middle of a call ends the whole process. */
   async close(): Promise<void> {
+    Atomics.store(this.stop, 0, 1);
+    await Promise.allSettled(this.running);
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 

@@ -1,4 +1,5 @@
-import { CriaError, UnsupportedError } from '../../../base/errors.ts';
+import { UnsupportedError } from '../../../base/errors.ts';
+import { isOfGpu } from '../../../devices/choose.ts';
 import type { Device, DeviceKind } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
@@ -14,7 +15,7 @@ import { kernelsForThisMachine } from '../wide-kernels.ts';
 
 /** What trains. */
 export interface TrainingMachine {
-  /** 'auto': see deviceOfRun; where nothing else is said, 'wasm'. */
+  /** What 'auto' means: deviceOfRun. */
   readonly device: 'auto' | DeviceKind;
   /** Of the wasm device. */
   readonly threads: number;
@@ -33,7 +34,7 @@ export interface TrainingDevice {
 
 /** The device for training on this machine. Throws UnsupportedError `training.products`, `webgpu.…`. */
 export async function createTrainingDevice(
-  { device, threads, blas, revectorize, native: wantsNative = true }: TrainingMachine,
+  { device, threads, blas, revectorize, native: wantsNative = true }: TrainingMachine & { readonly device: DeviceKind },
   products: 'f32' | 'bf16',
   tell: (message: string) => void,
 ): Promise<TrainingDevice> {
@@ -95,13 +96,13 @@ export async function createDeviceOfRun(
   kind: DeviceKind,
   products: 'f32' | 'bf16',
   tell: (message: string) => void,
+  tellFallback = tell,
 ): Promise<TrainingDevice> {
   try {
     return await createTrainingDevice({ ...machine, device: kind }, products, tell);
   } catch (error) {
-    const isOfGpu = error instanceof CriaError && error.code.startsWith('webgpu.');
-    if (machine.device !== 'auto' || !isOfGpu) throw error;
-    tell(`${error.message} So it trains on wasm.`);
+    if (machine.device !== 'auto' || !isOfGpu(error)) throw error;
+    tellFallback(`${error.message} So it trains on wasm.`);
     return createTrainingDevice({ ...machine, device: 'wasm' }, products, tell);
   }
 }

@@ -22,7 +22,7 @@ import {
 } from '../../../training/trainer.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
-import { createTrainingDevice } from './device.ts';
+import { createDeviceOfRun, deviceOfRun } from './device.ts';
 import { numbersOf } from './stored-weights.ts';
 import { trainables } from './trainables.ts';
 import { writeWholeFolder } from './whole-folder.ts';
@@ -56,10 +56,13 @@ const knownOptions: readonly (keyof TrainerOptions)[] = [
 ];
 
 /**
- * Trains a loaded model: its weights, as f32. What the model computes or saves afterwards is with the trained weights.
+ * Trains a loaded model: its weights, as f32, on the device that it was loaded for ('auto': the faster one as measured once). What the
+ * model computes or saves afterwards is with the trained weights.
  * A step computes in the calling thread (and its own workers): run it in a worker where an event loop must stay free.
  */
 export class Trainer {
+  /** What computes, in one line for people. */
+  readonly description: string;
   private readonly device: Device;
   private readonly trainable: TrainableModel;
   private readonly steps: StepTrainer;
@@ -77,6 +80,7 @@ export class Trainer {
     options: StepOptions,
   ) {
     this.device = device;
+    this.description = device.description;
     this.weights = weights;
     this.trainable = trainable;
     this.checkpoint = checkpoint;
@@ -101,7 +105,9 @@ export class Trainer {
     const { device: kind = 'auto', threads = describeMachine().physicalCores } = found.options;
     const { revectorize = true, native = true } = found.options;
     const machine = { device: kind, threads, blas, revectorize, native };
-    const { device } = await createTrainingDevice(machine, 'f32', () => {});
+    const chosen = await deviceOfRun(kind, { products: 'f32', ranks: 1, began: undefined }, () => {});
+    const warn = (message: string) => process.emitWarning(message, 'CriaWarning');
+    const { device } = await createDeviceOfRun(machine, chosen, 'f32', () => {}, warn);
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
     const trainer = new Trainer(device, trainable, checkpoint, weights, rest);

@@ -9,7 +9,7 @@ import { type DerivedRecipe, deriveRecipe, type Recipe } from '../../../../train
 import { type Machine, planRate, planStep, STEP_RATE, type StepPlan } from '../../../../training/run/plan.ts';
 import { describeMachine } from '../../machine.ts';
 import { openTokenizer } from '../data/open-data.ts';
-import { createTrainingDevice, type TrainingMachine } from '../device.ts';
+import { createDeviceOfRun, deviceOfRun, type TrainingMachine } from '../device.ts';
 import { measurePeak } from '../measure-peak.ts';
 import type { StartModel } from '../start-model.ts';
 import { memoryProblem } from './memory-limit.ts';
@@ -41,7 +41,13 @@ export async function planMachines(options: PlanOptions): Promise<string[][]> {
     isHere ? openTokenizer(recipe).tokenizer.vocabSize : VOCABULARY,
     options.start?.config,
   );
-  const { device } = await createTrainingDevice(options, recipe.training.products, () => {});
+  const { products } = recipe.training;
+  const kind = await deviceOfRun(
+    options.device,
+    { products, ranks: Math.max(...options.machines), began: undefined },
+    tell,
+  );
+  const { device } = await createDeviceOfRun(options, kind, products, tell);
   const peak = options.gflops === null ? await measurePeak(device) : options.gflops * 1e9;
   device.close();
   const machine = { flops: STEP_RATE * peak, ...measureHandling(), bandwidth: network * 1.25e8, latency: LATENCY };
