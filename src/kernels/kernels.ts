@@ -5,7 +5,7 @@ import { adamW, sumSquares } from './adamw/kernel.ts';
 import { accumulate, addBias } from './add/backward.kernel.ts';
 import { add } from './add/kernel.ts';
 import { append } from './attention/cached/append.ts';
-import { attention, attentionAltered, attentionCombine } from './attention/cached/kernel.ts';
+import { attention, attentionAltered, attentionCombine, attentionCombineAltered } from './attention/cached/kernel.ts';
 import { attentionMaps } from './attention/maps/kernel.ts';
 import { attentionBackward, attentionForward } from './attention/training/kernel.ts';
 import { columnAffine, columnMoments } from './batch-norm/kernel.ts';
@@ -45,6 +45,7 @@ const tasks: readonly Task[] = [
   ...Object.values(attention),
   ...Object.values(attentionAltered),
   attentionCombine,
+  attentionCombineAltered,
   attentionMaps,
   ...Object.values(append),
   ...Object.values(embed),

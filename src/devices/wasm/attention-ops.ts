@@ -4,6 +4,7 @@ import {
   attention,
   attentionAltered,
   attentionCombine,
+  attentionCombineAltered,
   attentionScratch,
   partialBytes,
 } from '../../kernels/attention/cached/kernel.ts';
@@ -182,10 +183,11 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       capFactor: cap === 0 ? 0 : scale / cap,
       sinks,
     };
-    const task = (cap === 0 && sinks === 0 ? attention : attentionAltered)[type];
+    const isAltered = cap !== 0 || sinks !== 0;
+    const task = (isAltered ? attentionAltered : attention)[type];
     if (shared) {
       team.perform(segment, task, given, units * splits, 1);
-      team.perform(segment, attentionCombine, given, units, 1);
+      team.perform(segment, isAltered ? attentionCombineAltered : attentionCombine, given, units, 1);
     } else {
       team.perform(segment, task, given, units, Math.max(1, Math.floor(units / (16 * team.size))));
     }

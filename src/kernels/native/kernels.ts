@@ -4,8 +4,8 @@
  * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
 
-import { attention } from '../attention/cached/kernel.ts';
-import { writeAttention } from '../attention/cached/x64/attention.ts';
+import { attention, attentionCombine } from '../attention/cached/kernel.ts';
+import { writeAttention, writeCombine } from '../attention/cached/x64/attention.ts';
 import { gemm } from '../gemm/kernel.ts';
 import { writeGemm } from '../gemm/x64/gemm.ts';
 import { taskNumber } from '../kernels.ts';
@@ -91,6 +91,7 @@ function write512(add: Add, isFused: boolean): void {
     const task = attention[type];
     add(task, (code) => writeAttention(code, type, task, isFused));
   }
+  add(attentionCombine, (code) => writeCombine(code, attentionCombine));
   add(gemm, (code) => writeGemm(code, gemm, isFused));
 }
 

@@ -97,18 +97,23 @@ function taskOf(type: KvType, isAltered: boolean) {
 }
 
 /** Folds the shared-out splits of each tile. Unit = (tile · K + head) · head groups + group. */
-export const attentionCombine = task('attentionCombine', takes, (given, { first, last }) => {
-  const part = new Part(given);
-  each(first, last, 1, (unit) => {
-    const tile = new Tile(given, unit);
-    const parts = given.partials.add(unit.mul(given.splits).mul(part.bytes));
-    const total = parts.add(tile.firstSplit.mul(part.bytes));
-    each(tile.firstSplit.add(1), tile.splits, 1, (split) => {
-      fold({ tile, part, total, next: parts.add(split.mul(part.bytes)) });
+export const attentionCombine = combineOf(false);
+export const attentionCombineAltered = combineOf(true);
+
+function combineOf(isAltered: boolean) {
+  return task(`attentionCombine${isAltered ? '_altered' : ''}`, takes, (given, { first, last }) => {
+    const part = new Part(given);
+    each(first, last, 1, (unit) => {
+      const tile = new Tile(given, unit);
+      const parts = given.partials.add(unit.mul(given.splits).mul(part.bytes));
+      const total = parts.add(tile.firstSplit.mul(part.bytes));
+      each(tile.firstSplit.add(1), tile.splits, 1, (split) => {
+        fold({ tile, part, total, next: parts.add(split.mul(part.bytes)) });
+      });
+      finish(given, { tile, part, total });
     });
-    finish(given, { tile, part, total });
   });
-});
+}
 
 /** From the start of a thread's scratch to its two partial results. */
 const scratchBeforeParts = ({ tileRows, paddedSize }: Given): I32 =>

@@ -120,7 +120,7 @@ const shifts = {
 } as const;
 export type Shift = keyof typeof shifts;
 
-const comparisons = { equal: 0, notBelow: 5 } as const;
+const comparisons = { equal: 0, different: 4, notBelow: 5 } as const;
 
 const LOAD = opcode(1, 2, 0, 0x6f);
 const STORE = opcode(1, 2, 0, 0x7f);
@@ -274,14 +274,15 @@ export class Code {
   ): void {
     this.#vector(three[name], target, first, second, { mask, zero: mask ? 1 : 0 });
   }
-  /** A mask register = the lanes in which the first is equal to the second, or not below it (or one is NaN). */
+  /** A mask register = the lanes, of all or of `among`, in which the first compares so; one is NaN: not equal, different, not below. */
   compareFloats(
     how: keyof typeof comparisons,
     mask: Mask,
     first: VectorRegister,
     second: VectorRegister | Place,
+    among: Mask | 0 = 0,
   ): void {
-    this.#vector(opcode(1, 0, 0, 0xc2), mask, first, second);
+    this.#vector(opcode(1, 0, 0, 0xc2), mask, first, second, { mask: among });
     this.#say(comparisons[how]);
   }
   /** In every 128 bits, the lanes that four times two bits of `lanes` name. */
@@ -367,6 +368,11 @@ export class Code {
     this.#vector(LOAD, target, 0, low, { bits: 128 });
     this.#vector(opcode(3, 1, 0, 0x38), target, target, high, { bits: 256, unit: 16 });
     this.#say(1);
+  }
+  /** 8 bytes from one place, and 8 from another, in the lowest quarter. */
+  loadEighths(target: VectorRegister, low: Place, high: Place): void {
+    this.#vector(opcode(1, 2, 1, 0x7e), target, 0, low, { bits: 128, unit: 8 });
+    this.#vector(opcode(1, 1, 1, 0x16), target, target, high, { bits: 128, unit: 8 });
   }
   /** The same 16 bytes, as often as they fit. */
   loadRepeated(target: VectorRegister, place: Place): void {

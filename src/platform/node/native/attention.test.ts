@@ -68,6 +68,17 @@ const shapes: readonly Shape[] = [
     ],
     window: 33,
   },
+  // few rows and whole runs of columns: keys and values are widened in registers, by four rows, two and one
+  {
+    H: 7,
+    K: 1,
+    E: 32,
+    calls: [
+      [65, 3],
+      [1, 1],
+    ],
+    window: 45,
+  },
   {
     H: 1,
     K: 1,

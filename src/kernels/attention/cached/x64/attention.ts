@@ -3,8 +3,22 @@
  * the same bits, as every sum takes the same steps. The frame keeps the arguments and what a tile, a split and a block are, by name.
  */
 
-import { maskOf } from '../../../linear/x64/rows.ts';
-import { at, type Code, type Label, r8, r9, r10, r11, rax, rbx, rcx, rdi, rdx, rsi } from '../../../native/x64/code.ts';
+import {
+  at,
+  type Code,
+  type General,
+  type Label,
+  r8,
+  r9,
+  r10,
+  r11,
+  rax,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+} from '../../../native/x64/code.ts';
 import { Exponential } from '../../../native/x64/exp.ts';
 import {
   atLeast,
@@ -25,6 +39,9 @@ import { SCORE_BYTES } from '../products.ts';
 import { Block } from './block.ts';
 import { askForNext, chunkOf } from './chunk.ts';
 import { HALF, LINE, ONE } from './registers.ts';
+import { Results } from './results.ts';
+import { Rows } from './rows.ts';
+import { MOST_ROWS, RUN_COLUMNS } from './stored.ts';
 import { Widening } from './widen.ts';
 
 const BLOCK_BITS = Math.log2(BLOCK_POSITIONS);
@@ -37,18 +54,27 @@ export function writeAttention(code: Code, type: KvType, task: Task, isFused: bo
   new Attention(code, type, enter(code, task), isFused).write();
 }
 
+/** Folds the splits that were units of their own. */
+export function writeCombine(code: Code, task: Task): void {
+  new Attention(code, 'f32', enter(code, task), true).writeCombine();
+}
+
 class Attention {
   readonly #code: Code;
   readonly #frame: Frame;
   readonly #exponential: Exponential;
+  readonly #rows: Rows;
   readonly #block: Block;
   readonly #widening: Widening | null;
+  readonly #results: Results;
 
   constructor(code: Code, type: KvType, frame: Frame, isFused: boolean) {
     this.#code = code;
     this.#frame = frame;
     this.#exponential = new Exponential(code, frame);
-    this.#block = new Block(code, frame, this.#exponential, isFused);
+    this.#rows = new Rows(code, frame);
+    this.#block = new Block(code, frame, type, { rows: this.#rows, exponential: this.#exponential, isFused });
+    this.#results = new Results(code, frame, this.#exponential);
     this.#widening = type === 'f32' ? null : new Widening(code, frame, type);
   }
 
@@ -57,7 +83,14 @@ class Attention {
     const frame = this.#frame;
     this.#constants();
     eachBelow(code, frame, 'first', 'last', () => {
+      frame.get(rax, 'first');
+      frame.get(rcx, 'splits');
+      code.moveNumber(rdx, 0);
+      code.compareNumber(rcx, 0);
+      unless(code, 'equal', () => code.divide(rcx));
+      frame.keep('own', rdx);
       this.#toTile();
+      this.#ownSplit();
       this.#rowsOfTile();
       eachBelow(code, frame, 'split', 'splitEnd', () => {
         this.#toPart();
@@ -68,14 +101,54 @@ class Attention {
         frame.get(rcx, 'firstSplit');
         code.compare(rax, rcx);
         code.jumpIf('equal', done);
-        this.#fold();
+        frame.get(r8, 'total');
+        frame.get(r9, 'out');
+        this.#results.fold();
         code.place(done);
         increase(code, frame, 'split', 1);
       });
       const done: Label = { at: null };
       this.#ifShared(done);
-      this.#finish();
+      frame.get(rsi, 'total');
+      this.#results.finish();
       code.place(done);
+      increase(code, frame, 'first', 1);
+    });
+    frame.leave();
+  }
+
+  writeCombine(): void {
+    const code = this.#code;
+    const frame = this.#frame;
+    this.#constants();
+    eachBelow(code, frame, 'first', 'last', () => {
+      frame.get(rax, 'first');
+      this.#toTile();
+      this.#rowsOfTile();
+      // total: the part of the first split
+      frame.get(r8, 'first');
+      frame.get(rax, 'splits');
+      code.multiply(r8, rax);
+      frame.get(rax, 'firstSplit');
+      code.add(r8, rax);
+      frame.get(rax, 'partBytes');
+      code.multiply(r8, rax);
+      frame.get(rax, 'partials');
+      code.add(r8, rax);
+      frame.keep('total', r8);
+      frame.keep('out', r8);
+      increase(code, frame, 'split', 1);
+      eachBelow(code, frame, 'split', 'splitEnd', () => {
+        frame.get(r9, 'out');
+        frame.get(rax, 'partBytes');
+        code.add(r9, rax);
+        frame.keep('out', r9);
+        frame.get(r8, 'total');
+        this.#results.fold();
+        increase(code, frame, 'split', 1);
+      });
+      frame.get(rsi, 'total');
+      this.#results.finish();
       increase(code, frame, 'first', 1);
     });
     frame.leave();
@@ -139,16 +212,10 @@ class Attention {
     this.#widening?.constants();
   }
 
-  /** The tile of the unit in `first`, and the splits to go through. */
+  /** The tile rax, of which each head and group counts, and the splits to go through. */
   #toTile(): void {
     const code = this.#code;
     const frame = this.#frame;
-    frame.get(rax, 'first');
-    frame.get(rcx, 'splits');
-    code.moveNumber(rdx, 0);
-    code.compareNumber(rcx, 0);
-    unless(code, 'equal', () => code.divide(rcx));
-    frame.keep('own', rdx);
     frame.get(rcx, 'headGroups');
     code.divide(rcx);
     code.shiftLeft(rdx, Math.log2(TILE_HEADS));
@@ -178,26 +245,53 @@ class Attention {
     code.load32(r11, at(rax, 12));
     code.add(r11, rbx);
     frame.keep('table', r11);
+    this.#chooseWay(rcx);
 
     code.add(r9, r10);
     frame.keep('positionEnd', r9);
     code.addNumber(r9, -1);
     code.shiftRight(r9, SPLIT_BITS);
     code.addNumber(r9, 1);
-    this.#block.firstVisible(r10, rsi);
+    this.#rows.firstVisible(r10, rsi);
     frame.keep('firstVisible', r10);
     code.shiftRight(r10, SPLIT_BITS);
+    frame.keep('split', r10);
+    frame.keep('firstSplit', r10);
+    frame.keep('splitEnd', r9);
+  }
+
+  /** Where splits are units: of the splits only this unit's. */
+  #ownSplit(): void {
+    const code = this.#code;
+    const frame = this.#frame;
     frame.get(rax, 'splits');
     code.compareNumber(rax, 0);
     unless(code, 'equal', () => {
       frame.get(rax, 'own');
+      frame.get(r10, 'firstSplit');
       atLeast(code, r10, rax);
+      frame.keep('split', r10);
+      frame.keep('firstSplit', r10);
       code.addNumber(rax, 1);
+      frame.get(r9, 'splitEnd');
       atMost(code, r9, rax);
+      frame.keep('splitEnd', r9);
     });
-    frame.keep('split', r10);
-    frame.keep('firstSplit', r10);
-    frame.keep('splitEnd', r9);
+  }
+
+  /** `isDirect`: 1 if keys and values are widened in registers, as rows are few and columns whole runs. Changes rax, rdx. */
+  #chooseWay(rows: General): void {
+    if (this.#widening === null) return;
+    const code = this.#code;
+    const frame = this.#frame;
+    code.moveNumber(rax, 0);
+    code.compareNumber(rows, MOST_ROWS + 1);
+    unless(code, 'aboveOrEqual', () => {
+      frame.get(rdx, 'headSize');
+      code.andNumber(rdx, RUN_COLUMNS - 1);
+      unless(code, 'notEqual', () => code.moveNumber(rax, 1));
+    });
+    frame.keep('isDirect', rax);
   }
 
   /** Each row's position, and where its query lies, from the start of the memory: token after token, heads side by side. */
@@ -320,158 +414,13 @@ class Attention {
         code.shiftLeft(rcx, 2);
         code.add(rsi, rcx);
         frame.keep('values', rsi);
-        this.#widening.write();
+        frame.get(rax, 'isDirect');
+        code.compareNumber(rax, 0);
+        unless(code, 'notEqual', () => this.#widening!.write());
       }
       askForNext(code, frame);
       this.#block.write();
       increase(code, frame, 'b', 1);
-    });
-  }
-
-  /** total ← total and then the part behind it, as if its keys had come later (../softmax.ts). */
-  #fold(): void {
-    const code = this.#code;
-    const frame = this.#frame;
-    this.#exponential.begin();
-    // r8, r9: the rows; rdi, rsi: their m; r10: to l; r11: how far apart both results are
-    frame.get(r8, 'total');
-    frame.get(r11, 'partBytes');
-    frame.get(rax, 'toMaxima');
-    code.sum(rdi, r8, rax);
-    frame.get(r10, 'toL');
-    frame.get(rax, 'rows');
-    frame.keep('left', rax);
-    const again: Label = { at: null };
-    code.place(again);
-    const next: Label = { at: null };
-    code.sum(r9, r8, r11);
-    code.sum(rsi, rdi, r11);
-    frame.get(rcx, 'minusInfinity');
-    code.load32(rax, at(rsi));
-    code.compare(rax, rcx);
-    code.jumpIf('equal', next);
-    const both: Label = { at: null };
-    code.load32(rdx, at(rdi));
-    code.compare(rdx, rcx);
-    code.jumpIf('notEqual', both);
-    code.store32(at(rdi), rax);
-    code.sum(rax, rsi, r10);
-    code.load32(rax, at(rax));
-    code.sum(rdx, rdi, r10);
-    code.store32(at(rdx), rax);
-    this.#eachOfRow((offset, mask) => {
-      code.loadMasked(2, at(r9, offset), mask);
-      code.storeMasked(at(r8, offset), 2, mask);
-    });
-    code.jump(next);
-    code.place(both);
-    code.loadEach(0, at(rdi));
-    code.loadEach(1, at(rsi));
-    code.three('most', 2, 0, 1);
-    code.storeMasked(at(rdi), 2, ONE);
-    for (const m of [0, 1]) {
-      code.three('subtract', m, m, 2);
-      this.#exponential.of(m, [3, 4, 5]);
-    }
-    code.sum(rdx, rdi, r10);
-    code.loadEach(2, at(rdx));
-    code.three('multiply', 2, 2, 0);
-    code.sum(rax, rsi, r10);
-    code.loadEach(3, at(rax));
-    code.three('multiply', 3, 3, 1);
-    code.three('addFloats', 2, 2, 3);
-    code.storeMasked(at(rdx), 2, ONE);
-    this.#eachOfRow((offset, mask) => {
-      code.loadMasked(2, at(r8, offset), mask);
-      code.loadMasked(3, at(r9, offset), mask);
-      code.three('multiply', 2, 2, 0);
-      code.three('multiply', 3, 3, 1);
-      code.three('addFloats', 2, 2, 3);
-      code.storeMasked(at(r8, offset), 2, mask);
-    });
-    code.place(next);
-    frame.get(rax, 'stride');
-    code.sum(r8, r8, rax);
-    code.addNumber(rdi, 4);
-    frame.get(rax, 'left');
-    code.addNumber(rax, -1);
-    frame.keep('left', rax);
-    code.jumpIf('notEqual', again);
-  }
-
-  /** A row of E' numbers, 16 at a time and then 8, at r8 and r9, which are put back. Changes rcx, k1. */
-  #eachOfRow(write: (offset: number, mask: 1) => void): void {
-    const code = this.#code;
-    const frame = this.#frame;
-    frame.keep('row', r8);
-    frame.keep('otherRow', r9);
-    const [again, done]: [Label, Label] = [{ at: null }, { at: null }];
-    frame.get(rcx, 'paddedSize');
-    frame.keep('numbers', rcx);
-    code.place(again);
-    frame.get(rcx, 'numbers');
-    code.compareNumber(rcx, 0);
-    code.jumpIf('equal', done);
-    maskOf(code, rcx, 1);
-    write(0, 1);
-    code.addNumber(r8, LINE);
-    code.addNumber(r9, LINE);
-    frame.get(rax, 'numbers');
-    frame.get(rcx, 'numbers');
-    atMostNumber(code, rcx, 16);
-    code.subtract(rax, rcx);
-    frame.keep('numbers', rax);
-    code.jump(again);
-    code.place(done);
-    frame.get(r8, 'row');
-    frame.get(r9, 'otherRow');
-  }
-
-  /** mix = o / l. */
-  #finish(): void {
-    const code = this.#code;
-    const frame = this.#frame;
-    frame.get(rsi, 'total');
-    frame.get(rdi, 'toMaxima');
-    code.add(rdi, rsi);
-    frame.get(rax, 'toL');
-    code.add(rdi, rax);
-    frame.get(r8, 'queries');
-    frame.get(r9, 'mix');
-    frame.get(rax, 'q');
-    code.subtract(r9, rax);
-    code.add(r9, rbx); // from a query's offset to its mix
-    frame.get(r10, 'stride');
-    frame.get(r11, 'rows');
-    countDown(code, r11, () => {
-      code.loadEach(0, at(rdi));
-      code.load32(rdx, at(r8));
-      code.add(rdx, r9);
-      frame.get(rax, 'headSize');
-      frame.keep('numbers', rax);
-      frame.keep('row', rsi);
-      const [again, done]: [Label, Label] = [{ at: null }, { at: null }];
-      code.place(again);
-      frame.get(rcx, 'numbers');
-      code.compareNumber(rcx, 0);
-      code.jumpIf('equal', done);
-      maskOf(code, rcx, 1);
-      code.loadMasked(1, at(rsi), 1);
-      code.three('divide', 1, 1, 0);
-      code.storeMasked(at(rdx), 1, 1);
-      code.addNumber(rsi, LINE);
-      code.addNumber(rdx, LINE);
-      frame.get(rax, 'numbers');
-      frame.get(rcx, 'numbers');
-      atMostNumber(code, rcx, 16);
-      code.subtract(rax, rcx);
-      frame.keep('numbers', rax);
-      code.jump(again);
-      code.place(done);
-      frame.get(rsi, 'row');
-      code.add(rsi, r10);
-      code.addNumber(rdi, 4);
-      code.addNumber(r8, 4);
     });
   }
 }

@@ -5,3 +5,7 @@ export const HALF = 6;
 export const LINE = 64;
 /** Numbers of a vector. */
 export const FLOATS = 16;
+/** From here on, what each row's sums grow by. */
+export const W = 16;
+/** −8 … 7 as f32, for q4_0: stays from the start of the function to its end. */
+export const LEVELS = 22;

@@ -20,11 +20,9 @@ import {
 import { atMostNumber, countDown, type Frame, unless } from '../../../native/x64/frame.ts';
 import type { KvType } from '../../../ops.ts';
 import { PANEL_POSITIONS } from '../layout.ts';
-import { HALF, LINE } from './registers.ts';
+import { HALF, LEVELS, LINE } from './registers.ts';
 
 const SCALE = 21;
-/** −8 … 7 as f32, for q4_0: stays from the start of the function to its end. */
-const LEVELS = 22;
 const levelBytes = [0xfbfaf9f8, 0xfffefdfc, 0x03020100, 0x07060504];
 /** Vectors of f16 that are widened side by side. */
 const SIDE_BY_SIDE = 4;
