@@ -76,6 +76,8 @@ export async function runCorpus(
 ): Promise<CorpusSummary> {
   const units = planUnits(recipe, host, options.sample);
   const models = modelKeys(recipe, host);
+  // Needed last; that it is not there is said before hours of work. A dry run makes no tokens.
+  if (recipe.tokens && options.sample === undefined) host.tokenizer(recipe.tokens.tokenizer);
   const membership = host.work.claims.join(digest([recipe, units.map((unit) => unit.digest), models]));
   try {
     return await runPhases(

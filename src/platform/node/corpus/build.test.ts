@@ -264,6 +264,15 @@ test('a source without files, or with a share but without tokens, is said before
   await rejects(buildCorpus(recipe(newOutput(), { sources: { a: empty } }), { workers: 0 }), { code: 'mixture.empty' });
 });
 
+test('a tokenizer that is not there is said before the work', async () => {
+  const output = newOutput();
+  const phases: string[] = [];
+  const changes = { tokens: { tokenizer: 'none.model' } };
+  const onEvent = ({ phase }: { phase: string }) => void phases.push(phase);
+  await rejects(buildCorpus(recipe(output, changes), { workers: 0, onEvent }), { code: 'tokenizer.missing' });
+  deepStrictEqual(phases, []);
+});
+
 test('a YAML bomb of aliases is refused in words, in a recipe and in --set', () => {
   const levels = Array.from(
     { length: 12 },
