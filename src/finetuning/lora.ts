@@ -52,9 +52,8 @@ export function withAdapters(
       const adapter = adapters.get(w_OI);
       if (!adapter) return ops.linear(x_NI, w_OI, bias_O);
       const { a_RI, b_OR, scale, dora, site = 0 } = adapter;
-      const base_NO = ops.linear(x_NI, w_OI, dora ? undefined : bias_O);
       const low_NR = ops.scale(ops.linear(dropping ? ops.dropout(x_NI, dropping(site)) : x_NI, a_RI), scale); // of R numbers a row, not of O
-      const y_NO = ops.add(base_NO, ops.linear(low_NR, b_OR));
+      const y_NO = ops.linearSum(x_NI, w_OI, low_NR, b_OR, dora ? undefined : bias_O);
       if (!dora) return y_NO;
       const statistics = { mean_D: dora.zeros_O, variance_D: dora.squares_O, momentum: 0, training: false };
       return ops.batchNorm(y_NO, dora.magnitude_O, bias_O ?? dora.zeros_O, 0, statistics);

@@ -93,7 +93,7 @@ export function collectSft(rows: Rows, options: CollectOptions): Promise<Collect
 
 export function collectPairs(rows: Rows, options: CollectOptions): Promise<Collected<EncodedPair>> {
   return collect(rows, options, (row, census) => {
-    const pair = pairOf(row);
+    const pair = pairOf(row, options);
     if (pair instanceof Refusal) return pair;
     const chosen = encodeAnswer(pair.chosen, options, census);
     if (chosen instanceof Refusal) return new Refusal(`chosen: ${chosen.reason}`);
@@ -106,15 +106,15 @@ export function collectPairs(rows: Rows, options: CollectOptions): Promise<Colle
 /** Single answers that were liked or not; a pair is two of them. */
 export function collectRated(rows: Rows, options: CollectOptions): Promise<Collected<EncodedRated>> {
   return collect(rows, options, (row, census) => {
-    if ('chosen' in row || 'rejected' in row) {
-      const pair = pairOf(row);
+    if ('chosen' in row || 'rejected' in row || 'preferred_output' in row) {
+      const pair = pairOf(row, options);
       if (pair instanceof Refusal) return pair;
       const both = [pair.chosen, pair.rejected].map((sample) => encodeAnswer(sample, options, census));
       const refused = both.find((each) => each instanceof Refusal);
       if (refused instanceof Refusal) return refused;
       return both.map((answer, i) => ({ answer: answer as EncodedSample, isLiked: i === 0 }));
     }
-    const rated = ratedOf(row);
+    const rated = ratedOf(row, options);
     if (rated instanceof Refusal) return rated;
     const answer = encodeAnswer(rated.sample, options, census);
     return answer instanceof Refusal ? answer : [{ answer, isLiked: rated.isLiked }];

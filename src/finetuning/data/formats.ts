@@ -4,7 +4,7 @@
  */
 import { type Exchange, trainedWithInstruction } from '../gatt.ts';
 import { has, isRow, messagesOf, type Row, textOf, toolsOf, turnProblem } from './rows.ts';
-import { Refusal, type SftSample } from './sample.ts';
+import { Refusal, type SftSample, type TrainedMessage } from './sample.ts';
 
 export interface Format {
   /** For people: the fields. */
@@ -27,28 +27,18 @@ const ALPACA =
 
 export const formats = {
   alpaca: {
-    fields: 'instruction, input (may be missing), output',
+    fields: 'instruction, input (may be missing), output; system, history: [[question, answer]]',
     fits: (row) => has(row, 'instruction') && 'output' in row,
     convert(row, { isAlpaca }) {
-      const instruction = textOf(row, 'instruction');
-      if (instruction instanceof Refusal) return instruction;
+      const asked = alpacaPrompt(row, isAlpaca);
+      if (asked instanceof Refusal) return asked;
       const output = textOf(row, 'output');
       if (output instanceof Refusal) return output;
-      const input = row.input ?? '';
-      if (typeof input !== 'string') return new Refusal('input is not a text');
-      const heading = isAlpaca ? '### Input:\n' : '';
-      return {
-        kind: 'chat',
-        messages: [
-          ...(isAlpaca ? [{ role: 'system', content: input === '' ? ALPACA : ALPACA_WITH_INPUT }] : []),
-          { role: 'user', content: input === '' ? instruction : `${instruction}\n\n${heading}${input}` },
-          { role: 'assistant', content: output },
-        ],
-      };
+      return { kind: 'chat', messages: [...asked, { role: 'assistant', content: output }] };
     },
   },
   sharegpt: {
-    fields: 'conversations: [{ from, value }]',
+    fields: 'conversations: [{ from, value }], system, tools',
     fits: (row) => Array.isArray(row.conversations),
     convert: (row) => chat(row, 'conversations'),
   },
@@ -58,9 +48,9 @@ export const formats = {
     convert: (row) => chat(row, 'messages'),
   },
   completion: {
-    fields: 'prompt, completion: texts, or lists of messages',
+    fields: 'prompt, completion: texts, or lists of messages; system, tools',
     fits: (row) => has(row, 'prompt') && 'completion' in row,
-    convert: (row) => completion(row.prompt, row.completion, row.tools),
+    convert: (row) => completion(row, row.completion),
   },
   gatt: {
     fields: 'instruction, dialogue: [[question, answer]] sampled with the instruction in every turn',
@@ -114,24 +104,60 @@ export function ghostDialogue(
 function chat(row: Row, field: string): SftSample | Refusal {
   const messages = messagesOf(row[field], field);
   if (messages instanceof Refusal) return messages;
-  const tools = toolsOf(row.tools);
+  const tools = toolsOf(row.tools, row.functions);
   if (tools instanceof Refusal) return tools;
-  const system = typeof row.system === 'string' && row.system.trim() !== '' ? row.system : null;
-  const all = system === null ? messages : [{ role: 'system', content: system }, ...messages];
+  const all = [...systemOf(row), ...messages];
   return turnProblem(all) ?? { kind: 'chat', messages: all, tools };
 }
 
-/** A prompt and what follows it; of message lists, only the answer's own turns carry loss. */
-export function completion(prompt: unknown, answer: unknown, tools: unknown): SftSample | Refusal {
-  if (typeof prompt === 'string' && typeof answer === 'string') {
+/** The messages of a row's prompt, a text or a list. */
+export function askedBy({ prompt, ...row }: Row): TrainedMessage[] | Refusal {
+  const asked = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : messagesOf(prompt, 'prompt');
+  return asked instanceof Refusal ? asked : [...systemOf(row), ...asked];
+}
+
+/** A row's own field for what stands before the conversation. */
+export function systemOf({ system }: Row): TrainedMessage[] {
+  return typeof system === 'string' && system.trim() !== '' ? [{ role: 'system', content: system }] : [];
+}
+
+/** What Alpaca's rows ask, earlier turns included; `isAlpaca`: in the words of its own two prompts. */
+export function alpacaPrompt(row: Row, isAlpaca: boolean): TrainedMessage[] | Refusal {
+  const instruction = textOf(row, 'instruction');
+  if (instruction instanceof Refusal) return instruction;
+  const input = row.input ?? '';
+  if (typeof input !== 'string') return new Refusal('input is not a text');
+  const history = row.history ?? [];
+  if (!Array.isArray(history)) return new Refusal('history is not a list of turns');
+  const earlier: TrainedMessage[] = [];
+  for (const turn of history as readonly unknown[]) {
+    const [user, assistant] = Array.isArray(turn) ? (turn as readonly unknown[]) : [];
+    if (typeof user !== 'string' || typeof assistant !== 'string')
+      return new Refusal('a turn of history is not two texts');
+    if (user.trim() === '' || assistant.trim() === '') return new Refusal('a turn of history is empty');
+    earlier.push({ role: 'user', content: user }, { role: 'assistant', content: assistant });
+  }
+  const system = systemOf(row);
+  if (isAlpaca && system.length === 0)
+    system.push({ role: 'system', content: input === '' ? ALPACA : ALPACA_WITH_INPUT });
+  const heading = isAlpaca ? '### Input:\n' : '';
+  const content = input === '' ? instruction : `${instruction}\n\n${heading}${input}`;
+  return [...system, ...earlier, { role: 'user', content }];
+}
+
+/** A row's prompt and what follows it; of message lists, only the answer's own turns carry loss. */
+export function completion(row: Row, answer: unknown): SftSample | Refusal {
+  const { prompt, tools, functions } = row;
+  const system = systemOf(row);
+  if (typeof prompt === 'string' && typeof answer === 'string' && system.length === 0) {
     if (answer.trim() === '') return new Refusal('completion is empty');
     return { kind: 'completion', prompt, completion: answer };
   }
-  const asked = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : messagesOf(prompt, 'prompt');
+  const asked = askedBy(row);
   if (asked instanceof Refusal) return asked;
   const said = typeof answer === 'string' ? [{ role: 'assistant', content: answer }] : messagesOf(answer, 'completion');
   if (said instanceof Refusal) return said;
-  const given = toolsOf(tools);
+  const given = toolsOf(tools, functions);
   if (given instanceof Refusal) return given;
   const messages = [
     ...asked.map((message) => (message.role === 'assistant' ? { ...message, train: false } : message)),

@@ -36,6 +36,7 @@ const roles: Readonly<Record<string, string>> = {
   bard: 'assistant',
   assistant: 'assistant',
   model: 'assistant',
+  function_call: 'assistant',
   system: 'system',
   developer: 'developer',
   tool: 'tool',
@@ -59,20 +60,23 @@ export function messagesOf(value: unknown, what: string): TrainedMessage[] | Ref
 
 function messageOf(value: unknown): TrainedMessage | Refusal {
   if (!isRow(value)) return new Refusal('a message is not an object');
-  const { role, from, content, value: said, train, weight, ...rest } = value;
+  const { role, from, content, value: said, train, training, loss, weight, ...rest } = value;
   const name = role ?? from;
   if (typeof name !== 'string') return new Refusal('a message without a role');
   const known = Object.hasOwn(roles, name) ? roles[name]! : null;
   if (known === null) return new Refusal(`unknown role ${JSON.stringify(name.slice(0, 40))}`);
-  const text = contentOf(role === undefined ? said : content);
-  if (text instanceof Refusal) return text;
+  const given = contentOf(role === undefined ? said : content);
+  if (given instanceof Refusal) return given;
+  const isCall = name === 'function_call'; // ShareGPT with tools: the text is the call, or a list of them
+  const text = isCall ? '' : given;
   // OpenAI's older form has one call, and no list.
-  const calls = callsOf(rest.tool_calls ?? (isRow(rest.function_call) ? [rest.function_call] : undefined));
+  const older = isRow(rest.function_call) ? [rest.function_call] : undefined;
+  const calls = callsOf(isCall ? parsedCalls(given) : (rest.tool_calls ?? older));
   if (calls instanceof Refusal) return calls;
   if (text.trim() === '' && calls === null && known !== 'tool' && known !== 'system') {
     return new Refusal(`an empty turn of the ${known}`);
   }
-  const flag = flagOf(train, weight);
+  const flag = flagOf(train ?? training ?? loss, weight);
   if (flag instanceof Refusal) return flag;
   const { tool_calls: _, function_call: __, ...others } = rest;
   const extras = Object.fromEntries(Object.entries(others).filter(([, each]) => each !== null && each !== undefined));
@@ -96,6 +100,15 @@ function contentOf(content: unknown): string | Refusal {
     else return new Refusal(`a content part that is no text (${JSON.stringify(isRow(part) ? part.type : part)})`);
   }
   return text;
+}
+
+function parsedCalls(text: string): unknown {
+  try {
+    const calls = JSON.parse(text) as unknown;
+    return Array.isArray(calls) ? calls : [calls];
+  } catch {
+    return [text];
+  }
 }
 
 /** Calls with their arguments as objects: templates write these as JSON, and would write a text with its quotation marks. */
@@ -132,7 +145,10 @@ function flagOf(train: unknown, weight: unknown): boolean | null | Refusal {
   return new Refusal('a train flag that is not true or false, or a weight that is not 0 or 1');
 }
 
-export function toolsOf(value: unknown): readonly unknown[] | null | Refusal {
+/** `functions`: OpenAI's older field, where a tool has no object around it. */
+export function toolsOf(value: unknown, functions?: unknown): readonly unknown[] | null | Refusal {
+  if (Array.isArray(functions) && functions.length > 0 && !value)
+    return functions.map((each) => ({ type: 'function', function: each as unknown }));
   if (value === undefined || value === null || value === '') return null;
   let list: unknown = value;
   if (typeof value === 'string') {
