@@ -97,6 +97,29 @@ test('a conversation is written with the template of the adapter that answers, w
   await rejects(server.model.encodePrompt(prompt), { code: 'chat.no-template' });
 });
 
+test('a conversation follows POST /lora-adapters: it is answered by the adapters set there, in their template', async () => {
+  const set = async (lora: object[]) => strictEqual((await post(server, '/lora-adapters', lora)).status, 200);
+  const messages = [{ role: 'user', content: 'hello' }];
+  const asked = { messages, max_tokens: 8, temperature: 0 };
+  const answer = async (more: object = {}) => {
+    const { json } = await post(server, '/v1/chat/completions', { ...asked, ...more });
+    return [json.usage.prompt_tokens, json.choices[0].message.content] as const;
+  };
+  const rendered = async () => (await post(server, '/apply-template', { messages })).json.prompt as string;
+  const [before, pirate, none] = [
+    await answer(),
+    await answer({ adapters: { pirate: 0.5 } }),
+    await answer({ lora: [] }),
+  ];
+  await set([{ id: 0, scale: 0.5 }]);
+  deepStrictEqual(await answer(), pirate);
+  strictEqual(await rendered(), 'Arr: hello');
+  deepStrictEqual(await answer({ lora: [] }), none);
+  await set([{ id: 0, scale: 0 }]);
+  deepStrictEqual(await answer(), before);
+  notStrictEqual(await rendered(), 'Arr: hello');
+});
+
 test('requests with this adapter, with that, with both, and without ride together, and each gets what it gets alone', async () => {
   const choices = [
     {},

@@ -47,7 +47,7 @@ export async function completions(
   Object.assign(notes, { promptTokens, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes);
   const { n, slot } = shape;
-  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: core.usualAdapters.for(asked) } };
+  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: asked.adapters ?? undefined } };
   const generations = await startGenerations(core, plan, signal);
   const writer = new CompletionWriter(core, generations, prompts, shape, notes);
   if (!shape.stream) return { kind: 'json', body: await writer.whole(), headers };

@@ -109,7 +109,7 @@ export async function startTurn(
   const { constraint, headers } = await constraintOf(core, spec, signal, notes, notHeld);
   const { n, slot } = shape;
   const prompts = [prompt];
-  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: core.usualAdapters.for(asked) } };
+  const plan = { prompts, n, slot, options: { ...options, constraint, adapters: asked.adapters ?? undefined } };
   return { generations: await startGenerations(core, plan, signal), headers };
 }
 

@@ -43,7 +43,7 @@ export async function embeddings(
   const leave = gate.enter(1);
   try {
     const data = [];
-    const options = { pooling: pooling ?? settings.pooling, signal, adapters: core.usualAdapters.for(asked) };
+    const options = { pooling: pooling ?? settings.pooling, signal, adapters: asked.adapters ?? undefined };
     const vectors = await Promise.all(inputs.map((ids) => model.embed(ids, options)));
     for (const [index, pooled] of vectors.entries()) {
       const vector = unitLength(pooled.subarray(0, dimensions));

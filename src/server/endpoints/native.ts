@@ -64,7 +64,7 @@ export async function nativeCompletion(core: Core, call: Call, prepared: NativeT
   const { shape, prompt, options, asked, constraint: spec } = prepared.turn;
   Object.assign(notes, { promptTokens: prompt.length, user: shape.user ?? undefined, stream: shape.stream });
   const { constraint, headers } = await constraintOf(core, spec, signal, notes);
-  const adapters = core.usualAdapters.for(asked);
+  const adapters = asked.adapters ?? undefined;
   const plan = { prompts: [prompt], n: 1, slot: shape.slot, options: { ...options, constraint, adapters } };
   const generations = await startGenerations(core, plan, signal);
   const objects = nativeObjects(core, generations, prepared, notes);

@@ -31,8 +31,6 @@ export function checkModel({ settings, model }: Desk, wanted: string | null | un
 export interface Asked {
   readonly model: string;
   readonly adapters: AdapterChoice | null;
-  /** The request itself says which: POST /lora-adapters changes nothing of it. */
-  readonly saysAdapters: boolean;
 }
 
 /**
@@ -58,7 +56,7 @@ export function askedFor(
     const wrong = lora.find(({ id }) => id >= known.length);
     if (wrong) refuse('lora', `adapter ${wrong.id} does not exist; there are ${known.length}.`);
     const scales = Object.fromEntries(lora.map(({ id, scale }) => [known[id]!.name, scale]));
-    return { model: asked, adapters: scales, saysAdapters: true };
+    return { model: asked, adapters: scales };
   }
   if (adapters != null) {
     const names = Array.isArray(adapters) ? (adapters as readonly string[]) : Object.keys(adapters);
@@ -68,14 +66,14 @@ export function askedFor(
         known.length === 0 ? 'The server has none.' : `There are ${known.map((one) => one.name).join(', ')}.`;
       refuse('adapters', `${JSON.stringify(wrong)} is no adapter of this server. ${there}`);
     }
-    return { model: asked, adapters, saysAdapters: true };
+    return { model: asked, adapters };
   }
-  if (adapter) return { model: asked, adapters: [adapter.name], saysAdapters: true };
-  const unsaid = { model: asked, saysAdapters: false };
+  if (adapter) return { model: asked, adapters: [adapter.name] };
+  if (desk.usualAdapters !== null) return { model: asked, adapters: desk.usualAdapters };
   if (isConversation && known.some(({ usual }) => usual === 'chat'))
-    return { ...unsaid, adapters: usualNames(known, true) };
+    return { model: asked, adapters: usualNames(known, true) };
   const isBase = name != null && [settings.modelId, ...settings.aliases].includes(name);
-  return { ...unsaid, adapters: isBase && known.length > 0 ? [] : null };
+  return { model: asked, adapters: isBase && known.length > 0 ? [] : null };
 }
 
 /**

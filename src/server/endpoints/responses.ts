@@ -104,7 +104,8 @@ async function prepareAgain(
   { needs, body }: Extract<PreparedResponse, { needs: EarlierNeeds }>,
 ) {
   const earlier = JSON.stringify(core.responses.earlier(needs));
-  const job = { kind: 'request' as const, path: '/v1/responses', body, earlier };
+  const usualAdapters = core.usualAdapters.scales;
+  const job = { kind: 'request' as const, path: '/v1/responses', body, earlier, usualAdapters };
   return (await core.preparers.run(job, signal)) as Extract<PreparedResponse, { needs: null }>;
 }
 

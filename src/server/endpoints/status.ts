@@ -93,7 +93,7 @@ export async function setLoraAdapters(
   _call: Call,
   scales: ReturnType<typeof prepareLoraAdapters>,
 ): Promise<Reply> {
-  usualAdapters.set(scales);
+  usualAdapters.scales = scales;
   return { kind: 'json', body: { success: true } };
 }
 

@@ -1,24 +1,13 @@
 /** What POST /lora-adapters has set, for all requests that do not say themselves which adapters they want. */
 import type { AdapterFacts } from '../../inference/remote/protocol.ts';
-import type { AdapterChoice } from '../../model/adapter/select.ts';
 
 export class UsualAdapters {
   private readonly known: readonly AdapterFacts[];
-  private scales: Readonly<Record<string, number>> | null = null;
+  /** By name; those that are missing do not work. null: as the engine has it. */
+  scales: Readonly<Record<string, number>> | null = null;
 
   constructor(known: readonly AdapterFacts[]) {
     this.known = known;
-  }
-
-  /** By name; those that are missing do not work. */
-  set(scales: Readonly<Record<string, number>>): void {
-    this.scales = scales;
-  }
-
-  /** undefined: as the engine has it. */
-  for(asked: { readonly adapters: AdapterChoice | null; readonly saysAdapters: boolean }): AdapterChoice | undefined {
-    if (asked.saysAdapters) return asked.adapters ?? undefined;
-    return this.scales ?? asked.adapters ?? undefined;
   }
 
   /** With what scale each works where a request says nothing, in the order of their numbers. */

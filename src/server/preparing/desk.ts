@@ -22,6 +22,8 @@ export interface Desk {
   /** The served model as far as reading a request needs it. */
   readonly model: Pick<ServedModel, 'config' | 'facts' | 'contextLength' | 'tokenizer'>;
   readonly settings: DeskSettings;
+  /** The scales of adapters, by name, where a request does not say which work; null: as the engine has it. */
+  readonly usualAdapters: Readonly<Record<string, number>> | null;
   /** The time of day, for chat templates that write the date. */
   readonly now: () => Date;
 }
@@ -31,6 +33,7 @@ export function openDesk({ facts, settings }: Opening, now: () => Date): Desk {
   const tokenizer = facts.tokenizer && createTokenizer(facts.tokenizer, { vocabSize: config.vocabSize });
   return {
     settings,
+    usualAdapters: null,
     now,
     model: {
       facts,

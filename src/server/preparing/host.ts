@@ -41,8 +41,9 @@ export class PreparationHost {
     switch (job.kind) {
       case 'request': {
         const endpoint = endpoints.find(({ path, prepare }) => path === job.path && prepare !== null);
+        const desk = { ...this.desk, usualAdapters: job.usualAdapters };
         const earlier = job.earlier === undefined ? undefined : (JSON.parse(job.earlier) as unknown);
-        return endpoint?.prepare?.(this.desk, parseJson(readText(job.body)), earlier);
+        return endpoint?.prepare?.(desk, parseJson(readText(job.body)), earlier);
       }
       case 'constraint': {
         const { tokenizer } = this.desk.model;

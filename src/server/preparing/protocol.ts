@@ -1,6 +1,6 @@
 /** What the server and the workers that read its requests say to each other. */
 import type { CompiledConstraint } from '../../inference/grammar/compile-constraint.ts';
-import type { Opening } from './desk.ts';
+import type { Desk, Opening } from './desk.ts';
 
 export type Job =
   /** A request's body, as it came, for the endpoint of this path; `earlier`: the JSON of what it needs of earlier requests. */
@@ -9,6 +9,8 @@ export type Job =
       readonly path: string;
       readonly body: Uint8Array<ArrayBuffer>;
       readonly earlier?: string;
+      /** What POST /lora-adapters has set, as the request came; null: nothing. */
+      readonly usualAdapters: Desk['usualAdapters'];
     }
   /** A ConstraintSpec's JSON. */
   | { readonly kind: 'constraint'; readonly spec: string };

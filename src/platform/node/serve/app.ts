@@ -136,7 +136,8 @@ async function answer(
         let prepared: unknown;
         if (body) {
           core.gate.check();
-          prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body }, signal);
+          const usualAdapters = core.usualAdapters.scales;
+          prepared = await core.preparers.run({ kind: 'request', path: endpoint.path, body, usualAdapters }, signal);
           core.metrics.readSeconds.observe((core.clocks.monotonic() - started) / 1000);
         }
         const call = { signal, notes, query: (name: string) => c.req.query(name) };
