@@ -102,7 +102,9 @@ function convertAdapter(
   close();
   const adapter = openAdapterAt(adapterPath(from), config);
   try {
-    saveAdapter(output, adapter, config, { baseModel: baseNameOf(adapter) ?? name, ...(type && { dtype: type }) });
+    const dropout = Number(adapter.metadata.get('lora_dropout') ?? 0);
+    const baseModel = baseNameOf(adapter) ?? name;
+    saveAdapter(output, adapter, config, { baseModel, dropout, ...(type && { dtype: type }) });
     const matrices = adapter.layers.size;
     if (options.json) writeJson(io.stdout, { adapter: from, base, output, matrices, whole: adapter.replaced.size });
     else writeLine(io.stdout, `${output}: an adapter of ${matrices} matrices`);

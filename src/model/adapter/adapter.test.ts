@@ -69,14 +69,14 @@ function everywhere(config: LlamaConfig, { magnitudes = false, uniform = false }
   return { layers: new Map(layers), replaced: new Map() };
 }
 
-function asPeft(adapter: WrittenAdapter, config: LlamaConfig, isRankStabilized = false): FileFolder {
+function asPeft(adapter: WrittenAdapter, config: LlamaConfig, isRankStabilized = false, dropout = 0): FileFolder {
   const files = new Map<string, MemorySink>();
   const create = (file: string) => {
     const sink = new MemorySink();
     files.set(file, sink);
     return sink;
   };
-  writePeft({ create }, adapter, config, { baseModel: 'somebody/model', isRankStabilized });
+  writePeft({ create }, adapter, config, { baseModel: 'somebody/model', isRankStabilized, dropout });
   return new MemoryFolder('adapter', new Map([...files].map(([name, sink]) => [name, sink.bytes()])));
 }
 
@@ -147,7 +147,7 @@ test('peft: DoRA keeps its magnitudes, rsLoRA its alpha, and every byte comes ba
     const adapter = everywhere(tiny, options);
     // PEFT has no DoRA of an embedding of this form.
     const layers = new Map([...adapter.layers].filter(([name]) => name !== 'embed_VD'));
-    const folder = asPeft({ ...adapter, layers }, tiny, options.uniform === true);
+    const folder = asPeft({ ...adapter, layers }, tiny, options.uniform === true, 0.25);
     const read = openAdapter(folder, tiny);
     for (const [name, layer] of layers) {
       const again = read.layers.get(name)!;
@@ -157,6 +157,7 @@ test('peft: DoRA keeps its magnitudes, rsLoRA its alpha, and every byte comes ba
       ok(Math.abs(again.scale / layer.scale - 1) < 1e-9);
     }
     const json = JSON.parse(new TextDecoder().decode(bytesOf(folder, 'adapter_config.json')));
+    strictEqual(json.lora_dropout, 0.25);
     if (options.uniform) deepStrictEqual([json.use_rslora, json.r, json.lora_alpha], [true, 3, 2]);
   }
 });

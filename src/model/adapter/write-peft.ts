@@ -27,6 +27,8 @@ export interface WriteAdapterOptions {
 export interface PeftOptions extends WriteAdapterOptions {
   /** Say its scale as rsLoRA does: α / √r. */
   readonly isRankStabilized?: boolean;
+  /** The share of A's input that training dropped: PEFT goes on training with it. Absent: none. */
+  readonly dropout?: number | undefined;
 }
 
 export type WrittenAdapter = Pick<Adapter, 'layers' | 'replaced' | 'chatTemplate' | 'trainedOver'>;
@@ -91,7 +93,7 @@ function peftConfig(
   layers: readonly { readonly module: string; readonly layer: LowRank }[],
   saved: readonly string[],
   config: LlamaConfig,
-  { baseModel, isRankStabilized = false }: PeftOptions,
+  { baseModel, isRankStabilized = false, dropout = 0 }: PeftOptions,
 ): Record<string, unknown> {
   const sized = layers.map(({ module, layer }) => {
     const rank = rankOf(layer);
@@ -117,7 +119,7 @@ function peftConfig(
     modules_to_save: saved.length === 0 ? null : saved.map(lastName),
     use_rslora: isRankStabilized,
     use_dora: layers.some(({ layer }) => layer.magnitude !== null),
-    lora_dropout: 0,
+    lora_dropout: dropout,
     bias: 'none',
     fan_in_fan_out: false,
     init_lora_weights: true,

@@ -99,6 +99,13 @@ for (const [name, more] of [
       resumed.metrics.map(({ loss }) => loss),
       whole.metrics.slice(5).map(({ loss }) => loss),
     );
+    if ('adapter' in more) {
+      const config = JSON.parse(readFileSync(step(`${out}-cut`, 12, 'adapter_config.json'), 'utf8')) as Record<
+        string,
+        unknown
+      >;
+      equal(config.lora_dropout, 'dropout' in more.adapter ? more.adapter.dropout : 0);
+    }
     const file = 'adapter' in more ? 'adapter_model.safetensors' : 'model.safetensors';
     equal(digestOf(step(`${out}-cut`, 12, file)), digestOf(step(`${out}-whole`, 12, file)));
   });

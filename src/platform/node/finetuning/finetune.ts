@@ -110,7 +110,7 @@ async function finetuneWithin(
           config,
           tokenizer: prepared.tokenizer,
           basePath: models.from,
-          isRankStabilized: recipe.adapter.rsLora,
+          peft: { isRankStabilized: recipe.adapter.rsLora, dropout: recipe.adapter.dropout },
           template,
         }),
     });

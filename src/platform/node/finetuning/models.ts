@@ -11,7 +11,7 @@ import { mergeAdapters } from '../../../model/adapter/merge.ts';
 import { openAdapter } from '../../../model/adapter/open.ts';
 import { PEFT_CONFIG } from '../../../model/adapter/open-peft.ts';
 import { floatSource } from '../../../model/adapter/sources.ts';
-import { writePeft } from '../../../model/adapter/write-peft.ts';
+import { type PeftOptions, writePeft } from '../../../model/adapter/write-peft.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import { type FolderSink, writeHfCheckpoint } from '../../../model/checkpoint/write/write-hf.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
@@ -176,19 +176,20 @@ export interface WrittenModel {
   readonly tokenizer: Tokenizer;
   /** Of the base model, for an adapter's folder. */
   readonly basePath: string;
-  readonly isRankStabilized: boolean;
+  /** How an adapter was trained. */
+  readonly peft: Omit<PeftOptions, 'baseModel'>;
   /** Jinja; null: the model has none and got none. */
   readonly template: string | null;
 }
 
 /** Reads the trained weights, and gives what writes the model (or the adapter) with its tokenizer, template and end tokens. */
 export async function modelWriter(written: WrittenModel): Promise<(folder: FolderSink) => void> {
-  const { device, tuned, checkpoint, config, tokenizer, basePath, isRankStabilized, template } = written;
+  const { device, tuned, checkpoint, config, tokenizer, basePath, peft, template } = written;
   if (tuned.adapter !== null) {
     const adapter = await tuned.adapter.read();
     return (folder) => {
       const written = { ...adapter, trainedOver: tuned.heldAs, ...(template !== null && { chatTemplate: template }) };
-      writePeft(folder, written, config, { baseModel: basePath, isRankStabilized });
+      writePeft(folder, written, config, { baseModel: basePath, ...peft });
     };
   }
   const tensors = await readTensors(device, tensorsOf(tuned.model));
