@@ -50,6 +50,16 @@ const cases: { readonly [op in DifferentiableOp]: readonly Omit<Case, 'name'>[] 
     { inputs: [tensor(4, 3), tensor(5, 3), tensor(5)], run: (ops, x, w, b) => ops.linear(x!, w!, b) },
     { inputs: [tensor(4, 4)], run: (ops, x) => ops.linear(x!, x!) },
   ],
+  linearSum: [
+    {
+      inputs: [tensor(4, 3), tensor(5, 3), tensor(4, 2), tensor(5, 2)],
+      run: (ops, x, w, low, b) => ops.linearSum(x!, w!, low!, b!),
+    },
+    {
+      inputs: [tensor(4, 3), tensor(5, 3), tensor(2, 3), tensor(5, 2), tensor(5)],
+      run: (ops, x, w, a, b, bias) => ops.linearSum(x!, w!, ops.linear(x!, a!), b!, bias),
+    },
+  ],
   rmsNorm: [{ inputs: [tensor(4, 5), tensor(5)], run: (ops, x, gain) => ops.rmsNorm(x!, gain!, 1e-3) }],
   layerNorm: [
     {

@@ -12,7 +12,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
-import type { AttentionSaved, Gradient } from '../kernels/backward-ops.ts';
+import type { AttentionSaved, Gradient, TrainingOps } from '../kernels/backward-ops.ts';
 import { isCacheLayer, type Ops, type Routes } from '../kernels/ops.ts';
 import { elementCount, type Tensor } from '../tensor/tensor.ts';
 import { type DifferentiableOp, type RecordedCall, runRule } from './rules.ts';
@@ -39,9 +39,12 @@ interface Pass {
   readonly replay: { readonly kept: readonly Tensor[]; next: number } | null;
 }
 
+/** Ops, and what adapters call. */
+export type TapeOps = Ops & Pick<TrainingOps, 'linearSum'>;
+
 export class Tape {
   /** What the model's forward pass is given. */
-  readonly ops: Ops;
+  readonly ops: TapeOps;
   private readonly device: Device;
   private readonly recompute: Recompute;
   private readonly parameters: ReadonlyMap<Tensor, Gradient>;
@@ -230,6 +233,13 @@ export class Tape {
           [x, w, bias],
           [x, w, bias],
           this.kept(() => ops.linearExact(x, w, bias)),
+        ),
+      linearSum: (...inputs) =>
+        this.record(
+          'linearSum',
+          inputs,
+          inputs,
+          this.kept(() => ops.linearSum(...inputs)),
         ),
       rmsNorm: (x, gain, eps) => this.record('rmsNorm', [x, gain, eps], [x, gain], ops.rmsNorm(x, gain, eps)),
       layerNorm: (x, gain, shift, eps) =>

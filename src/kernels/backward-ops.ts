@@ -24,6 +24,8 @@ export interface TrainingOps extends Ops {
    * BackwardOps.linear is.
    */
   linearExact(x_NI: Tensor, w_OI: Tensor, bias_O?: Tensor): Tensor;
+  /** linearExact and a second product on top, in its memory where it can be: y = x · Wᵀ + bias + low · Bᵀ, the shape of LoRA. */
+  linearSum(x_NI: Tensor, w_OI: Tensor, low_NR: Tensor, b_OR: Tensor, bias_O?: Tensor): Tensor;
   /** attention, and each query's log-sum-exp of its scores, from which the backward pass recomputes the probabilities. */
   attentionWithLogSumExp(
     q_NQ: Tensor,

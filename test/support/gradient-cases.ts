@@ -68,6 +68,16 @@ for (const [N, I, O] of [
   };
 }
 cases['linear with bias'] = { shapes: [[9, 6], [5, 6], [5]], run: (ops, [x, w, b]) => ops.linear(x!, w!, b) };
+for (const [N, I, R, O] of [
+  [1, 3, 1, 2],
+  [37, 20, 16, 130],
+  [100, 33, 40, 47],
+]) {
+  cases[`linear with a product of rank ${R} on top, ${N} × ${I} → ${O}`] = {
+    shapes: [[N!, I!], [O!, I!], [R!, I!], [O!, R!], [O!]],
+    run: (ops, [x, w, a, b, bias]) => ops.linearSum(x!, w!, ops.linear(x!, a!), b!, bias),
+  };
+}
 for (const [counts, H, K, E, window] of [
   [[1], 1, 1, 2, null],
   [[31, 1, 33], 2, 1, 6, null],

@@ -50,6 +50,7 @@ function attentionSizes(
 export const referenceTrainingOps: TrainingOps = {
   ...referenceOps,
   linearExact: referenceOps.linear,
+  linearSum: (x, w, low, b, bias) => referenceOps.add(referenceOps.linear(x, w, bias), referenceOps.linear(low, b)),
   attentionWithLogSumExp(q_NQ, keyValues, batch, options) {
     const sizes = attentionSizes(q_NQ, keyValues.k_NP, options);
     const sums = new Float64Array(rowCount(q_NQ.shape) * sizes.H);

@@ -4,7 +4,7 @@ import { assertClose } from '../../../test/support/close.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { loadBlas } from '../../platform/node/native/blas.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
-import { weightTypes } from '../../tensor/dtype.ts';
+import { dtypes, weightTypes } from '../../tensor/dtype.ts';
 import { type Device, fromFloats, readDoubles } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
@@ -24,10 +24,15 @@ const devices: Record<string, () => Promise<Device>> = {
   ...(blas ? { BLAS: () => createWasmDevice({ activations: 'int8', blas }) } : {}),
 };
 
-const [N, O, I] = [5, 43, 256];
+/** The second has more rows than are packed at a time. */
+const shapes = [
+  [5, 43, 256],
+  [5, 1100, 32],
+] as const;
+type Shape = (typeof shapes)[number];
 
 /** A linear layer and a loss over frozen weights of a type: the outputs and the gradients of what lies below them. */
-async function results(device: Device, dtype: (typeof weightTypes)[number]): Promise<Float64Array[]> {
+async function results(device: Device, dtype: (typeof weightTypes)[number], [N, O, I]: Shape): Promise<Float64Array[]> {
   const mark = device.mark();
   const w = device.placeWeight(randomWeights(dtype, O, I, 3).source, 1);
   const x = fromFloats(device, randomFloats(N * I, 1), [N, I]);
@@ -52,8 +57,10 @@ for (const [name, create] of Object.entries(devices)) {
   test(`frozen weights of every type, ${name}: exact products, gradients and losses agree with the reference`, async () => {
     const device = await create();
     const reference = createReferenceDevice();
-    for (const dtype of weightTypes) {
-      const [actual, expected] = [await results(device, dtype), await results(reference, dtype)];
+    const cases = shapes.flatMap((shape) => weightTypes.map((dtype) => [dtype, shape] as const));
+    for (const [dtype, shape] of cases) {
+      if (shape[2] % dtypes[dtype].blockWeights !== 0) continue;
+      const [actual, expected] = [await results(device, dtype, shape), await results(reference, dtype, shape)];
       for (const [i, numbers] of expected.entries()) {
         const scale = numbers.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         ok(scale > 0, `${dtype}: result ${i} is all zeros`);

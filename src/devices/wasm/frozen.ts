@@ -5,11 +5,14 @@
  *   y_NO = x_NI · w_OIᵀ        dx_NI += dy_NO · w_OI
  */
 import { embed } from '../../kernels/linear/unpack.kernel.ts';
+import { PACK_F32 } from '../../kernels/tasks.ts';
+import { TILE_COLUMNS } from '../../kernels/training-tasks.ts';
 import { decodeHeld } from '../../quant/nf4.ts';
 import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import { inSegment } from './op-context.ts';
-import { type FrozenMatrix, floatsOf, WasmNf4 } from './tensors.ts';
+import { type FrozenMatrix, floatsOf, WasmMatrix, WasmNf4 } from './tensors.ts';
 import type { Operand, TrainingKernels } from './training-kernels.ts';
+import { groupPanels } from './weights.ts';
 
 /** Bytes of a decoded tile. */
 const TILE_BYTES = 8 * 2 ** 20;
@@ -57,6 +60,27 @@ export function frozenProduct(kernels: TrainingKernels, y: number, x: Operand, r
   });
 }
 
+/** The columns of a matrix of f32 as rows of a product, taken from where they are stored: of a group of rows, one column after the other. */
+function storedColumns(kernels: TrainingKernels, { pointer, shape }: WasmMatrix): Operand {
+  const I = columnCount(shape);
+  const groupRows = 8 * groupPanels(PACK_F32);
+  return {
+    pointer,
+    rowStride: groupRows,
+    kStride: 1,
+    writePanels(to, column, row, columns, rows, far) {
+      for (let done = 0; done < rows; ) {
+        const [group, inside] = [Math.floor((row + done) / groupRows), (row + done) % groupRows];
+        const K = Math.min(groupRows - inside, rows - done);
+        const source = pointer + ((group * I + column) * groupRows + inside) * 4;
+        const target = to + done * TILE_COLUMNS * 4;
+        kernels.pack(TILE_COLUMNS, source, target, { rowStride: groupRows, kStride: 1, rows: columns, K, far });
+        done += K;
+      }
+    },
+  };
+}
+
 /** dx, `rows` rows at `dx`, (+)= dy · w, where dy is an operand of all O columns, rounded already where products read bf16. */
 export function frozenGradient(
   kernels: TrainingKernels,
@@ -67,6 +91,10 @@ export function frozenGradient(
   add: boolean,
 ): void {
   const I = columnCount(w_OI.shape);
+  if (kernels.packs && w_OI instanceof WasmMatrix && w_OI.kind === PACK_F32 && w_OI.segment === kernels.segment) {
+    kernels.gemm(dx, rows, I, rowCount(w_OI.shape), dy, storedColumns(kernels, w_OI), add);
+    return;
+  }
   eachTile(kernels, w_OI, (tile, first, count) => {
     const left = { ...dy, pointer: dy.pointer + first * (dy.isRounded ? 2 : 4) };
     const right = { pointer: tile, rowStride: 1, kStride: I };

@@ -134,6 +134,15 @@ export function createOps(kernels: TrainingKernels): TrainingOps {
       return isFloat ? placedLinear(x_NI, w_OI, bias_O) : linearByProducts(x_NI, w_OI, bias_O);
     },
 
+    linearSum(x_NI, w_OI, low_NR, b_OR, bias_O) {
+      const y_NO = activation(ops.linearExact(x_NI, w_OI, bias_O));
+      if (y_NO.segment !== context.home) return ops.add(y_NO, ops.linearExact(low_NR, b_OR));
+      const R = columnCount(b_OR.shape);
+      const [low, b] = [low_NR, b_OR].map((tensor) => ({ pointer: kernels.at(tensor), rowStride: R, kStride: 1 }));
+      kernels.gemm(y_NO.pointer, rowCount(low_NR.shape), rowCount(b_OR.shape), R, low!, b!, true);
+      return y_NO;
+    },
+
     rmsNorm(x_ND, gain_D, eps) {
       const gain = activation(gain_D);
       const { segment } = gain;

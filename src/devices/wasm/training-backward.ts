@@ -54,7 +54,8 @@ export function createWasmBackward(kernels: TrainingKernels): BackwardOps {
       if (dw_OI) {
         const { pointer, adds } = target(dw_OI);
         const x = { pointer: kernels.at(x_NI), rowStride: 1, kStride: I };
-        kernels.gemm(pointer, O, I, N, transposed(dy), x, adds === 1);
+        if (kernels.isFlat(I, O)) kernels.gemmTransposed(pointer, O, I, N, transposed(dy), x, adds === 1);
+        else kernels.gemm(pointer, O, I, N, transposed(dy), x, adds === 1);
       }
       kernels.release(mark);
       if (dBias_O) kernels.columnSums(dBias_O, kernels.at(dy_NO), N, O);

@@ -42,6 +42,8 @@ export interface Operand {
   readonly kStride: number;
   /** The numbers are bf16 already. */
   readonly isRounded?: true;
+  /** Its numbers lie otherwise: writes the panels of `rows` rows from `row` on, of K numbers from `k` on, each `far` bytes from the last. */
+  readonly writePanels?: (to: number, row: number, k: number, rows: number, K: number, far: number) => void;
 }
 
 /** The same numbers, read the other way. */
@@ -154,6 +156,25 @@ export class TrainingKernels {
     this.release(mark);
   }
 
+  /** Whether a product of few columns and many rows, both of whose operands have their rows side by side, is better made transposed. */
+  isFlat(columns: number, rows: number): boolean {
+    return this.packs && columns <= FEW_ROWS && rows > columns;
+  }
+
+  /**
+   * The same product by way of Cᵀ = B · Aᵀ: both operands are read along their rows, where C's own tiles of six rows would take a
+   * line of memory for six numbers.
+   */
+  gemmTransposed(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean): void {
+    const mark = this.mark();
+    const turned = this.take(M * N * 4);
+    this.gemm(turned, N, M, K, b, a, false);
+    const [from, to] = [this.segment.floatsAt(turned, M * N), this.segment.floatsAt(c, M * N)];
+    if (!add) to.fill(0);
+    for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) to[m * N + n]! += from[n * M + m]!;
+    this.release(mark);
+  }
+
   /**
    * Packs PACKED_DEPTH steps of k at a time, and of those PACKED_COLUMNS columns, so that a large vocabulary is never packed whole; of an
    * operand that stays where it lies, rows that fill no panel are multiplied by themselves.
@@ -168,7 +189,7 @@ export class TrainingKernels {
     add: boolean,
     cRow: number,
   ): void {
-    const [staysA, staysB] = [N <= FEW_COLUMNS, M <= FEW_ROWS && b.rowStride === 1];
+    const [staysA, staysB] = [N <= FEW_COLUMNS, M <= FEW_ROWS && b.rowStride === 1 && !b.writePanels];
     const wholeRows = M - (M % TILE_ROWS);
     if (staysA && wholeRows > 0 && wholeRows < M) {
       this.gemmByPanels(c, wholeRows, N, K, a, b, add, cRow);
@@ -241,7 +262,7 @@ export class TrainingKernels {
 
   /** Panels of `width` rows of the part of an operand that begins at `row` and `k`: where it lies if it may stay there, else packed. */
   private panels(
-    { pointer, rowStride, kStride }: Operand,
+    { pointer, rowStride, kStride, writePanels }: Operand,
     row: number,
     k: number,
     rows: number,
@@ -252,10 +273,27 @@ export class TrainingKernels {
     const source = pointer + (row * rowStride + k * kStride) * 4;
     if (stays && rows % width === 0) return { at: source, far: rowStride * 4, row: rowStride * 4, step: kStride * 4 };
     const panels = Math.ceil(rows / width);
-    const target = this.take(panels * width * K * 4);
-    const values = { source, target, rowStride: rowStride * 4, kStride: kStride * 4, rows, K };
-    this.perform(this.segment, gemmPack[width], values, Math.ceil(panels / PANEL_GROUP), 1);
+    const far = width * K * 4;
+    const target = this.take(panels * far);
+    if (writePanels) writePanels(target, row, k, rows, K, far);
+    else this.pack(width, source, target, { rowStride, kStride, rows, K, far });
     return { at: target, far: K * 4, row: 4, step: width * 4 };
+  }
+
+  /** Panels of `width` rows; strides in floats, `far` in bytes. */
+  pack(
+    width: keyof typeof gemmPack,
+    source: number,
+    target: number,
+    { rowStride, kStride, rows, K, far }: Pick<Operand, 'rowStride' | 'kStride'> & Record<'rows' | 'K' | 'far', number>,
+  ): void {
+    const values = { source, target, rowStride: rowStride * 4, kStride: kStride * 4, rows, K, far };
+    this.perform(this.segment, gemmPack[width], values, Math.ceil(rows / width / PANEL_GROUP), 1);
+  }
+
+  /** The products are our own: operands are packed here. */
+  get packs(): boolean {
+    return this.blas === null;
   }
 
   /** target ← factor · target + other · source */

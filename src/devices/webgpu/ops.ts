@@ -65,6 +65,12 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
     },
     linear: (x, w, bias) => product(x, w, bias, false),
     linearExact: (x, w, bias) => product(x, w, bias, true),
+    linearSum(x, w, low, b, bias) {
+      const y = product(x, w, bias, true);
+      const more = product(low, b, undefined, true);
+      context.accumulate(region(y), region(more), elementCount(y.shape), 1, true);
+      return y;
+    },
 
     rmsNorm(x, gain_D, eps) {
       const D = columnCount(gain_D.shape);

@@ -7,14 +7,21 @@ import { choose, F32, F32x4, F64x2, I32 } from '../writer/values.ts';
 
 type Width = typeof TILE_ROWS | typeof TILE_COLUMNS;
 
-/** Panels of `width` rows: panel[k][r], zeros below the last row. Strides: bytes from row to row, and from k to k. Unit = PANEL_GROUP panels. */
+/** Panels of `width` rows: panel[k][r], zeros below the last row. Strides: bytes from row to row, from k to k, and from panel to panel. Unit = PANEL_GROUP panels. */
 function packOf(width: Width) {
   const packPanel = panelOf(width);
   return task(
     `gemmPack${width}`,
-    { source: 'pointer', target: 'pointer', rowStride: 'count', kStride: 'count', rows: 'count', K: 'count' },
-    ({ source, target, rowStride, kStride, rows, K }, { first, last }) => {
-      const panelBytes = K.mul(width * 4);
+    {
+      source: 'pointer',
+      target: 'pointer',
+      rowStride: 'count',
+      kStride: 'count',
+      rows: 'count',
+      K: 'count',
+      far: 'count',
+    },
+    ({ source, target, rowStride, kStride, rows, K, far }, { first, last }) => {
       const from = first.mul(PANEL_GROUP);
       const end = rows
         .add(width - 1)
@@ -22,11 +29,11 @@ function packOf(width: Width) {
         .min(last.mul(PANEL_GROUP));
       const isSideBySide = rowStride.eq(4);
       const whole = choose(isSideBySide, rows.div(width).min(end).max(from), from);
-      when(isSideBySide, () => packColumns(width, { source, target, kStride, K, first: from, last: whole }));
+      when(isSideBySide, () => packColumns(width, { source, target, kStride, K, far, first: from, last: whole }));
       each(whole, end, 1, (panel) => {
         const row = panel.mul(width);
         packPanel({
-          target: target.add(panel.mul(panelBytes)),
+          target: target.add(panel.mul(far)),
           source: source.add(row.mul(rowStride)),
           rowStride,
           kStride,
@@ -41,16 +48,23 @@ function packOf(width: Width) {
 /** Several whole panels of a matrix whose rows lie side by side: every line of memory is read once, from start to end. */
 function packColumns(
   width: Width,
-  { source, target, kStride, K, first, last }: Record<'source' | 'target' | 'kStride' | 'K' | 'first' | 'last', I32>,
+  {
+    source,
+    target,
+    kStride,
+    K,
+    far,
+    first,
+    last,
+  }: Record<'source' | 'target' | 'kStride' | 'K' | 'far' | 'first' | 'last', I32>,
 ): void {
   const bytes = width * 4;
-  const panelBytes = K.mul(bytes);
   each(0, K, 1, (k) => {
     const row = source.add(k.mul(kStride));
     const column = target.add(k.mul(bytes));
     each(first, last, 1, (panel) => {
       const from = row.add(panel.mul(bytes));
-      const to = column.add(panel.mul(panelBytes));
+      const to = column.add(panel.mul(far));
       const vectors = Array.from({ length: width >> 2 }, (_, i) => F32x4.load(from, 16 * i));
       storeVectors(to, vectors);
       for (let r = width & ~3; r < width; r++) store(to, F32.load(from, 4 * r), 4 * r);
