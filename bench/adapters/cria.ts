@@ -5,7 +5,7 @@ import { readArguments, serve } from './protocol.ts';
 
 const { model: path, threads, context } = readArguments();
 const started = performance.now();
-const options = JSON.parse(process.env.CRIA_ARGS ?? '{}') as { blas?: boolean };
+const options = JSON.parse(process.env.CRIA_ARGS ?? '{}') as { blas?: boolean; native?: boolean };
 const model = await Llama.load(path, { threads, contextLength: context, ...options });
 const loadSeconds = (performance.now() - started) / 1000;
 const signal = new AbortController().signal;
