@@ -121,3 +121,19 @@ function classOf(bytes: number): number {
   const step = 2 ** Math.floor(Math.log2(bytes - 1)) / CLASS_STEPS;
   return Math.ceil(bytes / step) * step;
 }
+
+/** A buffer that a dispatch writes is given to it once: WebGPU refuses all else, and what only counts would not notice. */
+export function assertWrittenOnce(
+  {
+    name,
+    bufferNames,
+    isWritten,
+  }: { readonly name: string; readonly bufferNames: readonly string[]; readonly isWritten: readonly boolean[] },
+  regions: readonly Region[],
+): void {
+  for (const [i, written] of regions.entries()) {
+    if (!isWritten[i]) continue;
+    const other = regions.findIndex(({ buffer }, k) => k !== i && buffer === written.buffer);
+    assert(other < 0, `${name}: ${bufferNames[i]} is written, and ${bufferNames[other]} is the same buffer`);
+  }
+}

@@ -4,7 +4,7 @@ import { gelu, relu, softcap } from '../../kernels/activation/webgpu.ts';
 import { addSinusoids } from '../../kernels/add/reference.ts';
 import { add, fill } from '../../kernels/add/webgpu.ts';
 import type { TrainingOps } from '../../kernels/backward-ops.ts';
-import { batchNorm } from '../../kernels/batch-norm/webgpu.ts';
+import { batchNorm, batchNormOfBatch } from '../../kernels/batch-norm/webgpu.ts';
 import { dropout, dropoutValues } from '../../kernels/dropout/webgpu.ts';
 import { embed, placeRows, selectRows } from '../../kernels/embed/webgpu.ts';
 import { mixRoutes, route, routeWeights, spreadRoutes } from '../../kernels/experts/webgpu.ts';
@@ -98,8 +98,9 @@ export function createOps(context: Context, tables = new BatchTables(context)): 
         variance_D: region(variance_D),
         y_ND: y.region,
       };
-      const parameters = { N: rowCount(x.shape), eps, training: training ? 1 : 0, momentum };
-      context.each(batchNorm, columnCount(gain_D.shape), buffers, parameters);
+      const [D, N] = [columnCount(gain_D.shape), rowCount(x.shape)];
+      if (training) context.each(batchNormOfBatch, D, buffers, { N, eps, momentum });
+      else context.each(batchNorm, D, buffers, { N, eps });
       return y;
     },
 

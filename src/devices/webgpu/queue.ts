@@ -11,7 +11,7 @@ import { UnsupportedError } from '../../base/errors.ts';
 import type { Kernel, ParameterType } from '../../kernels/wgsl.ts';
 import type { Floats } from '../../tensor/tensor.ts';
 import { type Call, type Dispatch, hold, joined } from './fusion.ts';
-import { COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
+import { assertWrittenOnce, COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
 import { Timer } from './timer.ts';
 
 /** Calls that are held back at most: more than a block of a model has. */
@@ -46,12 +46,14 @@ export interface Counts {
 }
 
 interface Pipeline {
+  readonly name: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly groups: Map<number, { readonly regions: readonly Region[]; readonly group: GPUBindGroup }[]>;
   readonly types: readonly ParameterType[];
   readonly parameterNames: readonly string[];
   readonly bufferNames: readonly string[];
+  readonly isWritten: readonly boolean[];
 }
 
 export class Queue {
@@ -437,12 +439,14 @@ export class Queue {
   private add(kernel: Kernel, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
     this.counts.made++;
     const made = {
+      name: kernel.name,
       pipeline,
       layout,
       groups: new Map(),
       types: Object.values(kernel.parameters),
       parameterNames: Object.keys(kernel.parameters),
       bufferNames: Object.keys(kernel.buffers),
+      isWritten: Object.values(kernel.buffers).map(({ isWritten }) => isWritten),
     };
     assert(4 + 4 * made.types.length <= this.slotBytes, `${kernel.name}: too many parameters for a slot`);
     this.pipelines.set(kernel, made);
@@ -467,6 +471,7 @@ export class Queue {
     }
     this.counts.made++;
     const regions = bufferNames.map((name) => buffers[name]!);
+    assertWrittenOnce(pipeline, regions);
     const group = this.device.createBindGroup({
       layout,
       entries: [

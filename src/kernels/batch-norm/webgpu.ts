@@ -15,16 +15,28 @@ const STATISTICS = `
   }
   let r = 1.0 / sqrt(variance + eps);`;
 
+/** With given statistics, which are only read: shift and mean may then be one tensor, as DoRA's zeros are. */
 export const batchNorm = elementwise({
   name: 'batchNorm',
-  parameters: { N: 'u32', eps: 'f32', training: 'u32', momentum: 'f32' },
+  parameters: { N: 'u32', eps: 'f32' },
+  inputs: { x_ND: 'f32', gain_D: 'f32', shift_D: 'f32', mean_D: 'f32', variance_D: 'f32' },
+  outputs: { y_ND: 'f32' },
+  body: `
+  let D = count;
+  let r = 1.0 / sqrt(variance_D[i] + eps);
+  for (var n = 0u; n < N; n++) { y_ND[n * D + i] = gain_D[i] * (x_ND[n * D + i] - mean_D[i]) * r + shift_D[i]; }`,
+});
+
+/** With those of the batch, by which the running ones move. */
+export const batchNormOfBatch = elementwise({
+  name: 'batchNorm, statistics of the batch',
+  parameters: { N: 'u32', eps: 'f32', momentum: 'f32' },
   inputs: { x_ND: 'f32', gain_D: 'f32', shift_D: 'f32' },
   outputs: { mean_D: 'f32', variance_D: 'f32', y_ND: 'f32' },
-  body: `${STATISTICS}
-  if (training != 0u) {
-    mean_D[i] = (1.0 - momentum) * mean_D[i] + momentum * mean;
-    variance_D[i] = (1.0 - momentum) * variance_D[i] + momentum * (variance * f32(N) / f32(max(1u, N - 1u)));
-  }
+  body: `
+  let training = 1u;${STATISTICS}
+  mean_D[i] = (1.0 - momentum) * mean_D[i] + momentum * mean;
+  variance_D[i] = (1.0 - momentum) * variance_D[i] + momentum * (variance * f32(N) / f32(max(1u, N - 1u)));
   for (var n = 0u; n < N; n++) { y_ND[n * D + i] = gain_D[i] * (x_ND[n * D + i] - mean) * r + shift_D[i]; }`,
 });
 
