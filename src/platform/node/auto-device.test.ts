@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { countingGpu } from '../../../test/support/counting-gpu.ts';
 import { UnsupportedError } from '../../base/errors.ts';
@@ -56,9 +56,14 @@ test('a GPU that auto chose and that is not there: the run trains on wasm and sa
   const open = (device: 'auto' | 'webgpu') =>
     createDeviceOfRun({ ...machine, device }, 'webgpu', 'f32', (message) => void told.push(message));
   process.env.VK_DRIVER_FILES = '/nowhere.json';
+  process.env.XDG_CACHE_HOME = mkdtempSync(join(tmpdir(), 'cria-forgotten-'));
+  after(() => rmSync(process.env.XDG_CACHE_HOME!, { recursive: true }));
+  mkdirSync(dirname(choiceFile(process.env)));
+  writeFileSync(choiceFile(process.env), 'webgpu, once');
   const { device } = await open('auto');
   strictEqual(device.kind, 'wasm');
   device.close();
+  strictEqual(existsSync(choiceFile(process.env)), false, 'the next process measures again');
   match(told[0]!, /^webgpu: .* So it trains on wasm\.$/);
   await rejects(open('webgpu'), /^UnsupportedError: webgpu: /);
 });

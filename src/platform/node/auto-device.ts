@@ -1,4 +1,5 @@
 /** What `auto` means on this machine: measured once, and remembered in a small file until something about the machine changes. */
+import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, hostname } from 'node:os';
 import type { Choice } from '../../devices/choose.ts';
@@ -17,6 +18,12 @@ let chosen: Promise<Choice> | undefined;
 export function autoDevice(): Promise<Choice> {
   chosen ??= choose(process.env);
   return chosen;
+}
+
+/** What was chosen does not open any more: the next process measures again. */
+export function forgetChoice(env: Environment = process.env): void {
+  chosen = undefined;
+  rmSync(choiceFile(env), { force: true });
 }
 
 /** For tests by itself: `probe` looks for a GPU. */

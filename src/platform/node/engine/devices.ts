@@ -5,7 +5,7 @@ import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import type { LoadSettings } from '../../../inference/remote/protocol.ts';
 import { createOnThreads } from '../../threads-or-one.ts';
-import { autoDevice } from '../auto-device.ts';
+import { autoDevice, forgetChoice } from '../auto-device.ts';
 import { createGpu } from '../gpu.ts';
 import { describeMachine } from '../machine.ts';
 import { blasProblem } from '../native/blas.ts';
@@ -27,10 +27,7 @@ export async function createDevice({
 }: LoadSettings): Promise<Device> {
   const device = wanted === 'auto' && !blas ? (await autoDevice()).device : wanted;
   if (device === 'reference' || device === 'webgpu') {
-    if (!blas)
-      return device === 'reference'
-        ? createReferenceDevice()
-        : createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now(), warn });
+    if (!blas) return device === 'reference' ? createReferenceDevice() : openGpuDevice(wanted === 'auto');
     throw new UnsupportedError(
       'load.blas',
       `load: the ${device} device does not use a BLAS, expected blas: false. Leave the option out, or use the wasm device.`,
@@ -60,6 +57,15 @@ export async function createDevice({
   const blasRows = await measureBlasRows(library, compiled.kernels, native.kernels);
   const note = `${common.note}; by ${library.description}: ${sayBlasRows(blasRows)}`;
   return createOnThreads({ ...common, blas: library, blasRows, note }, warn);
+}
+
+async function openGpuDevice(isRemembered: boolean): Promise<Device> {
+  try {
+    return await createWebGpuDevice({ gpu: await createGpu(), clock: () => performance.now(), warn });
+  } catch (error) {
+    if (isRemembered) forgetChoice();
+    throw error;
+  }
 }
 
 /** The device, once `prepare` is done with it; where 'auto' chose a GPU that cannot be used, wasm, and why is told. */

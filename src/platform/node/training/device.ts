@@ -5,7 +5,7 @@ import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
 import { trainingSelfTest } from '../../../training/self-test.ts';
-import { autoDevice } from '../auto-device.ts';
+import { autoDevice, forgetChoice } from '../auto-device.ts';
 import { createGpu } from '../gpu.ts';
 import { blasProblem } from '../native/blas.ts';
 import { loadProducts, needBf16 } from '../native/products.ts';
@@ -102,6 +102,7 @@ export async function createDeviceOfRun(
     return await createTrainingDevice({ ...machine, device: kind }, products, tell);
   } catch (error) {
     if (machine.device !== 'auto' || !isOfGpu(error)) throw error;
+    forgetChoice();
     tellFallback(`${error.message} So it trains on wasm.`);
     return createTrainingDevice({ ...machine, device: 'wasm' }, products, tell);
   }
