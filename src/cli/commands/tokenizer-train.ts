@@ -6,6 +6,7 @@ import {
   type TrainablePattern,
   trainablePatterns,
 } from '../../tokenizer/train/byte-level-trainer.ts';
+import type { TrainProgress } from '../../tokenizer/train/progress.ts';
 import { llamaTrainDefaults } from '../../tokenizer/train/sentencepiece-trainer.ts';
 import { defineCommand } from '../command.ts';
 import { writeJson, writeLine } from '../io.ts';
@@ -129,6 +130,7 @@ export const command = defineCommand({
         if (now.stage !== stage) {
           progress?.end();
           stage = now.stage;
+          if (!options.json) writeLine(io.stderr, stageWords(now, totalBytes));
           progress = startProgress(io, {
             what: now.stage,
             total: now.total ?? totalBytes,
@@ -144,6 +146,19 @@ export const command = defineCommand({
     else writeLine(io.stdout, `${trained.pieces} pieces: ${trained.files.join(', ')}`);
   },
 });
+
+function stageWords({ stage, total }: TrainProgress, totalBytes: number): string {
+  switch (stage) {
+    case 'reading':
+      return `reading the text, ${formatBytes(totalBytes)}`;
+    case 'merging':
+      return `merging the most frequent pairs, ${total} times`;
+    case 'seeding':
+      return 'collecting the frequent pieces of all words';
+    case 'pruning':
+      return `leaving out the least useful pieces, in ${total} rounds`;
+  }
+}
 
 interface Chosen {
   readonly kind: TokenizerKind['kind'];

@@ -67,6 +67,7 @@ export async function trainByteLevelBpe(
     );
   }
   const words = await countWords(texts, pattern, specialTokens, maxWords, onProgress);
+  await onProgress({ stage: 'merging', done: 0, total: wanted });
 
   const encoder = new TextEncoder();
   const bytes = [...letterOfByte].sort((a, b) => (isBeforeByCodePoint(a, b) ? -1 : 1));
@@ -107,6 +108,7 @@ async function countWords(
   const split = splitBy(compileSplitPattern('training text', splitPatterns[pattern]), 'keep');
   const plain = new WordCounts(maxWords);
   let done = 0;
+  await onProgress({ stage: 'reading', done, total: null });
   for await (const text of texts) {
     for (const part of cutAt(text.toWellFormed(), specialTokens)) split(part, (word) => plain.add(word));
     if (++done % 10_000 === 0) await onProgress({ stage: 'reading', done, total: null });

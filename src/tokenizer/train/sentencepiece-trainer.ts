@@ -147,6 +147,7 @@ export async function countWords(
   let count = 0;
   let tooLong = 0;
   let reserved = 0;
+  await onProgress({ stage: 'reading', done: 0, total: null });
   for await (const sentence of sentences) {
     if (sentence === '') continue;
     const text = sentence.toWellFormed();
@@ -236,6 +237,7 @@ async function learnPieces(
     sameText: 'new-symbol',
     isFrozen: (text) => text === UNKNOWN,
   };
+  await onProgress({ stage: 'merging', done: 0, total: wanted });
   const split = (word: string) => Array.from(word, (character) => (characters.has(character) ? character : UNKNOWN));
   const learner = new MergeLearner(words, split, rules);
   const pieces = new Set<string>();

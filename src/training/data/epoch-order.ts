@@ -15,10 +15,14 @@ export function epochOrder(count: number, weights: Float32Array | null, seed: nu
 }
 
 function drawn(weights: Float32Array, random: Random): Uint32Array {
-  const order: number[] = [];
+  let most = 0;
+  for (const weight of weights) most += Math.ceil(weight);
+  const order = new Uint32Array(most);
+  let count = 0;
   for (const [document, weight] of weights.entries()) {
     const copies = Math.floor(weight) + (random.uniform() < weight - Math.floor(weight) ? 1 : 0);
-    for (let i = 0; i < copies; i++) order.push(document);
+    order.fill(document, count, count + copies);
+    count += copies;
   }
-  return Uint32Array.from(order);
+  return order.subarray(0, count);
 }

@@ -52,6 +52,13 @@ test('plain text, JSON lines and gzip give the same files: those of sentencepiec
   }
 });
 
+test('a log has what it does and, of what takes longer than seconds, how far it is', async () => {
+  const { stderr } = await cria([golden, '-o', at('told'), '--vocab-size', '512']);
+  match(stderr, /^reading the text, [\d.]+ KiB\nmerging the most frequent pairs, \d+ times\n/);
+  const { stderr: unigram } = await cria([golden, '-o', at('told'), '--vocab-size', '400', '--model-type', 'unigram']);
+  match(unigram, /collecting the frequent pieces of all words\nleaving out the least useful pieces, in \d+ rounds\n/);
+});
+
 test('a byte-level vocabulary: begin and end are its last ids', async () => {
   const words = ['--kind', 'byte-level', '--vocab-size', '600', '--begin', '<a>', '--end', '<b>', '--json'];
   const { status, stdout, stderr } = await cria([golden, '-o', at('bytes'), ...words]);

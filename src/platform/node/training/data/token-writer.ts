@@ -33,14 +33,14 @@ export class TokenWriter {
   private textBytes = 0;
   /** Tokens of the document that is open. */
   private open = 0;
-  /** Of each document, where documents have weights. */
-  private readonly weights: { readonly weight: number; readonly length: number }[] | null;
+  /** Of each document its weight and its tokens, in turn, where documents have weights. */
+  private readonly weights: NumberList | null;
 
   constructor(target: FolderSink, tokenizer: Tokenizer, hasWeights: boolean) {
     this.target = target;
     this.tokenizer = tokenizer;
     this.width = tokenWidthFor(tokenizer.vocabSize);
-    this.weights = hasWeights ? [] : null;
+    this.weights = hasWeights ? new NumberList() : null;
   }
 
   add(batch: TextBatch, { ids, lengths, textBytes }: EncodedBatch): void {
@@ -60,7 +60,8 @@ export class TokenWriter {
       if (!isEnd) this.cut++;
       file.ends.push(file.tokens);
       this.documentCount++;
-      this.weights?.push({ weight, length: this.open });
+      this.weights?.push(weight);
+      this.weights?.push(this.open);
       this.open = 0;
       if (isFull) this.close();
     }
@@ -86,7 +87,8 @@ export class TokenWriter {
     };
     const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
     this.write('manifest.json', json(manifest));
-    if (this.weights) this.write('weights.bin', new Uint8Array(meanOneWeights(this.weights, weightPower).buffer));
+    if (this.weights)
+      this.write('weights.bin', new Uint8Array(meanOneWeights(this.weights.values(), weightPower).buffer));
     this.write('text.json', json({ ...more, textBytes: this.textBytes }));
   }
 
@@ -119,17 +121,35 @@ export class TokenWriter {
   }
 }
 
-/** weight^power, scaled so that an epoch has as many tokens as the text. */
-function meanOneWeights(
-  documents: readonly { readonly weight: number; readonly length: number }[],
-  power: number,
-): Float32Array {
-  const weights = Float32Array.from(documents, ({ weight }) => weight ** power);
+/** weight^power of each document, scaled so that an epoch has as many tokens as the text. `pairs`: weight and tokens, in turn. */
+function meanOneWeights(pairs: Float64Array, power: number): Float32Array {
+  const weights = new Float32Array(pairs.length / 2);
   let weighted = 0;
   let plain = 0;
-  weights.forEach((weight, i) => {
-    weighted += weight * documents[i]!.length;
-    plain += documents[i]!.length;
-  });
+  for (let i = 0; i < weights.length; i++) {
+    const length = pairs[2 * i + 1]!;
+    weights[i] = pairs[2 * i]! ** power;
+    weighted += weights[i]! * length;
+    plain += length;
+  }
   return weights.map((weight) => (weight * plain) / weighted);
+}
+
+/** A list of numbers that takes 8 bytes for each: a text may have many millions of documents. */
+class NumberList {
+  private numbers = new Float64Array(1024);
+  private count = 0;
+
+  push(value: number): void {
+    if (this.count === this.numbers.length) {
+      const larger = new Float64Array(2 * this.count);
+      larger.set(this.numbers);
+      this.numbers = larger;
+    }
+    this.numbers[this.count++] = value;
+  }
+
+  values(): Float64Array {
+    return this.numbers.subarray(0, this.count);
+  }
 }
