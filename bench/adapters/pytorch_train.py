@@ -6,13 +6,16 @@ Needs torch alone, 1.13 or later (Debian: python3-torch). Attention is PyTorch's
 (scaled_dot_product_attention, 2.0), and a product, a softmax and a product before; so are RMSNorm and a fused AdamW.
 bf16 is autocast: weights, gradients and moments stay f32, as ours do. CRIA_PEER_ATTENTION=products makes
 attention of products and a softmax: without MKL, PyTorch's own takes half of a step for its gradient. CRIA_PEER_COMPILE=1 runs the model through
-torch.compile. What the libraries below need to be fast (OPENBLAS_CORETYPE, GLIBC_TUNABLES) is the caller's to set.
+torch.compile. What the libraries below need to be fast (OPENBLAS_CORETYPE, GLIBC_TUNABLES) is the caller's to set. An OpenBLAS with threads of
+its own hears nothing of torch.set_num_threads: it is told before it is loaded.
 """
 import contextlib
 import json
 import os
 import sys
 import time
+
+os.environ.setdefault('OPENBLAS_NUM_THREADS', sys.argv[1] if len(sys.argv) > 1 else '1')
 
 import torch
 import torch.nn.functional as F
