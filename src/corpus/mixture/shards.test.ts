@@ -72,6 +72,7 @@ test('any window of the shards is the same window of the row they were cut from,
         tokens.documentEnds(from, to),
         ends.filter((each) => each > from && each <= to),
       );
+      deepStrictEqual([...tokens.allEnds()], ends);
     }),
   );
 });

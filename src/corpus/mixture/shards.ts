@@ -158,6 +158,22 @@ export class TokenShards {
     return ends;
   }
 
+  /** The same of all documents, 4 or 8 bytes for each; the shards' own are not kept beside them. */
+  allEnds(): Uint32Array | Float64Array {
+    const { shards } = this.manifest;
+    let count = 0;
+    for (const { endsFile, documentCount } of shards) {
+      this.openSized(endsFile, documentCount * 4).close(); // no more is believed than there is
+      count += documentCount;
+    }
+    const all = this.tokenCount < 2 ** 32 ? new Uint32Array(count) : new Float64Array(count);
+    let at = 0;
+    for (const shard of shards.keys()) {
+      for (const end of this.readEnds(shard)) all[at++] = this.starts[shard]! + end;
+    }
+    return all;
+  }
+
   close(): void {
     for (const source of this.sources) source?.close();
     this.sources.fill(undefined);
@@ -201,14 +217,15 @@ export class TokenShards {
   }
 
   private endsOf(shard: number): Uint32Array {
-    const known = this.ends[shard];
-    if (known) return known;
+    return (this.ends[shard] ??= this.readEnds(shard));
+  }
+
+  private readEnds(shard: number): Uint32Array {
     const entry = this.manifest.shards[shard]!;
     const source = this.openSized(entry.endsFile, entry.documentCount * 4);
     const ends = new Uint32Array(entry.documentCount);
     source.readInto(new Uint8Array(ends.buffer), 0);
     source.close();
-    this.ends[shard] = ends;
     return ends;
   }
 
@@ -225,7 +242,7 @@ export class TokenShards {
 }
 
 /** Index of the first value above `bound`; values ascend. */
-function firstAbove(values: Uint32Array, bound: number): number {
+export function firstAbove(values: Uint32Array, bound: number): number {
   let low = 0;
   let high = values.length;
   while (low < high) {

@@ -1,5 +1,5 @@
 import { FormatError } from '../../base/errors.ts';
-import type { TokenShards } from '../../corpus/mixture/shards.ts';
+import { firstAbove, type TokenShards } from '../../corpus/mixture/shards.ts';
 
 /** Documents of tokens, by number. */
 export interface Documents {
@@ -15,7 +15,7 @@ export interface Documents {
 
 /** The documents of token shards. */
 export function shardDocuments(name: string, shards: TokenShards, weights: Float32Array | null = null): Documents {
-  const ends = allEnds(shards);
+  const ends = shards.allEnds();
   const count = ends.length;
   if (count === 0) {
     throw new FormatError(
@@ -46,22 +46,6 @@ export function shardDocuments(name: string, shards: TokenShards, weights: Float
   };
 }
 
-/** A window's worth of ends is held as numbers at a time. */
-const WINDOW_TOKENS = 1 << 24;
-
-function allEnds(shards: TokenShards): Float64Array | Uint32Array {
-  const { tokenCount, manifest } = shards;
-  const { documentCount } = manifest;
-  const ends = tokenCount < 2 ** 32 ? new Uint32Array(documentCount) : new Float64Array(documentCount);
-  let count = 0;
-  for (let from = 0; from < tokenCount; from += WINDOW_TOKENS) {
-    const found = shards.documentEnds(from, Math.min(tokenCount, from + WINDOW_TOKENS));
-    ends.set(found.slice(0, documentCount - count), count);
-    count = Math.min(documentCount, count + found.length);
-  }
-  return ends.subarray(0, count);
-}
-
 /**
  * The same documents with those that are longer than `length` cut into pieces of it, each a document of its own: attention never
  * reaches further, and pieces of one long text come in random order, as documents do. The same object where none is longer.
@@ -70,28 +54,35 @@ export function cutDocuments(documents: Documents, length: number): Documents {
   let pieces = 0;
   for (let i = 0; i < documents.count; i++) pieces += piecesOf(documents.lengthOf(i), length);
   if (pieces === documents.count) return documents;
-  /** Of each piece its document, and of each document its first piece. */
-  const owner = new Uint32Array(pieces);
+  /** The first piece of each document. A text may have many more pieces than documents: nothing is held for each of them. */
   const first = new Uint32Array(documents.count);
-  let at = 0;
-  for (let i = 0; i < documents.count; i++) {
-    first[i] = at;
-    const count = piecesOf(documents.lengthOf(i), length);
-    owner.fill(i, at, at + count);
-    at += count;
-  }
-  const begin = (piece: number) => (piece - first[owner[piece]!]!) * length;
-  const end = (piece: number) => Math.min(begin(piece) + length, documents.lengthOf(owner[piece]!));
+  for (let i = 1; i < documents.count; i++) first[i] = first[i - 1]! + piecesOf(documents.lengthOf(i - 1), length);
+  const ownerOf = (piece: number) => firstAbove(first, piece) - 1;
+  const begin = (piece: number, owner: number) => (piece - first[owner]!) * length;
+  const end = (piece: number, owner: number) => Math.min(begin(piece, owner) + length, documents.lengthOf(owner));
   const { name, tokenCount, weights } = documents;
   return {
     name,
     count: pieces,
     tokenCount,
-    weights: weights && Float32Array.from(owner, (document) => weights[document]!),
-    lengthOf: (piece) => end(piece) - begin(piece),
-    tokens: (piece, from = 0, to = end(piece) - begin(piece)) =>
-      documents.tokens(owner[piece]!, begin(piece) + from, begin(piece) + to),
+    weights: weights && piecesWeights(weights, first, pieces),
+    lengthOf(piece) {
+      const owner = ownerOf(piece);
+      return end(piece, owner) - begin(piece, owner);
+    },
+    tokens(piece, from = 0, to) {
+      const owner = ownerOf(piece);
+      const at = begin(piece, owner);
+      return documents.tokens(owner, at + from, to === undefined ? end(piece, owner) : at + to);
+    },
   };
+}
+
+/** Every piece has its document's. */
+function piecesWeights(weights: Float32Array, first: Uint32Array, pieces: number): Float32Array {
+  const own = new Float32Array(pieces);
+  for (const [document, weight] of weights.entries()) own.fill(weight, first[document], first[document + 1] ?? pieces);
+  return own;
 }
 
 function piecesOf(tokens: number, length: number): number {
