@@ -79,8 +79,7 @@ export function parsePeftConfig(file: string, text: string): PeftConfig {
   const bias = value('bias') ?? 'none';
   if (bias !== 'none')
     problems.push(`bias is ${show(bias)}, expected "none": trained biases are not read. Merge it with PEFT`);
-  if (flag('fan_in_fan_out'))
-    problems.push('fan_in_fan_out is true, expected false: LLaMA stores its matrices by outputs');
+  flag('fan_in_fan_out'); // of Conv1D only: for layers that store by outputs, as all of LLaMA's, PEFT takes it as false
   const init = value('init_lora_weights') ?? true;
   if (typeof init === 'string' && /pissa|olora|corda|loftq/i.test(init))
     problems.push(

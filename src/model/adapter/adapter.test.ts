@@ -6,6 +6,8 @@ import { goldenPath, goldenTensors } from '../../../test/support/golden.ts';
 import type { GgufField } from '../../formats/gguf-values.ts';
 import { writeGguf } from '../../formats/gguf-write.ts';
 import { MemoryFolder, MemorySource } from '../../formats/memory-source.ts';
+import { readSafetensors } from '../../formats/safetensors.ts';
+import { writeSafetensors } from '../../formats/safetensors-write.ts';
 import { MemorySink } from '../../formats/sink.ts';
 import { openFolder } from '../../platform/node/files.ts';
 import type { FileFolder } from '../../tensor/source.ts';
@@ -196,6 +198,30 @@ test('modules_to_save come and go whole', () => {
     deepStrictEqual(readFloats(read.replaced.get(name)!), readFloats(source), name);
 });
 
+test('peft: the frozen embeddings that it stores below a correction are the model’s own, and must fit it', () => {
+  const adapter = everywhere(tiny);
+  const folder = (rows: number) => {
+    const files = new Map<string, MemorySink>();
+    const create = (file: string) => {
+      const sink = new MemorySink();
+      files.set(file, sink);
+      return sink;
+    };
+    writePeft({ create }, adapter, tiny, { baseModel: null });
+    const { tensors } = readSafetensors(new MemorySource('a', files.get('adapter_model.safetensors')!.bytes()));
+    const more = ['model.embed_tokens', 'lm_head'].map((module, i) => {
+      const name = `base_model.model.${module}.base_layer.weight`;
+      return [name, floatSource(name, numbers(rows * tiny.width, i), [rows, tiny.width])] as const;
+    });
+    writeSafetensors(create('adapter_model.safetensors'), [...tensors, ...more], { format: 'pt' });
+    return new MemoryFolder('adapter', new Map([...files].map(([name, sink]) => [name, sink.bytes()])));
+  };
+  const read = openAdapter(folder(tiny.vocabSize), tiny);
+  strictEqual(read.replaced.size, 0);
+  assertSameCorrections(read, adapter, tiny);
+  throws(() => openAdapter(folder(tiny.vocabSize + 1), tiny), /lm_head\.base_layer\.weight .* belongs to no part/);
+});
+
 test('merging: W + s B A row by row, by use; DoRA gives each row its length', () => {
   const weight = floatSource('w', Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]);
   const a = floatSource('a', Float32Array.of(1, -1), [1, 2]);
@@ -294,6 +320,7 @@ test('a rank that does not fit, a key that may change the mathematics, and a cha
   throws(() => config((json) => ({ ...json, peft_type: 'IA3' })), /peft_type is "IA3", expected "LORA"/);
   throws(() => config((json) => ({ ...json, use_dora: true })), /lora_magnitude_vector is missing/);
   throws(() => config((json) => ({ ...json, rank_pattern: { '(a+)+$': 3 } })), /repeats more|is missing|has rank/);
+  strictEqual(config((json) => ({ ...json, fan_in_fan_out: true })).layers.size, 2 * 7 + 2);
   strictEqual(config((json) => ({ ...json, some_new_switch: false, another: null })).layers.size, 2 * 7 + 2);
 });
 

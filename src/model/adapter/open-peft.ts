@@ -25,6 +25,8 @@ const TORCH = 'adapter_model.bin';
 /** `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight` and its relatives; in memory PEFT puts the adapter's name behind. */
 const partName =
   /^base_model\.model\.(.+)\.(lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(?:\.default)?(?:\.weight)?$/;
+/** The frozen matrix below a correction: PEFT stores those of embeddings and of the output layer beside it (save_embedding_layers). */
+const frozenName = /^base_model\.model\.(.+)\.base_layer\.weight$/;
 /** A module that was trained whole. */
 const wholeName = /^base_model\.model\.(.+?)(?:\.modules_to_save(?:\.default)?)?\.(weight|bias)$/;
 
@@ -45,6 +47,8 @@ export function openPeft(folder: FileFolder, config: LlamaConfig, files: OpenFil
   );
   for (const [name, tensor] of found) {
     const part = partName.exec(name);
+    const frozen = modules.get(frozenName.exec(name)?.[1] ?? '');
+    if (frozen && formatShape(frozen.shape) === formatShape(tensor.shape)) continue; // the model has it
     const other = part ? null : wholeName.exec(name);
     const parameter = other && parameters.get(`${other[1]}.${other[2]}`);
     if (part) {
