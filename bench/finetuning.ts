@@ -1,10 +1,10 @@
 /**
- * Fine-tuning's ratios: `node bench/finetuning.ts [--threads 1] [--steps 4] [--blas]`
+ * Fine-tuning's ratios: `node bench/finetuning.ts [--threads 1] [--steps 16] [--rank 16] [--blas]`
  *
- *   adapter   tokens a second of LoRA (rank 16, all linear layers) against tuning the whole model, of the same model on the same batch
+ *   adapter   tokens a second of LoRA (all linear layers) against tuning the whole model, of the same model on the same batch
  *   drawing   tokens a second of 16 answers at once against one after the other, by the sampler of PPO
  *
- * Steps of both sides alternate; the median of each side counts. With one thread time is that of its processor, which other work on the machine does not lengthen.
+ * Steps of both sides alternate; the median counts. With one thread time is that of its processor, which other work on the machine does not lengthen.
  */
 import { parseArgs } from 'node:util';
 import { Random } from '../src/base/random.ts';
@@ -23,7 +23,8 @@ import { StepTrainer } from '../src/training/trainer.ts';
 const { values } = parseArgs({
   options: {
     threads: { type: 'string', default: '1' },
-    steps: { type: 'string', default: '4' },
+    steps: { type: 'string', default: '16' },
+    rank: { type: 'string', default: '16' },
     blas: { type: 'boolean', default: false },
   },
 });
@@ -67,7 +68,7 @@ const sources = listParameters(config).map(
   (parameter) => [parameter.name, floatSource(parameter.name, numbers(parameter), parameter.shape)] as const,
 );
 const frozen = loadModel(device, config, new Map(sources));
-const settings = { kind: 'lora', rank: 16, rsLora: false, ranks: {} } as unknown as AdapterSettings;
+const settings = { kind: 'lora', rank: Number(values.rank), rsLora: false, ranks: {} } as unknown as AdapterSettings;
 const adapter = placeTrainedAdapter(device, frozen, settings, 1, new Map(sources));
 const lora = new StepTrainer(device, frozen, adapter.parameters, {
   schedule,
@@ -94,9 +95,11 @@ for (let step = 0; step < steps + 1; step++) {
     times.lora.push(b);
   }
 }
-const rate = (list: readonly number[]) => micro.ids.length / median(list);
+const rate = (list: readonly number[]) => (micro.ids.length / median(list)).toFixed(0);
+const ratios = times.full.map((seconds, i) => seconds / times.lora[i]!);
+const spread = `${Math.min(...ratios).toFixed(2)} … ${Math.max(...ratios).toFixed(2)}`;
 console.log(
-  `adapter: whole model ${rate(times.full).toFixed(0)} tokens/s, LoRA ${rate(times.lora).toFixed(0)}, ratio ${(rate(times.lora) / rate(times.full)).toFixed(2)}`,
+  `adapter: whole model ${rate(times.full)} tokens/s, LoRA ${rate(times.lora)}, ratio of neighbouring steps ${median(ratios).toFixed(2)} (${spread})`,
 );
 
 const sampler = new EngineSampler({
