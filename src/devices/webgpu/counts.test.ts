@@ -162,3 +162,18 @@ test('memory that runs out in mid-answer is called so, and says what takes less'
     message: /no memory left \(no room for 64 MiB\).*a shorter context/,
   });
 });
+
+test('weights of a type that no kernel reads become f32, and how much they grow is said', async () => {
+  const told: string[] = [];
+  const device = await createWebGpuDevice({ ...countingGpu(), warn: (message) => told.push(message) });
+  const matrix = (dtype: WeightType): [TensorSource, null] => [
+    { name: dtype, dtype, shape: [64, 1024], readRows: (target) => void target.fill(0) },
+    null,
+  ];
+  // A GPU that only counts does not pass the self-test that follows.
+  await rejects(device.prepare!([matrix('IQ4_XS'), matrix('Q4_K')]), { code: 'webgpu.wrong-numbers' });
+  // 64 · 1,024 numbers of 4 bytes, and 256 blocks of 136 bytes
+  deepStrictEqual(told, [
+    'webgpu: weights in IQ4_XS are f32 on a GPU, 256.0 KiB for 34.0 KiB of the file. Other types, as Q4_K, stay as they are.',
+  ]);
+});

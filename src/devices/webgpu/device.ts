@@ -7,11 +7,12 @@
  */
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
 import { fill } from '../../kernels/add/webgpu.ts';
 import { MOST_LARGEST } from '../../kernels/largest/webgpu.ts';
-import { isWeightType } from '../../tensor/dtype.ts';
+import { isWeightType, rowBytes } from '../../tensor/dtype.ts';
 import type { TensorSource } from '../../tensor/source.ts';
-import { elementCount, formatShape, type Tensor } from '../../tensor/tensor.ts';
+import { columnCount, elementCount, formatShape, rowCount, type Tensor } from '../../tensor/tensor.ts';
 import { copied, type Device } from '../device.ts';
 import { DeviceLostError, openGpu, type Products } from './adapter.ts';
 import { BatchTables } from './attention-ops.ts';
@@ -121,8 +122,10 @@ export async function createWebGpuDevice({
       const types = [...new Set(all.filter(({ shape }) => shape.length >= 2).map(({ dtype }) => dtype))].filter(
         isWeightType,
       );
-      await selfTest(made, { types, cache, onProgress });
       const bytes = all.reduce((sum, source) => sum + storedBytes(source), 0);
+      const grown = grownWeights(all);
+      if (grown) warn(grown);
+      await selfTest(made, { types, cache, onProgress });
       const cacheBytes = cache ? `, and the cache, ${storeBytes(cache)} bytes,` : ',';
       await withRoom(device, `the weights, ${bytes} bytes${cacheBytes}`, name, () => {
         for (const source of all) weights.allocate(source);
@@ -182,6 +185,18 @@ export async function createWebGpuDevice({
     },
   };
   return made;
+}
+
+/** Says of weights whose type no kernel reads how much larger they are as f32; null: there are none. */
+function grownWeights(sources: readonly TensorSource[]): string | null {
+  const matrices = sources.filter(({ shape }) => shape.length >= 2);
+  const fileBytes = ({ dtype, shape }: TensorSource) => rowCount(shape) * rowBytes(dtype, columnCount(shape));
+  const grown = matrices.filter((source) => storedBytes(source) > 1.5 * fileBytes(source));
+  if (grown.length === 0) return null;
+  const sum = (of: (source: TensorSource) => number) =>
+    formatBytes(grown.reduce((total, source) => total + of(source), 0));
+  const types = [...new Set(grown.map(({ dtype }) => dtype))].join(', ');
+  return `webgpu: weights in ${types} are f32 on a GPU, ${sum(storedBytes)} for ${sum(fileBytes)} of the file. Other types, as Q4_K, stay as they are.`;
 }
 
 /** An error of no call that waits for it. A device that is out of memory has computed with buffers that are not there. */
