@@ -2,6 +2,7 @@
 import type { Io } from '../../cli/io.ts';
 import { exitCodes, runProgram } from '../../cli/program.ts';
 import { packageVersion } from './serve/version.ts';
+import { takeWarnings } from './warnings.ts';
 
 const SAME_KEY_MS = 500;
 
@@ -15,6 +16,7 @@ export async function main(words: readonly string[]): Promise<void> {
   });
   // A log whose reader has gone, or whose disk is full, ends nothing.
   process.stderr.on('error', () => {});
+  takeWarnings((message) => process.stderr.write(`cria: ${message}\n`));
 
   const aborter = new AbortController();
   const handlers: (() => void)[] = [];

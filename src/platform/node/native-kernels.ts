@@ -9,6 +9,7 @@ import { computeByNative, differing, resultsNow } from '../../devices/wasm/self-
 import type { NativeKernels } from '../../kernels/native/kernels.ts';
 import { type LoadedNative, loadNative } from './native/machine-code.ts';
 import { Verdicts } from './remembered.ts';
+import { warn } from './warnings.ts';
 
 export interface NativeChoice {
   /** For createWasmDevice. */
@@ -38,6 +39,6 @@ export function nativeForThisMachine(
     return { kernels: native, why: null, note: null };
   }
   const why = `machine code differs from WebAssembly in ${wrong.join(', ')}`;
-  process.emitWarning(`${why}; WebAssembly runs`, 'CriaWarning');
+  warn(`${why}; WebAssembly runs`);
   return { kernels: null, why, note: 'WebAssembly (machine code failed the self-test)' };
 }

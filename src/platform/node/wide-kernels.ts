@@ -21,6 +21,7 @@ import { joined } from '../../kernels/writer/instructions.ts';
 import { MEMORY } from '../../kernels/writer/module.ts';
 import { describeMachine } from './machine.ts';
 import { Verdicts } from './remembered.ts';
+import { warn } from './warnings.ts';
 
 /** V8 (major.minor) of the Node versions whose revectorizer has been tried on these kernels: the pinned one. */
 const TRIED_V8 = ['14.6'];
@@ -115,7 +116,7 @@ class WideLibrary implements KernelLibrary {
     const wrong = differing(expected, found);
     this.hasFailed = wrong.length > 0;
     if (this.hasFailed) {
-      process.emitWarning(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
+      warn(`256-bit kernels differ from the 128-bit ones in ${wrong.join(', ')}; the 128-bit ones run`);
     } else this.verdicts.pass(...[...tried].map((task) => this.verdicts.keyOf('joined', this.joinedBytes(task))));
   }
 }

@@ -156,7 +156,7 @@ export async function ollamaPs({ models, clocks }: House): Promise<Reply> {
 
 async function describeLoaded(one: Listed, clocks: Clocks) {
   const { modified_at: _, ...described } = await describe(one, clocks);
-  const { core, state, progress, users, lastUsed, bytes } = one;
+  const { core, state, progress, users, waiting, lastUsed, bytes } = one;
   const memory = core?.model.isRunning ? ((await core.model.memory?.()) ?? null) : null;
   return {
     ...described,
@@ -164,7 +164,13 @@ async function describeLoaded(one: Listed, clocks: Clocks) {
     expires_at: '9999-12-31T23:59:59Z',
     size_vram: 0,
     context_length: core?.model.contextLength ?? 0,
-    cria: { state, progress, memory, requests: users, last_used: lastUsed === null ? null : timeOf(lastUsed) },
+    cria: {
+      state,
+      progress,
+      memory,
+      requests: users + waiting,
+      last_used: lastUsed === null ? null : timeOf(lastUsed),
+    },
   };
 }
 

@@ -45,8 +45,9 @@ export interface Listed {
   readonly progress: number | null;
   /** Unix seconds of its last request's beginning or end; null: nobody has asked. */
   readonly lastUsed: number | null;
-  /** Requests that it answers. */
+  /** Requests that it answers, and those that wait for it to be loaded. */
   readonly users: number;
+  readonly waiting: number;
 }
 
 /** What the endpoints of the whole server are given. */

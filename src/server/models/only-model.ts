@@ -26,6 +26,7 @@ export function onlyModel(core: Core): Models {
         progress: null,
         lastUsed,
         users: core.gate.inside,
+        waiting: 0,
       },
     ],
     get isClosed() {

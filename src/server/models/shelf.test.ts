@@ -102,6 +102,15 @@ test('what is in use does not go: the load waits, and requests for the one that 
   await new Promise((resolve) => setImmediate(resolve));
   deepStrictEqual(events, ['load a']);
   strictEqual(shelf.list()[0]!.state, 'leaving');
+  const requests = shelf.list().filter(({ users, waiting }) => users + waiting > 0);
+  deepStrictEqual(
+    requests.map(({ settings, users, waiting }) => [settings.modelId, users, waiting]),
+    [
+      ['a', 1, 1],
+      ['b', 0, 1],
+      ['again', 1, 1], // another name of a
+    ],
+  );
   first.release();
   const held = await second;
   deepStrictEqual(events, ['load a', 'close a', 'load b']);

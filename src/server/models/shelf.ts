@@ -130,8 +130,9 @@ export class Shelf implements Models {
   list(): readonly Listed[] {
     return this.faces.map((face) => {
       const { state, facts, bytes, progress, lastUsed, users, cores } = this.engineOf(face);
-      const { settings } = face;
-      return { settings, state, facts, bytes, progress, lastUsed, users, core: cores.get(face) ?? null };
+      const { settings, engine } = face;
+      const waiting = this.waiting.filter((one) => one.face.engine === engine).length;
+      return { settings, state, facts, bytes, progress, lastUsed, users, waiting, core: cores.get(face) ?? null };
     });
   }
 

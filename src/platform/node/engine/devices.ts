@@ -13,6 +13,7 @@ import { measureBlasRows, sayBlasRows } from '../native/blas-rows.ts';
 import { loadProducts } from '../native/products.ts';
 import { nativeForThisMachine } from '../native-kernels.ts';
 import { nodeThreads } from '../threads.ts';
+import { warn } from '../warnings.ts';
 import { kernelsForThisMachine } from '../wide-kernels.ts';
 import { hugePages } from './huge-pages.ts';
 
@@ -85,8 +86,4 @@ export async function createPrepared(
     tell(`${error.message} So it runs on wasm.`);
     return createPrepared({ ...settings, device: 'wasm' }, tell, prepare);
   }
-}
-
-function warn(message: string): void {
-  process.emitWarning(message, 'CriaWarning');
 }

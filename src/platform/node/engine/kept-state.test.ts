@@ -51,7 +51,7 @@ test('another engine finds what one has read, and has the same bits; another mod
   ok(cached > 0 && cached <= whole);
 });
 
-test('damaged files are said, removed and computed again', async () => {
+test('damaged files are said by warnings of this process, removed and computed again', async (t) => {
   const cacheDir = join(folder, 'damaged');
   await answer({ cacheDir });
   for (const [i, path] of files(cacheDir).entries()) {
@@ -63,8 +63,11 @@ test('damaged files are said, removed and computed again', async () => {
       writeFileSync(path, bytes);
     }
   }
+  const said: string[] = [];
+  t.mock.method(process, 'emitWarning', (message: string, name: string) => void said.push(`${name}: ${message}`));
   const again = await answer({ cacheDir });
   deepStrictEqual([again.cached, again.pieces], [0, (await fresh).pieces]);
+  ok(said.length > 0 && said.every((text) => /^CriaWarning: .* is damaged: it is removed/.test(text)), said.join());
   ok((await answer({ cacheDir })).cached > 0);
 });
 

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { EnginePort } from '../../../inference/remote/client.ts';
 import type { FromEngine } from '../../../inference/remote/protocol.ts';
+import { hearWarningsOf } from '../warnings.ts';
 
 /** Starts a worker; it takes calls at once. */
 export function startEngine(): EnginePort {
@@ -10,7 +11,7 @@ export function startEngine(): EnginePort {
   let terminated = false;
   return {
     post: (message) => worker.postMessage(message),
-    onMessage: (handler) => worker.on('message', (message: FromEngine) => handler(message)),
+    onMessage: (handler) => hearWarningsOf<FromEngine>(worker, handler),
     onDeath: (handler) => {
       worker.on('error', (error) => handler(error instanceof Error ? error : new Error(String(error))));
       worker.on('messageerror', (error) => handler(error));

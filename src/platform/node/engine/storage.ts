@@ -18,6 +18,7 @@ import { isSystemError } from '../../../base/system-error.ts';
 import type { Storage } from '../../../inference/remote/kept-state.ts';
 import type { Source } from '../../../inference/remote/protocol.ts';
 import { packageVersion } from '../serve/version.ts';
+import { warn } from '../warnings.ts';
 import { FolderOfBlocks, PARTIAL, removeIfAbandoned } from './block-files.ts';
 
 export const storage: Storage = {
@@ -45,8 +46,7 @@ export const storage: Storage = {
         return source satisfies never;
     }
   },
-  openBlocks: (folder, mostBytes) =>
-    new FolderOfBlocks(resolve(folder), mostBytes, (message) => process.emitWarning(message, 'CriaWarning')),
+  openBlocks: (folder, mostBytes) => new FolderOfBlocks(resolve(folder), mostBytes, warn),
   readFile: (path) => readFileSync(path),
   writeFile(path, parts) {
     const folder = dirname(path);

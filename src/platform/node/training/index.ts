@@ -22,6 +22,7 @@ import {
 } from '../../../training/trainer.ts';
 import { openSource } from '../engine/sources.ts';
 import { describeMachine } from '../machine.ts';
+import { warn } from '../warnings.ts';
 import { createDeviceOfRun, deviceOfRun } from './device.ts';
 import { numbersOf } from './stored-weights.ts';
 import { trainables } from './trainables.ts';
@@ -106,7 +107,6 @@ export class Trainer {
     const { revectorize = true, native = true } = found.options;
     const machine = { device: kind, threads, blas, revectorize, native };
     const chosen = await deviceOfRun(kind, { products: 'f32', ranks: 1, began: undefined }, () => {});
-    const warn = (message: string) => process.emitWarning(message, 'CriaWarning');
     const { device } = await createDeviceOfRun(machine, chosen, 'f32', () => {}, warn);
     const checkpoint = await openSource(found.source, () => {}, loadSettings(found.options).open);
     const trainable = placeModel(device, checkpoint.config, ({ name }) => numbersOf(checkpoint.tensors.get(name)!));
