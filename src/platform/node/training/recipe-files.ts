@@ -15,7 +15,8 @@ export function readRecipeText(named: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'error';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'error';
+    const reason = code === 'EISDIR' ? 'it is a folder' : code;
     const advice = isName ? nameAdvice(named) : 'Check the path.';
     throw new ArgumentError('recipe.unreadable', `${named}: the recipe cannot be read (${reason}). ${advice}`);
   }
