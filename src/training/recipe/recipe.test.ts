@@ -256,9 +256,10 @@ test('the report draws its curves, escapes what the model wrote, and stands with
     c: { tokens: 25, share: 0.25, epochs: 0.2 },
   };
   const sets = { books: { loss: 2, bitsPerByte: 1 }, web: { loss: 3, bitsPerByte: 2 } };
-  const last = { ...metrics[2]!, sources, validation: { loss: 2, bitsPerByte: 1, sets } };
+  const last = { ...metrics[2]!, sources, noiseScale: 244.936, validation: { loss: 2, bitsPerByte: 1, sets } };
   const several = reportHtml('x', [], [...metrics.slice(0, 2), last], false);
   match(several, /source a&#60;b<\/td><td>75\.00 % of all tokens: 75, 1\.50 epochs/);
+  match(several, /gradient noise scale<\/td><td>245 tokens/);
   match(several, />a&#60;b<\/text>.*>books<\/text>.*>web<\/text>/s);
   const html = reportHtml('a & b', [['model', 'x']], metrics, true);
   ok(html.includes('&#60;script&#62;') && !html.includes('<script>') && html.includes('refresh'));

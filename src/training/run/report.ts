@@ -159,7 +159,7 @@ function progressFacts(last: StepMetrics): (readonly [string, string])[] {
 }
 
 function noiseWords(tokens: number): string {
-  return `${formatCount(tokens)} tokens: smaller batches need fewer tokens for the same loss, larger ones fewer steps`;
+  return `${formatCount(Math.round(tokens))} tokens: smaller batches need fewer tokens for the same loss, larger ones fewer steps`;
 }
 
 export function series<Metrics extends { readonly tokens: number }>(
