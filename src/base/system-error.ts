@@ -25,3 +25,13 @@ export function systemErrorInWords(error: SystemError): string {
   if (known === undefined) return error.message;
   return `${error.path ?? error.syscall}: ${known} (${error.code})`;
 }
+
+/** The result of `work`, which uses a file that is open: its errors name no path of their own. */
+export function atPath<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (isSystemError(error)) error.path ??= path;
+    throw error;
+  }
+}

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FormatError } from '../../../base/errors.ts';
+import { atPath } from '../../../base/system-error.ts';
 import type { Sink } from '../../../formats/sink.ts';
 import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
 import { makeFolder } from '../make-folder.ts';
@@ -140,22 +141,26 @@ export function writeWholeFile(path: string, content: string | Uint8Array): void
 }
 
 class FileSink implements Sink {
+  private readonly path: string;
   private readonly descriptor: number;
   private readonly hash: Hash = createHash('sha256');
   private byteCount = 0;
 
   constructor(path: string) {
+    this.path = path;
     this.descriptor = openSync(path, 'w');
   }
 
   write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.descriptor, bytes, done);
+    atPath(this.path, () => {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.descriptor, bytes, done);
+    });
     this.hash.update(bytes);
     this.byteCount += bytes.length;
   }
 
   close(): { bytes: number; sha256: string } {
-    fsyncSync(this.descriptor);
+    atPath(this.path, () => fsyncSync(this.descriptor));
     closeSync(this.descriptor);
     return { bytes: this.byteCount, sha256: this.hash.digest('hex') };
   }

@@ -28,7 +28,10 @@ export function withCheckpoints(error: AnomalyError, folder: string, advice: str
     return new AnomalyError(`${error.message}. ${begin}`, error.isDestroyed);
   }
   const { best, step } = last.state;
-  const named = best === null ? 'none was validated' : join(folder, checkpointName(best.step));
+  const named =
+    best === null
+      ? 'none (none was validated, or none knew more than guessing does)'
+      : join(folder, checkpointName(best.step));
   const left = `The last checkpoint is of step ${step}, the best: ${named}`;
   return new AnomalyError(`${error.message}. ${left}. ${advice}`, error.isDestroyed);
 }

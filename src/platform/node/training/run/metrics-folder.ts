@@ -5,6 +5,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CriaError } from '../../../../base/errors.ts';
+import { atPath } from '../../../../base/system-error.ts';
 import { firstEvent, scalarEvent } from '../../../../training/run/event-file.ts';
 import { csvHead, csvLine, scalarsOf } from '../../../../training/run/scalars.ts';
 import { makeFolder } from '../../make-folder.ts';
@@ -62,12 +63,17 @@ export class MetricsFolder<Metrics extends { readonly step: number; readonly sec
 
   record(metrics: Metrics): void {
     this.metrics.push(metrics);
-    appendFileSync(join(this.path, METRICS), `${JSON.stringify(metrics)}\n`);
-    appendFileSync(join(this.path, EVENTS), eventOf(metrics, Date.now() / 1000));
+    this.append(METRICS, `${JSON.stringify(metrics)}\n`);
+    this.append(EVENTS, eventOf(metrics, Date.now() / 1000));
     const fresh = scalarsOf(metrics).flatMap(([name]) => (this.columns.includes(name) ? [] : [name]));
     this.columns.push(...fresh);
     if (fresh.length > 0) this.writeTable();
-    else appendFileSync(join(this.path, TABLE), csvLine(this.columns, metrics));
+    else this.append(TABLE, csvLine(this.columns, metrics));
+  }
+
+  private append(name: string, content: string | Uint8Array): void {
+    const file = join(this.path, name);
+    atPath(file, () => appendFileSync(file, content));
   }
 
   private writeTable(): void {
