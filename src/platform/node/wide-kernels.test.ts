@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createLoneWasmDevice } from '../../devices/wasm/device.ts';
 import { type KernelLibrary, kernelLibrary } from '../../devices/wasm/library.ts';
 import { computeByKernels, differing, resultsNow, type SelfTest } from '../../devices/wasm/self-test.ts';
@@ -12,7 +14,7 @@ import { linearMatrix } from '../../kernels/linear/int8/kernel.ts';
 import { PACK_Q4_0 } from '../../kernels/tasks.ts';
 import { describeMachine } from './machine.ts';
 import { Verdicts } from './remembered.ts';
-import { kernelsForThisMachine } from './wide-kernels.ts';
+import { kernelsForThisMachine, optimized } from './wide-kernels.ts';
 
 const plainly = { threads: 1, revectorize: true, blas: null, training: false } as const;
 const narrow = kernelLibrary({ shared: false });
@@ -71,6 +73,24 @@ test('a start compiles what is asked for; the first one on a machine tries every
   const second = compiled(new Verdicts({ XDG_CACHE_HOME: folder }));
   strictEqual(second.count, 2); // the product, and the one that is always looked at
   deepStrictEqual(differing(resultsBy(first.kernels), resultsBy(second.kernels)), []);
+});
+
+test('a kernel that is first asked for when V8 has forgotten how it compiled the others', async () => {
+  const emptyFunction = [1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 4, 1, 2, 0, 11];
+  const bytes = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, ...emptyFunction);
+  optimized(bytes, { joinsPairs: false, shared: false });
+  setFlagsFromString('--expose-gc');
+  setFlagsFromString('--stress-flush-code');
+  try {
+    for (let i = 0; i < 20; i++) {
+      runInNewContext('gc')({ type: 'major', execution: 'sync' });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    optimized(bytes, { joinsPairs: false, shared: false });
+  } finally {
+    setFlagsFromString('--no-stress-flush-code');
+    setFlagsFromString('--no-expose-gc');
+  }
 });
 
 test('the comparison sees one flipped bit', () => {

@@ -154,19 +154,27 @@ function canJoinPairs(): string | null {
   return TRIED_V8.includes(version) ? null : `joining pairs has not been tried in V8 ${version}`;
 }
 
-type TierUp = (compiled: unknown) => void;
-let tierUp: TierUp | undefined;
+const TIER_UP = '(function (functions) { for (const one of functions) %WasmTierUpFunction(one); })';
+/** Other threads take the flag back now and then, never so often. */
+const MOST_TRIES = 1000;
 
-/** V8's own function that compiles an exported function with the optimizing compiler, at once. Its name is read while a flag allows it. */
-function tierUpOf(): TierUp {
-  if (tierUp) return tierUp;
-  try {
-    setFlagsFromString('--allow-natives-syntax');
-    tierUp = runInThisContext('(function (compiled) { %WasmTierUpFunction(compiled); })') as TierUp; // in brackets: parsed at once
-  } finally {
-    setFlagsFromString('--no-allow-natives-syntax');
+/**
+ * Lets V8's optimizing compiler compile exported functions, at once, by a function of V8's own whose name is read while a flag allows it. V8 forgets
+ * the code of functions that have not been called for some time, and reads their text again at the next call: so it is read and called
+ * under the same flag, which is the whole process's.
+ */
+function tierUp(functions: readonly unknown[]): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      setFlagsFromString('--allow-natives-syntax');
+      (runInThisContext(TIER_UP) as (functions: readonly unknown[]) => void)(functions);
+      return;
+    } catch (error) {
+      if (!(error instanceof SyntaxError) || tries >= MOST_TRIES) throw error;
+    } finally {
+      setFlagsFromString('--no-allow-natives-syntax');
+    }
   }
-  return tierUp;
 }
 
 /** To compile in; by whether threads can share it. */
@@ -188,10 +196,9 @@ export function optimized(
     env[name] = kind === 'memory' ? memoryOf(Number(shared)) : () => 0;
   }
   const { exports } = new WebAssembly.Instance(module, { env });
-  const compile = tierUpOf();
   try {
     if (joinsPairs) setFlagsFromString('--experimental-wasm-revectorize');
-    for (const compiled of Object.values(exports)) compile(compiled);
+    tierUp(Object.values(exports));
   } finally {
     setFlagsFromString('--no-experimental-wasm-revectorize');
   }
