@@ -20,7 +20,7 @@ import { gemmPack } from './gemm/pack.kernel.ts';
 import { roundBf16 } from './gemm/round.kernel.ts';
 import { layerNorm, layerNormBackward } from './layer-norm/kernel.ts';
 import { linearBlas } from './linear/blas.kernel.ts';
-import { floatVector, linearFloats } from './linear/floats/kernel.ts';
+import { linearFloats } from './linear/floats/kernel.ts';
 import { linearMatrix, linearVector } from './linear/int8/kernel.ts';
 import { pack } from './linear/pack.kernel.ts';
 import { quantizeRows } from './linear/quantize.kernel.ts';
@@ -81,7 +81,6 @@ const tasks: readonly Task[] = [
   layerNormBackward,
   columnMoments,
   columnAffine,
-  ...Object.values(floatVector),
   ...Object.values(linearFloats),
   ...Object.values(linearVector),
   ...Object.values(linearMatrix),

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { roundBf16 } from '../../kernels/gemm/round.kernel.ts';
 import { linearBlas } from '../../kernels/linear/blas.kernel.ts';
-import { floatScratch, floatVector, linearFloats } from '../../kernels/linear/floats/kernel.ts';
+import { floatScratch, linearFloats } from '../../kernels/linear/floats/kernel.ts';
 import { int8Scratch, linearMatrix, linearVector } from '../../kernels/linear/int8/kernel.ts';
 import { panelBytes } from '../../kernels/linear/packed-bytes.ts';
 import { quantizeRows } from '../../kernels/linear/quantize.kernel.ts';
@@ -48,9 +48,7 @@ export function createPlacedLinear(
     const panels = Math.ceil(O / 8);
     const places = { w: pointer, columns: I, rows: O, x: operand.pointer, y: y.pointer, bias, scratch, scratchBytes };
     if (!isInt8) {
-      const chunk = chunkOf(kind, N, I, O);
-      if (N === 1) team.perform(segment, floatVector[kind]!, places, panels, chunk);
-      else team.perform(segment, linearFloats[kind]!, { ...places, N }, panels, chunk);
+      team.perform(segment, linearFloats[kind]!, { ...places, N }, panels, chunkOf(kind, N, I, O));
     } else if (N === 1) {
       const bytes = panels * panelBytes(kind, I);
       streams.begin(bytes);

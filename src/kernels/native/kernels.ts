@@ -1,6 +1,6 @@
 /**
  * Kernels as machine code, for the processors that have an encoding here: x86-64 with AVX-512 VNNI, of `linear` and of attention over the
- * cache, but for caps and sinks; with 256-bit vectors, of what reads most for what it computes: matrix-vector products.
+ * cache, but for caps and sinks; with 256-bit vectors, of what reads most for what it computes: matrix-vector products of quantized weights.
  * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
 
@@ -9,10 +9,9 @@ import { writeAttention, writeCombine } from '../attention/cached/x64/attention.
 import { gemm } from '../gemm/kernel.ts';
 import { writeGemm } from '../gemm/x64/gemm.ts';
 import { taskNumber } from '../kernels.ts';
-import { floatVector, linearFloats } from '../linear/floats/kernel.ts';
+import { linearFloats } from '../linear/floats/kernel.ts';
 import { floatPackings } from '../linear/floats/packing.ts';
-import { writeFloats, writeFloatVector } from '../linear/floats/x64/products.ts';
-import { writeFloatVector256 } from '../linear/floats/x64/vector256.ts';
+import { writeFloats } from '../linear/floats/x64/products.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
 import { writeMatrix } from '../linear/int8/x64/matrix.ts';
@@ -68,7 +67,7 @@ export function nativeCode({ way, isFused }: NativeOptions): NativeCode {
     length = Math.ceil((length + code.length) / ALIGNMENT) * ALIGNMENT;
   };
   if (way === 'AVX-512') write512(add, isFused);
-  else write256(add, { hasDot: way === 'AVX-VNNI', isFused });
+  else write256(add, way === 'AVX-VNNI');
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {
     bytes.set(parts[i]!, offset);
@@ -85,9 +84,8 @@ function write512(add: Add, isFused: boolean): void {
     add(matrix, (code) => writeMatrix(code, packing, matrix));
   }
   for (const packing of floatPackings) {
-    const [vector, matrix] = [floatVector[packing.kind]!, linearFloats[packing.kind]!];
-    add(vector, (code) => writeFloatVector(code, packing, vector, isFused));
-    add(matrix, (code) => writeFloats(code, packing, matrix, isFused));
+    const task = linearFloats[packing.kind]!;
+    add(task, (code) => writeFloats(code, packing, task, isFused));
   }
   for (const type of kvTypes) {
     const task = attention[type];
@@ -98,13 +96,9 @@ function write512(add: Add, isFused: boolean): void {
 }
 
 /** The rest is bound by what a processor can multiply, of which WebAssembly's 256-bit kernels reach nearly all. */
-function write256(add: Add, { hasDot, isFused }: { readonly hasDot: boolean; readonly isFused: boolean }): void {
+function write256(add: Add, hasDot: boolean): void {
   for (const packing of packings) {
     const task = linearVector[packing.kind]!;
     add(task, (code) => writeVector(code, packing, task, (frame) => new Sums256(code, frame, packing, hasDot)));
-  }
-  for (const packing of floatPackings) {
-    const task = floatVector[packing.kind]!;
-    add(task, (code) => writeFloatVector256(code, packing, task, isFused));
   }
 }

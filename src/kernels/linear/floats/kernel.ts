@@ -36,71 +36,14 @@ export const WIDE_COLUMNS = 192;
 export const floatScratch = (columns: number): number =>
   SUMS_BYTES + Math.max(columns * TILE_BYTES, WIDE_COLUMNS * FLOAT_GROUP_PANELS * WIDE_BYTES);
 
-/** A group × one activation row. */
-class Row {
-  readonly #packing: FloatPacking;
-  readonly #row;
-  readonly #scaledRow;
-
-  constructor(packing: FloatPacking) {
-    this.#packing = packing;
-    this.#row = rowOf(packing, false);
-    this.#scaledRow = packing.type === 'f16' ? rowOf(packing, true) : this.#row;
-  }
-  /** Whether `multiply` may move the powers of two of f16 to these activations; there may be none. */
-  mayScale(x: I32, count: I32): I32 {
-    const isScalable = variable(I32.of(0));
-    if (this.#packing.type === 'f16') {
-      when(count.gt(0), () => {
-        isScalable.value = mayScale({ x, count });
-      });
-    }
-    return isScalable.value;
-  }
-  /** sums of the group at w. */
-  multiply(places: { readonly [name in 'w' | 'x' | 'columns' | 'sums']: I32 }, isScalable: I32): void {
-    const powers = places.w.add(powersAt(this.#packing, places.columns));
-    const operands = { ...places, powers };
-    if (this.#packing.type === 'f16') {
-      const isUniform = times(FLOAT_GROUP_PANELS - 1, (i) => samePower(powers, i + 1)).reduce((a, b) => a.and(b));
-      when(
-        isScalable.and(isUniform),
-        () => this.#scaledRow(operands),
-        () => this.#row(operands),
-      );
-    } else this.#row(operands);
-  }
-}
-
-/** By a kind's number: of one activation row, and of more. `scratch`: for every thread. Unit = one panel; threads take whole groups. */
-export const floatVector: Readonly<Record<number, ReturnType<typeof vectorOf>>> = byKind((packing) =>
-  vectorOf(packing),
+/** One of x, by a kind's number. `scratch`: for every thread. Unit = one panel; threads take whole groups. */
+export const linearFloats: Readonly<Record<number, ReturnType<typeof taskOf>>> = Object.fromEntries(
+  floatPackings.map((packing) => [packing.kind, taskOf(packing)]),
 );
-export const linearFloats: Readonly<Record<number, ReturnType<typeof taskOf>>> = byKind((packing) => taskOf(packing));
-
-function byKind<T>(of: (packing: FloatPacking) => T): Readonly<Record<number, T>> {
-  return Object.fromEntries(floatPackings.map((packing) => [packing.kind, of(packing)]));
-}
-
-function vectorOf(packing: FloatPacking) {
-  const row = new Row(packing);
-  return task(
-    `floatVector_${packing.type}`,
-    takesOfProduct,
-    ({ w, columns, rows, x, y, bias, scratch, scratchBytes }, { first, last, thread }) => {
-      const sums = scratch.add(thread.mul(scratchBytes));
-      const isScalable = row.mayScale(x, columns);
-      each(first, last, FLOAT_GROUP_PANELS, (group) => {
-        const start = w.add(group.div(FLOAT_GROUP_PANELS).mul(groupBytes(packing, columns)));
-        row.multiply({ w: start, x, columns, sums }, isScalable);
-        storePanels(group, FLOAT_GROUP_PANELS, { rows, y, bias }, sums);
-      });
-    },
-  );
-}
 
 function taskOf(packing: FloatPacking) {
-  const row = new Row(packing);
+  const row = rowOf(packing, false);
+  const scaledRow = packing.type === 'f16' ? rowOf(packing, true) : row;
   const widenPanels = widenOf(packing);
 
   return task(
@@ -111,9 +54,17 @@ function taskOf(packing: FloatPacking) {
       const wide = sums.add(SUMS_BYTES);
       const together = N.and(~(TILE_ROWS - 1));
       const rowAt = (n: I32) => x.add(n.mul(columns).mul(4));
-      const storeSums = (panel: I32, count: number, n: I32, from: I32) =>
-        storePanels(panel, count, { rows, y: y.add(n.mul(rows).mul(4)), bias }, from);
-      const isScalable = row.mayScale(rowAt(together), N.sub(together).mul(columns));
+      const storeSums = (panel: I32, count: number, n: I32, from: I32) => {
+        const to = y.add(n.mul(rows).mul(4));
+        for (let i = 0; i < count; i++)
+          storePanel({ sums: from.add(i * WIDE_BYTES), panel: panel.add(i), rows, y: to, bias });
+      };
+      const isScalable = variable(I32.of(0));
+      if (packing.type === 'f16') {
+        when(N.gt(together), () => {
+          isScalable.value = mayScale({ x: rowAt(together), count: N.sub(together).mul(columns) });
+        });
+      }
       each(first, last, FLOAT_GROUP_PANELS, (group) => {
         const start = w.add(group.div(FLOAT_GROUP_PANELS).mul(groupBytes(packing, columns)));
         const powers = start.add(powersAt(packing, columns));
@@ -131,22 +82,20 @@ function taskOf(packing: FloatPacking) {
           });
         });
         each(together, N, 1, (n) => {
-          row.multiply({ w: start, x: rowAt(n), columns, sums }, isScalable);
+          const operands = { w: start, powers, x: rowAt(n), columns, sums };
+          if (packing.type === 'f16') {
+            const isUniform = times(FLOAT_GROUP_PANELS - 1, (i) => samePower(powers, i + 1)).reduce((a, b) => a.and(b));
+            when(
+              isScalable.value.and(isUniform),
+              () => scaledRow(operands),
+              () => row(operands),
+            );
+          } else row(operands);
           storeSums(group, FLOAT_GROUP_PANELS, n, sums);
         });
       });
     },
   );
-}
-
-/** y of `count` panels from this one on; y is where its row begins. */
-function storePanels(
-  panel: I32,
-  count: number,
-  { rows, y, bias }: { readonly [name in 'rows' | 'y' | 'bias']: I32 },
-  sums: I32,
-): void {
-  for (let i = 0; i < count; i++) storePanel({ sums: sums.add(i * WIDE_BYTES), panel: panel.add(i), rows, y, bias });
 }
 
 const samePower = (powers: I32, panel: number): I32 => I32.load(powers).eq(I32.load(powers, panel * POWER_BYTES));

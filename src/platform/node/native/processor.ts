@@ -11,7 +11,6 @@ import { ffi } from './ffi.ts';
 /** Where CPUID says so: leaf and part of it, word (eax, ebx, ecx, edx) and bit. */
 const features = {
   F16C: { leaf: 1, part: 0, word: 2, bit: 29 },
-  FMA: { leaf: 1, part: 0, word: 2, bit: 12 },
   AVX2: { leaf: 7, part: 0, word: 1, bit: 5 },
   AVX512F: { leaf: 7, part: 0, word: 1, bit: 16 },
   AVX512DQ: { leaf: 7, part: 0, word: 1, bit: 17 },
@@ -30,8 +29,8 @@ const KEPT_512 = 0b1110_0110;
 
 const needs = {
   'AVX-512': { kept: KEPT_512, features: ['AVX512F', 'AVX512DQ', 'AVX512BW', 'AVX512VL', 'AVX512_VNNI'] },
-  'AVX-VNNI': { kept: KEPT_256, features: ['AVX2', 'FMA', 'F16C', 'AVX_VNNI'] },
-  AVX2: { kept: KEPT_256, features: ['AVX2', 'FMA', 'F16C'] },
+  'AVX-VNNI': { kept: KEPT_256, features: ['AVX2', 'F16C', 'AVX_VNNI'] },
+  AVX2: { kept: KEPT_256, features: ['AVX2', 'F16C'] },
 } as const satisfies Record<NativeWay, { readonly kept: number; readonly features: readonly Feature[] }>;
 
 /**

@@ -50,7 +50,7 @@ const MASKS: readonly Mask[] = [1, 2, 6, 7];
 const BETWEEN = 30;
 const EXPONENT = 31;
 /** 2⁻¹¹², the difference of the exponents' biases: the instruction widens f16 with its exponent moved. */
-export const F16_EXPONENT = 0x07800000;
+const F16_EXPONENT = 0x07800000;
 
 /** In the scratch: powers of two of each 16 rows, then the two halves of a block as f32. */
 const POWERS_BYTES = VECTORS * 64;
@@ -58,16 +58,12 @@ const HALF_COLUMN = HALF_VECTORS * 64;
 const HALF_BYTES = WIDE_COLUMNS * HALF_COLUMN;
 
 /** How far ahead of its use a weight of either stream is asked for, in bytes. */
-export const AHEAD = 2048;
-export const LINE = 64;
+const AHEAD = 2048;
+const LINE = 64;
 
 /** `isFused`: multiply-adds round once, as in the relaxed builds. */
 export function writeFloats(code: Code, packing: FloatPacking, task: Task, isFused: boolean): void {
   new Writer(code, packing, enter(code, task), isFused).write();
-}
-/** … of one activation row. */
-export function writeFloatVector(code: Code, packing: FloatPacking, task: Task, isFused: boolean): void {
-  new Writer(code, packing, enter(code, task), isFused).writeVector();
 }
 
 class Writer {
@@ -83,29 +79,7 @@ class Writer {
     this.#isFused = isFused;
   }
 
-  writeVector(): void {
-    this.#eachGroup(() => this.#few(1));
-  }
   write(): void {
-    const code = this.#code;
-    this.#eachGroup(() => {
-      const [many, done]: [Label, Label] = [{ at: null }, { at: null }];
-      this.#frame.get(rax, 'N');
-      code.compareNumber(rax, FEW + 1);
-      code.jumpIf('aboveOrEqual', many);
-      for (let rows = 2; rows <= FEW; rows++) {
-        code.compareNumber(rax, rows);
-        unless(code, 'notEqual', () => {
-          this.#few(rows);
-          code.jump(done);
-        });
-      }
-      code.place(many);
-      this.#blocks();
-      code.place(done);
-    });
-  }
-  #eachGroup(write: () => void): void {
     const code = this.#code;
     const frame = this.#frame;
     if (this.#packing.type === 'f16') {
@@ -115,7 +89,20 @@ class Writer {
     frame.get(r15, 'scratch');
     eachBelow(code, frame, 'first', 'last', () => {
       this.#toGroup();
-      write();
+      const [many, done]: [Label, Label] = [{ at: null }, { at: null }];
+      frame.get(rax, 'N');
+      code.compareNumber(rax, FEW + 1);
+      code.jumpIf('aboveOrEqual', many);
+      for (let rows = 1; rows <= FEW; rows++) {
+        code.compareNumber(rax, rows);
+        unless(code, 'notEqual', () => {
+          this.#few(rows);
+          code.jump(done);
+        });
+      }
+      code.place(many);
+      this.#blocks();
+      code.place(done);
       nextGroup(code, frame, FLOAT_GROUP_PANELS);
     });
     frame.leave();
