@@ -148,8 +148,11 @@ export function alpacaPrompt(row: Row, isAlpaca: boolean): TrainedMessage[] | Re
 /** A row's prompt and what follows it; of message lists, only the answer's own turns carry loss. */
 export function completion(row: Row, answer: unknown): SftSample | Refusal {
   const { prompt, tools, functions } = row;
-  const system = systemOf(row);
-  if (typeof prompt === 'string' && typeof answer === 'string' && system.length === 0) {
+  const given = toolsOf(tools, functions);
+  if (given instanceof Refusal) return given;
+  // What a template writes makes a conversation of them.
+  const isPlain = systemOf(row).length === 0 && given === null;
+  if (typeof prompt === 'string' && typeof answer === 'string' && isPlain) {
     if (answer.trim() === '') return new Refusal('completion is empty');
     return { kind: 'completion', prompt, completion: answer };
   }
@@ -157,8 +160,6 @@ export function completion(row: Row, answer: unknown): SftSample | Refusal {
   if (asked instanceof Refusal) return asked;
   const said = typeof answer === 'string' ? [{ role: 'assistant', content: answer }] : messagesOf(answer, 'completion');
   if (said instanceof Refusal) return said;
-  const given = toolsOf(tools, functions);
-  if (given instanceof Refusal) return given;
   const messages = [
     ...asked.map((message) => (message.role === 'assistant' ? { ...message, train: false } : message)),
     ...said,

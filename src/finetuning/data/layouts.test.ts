@@ -129,6 +129,14 @@ test("rows' own fields for what stands before: system, history, functions, calls
     (await one({ prompt: 'Hi', completion: 'Yes.', system: 'Be brief.' })).ids,
     (await one({ instruction: 'Hi', output: 'Yes.', system: 'Be brief.' })).ids,
   );
+  const tools = [{ type: 'function', function: { name: 'sky', parameters: {} } }];
+  for (const row of [
+    { prompt: 'Hi', completion: 'Yes.', tools },
+    { messages: [user, good], tools },
+  ]) {
+    const { census } = await collectSft([{ value: row, where: 'row' }], { ...options, asChat: false });
+    match(census.refused[0]!.reason, /does not write the tools that a conversation has/);
+  }
   for (const name of ['train', 'training', 'loss']) {
     const flagged = turns.map((message, i) => (i === 1 ? { ...message, [name]: false } : message));
     deepEqual(

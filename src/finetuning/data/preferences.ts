@@ -187,14 +187,15 @@ export function promptOf(row: Row, context: FormatContext): PromptSample | Refus
   if (tag !== undefined && tag !== null && tag !== 'safety' && tag !== 'helpfulness') {
     return new Refusal('tag is neither safety nor helpfulness');
   }
-  if (typeof row.prompt === 'string' && systemOf(row).length === 0)
+  const tools = toolsOf(row.tools, row.functions);
+  if (tools instanceof Refusal) return tools;
+  if (typeof row.prompt === 'string' && systemOf(row).length === 0 && tools === null)
     return { kind: 'completion', prompt: row.prompt, ...extras };
   const asked = askedAlone(row, context);
   if (asked !== null) {
     if (asked instanceof Refusal) return asked;
     if (asked.at(-1)!.role === 'assistant') return new Refusal('prompt ends with the assistant');
-    const tools = toolsOf(row.tools, row.functions);
-    return tools instanceof Refusal ? tools : { kind: 'chat', messages: asked, tools, ...extras };
+    return { kind: 'chat', messages: asked, tools, ...extras };
   }
   if (Array.isArray(row.dialogue)) return ghostPrompt(row);
   const format = detectFormat(row);
@@ -203,7 +204,7 @@ export function promptOf(row: Row, context: FormatContext): PromptSample | Refus
   if (sample instanceof Refusal) return sample;
   if (sample.kind === 'completion') return { kind: 'completion', prompt: sample.prompt, ...extras };
   if (sample.kind === 'text') return new Refusal('no prompt');
-  const { messages, tools = null }: ChatSample = sample;
+  const { messages }: ChatSample = sample;
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   return { kind: 'chat', messages: messages.slice(0, last), tools, ...extras };
 }
