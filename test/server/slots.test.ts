@@ -35,6 +35,11 @@ test('slots are listed; a request may name one; others take an idle one', async 
   strictEqual((await fetch(`${server.url}/slots?fail_on_no_slot=1`)).status, 200);
 });
 
+test('a slot says whether tokens are guessed ahead', async () => {
+  const guessing = await testServer({ parallel: 1 }, { draft: { lookUp: true, model: null } });
+  deepStrictEqual([(await slots())[0]!.speculative, (await slots(guessing))[0]!.speculative], [false, true]);
+});
+
 test('saved, and restored in another process: the prompt is not read again, and the text is the same', async () => {
   for (const more of [{}, { lora: [{ id: 0, scale: 1 }] }]) {
     const first = await ask({ id_slot: 1, ...more });

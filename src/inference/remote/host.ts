@@ -268,6 +268,7 @@ export class EngineHost {
         remarks,
         adapters: facts,
         keepsCache: settings.keep !== null,
+        guesses: settings.draft !== null,
       };
     } catch (error) {
       device?.close();

@@ -111,6 +111,8 @@ export interface ModelFacts {
   readonly adapters: readonly AdapterFacts[];
   /** What it reads is kept in a folder. */
   readonly keepsCache?: boolean;
+  /** Tokens are guessed ahead, unless a request wants none. */
+  readonly guesses?: boolean;
 }
 
 export interface LoadProgress {

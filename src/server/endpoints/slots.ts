@@ -26,7 +26,7 @@ export async function slots({ slots, model, settings }: Core, { query }: Call): 
   const body = slots.all.map(({ id, running, ids }) => ({
     id,
     n_ctx: model.contextLength,
-    speculative: false,
+    speculative: model.facts.guesses === true,
     is_processing: running > 0,
     n_tokens: ids.length,
   }));

@@ -60,7 +60,7 @@ export const slots: z.ZodType = z.array(
   z.object({
     id: count,
     n_ctx: count,
-    speculative: z.literal(false),
+    speculative: z.boolean().describe('tokens are guessed ahead (--draft)'),
     is_processing: z.boolean(),
     n_tokens: count.describe('tokens of the last answer and its prompt'),
   }),
