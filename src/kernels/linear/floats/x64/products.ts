@@ -58,7 +58,7 @@ const HALF_COLUMN = HALF_VECTORS * 64;
 const HALF_BYTES = WIDE_COLUMNS * HALF_COLUMN;
 
 /** How far ahead of its use a weight of either stream is asked for, in bytes. */
-const AHEAD = 2048;
+const AHEAD = 4096;
 const LINE = 64;
 
 /** `isFused`: multiply-adds round once, as in the relaxed builds. */
