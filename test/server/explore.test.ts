@@ -174,10 +174,12 @@ describe('the explorer’s page', { skip: noBrowser }, async () => {
     await page.keyboard.press('ArrowUp');
     await page.keyboard.press('ArrowLeft');
     await page.waitForFunction((last) => location.hash.includes(`query=${last}`), ids.length - 2);
-    const label = (await page.locator('.large [role=img]').getAttribute('aria-label'))!;
-    ok(/Head 0: “.+” looks at “.+” with .+ %/.test(label), label);
-    // A screen reader hears it, once the keys rest.
-    await page.locator('[aria-live]').getByText(`Attention. ${label}`).waitFor({ state: 'attached' });
+    // A screen reader hears what the picture's label says once the keys rest: until the last of them is drawn it says what it said.
+    await page.waitForFunction(() => {
+      const label = document.querySelector('.large [role=img]')!.getAttribute('aria-label')!;
+      const heard = [...document.querySelectorAll('[aria-live]')].map(({ textContent }) => textContent).join();
+      return /^Head 0: “.+” looks at “.+” with .+ %/.test(label) && heard.includes(`Attention. ${label}`);
+    });
     await page.locator('.tokens [aria-checked=true]').focus();
     await page.keyboard.press('Shift+ArrowRight');
     await page.waitForFunction(() => location.hash.includes('block=1'));
