@@ -4,7 +4,7 @@
  * [--peer "python3 bench/adapters/pytorch_train.py"] [--write]`    CRIA_BENCH_PEER is --peer for those who have it elsewhere
  *
  * Each way is a process of its own; rounds are interleaved, the median of the steps after two of warm-up counts. The peer is a
- * command that takes THREADS vocab width ffn layers heads T batch steps f32|bf16 and prints JSON with median_tokens_per_second; each way
+ * command that takes THREADS vocab width ffn layers heads T batch steps f32|bf16 and whose last line in braces has median_tokens_per_second; each way
  * is compared with the peer's run of the same round and numbers: bf16 with bf16, all others with f32. --write puts the comparison into bench/RESULTS.md.
  * On a busy machine --processor compares tokens per second of processor time instead, for which --threads must be 1: threads that wait
  * for each other count as busy.
@@ -104,8 +104,10 @@ for (let round = 0; round < rounds; round++) {
       encoding: 'utf8',
     });
     if (status !== 0) throw new Error(stderr);
-    console.log(stdout.trim());
-    const peer = JSON.parse(stdout) as {
+    const line = stdout.split('\n').findLast((each) => each.startsWith('{'));
+    if (!line) throw new Error(`--peer: expected a line of JSON, found ${JSON.stringify(stdout)}`);
+    console.log(line);
+    const peer = JSON.parse(line) as {
       peer: string;
       median_tokens_per_second: number;
       tokens_per_processor_second: number;
