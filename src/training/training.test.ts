@@ -6,8 +6,7 @@ import { config, ids, trainer } from '../../test/support/tiny-trainer.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import { forward } from '../model/llama.ts';
 import { rebuild, statisticsOf } from '../model/model.ts';
-import { cutDocuments, type Documents } from './data/documents.ts';
-import { epochOrder } from './data/epoch-order.ts';
+import type { Documents } from './data/documents.ts';
 import { Packer } from './data/packer.ts';
 import { evaluate } from './evaluate.ts';
 import { AnomalyError, defaultGuard, Guard, type GuardOptions } from './guard.ts';
@@ -285,14 +284,14 @@ test('shards of a parameter cover it without overlap', () => {
 function documents(
   name: string,
   texts: readonly (readonly number[])[],
-  weights: Float32Array | null = null,
+  weights: readonly number[] | null = null,
 ): Documents {
   const tokenCount = texts.reduce((sum, { length }) => sum + length, 0);
   return {
     name,
     count: texts.length,
     tokenCount,
-    weights,
+    weightOf: weights && ((i) => weights[i]!),
     lengthOf: (i) => texts[i]!.length,
     tokens: (i, from = 0, to = texts[i]!.length) => Uint32Array.from(texts[i]!.slice(from, to)),
   };
@@ -324,37 +323,6 @@ test('the rows of a step are shared evenly, whatever its micro-batches are', () 
   deepEqual(shares[3]![0]!.documents, [2, 1, 1]);
   deepEqual(shares[3]![0]!.sources, [0, 1, 2]);
   equal(rowsOfRank(step, { rank: 0, size: 1 }), step);
-});
-
-test('documents longer than the context are cut there, and nothing is lost', () => {
-  const weights = Float32Array.of(1, 2, 3);
-  const cut = cutDocuments(documents('a', [[1, 2, 3, 4, 5], [6], [7, 8]], weights), 2);
-  const pieces = Array.from({ length: cut.count }, (_, i) => [...cut.tokens(i)]);
-  deepEqual(pieces, [[1, 2], [3, 4], [5], [6], [7, 8]]);
-  deepEqual([...cut.weights!], [1, 1, 1, 2, 3]);
-  deepEqual([cut.lengthOf(2), ...cut.tokens(1, 1, 2)], [1, 4]);
-  const short = documents('b', [[1], [2]]);
-  equal(cutDocuments(short, 2), short);
-});
-
-test('an epoch holds every document once, in an order that only seed and epoch decide', () => {
-  const order = epochOrder(50, null, 7, 0);
-  deepEqual(
-    [...order].sort((a, b) => a - b),
-    [...Array(50).keys()],
-  );
-  deepEqual(epochOrder(50, null, 7, 0), order);
-  ok(epochOrder(50, null, 7, 1).some((document, i) => document !== order[i]));
-  ok(epochOrder(50, null, 8, 0).some((document, i) => document !== order[i]));
-});
-
-test('weighted documents are seen in proportion to their weights', () => {
-  const counts = [0, 0, 0];
-  for (let epoch = 0; epoch < 4000; epoch++) {
-    for (const document of epochOrder(3, Float32Array.of(0, 0.5, 2.25), 1, epoch)) counts[document]!++;
-  }
-  equal(counts[0], 0);
-  assertClose('counts', counts.slice(1), [2000, 9000], { rtol: 0.05 });
 });
 
 test('packed rows hold the documents in order, cut where a row ends, and a restored cursor goes on exactly there', () => {

@@ -85,7 +85,7 @@ async function run(one: RankCase, ranks: Collective): Promise<RankResult> {
   await saving?.save({ ...freshState, step: begin + steps }, { keepLast: 9 });
   const { ids } = rowsOf(99, 1, solo)[0]!;
   const tokens = (_: number, from = 0, to = LENGTH) => ids.slice(from, to);
-  const held = { name: 'held out', count: 1, tokenCount: LENGTH, weights: null, lengthOf: () => LENGTH, tokens };
+  const held = { name: 'held out', count: 1, tokenCount: LENGTH, weightOf: null, lengthOf: () => LENGTH, tokens };
   const found = async (of: Weights, placed: readonly PlacedWeight[]) => {
     // Three pieces: one rank of two has nothing to do in the end.
     const { loss } = await evaluate(trainer, held, 1, { rows: 1, length: 5, weights: of }, ranks);

@@ -111,8 +111,12 @@ export function parseTokenManifest(text: string, file = 'manifest.json'): TokenM
 export class TokenShards {
   readonly manifest: TokenManifest;
   readonly tokenCount: number;
+  /** Over all shards, whatever the manifest says of them together. */
+  readonly documentCount: number;
   /** Position of each shard's first token, and tokenCount at the end. */
   private readonly starts: readonly number[];
+  /** The number of each shard's first document, and documentCount at the end. */
+  private readonly documentStarts: readonly number[];
   private readonly open: (file: string) => ByteSource;
   private readonly sources: (ByteSource | undefined)[];
   private readonly ends: (Uint32Array | undefined)[];
@@ -121,9 +125,9 @@ export class TokenShards {
     this.manifest = manifest;
     this.open = open;
     this.tokenCount = manifest.tokenCount;
-    const starts = [0];
-    for (const shard of manifest.shards) starts.push(starts.at(-1)! + shard.tokenCount);
-    this.starts = starts;
+    this.starts = running(manifest.shards.map(({ tokenCount }) => tokenCount));
+    this.documentStarts = running(manifest.shards.map(({ documentCount }) => documentCount));
+    this.documentCount = this.documentStarts.at(-1)!;
     this.sources = manifest.shards.map(() => undefined);
     this.ends = manifest.shards.map(() => undefined);
   }
@@ -158,20 +162,29 @@ export class TokenShards {
     return ends;
   }
 
-  /** The same of all documents, 4 or 8 bytes for each; the shards' own are not kept beside them. */
-  allEnds(): Uint32Array | Float64Array {
-    const { shards } = this.manifest;
-    let count = 0;
-    for (const { endsFile, documentCount } of shards) {
-      this.openSized(endsFile, documentCount * 4).close(); // no more is believed than there is
-      count += documentCount;
+  /**
+   * The positions at which the documents from `first` on begin, and in the end where the last of them ends: `target` has room for one more
+   * than there are documents wanted. Nothing of it is kept. Throws FormatError `tokens.ends`.
+   */
+  readBounds(target: Float64Array, first: number): void {
+    let done = 0;
+    if (first === 0) target[done++] = 0;
+    while (done < target.length) {
+      const document = first - 1 + done;
+      const shard = lastAtMost(this.documentStarts, document);
+      const within = document - this.documentStarts[shard]!;
+      const count = Math.min(target.length - done, this.manifest.shards[shard]!.documentCount - within);
+      const ends = this.readEnds(shard, within, count);
+      for (const end of ends) target[done++] = this.starts[shard]! + end;
     }
-    const all = this.tokenCount < 2 ** 32 ? new Uint32Array(count) : new Float64Array(count);
-    let at = 0;
-    for (const shard of shards.keys()) {
-      for (const end of this.readEnds(shard)) all[at++] = this.starts[shard]! + end;
+  }
+
+  /** Looks whether all files are there, and as long as the manifest says. Throws FormatError `tokens.size`. */
+  checkSizes(): void {
+    for (const [shard, { endsFile, documentCount }] of this.manifest.shards.entries()) {
+      this.openShard(shard).close();
+      this.openSized(endsFile, documentCount * 4).close();
     }
-    return all;
   }
 
   close(): void {
@@ -179,16 +192,8 @@ export class TokenShards {
     this.sources.fill(undefined);
   }
 
-  /** The shard that holds `position`; binary search over the starts. */
   private shardOf(position: number): number {
-    let low = 0;
-    let high = this.starts.length - 1;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (this.starts[middle]! <= position) low = middle;
-      else high = middle;
-    }
-    return low;
+    return lastAtMost(this.starts, position);
   }
 
   private readWithin(target: Uint32Array, shard: number, first: number): void {
@@ -217,15 +222,28 @@ export class TokenShards {
   }
 
   private endsOf(shard: number): Uint32Array {
-    return (this.ends[shard] ??= this.readEnds(shard));
+    return (this.ends[shard] ??= this.readEnds(shard, 0, this.manifest.shards[shard]!.documentCount));
   }
 
-  private readEnds(shard: number): Uint32Array {
-    const entry = this.manifest.shards[shard]!;
-    const source = this.openSized(entry.endsFile, entry.documentCount * 4);
-    const ends = new Uint32Array(entry.documentCount);
-    source.readInto(new Uint8Array(ends.buffer), 0);
-    source.close();
+  /** The ends of `count` documents of a shard, within it. */
+  private readEnds(shard: number, first: number, count: number): Uint32Array {
+    const { endsFile, documentCount, tokenCount } = this.manifest.shards[shard]!;
+    const source = this.openSized(endsFile, documentCount * 4);
+    const ends = new Uint32Array(count);
+    try {
+      source.readInto(new Uint8Array(ends.buffer), first * 4);
+    } finally {
+      source.close();
+    }
+    for (let i = 0; i < count; i++) {
+      const [least, end] = [i === 0 ? 0 : ends[i - 1]!, ends[i]!];
+      if (end >= least && end <= tokenCount) continue;
+      throw new FormatError(
+        { code: 'tokens.ends', file: endsFile, where: `document ${first + i}` },
+        `it ends at token ${end}, expected ${least} to ${tokenCount}`,
+        'The file is damaged; run `cria corpus` again, it rewrites what does not match.',
+      );
+    }
     return ends;
   }
 
@@ -241,8 +259,20 @@ export class TokenShards {
   }
 }
 
+/** 0, and after each of the values the sum so far. */
+function running(values: readonly number[]): number[] {
+  const sums = [0];
+  for (const value of values) sums.push(sums.at(-1)! + value);
+  return sums;
+}
+
+/** Of running sums, the place of the last that is at most `value`: of equal ones the last that has another behind it. */
+function lastAtMost(sums: readonly number[], value: number): number {
+  return Math.max(0, Math.min(firstAbove(sums, value), sums.length - 1) - 1);
+}
+
 /** Index of the first value above `bound`; values ascend. */
-export function firstAbove(values: Uint32Array, bound: number): number {
+export function firstAbove(values: ArrayLike<number>, bound: number): number {
   let low = 0;
   let high = values.length;
   while (low < high) {

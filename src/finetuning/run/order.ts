@@ -1,4 +1,4 @@
-import { epochOrder } from '../../training/data/epoch-order.ts';
+import { epochOrder, type Order } from '../../training/data/epoch-order.ts';
 
 /**
  * Which of `count` rows a step sees: the epochs' orders one after another, cut into batches. Depends on nothing but its arguments,
@@ -6,7 +6,7 @@ import { epochOrder } from '../../training/data/epoch-order.ts';
  */
 export function rowsOfStep(count: number, batch: number, step: number, seed: number): number[] {
   const rows: number[] = [];
-  let order: Uint32Array | null = null;
+  let order: Order | null = null;
   let epoch = -1;
   for (let at = step * batch; at < (step + 1) * batch; at++) {
     const wanted = Math.floor(at / count);
@@ -14,7 +14,7 @@ export function rowsOfStep(count: number, batch: number, step: number, seed: num
       epoch = wanted;
       order = epochOrder(count, null, seed, epoch);
     }
-    rows.push(order![at % count]!);
+    rows.push(order!.at(at % count)!);
   }
   return rows;
 }

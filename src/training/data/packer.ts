@@ -6,7 +6,7 @@ import { assert } from '../../base/assert.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { MicroBatch } from '../micro-batch.ts';
 import type { Documents } from './documents.ts';
-import { epochOrder } from './epoch-order.ts';
+import { epochOrder, type Order } from './epoch-order.ts';
 
 export interface Source {
   readonly documents: Documents;
@@ -41,7 +41,7 @@ interface Running {
   epoch: number;
   next: number;
   drawn: number;
-  order: Uint32Array;
+  order: Order;
 }
 
 export class Packer {
@@ -62,7 +62,7 @@ export class Packer {
     }
     this.seed = seed;
     this.sources = sources.map(({ documents, share }, i) => {
-      const order: Uint32Array = new Uint32Array(0);
+      const order: Order = new Uint32Array(0);
       const source = { documents, share: share / total, epoch: 0, next: 0, drawn: 0, order };
       source.order = this.orderOf(source, i);
       return source;
@@ -144,7 +144,7 @@ export class Packer {
         empty += source.order.length === 0 ? source.documents.count : 0;
         if (empty > source.documents.count) throw this.nothingIn(source);
       }
-      const document = source.order[source.next++]!;
+      const document = source.order.at(source.next++)!;
       const tokens = source.documents.tokens(document);
       source.drawn += tokens.length;
       if (tokens.length > 0) return { source: chosen, document, offset: 0, tokens };
@@ -157,7 +157,7 @@ export class Packer {
     return new ArgumentError('training.empty-source', message);
   }
 
-  private orderOf({ documents, epoch }: { documents: Documents; epoch: number }, source: number): Uint32Array {
-    return epochOrder(documents.count, documents.weights, this.seed * 1009 + source, epoch);
+  private orderOf({ documents, epoch }: { documents: Documents; epoch: number }, source: number): Order {
+    return epochOrder(documents.count, documents.weightOf, this.seed * 1009 + source, epoch);
   }
 }

@@ -98,7 +98,7 @@ function documentsOf(name: string, { ids, ends }: SharedTokens): Documents {
     name,
     count: ends.length,
     tokenCount: ids.length,
-    weights: null,
+    weightOf: null,
     lengthOf: (document) => ends[document]! - begin(document),
     tokens: (document, from = 0, to = ends[document]! - begin(document)) =>
       Uint32Array.from(ids.subarray(begin(document) + from, begin(document) + to)),

@@ -80,7 +80,7 @@ async function trainWithin(
   const { files, tokenizer } = openTokenizer(recipe);
   if (from) checkTokens(from, tokenizer, recipe.name);
   const derived = deriveRecipe(recipe, tokenizer.vocabSize, from?.config);
-  const digests = { ...digestsOf(recipe), ...(from && { 'model.from': from.digest }) };
+  const digests = { ...digestsOf(recipe, tell), ...(from && { 'model.from': from.digest }) };
   if (found) {
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../../../base/errors.ts';
-import { formatCount } from '../../../../base/units.ts';
+import { formatBytes, formatCount } from '../../../../base/units.ts';
 import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
 import { createTokenizer } from '../../../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
@@ -27,10 +27,10 @@ export function openTokenizer({ tokenizer: { path } }: Recipe): OpenedTokenizer 
 }
 
 /** Digests of everything that a recipe reads, by the setting that names it. A folder of token shards is known by its manifest. */
-export function digestsOf({ tokenizer, data }: Recipe): Record<string, string> {
+export function digestsOf({ tokenizer, data }: Recipe, tell: (message: string) => void): Record<string, string> {
   const known = new Map<string, string>();
   const digest = (path: string): string => {
-    const value = known.get(path) ?? digestOfText(path);
+    const value = known.get(path) ?? digestOfText(path, tell);
     known.set(path, value);
     return value;
   };
@@ -41,9 +41,16 @@ export function digestsOf({ tokenizer, data }: Recipe): Record<string, string> {
   };
 }
 
-function digestOfText(path: string): string {
+/** From so much text on it is said what takes so long. */
+const TELL_FROM_BYTES = 2 ** 30;
+
+function digestOfText(path: string, tell: (message: string) => void): string {
   if (isShardFolder(path)) return digestOf(join(path, 'manifest.json'));
-  const digests = textFiles(path).map(digestOf);
+  const files = textFiles(path);
+  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+  if (bytes >= TELL_FROM_BYTES)
+    tell(`${path}: reading ${formatBytes(bytes)} once, to know the text again by its digest`);
+  const digests = files.map(digestOf);
   return digests.length === 1 ? digests[0]! : createHash('sha256').update(digests.join('\n')).digest('hex');
 }
 

@@ -4,18 +4,19 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArgumentError } from '../../../../base/errors.ts';
+import { ArgumentError, FormatError } from '../../../../base/errors.ts';
 import { formatBytes, formatDuration } from '../../../../base/units.ts';
 import { parseTokenManifest, TokenShards } from '../../../../corpus/mixture/shards.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import { type Documents, shardDocuments } from '../../../../training/data/documents.ts';
 import { openFile } from '../../files.ts';
 import { verifyWholeFolder, writeWholeFolderSlowly } from '../whole-folder.ts';
+import { checkShards } from './check-shards.ts';
 import { type EncoderOptions, encodeParts } from './encode-parts.ts';
 import { type Part, partOf } from './hold-back-parts.ts';
 import { isPackedFile } from './text-files.ts';
 import { readParts, type TextPart } from './texts.ts';
-import { TokenWriter } from './token-writer.ts';
+import { TokenWriter, WEIGHTS_FILE, type WeightScale } from './token-writer.ts';
 
 export interface TokenizedText {
   readonly documents: Documents;
@@ -54,6 +55,15 @@ interface CacheKey {
   readonly weightPower: number;
 }
 
+/** Beside the tokens. */
+const TEXT_FILE = 'text.json';
+
+interface TextFacts {
+  readonly key: CacheKey;
+  readonly textBytes: number;
+  readonly weights?: WeightScale;
+}
+
 /** Below this many bytes the start of threads takes longer than they save. */
 const THREADS_FROM_BYTES = 2 ** 20;
 const TELL_EVERY_MS = 10_000;
@@ -62,8 +72,9 @@ const TELL_EVERY_MS = 10_000;
 export async function openTokens(source: TextSource, folder: string, options: TokenizeOptions): Promise<TokenizedText> {
   const { tokenizerDigest, encoder, tell } = options;
   const [path] = source.paths;
-  const open = (place: string) => openShards(source.name, place, encoder.tokenizer, tokenizerDigest, tell);
-  if (isShardFolder(path!)) return open(path!);
+  const open = (place: string, known: string | null) =>
+    openShards(source.name, place, known, { tokenizer: encoder.tokenizer, tokenizerDigest, tell });
+  if (isShardFolder(path!)) return open(path!, `${folder}.sound.json`);
   const key: CacheKey = {
     reading: 2,
     source: source.digest,
@@ -73,24 +84,26 @@ export async function openTokens(source: TextSource, folder: string, options: To
     weightField: source.weightField ?? null,
     weightPower: source.weightPower,
   };
-  if (!isCurrent(folder, key)) await tokenize(source, folder, key, options);
-  return open(folder);
+  const problem = problemOf(folder, key);
+  if (problem) tell(`${folder}: the tokens that were made before ${problem}; they are made anew`);
+  if (problem !== null) await tokenize(source, folder, key, options);
+  return open(folder, null);
 }
 
 export function isShardFolder(path: string): boolean {
   return existsSync(join(path, 'manifest.json'));
 }
 
-function isCurrent(folder: string, key: CacheKey): boolean {
-  const file = join(folder, 'text.json');
-  if (!existsSync(file)) return false;
+/** Why the tokens that a folder holds cannot be taken, '' where it has none; null: they can. */
+function problemOf(folder: string, key: CacheKey): string | null {
+  if (!existsSync(folder)) return '';
   try {
-    const { key: found } = JSON.parse(readFileSync(file, 'utf8')) as { key: CacheKey };
-    if (JSON.stringify(found) !== JSON.stringify(key)) return false;
-    verifyWholeFolder(folder);
-    return true;
-  } catch {
-    return false;
+    verifyWholeFolder(folder, ['manifest.json', TEXT_FILE]);
+    const { key: found } = JSON.parse(readFileSync(join(folder, TEXT_FILE), 'utf8')) as TextFacts;
+    return JSON.stringify(found) === JSON.stringify(key) ? null : 'are of another text, tokenizer or setting';
+  } catch (error) {
+    if (!(error instanceof FormatError || error instanceof SyntaxError)) throw error;
+    return `are damaged (${error.message.replace(`${folder} @ `, '').replace(/\. [A-Z].*$/, '')})`;
   }
 }
 
@@ -158,7 +171,7 @@ async function tokenize(
     }
   }
   await writeWholeFolderSlowly(folder, async (target) => {
-    const writer = new TokenWriter(target, encoder.tokenizer, weightField !== undefined);
+    const writer = new TokenWriter(target, encoder.tokenizer, weightField === undefined ? null : source.weightPower);
     for await (const { batch, encoded } of encodeParts(parts(), { ...encoder, threads })) {
       if (isStopped()) throw new DOMException('stopped while tokenizing', 'AbortError');
       writer.add(batch, encoded);
@@ -169,7 +182,7 @@ async function tokenize(
         `${named}: expected a text of which a part can be held back for validation, found a word or less. Use a longer text, or name another with --set data.valid=PATH.`,
       );
     }
-    writer.finish(source.name, key.tokenizer, source.weightPower, { key });
+    writer.finish(source.name, key.tokenizer, { key });
     if (writer.cut > 0) tell(`${named}: ${writer.cut} documents are longer than a file of tokens, and are cut there`);
   });
 }
@@ -179,17 +192,19 @@ async function isEmpty(parts: AsyncIterable<TextPart>): Promise<boolean> {
   return true;
 }
 
+/** `known`: where it is kept that shards of others are sound; null: they are our own, and were looked at. */
 function openShards(
   name: string,
   folder: string,
-  tokenizer: Tokenizer,
-  tokenizerDigest: string,
-  tell: (message: string) => void,
+  known: string | null,
+  {
+    tokenizer,
+    tokenizerDigest,
+    tell,
+  }: { readonly tokenizer: Tokenizer; readonly tokenizerDigest: string; tell(message: string): void },
 ): TokenizedText {
-  const manifest = parseTokenManifest(
-    readFileSync(join(folder, 'manifest.json'), 'utf8'),
-    join(folder, 'manifest.json'),
-  );
+  const manifestFile = join(folder, 'manifest.json');
+  const manifest = parseTokenManifest(readFileSync(manifestFile, 'utf8'), manifestFile);
   if (manifest.vocabularySize !== tokenizer.vocabSize) {
     throw new ArgumentError(
       'training.vocabulary',
@@ -202,12 +217,13 @@ function openShards(
       `${folder}: its tokens were made with another tokenizer file, ${manifest.tokenizer.name}; the sizes agree. Is it the same?`,
     );
   }
+  if (known !== null) checkShards(folder, manifest, known, tell);
   const shards = new TokenShards(manifest, (file) => openFile(join(folder, file)));
-  const weightFile = join(folder, 'weights.bin');
-  const weights = existsSync(weightFile) ? new Float32Array(new Uint8Array(readFileSync(weightFile)).buffer) : null;
-  const textFile = join(folder, 'text.json');
-  const textBytes = existsSync(textFile)
-    ? (JSON.parse(readFileSync(textFile, 'utf8')) as { textBytes: number }).textBytes
-    : null;
-  return { documents: shardDocuments(name, shards, weights), textBytes };
+  const textFile = join(folder, TEXT_FILE);
+  const facts = existsSync(textFile) ? (JSON.parse(readFileSync(textFile, 'utf8')) as TextFacts) : null;
+  const weightFile = join(folder, WEIGHTS_FILE);
+  // An earlier version wrote them as they are to be taken.
+  const scale = facts?.weights ?? { times: 1, by: 1 };
+  const weighted = existsSync(weightFile) ? { source: openFile(weightFile), ...scale } : null;
+  return { documents: shardDocuments(name, shards, weighted), textBytes: facts?.textBytes ?? null };
 }

@@ -1,5 +1,6 @@
 /** Tokens into the files of token shards (src/corpus/mixture/shards.ts) as they come. */
 import { createHash, type Hash } from 'node:crypto';
+import { ArgumentError } from '../../../../base/errors.ts';
 import {
   encodeTokens,
   TOKEN_FORMAT,
@@ -9,7 +10,13 @@ import {
 } from '../../../../corpus/mixture/shards.ts';
 import type { FolderSink } from '../../../../model/checkpoint/write/write-hf.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
+import type { WeightFile } from '../../../../training/data/documents.ts';
 import type { EncodedBatch, TextBatch } from './encode-parts.ts';
+
+/** f32 of each document; text.json says how they are scaled. */
+export const WEIGHTS_FILE = 'weights.bin';
+
+export type WeightScale = Pick<WeightFile, 'times' | 'by'>;
 
 /** Tokens of one file, about. */
 const SHARD_TOKENS = 50_000_000;
@@ -23,52 +30,55 @@ export class TokenWriter {
   private readonly width: ReturnType<typeof tokenWidthFor>;
   private readonly shards: TokenManifest['shards'][number][] = [];
   private file: {
-    readonly name: string;
-    readonly sink: ReturnType<FolderSink['create']>;
-    readonly hash: Hash;
-    tokens: number;
-    ends: number[];
+    readonly tokens: DigestedFile;
+    readonly ends: DigestedFile;
+    tokenCount: number;
+    documentCount: number;
   } | null = null;
   private total = 0;
   private textBytes = 0;
   /** Tokens of the document that is open. */
   private open = 0;
-  /** Of each document its weight and its tokens, in turn, where documents have weights. */
-  private readonly weights: NumberList | null;
+  private readonly weights: WeightWriter | null;
 
-  constructor(target: FolderSink, tokenizer: Tokenizer, hasWeights: boolean) {
+  /** `weightPower`: null where documents have no weights. */
+  constructor(target: FolderSink, tokenizer: Tokenizer, weightPower: number | null) {
     this.target = target;
     this.tokenizer = tokenizer;
     this.width = tokenWidthFor(tokenizer.vocabSize);
-    this.weights = hasWeights ? new NumberList() : null;
+    this.weights = weightPower === null ? null : new WeightWriter(target, weightPower);
   }
 
   add(batch: TextBatch, { ids, lengths, textBytes }: EncodedBatch): void {
     this.textBytes += textBytes;
     let at = 0;
+    /** Where documents end, until they are written. */
+    let ends: number[] = [];
     for (const [i, { isEnd, weight }] of batch.entries()) {
       const part = ids.subarray(at, at + lengths[i]!);
       at += part.length;
       const file = (this.file ??= this.begin());
-      const bytes = encodeTokens(part, this.width);
-      file.sink.write(bytes);
-      file.hash.update(bytes);
-      file.tokens += part.length;
+      file.tokens.write(encodeTokens(part, this.width));
+      file.tokenCount += part.length;
       this.open += part.length;
-      const isFull = file.tokens >= SHARD_TOKENS;
+      const isFull = file.tokenCount >= SHARD_TOKENS;
       if (!isEnd && !isFull) continue;
       if (!isEnd) this.cut++;
-      file.ends.push(file.tokens);
+      ends.push(file.tokenCount);
+      file.documentCount++;
       this.documentCount++;
-      this.weights?.push(weight);
-      this.weights?.push(this.open);
+      this.weights?.add(weight, this.open);
       this.open = 0;
-      if (isFull) this.close();
+      if (!isFull) continue;
+      file.ends.write(encodeTokens(ends, 'u32'));
+      ends = [];
+      this.close();
     }
+    this.file?.ends.write(encodeTokens(ends, 'u32'));
   }
 
   /** Writes what describes the tokens. `more` lies in text.json, beside the size of the text. */
-  finish(source: string, tokenizerDigest: string, weightPower: number, more: object): void {
+  finish(source: string, tokenizerDigest: string, more: object): void {
     if (this.file) this.close();
     const { tokenizer, total, documentCount } = this;
     const manifest: TokenManifest = {
@@ -87,69 +97,96 @@ export class TokenWriter {
     };
     const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
     this.write('manifest.json', json(manifest));
-    if (this.weights)
-      this.write('weights.bin', new Uint8Array(meanOneWeights(this.weights.values(), weightPower).buffer));
-    this.write('text.json', json({ ...more, textBytes: this.textBytes }));
+    this.write('text.json', json({ ...more, textBytes: this.textBytes, ...this.weights?.finish(source) }));
   }
 
   private begin(): NonNullable<TokenWriter['file']> {
     const name = `tokens-${String(this.shards.length).padStart(5, '0')}`;
-    return { name, sink: this.target.create(`${name}.bin`), hash: createHash('sha256'), tokens: 0, ends: [] };
+    const file = (ending: string) => new DigestedFile(this.target, `${name}${ending}`);
+    return { tokens: file('.bin'), ends: file('.ends.bin'), tokenCount: 0, documentCount: 0 };
   }
 
   private close(): void {
-    const { name, sink, hash, tokens, ends } = this.file!;
-    sink.close();
-    const endsFile = `${name}.ends.bin`;
+    const { tokens, ends, tokenCount, documentCount } = this.file!;
     this.shards.push({
-      file: `${name}.bin`,
-      tokenCount: tokens,
-      sha256: hash.digest('hex'),
-      endsFile,
-      documentCount: ends.length,
-      endsSha256: this.write(endsFile, encodeTokens(ends, 'u32')),
+      file: tokens.name,
+      tokenCount,
+      sha256: tokens.close(),
+      endsFile: ends.name,
+      documentCount,
+      endsSha256: ends.close(),
     });
-    this.total += tokens;
+    this.total += tokenCount;
     this.file = null;
   }
 
-  private write(name: string, bytes: Uint8Array): string {
+  private write(name: string, bytes: Uint8Array): void {
     const sink = this.target.create(name);
     sink.write(bytes);
     sink.close();
-    return createHash('sha256').update(bytes).digest('hex');
   }
 }
 
-/** weight^power of each document, scaled so that an epoch has as many tokens as the text. `pairs`: weight and tokens, in turn. */
-function meanOneWeights(pairs: Float64Array, power: number): Float32Array {
-  const weights = new Float32Array(pairs.length / 2);
-  let weighted = 0;
-  let plain = 0;
-  for (let i = 0; i < weights.length; i++) {
-    const length = pairs[2 * i + 1]!;
-    weights[i] = pairs[2 * i]! ** power;
-    weighted += weights[i]! * length;
-    plain += length;
+class DigestedFile {
+  readonly name: string;
+  private readonly sink: ReturnType<FolderSink['create']>;
+  private readonly hash: Hash = createHash('sha256');
+
+  constructor(target: FolderSink, name: string) {
+    this.name = name;
+    this.sink = target.create(name);
   }
-  return weights.map((weight) => (weight * plain) / weighted);
+
+  write(bytes: Uint8Array): void {
+    this.sink.write(bytes);
+    this.hash.update(bytes);
+  }
+
+  close(): string {
+    this.sink.close();
+    return this.hash.digest('hex');
+  }
 }
 
-/** A list of numbers that takes 8 bytes for each: a text may have many millions of documents. */
-class NumberList {
-  private numbers = new Float64Array(1024);
+/** Weights that are written at once. */
+const WEIGHTS_AT_ONCE = 4096;
+
+/** weight^power of each document into a file, and by what to scale them so that an epoch has as many tokens as the text. */
+class WeightWriter {
+  private readonly sink: ReturnType<FolderSink['create']>;
+  private readonly power: number;
+  private readonly waiting = new Float32Array(WEIGHTS_AT_ONCE);
   private count = 0;
+  private weighted = 0;
+  private plain = 0;
 
-  push(value: number): void {
-    if (this.count === this.numbers.length) {
-      const larger = new Float64Array(2 * this.count);
-      larger.set(this.numbers);
-      this.numbers = larger;
-    }
-    this.numbers[this.count++] = value;
+  constructor(target: FolderSink, power: number) {
+    this.sink = target.create(WEIGHTS_FILE);
+    this.power = power;
   }
 
-  values(): Float64Array {
-    return this.numbers.subarray(0, this.count);
+  add(weight: number, tokens: number): void {
+    if (this.count === this.waiting.length) this.flush();
+    const own = (this.waiting[this.count++] = Math.fround(weight ** this.power));
+    this.weighted += own * tokens;
+    this.plain += tokens;
+  }
+
+  /** Throws ArgumentError `training.weights` where nothing has a weight. */
+  finish(source: string): { readonly weights: WeightScale } {
+    this.flush();
+    this.sink.close();
+    const { plain: times, weighted: by } = this;
+    if (by > 0 && by < Number.POSITIVE_INFINITY) return { weights: { times, by } };
+    const found = by === 0 ? 'only weights of 0' : 'weights whose sum is no number any more';
+    throw new ArgumentError(
+      'training.weights',
+      `${source}: expected documents of which some are seen, found ${found}. Look at data.train.weightField and weightPower.`,
+    );
+  }
+
+  private flush(): void {
+    this.sink.write(new Uint8Array(this.waiting.buffer, 0, 4 * this.count).slice());
+    this.count = 0;
   }
 }
