@@ -40,15 +40,41 @@ const SUM_BLOCK = 2048;
 
 /** For collectives: sums ← the sum over ranks of `received`, which has as many numbers from each, one rank's after the other's. */
 export function sumInOrder(sums: Float32Array, received: Float32Array, size: number): void {
-  const block = new Float64Array(Math.min(SUM_BLOCK, sums.length));
-  for (let from = 0; from < sums.length; from += block.length) {
-    const count = Math.min(block.length, sums.length - from);
-    for (let i = 0; i < count; i++) block[i] = received[from + i]!;
-    for (let at = from + sums.length; at < size * sums.length; at += sums.length) {
-      for (let i = 0; i < count; i++) block[i]! += received[at + i]!;
-    }
-    for (let i = 0; i < count; i++) sums[from + i] = block[i]!;
+  const each = sums.length;
+  const of = (rank: number, from: number, count: number) =>
+    received.subarray(rank * each + from, rank * each + from + count);
+  if (size <= 2) {
+    if (size === 1) sums.set(received);
+    else addTwo(sums, of(0, 0, each), of(1, 0, each));
+    return;
   }
+  const block = new Float64Array(Math.min(SUM_BLOCK, each));
+  for (let from = 0; from < each; from += block.length) {
+    const count = Math.min(block.length, each - from);
+    beginSums(block, of(0, from, count), of(1, from, count), of(2, from, count));
+    let rank = 3;
+    for (; rank + 1 < size; rank += 2) addBoth(block, of(rank, from, count), of(rank + 1, from, count));
+    if (rank < size) addOne(block, of(rank, from, count));
+    sums.set(count === block.length ? block : block.subarray(0, count), from);
+  }
+}
+
+// One loop each, over as many numbers as the first rank's: several ranks at a time read and write a sum once.
+
+function addTwo(sums: Float32Array, a: Float32Array, b: Float32Array): void {
+  for (let i = 0; i < a.length; i++) sums[i] = a[i]! + b[i]!;
+}
+
+function beginSums(sums: Float64Array, a: Float32Array, b: Float32Array, c: Float32Array): void {
+  for (let i = 0; i < a.length; i++) sums[i] = a[i]! + b[i]! + c[i]!;
+}
+
+function addBoth(sums: Float64Array, a: Float32Array, b: Float32Array): void {
+  for (let i = 0; i < a.length; i++) sums[i] = sums[i]! + a[i]! + b[i]!;
+}
+
+function addOne(sums: Float64Array, a: Float32Array): void {
+  for (let i = 0; i < a.length; i++) sums[i]! += a[i]!;
 }
 
 /** Memory that is used again for what is on its way: it grows to the most that was asked for. */
