@@ -176,9 +176,15 @@ test(`import 'cria' takes less than ${IMPORT_LIMIT_MS} ms of processor time`, { 
 test('compiles under TypeScript 5 and 7, in Node and with a bundler, its declarations included', { skip }, async () => {
   const compilers = [shop.tool('typescript-5/bin/tsc')!, join(root, 'node_modules/typescript/bin/tsc')];
   const common = { target: 'es2022', strict: true, noEmit: true, exactOptionalPropertyTypes: true, types: ['node'] };
+  const bundled = {
+    module: 'esnext',
+    moduleResolution: 'bundler',
+    lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable'],
+  };
   const kinds = [
     { module: 'nodenext', lib: ['es2024', 'esnext.disposable'] },
-    { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable'] },
+    bundled,
+    { ...bundled, customConditions: ['browser'] },
   ];
   for (const [i, kind] of kinds.entries()) {
     const config = join(shop.project, `tsconfig.${i}.json`);
@@ -222,6 +228,18 @@ describe('bundled by', { skip: skip || noBrowser, concurrency: 2 }, () => {
     const vite = join(root, 'node_modules/vite/bin/vite.js');
     await must(process.execPath, [vite, 'build', source, '--logLevel', 'warn'], { cwd: shop.project });
     await check(join(source, 'dist'), 'module');
+  });
+
+  test('Vite, a page that trains: the same losses to the bit as in Node', async () => {
+    const source = shop.folder('vite-training');
+    cpSync(join(shop.project, 'training.js'), join(source, 'training.js'));
+    writeFileSync(join(source, 'index.html'), '<!doctype html><script type="module" src="./training.js"></script>');
+    const vite = join(root, 'node_modules/vite/bin/vite.js');
+    await must(process.execPath, [vite, 'build', source, '--logLevel', 'warn'], { cwd: shop.project });
+    const { stdout } = await must(process.execPath, ['training.js'], { cwd: shop.project });
+    const page = await storyIn(browser, join(source, 'dist'), isolation);
+    assert.equal(page.text, stdout.trimEnd());
+    assert.match(page.device, /^wasm, 2 threads,/);
   });
 
   test('webpack', async () => {

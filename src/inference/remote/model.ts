@@ -93,6 +93,12 @@ export class RemoteModel {
     return this.cachedTokenizer;
   }
 
+  /** The files of its tokenizer, for another model that is to have the same. Throws ArgumentError `model.no-tokenizer`. */
+  get vocabulary(): { readonly files: TokenizerFiles; readonly size: number } {
+    const { vocabSize: size } = this.tokenizer;
+    return { files: this.facts.tokenizer!, size };
+  }
+
   /**
    * Continues a text, token ids or a conversation. Every option of `generationOptions`; `grammar` or `jsonSchema`, which the text
    * then keeps to; and `signal`, which ends the generation with finishReason 'abort'.

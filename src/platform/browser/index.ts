@@ -5,6 +5,7 @@ import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
+import { optionsOfTrained, trainables } from '../trainables.ts';
 import { startEngine } from './engine.ts';
 import { absolute } from './tokenizer.ts';
 
@@ -13,15 +14,27 @@ export class Llama extends RemoteModel {
   /** Throws FormatError, ConfigError, ArgumentError, UnsupportedError. */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     if (source === undefined) throw noBundledModel();
-    const { client, facts } = await loadRemote(startEngine, toSource(source), await engineOptions(options, toSource));
-    return new Llama(client, facts, createTokenizer);
+    const found = toSource(source);
+    const settings = await engineOptions(options, toSource);
+    const { client, facts } = await loadRemote(startEngine, found, settings);
+    const model = new Llama(client, facts, createTokenizer);
+    trainables.set(model, {
+      source: found,
+      options: settings,
+      useWeights: (take) =>
+        model.refreshWith(async () => {
+          const trained = await take();
+          return trained && (await loadRemote(startEngine, trained, optionsOfTrained(settings))).client;
+        }),
+    });
+    return model;
   }
 
   /** Only in Node. Throws UnsupportedError `save.browser`. */
   async save(path: string, _options?: unknown): Promise<void> {
     throw new UnsupportedError(
       'save.browser',
-      `save: ${path} cannot be written from a browser, expected Node. The model's file is where it was loaded from.`,
+      `save: ${path} cannot be written from a browser, expected Node. A trained model is had by the trainer's toGguf (cria/training); another's file is where it was loaded from.`,
     );
   }
 }

@@ -7,10 +7,10 @@ import { RemoteModel } from '../../inference/remote/model.ts';
 import type { Source } from '../../inference/remote/protocol.ts';
 import type { OpenOptions } from '../../model/checkpoint/checkpoint.ts';
 import { engineOptions, type LoadOptions, type ModelSource, toFilesSource } from '../model-source.ts';
+import { optionsOfTrained, trainables } from '../trainables.ts';
 import { bundledAdapters, bundledModels } from './bundled-models.ts';
 import { startEngine } from './engine/start.ts';
 import type { MergedAdapter } from './save/job.ts';
-import { trainables } from './training/trainables.ts';
 
 export interface SaveOptions {
   /** 'gguf' is one file, 'safetensors' a Hugging Face folder; absent: by the path's ending. */
@@ -53,14 +53,13 @@ export class Llama extends RemoteModel {
     trainables.set(model, {
       source: found,
       options,
-      useWeights: (write) =>
+      useWeights: (take) =>
         model.refreshWith(async () => {
-          const path = await write();
-          if (path === null) return null;
-          model.source = { kind: 'path', path };
+          const source = await take();
+          if (source === null) return null;
+          model.source = source;
           model.openOptions = {}; // what was written has nothing that needs them
-          const { ignoreKeys: _, pre: __, ropeScaling: ___, ...rest } = options;
-          return (await loadRemote(startEngine, model.source, rest)).client;
+          return (await loadRemote(startEngine, source, optionsOfTrained(options))).client;
         }),
     });
     return model;

@@ -312,9 +312,10 @@ export function deriveRecipe(recipe: Recipe, vocabSize: number, start: LlamaConf
   };
 }
 
-type Derive = (name: string, given: number | undefined, value: number, how: string) => number;
+export type Derive = (name: string, given: number | undefined, value: number, how: string) => number;
 
-function freshConfig(model: Recipe['model'], vocabSize: number, derive: Derive): LlamaConfig {
+/** `derive` hears of every size that the shape leaves open. */
+export function freshConfig(model: Recipe['model'], vocabSize: number, derive: Derive): LlamaConfig {
   const headSizeByDepth = model.depth <= 6 ? 48 : model.depth <= 24 ? 64 : 128;
   const width = derive('width', model.width, headSizeByDepth * model.depth, `${headSizeByDepth} · depth`);
   const heads = derive(

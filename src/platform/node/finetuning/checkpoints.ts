@@ -2,6 +2,7 @@
  * A fine-tuning run's checkpoints. Each is a folder that other programs read as it is: a Hugging Face model, or an adapter as PEFT has
  * it. Beside it lie what only a resumed run needs: trained tensors in our own layout, the optimizer's moments, the run's state.
  */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../../base/errors.ts';
@@ -10,6 +11,7 @@ import type { TuningState } from '../../../finetuning/run/loop.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
 import { writeSafetensors } from '../../../formats/safetensors-write.ts';
 import type { FolderSink } from '../../../model/checkpoint/write/write-hf.ts';
+import { readWeights } from '../../../quant/rows.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 import { elementCount, rowCount, type Tensor } from '../../../tensor/tensor.ts';
 import type { Collective } from '../../../training/collective.ts';
@@ -25,7 +27,6 @@ import {
   writeCheckpoint,
 } from '../training/run/checkpoint-folder.ts';
 import { BEST, checkpointName } from '../training/run-checkpoint.ts';
-import { numbersOf } from '../training/stored-weights.ts';
 import { writeWholeFile } from '../training/whole-folder.ts';
 
 const MOMENTS = 'optimizer.safetensors';
@@ -113,7 +114,7 @@ export class TuningCheckpoints {
         const source = checkpoint.tensors.get(name);
         if (source === undefined || elementCount(source.shape) !== elementCount(tensor.shape))
           throw misfit(path, name, source, tensor);
-        device.write(tensor, numbersOf(source));
+        device.write(tensor, readWeights(source));
       }
     } finally {
       checkpoint.close();

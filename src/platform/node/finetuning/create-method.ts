@@ -19,6 +19,7 @@ import { AdapterDropout, allNoise } from '../../../finetuning/pass-noise.ts';
 import type { Recipe } from '../../../finetuning/recipe-keys.ts';
 import { createRule } from '../../../finetuning/rules.ts';
 import { type DerivedRun, deriveRun } from '../../../finetuning/run/schedule.ts';
+import type { TunedModel } from '../../../finetuning/tuned-model.ts';
 import type { Ops } from '../../../kernels/ops.ts';
 import type { Checkpoint } from '../../../model/checkpoint/checkpoint.ts';
 import type { LlamaConfig } from '../../../model/config.ts';
@@ -28,7 +29,7 @@ import { trainable } from '../../../training/trainable-model.ts';
 import { StepTrainer } from '../../../training/trainer.ts';
 import { modelOfRun } from '../training/run-checkpoint.ts';
 import { restoreTrained } from './checkpoints.ts';
-import { openTunable, placeFrozen, type TunedModel } from './models.ts';
+import { openTunable, placeFrozen } from './models.ts';
 import type { Prepared, TuningSamples } from './prepare.ts';
 import type { TuningFolder } from './run-folder.ts';
 

@@ -1,4 +1,5 @@
 /** Rows of fine-tuning data: JSON lines, JSON, Parquet, plain text, any of them compressed; a file, a folder, or a data set of the hub. */
+
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ArgumentError, FormatError } from '../../../base/errors.ts';
@@ -7,6 +8,7 @@ import { readParquetRows } from '../../../corpus/readers/parquet.ts';
 import { decodeUtf8, type InputFile, type ReadContext } from '../../../corpus/readers/reader.ts';
 import type { SourceRow } from '../../../finetuning/data/collect.ts';
 import { Refusal } from '../../../finetuning/data/sample.ts';
+import { DOCUMENT_SEPARATOR } from '../../../training/data/text-batches.ts';
 import { pullDataset } from '../../hub/dataset.ts';
 import { isHubName } from '../../hub/names.ts';
 import type { PullOptions } from '../../hub/pull.ts';
@@ -24,7 +26,6 @@ const KNOWN = /\.(jsonl|ndjson|json|parquet|txt|md)(\.gz|\.zst|\.bz2)?$/i;
 const MOST_JSON_BYTES = 500 * 2 ** 20;
 const MOST_ROW_BYTES = 64 * 2 ** 20;
 /** In plain text, a line that stands between two documents. */
-const SEPARATOR = /\r?\n<\|endoftext\|>\r?\n?/;
 
 /** The files that hold a source's rows; `setting` names it in the recipe. Throws ArgumentError `finetune.data`, CriaError `hub.…`. */
 export async function filesOfSource(
@@ -94,7 +95,7 @@ async function* readFile(path: string): AsyncGenerator<SourceRow> {
     }
   } else if (kind === 'txt' || kind === 'md') {
     const text = await wholeText(file, context);
-    for (const [i, part] of text.split(SEPARATOR).entries()) {
+    for (const [i, part] of text.split(DOCUMENT_SEPARATOR).entries()) {
       if (part.trim() !== '') yield rowOf({ text: part.trim() }, `${file.name} text ${i + 1}`);
     }
   } else {

@@ -1,5 +1,5 @@
 /** The library as a program uses it: load, train, then use and save the model. Numbers: test/golden/training. */
-import { deepEqual, ok, rejects } from 'node:assert/strict';
+import { deepEqual, ok, rejects, throws } from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,10 @@ import { test } from 'node:test';
 import { assertClose } from '../../../../test/support/close.ts';
 import { goldenJson, goldenPath, goldenTensors } from '../../../../test/support/golden.ts';
 import { goldenStep } from '../../../../test/support/training.ts';
+import { byteVocabulary } from '../../../tokenizer/byte-vocabulary.ts';
+import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
 import { Llama } from '../index.ts';
-import { Trainer } from './index.ts';
+import { initialModel, Trainer, textBatches } from './index.ts';
 
 const folder = 'training/llama2-recipe';
 const recipe = {
@@ -76,4 +78,67 @@ test('with an average of the weights the model computes with it, or with what is
   const mean = Float32Array.from(first, (w, i) => (decay * w + second[i]!) / (1 + decay));
   ok(averaged.some((x, i) => x !== second[i]));
   assertClose('average', averaged, mean, { atol: 1e-6 });
+});
+
+const text =
+  'The cat sat on the mat. The dog ran to the cat. They were glad, and sat on the mat together.\n<|endoftext|>\nThe end.';
+
+test('from a text alone: fresh weights, batches, a GGUF file, and a model that goes on with what was learnt after the trainer was closed', async () => {
+  const shape = { depth: 1, width: 32, heads: 2, contextLength: 32 };
+  const file = await initialModel(shape, { seed: 3 });
+  await using model = await Llama.load(file, { threads: 1, device: 'wasm' });
+  deepEqual([model.config.width, model.config.vocabSize], [32, 260]);
+  const before = await model.logits([1, 5, 9]);
+  const trainer = await Trainer.create(model, { schedule: () => 0.01, blas: false });
+  const batches = textBatches(model.tokenizer, text, { rows: 4, length: 32 });
+  const losses: number[] = [];
+  for (let step = 0; step < 12; step++) losses.push((await trainer.step([batches.next().value])).loss);
+  ok(Math.abs(losses[0]! - Math.log(260)) < 0.1 && losses.at(-1)! < 0.8 * losses[0]!, losses.join(' '));
+  const written = await trainer.toGguf();
+  await trainer.close();
+  const after = await model.logits([1, 5, 9]);
+  ok(after.some((x, i) => x !== before[i]));
+  await using again = await Llama.load(written, { threads: 1, device: 'wasm' });
+  deepEqual(await again.logits([1, 5, 9]), after);
+  await rejects(trainer.toGguf(), /Trainer: it was closed/);
+});
+
+test('an adapter over quantized weights: only it is trained, merged into what the model computes and saves', async () => {
+  const source = goldenPath('formats/gguf-llama-mixed/model.gguf');
+  await using model = await Llama.load(source, { threads: 1, device: 'wasm' });
+  const rows = await model.parameterRows('blocks.0.wq_QD', 0, 2);
+  const norms = await model.parameterRows('norm_D', 0, 1);
+  await using trainer = await Trainer.create(model, {
+    schedule: () => 0.02,
+    blas: false,
+    adapter: { rank: 2, alpha: 4, dropout: 0.1, base: 'q8_0', targets: ['q_proj', 'v_proj'] },
+  });
+  const micro = [textBatches(model.tokenizer, text, { rows: 2, length: 24 }).next().value];
+  const { gradients } = await trainer.gradients(micro);
+  deepEqual([...gradients.keys()].slice(0, 2), ['blocks.0.wq_QD.lora_A', 'blocks.0.wq_QD.lora_B']);
+  const losses: number[] = [];
+  for (let step = 0; step < 8; step++) losses.push((await trainer.step(micro)).loss);
+  ok(losses.at(-1)! < losses[0]!, losses.join(' '));
+  const trained = await model.parameterRows('blocks.0.wq_QD', 0, 2);
+  ok(trained.some((w, i) => Math.abs(w - rows[i]!) > 1e-3));
+  deepEqual(await model.parameterRows('norm_D', 0, 1), norms);
+});
+
+const byteTokenizer = createTokenizer(byteVocabulary(260));
+
+test('what does not go together, and what is no shape, is said', async () => {
+  await using model = await Llama.load(goldenPath(`${folder}/init`), { threads: 1 });
+  const options = { schedule: () => 1, adapter: { rank: 0, kind: 'none' }, ema: 0.9, device: 'wasm' } as const;
+  const words =
+    /device is not an option; adapter.kind is none.*adapter.rank must be .* 1.*; ema is an average of all weights.*The options are .*adapter, blas/;
+  await rejects(Trainer.create(model, options as unknown as typeof recipe), words);
+  await rejects(
+    Trainer.create(model, { schedule: () => 1, adapter: { rank: 4096 } }),
+    /rank 4096 for .*, expected at most/,
+  );
+  await rejects(initialModel({ width: 30, heads: 4, depth: 1 }), /initialModel: .*headSize is 7\.5/s);
+  await rejects(initialModel({ layers: 2 } as object), /initialModel: .*layers/s);
+  await rejects(initialModel({}, { vocabularyOf: model }), /expected a tokenizer in the files/);
+  throws(() => textBatches(byteTokenizer, ' \n', {}).next(), /the text is empty/);
+  throws(() => textBatches(byteTokenizer, 'a', { rows: 0 }).next(), /rows 0/);
 });

@@ -1,15 +1,16 @@
 /** The model that a run of `cria train` goes on from: found, compared with the recipe, and read. */
+
 import { ConfigError, CriaError } from '../../../base/errors.ts';
 import { canWriteTokenizer } from '../../../model/checkpoint/write/write-hf.ts';
 import type { Parameter } from '../../../model/parameters.ts';
 import { hfConfigOf } from '../../../model/spelling/hf.ts';
+import { readWeights } from '../../../quant/rows.ts';
 import { createTokenizer } from '../../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import { type Start, startNameOf } from '../../../training/recipe/start.ts';
 import type { PullOptions } from '../../hub/pull.ts';
 import { openCheckpointAt } from '../files.ts';
 import { findModel } from './find-model.ts';
-import { numbersOf } from './stored-weights.ts';
 import { digestOfWeights } from './weights-digest.ts';
 
 export interface StartModel extends Start {
@@ -71,7 +72,7 @@ function problemOfTokens(path: string, vocabSize: number, tokenizer: Tokenizer):
 export function openStart({ path }: StartModel): { numbers(parameter: Parameter): Float32Array; close(): void } {
   const checkpoint = openCheckpointAt(path);
   return {
-    numbers: ({ name }) => numbersOf(checkpoint.tensors.get(name)!),
+    numbers: ({ name }) => readWeights(checkpoint.tensors.get(name)!),
     close: () => checkpoint.close(),
   };
 }

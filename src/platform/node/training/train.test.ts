@@ -1,4 +1,5 @@
 /** Whole runs of `cria train` on a text of a few hundred bytes: resumed to the same bits, killed anywhere, refused with clear words. */
+
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -21,10 +22,10 @@ import { Random } from '../../../base/random.ts';
 import type { Io } from '../../../cli/io.ts';
 import { runProgram } from '../../../cli/program.ts';
 import { readSafetensors } from '../../../formats/safetensors.ts';
+import { readWeights } from '../../../quant/rows.ts';
 import type { TensorSource } from '../../../tensor/source.ts';
 import type { StepMetrics } from '../../../training/run/loop.ts';
 import { openCheckpointAt, openFile } from '../files.ts';
-import { numbersOf } from './stored-weights.ts';
 import { digestOf, verifyWholeFolder, writeWholeFolder } from './whole-folder.ts';
 
 const bin = fileURLToPath(new URL('../../../../bin/cria.js', import.meta.url));
@@ -145,7 +146,7 @@ test('the model of a checkpoint is the averaged one where the recipe says so, an
   match(whole.stderr, /validation [\d.]+ bits per byte, loss [\d.]+; not averaged [\d.]+/);
   const folder = (out: string) => join(at(out), 'checkpoints', `step-000000${STEPS}`);
   const numbers = (tensors: ReadonlyMap<string, TensorSource>) =>
-    numbersOf([...tensors.values()].find(({ name }) => name.includes('embed'))!);
+    readWeights([...tensors.values()].find(({ name }) => name.includes('embed'))!);
   const [model, file] = [openCheckpointAt(folder('averaged')), openFile(join(folder('first'), 'averaged.safetensors'))];
   deepEqual(numbers(model.tensors), numbers(readSafetensors(file).tensors));
   model.close();
