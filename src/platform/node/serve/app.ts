@@ -68,7 +68,7 @@ export function createApp(house: House, settings: WireSettings, log: Log): Hono<
   );
   if (settings.page) {
     addPages(app);
-    addExplorer(app, house, async (c) => {
+    addExplorer(app, house, settings, async (c) => {
       checkKey(c.req.header('authorization'), c.req.header('x-api-key'));
       return readBody(c, '/explore/call');
     });

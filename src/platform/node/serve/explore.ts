@@ -6,11 +6,13 @@ import { ApiError } from '../../../server/api-error.ts';
 import type { House } from '../../../server/models/models.ts';
 import type { ServedModel } from '../../../server/world.ts';
 import type { Wire } from './app.ts';
+import { responseOf } from './response.ts';
 
-/** `readBody` gives the body's bytes of a request that may ask, or throws. */
+/** `readBody` gives the body's bytes of a request that may ask, or throws. Long answers go out in pieces, as all others do. */
 export function addExplorer(
   app: Hono<Wire>,
   house: House,
+  settings: { readonly stallSeconds: number },
   readBody: (c: Context<Wire>) => Promise<Uint8Array<ArrayBuffer>>,
 ): void {
   app.post('/explore/call', async (c) => {
@@ -23,9 +25,21 @@ export function addExplorer(
       throw new ApiError(400, 'invalid_json', `the body is no JSON: ${(error as Error).message}`);
     }
     // Its page shows the first model.
-    const { core, release } = await house.models.use(null, c.req.raw.signal);
+    const { signal } = c.req.raw;
+    const { core, release } = await house.models.use(null, signal);
     const answer = await answerCall(explorerModel(core.model), call).finally(release);
-    return c.body(answer, 200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' });
+    const { outgoing } = c.env;
+    const response = responseOf(
+      { kind: 'text', body: answer, type: 'application/octet-stream' },
+      {
+        signal,
+        stallSeconds: settings.stallSeconds,
+        onStall: outgoing && (() => outgoing.destroy()),
+        onEnd: () => {},
+      },
+    );
+    response.headers.set('cache-control', 'no-store');
+    return response;
   });
 }
 
