@@ -78,7 +78,7 @@ async function examine(machine: Machine, io: Io): Promise<Finding[]> {
       here: typeof machineCode !== 'string',
       found: typeof machineCode === 'string' ? machineCode : describeMachineCode(machineCode),
       advice:
-        'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX2, koffi, and executable memory.',
+        'WebAssembly runs, with the same bits. It needs Linux on an x64 processor with AVX2 or an arm64 one with ASIMDDP, koffi, and executable memory.',
     },
     {
       name: 'threads',
@@ -134,6 +134,7 @@ const machineCodes: Record<NativeWay, string> = {
   'AVX-512': '512-bit vectors (AVX-512 VNNI), for products and attention',
   'AVX-VNNI': '256-bit vectors (AVX2, AVX-VNNI), for products with one token',
   AVX2: '256-bit vectors (AVX2), for products with one token',
+  DotProd: '128-bit vectors with dot products of bytes (ASIMDDP), for products with quantized weights',
 };
 function describeMachineCode({ place, notBetter }: LoadedNative): string {
   return notBetter === null ? machineCodes[place.way] : `${machineCodes[place.way]}; ${notBetter}`;

@@ -1,6 +1,7 @@
 /**
  * Kernels as machine code, for the processors that have an encoding here: x86-64 with AVX-512 VNNI, of `linear` and of attention over the
- * cache, but for caps and sinks; with 256-bit vectors, of what reads most for what it computes: matrix-vector products of quantized weights.
+ * cache, but for caps and sinks; with 256-bit vectors, of what reads most for what it computes: matrix-vector products of quantized weights;
+ * AArch64 with dot product instructions, of products with quantized weights.
  * The task, its arguments and its bits are those of the WebAssembly kernel.
  */
 
@@ -12,6 +13,8 @@ import { taskNumber } from '../kernels.ts';
 import { linearFloats } from '../linear/floats/kernel.ts';
 import { floatPackings } from '../linear/floats/packing.ts';
 import { writeFloats } from '../linear/floats/x64/products.ts';
+import { writeMatrix as writeMatrixArm64 } from '../linear/int8/arm64/matrix.ts';
+import { writeVector as writeVectorArm64 } from '../linear/int8/arm64/vector.ts';
 import { linearMatrix, linearVector } from '../linear/int8/kernel.ts';
 import { packings } from '../linear/int8/packing.ts';
 import { writeMatrix } from '../linear/int8/x64/matrix.ts';
@@ -19,6 +22,7 @@ import { Sums512, writeVector } from '../linear/int8/x64/vector.ts';
 import { Sums256 } from '../linear/int8/x64/vector256.ts';
 import { kvTypes } from '../ops.ts';
 import type { Task } from '../writer/task.ts';
+import { Code as CodeArm64 } from './arm64/code.ts';
 import { Code } from './x64/code.ts';
 
 /** Machine code, and where in it each task's function begins. It may lie anywhere in memory. */
@@ -45,9 +49,13 @@ export type Perform = (first: number, last: number, thread: number) => void;
 /** Functions begin at addresses that are multiples of this. */
 const ALIGNMENT = 64;
 
-/** Ways to write them, by the instructions of the processor, the best first: 512-bit vectors and VNNI, 256-bit ones with VNNI and without. */
-export const nativeWays = ['AVX-512', 'AVX-VNNI', 'AVX2'] as const;
-export type NativeWay = (typeof nativeWays)[number];
+/**
+ * Ways to write them, by the processor's architecture and instructions, the best first: 512-bit vectors and VNNI, 256-bit ones with VNNI and
+ * without; 128-bit ones with dot products of bytes.
+ */
+export const nativeWays = { x64: ['AVX-512', 'AVX-VNNI', 'AVX2'], arm64: ['DotProd'] } as const;
+export type Architecture = keyof typeof nativeWays;
+export type NativeWay = (typeof nativeWays)[Architecture][number];
 
 export interface NativeOptions {
   readonly way: NativeWay;
@@ -59,15 +67,26 @@ export function nativeCode({ way, isFused }: NativeOptions): NativeCode {
   const parts: Uint8Array[] = [];
   const entries: [number, number][] = [];
   let length = 0;
-  const add = (task: Task, write: (code: Code) => void) => {
-    const code = new Code(way === 'AVX-512' ? 512 : 256);
-    write(code);
-    entries.push([taskNumber(task), length]);
-    parts.push(code.bytes());
-    length = Math.ceil((length + code.length) / ALIGNMENT) * ALIGNMENT;
-  };
-  if (way === 'AVX-512') write512(add, isFused);
-  else write256(add, way === 'AVX-VNNI');
+  const adder =
+    <C extends { readonly length: number; bytes(): Uint8Array }>(create: () => C): Add<C> =>
+    (task, write) => {
+      const code = create();
+      write(code);
+      entries.push([taskNumber(task), length]);
+      parts.push(code.bytes());
+      length = Math.ceil((length + code.length) / ALIGNMENT) * ALIGNMENT;
+    };
+  if (way === 'AVX-512')
+    write512(
+      adder(() => new Code(512)),
+      isFused,
+    );
+  else if (way === 'DotProd') writeDotProd(adder(() => new CodeArm64()));
+  else
+    write256(
+      adder(() => new Code(256)),
+      way === 'AVX-VNNI',
+    );
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {
     bytes.set(parts[i]!, offset);
@@ -75,9 +94,9 @@ export function nativeCode({ way, isFused }: NativeOptions): NativeCode {
   return { bytes, entries };
 }
 
-type Add = (task: Task, write: (code: Code) => void) => void;
+type Add<C> = (task: Task, write: (code: C) => void) => void;
 
-function write512(add: Add, isFused: boolean): void {
+function write512(add: Add<Code>, isFused: boolean): void {
   for (const packing of packings) {
     const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
     add(vector, (code) => writeVector(code, packing, vector, (frame) => new Sums512(code, frame, packing)));
@@ -96,9 +115,17 @@ function write512(add: Add, isFused: boolean): void {
 }
 
 /** The rest is bound by what a processor can multiply, of which WebAssembly's 256-bit kernels reach nearly all. */
-function write256(add: Add, hasDot: boolean): void {
+function write256(add: Add<Code>, hasDot: boolean): void {
   for (const packing of packings) {
     const task = linearVector[packing.kind]!;
     add(task, (code) => writeVector(code, packing, task, (frame) => new Sums256(code, frame, packing, hasDot)));
+  }
+}
+
+function writeDotProd(add: Add<CodeArm64>): void {
+  for (const packing of packings) {
+    const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
+    add(vector, (code) => writeVectorArm64(code, packing, vector));
+    add(matrix, (code) => writeMatrixArm64(code, packing, matrix));
   }
 }

@@ -1,4 +1,4 @@
-/** Memory for code. Sources: mmap(2), mprotect(2). */
+/** Memory for code. Sources: mmap(2), mprotect(2); Arm Architecture Reference Manual, B2.4 (caches of instructions and of data). */
 import { ffi } from './ffi.ts';
 
 const READ_WRITE = 3;
@@ -14,7 +14,17 @@ export function placeCode(bytes: Uint8Array): bigint {
   if (address === null || BigInt.asIntN(64, address) === -1n)
     throw new Error('the system gives no memory for it (mmap)');
   new Uint8Array(ffi().view(address, bytes.length)).set(bytes);
+  if (process.arch === 'arm64') synchronizeCaches(address, bytes.length);
   if (protect(address, bytes.length, READ_EXECUTE) !== 0)
     throw new Error('the system does not let a program make memory executable (mprotect)');
   return address;
+}
+
+/**
+ * What was written may be in the cache of data yet, and what lay there before in that of instructions: an AArch64 processor takes code from
+ * memory only after the program has cleaned one and emptied the other. The compiler's library does it, which Node itself is linked with.
+ */
+function synchronizeCaches(address: bigint, length: number): void {
+  const clear = ffi().load('libgcc_s.so.1', { global: true }).func('void __clear_cache(void *begin, void *end)');
+  clear(address, address + BigInt(length));
 }

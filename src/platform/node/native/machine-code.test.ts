@@ -35,6 +35,7 @@ const masks = {
   'AVX-512': [],
   'AVX-VNNI': ['AVX512F'],
   AVX2: ['AVX512F', 'AVX_VNNI'],
+  DotProd: [],
 } as const satisfies Record<NativeWay, readonly Feature[]>;
 const skipOf = (way: NativeWay) => {
   const lacking = why === null ? lackingFor(way, new Set()) : why;
@@ -102,8 +103,16 @@ for (const way of ['AVX-VNNI', 'AVX2'] as const) {
   });
 }
 
-test('the largest quants and activations fit the numbers that add them up', { skip: skipOf('AVX2') }, async () => {
-  const native = loadNative({ without: new Set(masks.AVX2) }) as LoadedNative;
+for (const way of ['AVX2', 'DotProd'] as const) {
+  test(`the largest quants and activations fit the numbers that add them up, by ${way}`, {
+    skip: skipOf(way),
+  }, async () => {
+    await withLargest(way);
+  });
+}
+
+async function withLargest(way: NativeWay): Promise<void> {
+  const native = loadNative({ without: new Set(masks[way]) }) as LoadedNative;
   for (const type of quantized) {
     const results = [];
     for (const each of [native, null]) {
@@ -123,25 +132,27 @@ test('the largest quants and activations fit the numbers that add them up', { sk
     }
     deepStrictEqual(results.slice(0, 2), results.slice(2), type);
   }
-});
+}
 
-for (const type of quantized) {
-  test(`${type}: the bits of machine code are those of WebAssembly, on awkward shapes`, {
-    skip: skipOf('AVX-512'),
-  }, async () => {
-    await bothWays(type, 1, [
-      ...vectors,
-      [2, 256, 1],
-      [4, 512, 33],
-      [5, 1280, 47],
-      [8, 256, 64],
-      [9, 512, 16],
-      [31, 256, 17],
-      [33, 512, 40],
-      [49, 256, 24],
-      [100, 256, 9],
-    ]);
-  });
+for (const way of ['AVX-512', 'DotProd'] as const) {
+  for (const type of quantized) {
+    test(`${type} by ${way}: the bits of machine code are those of WebAssembly, on awkward shapes`, {
+      skip: skipOf(way),
+    }, async () => {
+      const matrices = [
+        [2, 256, 1],
+        [4, 512, 33],
+        [5, 1280, 47],
+        [8, 256, 64],
+        [9, 512, 16],
+        [31, 256, 17],
+        [33, 512, 40],
+        [49, 256, 24],
+        [100, 256, 9],
+      ] as const;
+      await bothWays(type, 1, [...vectors, ...matrices], { way });
+    });
+  }
 }
 
 for (const type of floats) {
@@ -167,14 +178,18 @@ for (const type of floats) {
   }
 }
 
+const shares = [
+  [1, 1024, 600],
+  [6, 1024, 600],
+  [40, 512, 333],
+] as const;
+
 test('several threads run it, each on its share, and the bits are the same', { skip: skipOf('AVX-512') }, async () => {
-  for (const type of ['Q4_0', 'Q4_K', 'Q8_0', 'f16'] as const) {
-    await bothWays(type, 3, [
-      [1, 1024, 600],
-      [6, 1024, 600],
-      [40, 512, 333],
-    ]);
-  }
+  for (const type of ['Q4_0', 'Q4_K', 'Q8_0', 'f16'] as const) await bothWays(type, 3, shares);
+});
+
+test('so do they with dot product instructions of AArch64', { skip: skipOf('DotProd') }, async () => {
+  for (const type of ['Q4_0', 'Q6_K'] as const) await bothWays(type, 3, shares, { way: 'DotProd' });
 });
 
 test('a memory that grows is found again', { skip }, async () => {
@@ -211,7 +226,9 @@ test('it is not used where a function of it computes something else, and why is 
   strictEqual(said.mock.callCount(), 1);
 });
 
-test('features that are to be left out are named right, and their ways are not taken', { skip }, () => {
+test('features that are to be left out are named right, and their ways are not taken', {
+  skip: skipOf('AVX2'),
+}, () => {
   throws(() => featuresWithout({ CRIA_CPU_WITHOUT: 'AVX512F,avx2' }), /CRIA_CPU_WITHOUT.*of F16C, .*found "avx2"/);
   deepStrictEqual(featuresWithout({}), new Set());
   strictEqual(lackingFor('AVX2', featuresWithout({ CRIA_CPU_WITHOUT: 'AVX2' })), 'CRIA_CPU_WITHOUT names AVX2');
@@ -220,8 +237,16 @@ test('features that are to be left out are named right, and their ways are not t
   match(String(loadNative({ without: new Set(['AVX512F', 'AVX2']) })), /AVX2$/);
 });
 
+test('so they are of AArch64, which has one way', { skip: skipOf('DotProd') }, () => {
+  throws(() => featuresWithout({ CRIA_CPU_WITHOUT: 'AVX2' }), /CRIA_CPU_WITHOUT.*of ASIMDDP; found "AVX2"/);
+  strictEqual(
+    loadNative({ without: featuresWithout({ CRIA_CPU_WITHOUT: 'ASIMDDP' }) }),
+    'CRIA_CPU_WITHOUT names ASIMDDP',
+  );
+});
+
 test('the code is small and soon written', () => {
-  for (const way of nativeWays) {
+  for (const way of Object.values(nativeWays).flat()) {
     nativeCode({ way, isFused: true });
     const took = processorClock();
     const { bytes, entries } = nativeCode({ way, isFused: true });

@@ -1,9 +1,16 @@
 /**
  * Machine code at run time: bytes that this process writes (kernels/native) are put into memory of their own, which is then made
- * executable and can no longer be written (executable.ts), and called through FFI. Linux on x86-64; which instructions it is written
- * with, the processor decides (processor.ts). Source: System V ABI for x86-64.
+ * executable and can no longer be written (executable.ts), and called through FFI. Linux on x86-64 and AArch64; which instructions it is
+ * written with, the processor decides (processor.ts). Sources: System V ABI for x86-64; Procedure Call Standard for the Arm 64-bit
+ * Architecture.
  */
-import { type NativeKernels, type NativeWay, nativeCode, nativeWays } from '../../../kernels/native/kernels.ts';
+import {
+  type Architecture,
+  type NativeKernels,
+  type NativeWay,
+  nativeCode,
+  nativeWays,
+} from '../../../kernels/native/kernels.ts';
 import { Code } from '../../../kernels/native/x64/code.ts';
 import { writeInt8Limit } from '../../../kernels/native/x64/limit.ts';
 import { placeCode } from './executable.ts';
@@ -30,12 +37,12 @@ export function loadNative({
   isFused = true,
   without = featuresWithout(process.env),
 }: NativeChoices = {}): LoadedNative | string {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
+  if (process.platform !== 'linux' || !Object.hasOwn(nativeWays, process.arch))
     return `there is none for ${process.platform} on ${process.arch}`;
   if (findFfi() === null) return noFfi;
   try {
     const lacks: string[] = [];
-    for (const way of nativeWays) {
+    for (const way of nativeWays[process.arch as Architecture]) {
       const lack = lackingFor(way, without);
       if (lack === null) return placed(way, isFused, lacks.join('; ') || null);
       lacks.push(lack);
