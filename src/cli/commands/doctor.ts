@@ -134,6 +134,7 @@ const machineCodes: Record<NativeWay, string> = {
   'AVX-512': '512-bit vectors (AVX-512 VNNI), for products and attention',
   'AVX-VNNI': '256-bit vectors (AVX2, AVX-VNNI), for products with one token',
   AVX2: '256-bit vectors (AVX2), for products with one token',
+  I8MM: '128-bit vectors with products of small matrices of bytes (I8MM), for products with quantized weights',
   DotProd: '128-bit vectors with dot products of bytes (ASIMDDP), for products with quantized weights',
 };
 function describeMachineCode({ place, notBetter }: LoadedNative): string {

@@ -9,6 +9,7 @@ import { fromFloats } from '../device.ts';
 import { createReferenceDevice } from '../reference/device.ts';
 import { createWasmDevice } from './device.ts';
 import { usableBuilds } from './library.ts';
+import type { WasmTensor } from './tensors.ts';
 import { int8Rounded, randomFloats, randomWeights, sourceOf } from './testing.ts';
 import { keptBytes, packKinds } from './weights.ts';
 
@@ -161,4 +162,26 @@ test('what a matrix takes in memory: whole groups', () => {
   // IQ2_XXS: 2.06 bits in files, 4.6 here; of a small model it is f32
   const bits = (columns: number) => (keptBytes('IQ2_XXS', [4096, columns]) * 8) / (4096 * columns);
   deepStrictEqual([Math.round(bits(2048) * 100) / 100, bits(512)], [4.63, 32]);
+});
+
+test('the sums of rounded activations are those of their quants, of NaN and infinity too', async () => {
+  for (const simd of builds) {
+    for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30]) {
+      const device = await createWasmDevice({ activations: 'int8', simd });
+      const values = randomFloats(256, 1);
+      values.fill(odd, 3, 5);
+      values[40] = -odd;
+      const x = fromFloats(device, values, [1, 256]) as WasmTensor;
+      device.ops.linear(x, device.placeWeight(randomWeights('Q8_0', 8, 256, 2).source, 0));
+      const tile = new DataView(x.segment.memory.buffer, x.quantized!.pointer, 8 * 40);
+      for (let block = 0; block < 320; block += 40) {
+        for (const half of [0, 1]) {
+          let sum = 0;
+          for (let i = 0; i < 16; i++) sum += tile.getInt8(block + 16 * half + i);
+          strictEqual(tile.getInt16(block + 36 + 2 * half, true), sum, `${simd}, ${odd}, byte ${block}, half ${half}`);
+        }
+      }
+      device.close();
+    }
+  }
 });

@@ -10,7 +10,7 @@
 import { times } from '../lanes.ts';
 import { clear, each, store, storeHalf, storeVectors, when } from '../writer/statements.ts';
 import { task } from '../writer/task.ts';
-import { choose, F32, F32x4, I16x8, I32, I32x4 } from '../writer/values.ts';
+import { choose, F32, F32x4, type I8x16, I16x8, I32, I32x4 } from '../writer/values.ts';
 
 /** Unit = one row, rows beyond N included up to a whole tile. */
 export const quantizeRows = task(
@@ -58,12 +58,15 @@ function quantizeBlock(x: I32, quants: I32, scaleAt: I32, sumsAt: I32): void {
     number.mul(inverse).add(F32x4.splat(12582912)).as(I32x4).sub(I32x4.splat(0x4b400000)),
   );
   const [a, b, c, d] = times(4, (i) => rounded[2 * i]!.narrow(rounded[2 * i + 1]!)) as [I16x8, I16x8, I16x8, I16x8];
-  storeVectors(quants, [a.narrow(b), c.narrow(d)]);
-  storeHalf(sumsAt, sumOf(a.add(b)));
-  storeHalf(sumsAt, sumOf(c.add(d)), 2);
+  const halves = [a.narrow(b), c.narrow(d)] as const;
+  storeVectors(quants, halves);
+  halves.forEach((half, i) => {
+    storeHalf(sumsAt, sumOf(half), 2 * i);
+  });
 }
 
-function sumOf(x: I16x8): I32 {
-  const pairs = x.dot(I16x8.splat(1));
+/** Of the bytes as they are stored: of NaN and infinity they are not what `rounded` holds, and kernels may rely on either. */
+function sumOf(quants: I8x16): I32 {
+  const pairs = quants.widenLow().add(quants.widenHigh()).dot(I16x8.splat(1));
   return [1, 2, 3].reduce((sum, lane) => sum.add(pairs.lane(lane)), pairs.lane(0));
 }

@@ -51,9 +51,9 @@ const ALIGNMENT = 64;
 
 /**
  * Ways to write them, by the processor's architecture and instructions, the best first: 512-bit vectors and VNNI, 256-bit ones with VNNI and
- * without; 128-bit ones with dot products of bytes.
+ * without; 128-bit ones with products of small matrices of bytes, and with dot products alone.
  */
-export const nativeWays = { x64: ['AVX-512', 'AVX-VNNI', 'AVX2'], arm64: ['DotProd'] } as const;
+export const nativeWays = { x64: ['AVX-512', 'AVX-VNNI', 'AVX2'], arm64: ['I8MM', 'DotProd'] } as const;
 export type Architecture = keyof typeof nativeWays;
 export type NativeWay = (typeof nativeWays)[Architecture][number];
 
@@ -76,16 +76,13 @@ export function nativeCode({ way, isFused }: NativeOptions): NativeCode {
       parts.push(code.bytes());
       length = Math.ceil((length + code.length) / ALIGNMENT) * ALIGNMENT;
     };
-  if (way === 'AVX-512')
-    write512(
-      adder(() => new Code(512)),
-      isFused,
-    );
-  else if (way === 'DotProd') writeDotProd(adder(() => new CodeArm64()));
+  const x64 = (width: 256 | 512) => adder(() => new Code(width));
+  if (way === 'AVX-512') write512(x64(512), isFused);
+  else if (way === 'AVX-VNNI' || way === 'AVX2') write256(x64(256), way === 'AVX-VNNI');
   else
-    write256(
-      adder(() => new Code(256)),
-      way === 'AVX-VNNI',
+    write128(
+      adder(() => new CodeArm64()),
+      way,
     );
   const bytes = new Uint8Array(length);
   entries.forEach(([, offset], i) => {
@@ -122,10 +119,11 @@ function write256(add: Add<Code>, hasDot: boolean): void {
   }
 }
 
-function writeDotProd(add: Add<CodeArm64>): void {
+function write128(add: Add<CodeArm64>, way: 'I8MM' | 'DotProd'): void {
+  const by = way === 'I8MM' ? 'small matrices' : 'dot products';
   for (const packing of packings) {
     const [vector, matrix] = [linearVector[packing.kind]!, linearMatrix[packing.kind]!];
     add(vector, (code) => writeVectorArm64(code, packing, vector));
-    add(matrix, (code) => writeMatrixArm64(code, packing, matrix));
+    add(matrix, (code) => writeMatrixArm64(code, packing, matrix, by));
   }
 }

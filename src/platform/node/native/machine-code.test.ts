@@ -35,7 +35,8 @@ const masks = {
   'AVX-512': [],
   'AVX-VNNI': ['AVX512F'],
   AVX2: ['AVX512F', 'AVX_VNNI'],
-  DotProd: [],
+  I8MM: [],
+  DotProd: ['I8MM'],
 } as const satisfies Record<NativeWay, readonly Feature[]>;
 const skipOf = (way: NativeWay) => {
   const lacking = why === null ? lackingFor(way, new Set()) : why;
@@ -134,7 +135,7 @@ async function withLargest(way: NativeWay): Promise<void> {
   }
 }
 
-for (const way of ['AVX-512', 'DotProd'] as const) {
+for (const way of ['AVX-512', 'I8MM', 'DotProd'] as const) {
   for (const type of quantized) {
     test(`${type} by ${way}: the bits of machine code are those of WebAssembly, on awkward shapes`, {
       skip: skipOf(way),
@@ -188,8 +189,10 @@ test('several threads run it, each on its share, and the bits are the same', { s
   for (const type of ['Q4_0', 'Q4_K', 'Q8_0', 'f16'] as const) await bothWays(type, 3, shares);
 });
 
-test('so do they with dot product instructions of AArch64', { skip: skipOf('DotProd') }, async () => {
-  for (const type of ['Q4_0', 'Q6_K'] as const) await bothWays(type, 3, shares, { way: 'DotProd' });
+test('so do they by instructions of AArch64', { skip: skipOf('I8MM') }, async () => {
+  for (const way of nativeWays.arm64) {
+    for (const type of ['Q4_0', 'Q6_K'] as const) await bothWays(type, 3, shares, { way });
+  }
 });
 
 test('a memory that grows is found again', { skip }, async () => {
@@ -237,12 +240,11 @@ test('features that are to be left out are named right, and their ways are not t
   match(String(loadNative({ without: new Set(['AVX512F', 'AVX2']) })), /AVX2$/);
 });
 
-test('so they are of AArch64, which has one way', { skip: skipOf('DotProd') }, () => {
-  throws(() => featuresWithout({ CRIA_CPU_WITHOUT: 'AVX2' }), /CRIA_CPU_WITHOUT.*of ASIMDDP; found "AVX2"/);
-  strictEqual(
-    loadNative({ without: featuresWithout({ CRIA_CPU_WITHOUT: 'ASIMDDP' }) }),
-    'CRIA_CPU_WITHOUT names ASIMDDP',
-  );
+test('so they are on AArch64', { skip: skipOf('I8MM') }, () => {
+  throws(() => featuresWithout({ CRIA_CPU_WITHOUT: 'AVX2' }), /CRIA_CPU_WITHOUT.*of ASIMDDP, I8MM; found "AVX2"/);
+  const dots = loadNative({ without: featuresWithout({ CRIA_CPU_WITHOUT: 'I8MM' }) });
+  ok(typeof dots !== 'string' && dots.place.way === 'DotProd' && dots.notBetter === 'CRIA_CPU_WITHOUT names I8MM');
+  strictEqual(loadNative({ without: new Set(['ASIMDDP']) }), 'CRIA_CPU_WITHOUT names ASIMDDP');
 });
 
 test('the code is small and soon written', () => {

@@ -20,23 +20,24 @@ const ofX64 = {
   AVX512_VNNI: { leaf: 7, part: 0, word: 2, bit: 11 },
   AVX_VNNI: { leaf: 7, part: 1, word: 0, bit: 4 },
 } as const;
-/** The bit of AT_HWCAP that says so, under the kernel's name for it. */
-const ofArm64 = { ASIMDDP: { bit: 20 } } as const;
+const AT_HWCAP = 16;
+const AT_HWCAP2 = 26;
+/** The entry and bit of the auxiliary vector that say so, under the kernel's name for it. */
+const ofArm64 = { ASIMDDP: { entry: AT_HWCAP, bit: 20 }, I8MM: { entry: AT_HWCAP2, bit: 13 } } as const;
 
-const features = { ...ofX64, ...ofArm64 };
-export type Feature = keyof typeof features;
+export type Feature = keyof typeof ofX64 | keyof typeof ofArm64;
 
 /** The processor says which registers the system keeps. */
 const OSXSAVE = { leaf: 1, part: 0, word: 2, bit: 27 };
 /** XCR0: SSE and AVX, and the three parts of AVX-512. */
 const KEPT_256 = 0b110;
 const KEPT_512 = 0b1110_0110;
-const AT_HWCAP = 16;
 
 const needs = {
   'AVX-512': { kept: KEPT_512, features: ['AVX512F', 'AVX512DQ', 'AVX512BW', 'AVX512VL', 'AVX512_VNNI'] },
   'AVX-VNNI': { kept: KEPT_256, features: ['AVX2', 'F16C', 'AVX_VNNI'] },
   AVX2: { kept: KEPT_256, features: ['AVX2', 'F16C'] },
+  I8MM: { kept: 0, features: ['ASIMDDP', 'I8MM'] },
   DotProd: { kept: 0, features: ['ASIMDDP'] },
 } as const satisfies Record<NativeWay, { readonly kept: number; readonly features: readonly Feature[] }>;
 
@@ -82,9 +83,13 @@ let here: Processor | undefined;
 
 function arm64(): Processor {
   const getauxval = ffi().load('libc.so.6', { global: true }).func('uint64 getauxval(uint64 type)');
-  const capabilities = BigInt(getauxval(AT_HWCAP) as number | bigint);
-  const has = (name: Feature) => name in ofArm64 && ((capabilities >> BigInt(features[name].bit)) & 1n) === 1n;
-  return { saysWhatIsKept: true, has, keptRegisters: () => 0 };
+  const says = ({ entry, bit }: (typeof ofArm64)[keyof typeof ofArm64]): boolean =>
+    ((BigInt(getauxval(entry) as number | bigint) >> BigInt(bit)) & 1n) === 1n;
+  return {
+    saysWhatIsKept: true,
+    has: (name) => name in ofArm64 && says(ofArm64[name as keyof typeof ofArm64]),
+    keptRegisters: () => 0,
+  };
 }
 
 /** By machine code that every x86-64 has. */
