@@ -4,12 +4,24 @@ import type { TokenizerFiles } from '../../../../formats/tokenizer-files.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import type { TextPart } from './texts.ts';
 
-export type TextBatch = readonly (TextPart & { readonly isBegin: boolean })[];
+/** Parts of texts, one behind the other: nothing is made for each of them, as there may be thousands of a few letters. */
+export interface TextBatch {
+  readonly text: string;
+  /** UTF-16 units of each part. */
+  readonly units: Uint32Array;
+  /** Whether a part begins a document, and whether it ends one: BEGIN | END. */
+  readonly borders: Uint8Array;
+  readonly weights: Float64Array;
+}
+
+export const BEGIN = 1;
+export const END = 2;
 
 export interface EncodedBatch {
   readonly ids: Uint32Array;
-  /** Of each part: how many of the ids are its own, and the UTF-8 bytes of its text. */
-  readonly lengths: readonly number[];
+  /** Of each part: how many of the ids are its own. */
+  readonly lengths: Uint32Array;
+  /** UTF-8 bytes of the batch. */
   readonly textBytes: number;
 }
 
@@ -22,22 +34,29 @@ const YOUNG_MB = 6;
  * The tokens of one batch. bos and eos stand around documents, not around their parts; a SentencePiece model begins each part as it
  * begins a text.
  */
-export function encodeBatch(tokenizer: Tokenizer, batch: TextBatch): EncodedBatch {
-  let textBytes = 0;
-  const parts = batch.map(({ text, isBegin, isEnd }) => {
-    textBytes += Buffer.byteLength(text);
-    return tokenizer.encode(text, {
-      bos: isBegin && tokenizer.bosId !== null,
-      eos: isEnd && tokenizer.eosId !== null,
+export function encodeBatch(tokenizer: Tokenizer, { text, units, borders }: TextBatch): EncodedBatch {
+  const lengths = new Uint32Array(units.length);
+  let ids = new Uint32Array(text.length);
+  let count = 0;
+  let from = 0;
+  for (const [i, length] of units.entries()) {
+    const part = tokenizer.encode(text.slice(from, from + length), {
+      bos: (borders[i]! & BEGIN) !== 0 && tokenizer.bosId !== null,
+      eos: (borders[i]! & END) !== 0 && tokenizer.eosId !== null,
     });
-  });
-  const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    ids.set(part, at);
-    at += part.length;
+    if (count + part.length > ids.length) ids = enlarged(ids, 2 * (count + part.length));
+    ids.set(part, count);
+    lengths[i] = part.length;
+    count += part.length;
+    from += length;
   }
-  return { ids, lengths: parts.map(({ length }) => length), textBytes };
+  return { ids: ids.slice(0, count), lengths, textBytes: Buffer.byteLength(text) };
+}
+
+function enlarged(ids: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(length);
+  larger.set(ids);
+  return larger;
 }
 
 export interface EncoderOptions {
@@ -101,17 +120,29 @@ class EncoderThread {
 }
 
 async function* batches(parts: AsyncIterable<TextPart>): AsyncGenerator<TextBatch> {
-  let batch: (TextPart & { isBegin: boolean })[] = [];
+  let held: TextPart[] = [];
   let units = 0;
   let isBegin = true;
-  for await (const part of parts) {
-    batch.push({ ...part, isBegin });
-    isBegin = part.isEnd;
-    units += part.text.length;
-    if (units < BATCH_UNITS) continue;
-    yield batch;
-    batch = [];
+  const take = (): TextBatch => {
+    const borders = new Uint8Array(held.length);
+    for (const [i, { isEnd }] of held.entries()) {
+      borders[i] = (isBegin ? BEGIN : 0) | (isEnd ? END : 0);
+      isBegin = isEnd;
+    }
+    const batch = {
+      text: held.map(({ text }) => text).join(''),
+      units: Uint32Array.from(held, ({ text }) => text.length),
+      borders,
+      weights: Float64Array.from(held, ({ weight }) => weight),
+    };
+    held = [];
     units = 0;
+    return batch;
+  };
+  for await (const part of parts) {
+    held.push(part);
+    units += part.text.length;
+    if (units >= BATCH_UNITS) yield take();
   }
-  if (batch.length > 0) yield batch;
+  if (held.length > 0) yield take();
 }

@@ -10,6 +10,7 @@ import { parseTokenManifest, TokenShards } from '../../../../corpus/mixture/shar
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import { type Documents, shardDocuments } from '../../../../training/data/documents.ts';
 import { openFile } from '../../files.ts';
+import { garbageCollector } from '../../garbage.ts';
 import { verifyWholeFolder, writeWholeFolderSlowly } from '../whole-folder.ts';
 import { checkShards } from './check-shards.ts';
 import { type EncoderOptions, encodeParts } from './encode-parts.ts';
@@ -140,7 +141,9 @@ async function tokenize(
   let told = begun.ms;
   let before = 0;
   let now = 0;
+  const free = garbageCollector();
   const onBytes = (count: number): void => {
+    free();
     // A file that is held back from is looked through first, and then read from its beginning.
     if (count < now) begun = { ms: performance.now(), read: before };
     now = count;

@@ -11,7 +11,7 @@ import {
 import type { FolderSink } from '../../../../model/checkpoint/write/write-hf.ts';
 import type { Tokenizer } from '../../../../tokenizer/tokenizer.ts';
 import type { WeightFile } from '../../../../training/data/documents.ts';
-import type { EncodedBatch, TextBatch } from './encode-parts.ts';
+import { END, type EncodedBatch, type TextBatch } from './encode-parts.ts';
 
 /** f32 of each document; text.json says how they are scaled. */
 export const WEIGHTS_FILE = 'weights.bin';
@@ -49,32 +49,38 @@ export class TokenWriter {
     this.weights = weightPower === null ? null : new WeightWriter(target, weightPower);
   }
 
-  add(batch: TextBatch, { ids, lengths, textBytes }: EncodedBatch): void {
+  add({ borders, weights }: TextBatch, { ids, lengths, textBytes }: EncodedBatch): void {
     this.textBytes += textBytes;
-    let at = 0;
-    /** Where documents end, until they are written. */
+    /** What is not written yet: tokens from here on, and where documents end. */
+    let from = 0;
     let ends: number[] = [];
-    for (const [i, { isEnd, weight }] of batch.entries()) {
-      const part = ids.subarray(at, at + lengths[i]!);
-      at += part.length;
+    let at = 0;
+    const write = (): void => {
+      if (at === from && ends.length === 0) return;
+      this.file!.tokens.write(encodeTokens(ids.subarray(from, at), this.width));
+      this.file!.ends.write(encodeTokens(ends, 'u32'));
+      from = at;
+      ends = [];
+    };
+    for (const [i, length] of lengths.entries()) {
       const file = (this.file ??= this.begin());
-      file.tokens.write(encodeTokens(part, this.width));
-      file.tokenCount += part.length;
-      this.open += part.length;
+      at += length;
+      file.tokenCount += length;
+      this.open += length;
       const isFull = file.tokenCount >= SHARD_TOKENS;
+      const isEnd = (borders[i]! & END) !== 0;
       if (!isEnd && !isFull) continue;
       if (!isEnd) this.cut++;
       ends.push(file.tokenCount);
       file.documentCount++;
       this.documentCount++;
-      this.weights?.add(weight, this.open);
+      this.weights?.add(weights[i]!, this.open);
       this.open = 0;
       if (!isFull) continue;
-      file.ends.write(encodeTokens(ends, 'u32'));
-      ends = [];
+      write();
       this.close();
     }
-    this.file?.ends.write(encodeTokens(ends, 'u32'));
+    write();
   }
 
   /** Writes what describes the tokens. `more` lies in text.json, beside the size of the text. */
