@@ -18,7 +18,8 @@ type Rows = readonly (readonly number[])[];
 export interface LoraFile {
   readonly gguf_names: readonly (readonly [peft: string, gguf: string])[];
   readonly cases: readonly {
-    readonly kind: 'lora' | 'rslora' | 'dora';
+    /** Such as `lora`, `rslora`, `dora`. */
+    readonly kind: string;
     readonly rank: number;
     readonly alpha: number;
     readonly scaling: number;
@@ -145,7 +146,7 @@ export const loraKinds: readonly AnyGoldenKind[] = [
       for (const [peft, gguf] of facts.gguf_names) check.exact(peft, ggufName(peft, modules), gguf);
       for (const [i, item] of facts.cases.entries()) {
         const at = `case ${i} (${item.kind})`;
-        const scale = loraScale({ alpha: item.alpha, rank: item.rank, isRankStabilized: item.kind === 'rslora' });
+        const scale = loraScale({ alpha: item.alpha, rank: item.rank, isRankStabilized: item.kind.includes('rslora') });
         check.close(`${at} scaling`, [scale], [item.scaling], { rtol: 1e-15 });
         const [w, a, b] = [source('W', item.W), source('A', item.A), source('B', item.B)];
         const shape = w.shape as [number, number];

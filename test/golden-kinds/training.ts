@@ -1,6 +1,6 @@
 /** golden/training: the trajectories of PyTorch + transformers, peft and trl, on every training device. */
 import { ok } from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Device, readDoubles } from '../../src/devices/device.ts';
 import { type LoraAdapter, refreshLengths, withAdapters } from '../../src/finetuning/lora.ts';
@@ -346,7 +346,8 @@ async function dpo({ path }: GoldenCase, check: Check, create: () => Promise<Dev
 /** What a case is, its files say: not its name. */
 const isAdapter = ({ path }: GoldenCase) => existsSync(join(path, 'adapter_init'));
 const isDpo = ({ path }: GoldenCase) => existsSync(join(path, 'policy_init'));
-const isAccumulation = ({ name }: GoldenCase) => name.startsWith('sft-accum');
+const isAccumulation = ({ path }: GoldenCase) =>
+  'token_mean' in (JSON.parse(readFileSync(join(path, 'expected.json'), 'utf8')) as object);
 
 function kind(name: string, matches: (item: GoldenCase) => boolean, run: GoldenKind<Device>['run']): AnyGoldenKind {
   return {

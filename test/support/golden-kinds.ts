@@ -16,7 +16,9 @@ export interface GoldenKind<Device = never> {
 
 /** A kind whose cases are the files or folders of that name in a group: `dpo`, and `dpo-…` or `dpo_…` for more of them. */
 export function named(group: string, name: string): (item: GoldenCase) => boolean {
-  return (item) => item.group === group && (item.name === name || item.name.startsWith(`${name}-`));
+  return (item) =>
+    item.group === group &&
+    (item.name === name || (/^[-_]/.test(item.name.slice(name.length)) && item.name.startsWith(name)));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: kinds of different devices stand in one list

@@ -70,7 +70,8 @@ function encodeChatSample(
   const plain = messages.map(({ train: _, ...message }) => message);
   let traced: ReturnType<typeof traceChat>;
   try {
-    traced = traceChat(template, plain, { tools, endTexts: endTextsOf(tokenizer) });
+    const onlyLast = encoder.trainOn === 'last';
+    traced = traceChat(template, plain, { tools, endTexts: endTextsOf(tokenizer), onlyLast });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     // What a template leaves out has no place in its text, either.

@@ -30,22 +30,25 @@ export interface TraceOptions {
   readonly tools?: readonly unknown[] | null;
   /** Texts of the tokens that end a turn. */
   readonly endTexts: readonly string[];
+  /** Only the last of the assistant's turns is wanted: templates that rewrite earlier ones can be used, too. */
+  readonly onlyLast?: boolean;
 }
 
 /** Renders a conversation and finds its assistant's turns. Throws ArgumentError with the template's own words, or `finetune.turns`. */
 export function traceChat(template: ChatTemplate, messages: readonly ChatMessage[], options: TraceOptions): TracedChat {
   const { tools = null } = options;
   const rendered = template.render(messages, { tools });
-  const ofAssistant = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
+  const all = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
+  const ofAssistant = options.onlyLast ? all.slice(-1) : all;
   const turns =
-    byGenerationBlocks(template, messages, rendered.text, ofAssistant, options) ??
+    byGenerationBlocks(template, messages, rendered.text, all, options)?.slice(-ofAssistant.length) ??
     byPrefixes(template, messages, rendered.text, ofAssistant, options) ??
     byMarks(template, messages, rendered.text, ofAssistant, options);
   if (turns !== null) return { ...rendered, turns };
   throw new ArgumentError(
     'finetune.turns',
     'the chat template rewrites earlier turns, so that it cannot be said where an answer stands in its text. ' +
-      'Train on the last turn of shorter conversations, or with a built-in template.',
+      'Train on the last turn only (data.trainOn: last), or with a built-in template.',
   );
 }
 
@@ -57,6 +60,7 @@ function byPrefixes(
   { tools = null, endTexts }: TraceOptions,
 ): TurnSpan[] | null {
   const turns: TurnSpan[] = [];
+  const opening = openingOf(template, messages, tools);
   for (const message of ofAssistant) {
     const before = tried(() => template.render(messages.slice(0, message), { tools, addGenerationPrompt: true }).text);
     const after =
@@ -66,31 +70,34 @@ function byPrefixes(
     if (before === null || after === null || !text.startsWith(before) || !text.startsWith(after)) return null;
     if (after.length <= before.length) return null;
     const content = spoken(messages[message]!);
-    let begin = before.length;
+    // Some templates write no generation prompt for a conversation that has no message yet.
+    const isOpened = opening === '' || before.endsWith(opening) || !text.startsWith(opening, before.length);
+    const asked = before.length + (isOpened ? 0 : opening.length);
+    let begin = asked;
     // White space that the template writes between its own words and the answer is not the answer's.
     if (!text.startsWith(content, begin) || content === '') {
       const shown = text.indexOf(content.trim(), begin);
       const gap = text.slice(begin, shown);
       if (shown > begin && content.trim() !== '' && gap.trim() === '') begin = shown;
     }
-    turns.push({
-      message,
-      asked: before.length,
-      begin,
-      end: endOfTurn(text, begin + content.trim().length, after.length, endTexts),
-    });
+    turns.push({ message, asked, begin, end: endOfTurn(text, begin, content.trim(), after.length, endTexts) });
   }
   return turns;
 }
 
-/** The end of the last end token in [from, limit); `limit` where there is none. */
-function endOfTurn(text: string, from: number, limit: number, endTexts: readonly string[]): number {
-  let end = -1;
-  for (const ending of endTexts) {
-    const at = text.lastIndexOf(ending, limit - ending.length);
-    if (at >= Math.min(from, limit - ending.length)) end = Math.max(end, at + ending.length);
-  }
-  return end === -1 ? limit : end;
+/**
+ * The end of the end token behind the words of a turn that lies in [begin, limit): what the template writes behind it, such as the end of
+ * the text, is not the turn's. Of a turn without words (calls of tools, which may quote anything) the last one; `limit` where there is none.
+ */
+function endOfTurn(text: string, begin: number, words: string, limit: number, endTexts: readonly string[]): number {
+  const turn = text.slice(begin, limit);
+  const at = words === '' ? -1 : turn.indexOf(words);
+  const ends = (find: (ending: string) => number) =>
+    endTexts.flatMap((ending) => (find(ending) === -1 ? [] : [find(ending) + ending.length]));
+  const behind = at === -1 ? [] : ends((ending) => turn.indexOf(ending, at + words.length));
+  const last = ends((ending) => turn.lastIndexOf(ending));
+  const end = behind.length > 0 ? Math.min(...behind) : Math.max(-1, ...last);
+  return end === -1 ? limit : begin + end;
 }
 
 const OPEN = '\u{F8F0}';

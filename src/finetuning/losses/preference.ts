@@ -131,13 +131,14 @@ const formulas = {
   discopop: {
     smoothing: null,
     pair: ofMargin((h) => {
-      const m = sigmoid(h / DISCOPOP_TEMPERATURE);
-      const dm = (m * sigmoid(-h / DISCOPOP_TEMPERATURE)) / DISCOPOP_TEMPERATURE;
-      const [logistic, exponential] = [-logSigmoid(h), Math.exp(-h)];
-      return [
-        (1 - m) * logistic + m * exponential,
-        dm * (exponential - logistic) - (1 - m) * sigmoid(-h) - m * exponential,
-      ];
+      const steep = h / DISCOPOP_TEMPERATURE;
+      const m = sigmoid(steep);
+      const dm = (m * sigmoid(-steep)) / DISCOPOP_TEMPERATURE;
+      // e^(−βd) alone overflows where its factor is 0, so both are powers in one exponent.
+      const exponential = Math.exp(logSigmoid(steep) - h);
+      const dExponential = (exponential * sigmoid(-steep)) / DISCOPOP_TEMPERATURE - exponential;
+      const logistic = -logSigmoid(h);
+      return [(1 - m) * logistic + exponential, dExponential - dm * logistic - (1 - m) * sigmoid(-h)];
     }),
   },
 } as const satisfies Record<string, Formula>;
