@@ -43,8 +43,9 @@ export const backwardRules: { readonly [Op in DifferentiableOp]: BackwardRule<Op
   linear: (backward, of, dy_NO, { inputs: [x_NI, w_OI, bias_O] }) =>
     backward.linear(of(x_NI), of(w_OI), bias_O ? of(bias_O) : null, dy_NO, x_NI, w_OI),
   linearSum: (backward, of, dy_NO, { inputs: [x_NI, w_OI, low_NR, b_OR, bias_O] }) => {
-    backward.linear(of(x_NI), of(w_OI), bias_O ? of(bias_O) : null, dy_NO, x_NI, w_OI);
+    // The thin products first: they only read dy, which is in the cache yet.
     backward.linear(of(low_NR), of(b_OR), null, dy_NO, low_NR, b_OR);
+    backward.linear(of(x_NI), of(w_OI), bias_O ? of(bias_O) : null, dy_NO, x_NI, w_OI);
   },
   rmsNorm: (backward, of, dy_ND, { inputs: [x_ND, gain_D, eps] }) =>
     backward.rmsNorm(of(x_ND), of(gain_D), dy_ND, x_ND, gain_D, eps),

@@ -16,6 +16,7 @@ import {
   r12,
   r13,
   r14,
+  r15,
   rax,
   rcx,
   rdi,
@@ -33,6 +34,8 @@ const VECTORS = 2;
 const W = 24;
 const X: readonly VectorRegister[] = [26, 27, 28, 29];
 const BETWEEN = 30;
+/** How many steps ahead B is asked for, as a power of two: where it is not packed, each step is on a line far from the last. */
+const AHEAD = 4;
 /** Of the columns of either panel of B. */
 const MASKS = [1, 2] as const;
 
@@ -130,6 +133,14 @@ const ROW_PLACES: readonly (readonly [index: General, times: 1 | 2 | 4] | null)[
 
 /** One or two panels of A × one or two of B, over `count` steps. */
 function tile(code: Code, frame: Frame, panels: 1 | 2, vectors: 1 | 2, isFused: boolean): void {
+  const rows = panels * TILE_ROWS;
+  // C is read and written at the end: until then it has come.
+  toC(code, frame);
+  for (let row = 0; row < rows; row++) {
+    for (let v = 0; v < vectors; v++) code.prefetch(at(rsi, 64 * v));
+    code.add(rsi, rdi);
+  }
+
   // r8, r9: panels of A; r10, r11: of B
   const toPanels = (operand: 'a' | 'b', index: string, width: number, first: General, second: General) => {
     frame.get(rax, index);
@@ -146,16 +157,21 @@ function tile(code: Code, frame: Frame, panels: 1 | 2, vectors: 1 | 2, isFused: 
   };
   toPanels('b', 'j', TILE_COLUMNS, r10, r11);
   code.move(r12, rsi); // from step to step of B
+  code.move(r15, r12);
+  code.shiftLeft(r15, AHEAD);
   toPanels('a', 'i', TILE_ROWS, r8, r9); // and of A: rsi
   frame.get(rax, 'aRow');
   code.multiplyNumber(rdx, rax, 3);
   code.multiplyNumber(rdi, rax, 5);
 
-  const rows = panels * TILE_ROWS;
   for (let sum = 0; sum < rows * vectors; sum++) code.three('xor', sum, sum, sum);
   frame.get(rcx, 'count');
   countDown(code, rcx, () => {
-    for (let v = 0; v < vectors; v++) code.loadVector(W + v, at([r10, r11][v]!));
+    for (let v = 0; v < vectors; v++) {
+      const panel = at([r10, r11][v]!);
+      code.loadVector(W + v, panel);
+      code.prefetch({ ...panel, index: r15 });
+    }
     for (let row = 0; row < rows; row++) {
       const x = X[row % X.length]!;
       const place = at(row < TILE_ROWS ? r8 : r9);
@@ -174,14 +190,7 @@ function tile(code: Code, frame: Frame, panels: 1 | 2, vectors: 1 | 2, isFused: 
     for (const panel of [r10, r11].slice(0, vectors)) code.add(panel, r12);
   });
 
-  frame.get(rdi, 'cRow');
-  frame.get(rsi, 'i');
-  code.multiply(rsi, rdi);
-  frame.get(rax, 'j');
-  code.shiftLeft(rax, 2);
-  code.add(rsi, rax);
-  frame.get(rax, 'c');
-  code.add(rsi, rax);
+  toC(code, frame);
   frame.get(r12, 'add');
   const out: Label = { at: null };
   for (let row = 0; row < rows; row++) {
@@ -200,4 +209,16 @@ function tile(code: Code, frame: Frame, panels: 1 | 2, vectors: 1 | 2, isFused: 
     code.add(rsi, rdi);
   }
   code.place(out);
+}
+
+/** The tile of C of `i` and `j` at rsi, from row to row rdi. Changes rax. */
+function toC(code: Code, frame: Frame): void {
+  frame.get(rdi, 'cRow');
+  frame.get(rsi, 'i');
+  code.multiply(rsi, rdi);
+  frame.get(rax, 'j');
+  code.shiftLeft(rax, 2);
+  code.add(rsi, rax);
+  frame.get(rax, 'c');
+  code.add(rsi, rax);
 }

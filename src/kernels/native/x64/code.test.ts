@@ -1,6 +1,6 @@
 import { strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, Code, eachOf, r8, r9, r10, r13, rax, rcx, rdi, rsi, rsp } from './code.ts';
+import { at, Code, eachOf, r8, r9, r10, r13, r15, rax, rcx, rdi, rsi, rsp } from './code.ts';
 
 /** Read back by GNU objdump 2.40 as the line says. */
 const encodings: readonly (readonly [line: string, write: (code: Code) => void, bytes: string])[] = [
@@ -48,6 +48,7 @@ const encodings: readonly (readonly [line: string, write: (code: Code) => void, 
   ['imul r9, r13, 160', (code) => code.multiplyNumber(r9, r13, 160), '4d69cda0000000'],
   ['mov [rsp+8], r13', (code) => code.store(at(rsp, 8), r13), '4c896c2408'],
   ['prefetcht0 [r9+2048]', (code) => code.prefetch(at(r9, 2048)), '410f188900080000'],
+  ['prefetcht0 [r10+r15*1+0]', (code) => code.prefetch({ ...at(r10), index: r15 }), '430f184c3a00'],
 ];
 
 /** The same with vectors of 256 bits (VEX). */

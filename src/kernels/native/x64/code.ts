@@ -243,7 +243,7 @@ export class Code {
   }
   /** Into the nearest cache, if it may; never fails. */
   prefetch(place: Place): void {
-    this.#say(rex(0, 0, place.base), 0x0f, 0x18);
+    this.#say(rex(0, 0, place.base, place.index), 0x0f, 0x18);
     this.#place(1, place, 1);
   }
 
@@ -474,6 +474,6 @@ export class Code {
   }
 }
 
-function rex(wide: 0 | 1, reg: number, rm: number): number {
-  return 0x40 | (wide << 3) | (((reg >> 3) & 1) << 2) | ((rm >> 3) & 1);
+function rex(wide: 0 | 1, reg: number, rm: number, index = 0): number {
+  return 0x40 | (wide << 3) | (((reg >> 3) & 1) << 2) | (((index >> 3) & 1) << 1) | ((rm >> 3) & 1);
 }
