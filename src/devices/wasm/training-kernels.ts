@@ -169,9 +169,23 @@ export class TrainingKernels {
     const mark = this.mark();
     const turned = this.take(M * N * 4);
     this.gemm(turned, N, M, K, b, a, false);
-    const [from, to] = [this.segment.floatsAt(turned, M * N), this.segment.floatsAt(c, M * N)];
-    if (!add) to.fill(0);
-    for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) to[m * N + n]! += from[n * M + m]!;
+    // Panels of Cᵀ are C, TILE_COLUMNS of its columns at a time.
+    const far = M * TILE_COLUMNS * 4;
+    const isC = N === TILE_COLUMNS && !add;
+    const panels = isC ? c : this.take(Math.ceil(N / TILE_COLUMNS) * far);
+    this.pack(TILE_COLUMNS, turned, panels, { rowStride: M, kStride: 1, rows: N, K: M, far });
+    if (!isC) {
+      const [from, to] = [
+        this.segment.floatsAt(panels, (Math.ceil(N / TILE_COLUMNS) * far) / 4),
+        this.segment.floatsAt(c, M * N),
+      ];
+      for (let m = 0; m < M; m++) {
+        for (let n = 0; n < N; n++) {
+          const at = Math.floor(n / TILE_COLUMNS) * M * TILE_COLUMNS + m * TILE_COLUMNS + (n % TILE_COLUMNS);
+          to[m * N + n] = (add ? to[m * N + n]! : 0) + from[at]!;
+        }
+      }
+    }
     this.release(mark);
   }
 

@@ -130,4 +130,5 @@ test('drawn answers: a seed each, groups beside each other; repetition, and what
   equal(repetitionOf(new Uint32Array(13).fill(7)), 0.9);
   deepEqual(alarmsOf({ length: 9, ended: 0.9, repetition: 0.1, entropy: 1, kl: 3 }), []);
   equal(alarmsOf({ length: 9, ended: 0.2, repetition: 0.5, entropy: 0.01, kl: 99 }).length, 4);
+  deepEqual(alarmsOf({ ended: 0.25, repetition: 0.1 }), ['only 25 % of the answers have an end']); // rejection sampling measures no more
 });

@@ -12,7 +12,7 @@ import { rowsOfStep } from '../run/order.ts';
 import type { Judge } from './judge.ts';
 import type { MethodStep, TuningMethod } from './method.ts';
 import { microBatchOf, type Sequence } from './policy.ts';
-import { drawRollouts, looksOf, type Sampler, sequenceOf } from './rollouts.ts';
+import { alarmsOf, drawRollouts, type Looks, looksOf, type Sampler, sequenceOf } from './rollouts.ts';
 
 /** The best answer to each prompt so far: what a run keeps beside its checkpoints. */
 export interface BestAnswer {
@@ -49,7 +49,7 @@ export class Rejection implements TuningMethod {
   private readonly parts: RejectionParts;
   private round = -1;
   private best: readonly BestAnswer[] = [];
-  private looks: Readonly<Record<string, number>> = {};
+  private looks: Partial<Looks> & Readonly<Record<string, number>> = {};
 
   constructor(parts: RejectionParts) {
     this.parts = parts;
@@ -65,8 +65,8 @@ export class Rejection implements TuningMethod {
     const passes = splitMicroBatch(microBatchOf(sequences), passTokens);
     noise?.begin(passes, seed, step, 0);
     const result = await trainer.step(passes);
-    const alarms =
-      this.looks.ended !== undefined && this.looks.ended < 0.5 ? ['half of the drawn answers have no end'] : [];
+    // All steps of a round learn from the same answers: they are warned of once.
+    const alarms = step % stepsPerRound === 0 ? alarmsOf(this.looks) : [];
     return {
       ...result,
       tokens: sequences.reduce((sum, { ids }) => sum + ids.length, 0),

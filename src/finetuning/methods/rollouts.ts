@@ -84,8 +84,13 @@ export interface Looks {
   readonly kl: number;
 }
 
-/** What looks as if the policy were collapsing, in words. */
-export function alarmsOf({ ended, repetition, entropy, kl }: Looks): string[] {
+/** What looks as if the policy were collapsing, in words; of what is not measured nothing is said. */
+export function alarmsOf({
+  ended = 1,
+  repetition = 0,
+  entropy = Number.POSITIVE_INFINITY,
+  kl = 0,
+}: Partial<Looks>): string[] {
   const alarms: string[] = [];
   if (ended < 0.5) alarms.push(`only ${percent(ended)} of the answers have an end`);
   if (repetition > 0.3) alarms.push(`${percent(repetition)} of the answers' word runs repeat earlier ones`);

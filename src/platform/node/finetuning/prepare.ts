@@ -103,7 +103,12 @@ export async function prepare(recipe: Recipe, checkpoint: Checkpoint, options: P
   };
   const samples = await samplesOf(recipe, both);
   const { facts, warnings } = proofOf(samples, tokenizer, recipe.name);
-  return { tokenizer, template, contextLength, samples, facts, warnings, census };
+  const known = checkpoint.config.contextLength;
+  const longer =
+    contextLength > known
+      ? [`model.contextLength is ${contextLength}, and the model was made for ${known}: positions beyond are new to it`]
+      : [];
+  return { tokenizer, template, contextLength, samples, facts, warnings: [...longer, ...warnings], census };
 }
 
 async function samplesOf(

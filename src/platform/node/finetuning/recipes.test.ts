@@ -56,6 +56,7 @@ test('vicuna.yaml', async () => {
   const { status, stderr } = await tuneFile(recipe('vicuna.yaml'), at('vicuna'), sets(values));
   equal(status, 0, stderr);
   match(stderr, /end: 16 of 16 trained turns end with an end token/);
+  match(stderr, /warning: model.contextLength is 2048, and the model was made for 96/);
 });
 
 test('draft.yaml: from samples of the model itself to a draft that guesses for it', async () => {
