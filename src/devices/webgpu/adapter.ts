@@ -68,7 +68,7 @@ const missing = (wanted: string, products: string, needed: string) =>
 /** Raised to what the adapter offers; the others' guaranteed values are enough. */
 const raisedLimits = ['maxBufferSize', 'maxStorageBufferBindingSize'] as const;
 
-/** Throws UnsupportedError `webgpu.no-adapter`. A new adapter for every device: one adapter opens one. */
+/** Throws UnsupportedError `webgpu.no-adapter`, `webgpu.no-device`. A new adapter for every device: one adapter opens one. */
 export async function openGpu(
   gpu: GPU,
   without: readonly GPUFeatureName[] = [],
@@ -94,13 +94,20 @@ export async function openGpu(
   const hasDots = gpu.wgslLanguageFeatures?.has(PACKED_DOTS) === true;
   const facts = { vendor: info.vendor, isSoftware, hasDots, hasHalves: has(HALVES) };
   const choice = chooseProducts(facts, products);
-  const device = await adapter.requestDevice({
+  const wanted = {
     requiredFeatures: [
       ...(hasTimestamps ? (['timestamp-query'] as const) : []),
       ...(hasSubgroups ? (['subgroups'] as const) : []),
       ...(choice.by === 'f16' || choice.ofHalves === 'f16' ? ([HALVES] as const) : []),
     ],
     requiredLimits: Object.fromEntries(raisedLimits.map((limit) => [limit, adapter.limits[limit]])),
+  };
+  const device = await adapter.requestDevice(wanted).catch((cause: Error) => {
+    throw new UnsupportedError(
+      'webgpu.no-device',
+      `webgpu: ${name} opens no device (${cause.message}), expected one with what it offers. Close programs that use it, renew its driver, or use device "wasm".`,
+      { cause },
+    );
   });
   return { device, name, isSoftware, hasTimestamps, hasSubgroups, products: choice };
 }

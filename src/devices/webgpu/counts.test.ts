@@ -151,6 +151,20 @@ test('a device that is lost in mid-answer fails what waits, says so once, and a 
   strictEqual((await again.read(again.ops.add(y, y))).length, 2);
 });
 
+test('an adapter that opens no device is named, with what it said', async () => {
+  const { gpu } = countingGpu();
+  const requestAdapter = async () => {
+    const { features, limits, info } = (await gpu.requestAdapter())!;
+    const requestDevice = () => Promise.reject(new Error('too many devices'));
+    return { features, limits, info: { ...info, description: 'an old card' }, requestDevice };
+  };
+  const busy = { wgslLanguageFeatures: gpu.wgslLanguageFeatures, requestAdapter } as unknown as GPU;
+  await rejects(createWebGpuDevice({ gpu: busy }), {
+    code: 'webgpu.no-device',
+    message: /^webgpu: an old card opens no device \(too many devices\), expected .* or use device "wasm"/,
+  });
+});
+
 test('memory that runs out in mid-answer is called so, and says what takes less', async () => {
   class GPUOutOfMemoryError extends Error {}
   const { gpu, raise } = countingGpu();
