@@ -27,12 +27,13 @@ import {
   storeBytes,
   writeKvBlock,
 } from './kv-store.ts';
-import { Memory } from './memory.ts';
+import { Memory, type Pause } from './memory.ts';
 import { createOps, largestOf } from './ops.ts';
 import { adamWStep, blend, muonStep, sumSquares } from './optimizers.ts';
-import { type Counts, Queue } from './queue.ts';
+import { Queue } from './queue.ts';
 import { selfTest } from './self-test.ts';
 import { GpuTensor, gpuTensor } from './tensors.ts';
+import type { Counts } from './timer.ts';
 import { storedBytes, Weights } from './weights.ts';
 
 export interface WebGpuDeviceOptions {
@@ -48,6 +49,8 @@ export interface WebGpuDeviceOptions {
   readonly products?: Products['by'];
   /** Milliseconds: with it the rate of the adapter is measured, and dispatches that would take long are cut by it. */
   readonly clock?: () => number;
+  /** Waits a little, in a browser that looks only now and then whether a GPU is done (mapForReading). */
+  readonly pause?: Pause | undefined;
   /** Told of what goes wrong outside of any call. */
   readonly warn?: (message: string) => void;
 }
@@ -74,12 +77,13 @@ export async function createWebGpuDevice({
   without,
   products: wantedProducts,
   clock,
+  pause,
   warn = () => {},
 }: WebGpuDeviceOptions): Promise<WebGpuDevice> {
   const opened = await openGpu(gpu, without, wantedProducts);
   const { device, name, isSoftware, hasTimestamps, hasSubgroups, products } = opened;
   const memory = new Memory(device);
-  const queue = new Queue(device, name, memory, { clock, dispatchFlops });
+  const queue = new Queue(device, name, memory, { clock, dispatchFlops, pause });
   const context = new Context(memory, queue, opened);
   const weights = new Weights(memory, queue, pieceBytes ?? null);
   const tables = new BatchTables(context);

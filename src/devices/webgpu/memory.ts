@@ -29,6 +29,7 @@ export const UNIFORM = 0x40;
 export const COPY_SOURCE = 4;
 export const COPY_TARGET = 8;
 export const MAP_READ = 1;
+const MAP_READ_MODE = 1;
 
 /** Steps between powers of two among the size classes of activations: at most a quarter is lost. */
 const CLASS_STEPS = 4;
@@ -136,4 +137,34 @@ export function assertWrittenOnce(
     const other = regions.findIndex(({ buffer }, k) => k !== i && buffer === written.buffer);
     assert(other < 0, `${name}: ${bufferNames[i]} is written, and ${bufferNames[other]} is the same buffer`);
   }
+}
+
+/** Waits a little, where a browser looks only now and then whether a GPU is done. */
+export type Pause = () => Promise<void>;
+
+/**
+ * Maps a buffer for reading. Firefox looks every 100 ms whether a GPU is done, and whenever something is submitted (its bug 1870699):
+ * with `pause`, empty work is submitted after each until the buffer is there, so that a token does not wait for a tenth of a second.
+ */
+export async function mapForReading(
+  device: GPUDevice,
+  buffer: GPUBuffer,
+  bytes: number,
+  pause: Pause | null,
+  hasFailed: () => boolean = () => false,
+): Promise<void> {
+  const mapped = buffer.mapAsync(MAP_READ_MODE, 0, bytes);
+  if (pause === null) return mapped;
+  let isDone = false;
+  const end = () => {
+    isDone = true;
+  };
+  mapped.then(end, end);
+  await pause();
+  // A lost device may leave it pending for ever.
+  while (!isDone && !hasFailed()) {
+    device.queue.submit([device.createCommandEncoder().finish()]);
+    await pause();
+  }
+  return mapped;
 }

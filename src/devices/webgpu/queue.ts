@@ -11,8 +11,17 @@ import { UnsupportedError } from '../../base/errors.ts';
 import type { Kernel, ParameterType } from '../../kernels/wgsl.ts';
 import type { Floats } from '../../tensor/tensor.ts';
 import { type Call, type Dispatch, hold, joined } from './fusion.ts';
-import { assertWrittenOnce, COPY_TARGET, MAP_READ, type Memory, type Region, UNIFORM } from './memory.ts';
-import { Timer } from './timer.ts';
+import {
+  assertWrittenOnce,
+  COPY_TARGET,
+  MAP_READ,
+  type Memory,
+  mapForReading,
+  type Pause,
+  type Region,
+  UNIFORM,
+} from './memory.ts';
+import { type Counts, Timer } from './timer.ts';
 
 /** Calls that are held back at most: more than a block of a model has. */
 const HELD = 64;
@@ -20,7 +29,6 @@ const HELD = 64;
 const SUBMISSION = 128;
 /** Words before the first is overwritten, unless one list alone is longer. */
 const WORDS = 2 ** 16;
-const MAP_READ_MODE = 1;
 /** Arithmetic a second that is assumed until some was measured: what the slowest of GPUs does. */
 const SLOWEST = 5e9;
 /** Seconds that a dispatch may take: systems end those of several seconds, and the screen stands still for as long as one lasts. */
@@ -28,21 +36,13 @@ const LONGEST_DISPATCH = 0.5;
 /** A submission with less arithmetic tells nothing of its rate. */
 const TELLING_FLOPS = 1e9;
 
-export interface KernelCount {
-  dispatches: number;
-  /** Of the buffers' parts that it was said to read and write. */
-  bytes: number;
-  /** Multiply-adds of products and attention, counted twice; what is done element by element is not counted. */
-  flops: number;
-}
-
-/** What a step did, for benches and tests. */
-export interface Counts {
-  dispatches: number;
-  submissions: number;
-  /** Buffers, bind groups and pipelines made. */
-  made: number;
-  readonly kernels: Map<string, KernelCount>;
+export interface QueueOptions {
+  /** Milliseconds; without it nothing is measured. */
+  readonly clock?: (() => number) | undefined;
+  /** What longestFlops is, whatever is measured. */
+  readonly dispatchFlops?: number | undefined;
+  /** See mapForReading. */
+  readonly pause?: Pause | undefined;
 }
 
 interface Pipeline {
@@ -62,6 +62,7 @@ export class Queue {
   private readonly memory: Memory;
   private readonly clock: (() => number) | null;
   private readonly dispatchFlops: number | null;
+  private readonly pause: Pause | null;
   private readonly pipelines = new Map<Kernel, Pipeline>();
   /** While work is rehearsed: the kernels that it has met. */
   private rehearsed: Set<Kernel> | null = null;
@@ -97,18 +98,10 @@ export class Queue {
   /** What the adapter calls itself. */
   private readonly name: string;
 
-  /** `clock`: milliseconds; without it nothing is measured. `dispatchFlops`: what longestFlops is, whatever is measured. */
-  constructor(
-    device: GPUDevice,
-    name: string,
-    memory: Memory,
-    {
-      clock = null,
-      dispatchFlops = null,
-    }: { clock?: (() => number) | null | undefined; dispatchFlops?: number | null | undefined } = {},
-  ) {
-    this.clock = clock;
-    this.dispatchFlops = dispatchFlops;
+  constructor(device: GPUDevice, name: string, memory: Memory, { clock, dispatchFlops, pause }: QueueOptions = {}) {
+    this.clock = clock ?? null;
+    this.dispatchFlops = dispatchFlops ?? null;
+    this.pause = pause ?? null;
     this.device = device;
     this.name = name;
     this.memory = memory;
@@ -328,7 +321,8 @@ export class Queue {
     await this.flushing;
     try {
       // A lost device rejects what is pending, but not on every system.
-      await Promise.race([staging.mapAsync(MAP_READ_MODE, 0, count * 4), this.failed]);
+      const mapped = mapForReading(this.device, staging, count * 4, this.pause, () => this.failure !== null);
+      await Promise.race([mapped, this.failed]);
     } catch (error) {
       throw this.failure ?? error;
     }

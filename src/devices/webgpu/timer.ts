@@ -9,6 +9,23 @@ const MAP_READ_MODE = 1;
 /** Numbers of a query set: the most that WebGPU allows. */
 const QUERIES = 4096;
 
+export interface KernelCount {
+  dispatches: number;
+  /** Of the buffers' parts that it was said to read and write. */
+  bytes: number;
+  /** Multiply-adds of products and attention, counted twice; what is done element by element is not counted. */
+  flops: number;
+}
+
+/** What a step did, for benches and tests. */
+export interface Counts {
+  dispatches: number;
+  submissions: number;
+  /** Buffers, bind groups and pipelines made. */
+  made: number;
+  readonly kernels: Map<string, KernelCount>;
+}
+
 export class Timer {
   private readonly device: GPUDevice;
   /** As many as the passes need, full but for the last. */

@@ -26,6 +26,7 @@ export async function createDevice(settings: LoadSettings): Promise<Device> {
     return createWebGpuDevice({
       gpu: gpuOfThisPage(),
       clock: () => performance.now(),
+      pause: pauseHere(),
       warn: (message) => console.warn(`cria: ${message}`),
     });
   const segmentWeights = segmentBytes ?? undefined;
@@ -52,7 +53,7 @@ async function autoDevice(settings: LoadSettings): Promise<Choice['device']> {
   const known = await remembered(key);
   if (known) return known.device;
   const choice = await chooseDevice({
-    openGpu: () => createWebGpuDevice({ gpu }),
+    openGpu: () => createWebGpuDevice({ gpu, pause: pauseHere() }),
     openWasm: () => createDevice({ ...settings, device: 'wasm' }),
     clock: () => performance.now(),
   });
@@ -76,6 +77,12 @@ async function remember(content: object): Promise<void> {
   try {
     await (await caches.open('cria')).put(PLACE, new Response(JSON.stringify(content)));
   } catch {}
+}
+
+/** Firefox must be asked whether its GPU is done (mapForReading); asked without any wait it comes to nothing else. */
+function pauseHere(): (() => Promise<void>) | undefined {
+  const isFirefox = /\bFirefox\//.test(navigator.userAgent);
+  return isFirefox ? () => new Promise((resolve) => setTimeout(resolve, 1)) : undefined;
 }
 
 /** Throws UnsupportedError `webgpu.browser`. */
