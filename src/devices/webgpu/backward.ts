@@ -16,14 +16,13 @@ import { dropout, dropoutValues } from '../../kernels/dropout/webgpu.ts';
 import { embedBackward } from '../../kernels/embed/webgpu.ts';
 import {
   mixRoutes,
-  mixWeightsBackward,
   routeBackward,
   routedBiasBackward,
   routedInputBackward,
   routedWeightBackward,
   routeWeights,
+  routeWeightsBackward,
   spreadRoutes,
-  spreadWeightsBackward,
 } from '../../kernels/experts/webgpu.ts';
 import { type GateForm, gatedBackward } from '../../kernels/gated/webgpu.ts';
 import { layerNormBackward } from '../../kernels/layer-norm/webgpu.ts';
@@ -292,8 +291,8 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
       }
       if (dWeights_NU) {
         const to = into(dWeights_NU);
-        const buffers = { dy_ND: region(dy_ND), x_MD: region(x_MD), dWeights_M: to.region };
-        context.each(mixWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
+        const buffers = { row_ND: region(dy_ND), route_MD: region(x_MD), dWeights_M: to.region };
+        context.each(routeWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
       }
     },
     spreadRoutes(dx_ND, dWeights_NU, dy_MD, x_ND, { weights_NU }) {
@@ -305,8 +304,8 @@ export function createBackward(context: Context, tables: BatchTables): BackwardO
       }
       if (dWeights_NU) {
         const to = into(dWeights_NU);
-        const buffers = { dy_MD: region(dy_MD), x_ND: region(x_ND), dWeights_M: to.region };
-        context.each(spreadWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
+        const buffers = { row_ND: region(x_ND), route_MD: region(dy_MD), dWeights_M: to.region };
+        context.each(routeWeightsBackward, elementCount(weights_NU.shape), buffers, { ...sizes, adds: to.adds });
       }
     },
     dropout(dx_ND, dy, options) {

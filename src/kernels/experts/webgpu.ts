@@ -90,27 +90,15 @@ export const spreadRoutes = elementwise({
   y_MD[i] = select(0.0, y_MD[i], adds != 0u) + weights_M[m] * x_ND[(m / U) * D + i % D];`,
 });
 
-/** Of spreadRoutes: dWeight_m = or += Σ_d x_nd · dy_md */
-export const spreadWeightsBackward = elementwise({
-  name: 'spreadRoutes, backward, weights',
+/** Of spreadRoutes and of mixRoutes: dWeight_m = or += Σ_d row_nd · route_md, of which one is an input and the other a gradient. */
+export const routeWeightsBackward = elementwise({
+  name: 'spreadRoutes, mixRoutes, backward, weights',
   parameters: { D: 'u32', U: 'u32', adds: 'u32' },
-  inputs: { dy_MD: 'f32', x_ND: 'f32' },
+  inputs: { row_ND: 'f32', route_MD: 'f32' },
   outputs: { dWeights_M: 'f32' },
   body: `
   var sum = 0.0;
-  for (var d = 0u; d < D; d++) { sum += x_ND[(i / U) * D + d] * dy_MD[i * D + d]; }
-  dWeights_M[i] = select(0.0, dWeights_M[i], adds != 0u) + sum;`,
-});
-
-/** dWeight_m = or += Σ_d x_md · dy_nd */
-export const mixWeightsBackward = elementwise({
-  name: 'mixRoutes, backward, weights',
-  parameters: { D: 'u32', U: 'u32', adds: 'u32' },
-  inputs: { dy_ND: 'f32', x_MD: 'f32' },
-  outputs: { dWeights_M: 'f32' },
-  body: `
-  var sum = 0.0;
-  for (var d = 0u; d < D; d++) { sum += x_MD[i * D + d] * dy_ND[(i / U) * D + d]; }
+  for (var d = 0u; d < D; d++) { sum += row_ND[(i / U) * D + d] * route_MD[i * D + d]; }
   dWeights_M[i] = select(0.0, dWeights_M[i], adds != 0u) + sum;`,
 });
 
