@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { append as appendTask } from '../../kernels/attention/cached/append.ts';
+import { RUN_BYTES, RUN_COLUMNS } from '../../kernels/attention/cached/integers.ts';
 import {
   attention,
   attentionAltered,
@@ -10,9 +11,10 @@ import {
 } from '../../kernels/attention/cached/kernel.ts';
 import { cacheLayout } from '../../kernels/attention/cached/layout.ts';
 import type { Batch } from '../../kernels/batch.ts';
+import { quantizeRows } from '../../kernels/linear/quantize.kernel.ts';
 import { type AttentionOptions, isCacheLayer, type KvType, type Ops } from '../../kernels/ops.ts';
 import * as tasks from '../../kernels/tasks.ts';
-import { columnCount } from '../../tensor/tensor.ts';
+import { columnCount, rowCount } from '../../tensor/tensor.ts';
 import { BLOCK_TOKENS, type WasmKvStore } from './kv-store.ts';
 import { inSegment, type OpContext } from './op-context.ts';
 import type { Segment } from './segment.ts';
@@ -161,6 +163,13 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     const shared = splits > 1 && team.size > 1 && units < 4 * team.size ? splits : 0;
     const sharedBytes = shared * units * partialBytes(tileRows, layout.paddedSize);
     const partials = shared ? arena.scratch(segment, sharedBytes).pointer : 0;
+    const queryRuns = multipliesIntegers(type, headSize) ? headSize / RUN_COLUMNS : 0;
+    const queries = rowCount(q.shape) * H;
+    const quants = queryRuns ? arena.scratch(segment, queries * queryRuns * RUN_BYTES).pointer : 0;
+    if (queryRuns) {
+      const rows = { x: q.pointer, out: quants, N: queries, columns: headSize, R: 1 };
+      team.perform(segment, quantizeRows, rows, queries, 32);
+    }
     const given = {
       ...layout,
       base: pointer,
@@ -168,6 +177,8 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
       kvHeads: kvHeadCount,
       headSize,
       q: q.pointer,
+      quants,
+      queryRuns,
       mix: into ?? mix.pointer,
       tiles,
       tileRows,
@@ -195,6 +206,10 @@ export function createAttentionOps(context: OpContext): Pick<Ops, 'appendToCache
     return mix;
   }
 }
+
+/** Whether keys are multiplied with 8-bit queries. */
+const multipliesIntegers = (type: KvType, headSize: number): boolean =>
+  (type === 'q8_0' || type === 'q4_0') && headSize % RUN_COLUMNS === 0;
 
 function cacheTable(batch: Batch, i: number): Uint32Array {
   return batch.spans[i]!.blocks;

@@ -26,6 +26,26 @@ export function keptShare({ dropout }: AttentionSizes, row: number, head: number
   return (distance) => (dropoutNumber(base, distance) >= dropoutThreshold(rate) ? 1 / (1 - rate) : 0);
 }
 
+/**
+ * Queries as the wasm device rounds them before the keys of a q8_0 or q4_0 cache (cached/integers.ts), by groups of 32 columns:
+ *
+ *   scale = max|q| / 127     q ≈ scale · round(q / scale), to nearest even     |error| ≤ scale / 2
+ *
+ * The quotient is rounded to f32, as it decides. Shapes  q: whole groups.
+ */
+export function roundQueries(q: Floats): Float64Array {
+  const out = new Float64Array(q.length);
+  for (let start = 0; start < q.length; start += 32) {
+    const group = q.subarray(start, start + 32);
+    const largest = group.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const inverse = largest < 1e-36 ? 0 : Math.fround(127 / largest);
+    group.forEach((x, i) => {
+      out[start + i] = Math.fround(largest / 127) * (Math.fround(Math.fround(x * inverse) + 12582912) - 12582912);
+    });
+  }
+  return out;
+}
+
 /** What a score depends on beside q·k. */
 export type Bend = Pick<AttentionSizes, 'E' | 'scale' | 'cap'>;
 

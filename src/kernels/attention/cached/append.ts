@@ -52,7 +52,7 @@ const writers: Readonly<Record<KvType, (row: Row) => void>> = {
   q4_0: (row) =>
     eachBlock(row, ({ e, count, keyScale, valueScale }) => {
       const pairs = row.keyQuants.add(e.mul(4)).add(row.slot);
-      quantizeNibbles(keyScale, pairs, { stride: 8, apart: 1 }, row.k.add(e.mul(4)), count);
+      quantizeNibbles(keyScale, pairs, { stride: 8, apart: 4 }, row.k.add(e.mul(4)), count);
       quantizeNibbles(valueScale, row.values.add(e.shr(1)), { stride: 1, apart: 16 }, row.v.add(e.mul(4)), count);
     }),
 };
@@ -109,7 +109,7 @@ function quantizeBytes(scaleAt: I32, out: I32, stride: number, x: I32, count: I3
   });
 }
 
-/** `apart`: columns between the two of a byte. The low nibble is written first, so that an odd last column leaves a whole byte. */
+/** `apart`: columns between the two of a byte. The low nibble is written first, so that columns that are missing leave whole bytes. */
 function quantizeNibbles(
   scaleAt: I32,
   out: I32,

@@ -7,6 +7,8 @@
  * The keys of a sequence are cut into blocks of 32 positions and splits of 16 blocks, both by absolute position. Within a split, blocks
  * are folded one after the other; then the splits, in order. The structure depends on the key positions alone, so neither chunking,
  * batch, block table nor threads change a bit. Keys that are not visible take part in nothing.
+ *
+ * Keys of a q8_0 or q4_0 cache meet queries that are integers too, where a head is whole runs of 32 columns (integers.ts).
  * Source  Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691; splits: "Flash-Decoding", 2023.
  */
 import { type KvType, kvTypes } from '../../ops.ts';
@@ -14,6 +16,7 @@ import { SPLIT_BLOCKS, TILE_HEADS } from '../../tasks.ts';
 import { clear, each, store, when } from '../../writer/statements.ts';
 import { type ArgumentValues, task } from '../../writer/task.ts';
 import { choose, F32, I32 } from '../../writer/values.ts';
+import { IntegerQueries, integersBytes } from './integers.ts';
 import { BLOCK_POSITIONS } from './layout.ts';
 import { mixFour, mixOne, SCORE_BYTES, scoresOfFour, scoresOfOne } from './products.ts';
 import { capScores, finishRow, finishRowWithSink, foldRow, softmaxRow } from './softmax.ts';
@@ -32,6 +35,9 @@ const takes = {
   headSize: 'count',
   paddedSize: 'count',
   q: 'pointer',
+  /** The same as integers (../../linear/quantize.kernel.ts, tiles of one row), a row for every head of every token; runs of 32 columns of one, 0: not there. */
+  quants: 'pointer',
+  queryRuns: 'count',
   mix: 'pointer',
   /** Of four words each: first row, rows (tokens), position of the first, block table. */
   tiles: 'pointer',
@@ -54,17 +60,21 @@ const takes = {
   /** One number a query head (0: none): scores without a key, which only take their share. */
   sinks: 'pointer',
 } as const;
-type Given = ArgumentValues<typeof takes>;
+export type AttentionArguments = ArgumentValues<typeof takes>;
+type Given = AttentionArguments;
 
 /** Bytes of a partial result: the rows of E' floats, then their m, their l. */
 export const partialBytes = (tileRows: number, paddedSize: number): number => 4 * tileRows * (paddedSize + 2);
 
 /**
- * Bytes of scratch that a thread needs: scores, each row's position and query, a block as f32, two partial results; machine code
- * keeps two numbers more of each row.
+ * Bytes of scratch that a thread needs: scores, each row's position and query, a block as f32, two partial results, two numbers more of
+ * each row that machine code keeps, integers.
  */
 export const attentionScratch = (tileRows: number, headSize: number, paddedSize: number): number =>
-  tileRows * (SCORE_BYTES + 16) + 4 * 2 * BLOCK_POSITIONS * (headSize + 8) + 2 * partialBytes(tileRows, paddedSize);
+  tileRows * (SCORE_BYTES + 16) +
+  4 * 2 * BLOCK_POSITIONS * (headSize + 8) +
+  2 * partialBytes(tileRows, paddedSize) +
+  integersBytes(tileRows, headSize);
 
 type Attention = Readonly<Record<KvType, ReturnType<typeof task<typeof takes>>>>;
 
@@ -118,6 +128,9 @@ function combineOf(isAltered: boolean) {
 /** From the start of a thread's scratch to its two partial results. */
 const scratchBeforeParts = ({ tileRows, paddedSize }: Given): I32 =>
   tileRows.mul(SCORE_BYTES + 8).add(paddedSize.mul(4 * 2 * BLOCK_POSITIONS));
+
+const scratchBeforeIntegers = (given: Given, part: Part): I32 =>
+  scratchBeforeParts(given).add(part.bytes).add(part.bytes).add(given.tileRows.mul(8));
 
 /** Where things lie in a partial result. */
 class Part {
@@ -187,12 +200,15 @@ class Tile {
   positionOf(r: I32): I32 {
     return this.position.add(r.div(this.heads));
   }
+  /** Which of all heads of all tokens row r is. */
+  indexOf(r: I32): I32 {
+    const { kvHeads, groupHeads } = this.#given;
+    const token = this.firstRow.add(r.div(this.heads));
+    return token.mul(kvHeads).mul(groupHeads).add(this.headOf(r));
+  }
   /** Address of row r's E numbers, in an array of [N, H·E]. */
   rowAt(base: I32, r: I32): I32 {
-    const { kvHeads, groupHeads, headSize } = this.#given;
-    const token = this.firstRow.add(r.div(this.heads));
-    const head = token.mul(kvHeads).mul(groupHeads).add(this.headOf(r));
-    return base.add(head.mul(headSize).mul(4));
+    return base.add(this.indexOf(r).mul(this.#given.headSize).mul(4));
   }
 }
 
@@ -222,6 +238,11 @@ function attendSplit({ type, isAltered, given, tile, part, out, split, scratch }
     store(positions.add(r.mul(4)), tile.positionOf(r));
     store(queries.add(r.mul(4)), tile.rowAt(given.q, r));
   });
+  const integers =
+    type === 'q8_0' || type === 'q4_0'
+      ? new IntegerQueries(given, scratch.add(scratchBeforeIntegers(given, part)), queries)
+      : null;
+  integers?.widen(rows, (r) => tile.indexOf(r));
   const begin = split.mul(SPLIT_BLOCKS).max(tile.firstVisible(tile.position).div(BLOCK_POSITIONS));
   const end = split.add(1).mul(SPLIT_BLOCKS).min(tile.lastPosition.div(BLOCK_POSITIONS).add(1));
   const whole = rows.and(~3);
@@ -235,16 +256,17 @@ function attendSplit({ type, isAltered, given, tile, part, out, split, scratch }
     );
     if (type !== 'f32') {
       const count = tile.lastPosition.add(1).sub(start).min(BLOCK_POSITIONS);
-      widenBlock(type, wide, { ...given, at: chunk, count });
+      widenBlock(type, wide, { ...given, at: chunk, count }, integers ? integers.keyScales : I32.of(0));
     }
     const keys = type === 'f32' ? chunk : wide;
     const values = keys.add(type === 'f32' ? keyPanelBytes.mul(4) : headSize.mul(4 * BLOCK_POSITIONS));
-    each(0, whole, 4, (r) =>
-      scoresOfFour({ scores: scoresAt(r), queries: queries.add(r.mul(4)), keys, size: headSize }),
-    );
-    each(whole, rows, 1, (r) =>
-      scoresOfOne({ scores: scoresAt(r), queries: queries.add(r.mul(4)), keys, size: headSize }),
-    );
+    const scores = () => {
+      const of = (r: I32) => ({ scores: scoresAt(r), queries: queries.add(r.mul(4)), keys, size: headSize });
+      each(0, whole, 4, (r) => scoresOfFour(of(r)));
+      each(whole, rows, 1, (r) => scoresOfOne(of(r)));
+    };
+    if (integers) integers.either({ scoresAt, keys, whole, rows }, scores);
+    else scores();
     if (isAltered) {
       when(cap.eq(0).not(), () => capScores({ scores: scratch, end: scoresAt(rows), cap, factor: capFactor }));
     }

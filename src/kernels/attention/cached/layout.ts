@@ -10,11 +10,11 @@
  *   f32      32 E bytes                         4 E' bytes          E' = E rounded up to 8
  *   f16      16 E                               2 E'
  *   q8_0     16 ⌈E/32⌉ (f16 scales) + 8 E       E' + scales: 2 ⌈E/32⌉, rounded up to 4
- *   q4_0     16 ⌈E/32⌉ (f16 scales) + 16 ⌈E/4⌉  16 ⌈E/32⌉ + scales: 2 ⌈E/32⌉, rounded up to 4
+ *   q4_0     16 ⌈E/32⌉ (f16 scales) + 32 ⌈E/8⌉  16 ⌈E/32⌉ + scales: 2 ⌈E/32⌉, rounded up to 4
  *
  * q8_0: one f16 scale per position and 32 columns, q = round(x / scale), as the block type of the same name.
- * q4_0: the same with x = scale · (q − 8), q in 0 … 15; the number of largest magnitude is −8 · scale. A byte of keys holds columns 2i
- * (low nibble) and 2i + 1 of a position; a byte of values columns i and i + 16 of 32.
+ * q4_0: the same with x = scale · (q − 8), q in 0 … 15; the number of largest magnitude is −8 · scale. Of 8 columns of keys, a byte
+ * holds columns i (low nibble) and i + 4 of a position; a byte of values columns i and i + 16 of 32.
  */
 import type { KvType } from '../../ops.ts';
 
@@ -46,7 +46,7 @@ export function cacheLayout(type: KvType, headSize: number): CacheLayout {
       return { keyPanelBytes: 8 * bytes * headSize, keyQuantsAt: 0, valueRowBytes, valueScalesAt: valueRowBytes };
     }
     const keyQuantsAt = 16 * scales;
-    const keyBytes = type === 'q8_0' ? 8 * headSize : 16 * Math.ceil(headSize / 4);
+    const keyBytes = type === 'q8_0' ? 8 * headSize : 32 * Math.ceil(headSize / 8);
     const valueScalesAt = type === 'q8_0' ? paddedSize : 16 * scales;
     const valueRowBytes = valueScalesAt + up(2 * scales, 4);
     return { keyPanelBytes: keyQuantsAt + keyBytes, keyQuantsAt, valueRowBytes, valueScalesAt };

@@ -2,7 +2,7 @@
 import { halfToF32, kept, pair, zeros } from '../../lanes.ts';
 import type { KvType } from '../../ops.ts';
 import { each, functionOf, store, storeVectors, variable, when } from '../../writer/statements.ts';
-import { F32x4, I8x16, I16x8, I32, I32x4 } from '../../writer/values.ts';
+import { choose, F32x4, I8x16, I16x8, I32, I32x4 } from '../../writer/values.ts';
 import { BLOCK_POSITIONS, PANEL_POSITIONS } from './layout.ts';
 
 export interface Chunk {
@@ -17,8 +17,11 @@ export interface Chunk {
   readonly valueScalesAt: I32;
 }
 
-/** A panel of keys is widened as a whole, values only as far as there are. */
-export function widenBlock(type: Exclude<KvType, 'f32'>, out: I32, chunk: Chunk): void {
+/**
+ * A panel of keys is widened as a whole, values only as far as there are. `keyScales`: where the scales of keys of a q8_0 or q4_0 cache go,
+ * 32 positions of each run of 32 columns; keys are then integers. 0: keys are multiplied by them.
+ */
+export function widenBlock(type: Exclude<KvType, 'f32'>, out: I32, chunk: Chunk, keyScales: I32): void {
   const { at, count, headSize, paddedSize, keyPanelBytes, keyQuantsAt, valueRowBytes, valueScalesAt } = chunk;
   const panels = count.add(PANEL_POSITIONS - 1).div(PANEL_POSITIONS);
   const values = at.add(keyPanelBytes.mul(BLOCK_POSITIONS / PANEL_POSITIONS));
@@ -31,7 +34,9 @@ export function widenBlock(type: Exclude<KvType, 'f32'>, out: I32, chunk: Chunk)
   each(0, panels, 1, (panel) => {
     const scales = at.add(panel.mul(keyPanelBytes));
     const quants = scales.add(keyQuantsAt);
-    widenKeys[type]({ out: out.add(panel.mul(headSize).mul(4 * PANEL_POSITIONS)), scales, quants, size: headSize });
+    const own = choose(keyScales.eq(0), I32.of(0), keyScales.add(panel.mul(4 * PANEL_POSITIONS)));
+    const to = out.add(panel.mul(headSize).mul(4 * PANEL_POSITIONS));
+    widenKeys[type]({ out: to, scales, quants, size: headSize, keyScales: own });
   });
   const rows = { first: values, end: values.add(count.mul(valueRowBytes)), rowBytes: valueRowBytes };
   widenValues[type]({ ...rows, out: outValues, scalesAt: valueScalesAt, size: paddedSize });
@@ -97,13 +102,13 @@ function nibbles(pairs: I8x16, lowBits: I8x16, eight: I8x16): readonly [I8x16, I
   return [pairs.and(lowBits).sub(eight), pairs.shr(4).sub(eight)];
 }
 
-/** A panel of keys: columns of 8 positions. Writes up to a multiple of four columns, into what comes behind the panel. */
+/** A panel of keys: columns of 8 positions. Writes up to a multiple of eight columns, into what comes behind the panel. */
 function keysOf(type: 'q8_0' | 'q4_0') {
   return functionOf(
     `widenKeys_${type}`,
-    { out: I32, scales: I32, quants: I32, size: I32 },
+    { out: I32, scales: I32, quants: I32, size: I32, keyScales: I32 },
     null,
-    ({ out, scales, quants, size }) => {
+    ({ out, scales, quants, size, keyScales }) => {
       const halves = new Halves();
       const lowBits = kept(I8x16.splat(15));
       const eight = kept(I8x16.splat(8));
@@ -118,6 +123,14 @@ function keysOf(type: 'q8_0' | 'q4_0') {
             it.value = F32x4.load(to, 16 * half);
           });
         });
+        when(keyScales.ne(0), () => {
+          const place = keyScales.add(e.mul((4 * BLOCK_POSITIONS) / 32));
+          storeVectors(
+            place,
+            scale.map((it) => it.value),
+          );
+          for (const it of scale) it.value = F32x4.splat(1);
+        });
         const both = [scale[0].value, scale[1].value] as const;
         const columns = size.sub(e).min(32);
         const from = quants.add(e.mul(type === 'q8_0' ? 8 : 4));
@@ -128,13 +141,15 @@ function keysOf(type: 'q8_0' | 'q4_0') {
             quant.value = quant.value.add(8);
           });
         } else {
-          each(to, to.add(columns.mul(32)), 128, (column) => {
-            const [even, odd] = nibbles(I8x16.load(quant.value), lowBits, eight);
-            storeEight(column, even.widenLow(), both);
-            storeEight(column, odd.widenLow(), both, 32);
-            storeEight(column, even.widenHigh(), both, 64);
-            storeEight(column, odd.widenHigh(), both, 96);
-            quant.value = quant.value.add(16);
+          each(to, to.add(columns.mul(32)), 256, (column) => {
+            for (const at of [0, 64]) {
+              const [low, high] = nibbles(I8x16.load(quant.value, at / 4), lowBits, eight);
+              storeEight(column, low.widenLow(), both, at);
+              storeEight(column, low.widenHigh(), both, at + 32);
+              storeEight(column, high.widenLow(), both, at + 128);
+              storeEight(column, high.widenHigh(), both, at + 160);
+            }
+            quant.value = quant.value.add(32);
           });
         }
       });

@@ -37,7 +37,8 @@ import type { Task } from '../../../writer/task.ts';
 import { BLOCK_POSITIONS } from '../layout.ts';
 import { SCORE_BYTES } from '../products.ts';
 import { Block } from './block.ts';
-import { askForNext, chunkOf } from './chunk.ts';
+import { askForNext, chunkOf, keepNext } from './chunk.ts';
+import { Dots } from './dots.ts';
 import { HALF, LINE, ONE } from './registers.ts';
 import { Results } from './results.ts';
 import { Rows } from './rows.ts';
@@ -66,6 +67,7 @@ class Attention {
   readonly #rows: Rows;
   readonly #block: Block;
   readonly #widening: Widening | null;
+  readonly #dots: Dots | null;
   readonly #results: Results;
 
   constructor(code: Code, type: KvType, frame: Frame, isFused: boolean) {
@@ -73,7 +75,9 @@ class Attention {
     this.#frame = frame;
     this.#exponential = new Exponential(code, frame);
     this.#rows = new Rows(code, frame);
-    this.#block = new Block(code, frame, type, { rows: this.#rows, exponential: this.#exponential, isFused });
+    this.#dots = Dots.for(code, frame, type, this.#rows);
+    const parts = { rows: this.#rows, exponential: this.#exponential, dots: this.#dots, isFused };
+    this.#block = new Block(code, frame, type, parts);
     this.#results = new Results(code, frame, this.#exponential);
     this.#widening = type === 'f32' ? null : new Widening(code, frame, type);
   }
@@ -201,6 +205,8 @@ class Attention {
     frame.keep('tops', rsi);
     code.add(rsi, rcx);
     frame.keep('shrinks', rsi);
+    code.add(rsi, rcx);
+    frame.keep('patterns', rsi);
     frame.get(rax, 'headSize');
     code.shiftLeft(rax, 5);
     frame.keep('widePanelBytes', rax);
@@ -210,6 +216,7 @@ class Attention {
     unless(code, 'notEqual', () => code.moveNumber(rax, 0x7fffffff));
     frame.keep('window', rax);
     this.#widening?.constants();
+    this.#dots?.constants();
   }
 
   /** The tile rax, of which each head and group counts, and the splits to go through. */
@@ -403,6 +410,8 @@ class Attention {
       if (this.#widening === null) {
         frame.keep('keys', rsi);
         frame.keep('values', rdi);
+        keepNext(code, frame);
+        askForNext(code, frame);
       } else {
         frame.get(rcx, 'positionEnd');
         code.subtract(rcx, rax);
@@ -414,11 +423,14 @@ class Attention {
         code.shiftLeft(rcx, 2);
         code.add(rsi, rcx);
         frame.keep('values', rsi);
+        keepNext(code, frame);
         frame.get(rax, 'isDirect');
         code.compareNumber(rax, 0);
-        unless(code, 'notEqual', () => this.#widening!.write());
+        unless(code, 'notEqual', () => {
+          this.#widening!.write();
+          askForNext(code, frame);
+        });
       }
-      askForNext(code, frame);
       this.#block.write();
       increase(code, frame, 'b', 1);
     });

@@ -28,6 +28,7 @@ import type { Exponential } from '../../../native/x64/exp.ts';
 import { countDown, type Frame, unless } from '../../../native/x64/frame.ts';
 import type { KvType } from '../../../ops.ts';
 import { SCORE_BYTES } from '../products.ts';
+import type { Dots } from './dots.ts';
 import { HALF, LINE, W } from './registers.ts';
 import type { Rows } from './rows.ts';
 import { Softmax } from './softmax.ts';
@@ -43,6 +44,8 @@ const BETWEEN = 30;
 interface BlockParts {
   readonly rows: Rows;
   readonly exponential: Exponential;
+  /** Of keys with 8-bit queries. */
+  readonly dots: Dots | null;
   /** Multiply-adds round once. */
   readonly isFused: boolean;
 }
@@ -54,50 +57,58 @@ export class Block {
   readonly #softmax: Softmax;
   readonly #isFused: boolean;
   readonly #stored: StoredPanels | null;
+  readonly #dots: Dots | null;
 
-  constructor(code: Code, frame: Frame, type: KvType, { rows, exponential, isFused }: BlockParts) {
+  constructor(code: Code, frame: Frame, type: KvType, { rows, exponential, dots, isFused }: BlockParts) {
     this.#code = code;
     this.#frame = frame;
     this.#rows = rows;
     this.#softmax = new Softmax(code, frame, exponential, rows);
     this.#isFused = isFused;
+    this.#dots = dots;
     const growAll = (rows: number, vectors: number, number: (row: number) => Place) =>
       this.#growAll(rows, vectors, number);
     this.#stored = type === 'f32' ? null : new StoredPanels(code, frame, type, growAll);
   }
 
-  /** Of keys and values in f32, or as they are stored where `isDirect` is 1. */
+  /** Of keys and values in f32, or as they are stored where `isDirect` is 1; of keys and 8-bit queries where there are `queryRuns`. */
   write(): void {
+    const stored = this.#stored;
     this.#rows.thatSee();
-    this.#eitherWay((stored) =>
-      this.#rows.inGroups((rows, advance) => {
-        this.#scores(rows, stored);
-        advance();
-      }),
-    );
+    if (this.#dots) {
+      const dots = this.#dots;
+      this.#eitherWay('queryRuns', (areIntegers) =>
+        this.#inGroups((rows) => (areIntegers ? dots.scores(rows) : this.#scores(rows, null))),
+      );
+    } else if (stored)
+      this.#eitherWay('isDirect', (isDirect) => this.#inGroups((rows) => this.#scores(rows, isDirect ? stored : null)));
+    else this.#inGroups((rows) => this.#scores(rows, null));
     this.#softmax.write();
-    this.#eitherWay((stored) =>
-      this.#rows.inGroups((rows, advance, tooMany) => {
-        this.#mix(rows, tooMany, stored);
-        advance();
-      }),
-    );
+    if (stored)
+      this.#eitherWay('isDirect', (isDirect) =>
+        this.#inGroups((rows, tooMany) => this.#mix(rows, tooMany, isDirect ? stored : null)),
+      );
+    else this.#inGroups((rows, tooMany) => this.#mix(rows, tooMany, null));
   }
 
-  #eitherWay(write: (stored: StoredPanels | null) => void): void {
-    if (this.#stored === null) {
-      write(null);
-      return;
-    }
+  #inGroups(write: (rows: number, tooMany: Label) => void): void {
+    this.#rows.inGroups((rows, advance, tooMany) => {
+      write(rows, tooMany);
+      advance();
+    });
+  }
+
+  /** Both, of which the one runs that what is kept as `name` chooses. Changes rax. */
+  #eitherWay(name: string, write: (chosen: boolean) => void): void {
     const code = this.#code;
-    const [direct, done]: [Label, Label] = [{ at: null }, { at: null }];
-    this.#frame.get(rax, 'isDirect');
+    const [other, done]: [Label, Label] = [{ at: null }, { at: null }];
+    this.#frame.get(rax, name);
     code.compareNumber(rax, 0);
-    code.jumpIf('notEqual', direct);
-    write(null);
+    code.jumpIf('notEqual', other);
+    write(false);
     code.jump(done);
-    code.place(direct);
-    write(this.#stored);
+    code.place(other);
+    write(true);
     code.place(done);
   }
 

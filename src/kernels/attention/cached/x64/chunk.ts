@@ -21,13 +21,23 @@ export function chunkOf(code: Code, frame: Frame): void {
 }
 
 /**
- * Prefetches the next block's chunk while block `b` is computed. After the last block the address is meaningless, which is harmless: a
- * prefetch never faults.
+ * `toNext`: from block `b`'s chunk to the next one's, which is prefetched while this one is computed. After the last block of a split it is the
+ * chunk that most threads read next; where there is none, the address is meaningless, which is harmless: a prefetch never faults. `chunk` is kept.
  */
-export function askForNext(code: Code, frame: Frame): void {
+export function keepNext(code: Code, frame: Frame): void {
   frame.get(rax, 'b');
   code.addNumber(rax, 1);
   chunkOf(code, frame);
+  frame.get(rax, 'chunk');
+  code.subtract(rsi, rax);
+  frame.keep('toNext', rsi);
+}
+
+/** Prefetches all of the next chunk, where no loop over what is stored does it line by line. */
+export function askForNext(code: Code, frame: Frame): void {
+  frame.get(rsi, 'chunk');
+  frame.get(rcx, 'toNext');
+  code.add(rsi, rcx);
   frame.get(rcx, 'chunkBytes');
   code.shiftRight(rcx, Math.log2(LINE));
   countDown(code, rcx, () => {

@@ -1,5 +1,5 @@
 /**
- * Keys and values of an f16, q8_0 or q4_0 cache on their way to sums, in whole runs of 32 columns: what is stored becomes f32 in registers,
+ * Keys of an f16 cache and values of an f16, q8_0 or q4_0 one on their way to sums, in whole runs of 32 columns: what is stored becomes f32 in registers,
  * beside the multiply-adds, where ./widen.ts writes it to scratch first. Worth it where few rows read a block: each group of rows widens anew.
  */
 import {
@@ -32,19 +32,16 @@ import { LEVELS, LINE, W } from './registers.ts';
 export const RUN_COLUMNS = 32;
 /** Rows of a tile at most. */
 export const MOST_ROWS = 8;
-/** Columns of keys at a time: a byte of q4_0 holds two. */
+/** Columns of keys at a time. */
 const STEP = 2;
-/** Two of each. */
+/** Of values; two of the second. */
 const SCALES = 18;
 const QUANTS = 23;
 
 type Stored = Exclude<KvType, 'f32'>;
-/** Of a column of a panel of keys, and of 32 columns of a value row. */
-const keyColumnBytes: Readonly<Record<Stored, number>> = {
-  f16: 2 * PANEL_POSITIONS,
-  q8_0: PANEL_POSITIONS,
-  q4_0: PANEL_POSITIONS / 2,
-};
+/** Of a column of a panel of keys. */
+const KEY_COLUMN_BYTES = 2 * PANEL_POSITIONS;
+/** Of 32 columns of a value row. */
 const valueRunBytes: Readonly<Record<Stored, number>> = { f16: 64, q8_0: 32, q4_0: 16 };
 
 /** The sums of `rows` rows, two vectors each, += the vectors W and W + 1 · each row's own number. */
@@ -63,69 +60,32 @@ export class StoredPanels {
     this.#growAll = growAll;
   }
 
-  /** Sums 0 … 2 · rows − 1, which are zero, += q · k of 32 positions. Changes rax, rcx, rdx, rsi, rdi, rbp. */
+  /** Sums 0 … 2 · rows − 1, which are zero, += q · k of 32 positions of an f16 cache. Changes rax, rcx, rdx, rsi, rdi, rbp. */
   scores(queries: readonly General[]): void {
     const code = this.#code;
     const frame = this.#frame;
-    const type = this.#type;
-    // rsi: keys, rbp: their scales, both of the first panel; rdx, rdi: to the second and to the fourth
-    frame.get(rbp, 'chunk');
-    frame.get(rsi, 'keyQuantsAt');
-    code.add(rsi, rbp);
+    // rsi: keys of the first panel; rdx, rdi: to the second and to the fourth; rbp: what is prefetched
+    frame.get(rsi, 'chunk');
+    frame.get(rbp, 'toNext');
+    code.add(rbp, rsi);
     frame.get(rdx, 'keyPanelBytes');
     code.multiplyNumber(rdi, rdx, 3);
-    const panels = (base: General, offset: number): readonly Place[] => [
-      at(base, offset),
-      { ...at(base, offset), index: rdx },
-      { ...at(base, offset), index: rdx, times: 2 },
-      { ...at(base, offset), index: rdi },
-    ];
     code.moveNumber(rax, 0);
     frame.get(rcx, 'headSize');
-    this.#runs(rcx, () => {
-      if (type !== 'f16') {
-        const scales = panels(rbp, 0);
-        for (const v of [0, 1]) {
-          code.loadQuarters(SCALES + v, scales[2 * v]!, scales[2 * v + 1]!);
-          code.two('widenHalves', SCALES + v, SCALES + v);
-        }
-        code.addNumber(rbp, 2 * PANEL_POSITIONS);
+    code.shiftRight(rcx, Math.log2(STEP));
+    countDown(code, rcx, () => {
+      for (let column = 0; column < STEP; column++) {
+        code.prefetch(at(rbp, LINE * column));
+        const place = at(rsi, column * KEY_COLUMN_BYTES);
+        code.loadQuarters(W, place, { ...place, index: rdx });
+        code.loadQuarters(W + 1, { ...place, index: rdx, times: 2 }, { ...place, index: rdi });
+        for (const v of [W, W + 1]) code.two('widenHalves', v, v);
+        this.#growAll(queries.length, 2, (row) => ({ ...at(queries[row]!, 4 * column), index: rax }));
       }
-      code.moveNumber(rcx, RUN_COLUMNS / STEP);
-      countDown(code, rcx, () => {
-        for (let column = 0; column < STEP; column++) {
-          this.#keys(panels(rsi, column * keyColumnBytes[type]), column);
-          this.#growAll(queries.length, 2, (row) => ({ ...at(queries[row]!, 4 * column), index: rax }));
-        }
-        code.addNumber(rsi, STEP * keyColumnBytes[type]);
-        code.addNumber(rax, 4 * STEP);
-      });
+      code.addNumber(rsi, STEP * KEY_COLUMN_BYTES);
+      code.addNumber(rbp, 4 * STEP * KEY_COLUMN_BYTES);
+      code.addNumber(rax, 4 * STEP);
     });
-  }
-
-  /** W, W + 1 = a column of 32 positions; of q4_0, `column` 0 reads two, and 1 takes the second. */
-  #keys(panels: readonly Place[], column: number): void {
-    const code = this.#code;
-    for (const v of [0, 1]) {
-      const [low, high] = [panels[2 * v]!, panels[2 * v + 1]!];
-      if (this.#type === 'f16') {
-        code.loadQuarters(W + v, low, high);
-        code.two('widenHalves', W + v, W + v);
-        continue;
-      }
-      if (this.#type === 'q8_0') {
-        code.loadEighths(W + v, low, high);
-        code.two('bytesToIntsSigned', W + v, W + v);
-        code.two('toFloats', W + v, W + v);
-      } else {
-        if (column === 0) {
-          code.loadEighths(QUANTS + v, low, high);
-          code.two('bytesToInts', QUANTS + v, QUANTS + v);
-        } else code.shift('intsRight', QUANTS + v, QUANTS + v, 4);
-        code.three('pickFloats', W + v, QUANTS + v, LEVELS);
-      }
-      code.three('multiply', W + v, W + v, SCALES + v);
-    }
   }
 
   /**
@@ -154,10 +114,12 @@ export class StoredPanels {
     this.#runs(rcx, () => {
       begin();
       frame.get(r11, 'seen');
+      frame.get(rcx, 'toNext');
       code.move(rsi, r9);
       code.move(rdx, r10);
       code.move(r15, r14);
       countDown(code, r11, () => {
+        code.prefetch({ ...at(rdx), index: rcx });
         this.#values();
         this.#growAll(rows, 2, (row) => at(rsi, SCORE_BYTES * row));
         code.addNumber(rsi, 4);

@@ -75,17 +75,22 @@ export class Widening {
       this.#halves();
       return;
     }
-    countDown(code, rdx, () => {
-      frame.get(rax, 'keyQuantsAt');
-      code.sum(r8, rsi, rax);
-      code.move(r9, rsi);
-      code.move(r10, rdi);
-      this.#blocks('headSize', () => this.#keys());
-      frame.get(rax, 'keyPanelBytes');
-      code.add(rsi, rax);
-      frame.get(rax, 'widePanelBytes');
-      code.add(rdi, rax);
-    });
+    // keys that meet integers stay as they are
+    frame.get(rax, 'queryRuns');
+    code.compareNumber(rax, 0);
+    unless(code, 'notEqual', () =>
+      countDown(code, rdx, () => {
+        frame.get(rax, 'keyQuantsAt');
+        code.sum(r8, rsi, rax);
+        code.move(r9, rsi);
+        code.move(r10, rdi);
+        this.#blocks('headSize', () => this.#keys());
+        frame.get(rax, 'keyPanelBytes');
+        code.add(rsi, rax);
+        frame.get(rax, 'widePanelBytes');
+        code.add(rdi, rax);
+      }),
+    );
     frame.get(rdi, 'values');
     frame.get(rsi, 'chunkValues');
     frame.get(rdx, 'count');
@@ -159,16 +164,21 @@ export class Widening {
       });
       return;
     }
-    // four columns in 16 bytes: low nibbles of the first and the third, high ones of the second and the fourth
-    code.addNumber(rcx, 3);
-    this.#while(rcx, 4, () => {
-      this.#nibbles(r8);
-      code.storeLowerHalf(at(r10), 0);
-      code.storeLowerHalf(at(r10, 32), 1);
-      code.upperHalf(at(r10, 64), 0);
-      code.upperHalf(at(r10, 96), 1);
-      code.addNumber(r8, 16);
-      code.addNumber(r10, 128);
+    // eight columns in 32 bytes, of which 16 are two columns, and in the high nibbles those four on
+    code.addNumber(rcx, 7);
+    this.#while(rcx, 8, () => {
+      for (const to of [0, 64]) {
+        this.#nibbles(r8);
+        for (const [nibble, from] of [
+          [0, to],
+          [1, to + 128],
+        ] as const) {
+          code.storeLowerHalf(at(r10, from), nibble);
+          code.upperHalf(at(r10, from + 32), nibble);
+        }
+        code.addNumber(r8, 16);
+      }
+      code.addNumber(r10, 256);
     });
   }
 
