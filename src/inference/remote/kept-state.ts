@@ -11,6 +11,9 @@ import type { BlockArchive, KvCache } from '../../model/kv-cache.ts';
 import { ropeFrequencies } from '../../model/rope-frequencies.ts';
 import type { Source } from './protocol.ts';
 
+/** What the bytes of a block mean, and by which arithmetic they came: it grows with a change of either. */
+const BLOCK_VERSION = 2;
+
 /** Files and hashes, as layer 7 has them. */
 export interface Storage {
   /** Of these parts, one after another, as hexadecimal digits. */
@@ -58,7 +61,7 @@ export function stateIdentity(storage: Storage, facts: StateFacts): string {
   // Threads change no bits; which kernels run may.
   const kernels = [device.kind, device.description.replace(/\d+ threads?/, ''), facts.blas];
   const { type, blockTokens, layerCount, kvHeadCount, headSize } = store;
-  const cache = [type, blockTokens, layerCount, kvHeadCount, headSize];
+  const cache = [BLOCK_VERSION, type, blockTokens, layerCount, kvHeadCount, headSize];
   const described = [storage.version, config, [...inverse], magnitude, shapes, adapters, kernels, cache];
   return storage.sha256(JSON.stringify(described), storage.fingerprint(source));
 }
