@@ -9,6 +9,8 @@ export interface Constraint {
   accept(id: number): void;
   /** Another one at the same place of its text, which goes its own way; absent: it cannot be copied. */
   fork?(): Constraint;
+  /** How many of these tokens, from the first on, might be picked one after another; absent: nothing is known. Nothing changes. */
+  allowed?(ids: Uint32Array): number;
   /** The text is complete and nothing could follow: the generation ends without asking for a token that says so. */
   readonly isFinished?: boolean;
 }

@@ -161,6 +161,13 @@ export class Running implements EngineSequence {
     return this.isPromptRead ? Math.min(left, this.contextLength - this.length) : 0;
   }
 
+  /** Looks for a guess in the text, as far as the constraint lets it be right. */
+  searchGuess(): void {
+    const { guesser } = this;
+    guesser?.search(this.ids, this.length, this.guessLimit);
+    if (guesser?.guess) guesser.cut(this.sampler.allowed(guesser.guess.ids.subarray(0, guesser.guess.count)));
+  }
+
   /** Puts the first `count` guessed tokens behind the text, for the next step. */
   takeGuess(count: number): void {
     this.makeRoom(count);

@@ -166,7 +166,7 @@ export function weightsOf(
   });
 }
 
-/** Streams every weight onto the device. `onProgress` hears of the bytes placed so far. */
+/** Streams every weight onto the device. `onProgress` hears of how many are placed. */
 export function loadModel(
   device: Device,
   config: LlamaConfig,

@@ -75,6 +75,8 @@ test('who streams is told how far the loading is, and then gets the events; who 
   await readUntil(reader, /^: loading "slow", 0 %\n\n/);
   progress.get('slow')!(0.42);
   await readUntil(reader, /: loading "slow", 42 %\n\n/);
+  progress.get('slow')!(1);
+  await readUntil(reader, /: "slow" is read, and is being made ready\n\n/);
   gates.get('slow')!.resolve();
   const rest = await readUntil(reader, /data: \[DONE\]\n\n$/);
   // Without the comments it is what everybody else is sent.

@@ -42,6 +42,17 @@ export class TokenConstraint implements Constraint {
     return fork;
   }
 
+  allowed(ids: Uint32Array): number {
+    let position = this.ended ? null : this.position;
+    for (const [i, id] of ids.entries()) {
+      if (position === null) return i;
+      if (this.eogIds.has(id) && position.isAccepting) return i + 1;
+      position = this.masks.advance(position, id);
+      if (position === null) return i;
+    }
+    return ids.length;
+  }
+
   get isFinished(): boolean {
     return this.ended || this.masks.automaton.isOver(this.position);
   }

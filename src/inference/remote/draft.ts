@@ -19,6 +19,7 @@ export function loadDraft(
     readonly contextLength: number;
     readonly cacheTokens: number;
   },
+  onProgress: (done: number, total: number) => void = () => {},
 ): DraftModel {
   const { config } = checkpoint;
   const { vocabSize } = model.checkpoint.config;
@@ -28,7 +29,7 @@ export function loadDraft(
     { name: checkpoint.name, vocabSize: config.vocabSize, tokenizer },
   );
   const runLength = contextOf(config, model.contextLength);
-  const placed = loadModel(device, config, checkpoint.tensors, () => {}, { runLength });
+  const placed = loadModel(device, config, checkpoint.tensors, onProgress, { runLength });
   const store = device.createKvStore({
     layerCount: config.blockCount,
     blockCount: Math.ceil(Math.max(model.contextLength, model.cacheTokens) / KV_BLOCK_TOKENS),

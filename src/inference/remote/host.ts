@@ -15,6 +15,7 @@ import type { Checkpoint, OpenOptions } from '../../model/checkpoint/checkpoint.
 import { stretchNote } from '../../model/checkpoint/stretch.ts';
 import type { LlamaConfig } from '../../model/config.ts';
 import { loadModel, prepareModel, weightsOf } from '../../model/model.ts';
+import { listParameters } from '../../model/parameters.ts';
 import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import { columnCount, elementCount, rowCount } from '../../tensor/tensor.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
@@ -227,7 +228,9 @@ export class EngineHost {
         reported = this.world.clock();
         onProgress({ stage: 'load', done, total });
       };
-      const model = loadModel(device, config, checkpoint.tensors, progress, { runLength: contextLength });
+      const ofDraft = draft ? listParameters(draft.config).length : 0;
+      const ofModel = (done: number, total: number) => progress(done, total + ofDraft);
+      const model = loadModel(device, config, checkpoint.tensors, ofModel, { runLength: contextLength });
       const placed = adapters.map((adapter, i) =>
         placeAdapter(device!, model, adapter, { ...settings.adapters[i]!, weights: checkpoint.tensors }),
       );
@@ -250,8 +253,10 @@ export class EngineHost {
       });
       if (settings.draft) {
         const { lookUp } = settings.draft;
+        const before = listParameters(config).length;
+        const target = { checkpoint, tokenizer, contextLength, cacheTokens: sizes.cacheTokens };
         const ahead =
-          draft && loadDraft(device, draft, { checkpoint, tokenizer, contextLength, cacheTokens: sizes.cacheTokens });
+          draft && loadDraft(device, draft, target, (done, total) => progress(before + done, before + total));
         engine.guessBy(new Speculation({ lookUp, draft: ahead, clock: () => clock() }));
       }
       draft?.close();

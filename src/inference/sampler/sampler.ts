@@ -122,6 +122,11 @@ export class Sampler {
     return null;
   }
 
+  /** How many of these tokens, from the first on, the constraint would let be picked. */
+  allowed(ids: Uint32Array): number {
+    return this.constraint?.allowed?.(ids) ?? ids.length;
+  }
+
   /** The constraint lets nothing follow. */
   get isFinished(): boolean {
     return this.constraint?.isFinished === true;

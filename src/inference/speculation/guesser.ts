@@ -132,6 +132,12 @@ export class Guesser {
     this.guess = lookUpGuess;
   }
 
+  /** Of what was found only the first `count` tokens may be right. */
+  cut(count: number): void {
+    this.guess!.count = count;
+    if (count === 0) this.guess = null;
+  }
+
   /** Begins a draft after the first `length` ids; null where there is none to be had. */
   beginDraft(text: Uint32Array, length: number, sampler: Sampler): DraftSequence | null {
     const { drafting } = this;

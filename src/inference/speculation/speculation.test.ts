@@ -315,6 +315,13 @@ describe('how much is guessed', () => {
     ok(guessed.predicted_ms <= plain.predicted_ms / 0.95, `${guessed.predicted_ms} beside ${plain.predicted_ms}`);
   });
 
+  test('a guess that the grammar refuses is not made', async () => {
+    const spec = { kind: 'grammar', grammar: 'root ::= "abcdabefabghabij"' } as const;
+    const { text, timings } = (await run((rows) => 10 + 0.1 * rows, { prompt: [5, 6], spec, options })).result!;
+    strictEqual(text, 'abcdabefabghabij');
+    strictEqual(timings.draft_n, 0);
+  });
+
   test('draftMax, draftMin and draftPMin bound the guesses', async () => {
     const cheap = (rows: number) => 10 + 0.1 * rows;
     const steps = async (more: object) =>

@@ -69,7 +69,7 @@ export class Speculation {
   /** Lets those sequences that are about to decode take guesses. `room`: rows that fit into the batch. */
   async prepare(decoding: readonly Running[], room: number): Promise<void> {
     const mostRows = Math.min(room, MOST_ROWS);
-    for (const { guesser, ids, length, guessLimit } of decoding) guesser?.search(ids, length, guessLimit);
+    for (const job of decoding) job.searchGuess();
     let plan = this.choose(decoding, mostRows);
     // What a step costs without guesses is known first.
     if (this.draft && this.cost.isKnown && (await this.goAhead(this.draft, decoding, plan, mostRows)))

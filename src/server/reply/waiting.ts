@@ -58,6 +58,8 @@ export async function* eventsAfterWaiting(
 
 function describe({ modelId, state, progress }: Waited): string {
   const name = JSON.stringify(modelId);
+  // All weights are there: what is left has no measure.
+  if (state === 'loading' && progress === 1) return `${name} is read, and is being made ready`;
   if (state === 'loading') return `loading ${name}, ${Math.floor(100 * (progress ?? 0))} %`;
   return state === 'loaded' ? `${name} is loaded` : `${name} waits for its turn to be loaded`;
 }
