@@ -37,7 +37,8 @@ export function roundQueries(q: Floats): Float64Array {
   const out = new Float64Array(q.length);
   for (let start = 0; start < q.length; start += 32) {
     const group = q.subarray(start, start + 32);
-    const largest = group.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    let largest = 0;
+    for (const x of group) largest = Math.max(largest, Math.abs(x));
     const inverse = largest < 1e-36 ? 0 : Math.fround(127 / largest);
     group.forEach((x, i) => {
       out[start + i] = Math.fround(largest / 127) * (Math.fround(Math.fround(x * inverse) + 12582912) - 12582912);
