@@ -1,4 +1,5 @@
 import { DEFAULT_KEPT_BYTES } from '../inference/remote/load.ts';
+import type { LoadProgress } from '../inference/remote/protocol.ts';
 import { findCached } from '../platform/hub/cache.ts';
 import { isHubName, parseHubName } from '../platform/hub/names.ts';
 import type { LoadOptions as LibraryOptions } from '../platform/model-source.ts';
@@ -25,18 +26,35 @@ export interface LoadOptions {
   readonly adaptersAreUsual?: boolean;
 }
 
+const stageWords: Readonly<Record<LoadProgress['stage'], string>> = {
+  download: 'fetching',
+  load: 'loading',
+  compile: 'compiling kernels',
+};
+
 /** Loads what the options name, fetching an `hf:` name that is not here yet, with a progress bar on a terminal; Ctrl-C ends it. */
 export async function loadModel(
   options: Omit<ModelOptions, 'offline' | 'ropeScaling'> & LoadOptions,
   io: Io,
 ): Promise<Llama> {
   await fetchMissing(options, io);
-  const progress = startProgress(io, { what: 'loading', total: 1, json: false, amount: () => '' });
+  // Each stage has a rate of its own.
+  let stage: LoadProgress['stage'] = 'load';
+  const begin = () => startProgress(io, { what: stageWords[stage], total: 1, json: false, amount: () => '' });
+  let progress = begin();
+  const follow = ({ stage: now, done, total }: LoadProgress) => {
+    if (now !== stage) {
+      stage = now;
+      progress.end();
+      progress = begin();
+    }
+    progress.update(total ? done / total : 0);
+  };
   try {
     const model = await Llama.load(resolveModel(options.model), {
       ...libraryOptionsOf(options),
       signal: io.signal,
-      onProgress: ({ done, total }) => progress.update(total ? done / total : 0),
+      onProgress: follow,
     });
     progress.end();
     sayRemarks(model.facts.remarks, io);

@@ -1,6 +1,6 @@
 /** The webgpu device as people meet it: the command line, the library, what is said where there is no GPU, and a device that is lost. */
 import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -11,6 +11,20 @@ import { gpuEnvironment, noGpu, testGpu } from '../support/webgpu.ts';
 import { cria, spawnCria } from './cria.ts';
 
 const skip = (await testGpu()) ? false : noGpu;
+
+const work = mkdtempSync(join(tmpdir(), 'cria-webgpu-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+const text = 'The cat sat on the mat. It was glad. '.repeat(40);
+writeFileSync(join(work, 'train.txt'), text);
+writeFileSync(
+  join(work, 'recipe.yaml'),
+  `name: tiny
+model: { depth: 1, width: 32, heads: 2, contextLength: 16 }
+tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
+data: { train: [{ path: ${join(work, 'train.txt')} }], valid: ${join(work, 'train.txt')} }
+training: { tokens: 128, batchTokens: 32, microBatchTokens: 32, matrices: muon }
+`,
+);
 
 test('cria run --device webgpu continues with the same greedy tokens as wasm', { skip }, async () => {
   const words = ['run', '--max-tokens', '12', '--temperature', '0', 'Once upon a time there was a little'];
@@ -35,6 +49,11 @@ test('without an adapter, or with options that do not go together, one line says
   strictEqual(code, 1);
   match(stderr, /webgpu: this system offers no adapter, expected a GPU with a driver .* or use device "wasm"/);
   await rejects(Llama.load(undefined, { device: 'webgpu', blas: true }), /the webgpu device does not use a BLAS/);
+  const out = join(work, 'none');
+  const training = await spawnCria(['train', join(work, 'recipe.yaml'), '--device', 'webgpu', '--out', out], { env });
+  strictEqual(training.code, 1);
+  match(training.stderr, /cria train: webgpu: this system offers no adapter/);
+  strictEqual(existsSync(out), false);
 });
 
 test('doctor says whether there is a GPU, and what drivers say only where it is asked for', { skip }, async () => {
@@ -48,19 +67,6 @@ test('doctor says whether there is a GPU, and what drivers say only where it is 
 });
 
 test('cria train --device webgpu has the losses of the wasm device, and writes a model', { skip }, async () => {
-  const work = mkdtempSync(join(tmpdir(), 'cria-webgpu-'));
-  after(() => rmSync(work, { recursive: true, force: true }));
-  const text = 'The cat sat on the mat. It was glad. '.repeat(40);
-  writeFileSync(join(work, 'train.txt'), text);
-  writeFileSync(
-    join(work, 'recipe.yaml'),
-    `name: tiny
-model: { depth: 1, width: 32, heads: 2, contextLength: 16 }
-tokenizer: { path: ${goldenPath('tokenizers/sp-bpe-512/tokenizer.model')} }
-data: { train: [{ path: ${join(work, 'train.txt')} }], valid: ${join(work, 'train.txt')} }
-training: { tokens: 128, batchTokens: 32, microBatchTokens: 32, matrices: muon }
-`,
-  );
   const losses = async (device: string) => {
     const out = join(work, device);
     const words = ['train', join(work, 'recipe.yaml'), '--device', device, '-t', '1', '--out', out, '--json'];

@@ -92,12 +92,16 @@ async function trainWithin(
   const { contextLength } = derived.config;
   const { threads, isStopped } = options;
   const reading = { files, tokenizer, threads, contextLength, digests, tell, isStopped };
-  const made = isFirst ? await openData(recipe, run.tokens, reading) : null;
-  collective.barrier(); // the first rank has made the tokens, the others find them
-  const { sources, validations } = made ?? (await openData(recipe, run.tokens, reading));
-
-  const { device, bits } = await createDeviceOfRun(options, kind, products, tell);
+  // A GPU that cannot be used is said before the texts are read.
+  const gpu = kind === 'webgpu' ? await createDeviceOfRun(options, kind, products, tell) : null;
+  let device = gpu?.device ?? null;
   try {
+    const made = isFirst ? await openData(recipe, run.tokens, reading) : null;
+    collective.barrier(); // the first rank has made the tokens, the others find them
+    const { sources, validations } = made ?? (await openData(recipe, run.tokens, reading));
+    const machine = gpu ?? (await createDeviceOfRun(options, kind, products, tell));
+    const { bits } = machine;
+    device = machine.device;
     const stored = from === null || found ? null : openStart(from);
     const begin = stored?.numbers ?? initialWeights(derived.config, recipe.seed);
     const { sharding, overlap, matrices } = training;
@@ -195,7 +199,7 @@ async function trainWithin(
     if (isFirst) run.writeReport(recipe.name, facts, false);
     return { steps: end.step, tokens: end.tokens, best: end.best, checkpoint: saved ?? found?.path ?? null };
   } finally {
-    device.close();
+    device?.close();
   }
 }
 
