@@ -7,7 +7,7 @@
 import { assert } from '../../base/assert.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { type Blas, operandsOf } from '../../kernels/gemm/blas.ts';
-import type { NativeKernels } from '../../kernels/native/kernels.ts';
+import { hasWideProducts, type NativeKernels } from '../../kernels/native/kernels.ts';
 import type { KvStore } from '../../kernels/ops.ts';
 import { PACK_KINDS } from '../../kernels/tasks.ts';
 import { CONTROL_WIDE } from '../../kernels/training-tasks.ts';
@@ -30,7 +30,7 @@ import { Team, type ThreadHost } from './team.ts';
 import { activation, numbersOf, WasmNf4, WasmTensor } from './tensors.ts';
 import { createWasmBackward } from './training-backward.ts';
 import { type TaskWatch, TrainingKernels } from './training-kernels.ts';
-import { type Activations, packKinds, placedBytes, placeWeight } from './weights.ts';
+import { type Activations, isFloatKind, packKinds, placedBytes, placeWeight } from './weights.ts';
 
 export interface WasmDeviceOptions {
   /** Threads including the caller's own. */
@@ -52,7 +52,7 @@ export interface WasmDeviceOptions {
   readonly blas?: Blas | null;
   /** Machine code for some of the kernels, with the same bits. */
   readonly native?: NativeKernels | null;
-  /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64. */
+  /** Activation rows from which the BLAS multiplies a matrix that is kept in this type. Default 64; never where machine code does floats. */
   readonly blasRows?: (type: WeightType) => number;
   /** Milliseconds; with it the device learns how this machine reads memory fastest (streams.ts). */
   readonly clock?: () => number;
@@ -133,11 +133,17 @@ function assemble(
   for (const type of weightTypes) {
     // f32 and f16 are multiplied as f32; all others may be rounded to bf16 first.
     const isLeft = blas?.sgemm || (blas?.bgemm && type !== 'f32' && type !== 'f16');
-    if (isLeft) blasRows[packKinds[type]] = options.blasRows?.(type) ?? 64;
+    const isOurs = !blas?.bgemm && hasWideProducts(native) && isFloatKind(packKinds[type]);
+    if (isLeft) blasRows[packKinds[type]] = options.blasRows?.(type) ?? (isOurs ? Number.POSITIVE_INFINITY : 64);
   }
   const streams = new Streams(options.clock ?? null);
   const context = { arena, team, home, blasRows, hasHalf: blas?.bgemm !== undefined, streams };
-  const trained = new TrainingKernels(context, blas && (blas.bgemm ? 'bf16' : 'f32'), options.watch ?? null);
+  const trained = new TrainingKernels(
+    context,
+    blas && (blas.bgemm ? 'bf16' : 'f32'),
+    hasWideProducts(native),
+    options.watch ?? null,
+  );
   const layerSegments: Segment[] = [];
   const plan = new SegmentPlan(segmentWeights);
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { assertClose } from '../../../test/support/close.ts';
 import type { Gradient } from '../../kernels/backward-ops.ts';
 import { loadBlas } from '../../platform/node/native/blas.ts';
+import { loadNative } from '../../platform/node/native/machine-code.ts';
 import { nodeThreads } from '../../platform/node/threads.ts';
 import { dtypes, weightTypes } from '../../tensor/dtype.ts';
 import { type Device, fromFloats, readDoubles } from '../device.ts';
@@ -11,6 +12,7 @@ import { createWasmDevice } from './device.ts';
 import { randomFloats, randomWeights } from './testing.ts';
 
 const blas = loadBlas();
+const native = loadNative();
 const devices: Record<string, () => Promise<Device>> = {
   'kept quantized': () => createWasmDevice({ activations: 'int8' }),
   'decoded when placed': () => createWasmDevice({ activations: 'f32' }),
@@ -22,6 +24,9 @@ const devices: Record<string, () => Promise<Device>> = {
     return device;
   },
   ...(blas ? { BLAS: () => createWasmDevice({ activations: 'int8', blas }) } : {}),
+  ...(blas && typeof native !== 'string'
+    ? { 'BLAS beside machine code': () => createWasmDevice({ activations: 'int8', blas, native }) }
+    : {}),
 };
 
 /** The second has more rows than are packed at a time. */
@@ -72,3 +77,35 @@ for (const [name, create] of Object.entries(devices)) {
     device.close();
   });
 }
+
+test('thin layers (an adapter’s) beside a BLAS: outputs and gradients agree with the reference', async () => {
+  const [N, I, R] = [70, 96, 16];
+  const both = async (device: Device): Promise<Float64Array[]> => {
+    const [x, a, dLow] = [
+      fromFloats(device, randomFloats(N * I, 1), [N, I]),
+      fromFloats(device, randomFloats(R * I, 2), [R, I]),
+      fromFloats(device, randomFloats(N * R, 3), [N, R]),
+    ];
+    const [dx, dA] = [x, a].map(({ shape }): Gradient => {
+      const values = new Float32Array(shape[0]! * shape[1]!).fill(0.5);
+      return { tensor: fromFloats(device, values, shape), isEmpty: false };
+    });
+    const low = device.ops.linearExact(x, a);
+    device.backward.linear(dx!, dA!, null, dLow, x, a);
+    // The other way round: many outputs of few inputs.
+    const dB: Gradient = { tensor: fromFloats(device, new Float32Array(I * R), [I, R]), isEmpty: true };
+    const b = fromFloats(device, randomFloats(I * R, 4), [I, R]);
+    const dy = fromFloats(device, randomFloats(N * I, 5), [N, I]);
+    device.backward.linear(null, dB, null, dy, dLow, b);
+    return Promise.all([low, dx!.tensor, dA!.tensor, dB.tensor].map((tensor) => readDoubles(device, tensor)));
+  };
+  const expected = await both(createReferenceDevice());
+  for (const device of [
+    await createWasmDevice(),
+    await createWasmDevice({ blas, native: typeof native === 'string' ? null : native }),
+  ]) {
+    for (const [i, numbers] of (await both(device)).entries())
+      assertClose(`result ${i}`, numbers, expected[i]!, { rtol: 1e-5, atol: 1e-4 });
+    device.close();
+  }
+});

@@ -84,15 +84,18 @@ export class TrainingKernels {
   private readonly arena: ActivationArena;
   private readonly team: Team;
   private readonly blas: BlasOperands | null;
+  /** Our own products are as fast as a BLAS's, and faster where a side is thin. */
+  private readonly isWide: boolean;
   private readonly watch: TaskWatch | null;
   private edges = 0;
 
-  constructor(context: OpContext, blas: BlasOperands | null, watch: TaskWatch | null) {
+  constructor(context: OpContext, blas: BlasOperands | null, isWide: boolean, watch: TaskWatch | null) {
     this.context = context;
     this.segment = context.home;
     this.team = context.team;
     this.arena = context.arena;
     this.blas = blas;
+    this.isWide = isWide;
     this.watch = watch;
   }
 
@@ -148,11 +151,12 @@ export class TrainingKernels {
   gemm(c: number, M: number, N: number, K: number, a: Operand, b: Operand, add: boolean, cRow = N): void {
     if (M === 0 || N === 0) return;
     const mark = this.mark();
-    if (this.blas === 'f32') {
+    const isThin = Math.min(M, N, K) <= FEW_ROWS;
+    if (this.packs && (this.blas === null || isThin || b.writePanels)) {
+      this.gemmByPanels(c, M, N, K, a, b, add, cRow);
+    } else if (this.blas === 'f32') {
       this.gemmByBlas(c, M, N, K, a, b, add, 'f32', cRow);
-    } else if (this.blas === 'bf16') {
-      this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 'bf16', cRow);
-    } else this.gemmByPanels(c, M, N, K, a, b, add, cRow);
+    } else this.gemmByBlas(c, M, N, K, this.roundBf16(a, M * K), this.roundBf16(b, N * K), add, 'bf16', cRow);
     this.release(mark);
   }
 
@@ -305,9 +309,9 @@ export class TrainingKernels {
     this.perform(this.segment, gemmPack[width], values, Math.ceil(rows / width / PANEL_GROUP), 1);
   }
 
-  /** The products are our own: operands are packed here. */
+  /** Products are our own, or at least those are whose operands are thin or lie in panels: they are packed here. */
   get packs(): boolean {
-    return this.blas === null;
+    return this.blas === null || (this.blas === 'f32' && this.isWide);
   }
 
   /** target ← factor · target + other · source */

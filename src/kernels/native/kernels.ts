@@ -43,6 +43,10 @@ export interface NativeKernels {
   readonly place: NativePlace;
   bind(memory: WebAssembly.Memory): ReadonlyMap<number, Perform>;
 }
+/** Whether f32 products and those of floats are among them: a BLAS gains nothing then where weights are frozen or a side is thin. */
+export function hasWideProducts(native: NativeKernels | null): boolean {
+  return native?.place.way === 'AVX-512';
+}
 /** Units `first` to `last` − 1 of a task whose arguments the memory holds. */
 export type Perform = (first: number, last: number, thread: number) => void;
 

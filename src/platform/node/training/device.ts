@@ -4,6 +4,7 @@ import type { Device, DeviceKind } from '../../../devices/device.ts';
 import { createReferenceDevice } from '../../../devices/reference/device.ts';
 import { createWasmDevice } from '../../../devices/wasm/device.ts';
 import { createWebGpuDevice } from '../../../devices/webgpu/device.ts';
+import { hasWideProducts } from '../../../kernels/native/kernels.ts';
 import { trainingSelfTest } from '../../../training/self-test.ts';
 import { autoDevice, forgetChoice } from '../auto-device.ts';
 import { createGpu } from '../gpu.ts';
@@ -56,12 +57,14 @@ export async function createTrainingDevice(
   if (blas && library === null) tell(`matrix products by our own kernels, not by a BLAS: ${blasProblem()}`);
   const compiled = kernelsForThisMachine({ threads, revectorize, blas: null, training: true });
   const native = nativeForThisMachine(compiled.kernels, wantsNative);
-  const bits = library
-    ? { device: 'wasm', 'matrix products': library.description, threads: String(threads) }
+  const isShared = products === 'f32' && hasWideProducts(native.kernels);
+  const by = library && `${library.description}${isShared ? ', thin and frozen ones by our own machine code' : ''}`;
+  const bits = by
+    ? { device: 'wasm', 'matrix products': by, threads: String(threads) }
     : { device: 'wasm', 'matrix products': 'our own kernels' };
   // A library's sums depend on the sizes of the tiles that each thread gives it; those of our kernels on the row alone.
   const note = library
-    ? `${compiled.note}, matrix products by ${library.description}: the bits depend on the number of threads`
+    ? `${compiled.note}, matrix products by ${by}: the bits depend on the number of threads`
     : `${compiled.note}, the same bits with any number of threads`;
   const common = { threads, host: nodeThreads, ...compiled, native: native.kernels, blas: library };
   return { device: await createWasmDevice({ ...common, note: [note, native.note].filter(Boolean).join(', ') }), bits };
