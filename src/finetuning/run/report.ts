@@ -78,7 +78,7 @@ export function tuningHtml(
     alarms.length > 0
       ? `<h2>Alarms</h2><ul>${alarms.map((alarm) => `<li>${escapeText(alarm)}</li>`).join('')}</ul>`
       : '',
-    tuningSvg(metrics),
+    `<div class="curves">${tuningSvg(metrics)}</div>`,
     answers.length > 0 ? '<h2>Answers</h2>' : '',
     ...answers.toReversed().map(({ step, sample }) => `<h3>step ${step}</h3><pre>${escapeText(sample!)}</pre>`),
     '<h2>What is learned from</h2><p>What carries loss is <b>bold and underlined</b>.</p>',

@@ -122,7 +122,7 @@ export function reportHtml(
     .toReversed()
     .map(({ step, sample }) => `<h3>step ${step}</h3><pre>${escapeText(sample!)}</pre>`)
     .join('\n');
-  return reportPage(name, rows, `${reportSvg(metrics)}\n${shown}`, isRunning);
+  return reportPage(name, rows, `<div class="curves">${reportSvg(metrics)}</div>\n${shown}`, isRunning);
 }
 
 /** A page with a table of facts over `body`, which is HTML. */
@@ -136,7 +136,7 @@ export function reportPage(
 <html lang="en"><head><meta charset="utf-8">${isRunning ? '<meta http-equiv="refresh" content="15">' : ''}
 <title>${escapeText(name)}</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<style>body{font-family:sans-serif;max-width:680px;margin:2em auto;padding:0 1em}td{padding:2px 12px 2px 0;vertical-align:top}pre{white-space:pre-wrap;border:1px solid #8886;padding:1em}svg{max-width:100%;height:auto}</style>
+<style>body{font-family:sans-serif;max-width:680px;margin:2em auto;padding:0 1em}td{padding:2px 12px 2px 0;vertical-align:top}pre{white-space:pre-wrap;border:1px solid #8886;padding:1em}svg{max-width:100%;height:auto}.curves{overflow-x:auto}.curves svg{max-width:none}</style>
 </head><body><h1>${escapeText(name)}</h1>
 <table>${facts.map(([key, value]) => `<tr><td>${escapeText(key)}</td><td>${escapeText(value)}</td></tr>`).join('')}</table>
 ${body}
