@@ -62,7 +62,7 @@ function rowOf({ name, size, cria: { state, progress, memory, requests, last_use
   const seconds = last_used === null ? null : Math.max(0, Math.round((Date.now() - Date.parse(last_used)) / 1000));
   return [
     name,
-    progress === null ? state : `${state} ${Math.floor(progress * 100)} %`,
+    progress === null ? state : progress === 1 ? 'being made ready' : `${state} ${Math.floor(progress * 100)} %`,
     formatBytes(size),
     memory ? formatBytes(memory.weights) : '',
     memory ? formatBytes(memory.cache) : '',
