@@ -98,8 +98,9 @@ for (let step = 0; step < steps + 1; step++) {
 const rate = (list: readonly number[]) => (micro.ids.length / median(list)).toFixed(0);
 const ratios = times.full.map((seconds, i) => seconds / times.lora[i]!);
 const spread = `${Math.min(...ratios).toFixed(2)} … ${Math.max(...ratios).toFixed(2)}`;
+const [fastFull, fastLora] = [Math.min(...times.full), Math.min(...times.lora)];
 console.log(
-  `adapter: whole model ${rate(times.full)} tokens/s, LoRA ${rate(times.lora)}, ratio of neighbouring steps ${median(ratios).toFixed(2)} (${spread})`,
+  `adapter: whole model ${rate(times.full)} tokens/s, LoRA ${rate(times.lora)}, ratio of neighbouring steps ${median(ratios).toFixed(2)} (${spread}), of the fastest of either ${(fastFull / fastLora).toFixed(2)}`,
 );
 
 const sampler = new EngineSampler({
