@@ -1,6 +1,6 @@
 /** What the checkpoints of every kind of run have in common: which is the newest sound one, which are removed, what a full disk says. */
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CriaError, FormatError } from '../../../../base/errors.ts';
 import type { FolderSink } from '../../../../model/checkpoint/write/write-hf.ts';
 import { isKept } from '../../../../training/run/loop.ts';
@@ -95,7 +95,10 @@ function saveFailed(path: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (!/^E[A-Z]+$/.test(code)) return error;
   const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code;
-  const advice = 'The checkpoints before it are whole: make room and go on with --resume.';
+  const advice =
+    checkpointNames(dirname(path)).length > 0
+      ? 'The checkpoints before it are whole: make room and go on with --resume.'
+      : 'There is none before it: make room, or give another folder (--out), and begin again.';
   return new CriaError('training.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
     cause: error,
   });
