@@ -58,7 +58,7 @@ test('without an adapter, or with options that do not go together, one line says
 
 test('doctor says whether there is a GPU, and what drivers say only where it is asked for', { skip }, async () => {
   const found = await spawnCria(['doctor', '--json'], { env: gpuEnvironment() });
-  match(found.stdout, /"name":"WebGPU","here":false,"found":"[^"]+, a software adapter"/);
+  match(found.stdout, /"name":"WebGPU","here":false,"found":"[^"]+, a software adapter; prompts by f32 products"/);
   const nothing = await spawnCria(['doctor', '--verbose'], {
     env: { VK_DRIVER_FILES: '/nowhere.json', VK_LOADER_DEBUG: 'all' },
   });

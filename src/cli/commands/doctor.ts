@@ -149,8 +149,9 @@ async function findWebGpu({ env }: Io): Promise<Finding> {
   if (adapterName === null)
     return { name, here: false, found: 'not to be had', advice: `Optional: ${problem}`, ...more };
   if (isSoftware) {
+    const prompts = products === null ? '' : `; prompts by ${products.by} products`;
     const advice = 'It is for tests: wasm is faster.';
-    return { name, here: false, found: `${adapterName}, a software adapter`, advice, ...more };
+    return { name, here: false, found: `${adapterName}, a software adapter${prompts}`, advice, ...more };
   }
   const offered = features.length > 0 ? ` (${features.join(', ')})` : '';
   const halves = products && products.ofHalves !== products.by ? `, with f16 weights by ${products.ofHalves}` : '';

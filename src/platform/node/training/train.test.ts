@@ -67,14 +67,17 @@ const words = (out: string, ...more: string[]) => [
 ];
 const cria = (out: string, ...more: string[]) => spawnSync(process.execPath, words(out, ...more), { encoding: 'utf8' });
 /** The command without a process of its own. */
-async function inProcess(line: readonly string[]): Promise<{ status: number; stderr: string }> {
+async function inProcess(
+  line: readonly string[],
+  signal = new AbortController().signal,
+): Promise<{ status: number; stderr: string }> {
   let stderr = '';
   const io: Io = {
     stdout: { write: () => true },
     stderr: { write: (text) => (stderr += text) },
     stdin: process.stdin,
     env: {},
-    signal: new AbortController().signal,
+    signal,
     onInterrupt: () => () => {},
   };
   return { status: await runProgram(line, io, '0'), stderr };
@@ -88,6 +91,13 @@ const bits = (out: string, step = STEPS) =>
   );
 const checkpointsOf = (out: string) =>
   readdirSync(join(at(out), 'checkpoints')).filter((name) => name.startsWith('step-'));
+
+test('Ctrl-C is heard while a text is read for its digest', async () => {
+  const { status, stderr } = await inProcess(words('stopped').slice(1), AbortSignal.abort());
+  equal(status, 130, stderr);
+  ok(!stderr.includes('tokenizing'), stderr);
+  ok(!existsSync(at('stopped')));
+});
 
 test('a run writes metrics, a report and checkpoints that load as models; the same run twice gives the same bits', () => {
   const first = cria('first');
@@ -418,7 +428,10 @@ test('a checkpoint that does not fit on the disk: the run ends with a word, and 
   const quoted = [process.execPath, ...words('full')].map((word) => `'${word}'`).join(' ');
   const result = spawnSync('bash', ['-c', `ulimit -f 200; exec ${quoted}`], { encoding: 'utf8' });
   equal(result.status, 1, result.stderr);
-  match(result.stderr, /step-00000003: the checkpoint could not be written \(EFBIG\).*go on with --resume/);
+  match(
+    result.stderr,
+    /step-00000003: the checkpoint could not be written \(EFBIG\).*There is none before it.*the same command again/,
+  );
   deepEqual(readdirSync(join(at('full'), 'checkpoints')), []);
   equal(cria('full', '--resume').status, 0);
   deepEqual(bits('full'), bits('first'));

@@ -74,13 +74,13 @@ async function trainWithin(
   options: TrainOptions,
   tell: (message: string) => void,
 ): Promise<TrainResult> {
-  const { recipe, start: from = null, collective = solo } = options;
+  const { recipe, start: from = null, collective = solo, threads, isStopped } = options;
   const { training, output } = recipe;
   const isFirst = collective.rank === 0;
   const { files, tokenizer } = openTokenizer(recipe);
   if (from) checkTokens(from, tokenizer, recipe.name);
   const derived = deriveRecipe(recipe, tokenizer.vocabSize, from?.config);
-  const digests = { ...digestsOf(recipe, tell), ...(from && { 'model.from': from.digest }) };
+  const digests = { ...(await digestsOf(recipe, { tell, isStopped })), ...(from && { 'model.from': from.digest }) };
   if (found) {
     sayChanges(found.state, { recipe, digests }, derived, options.allowChange, tell);
     if (found.state.step >= derived.totalSteps) return sayFinished(found, tell);
@@ -90,7 +90,6 @@ async function trainWithin(
   const kind = await deviceOfRun(options.device, { products, ranks: size, began: found?.state.bits }, tell);
   checkMemory(recipe.name, memoryOf(recipe, derived, size), { kind, size, sharding: training.sharding });
   const { contextLength } = derived.config;
-  const { threads, isStopped } = options;
   const reading = { files, tokenizer, threads, contextLength, digests, tell, isStopped };
   // A GPU that cannot be used is said before the texts are read.
   const gpu = kind === 'webgpu' ? await createDeviceOfRun(options, kind, products, tell) : null;

@@ -1,6 +1,7 @@
 /** The texts of a recipe, tokenized, and what tells them from others. */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../../../base/errors.ts';
 import { formatBytes, formatCount } from '../../../../base/units.ts';
@@ -27,31 +28,52 @@ export function openTokenizer({ tokenizer: { path } }: Recipe): OpenedTokenizer 
 }
 
 /** Digests of everything that a recipe reads, by the setting that names it. A folder of token shards is known by its manifest. */
-export function digestsOf({ tokenizer, data }: Recipe, tell: (message: string) => void): Record<string, string> {
+export async function digestsOf({ tokenizer, data }: Recipe, options: DigestOptions): Promise<Record<string, string>> {
+  const digests: Record<string, string> = { 'tokenizer.path': digestOf(tokenizerFile(tokenizer.path)) };
   const known = new Map<string, string>();
-  const digest = (path: string): string => {
-    const value = known.get(path) ?? digestOfText(path, tell);
-    known.set(path, value);
-    return value;
-  };
-  return {
-    'tokenizer.path': digestOf(tokenizerFile(tokenizer.path)),
-    ...Object.fromEntries(data.train.map(({ path }, i) => [`data.train.${i}.path`, digest(path)])),
-    ...Object.fromEntries((data.valid ?? []).map(({ path }, i) => [`data.valid.${i}.path`, digest(path)])),
-  };
+  for (const [list, texts] of Object.entries({ 'data.train': data.train, 'data.valid': data.valid ?? [] })) {
+    for (const [i, { path }] of texts.entries()) {
+      if (!known.has(path)) known.set(path, await digestOfText(path, options));
+      digests[`${list}.${i}.path`] = known.get(path)!;
+    }
+  }
+  return digests;
+}
+
+interface DigestOptions {
+  tell(message: string): void;
+  isStopped(): boolean;
 }
 
 /** From so much text on it is said what takes so long. */
 const TELL_FROM_BYTES = 2 ** 30;
 
-function digestOfText(path: string, tell: (message: string) => void): string {
+async function digestOfText(path: string, { tell, isStopped }: DigestOptions): Promise<string> {
   if (isShardFolder(path)) return digestOf(join(path, 'manifest.json'));
   const files = textFiles(path);
   const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
   if (bytes >= TELL_FROM_BYTES)
     tell(`${path}: reading ${formatBytes(bytes)} once, to know the text again by its digest`);
-  const digests = files.map(digestOf);
+  const digests: string[] = [];
+  for (const file of files) digests.push(await digestOfTextFile(file, isStopped));
   return digests.length === 1 ? digests[0]! : createHash('sha256').update(digests.join('\n')).digest('hex');
+}
+
+/** digestOf in turns, between which Ctrl-C is heard: ten gigabytes take minutes from a slow disk. */
+async function digestOfTextFile(path: string, isStopped: () => boolean): Promise<string> {
+  const hash = createHash('sha256');
+  const chunk = new Uint8Array(1 << 20);
+  const file = await open(path);
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(chunk);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(chunk.subarray(0, bytesRead));
+      if (isStopped()) throw new DOMException('stopped while reading the text', 'AbortError');
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** The file that tells a tokenizer from others, where a folder is named. */
@@ -65,12 +87,10 @@ export interface OpenedData {
   readonly validations: readonly ValidationSet[];
 }
 
-export interface OpenDataOptions extends OpenedTokenizer {
+export interface OpenDataOptions extends OpenedTokenizer, DigestOptions {
   readonly threads: number;
   readonly contextLength: number;
   readonly digests: Readonly<Record<string, string>>;
-  tell(message: string): void;
-  isStopped(): boolean;
 }
 
 /** The tokens of every source and of what validates, made in `folder` where they are not there yet. */
@@ -78,7 +98,7 @@ export async function openData(recipe: Recipe, folder: string, options: OpenData
   const { digests, contextLength, tell, isStopped } = options;
   const { train, valid } = recipe.data;
   const tokenize = { encoder: options, tokenizerDigest: digests['tokenizer.path']!, tell, isStopped };
-  const open = (source: Omit<TextSource, 'paths'>, paths: readonly string[], place: string) =>
+  const openText = (source: Omit<TextSource, 'paths'>, paths: readonly string[], place: string) =>
     openTokens(
       { ...source, paths: paths.flatMap((path) => (isShardFolder(path) ? [path] : textFiles(path))) },
       join(folder, place),
@@ -89,7 +109,7 @@ export async function openData(recipe: Recipe, folder: string, options: OpenData
   const sources: Source[] = [];
   for (const [i, { path, share, name: _, ...fields }] of train.entries()) {
     const digest = digests[`data.train.${i}.path`]!;
-    const { documents } = await open({ name: names[i]!, digest, part, ...fields }, [path], `train-${i}`);
+    const { documents } = await openText({ name: names[i]!, digest, part, ...fields }, [path], `train-${i}`);
     const cut = cutDocuments(documents, contextLength);
     if (cut.count > documents.count) {
       const pieces = `${formatCount(cut.count)} pieces of at most ${contextLength} tokens`;
@@ -111,7 +131,7 @@ export async function openData(recipe: Recipe, folder: string, options: OpenData
       weightField: undefined,
       weightPower: 1,
     } as const;
-    const { documents, textBytes } = await open(text, paths, i === 0 ? 'valid' : `valid-${i}`);
+    const { documents, textBytes } = await openText(text, paths, i === 0 ? 'valid' : `valid-${i}`);
     if (textBytes === null) {
       const setting = sets.length === 1 ? 'data.valid' : `data.valid.${i}.path`;
       throw new ConfigError(`recipe ${recipe.name}`, [

@@ -19,7 +19,7 @@ test('a full disk says whether there is a checkpoint to go on from', (t) => {
       return String(error);
     }
   };
-  match(whatIsSaid(1, true), /the disk is full.*There is none before it: .*begin again/);
+  match(whatIsSaid(1, true), /the disk is full.*There is none before it: .*the same command again/);
   match(whatIsSaid(1, false), /^saved$/);
   match(whatIsSaid(2, true), /the disk is full.*The checkpoints before it are whole: .*--resume/);
 });

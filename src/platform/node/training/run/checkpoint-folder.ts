@@ -98,7 +98,7 @@ function saveFailed(path: string, error: unknown): unknown {
   const advice =
     checkpointNames(dirname(path)).length > 0
       ? 'The checkpoints before it are whole: make room and go on with --resume.'
-      : 'There is none before it: make room, or give another folder (--out), and begin again.';
+      : 'There is none before it: make room, and give the same command again.';
   return new CriaError('training.save', `${path}: the checkpoint could not be written (${reason}). ${advice}`, {
     cause: error,
   });
